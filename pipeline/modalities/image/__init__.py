@@ -1,0 +1,1 @@
+"""Images: read, clean, transform, augment, preprocess."""

@@ -1,0 +1,98 @@
+"""A model's bundle: weights (safetensors), settings (JSON) and graph (ONNX). Nothing in it has to be unpickled."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.contracts import Json, Spec
+from pipeline.errors import DataError
+from pipeline.storage.onnx_model import OnnxModel
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FORMAT_VERSION = 1
+GRAPH, WEIGHTS, CARD = "model.onnx", "weights.safetensors", "bundle.json"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a bundle says of itself (`bundle.json`)."""
+
+    training_id: str
+    """Hash of data, settings and code: the same training has the same id."""
+    model: Json
+    """Name and options, as in `train.model`."""
+    spec: Json
+    """The Spec of the data it was trained on."""
+    transform: Json
+    """How raw rows become inputs (`transform.json`)."""
+    settings: Json
+    """The section `train`, as it was used."""
+    lineage: Json
+    """Hash of the data, commit, environment."""
+    is_exported: bool = True
+    """False for a model that cannot be exported: it is judged with torch and not quantised."""
+    format_version: int = FORMAT_VERSION
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle on disk."""
+
+    folder: Path
+    card: Card
+
+    @property
+    def spec(self) -> Spec:
+        """What the training data said of themselves."""
+        return Spec.model_validate(self.card.spec)
+
+    def graph(self, num_threads: int = 0) -> OnnxModel:
+        """The exported graph, ready to predict."""
+        return OnnxModel(self.folder / GRAPH, num_threads)
+
+    def weights(self) -> dict[str, Tensor]:
+        """The state dict of the eager model."""
+        from safetensors.torch import load_file
+
+        return load_file(self.folder / WEIGHTS)
+
+
+def write_card(folder: Path, card: Card) -> None:
+    """Writes `bundle.json` into a bundle's folder."""
+    (folder / CARD).write_text(json.dumps(asdict(card), indent=2) + "\n", encoding="utf-8")
+
+
+def write_weights(folder: Path, state: dict[str, Tensor]) -> None:
+    """Writes a state dict as safetensors (each tensor on its own, contiguous, on the CPU)."""
+    from safetensors.torch import save_file
+
+    save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}, folder / WEIGHTS)
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Opens a bundle; raises DataError when it is missing, damaged or of another format."""
+    path = folder / CARD
+    try:
+        card = Card(**json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; run the stages before this one: dvc repro") from None
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{path}: not a bundle's card ({error}); run: dvc repro --force train") from None
+    if card.format_version != FORMAT_VERSION:
+        raise DataError(f"{path}: format {card.format_version}; this version reads {FORMAT_VERSION}; train again")
+    return Bundle(folder, card)
+
+
+def load_model(folder: str | Path = "models/trained") -> OnnxModel:
+    """The exported model of a bundle: `load_model().predict(uint8 images)` gives logits."""
+    return read_bundle(Path(folder)).graph()
+
+
+def load_spec(folder: str | Path = "data/normalized") -> Spec:
+    """What the data of a stage's folder say of themselves."""
+    return Spec.read(Path(folder))
