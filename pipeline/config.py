@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -14,10 +15,11 @@ from pipeline.errors import ConfigError, choices
 class Section(BaseModel):
     """A section of the settings: typed, frozen, no unknown keys, no silent conversions."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 S = TypeVar("S", bound=Section)
+UNION_BRANCH = re.compile(r"constrained-\w+|(literal|list|dict|function-\w+)\[.*\]|int|float|str|bool")
 
 
 def read_params(path: Path) -> dict[str, Any]:
@@ -27,7 +29,7 @@ def read_params(path: Path) -> dict[str, Any]:
 
     try:
         params = YAML(typ="safe").load(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         raise ConfigError(f"{path}: no such file; run headrace from a project's folder") from None
     except (MarkedYAMLError, YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
@@ -69,23 +71,40 @@ def check(section: type[S], values: Mapping[str, Any], where: str) -> S:
 
 def mistakes_of(error: ValidationError, section: type[Section], where: str) -> list[str]:
     """One clause a mistake: the full key, what was got, what is allowed."""
-    return [_mistake(details, section, where) for details in error.errors(include_url=False)]
+    by_place: dict[tuple[str, ...], list[Any]] = {}
+    for details in error.errors(include_url=False):
+        place = [str(part) for part in details["loc"]]
+        if place and UNION_BRANCH.fullmatch(place[-1]):  # pydantic tells of each kind that a value might have had
+            place.pop()
+        by_place.setdefault(tuple(place), []).append(details)
+    return [_mistake(found, section, [where, *place]) for place, found in by_place.items()]
 
 
-def _mistake(details: Any, section: type[Section], where: str) -> str:
-    location = [str(part) for part in details["loc"]]
-    key = ".".join([where, *location])
+def _mistake(found: list[Any], section: type[Section], place: list[str]) -> str:
+    details, key = found[0], ".".join(place)
     if details["type"] == "extra_forbidden":
-        return f"{key}: unknown key; {choices(location[-1], _fields_at(section, location[:-1]))}"
+        return f"{key}: unknown key; {choices(place[-1], _fields_at(section, place[1:-1]))}"
     if details["type"] == "missing":
         return f"{key}: missing; add it"
-    message = details["msg"].removeprefix("Value error, ").removeprefix("Input should be ").removesuffix(".")
     if details["type"] == "value_error":
-        return f"{key}: {message}"
-    if details["type"] == "literal_error":
+        return _told_by_validator(details["msg"].removeprefix("Value error, "), place)
+    if details["type"] == "literal_error" and len(found) == 1:
         allowed = details["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
         return f"{key}: got {details['input']!r}; {choices(str(details['input']), allowed)}"
-    return f"{key}: got {details['input']!r}; must be {message}"
+    return f"{key}: got {details['input']!r}; must be {' or '.join(_wanted(other) for other in found)}"
+
+
+def _told_by_validator(message: str, place: list[str]) -> str:
+    """A validator may name keys inside its field, from the field on: `model.name: ...; and model.dropout: ...`."""
+    if not message.startswith(f"{place[-1]}."):
+        return f"{'.'.join(place)}: {message}"
+    return "; and ".join(".".join([*place[:-1], clause]) for clause in message.split("; and "))
+
+
+def _wanted(details: Any) -> str:
+    if details["type"] in {"model_type", "dict_type"}:
+        return "keys and values"
+    return str(details["msg"]).removeprefix("Input should be ").removesuffix(".")
 
 
 def _fields_at(section: type[Section], location: list[str]) -> list[str]:

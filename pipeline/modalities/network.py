@@ -1,4 +1,4 @@
-"""Whole networks: preprocessing and model in one, from raw stored inputs to outputs. What is served is what was trained."""
+"""Whole networks: preprocessing and model in one, from raw stored inputs to outputs: served as trained."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Cnn(Section):
-    """Convolutions 3x3 (unpadded) with ReLU, max-pooling, then dense layers: the networks of systems 000, 001 and 003."""
+    """Convolutions 3x3 (unpadded) with ReLU, max-pooling, dense layers: the networks of systems 000, 001 and 003."""
 
     blocks: list[Width | Literal["pool"]] = [32, "pool", 64, "pool"]
     """Channels of a convolution with ReLU, or "pool" for a 2x2 max-pooling, in order."""

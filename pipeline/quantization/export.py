@@ -44,7 +44,7 @@ def export_graph(network: nn.Module, path: Path, *, input_shape: list[int]) -> N
         reason = str(error).strip().splitlines()[-1][:200]
         raise ConfigError(
             f"params.yaml: train.model: torch cannot export this network to ONNX ({reason}); "
-            f"change it, or set train.export: false to judge it with torch"
+            f"use layers and operations that torch.onnx knows"
         ) from error
 
 

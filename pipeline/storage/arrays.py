@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import DataError
@@ -67,7 +68,7 @@ def open_arrays(folder: Path) -> Arrays:
             return np.load(path, mmap_mode="r", allow_pickle=False)
         except FileNotFoundError:
             raise DataError(f"{path}: no such file; run the stages before this one: dvc repro") from None
-        except (ValueError, EOFError) as error:
+        except (ValueError, EOFError, TokenError) as error:
             raise DataError(f"{path}: not a NumPy array ({error}); run: dvc repro --force") from None
 
     arrays = Arrays(opened("inputs"), opened("targets"), opened("row_ids"))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.contracts import Json, Spec
 from pipeline.errors import DataError
+from pipeline.storage.atomic import atomic_file
 from pipeline.storage.onnx_model import OnnxModel
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ class Card:
     """The section `train`, as it was used."""
     lineage: Json
     """Hash of the data, commit, environment."""
-    is_exported: bool = True
-    """False for a model that cannot be exported: it is judged with torch and not quantised."""
     format_version: int = FORMAT_VERSION
 
 
@@ -68,10 +67,11 @@ def write_card(folder: Path, card: Card) -> None:
 
 
 def write_weights(folder: Path, state: dict[str, Tensor]) -> None:
-    """Writes a state dict as safetensors (each tensor on its own, contiguous, on the CPU)."""
+    """Writes a state dict as safetensors, atomically (each tensor on its own, contiguous, on the CPU)."""
     from safetensors.torch import save_file
 
-    save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}, folder / WEIGHTS)
+    with atomic_file(folder / WEIGHTS) as aside:
+        save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}, aside)
 
 
 def read_bundle(folder: Path) -> Bundle:

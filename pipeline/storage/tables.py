@@ -51,8 +51,11 @@ def read_shards(folder: Path, columns: list[str] | None = None) -> Iterator[pa.R
     for shard in shards:
         try:
             with pq.ParquetFile(shard) as file:
-                yield from file.iter_batches(ROWS_PER_BATCH, columns=columns)
-        except pa.ArrowInvalid as error:
+                for group in range(file.num_row_groups):  # one by one: else batches of large rows are put together
+                    yield from file.iter_batches(ROWS_PER_BATCH, row_groups=[group], columns=columns)
+        except (pa.ArrowException, OSError) as error:
+            if getattr(error, "errno", None):  # of the disk, not of the file's content
+                raise
             raise DataError(
                 f"{shard}: not readable as Parquet ({str(error).splitlines()[0]}); run: dvc repro --force"
             ) from None
@@ -61,5 +64,9 @@ def read_shards(folder: Path, columns: list[str] | None = None) -> Iterator[pa.R
 def read_table(folder: Path, columns: list[str] | None = None) -> pa.Table:
     """Reads some columns of every row into memory."""
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
-    return pa.Table.from_batches(read_shards(folder, columns))
+    batches = list(read_shards(folder, columns))
+    if not batches:  # an empty shard still tells the schema
+        return pq.ParquetFile(min(folder.glob("part-*.parquet"))).read(columns=columns)
+    return pa.Table.from_batches(batches)

@@ -1,0 +1,56 @@
+# Headrace. `make` alone tells what there is.
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-all check bench ui clean lock deps
+
+help: ## tell what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+setup: $(INSTALLED) ## make .venv from the lock file
+
+$(INSTALLED): requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+run: setup ## raw data to a registered model: dvc repro, then what came out of it
+	@# the sample project's lock changes with every machine: in this clone it is no change to commit (README, Results)
+	@git update-index --skip-worktree dvc.lock 2>/dev/null || true
+	dvc repro
+	@headrace status
+
+test: setup ## the tests, less the slow ones (needs no network)
+	pytest -m "not slow"
+
+test-all: setup ## all tests: real workers, kills, end to end
+	pytest
+
+check: setup ## style, types, rooms, spelling, shell
+	ruff format --check .
+	ruff check .
+	mypy
+	lint-imports
+	codespell
+	shellcheck .ci/run
+	python tools/dvc_deps.py --check
+
+bench: setup ## figures side by side, medians of several runs
+	python bench/run.py
+
+ui: setup ## MLflow's pages on http://127.0.0.1:5000
+	headrace ui
+
+clean: ## remove what the pipeline made (not .venv)
+	rm -rf data models metrics plots reports registered.json mlflow.db mlartifacts .headrace .dvc/cache .dvc/tmp
+
+deps: setup ## write each stage's import closure into dvc.yaml
+	python tools/dvc_deps.py
+
+lock: ## resolve pyproject.toml anew into requirements.lock
+	$(PYTHON) tools/lock.py

@@ -1,0 +1,129 @@
+"""Training on Ray's workers: the same loop on each, its events brought to the caller whatever node rank 0 is on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import ClusterError, ConfigError, HeadraceError
+from pipeline.learning.callbacks import Event, Observer
+from pipeline.learning.fit import FitJob, Place, fit
+from pipeline.paths import Paths
+
+SECONDS_BETWEEN_POLLS = 0.3
+COLLECTIVE_TIMEOUT_S = 600
+
+
+class Mailbox:
+    """An actor that holds rank 0's events until the caller takes them."""
+
+    def __init__(self) -> None:
+        """Begins empty."""
+        self._events: list[Event] = []
+
+    def put(self, event: Event) -> None:
+        """Adds an event."""
+        self._events.append(event)
+
+    def take(self) -> list[Event]:
+        """All events since the last call."""
+        events, self._events = self._events, []
+        return events
+
+
+def fit_on_workers(job: FitJob, observer: Observer, *, num_workers: int, num_threads: int, paths: Paths) -> None:
+    """Trains on `num_workers` workers of Ray Train, each with `num_threads` CPUs (and a GPU where there are some).
+
+    Call it inside `session`. Raises the HeadraceError of a worker as it is, and ClusterError when workers are lost.
+    """
+    import ray
+    from ray.train import RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+
+    mailbox = ray.remote(num_cpus=0)(Mailbox).remote()
+    use_gpu = ray.cluster_resources().get("GPU", 0) >= num_workers
+    trainer = TorchTrainer(
+        _work,
+        train_loop_config={"job": asdict(job), "mailbox": mailbox, "num_threads": num_threads},
+        scaling_config=ScalingConfig(
+            num_workers=num_workers,
+            use_gpu=use_gpu,
+            resources_per_worker={"CPU": num_threads, **({"GPU": 1} if use_gpu else {})},
+        ),
+        run_config=RunConfig(name=Path(job.work_dir).name, storage_path=str(paths.state_dir / "ray")),
+    )
+    with _delivering(mailbox, observer):
+        try:
+            trainer.fit()
+        except ray.train.TrainingFailedError as error:
+            raise _told(error) from error
+
+
+def _work(config: dict[str, Any]) -> None:
+    """One worker: joins the others and runs the loop."""
+    from datetime import timedelta
+
+    import ray
+    import ray.train
+    from ray.train.lightning import RayDDPStrategy, RayLightningEnvironment
+
+    context = ray.train.get_context()
+    mailbox = config["mailbox"]
+    place = Place(
+        rank=context.get_world_rank(),
+        num_workers=context.get_world_size(),
+        num_threads=config["num_threads"],
+        strategy=RayDDPStrategy(timeout=timedelta(seconds=COLLECTIVE_TIMEOUT_S)),
+        plugins=(RayLightningEnvironment(),),
+    )
+    fit(FitJob(**config["job"]), mailbox.put.remote, place)
+    ray.get(mailbox.put.remote({"kind": "end"}))  # events are delivered in order: all are there when the worker ends
+
+
+@contextmanager
+def _delivering(mailbox: Any, observer: Observer) -> Iterator[None]:
+    """Hands events to the observer while the block runs, and those that are left at its end."""
+    import ray
+
+    ended = threading.Event()
+
+    def deliver() -> None:
+        with suppress(ray.exceptions.RayError):  # a lost mailbox loses pictures, not the training
+            while not ended.wait(SECONDS_BETWEEN_POLLS):
+                _hand_over(ray.get(mailbox.take.remote()), observer)
+            _hand_over(ray.get(mailbox.take.remote(), timeout=10), observer)
+
+    thread = threading.Thread(target=deliver, name="events", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(timeout=30)
+
+
+def _hand_over(events: list[Event], observer: Observer) -> None:
+    for event in events:
+        if event["kind"] != "end":
+            observer(event)
+
+
+def _told(error: Exception) -> HeadraceError:
+    """The HeadraceError that a worker raised, or a ClusterError that says what befell it."""
+    causes = list(getattr(error, "worker_failures", {}).values()) or [error]
+    for cause in causes:
+        inner = getattr(cause, "cause", None) or getattr(cause, "_exc", None) or cause
+        if isinstance(inner, HeadraceError):
+            return inner
+    first = str(causes[0]).strip().splitlines()
+    text = next((line for line in reversed(first) if line.strip()), type(error).__name__)
+    for kind in (ConfigError,):
+        if kind.__name__ in text:
+            return kind(text.partition(": ")[2])
+    return ClusterError(
+        f"ray: a worker failed: {text[:300]}; see its log under .headrace/logs, then run the same command again"
+    )

@@ -1,0 +1,65 @@
+"""`headrace status`: where the data went, how good the model is, and how to look at it."""
+
+from __future__ import annotations
+
+import json
+
+from pipeline.commands.stage import read_metrics
+from pipeline.contracts import Metrics
+from pipeline.paths import Paths
+from pipeline.stages import STAGES
+
+Row = tuple[str, str]
+
+
+def show_status(paths: Paths) -> None:
+    """Prints a short table of what the stages left."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    metrics = {stage: read_metrics(paths, stage) for stage in STAGES}
+    rows = rows_of(metrics, paths) or [("nothing yet", "dvc repro runs the pipeline")]
+    for name, value in rows:
+        table.add_row(f"[bold]{name}", value)
+    Console(highlight=False).print(table)
+
+
+def rows_of(metrics: dict[str, Metrics], paths: Paths) -> list[Row]:
+    """Name and value of each line; only of stages that have run."""
+    rows: list[Row] = []
+    if metrics["ingest"] and metrics["clean"]:
+        rows.append(("rows", f"{metrics['ingest']['rows']:,} in, {metrics['clean']['quarantined']:,} quarantined"))
+    if split := metrics["split"]:
+        rows.append(("split", f"{split['train']:,} train, {split['val']:,} validation, {split['test']:,} test"))
+    if test := metrics["test"]:
+        interval = f"95 % interval {test['accuracy_low']:.2%} to {test['accuracy_high']:.2%}"
+        rows.append(("accuracy", f"{test['accuracy']:.2%} on test rows ({interval})"))
+    if quantize := metrics["quantize"]:
+        rows += _quantized(quantize)
+    return rows + _registered(paths)
+
+
+def _quantized(quantize: Metrics) -> list[Row]:
+    def line(kind: str) -> str:
+        return (
+            f"{quantize[f'{kind}_accuracy']:.2%} on validation rows, {quantize[f'{kind}_bytes'] / 1000:,.0f} kB, "
+            f"{quantize[f'{kind}_latency_ms']:.3f} ms an image"
+        )
+
+    rows = [("fp32", line("fp32"))]
+    return [*rows, ("int8", line("int8"))] if quantize.get("passed") else [*rows, ("int8", "no candidate passed")]
+
+
+def _registered(paths: Paths) -> list[Row]:
+    if not paths.registered_path.is_file():
+        return []
+    found = json.loads(paths.registered_path.read_bytes())
+    return [
+        (
+            "registered",
+            f"{found['name']} version {found['version']}, {found['precision']} ({', '.join(found['aliases'])})",
+        ),
+        ("look at it", "make ui                                   (runs, plots, registry: http://127.0.0.1:5000)"),
+        ("", "open reports/explain/index.html           (why it decides as it does)"),
+    ]

@@ -1,0 +1,40 @@
+"""`headrace ui`: MLflow's pages, on this machine only."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+
+from pipeline.errors import ConfigError
+from pipeline.paths import Paths
+
+HOST = "127.0.0.1"
+
+
+def serve_ui(paths: Paths, port: int) -> int:
+    """Serves the project's runs until it is interrupted; raises ConfigError when the port is taken."""
+    from pipeline.tracking.client import tracking_uri
+
+    check_port(port)
+    uri = tracking_uri(paths)
+    print(f"MLflow: http://{HOST}:{port}  (Ctrl-C ends it)", flush=True)  # noqa: T201
+    if uri.startswith(("http://", "https://")):
+        print("The runs are on the server that MLFLOW_TRACKING_URI names.")  # noqa: T201
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", HOST, "--port", str(port)]
+    environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"}
+    return subprocess.run(command, env=environment, check=False).returncode
+
+
+def check_port(port: int) -> None:
+    """Raises ConfigError when nothing can listen on the port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise ConfigError(
+                f"--port: {port} on {HOST} cannot be used ({error.strerror}); choose another, "
+                f"such as --port {port % 65535 + 1}"
+            ) from None

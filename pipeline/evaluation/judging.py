@@ -1,0 +1,58 @@
+"""Judging: a bundle's answers on the rows of one split, by the graph that is served."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from pipeline.errors import DataError
+from pipeline.storage.arrays import Arrays, open_arrays
+from pipeline.storage.bundle import Bundle
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Predict: TypeAlias = "Callable[[NDArray[np.uint8]], NDArray[np.float32]]"
+"""Stored inputs `[rows, *input_shape]` -> logits `[rows, outputs]`."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model said of every row."""
+
+    arrays: Arrays
+    logits: NDArray[np.float32]
+    """`[rows, classes]`."""
+    predict: Predict
+    """To ask it again, of other inputs."""
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """`[rows]`: class indices."""
+        import numpy as np
+
+        return np.asarray(self.logits.argmax(axis=1), dtype=np.int64)
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """`[rows]`."""
+        import numpy as np
+
+        return np.asarray(self.predicted == self.arrays.targets)
+
+
+def answers(bundle: Bundle, folder: Path) -> Answers:
+    """Predicts every row of a split's folder; raises DataError when it has none, or the model says NaN."""
+    import numpy as np
+
+    arrays = open_arrays(folder)
+    if len(arrays) == 0:
+        raise DataError(f"{folder}: holds no rows; give the split a larger share in params.yaml: split.fractions")
+    predict = bundle.graph().predict
+    logits = predict(arrays.inputs)
+    if not np.isfinite(logits).all():
+        raise DataError(f"{bundle.folder}: the model answers with NaN or infinity; train again, more slowly")
+    return Answers(arrays, logits, predict)

@@ -1,0 +1,1 @@
+"""The one LightningModule, the one DataModule, and what they need: order, augmentation, optimisers, callbacks."""

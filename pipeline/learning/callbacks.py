@@ -1,0 +1,107 @@
+"""What happens beside the steps: telling how it goes, keeping the best weights, and the state to resume from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytorch_lightning as pl
+from torch import nn
+
+from pipeline.storage.bundle import write_weights
+
+Event = dict[str, Any]
+Observer = Callable[[Event], None]
+SECONDS_BETWEEN_EVENTS = 0.5
+
+
+class Reporter(pl.Callback):
+    """Keeps the figures by epoch, and tells an observer of steps (a few times a second) and epochs."""
+
+    def __init__(self, observer: Observer, batch_size: int) -> None:
+        """`batch_size` is global: throughput counts the rows of all workers."""
+        self._observer, self._batch_size = observer, batch_size
+        self.history: list[Event] = []
+        self._told_at = self._told_step = 0.0
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Begins to count the epoch's throughput."""
+        self._told_at, self._told_step = time.perf_counter(), trainer.global_step
+        self._epoch_at, self._epoch_step = self._told_at, self._told_step
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any) -> None:  # noqa: ARG002
+        """Tells of a step, seldom enough to cost nothing."""
+        now = time.perf_counter()
+        if now - self._told_at < SECONDS_BETWEEN_EVENTS:
+            return
+        rate = (trainer.global_step - self._told_step) * self._batch_size / (now - self._told_at)
+        self._told_at, self._told_step = now, trainer.global_step
+        loss = float(outputs["loss"])
+        self._observer({"kind": "step", **_position(trainer), "loss": loss, "samples_per_second": rate})
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Tells of an epoch: the figures over all rows of all workers."""
+        steps = trainer.global_step - self._epoch_step
+        rate = steps * self._batch_size / max(time.perf_counter() - self._epoch_at, 1e-9)
+        metrics = getattr(pl_module, "val_metrics", {})
+        self.history.append({**_position(trainer), **metrics, "samples_per_second": rate})
+        self._observer({"kind": "epoch", **self.history[-1]})
+
+    def state_dict(self) -> dict[str, Any]:
+        """The epochs so far, for a resumed training."""
+        return {"history": self.history}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on after the epochs that a killed training told of."""
+        self.history = state_dict["history"]
+
+
+def _position(trainer: pl.Trainer) -> Event:
+    rate = trainer.optimizers[0].param_groups[0]["lr"]
+    return {"epoch": trainer.current_epoch, "step": trainer.global_step, "learning_rate": rate}
+
+
+class BestWeights(pl.Callback):
+    """Keeps the weights of the epoch with the lowest validation loss in a file (rank 0 writes)."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` is on storage that the calling process sees."""
+        self._folder = folder
+        self.best_loss = float("inf")
+        self.best_epoch = -1
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Writes the weights when they are better than before."""
+        loss = float(trainer.callback_metrics.get("val_loss", float("inf")))
+        if trainer.sanity_checking or not loss < self.best_loss:
+            return
+        self.best_loss, self.best_epoch = loss, trainer.current_epoch
+        if trainer.is_global_zero:
+            write_weights(self._folder, cast("nn.Module", pl_module.network).state_dict())
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed training must know."""
+        return {"best_loss": self.best_loss, "best_epoch": self.best_epoch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on where a killed training stood."""
+        self.best_loss, self.best_epoch = state_dict["best_loss"], state_dict["best_epoch"]
+
+
+class ResumeState(pl.Callback):
+    """Keeps what a killed training goes on from, after each epoch: whole or not at all."""
+
+    NAME = "resume.ckpt"
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` outlives the stage that DVC restarts."""
+        self._path = folder / self.NAME
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Called on every rank, since Lightning gathers there; rank 0 writes."""
+        aside = self._path.with_suffix(".tmp")
+        trainer.save_checkpoint(aside)
+        if trainer.is_global_zero:
+            aside.replace(self._path)

@@ -1,0 +1,152 @@
+"""The worker loop: an ordinary function, the same in the calling process and on each of Ray's workers."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.contracts import Json, Spec
+from pipeline.learning.callbacks import BestWeights, Observer, Reporter, ResumeState
+from pipeline.learning.settings import TrainSettings
+from pipeline.storage.atomic import write_json
+
+RESULT = "fit.json"
+
+
+@dataclass(frozen=True)
+class FitJob:
+    """One training, in plain values that travel to any worker."""
+
+    normalized_dir: str
+    """Arrays, `spec.json` and `transform.json`, on storage that every worker sees."""
+    work_dir: str
+    """Where weights, resume state and result go: on storage that every worker and the caller see."""
+    settings: Json
+    """A TrainSettings in plain values."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one worker stands among the others."""
+
+    rank: int = 0
+    num_workers: int = 1
+    num_threads: int = 0
+    """Threads of this worker; 0: one a core."""
+    strategy: Any = "auto"
+    """Lightning's strategy and plugins, from whoever started the workers."""
+    plugins: tuple[Any, ...] = ()
+
+
+def fit(job: FitJob, observer: Observer, place: Place | None = None) -> None:
+    """Trains, and leaves the best weights and `fit.json` in `work_dir`; goes on from there after a kill.
+
+    Raises ConfigError when settings and data do not fit together.
+    """
+    import pytorch_lightning as pl
+    import torch
+
+    place = place or Place()
+    _quiet()
+    torch.set_num_threads(place.num_threads or os.cpu_count() or 1)
+    settings = TrainSettings.model_validate(job.settings)
+    work_dir = Path(job.work_dir)
+    data, learner = _data(job, settings, place), _learner(job, settings)
+    best = BestWeights(work_dir)
+    reporter = Reporter(observer if place.rank == 0 else lambda _: None, settings.batch_size)
+    trainer = pl.Trainer(
+        max_epochs=settings.max_epochs,
+        devices="auto" if place.num_workers > 1 else 1,
+        strategy=place.strategy,
+        plugins=list(place.plugins),
+        precision="bf16-mixed" if settings.precision == "bf16" else "32-true",
+        gradient_clip_val=settings.gradient_clip or None,
+        callbacks=[best, reporter, *_early_stopping(settings), ResumeState(work_dir)],
+        **_PLAIN_TRAINER,
+    )
+    resume = work_dir / ResumeState.NAME
+    started = time.perf_counter()
+    trainer.fit(learner, datamodule=data, ckpt_path=resume if resume.is_file() else None, weights_only=True)
+    if place.rank == 0:
+        _write_result(work_dir, trainer, best, reporter, time.perf_counter() - started)
+
+
+def read_result(work_dir: Path) -> Json | None:
+    """What a finished training left, or None."""
+    path = work_dir / RESULT
+    result: Json | None = json.loads(path.read_bytes()) if path.is_file() else None
+    return result
+
+
+_PLAIN_TRAINER: dict[str, Any] = {
+    "accelerator": "auto",
+    "logger": False,
+    "enable_checkpointing": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+    "num_sanity_val_steps": 0,
+    "use_distributed_sampler": False,  # ours neither pads nor repeats
+    "reload_dataloaders_every_n_epochs": 1,
+}
+
+
+def _data(job: FitJob, settings: TrainSettings, place: Place) -> Any:
+    from pipeline.learning.data import ArraysDataModule
+
+    return ArraysDataModule(Path(job.normalized_dir), settings, rank=place.rank, num_workers=place.num_workers)
+
+
+def _learner(job: FitJob, settings: TrainSettings) -> Any:
+    import numpy as np
+    import torch
+
+    from pipeline.learning.module import Learner
+    from pipeline.learning.order import Order
+    from pipeline.modalities.network import build_network
+    from pipeline.tasks import TASKS
+
+    folder = Path(job.normalized_dir)
+    spec = Spec.read(folder)
+    torch.manual_seed(settings.seed)  # the same first weights everywhere
+    network = build_network(settings.model, spec, json.loads((folder / "transform.json").read_bytes()))
+    num_rows = len(np.load(folder / "train" / "targets.npy", mmap_mode="r"))
+    num_steps = Order(num_rows, settings.batch_size, settings.seed).num_steps * settings.max_epochs
+    return Learner(network, TASKS[spec.task], settings, num_steps)
+
+
+def _early_stopping(settings: TrainSettings) -> list[Any]:
+    from pytorch_lightning.callbacks import EarlyStopping
+
+    options = settings.early_stopping
+    if not options.patience:
+        return []
+    return [EarlyStopping("val_loss", patience=options.patience, min_delta=options.min_delta)]
+
+
+def _write_result(work_dir: Path, trainer: Any, best: BestWeights, reporter: Reporter, seconds: float) -> None:
+    write_json(
+        work_dir / RESULT,
+        {
+            "epochs": trainer.current_epoch,
+            "steps": trainer.global_step,
+            "best_epoch": best.best_epoch,
+            "val_loss": best.best_loss,
+            "fit_seconds": round(seconds, 3),
+            "parameters": sum(parameter.numel() for parameter in trainer.lightning_module.parameters()),
+            "history": reporter.history,
+        },
+    )
+
+
+def _quiet() -> None:
+    """Lightning's advice is for its own users: ours see one progress bar."""
+    for name in ("pytorch_lightning", "lightning.pytorch", "pytorch_lightning.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"pytorch_lightning\..*")
+    warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")

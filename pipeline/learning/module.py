@@ -1,0 +1,76 @@
+"""The one LightningModule: any network on any task, its gradient the same for any number of workers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from pipeline.contracts import Batch, Task
+from pipeline.learning.optimizers import make_optimizer, make_schedule
+from pipeline.learning.settings import TrainSettings
+
+
+class Learner(pl.LightningModule):
+    """Trains a network that takes raw stored inputs."""
+
+    def __init__(self, network: nn.Module, task: Task, settings: TrainSettings, num_steps: int) -> None:
+        """`num_steps`: optimizer steps of the whole training, for the schedule."""
+        super().__init__()
+        self.network, self.task, self.settings, self.num_steps = network, task, settings, num_steps
+        self.loss_options = {"label_smoothing": settings.label_smoothing}
+        # [sum of losses, right rows, rows], kept on the device and read once an epoch
+        self.train_sums: Tensor
+        self.val_sums: Tensor
+        self.register_buffer("train_sums", torch.zeros(3), persistent=False)
+        self.register_buffer("val_sums", torch.zeros(3), persistent=False)
+        self.val_metrics: dict[str, float] = {}
+
+    def _step(self, batch: Batch, sums: Tensor, options: dict[str, float]) -> Tensor:
+        """Sum of the rows' losses; adds to the running sums."""
+        outputs = self.network(batch.inputs).float()
+        loss = self.task.loss(outputs, batch, options)
+        with torch.no_grad():
+            sums += torch.stack([loss.detach(), self.task.num_correct(outputs, batch), batch.weights.sum()])
+        return loss
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002 Lightning's signature
+        """The loss whose gradient, averaged over the workers as DDP does, is that of the mean over the global batch."""
+        loss = self._step(batch, self.train_sums, self.loss_options)
+        return loss * (self.trainer.world_size / batch.num_rows)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 Lightning's signature
+        """Adds a share of the validation rows."""
+        self._step(batch, self.val_sums, {})
+
+    def on_train_epoch_start(self) -> None:
+        """Begins the epoch's sums; dropout draws from (seed, epoch, rank), the same in a resumed training."""
+        self.train_sums.zero_()
+        torch.manual_seed(((self.settings.seed << 20) + self.current_epoch << 10) + self.global_rank)
+
+    def on_validation_epoch_start(self) -> None:
+        """Begins the epoch's sums."""
+        self.val_sums.zero_()
+
+    def on_validation_epoch_end(self) -> None:
+        """Loss and accuracy over all rows of all workers: every row counted once."""
+        if self.trainer.sanity_checking:
+            return
+        sums = torch.stack([self.train_sums, self.val_sums])
+        total = self.trainer.strategy.reduce(sums, reduce_op="sum").tolist()
+        (train_loss, train_right, train_rows), (val_loss, val_right, val_rows) = total
+        self.val_metrics = {
+            "train_loss": train_loss / max(train_rows, 1),
+            "train_accuracy": train_right / max(train_rows, 1),
+            "val_loss": val_loss / val_rows,
+            "val_accuracy": val_right / val_rows,
+        }
+        self.log_dict(self.val_metrics, rank_zero_only=False, sync_dist=False)
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer, and its schedule by step."""
+        optimizer = make_optimizer(self.network, self.settings)
+        schedule = make_schedule(optimizer, self.settings, self.num_steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -1,0 +1,58 @@
+"""The order of the rows: a pure function of (seed, epoch, step), the same for any number of workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Share(NamedTuple):
+    """What one worker takes of one global batch."""
+
+    rows: NDArray[np.int64]
+    """Positions of the rows."""
+    weights: NDArray[np.float32]
+    """1 a row; 0 for a row that stands in where the last batch has fewer rows than there are workers."""
+    num_rows: int
+    """Rows of the global batch."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """Cuts the rows of each epoch into global batches, and each of these into one share a worker."""
+
+    num_rows: int
+    batch_size: int
+    seed: int
+    rank: int = 0
+    num_workers: int = 1
+    is_shuffled: bool = True
+
+    @property
+    def num_steps(self) -> int:
+        """Steps an epoch, the same for each worker; the last may be short."""
+        return -(-self.num_rows // self.batch_size)
+
+    def rows_of_epoch(self, epoch: int) -> NDArray[np.int64]:
+        """A permutation of all rows, drawn from (seed, epoch) by a counter-based generator."""
+        if not self.is_shuffled:
+            return np.arange(self.num_rows)
+        return np.random.Generator(np.random.Philox(key=[self.seed, epoch])).permutation(self.num_rows)
+
+    def shares(self, epoch: int, first_step: int = 0) -> Iterator[Share]:
+        """Yields this worker's share of each step from `first_step` on."""
+        rows = self.rows_of_epoch(epoch)
+        for step in range(first_step, self.num_steps):
+            batch = rows[step * self.batch_size : (step + 1) * self.batch_size]
+            yield self._share(batch)
+
+    def _share(self, batch: NDArray[np.int64]) -> Share:
+        own = np.array_split(batch, self.num_workers)[self.rank]
+        if len(own):
+            return Share(own, np.ones(len(own), np.float32), len(batch))
+        # every worker must join the gradients' all-reduce: one without rows computes a row that weighs nothing
+        return Share(batch[:1], np.zeros(1, np.float32), len(batch))

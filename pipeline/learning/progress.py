@@ -1,0 +1,40 @@
+"""One progress bar for all workers, from what rank 0 tells; a line an epoch where there is no terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pipeline.learning.callbacks import Event, Observer
+
+
+@contextmanager
+def progress(num_epochs: int, num_workers: int) -> Iterator[Observer]:
+    """Yields an observer that shows events on the terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(file=sys.stderr, highlight=False)
+    if not console.is_terminal:
+        yield lambda event: print(_line(event, num_epochs), flush=True) if event["kind"] == "epoch" else None  # noqa: T201
+        return
+    columns = (TextColumn("train"), BarColumn(30), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(f"starting {num_workers or 'no'} workers", total=num_epochs)
+
+        def show(event: Event) -> None:
+            done = event["epoch"] + (1 if event["kind"] == "epoch" else 0)
+            bar.update(task, completed=done, description=_line(event, num_epochs))
+
+        yield show
+
+
+def _line(event: Event, num_epochs: int) -> str:
+    figures = f"epoch {event['epoch'] + 1}/{num_epochs}  step {event['step']}"
+    if "loss" in event:
+        figures += f"  loss {event['loss']:.3f}"
+    if "val_loss" in event:
+        figures += f"  loss {event['train_loss']:.3f}  val loss {event['val_loss']:.3f}"
+        figures += f"  val accuracy {event['val_accuracy']:.2%}"
+    return figures + f"  lr {event['learning_rate']:.1e}  {event['samples_per_second']:,.0f} samples/s"

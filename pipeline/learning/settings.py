@@ -1,0 +1,89 @@
+"""The settings of a training: the section `train`, which a search (`tune`) varies too."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from pipeline.config import Section
+from pipeline.errors import ConfigError
+from pipeline.models import find_model
+
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(gt=0)]
+
+
+class EarlyStopping(Section):
+    """Ends a training that no longer improves on the validation rows."""
+
+    patience: Annotated[int, Field(ge=0)] = 5
+    """Epochs without improvement before the end; 0 switches it off."""
+    min_delta: Annotated[float, Field(ge=0)] = 0.0
+    """The least fall of the validation loss that counts as an improvement."""
+
+
+class TrainSettings(Section):
+    """How a network is trained."""
+
+    model: dict[str, Any] = {"name": "cnn"}
+    """Name in MODELS (or `my_package.module:Thing`) and its options."""
+    max_epochs: Count = 10
+    """Passes over the train rows, at most."""
+    batch_size: Count = 64
+    """Rows per optimizer step, over all workers; the workers must divide it."""
+    learning_rate: Positive = 1e-3
+    """The highest learning rate of the schedule."""
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    """Adam (Kingma and Ba 2015), AdamW (Loshchilov and Hutter 2019), or SGD with Nesterov momentum 0.9."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """L2 penalty (adam, sgd) or decoupled decay (adamw), per step."""
+    schedule: Literal["constant", "cosine", "one_cycle"] = "one_cycle"
+    """How the learning rate goes with the steps; one_cycle warms up over a quarter of them (Smith and Topin 2018)."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the target's probability that is spread over all classes."""
+    gradient_clip: Annotated[float, Field(ge=0)] = 0.0
+    """Largest L2 norm of the gradient; 0 switches it off."""
+    precision: Literal["32", "bf16"] = "32"
+    """Arithmetic of the network: float32, or bfloat16 autocast (fast on CPUs with AVX-512 BF16 and on GPUs)."""
+    augmentation: list[dict[str, Any]] = []
+    """Transforms of albumentations, in order: `name` and its arguments. Drawn anew for each row and epoch."""
+    early_stopping: EarlyStopping = EarlyStopping()
+    """When to end before `max_epochs`."""
+    num_workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
+    """Workers of Ray Train; auto: one a GPU, or on CPUs two where there are two cores; 0: in the calling process."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Of weights, order and augmentation."""
+
+    @field_validator("model")
+    @classmethod
+    def _model_is_known(cls, model: dict[str, Any]) -> dict[str, Any]:
+        if "name" not in model:
+            raise ValueError("model.name: missing; add the name of a model, such as 'cnn'")
+        if ":" not in str(model["name"]):  # classes outside the tree are imported when they are trained
+            try:
+                find_model(model, "model")
+            except ConfigError as error:
+                raise ValueError(str(error)) from None
+        return model
+
+    @field_validator("augmentation")
+    @classmethod
+    def _transforms_have_names(cls, augmentation: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        nameless = [index for index, entry in enumerate(augmentation) if not isinstance(entry.get("name"), str)]
+        if nameless:
+            raise ValueError(
+                f"augmentation.{nameless[0]}.name: missing; add one, such as {{name: Affine, rotate: [-10, 10]}}"
+            )
+        return augmentation
+
+    @field_validator("num_workers")
+    @classmethod
+    def _workers_divide_batch(cls, num_workers: int | str, info: ValidationInfo) -> int | str:
+        batch_size = info.data.get("batch_size")  # None: it has a mistake of its own
+        if isinstance(num_workers, int) and num_workers > 1 and batch_size and batch_size % num_workers:
+            raise ValueError(
+                f"{num_workers} workers cannot share a batch_size of {batch_size} evenly; "
+                f"make train.batch_size a multiple of {num_workers}"
+            )
+        return num_workers

@@ -1,0 +1,154 @@
+"""Images of any size to arrays of one shape, and the statistics of train pixels that networks normalise by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from math import sqrt
+from typing import TYPE_CHECKING, TypeVar
+
+from pipeline.contracts import Json
+from pipeline.errors import DataError
+from pipeline.modalities.image.decode import UndecodableError, map_decoded
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[np.uint8]
+    Counts = NDArray[np.int64]  # [channel, 256]
+
+T = TypeVar("T")
+DEFAULT_SIDE_PX = 64
+"""For images of different sizes, unless `normalize.image_size` says otherwise."""
+
+
+class _SizesDifferError(Exception):
+    pass
+
+
+class ImageTransform:
+    """Learns one shape, mean and standard deviation; makes uint8 arrays of that shape."""
+
+    def fit(self, batches: Iterable[pa.RecordBatch], options: Json) -> Json:
+        """Learns `input_shape`, `mean`, `std` from train rows; options: `image_size`, `resize`.
+
+        Without an `image_size` it is the size that all images share, else DEFAULT_SIDE_PX square. One channel where
+        all are grey, else three. `batches` is gone through again from its start where sizes turn out to differ.
+        """
+        size, rule = _height_width(options["image_size"]), options["resize"]
+        try:
+            size, counts = _count(batches, size, rule)
+        except _SizesDifferError:
+            size, counts = _count(batches, (DEFAULT_SIDE_PX, DEFAULT_SIDE_PX), rule)
+        mean, std = _mean_std(counts)
+        return {"input_shape": [*size, len(counts)], "mean": mean, "std": std, "resize": rule}
+
+    def apply(self, batch: pa.RecordBatch, transform: Json) -> NDArray[np.uint8]:
+        """Decoded, resized and stacked: `[rows, height, width, channel]`."""
+        import numpy as np
+
+        height, width, channels = transform["input_shape"]
+
+        def work(pixels: Pixels) -> Pixels:
+            return fit_to(_with_channels(pixels, channels), (height, width), transform["resize"])
+
+        made = _map_rows(batch, work)
+        return np.stack(made) if made else np.empty((0, height, width, channels), np.uint8)
+
+
+def fit_to(pixels: Pixels, size: tuple[int, int], rule: str) -> Pixels:
+    """Resizes `[h, w, c]` to `size` (height, width).
+
+    `stretch` ignores the aspect ratio, `pad` keeps it with black borders, `crop` keeps it and cuts what stands out.
+    """
+    import numpy as np
+    from PIL import Image
+
+    if pixels.shape[:2] == size:
+        return pixels
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    scales = (size[0] / image.height, size[1] / image.width)
+    if rule != "stretch":
+        scales = (min(scales),) * 2 if rule == "pad" else (max(scales),) * 2
+    # a line of 1 x 1000 pixels stays at least one pixel high
+    height, width = max(1, round(image.height * scales[0])), max(1, round(image.width * scales[1]))
+    scaled = image.resize((width, height), Image.Resampling.BILINEAR)
+    left, top = (width - size[1]) // 2, (height - size[0]) // 2
+    framed = scaled.crop((left, top, left + size[1], top + size[0]))  # beyond its borders a crop is black
+    return np.asarray(framed).reshape(*size, pixels.shape[2])
+
+
+def _map_rows(batch: pa.RecordBatch, work: Callable[[Pixels], T]) -> list[T]:
+    """`work(pixels)` of each row; raises DataError for one that cannot be decoded, though `clean` let it through."""
+    made: list[T] = []
+    for index, result in enumerate(map_decoded(batch.column("image").to_pylist(), work)):
+        if isinstance(result, UndecodableError):
+            row_id = batch.column("row_id")[index].as_py()
+            raise DataError(f"data/clean: row {row_id} cannot be decoded ({result}); run: dvc repro --force clean")
+        made.append(result)
+    return made
+
+
+def _with_channels(pixels: Pixels, channels: int) -> Pixels:
+    import numpy as np
+    from PIL import Image
+
+    if pixels.shape[2] == channels:
+        return pixels
+    if channels == 1:
+        return np.asarray(Image.fromarray(pixels).convert("L"))[..., None]
+    return np.repeat(pixels, channels, axis=2)
+
+
+def _count(
+    batches: Iterable[pa.RecordBatch], size: tuple[int, int] | None, rule: str
+) -> tuple[tuple[int, int], Counts]:
+    """The size, and how often each value occurs in each channel: whole numbers, so exact in any order."""
+    import numpy as np
+
+    sizes: set[tuple[int, int]] = set()
+
+    def measure(pixels: Pixels) -> Counts:
+        fitted = pixels if size is None else fit_to(pixels, size, rule)
+        sizes.add((fitted.shape[0], fitted.shape[1]))
+        if len(sizes) > 1:  # told here, so that the rest of the batch need not be decoded
+            raise _SizesDifferError
+        return _histogram(fitted)
+
+    is_grey = True
+    counts = np.zeros((3, 256), np.int64)
+    for batch in batches:
+        for histogram in _map_rows(batch, measure):
+            is_grey = is_grey and len(histogram) == 1
+            counts += histogram  # a grey image counts in all three, as it will be stored beside coloured ones
+    if not sizes:
+        raise DataError("data/split: no train rows to fit on; give split.fractions a larger first part")
+    return sizes.pop(), counts[:1] if is_grey else counts
+
+
+def _histogram(pixels: Pixels) -> Counts:
+    import numpy as np
+
+    return np.stack([np.bincount(pixels[..., channel].ravel(), minlength=256) for channel in range(pixels.shape[2])])
+
+
+def _mean_std(counts: Counts) -> tuple[list[float], list[float]]:
+    """Of pixels in [0, 1], a channel; a standard deviation of 0 becomes 1, so that it can be divided by."""
+    means, stds = [], []
+    for channel in counts.tolist():  # Python's integers: no rounding before the last division
+        total = sum(channel)
+        first = sum(value * count for value, count in enumerate(channel))
+        second = sum(value * value * count for value, count in enumerate(channel))
+        means.append(first / (255 * total))
+        stds.append(sqrt(total * second - first * first) / (255 * total) or 1.0)
+    return means, stds
+
+
+def _height_width(image_size: int | Sequence[int] | None) -> tuple[int, int] | None:
+    if image_size is None:
+        return None
+    if isinstance(image_size, int):
+        return image_size, image_size
+    height, width = image_size
+    return height, width

@@ -1,0 +1,154 @@
+"""Train: data/normalized (train, val) -> models/trained. Ends with the graph that every later stage judges."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from pipeline.contracts import Json, Metrics, Spec
+from pipeline.errors import DataError
+from pipeline.learning.fit import FitJob, read_result
+from pipeline.learning.settings import TrainSettings
+from pipeline.paths import Paths
+from pipeline.storage import bundle
+from pipeline.storage.atomic import atomic_dir
+
+logger = logging.getLogger(__name__)
+LARGEST_DIFFERENCE = 1e-2
+"""Between the logits of the exported graph and of the eager network: float32 sums in another order differ by 1e-5."""
+ROWS_COMPARED = 256
+
+
+class Config(TrainSettings):
+    """How the network is trained; the keys stand in pipeline/learning/settings.py, since a search varies them too."""
+
+
+def run(config: Config, paths: Paths) -> Metrics:
+    """Trains, exports, checks the export, and writes the bundle; raises what the workers raise."""
+    from pipeline.learning.progress import progress
+    from pipeline.tracking.runs import live_run, log_trials
+
+    card, trials = _card(config, paths)
+    settings = TrainSettings.model_validate(card.settings)
+    job = FitJob(str(paths.normalized_dir), str(paths.state_dir / "train" / card.training_id), card.settings)
+    Path(job.work_dir).mkdir(parents=True, exist_ok=True)
+    num_workers, num_threads = _check(settings, paths, card.spec)
+    with live_run(paths, card) as run, progress(settings.max_epochs, num_workers) as show:
+        if trials and run.run_id:
+            log_trials(paths, run.run_id, trials)
+
+        def observe(event: Json) -> None:
+            show(event)
+            run.observe(event)
+
+        result = _fit(job, observe, num_workers=num_workers, num_threads=num_threads, paths=paths)
+        difference = _write(paths, card, Path(job.work_dir), result)
+    shutil.rmtree(job.work_dir)
+    shutil.rmtree(paths.state_dir / "ray" / card.training_id, ignore_errors=True)
+    return _metrics(result) | {"export_difference": difference, "workers": num_workers}
+
+
+def _card(config: Config, paths: Paths) -> tuple[bundle.Card, list[Json]]:
+    """What is trained on what: settings (with the search's best in place), data, code; and the search's trials."""
+    from pipeline.tracking.lineage import lineage
+
+    tuned = json.loads(paths.tune_path.read_bytes()) if paths.tune_path.is_file() else {}
+    settings = TrainSettings.model_validate(config.model_dump() | tuned.get("best", {})).model_dump()
+    spec = Spec.read(paths.normalized_dir).model_dump()
+    transform = json.loads((paths.normalized_dir / "transform.json").read_bytes())
+    origin = lineage(paths)
+    key = json.dumps([settings, spec, transform, origin["data"], origin["git_commit"]], sort_keys=True)
+    training_id = hashlib.sha256(key.encode()).hexdigest()[:16]
+    card = bundle.Card(training_id, settings["model"], spec, transform, settings, origin)
+    return card, tuned.get("trials", [])
+
+
+def _check(settings: TrainSettings, paths: Paths, spec: Json) -> tuple[int, int]:
+    """Workers and threads of each; refuses, before Ray starts, what the workers would refuse."""
+    from pipeline.cluster.plan import plan_workers
+    from pipeline.modalities.augment import AUGMENTERS
+    from pipeline.modalities.network import build_network
+
+    num_workers, num_threads = plan_workers(settings.num_workers)
+    if num_workers > 1 and settings.batch_size % num_workers:
+        raise DataError(
+            f"params.yaml: train.batch_size: {settings.batch_size} rows cannot be shared by {num_workers} workers; "
+            f"choose a multiple of {num_workers}, or set train.num_workers"
+        )
+    if settings.augmentation:
+        AUGMENTERS[spec["modality"]](settings.augmentation, settings.seed)
+    transform = json.loads((paths.normalized_dir / "transform.json").read_bytes())
+    build_network(settings.model, Spec.model_validate(spec), transform)
+    return num_workers, num_threads
+
+
+def _fit(job: FitJob, observe: Any, *, num_workers: int, num_threads: int, paths: Paths) -> Json:
+    """Runs the loop, unless a killed run of the same training had already finished it."""
+    from pipeline.learning.fit import Place, fit
+
+    work_dir = Path(job.work_dir)
+    if read_result(work_dir) is None:
+        if num_workers == 0:
+            fit(job, observe, Place(num_threads=num_threads))
+        else:
+            from pipeline.cluster.fit import fit_on_workers
+            from pipeline.cluster.session import session
+
+            with session(paths, num_cpus_needed=num_workers * num_threads):
+                fit_on_workers(job, observe, num_workers=num_workers, num_threads=num_threads, paths=paths)
+    result = read_result(work_dir)
+    if result is None:
+        raise DataError(
+            f"{work_dir}: rank 0 left no result here; put the project on storage that every node of the cluster sees"
+        )
+    return result
+
+
+def _write(paths: Paths, card: bundle.Card, work_dir: Path, result: Json) -> float:
+    """Writes the bundle and the plots; returns how far the exported logits are from the network's."""
+    from pipeline.learning.history import write_history
+
+    with atomic_dir(paths.trained_dir) as folder:
+        shutil.copy(work_dir / bundle.WEIGHTS, folder / bundle.WEIGHTS)
+        bundle.write_card(folder, card)
+        difference = _export(bundle.Bundle(folder, card), paths)
+    with atomic_dir(paths.plots_dir("train")) as folder:
+        write_history(folder / "history.csv", result["history"])
+    return difference
+
+
+def _metrics(result: Json) -> Metrics:
+    """The figures of the best epoch, whose weights are kept, and of the whole training."""
+    history: list[Json] = result["history"]
+    best = next(epoch for epoch in history if epoch["epoch"] == result["best_epoch"])
+    return {
+        **{name: best[name] for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy")},
+        "epochs": result["epochs"],
+        "best_epoch": result["best_epoch"] + 1,
+        "samples_per_second": median(epoch["samples_per_second"] for epoch in history),
+        "fit_seconds": result["fit_seconds"],
+        "parameters": result["parameters"],
+    }
+
+
+def _export(made: bundle.Bundle, paths: Paths) -> float:
+    """Exports the graph and compares it with the eager network on validation rows."""
+    from pipeline.modalities.network import load_network
+    from pipeline.quantization.export import export_graph, largest_difference
+    from pipeline.storage.arrays import open_arrays
+
+    network = load_network(made)
+    export_graph(network, made.folder / bundle.GRAPH, input_shape=made.spec.input_shape)
+    rows = open_arrays(paths.normalized_dir / "val").inputs[:ROWS_COMPARED]
+    difference = largest_difference(network, made.graph(), rows)
+    if difference > LARGEST_DIFFERENCE:
+        raise DataError(
+            f"{made.folder}: the exported graph's logits differ from the network's by {difference:.3g}; at most "
+            f"{LARGEST_DIFFERENCE} is allowed; use layers that torch.onnx exports faithfully"
+        )
+    return difference

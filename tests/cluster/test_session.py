@@ -1,0 +1,113 @@
+"""Ray for one stage: refused before it starts where there are too few CPUs; quiet, on loopback, gone afterwards."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.cluster import session as module
+from pipeline.cluster.session import available_workers, session
+from pipeline.errors import ClusterError
+from pipeline.paths import Paths
+
+USE = """
+import os, signal, sys
+from pathlib import Path
+import psutil
+from pipeline.cluster.session import session
+from pipeline.paths import Paths
+paths, handlers = Paths(Path(sys.argv[1])), [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+try:
+    with session(paths, num_cpus_needed=1):
+        import ray
+        def speak():
+            print("a worker prints")
+            return os.getpid()
+        assert ray.get(ray.remote(speak).remote()) != os.getpid()
+        assert signal.getsignal(signal.SIGTERM) == handlers[1]
+        assert (paths.logs_dir / "ray").is_symlink()
+        mine = psutil.Process().children(recursive=True)
+        listening = [c for p in mine if p.is_running() for c in p.net_connections("tcp") if c.status == "LISTEN"]
+        outer = [c.laddr.ip for c in listening if not c.laddr.ip.removeprefix("::ffff:").startswith("127.")]
+        session_dir = (paths.logs_dir / "ray").resolve().parent
+        if sys.argv[2:]:
+            raise ValueError("a stage that fails")
+except ValueError:
+    pass
+_, alive = psutil.wait_procs(mine, timeout=20)
+assert listening and not outer, outer
+assert not alive and not ray.is_initialized() and not session_dir.exists()
+assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
+assert "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER" not in os.environ
+assert any("a worker prints" in path.read_text() for path in (paths.logs_dir / "ray").glob("worker-*.out"))
+"""
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+
+
+def test_too_few_cpus_are_refused_before_ray_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "num_local_cpus", lambda: 2)
+    monkeypatch.setattr(module, "_init", lambda **_: pytest.fail("Ray was started"))
+    with (
+        pytest.raises(ClusterError, match=r"params\.yaml: tune\.num_parallel: .* want 8 CPUs, this machine has 2; "),
+        session(Paths(tmp_path), num_cpus_needed=8, wanted_by="tune.num_parallel"),
+    ):
+        pytest.fail("the body ran")
+
+
+def test_too_few_cpus_of_a_cluster_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = []
+    monkeypatch.setenv("RAY_ADDRESS", "192.0.2.1:6379")
+    monkeypatch.setattr(module, "_init", lambda **_: None)
+    monkeypatch.setattr(module, "_shutdown", lambda: ended.append(True))
+    monkeypatch.setattr(module, "_cluster_resources", lambda: {"CPU": 4.0})
+    with (
+        pytest.raises(ClusterError, match="want 8 CPUs, the cluster has 4; ask for fewer, or add nodes"),
+        session(Paths(tmp_path), num_cpus_needed=8),
+    ):
+        pytest.fail("the body ran")
+    assert ended
+
+
+@pytest.mark.parametrize(
+    ("num_gpus", "num_cpus", "num_workers"), [(0, 1, 1), (0, 2, 2), (0, 64, 2), (4, 64, 4), (1, 8, 1)]
+)
+def test_auto_is_a_worker_a_gpu_or_two(
+    monkeypatch: pytest.MonkeyPatch, num_gpus: int, num_cpus: int, num_workers: int
+) -> None:
+    monkeypatch.setattr(module, "_num_local_gpus", lambda: num_gpus)
+    monkeypatch.setattr(module, "num_local_cpus", lambda: num_cpus)
+    monkeypatch.setattr(module, "_init", lambda **_: pytest.fail("Ray was started"))
+    assert available_workers() == num_workers
+
+
+def test_cluster_that_is_gone_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    def refuse(**_: object) -> None:
+        raise ConnectionError("Could not find any running Ray instance.\nMore words.")
+
+    monkeypatch.setenv("RAY_ADDRESS", "192.0.2.1:6379")
+    monkeypatch.setattr(ray, "init", refuse)
+    with (
+        pytest.raises(ClusterError, match=r"Ray: .*Could not find any running Ray instance.*192\.0\.2\.1") as caught,
+        session(Paths(tmp_path), num_cpus_needed=1),
+    ):
+        pytest.fail("the body ran")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.parametrize("fails", [[], ["fails"]], ids=["done", "failed"])
+def test_session_is_quiet_on_loopback_and_leaves_nothing(tmp_path: Path, fails: list[str]) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    ended = subprocess.run(
+        [sys.executable, "-c", USE, str(tmp_path), *fails], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")

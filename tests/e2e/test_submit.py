@@ -1,0 +1,138 @@
+"""A pipeline of two stages, submitted to a real cluster through its dashboard's port."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.cluster.submit import submit
+from pipeline.errors import ClusterError
+from pipeline.paths import Paths
+
+pytestmark = [
+    pytest.mark.e2e, pytest.mark.ray, pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:ssl=None is deprecated:DeprecationWarning"),  # Ray's client tells aiohttp so
+]  # fmt: skip
+REPOSITORY = Path(__file__).parents[2]
+
+DVC = """
+stages:
+  ingest:
+    cmd: python -c "import shutil; shutil.copytree('sets', 'data/raw')"
+    deps: [sets]
+    outs: [data/raw]
+  test:
+    cmd: python stage.py
+    deps: [data/raw, stage.py]
+    outs: [reports/test]
+    metrics: [metrics/test.json]
+"""
+STAGE = """
+import json, os, pathlib, sys
+from pipeline.cluster.session import session
+from pipeline.paths import Paths
+with session(Paths(pathlib.Path.cwd()), num_cpus_needed=2):
+    import ray
+    read = ray.remote(lambda folder: pathlib.Path(folder, "row.txt").read_text()).remote(os.path.abspath("data/raw"))
+    print("a worker read", ray.get(read), flush=True)
+pathlib.Path("metrics").mkdir(exist_ok=True)
+pathlib.Path("metrics/test.json").write_text(json.dumps({"accuracy": 1.0, "key": os.environ.get("HEADRACE_KEY")}))
+pathlib.Path("reports/test").mkdir(parents=True, exist_ok=True)
+pathlib.Path("reports/test/noise.bin").write_bytes(os.urandom(5_000_000))
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, ray_cluster: Any, monkeypatch: pytest.MonkeyPatch) -> Paths:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", ray_cluster.token)
+    root = tmp_path / "project"
+    shutil.copytree(REPOSITORY / "pipeline", root / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
+    for name, text in {
+        "params.yaml": "ingest: {source: sets}\n", "dvc.yaml": DVC, "stage.py": STAGE, "sets/row.txt": "one row",
+        ".dvc/config": "", "metrics/old.json": "{}", "data/raw/local.txt": "not to be sent",
+    }.items():  # fmt: skip
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return Paths(root)
+
+
+def run(project: Paths, address: str) -> tuple[int | None, list[str]]:
+    lines: list[str] = []
+    return submit(project, address=address, wait=True, echo=lines.append), lines
+
+
+def test_submit_brings_log_and_results_back(project: Paths, ray_cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADRACE_KEY", "passed on")
+    code, lines = run(project, ray_cluster.address)
+    assert code == 0, lines
+    assert "a worker read one row" in lines
+    assert lines[-1] == "brought back: metrics/test.json, reports/test, dvc.lock"
+    assert not [line for line in lines if "job_manager" in line or ray_cluster.token in line]
+    metrics = json.loads(project.metrics_path("test").read_text())
+    assert metrics == {"accuracy": 1.0, "key": "passed on"}
+    assert (project.report_dir("test") / "noise.bin").stat().st_size == 5_000_000
+    assert project.metrics_path("old").exists(), "what the job did not make stays"
+    assert "data/raw" in (project.root / "dvc.lock").read_text()
+    assert "a worker read one row" in next(project.logs_dir.glob("headrace-*.log")).read_text()
+
+
+def test_submit_of_failing_pipeline_returns_its_code_and_tells_one_line(project: Paths, ray_cluster: Any) -> None:
+    (project.root / "stage.py").write_text("import sys; print('no such class'); sys.exit(3)\n")
+    code, lines = run(project, ray_cluster.address)
+    assert code == 255  # what `dvc repro` ends with, whatever its stage said
+    told = [line for line in lines if line.startswith("submit: ")]
+    assert len(told) == 1
+    assert "exit code 255" in told[0]
+    assert ".headrace/logs/headrace-" in told[0]
+    assert "no such class" in lines
+    assert "ingest" in (project.root / "dvc.lock").read_text(), "what did run is brought back"
+
+
+def test_submit_in_a_workspace_goes_on_where_the_last_job_stopped(
+    project: Paths, ray_cluster: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HEADRACE_WORKSPACE", str(tmp_path / "workspace"))
+    assert run(project, ray_cluster.address)[0] == 0
+    (project.root / "README.md").write_text("another upload")
+    code, lines = run(project, ray_cluster.address)
+    assert code == 0
+    assert "Stage 'test' didn't change, skipping" in lines
+
+
+def test_submit_without_the_token_is_refused_in_one_line(
+    project: Paths, ray_cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 32)
+    with pytest.raises(ClusterError, match=r"asks for another token; set RAY_AUTH_TOKEN") as caught:
+        run(project, ray_cluster.address)
+    assert "\n" not in str(caught.value)
+
+
+def test_interrupt_leaves_the_job_running_and_tells_how_to_stop_it(project: Paths, ray_cluster: Any) -> None:
+    (project.root / "stage.py").write_text("import time; print('sleeps', flush=True); time.sleep(60)\n")
+    program = f"""
+import os, signal
+from pathlib import Path
+from pipeline.paths import Paths
+from pipeline.cluster.submit import submit
+def echo(line):
+    print(line, flush=True)
+    if line == "sleeps":
+        os.kill(os.getpid(), signal.SIGINT)
+raise SystemExit(submit(Paths(Path({str(project.root)!r})), address={ray_cluster.address!r}, wait=True, echo=echo))
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=90)
+    assert ended.returncode == 130, ended.stderr
+    assert ended.stderr == ""
+    last = ended.stdout.splitlines()[-1]
+    assert last.startswith("the job goes on; follow it: ")
+    from ray.job_submission import JobSubmissionClient
+
+    client = JobSubmissionClient(ray_cluster.address, headers={"Authorization": f"Bearer {ray_cluster.token}"})
+    submission_id = last.split()[-1]
+    assert client.get_job_status(submission_id) == "RUNNING"
+    assert client.stop_job(submission_id)

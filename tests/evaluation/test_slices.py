@@ -1,0 +1,32 @@
+import numpy as np
+import pytest
+
+from pipeline.evaluation import slices
+
+
+def test_class_slices_with_rows_are_measured_the_worst_first() -> None:
+    targets = np.array([0, 0, 1, 1])
+    parts = slices.class_slices(targets, ["cat", "dog", "cow"])
+    found = slices.measure(np.array([True, True, True, False]), parts)
+    assert [(part.slice, part.rows, part.accuracy) for part in found] == [("class=dog", 2, 0.5), ("class=cat", 2, 1.0)]
+    assert found[0].accuracy_low < 0.5 < found[0].accuracy_high
+
+
+def test_terciles_split_rows_into_thirds() -> None:
+    values = np.random.default_rng(0).permutation(300).astype(float)
+    parts = slices.tercile_slices("brightness", values)
+    assert {name: int(rows.sum()) for name, rows in parts.items()} == {
+        "brightness=low": 100, "brightness=middle": 100, "brightness=high": 100,
+    }  # fmt: skip
+    assert values[parts["brightness=low"]].max() < values[parts["brightness=high"]].min()
+
+
+def test_terciles_of_equal_values_keep_every_row_once() -> None:
+    parts = slices.tercile_slices("brightness", np.full(10, 7.0))
+    assert sum(int(rows.sum()) for rows in parts.values()) == 10
+
+
+def test_mean_input_is_numpys_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slices, "ROWS_PER_MEAN", 3)
+    inputs = np.random.default_rng(0).integers(0, 256, (10, 4, 5, 3), dtype=np.uint8)
+    assert slices.mean_input(inputs) == pytest.approx(inputs.mean(axis=(1, 2, 3)))

@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pipeline.evaluation.classification import softmax
+from pipeline.explanation.attributions import METHODS, attribute
+from pipeline.explanation.faithfulness import area, deletion_curve
+from pipeline.modalities.network import load_network
+from pipeline.paths import Paths
+from pipeline.storage.arrays import open_arrays
+from pipeline.storage.bundle import read_bundle
+
+
+def brightness(inputs: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Class 1 as probable as the image is bright."""
+    mean = inputs.reshape(len(inputs), -1).mean(axis=1) / 255
+    return np.stack([1 - mean, mean], axis=1)
+
+
+INPUTS = np.array([[[0], [255], [0], [255]]], np.uint8)[:, None]  # one row of 1 x 4 places
+ORDERS = {"best first": [0, 2, 1, 3], "worst first": [3, 1, 2, 0]}
+
+
+def curve_of(order: list[int]) -> NDArray[np.float64]:
+    attributions = np.array(order, np.float32).reshape(1, 1, 4)
+    fill = np.zeros(1, np.uint8)
+    return deletion_curve(brightness, INPUTS, attributions, classes=np.array([1]), fill=fill, num_steps=4)
+
+
+def test_deletion_curve_and_area_by_hand() -> None:
+    assert curve_of(ORDERS["best first"]) == pytest.approx([0.5, 0.25, 0, 0, 0])
+    assert curve_of(ORDERS["worst first"]) == pytest.approx([0.5, 0.5, 0.5, 0.25, 0])
+    assert area(curve_of(ORDERS["best first"])) == pytest.approx((0.25 + 0.25) / 4)
+    assert area(np.ones(5)) == 1
+
+
+def test_deletion_leaves_the_inputs_as_they_were_and_ends_at_the_fill() -> None:
+    inputs = np.random.default_rng(0).integers(0, 256, (6, 3, 5, 2), dtype=np.uint8)
+    before, fill = inputs.copy(), np.array([10, 20], np.uint8)
+    order = np.random.default_rng(1).random((6, 3, 5), dtype=np.float32)
+    curve = deletion_curve(brightness, inputs, order, classes=np.ones(6, int), fill=fill, num_steps=7)
+    assert (inputs == before).all()
+    assert len(curve) == 8
+    assert curve[0] == pytest.approx(inputs.mean() / 255)
+    assert curve[-1] == pytest.approx(15 / 255)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_attributions_of_a_trained_network_beat_a_random_order(method: str, trained: Paths) -> None:
+    bundle = read_bundle(trained.trained_dir)
+    graph, inputs = bundle.graph(), np.array(open_arrays(trained.normalized_dir / "val").inputs[:40])
+    classes = graph.predict(inputs).argmax(axis=1)
+    maps = attribute(load_network(bundle), inputs, classes, method=method, num_steps=16)  # type: ignore[arg-type]
+    chance = np.random.default_rng(0).random(maps.shape, dtype=np.float32)
+    fill = np.array([51], np.uint8)  # the mean of conftest's transform, 0.2, in grey levels
+    areas = [
+        area(deletion_curve(lambda rows: softmax(graph.predict(rows)), inputs, order, classes=classes, fill=fill))
+        for order in (maps, chance, -maps)
+    ]
+    assert areas[0] < areas[1] - 0.1
+    assert areas[1] < areas[2]

@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.errors import ConfigError
+from pipeline.modalities.network import load_network
+from pipeline.paths import Paths
+from pipeline.quantization.export import export_graph, largest_difference
+from pipeline.storage.arrays import open_arrays
+from pipeline.storage.bundle import read_bundle
+from pipeline.storage.onnx_model import OnnxModel
+
+
+def test_exported_graph_says_what_the_eager_network_says(trained: Paths) -> None:
+    bundle = read_bundle(trained.trained_dir)
+    inputs = open_arrays(trained.normalized_dir / "val").inputs
+    assert largest_difference(load_network(bundle), bundle.graph(), inputs) < 1e-4
+
+
+def test_largest_difference_sees_another_network(trained: Paths) -> None:
+    bundle = read_bundle(trained.trained_dir)
+    network = load_network(bundle)
+    with torch.no_grad():
+        next(network[1].parameters()).mul_(2)
+    assert largest_difference(network, bundle.graph(), open_arrays(trained.normalized_dir / "val").inputs) > 0.1
+
+
+@pytest.mark.parametrize("num_rows", [1, 2, 257])
+def test_exported_graph_takes_any_number_of_rows(trained: Paths, num_rows: int) -> None:
+    rows = np.zeros((num_rows, 16, 16, 1), np.uint8)
+    assert read_bundle(trained.trained_dir).graph().run(rows).shape == (num_rows, 3)
+
+
+def test_exported_graph_drops_nothing_out(tmp_path: Path) -> None:
+    class Dropping(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.drop = torch.nn.Dropout(0.5)
+
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            return self.drop(rows.to(torch.float32).flatten(1))
+
+    export_graph(Dropping().train(), tmp_path / "model.onnx", input_shape=[2, 2, 1])
+    rows = np.full((3, 2, 2, 1), 7, np.uint8)
+    assert (OnnxModel(tmp_path / "model.onnx").predict(rows) == 7).all()
+
+
+def test_network_that_cannot_be_exported_is_refused_with_the_reason(tmp_path: Path) -> None:
+    class Branching(torch.nn.Module):
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            return rows.flatten(1).float() if rows.float().mean() > 3 else rows.flatten(1).float() * 2
+
+    with pytest.raises(ConfigError, match=r"train\.model: torch cannot export this network"):
+        export_graph(Branching(), tmp_path / "model.onnx", input_shape=[2, 2, 1])

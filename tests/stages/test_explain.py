@@ -1,0 +1,54 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from pipeline.paths import Paths
+from pipeline.stages.explain import Config, run
+
+SMALL = Config(num_rows=20, num_examples=6, num_steps=8)
+
+
+def test_explain_writes_page_examples_and_maps(trained: Paths) -> None:
+    targets = np.load(trained.normalized_dir / "val" / "targets.npy", mmap_mode="r+")
+    targets[:5] = (targets[:5] + 1) % 3  # mistakes to show
+    targets.flush()
+    metrics = run(SMALL, trained)
+    folder = trained.report_dir("explain")
+    assert metrics["num_rows"] == 20
+    assert metrics["faithfulness"] == pytest.approx(metrics["random_auc"] - metrics["deletion_auc"])
+    assert metrics["faithfulness"] > 0.05
+    assert "int8_agreement" not in metrics
+    examples = json.loads((folder / "examples.json").read_text())["examples"]
+    assert [found["group"] for found in examples] == ["wrong"] * 2 + ["unsure"] * 2 + ["right"] * 2
+    assert all((found["group"] == "wrong") == (found["actual"] != found["predicted"]) for found in examples)
+    text = (folder / "index.html").read_text()
+    assert all(found["row_id"] in text for found in examples)
+    with np.load(folder / "attributions.npz") as maps:
+        assert maps["attributions"].shape == (20 + len(examples), 16, 16)
+        assert maps["row_ids"].shape == (20 + len(examples),)
+
+
+def test_explain_tells_how_often_int8_agrees(trained: Paths) -> None:
+    trained.quantized_dir.mkdir(parents=True)
+    shutil.copy(trained.trained_dir / "model.onnx", trained.quantized_dir / "model.onnx")
+    assert run(SMALL, trained)["int8_agreement"] == 1
+
+
+def test_explain_by_occlusion_without_examples(trained: Paths) -> None:
+    metrics = run(Config(num_rows=20, num_examples=0, method="occlusion"), trained)
+    assert metrics["faithfulness"] > 0.05
+    assert json.loads((trained.report_dir("explain") / "examples.json").read_text()) == {"examples": []}
+
+
+def test_explain_takes_the_rows_that_there_are(trained: Paths) -> None:
+    assert run(SMALL.model_copy(update={"num_rows": 10_000}), trained)["num_rows"] == 200
+
+
+def test_same_seed_same_report(trained: Paths) -> None:
+    pages = []
+    for _ in range(2):
+        run(SMALL, trained)
+        pages.append((trained.report_dir("explain") / "index.html").read_bytes())
+    assert pages[0] == pages[1]

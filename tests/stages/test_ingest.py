@@ -1,0 +1,92 @@
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.contracts import Spec
+from pipeline.errors import ConfigError, DataError
+from pipeline.paths import Paths
+from pipeline.stages import STAGES, ingest
+from pipeline.storage.tables import read_table
+
+
+def dvc_yaml(dep: str) -> str:
+    return f"stages:\n  ingest:\n    deps:\n    - pipeline/stages/ingest.py\n    - {dep}\n"
+
+
+def test_ingest_folder_writes_every_row_and_what_they_are(image_folder: Path) -> None:
+    paths = Paths(image_folder.parent)
+    metrics = ingest.run(ingest.Config(source="photos"), paths)
+    table = read_table(paths.raw_dir)
+    stored = sum(len(image) for image in table.column("image").to_pylist())
+    assert (metrics["rows"], metrics["classes"]) == (120, 3)
+    assert stored < metrics["bytes"] < stored + 120 * 200  # and the ids and names
+    assert table.num_rows == 120
+    row = table.slice(50, 1).to_pylist()[0]
+    assert row["image"] == (image_folder / row["path"]).read_bytes()
+    assert Spec.read(paths.raw_dir) == Spec(
+        modality="image", task="classification", source="photos", format="folder", num_rows=120
+    )
+
+
+def test_ingest_twice_writes_the_same_bytes(image_folder: Path) -> None:
+    paths = Paths(image_folder.parent)
+    written = []
+    for _ in range(2):
+        ingest.run(ingest.Config(source=str(image_folder)), paths)
+        written.append({path.name: path.read_bytes() for path in paths.raw_dir.iterdir()})
+    assert written[0] == written[1]
+    assert set(written[0]) == {"part-00000.parquet", "spec.json"}
+
+
+def test_ingest_that_fails_leaves_what_was_there(image_folder: Path) -> None:
+    paths = Paths(image_folder.parent)
+    ingest.run(ingest.Config(source="photos"), paths)
+    (image_folder / "disc" / "zz.png").symlink_to("gone")
+    with pytest.raises(DataError, match=r"zz\.png: cannot be read"):
+        ingest.run(ingest.Config(source="photos"), paths)
+    assert read_table(paths.raw_dir).num_rows == 120
+    assert [path.name for path in paths.raw_dir.parent.iterdir()] == ["raw"]
+
+
+def test_ingest_target_is_refused_for_images(image_folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^params\.yaml: ingest\.target: got 'species'; must be null for images"):
+        ingest.run(ingest.Config(source="photos", target="species"), Paths(image_folder.parent))
+
+
+def test_ingest_missing_source_writes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no built-in set, and no folder .*did you mean 'mnist5k'\?"):
+        ingest.run(ingest.Config(source="mnist_5k"), Paths(tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("dep", ["photos", "./photos/", "photos: {checksum: 1}", "${ingest.source}", "."])
+def test_ingest_source_that_dvc_watches_is_not_warned_of(
+    image_folder: Path, dep: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (image_folder.parent / "dvc.yaml").write_text(dvc_yaml(dep))
+    with caplog.at_level(logging.WARNING):
+        ingest.run(ingest.Config(source="photos"), Paths(image_folder.parent))
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("text", [dvc_yaml("photos2"), "stages:\n  ingest:\n    cmd: x\n", "plots: []\n"])
+def test_ingest_source_that_dvc_does_not_watch_is_warned_of(
+    image_folder: Path, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (image_folder.parent / "dvc.yaml").write_text(text)
+    with caplog.at_level(logging.WARNING):
+        ingest.run(ingest.Config(source="photos"), Paths(image_folder.parent))
+    assert caplog.messages == [
+        "dvc.yaml: stages.ingest.deps does not list 'photos', so dvc repro will not see its changes; add it"
+    ]
+
+
+@pytest.mark.parametrize("stage", STAGES[:4])
+def test_importing_a_stage_needs_no_heavy_package(stage: str) -> None:
+    heavy = {"numpy", "pyarrow", "PIL", "torch", "ruamel"}
+    code = f"import sys, pipeline.stages.{stage}; print(*sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

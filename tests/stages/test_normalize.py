@@ -1,0 +1,161 @@
+import io
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from pipeline.config import check
+from pipeline.contracts import Spec
+from pipeline.errors import ConfigError, DataError
+from pipeline.modalities.image.schema import RAW_SCHEMA
+from pipeline.paths import SPLITS, Paths
+from pipeline.stages import normalize
+from pipeline.storage.arrays import open_arrays
+from pipeline.storage.tables import write_shards
+
+OF_INDEX = ("train", "train", "val", "test")
+"""Row i is in OF_INDEX[i % 4]."""
+
+
+def noise(index: int, seed: int = 0, shape: tuple[int, ...] = (4, 4)) -> np.ndarray:
+    return np.random.default_rng([index, seed]).integers(0, 256, shape, np.uint8)
+
+
+def row_id(index: int) -> str:
+    return f"{(index * 7) % 13:02x}" + f"{index:030x}"  # not in the order of the source
+
+
+def png(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def project(root: Path, images: list[np.ndarray], *, rows_per_batch: int = 100) -> Paths:
+    """A project as it stands after `split`."""
+    paths = Paths(root)
+    rows = [
+        {"row_id": row_id(index), "image": png(pixels), "label": ["cat", "dog"][index % 3 == 0]}
+        for index, pixels in enumerate(images)
+    ]
+    for folder in (paths.clean_dir, paths.split_dir):
+        folder.mkdir(parents=True)
+    batches = [rows[start : start + rows_per_batch] for start in range(0, len(rows), rows_per_batch)]
+    write_shards(paths.clean_dir, RAW_SCHEMA, [pa.RecordBatch.from_pylist(batch, RAW_SCHEMA) for batch in batches])
+    spec = Spec(
+        modality="image", task="classification", source="drawn", format="folder", num_rows=len(rows),
+        classes=["cat", "dog"],
+    )  # fmt: skip
+    (paths.clean_dir / "spec.json").write_text(spec.text())
+    write_split(paths, {row_id(index): OF_INDEX[index % 4] for index in range(len(rows))})
+    return paths
+
+
+def write_split(paths: Paths, splits: dict[str, str]) -> None:
+    batch = pa.record_batch({"row_id": list(splits), "split": list(splits.values())})
+    write_shards(paths.split_dir, batch.schema, [batch])
+
+
+def transform_of(paths: Paths) -> bytes:
+    return (paths.normalized_dir / "transform.json").read_bytes()
+
+
+def test_normalize_puts_every_row_in_its_split_sorted_by_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(normalize, "CHUNK_BYTES", 3 * 16)
+    images = [noise(index) for index in range(40)]
+    paths = project(tmp_path, images, rows_per_batch=7)
+    metrics = normalize.run(normalize.Config(), paths)
+    assert metrics == {"train": 20, "val": 10, "test": 10, "height": 4, "width": 4, "channels": 1}
+    index_of = {row_id(index).encode(): index for index in range(40)}
+    for name in SPLITS:
+        made = open_arrays(paths.normalized_dir / name)
+        ids = made.row_ids.tolist()
+        assert ids == sorted(row_id(index).encode() for index in range(40) if OF_INDEX[index % 4] == name)
+        assert np.array_equal(made.inputs[..., 0], [images[index_of[key]] for key in ids])
+        assert made.targets.tolist() == [int(index_of[key] % 3 == 0) for key in ids]
+
+
+def test_normalize_tells_shape_and_train_statistics(tmp_path: Path) -> None:
+    images = [noise(index, shape=(4, 6, 3)) for index in range(12)]
+    paths = project(tmp_path, images)
+    normalize.run(normalize.Config(resize="crop"), paths)
+    spec = Spec.read(paths.normalized_dir)
+    assert (spec.input_shape, spec.classes, spec.num_rows) == ([4, 6, 3], ["cat", "dog"], 12)
+    train = np.stack([pixels for index, pixels in enumerate(images) if OF_INDEX[index % 4] == "train"]) / 255
+    fitted = json.loads(transform_of(paths))
+    assert fitted["mean"] == pytest.approx(train.mean(axis=(0, 1, 2)).tolist(), rel=1e-9)
+    assert fitted["std"] == pytest.approx(train.std(axis=(0, 1, 2)).tolist(), rel=1e-9)
+    assert (fitted["input_shape"], fitted["resize"]) == ([4, 6, 3], "crop")
+
+
+def test_normalize_size_that_is_asked_for(tmp_path: Path) -> None:
+    paths = project(tmp_path, [noise(index) for index in range(8)])
+    metrics = normalize.run(normalize.Config(image_size=[6, 8]), paths)
+    assert (metrics["height"], metrics["width"]) == (6, 8)
+    assert open_arrays(paths.normalized_dir / "test").inputs.shape == (2, 6, 8, 1)
+
+
+def test_normalize_train_sizes_differ_and_become_64_square(tmp_path: Path) -> None:
+    paths = project(tmp_path, [noise(index, shape=(4, 4 + index % 2)) for index in range(8)], rows_per_batch=1)
+    assert normalize.run(normalize.Config(), paths)["height"] == 64
+
+
+def test_normalize_twice_writes_the_same_bytes(tmp_path: Path) -> None:
+    paths = project(tmp_path, [noise(index) for index in range(8)])
+    written = []
+    for _ in range(2):
+        normalize.run(normalize.Config(), paths)
+        files = [path for path in paths.normalized_dir.rglob("*") if path.is_file()]
+        written.append({path: path.read_bytes() for path in files})
+    assert written[0] == written[1]
+    assert len(written[0]) == 3 * 3 + 2
+
+
+@pytest.mark.parametrize(
+    ("num_known", "renamed", "line"),
+    [
+        (7, 0, "data/split: has 7 rows, .*data/clean has 8; run: dvc repro split"),
+        (8, 1, "rows that data/split does not"),
+    ],
+)
+def test_normalize_split_of_other_rows_is_told(tmp_path: Path, num_known: int, renamed: int, line: str) -> None:
+    paths = project(tmp_path, [noise(index) for index in range(8)])
+    known = {row_id(index): OF_INDEX[index % 4] for index in range(renamed, num_known)}
+    write_split(paths, known | ({"f" * 32: "val"} if renamed else {}))
+    with pytest.raises(DataError, match=line):
+        normalize.run(normalize.Config(), paths)
+    assert not paths.normalized_dir.exists()
+
+
+@pytest.mark.parametrize("size", [0, -3, "28", True, [28], [28, 0], [1, 2, 3], 28.0])
+def test_config_image_size_that_is_none_is_refused(size: object) -> None:
+    with pytest.raises(
+        ConfigError, match=r"^normalize.image_size: got .*; must be one side in pixels \(28\), \[height"
+    ):
+        check(normalize.Config, {"image_size": size}, "normalize")
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 2**32), st.tuples(st.integers(1, 9), st.integers(1, 9)), st.booleans())
+def test_other_test_and_validation_rows_change_nothing_in_the_transform(
+    seed: int, shape: tuple[int, int], is_colour: bool
+) -> None:
+    images = [noise(index) for index in range(12)]
+    other_shape = (*shape, 3) if is_colour else shape
+    others = [
+        pixels if OF_INDEX[index % 4] == "train" else noise(index, seed, other_shape)
+        for index, pixels in enumerate(images)
+    ]
+    written = []
+    for version in (images, others):
+        with tempfile.TemporaryDirectory() as folder:
+            paths = project(Path(folder), version)
+            normalize.run(normalize.Config(), paths)
+            written.append(transform_of(paths))
+    assert written[0] == written[1]

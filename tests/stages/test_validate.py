@@ -1,0 +1,70 @@
+import csv
+
+import numpy as np
+import pytest
+
+from pipeline.config import check
+from pipeline.errors import ConfigError, GateError
+from pipeline.evaluation.gates import Bound
+from pipeline.paths import Paths
+from pipeline.stages.validate import Config, run
+from pipeline.storage.arrays import open_arrays
+from pipeline.storage.bundle import read_bundle
+
+
+@pytest.fixture
+def uncertain(trained: Paths) -> Paths:
+    """The trained project with noise on its validation rows, so that the model is wrong on some."""
+    inputs = np.load(trained.normalized_dir / "val" / "inputs.npy", mmap_mode="r+")
+    noise = np.random.default_rng(0).normal(0, 90, inputs.shape)
+    inputs[:] = np.clip(inputs + noise, 0, 255).astype(np.uint8)
+    inputs.flush()
+    return trained
+
+
+def test_validate_tells_quality_calibration_and_threshold(uncertain: Paths) -> None:
+    metrics = run(Config(target_accuracy=0.95), uncertain)
+    val = open_arrays(uncertain.normalized_dir / "val")
+    logits = read_bundle(uncertain.trained_dir).graph().predict(val.inputs)
+    correct = logits.argmax(axis=1) == val.targets
+    assert 0.4 < metrics["accuracy"] == correct.mean() < 0.95
+    assert metrics["accuracy_low"] < metrics["accuracy"] < metrics["accuracy_high"]
+    assert metrics["ece"] < metrics["ece_before"]
+    assert metrics["temperature"] > 1  # noise makes it too sure
+    scaled = np.exp(logits / metrics["temperature"])
+    confidence = (scaled / scaled.sum(axis=1, keepdims=True)).max(axis=1)
+    answered = confidence > metrics["threshold"] + 1e-5  # these are float32
+    assert answered.mean() == pytest.approx(metrics["coverage"], abs=0.006)
+    assert correct[answered].mean() >= 0.94
+
+
+def test_validate_writes_the_calibration_of_every_row(trained: Paths) -> None:
+    run(Config(), trained)
+    with (trained.plots_dir("validate") / "calibration.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["confidence", "accuracy", "rows"]
+    assert sum(int(row["rows"]) for row in rows) == 200
+
+
+def test_gate_that_is_not_passed_ends_with_3_after_the_plots_are_written(trained: Paths) -> None:
+    with pytest.raises(GateError, match=r"accuracy \S+ is below min 1\.01.*all figures: num_rows 200") as caught:
+        run(Config(gate={"accuracy": Bound(min=1.01)}), trained)
+    assert caught.value.exit_code == 3
+    assert (trained.plots_dir("validate") / "calibration.csv").is_file()
+
+
+def test_gate_that_is_passed_lets_go_on(trained: Paths) -> None:
+    assert run(Config(gate={"accuracy": Bound(min=0.5), "ece": Bound(max=0.9)}), trained)["accuracy"] > 0.5
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"gate": {"accuracy": {"mn": 0.9}}}, r"validate\.gate\.accuracy\.mn: unknown key"),
+        ({"gate": {"accuracy": {}}}, r"validate\.gate\.accuracy: must have min or max"),
+        ({"target_accuracy": 99}, r"validate\.target_accuracy: got 99"),
+    ],
+)
+def test_settings_that_cannot_be_are_told_by_their_key(section: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check(Config, section, "validate")

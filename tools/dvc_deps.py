@@ -1,0 +1,77 @@
+"""Keeps the deps of dvc.yaml equal to each stage's import closure. Usage: dvc_deps.py [--check]."""
+
+import ast
+import sys
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = "pipeline"
+
+
+def module_path(name: str) -> Path | None:
+    """The file of a module of the package, or None."""
+    base = ROOT.joinpath(*name.split("."))
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+def imported(path: Path) -> set[str]:
+    """Modules of the package that a file imports, at its top or in a function, but not for types alone."""
+    names: set[str] = set()
+    waiting: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            waiting += node.orelse
+            continue
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        waiting += ast.iter_child_nodes(node)
+    return {name for name in names if name.split(".")[0] == PACKAGE}
+
+
+def closure(module: str) -> list[str]:
+    """Files that a module runs, by relative path, sorted; packages' `__init__.py` among them."""
+    seen: set[Path] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        parents = name.split(".")
+        for depth in range(1, len(parents) + 1):
+            path = module_path(".".join(parents[:depth]))
+            if path and path not in seen:
+                seen.add(path)
+                waiting += imported(path)
+    return sorted(str(path.relative_to(ROOT)) for path in seen)
+
+
+def main() -> None:
+    yaml = YAML()
+    yaml.width = 120
+    path = ROOT / "dvc.yaml"
+    document = yaml.load(path)
+    stale = []
+    for name, stage in document["stages"].items():
+        code = closure(f"{PACKAGE}.stages.{name}")
+        deps = [*(dep for dep in stage.get("deps", []) if not dep.startswith(f"{PACKAGE}/")), *code]
+        if deps != list(stage.get("deps", [])):
+            stale.append(name)
+            keys = list(stage)
+            stage.pop("deps", None)
+            stage.insert(keys.index("cmd") + 1, "deps", deps)
+    if stale and "--check" in sys.argv:
+        sys.exit(f"dvc.yaml: deps of {stale} are not their import closures; run: make deps")
+    if stale:
+        with path.open("w", encoding="utf-8") as file:
+            yaml.dump(document, file)
+        print(f"dvc.yaml: deps of {stale} written")
+
+
+if __name__ == "__main__":
+    main()
