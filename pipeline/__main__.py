@@ -86,7 +86,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except HeadraceError as error:
         _refuse(error)
     except typer.TyperException as error:  # an unknown command or option
-        _refuse(ConfigError(f"command line: {error.format_message().rstrip('.')}; see: headrace --help"))
+        problem = error.format_message().rstrip(".")
+        if not problem:  # no command at all: the help was shown
+            sys.exit(ConfigError.exit_code)
+        _refuse(ConfigError(f"command line: {problem}; see: headrace --help"))
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(INTERRUPTED)
     except BrokenPipeError:

@@ -109,3 +109,9 @@ def trained(trained_root: Path, tmp_path: Path) -> Paths:
     """A copy of the trained project that a test may change."""
     shutil.copytree(trained_root, tmp_path / "project")
     return Paths(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def write_pictures() -> object:
+    """`write_image_folder`, for fixtures of other folders."""
+    return write_image_folder

@@ -118,8 +118,8 @@ def _check_size(archive_path: Path, paths: Paths, files: list[Path]) -> None:
     largest, size = sizes.most_common(1)[0]
     raise ClusterError(
         f"submit: the project is {sizes.total() / 2**20:.0f} MiB, a cluster takes {LIMIT_BYTES / 2**20:.0f} (zipped); "
-        f"the largest part is {largest} ({size / 2**20:.0f} MiB): name it in .rayignore, and let ingest.source be a URL "
-        "or a path on storage that all nodes see"
+        f"the largest part is {largest} ({size / 2**20:.0f} MiB): name it in .rayignore, and let ingest.source be a "
+        "URL or a path on storage that all nodes see"
     )
 
 

@@ -52,9 +52,12 @@ def check_settings(paths: Paths) -> dict[str, Section]:
 
 
 def read_metrics(paths: Paths, stage: str) -> Metrics:
-    """The figures that a stage left; empty when it has not run."""
+    """The figures that a stage left; empty when it has not run. Raises DataError when they are not readable."""
     path = paths.metrics_path(stage)
-    metrics: Metrics = json.loads(path.read_bytes()) if path.is_file() else {}
+    try:
+        metrics: Metrics = json.loads(path.read_bytes()) if path.is_file() else {}
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON ({error}); run: dvc repro --force {stage}") from None
     return metrics
 
 

@@ -6,11 +6,13 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 
 from pipeline.errors import ConfigError
 from pipeline.paths import Paths
 
 HOST = "127.0.0.1"
+SECONDS_TO_END = 5
 
 
 def serve_ui(paths: Paths, port: int) -> int:
@@ -24,7 +26,28 @@ def serve_ui(paths: Paths, port: int) -> int:
         print("The runs are on the server that MLFLOW_TRACKING_URI names.")  # noqa: T201
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", HOST, "--port", str(port)]
     environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"}
-    return subprocess.run(command, env=environment, check=False).returncode
+    with subprocess.Popen(command, env=environment) as server:
+        try:
+            return server.wait()
+        finally:
+            _end(server.pid)
+
+
+def _end(pid: int) -> None:
+    """Ends the server and all that it started: its web workers would outlive it, and keep the port."""
+    import psutil
+
+    try:
+        server = psutil.Process(pid)
+        processes = [server, *server.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
+    for process in psutil.wait_procs(processes, timeout=SECONDS_TO_END)[1]:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def check_port(port: int) -> None:

@@ -37,7 +37,7 @@ def fit_temperature(logits: NDArray[np.float32], targets: NDArray[np.int64]) -> 
 
     Guo et al. (2017), On Calibration of Modern Neural Networks, section 4.2. The loss is convex in
     beta = 1 / temperature, so that its slope, mean(E_p[z] - z_target), is monotone: halving finds the root. A share
-    1 / (rows + 2) of each target goes to all classes alike, as in Platt (1999), Probabilistic Outputs for Support
+    1 / (rows + 2) of each target goes to its strongest rival, as in Platt (1999), Probabilistic Outputs for Support
     Vector Machines, section 2.2: else a model without a mistake on these rows would never be unsure again.
     """
     import numpy as np
@@ -46,8 +46,10 @@ def fit_temperature(logits: NDArray[np.float32], targets: NDArray[np.int64]) -> 
 
     if np.ptp(logits, axis=1).max() == 0:
         return 1.0
-    doubt = 1 / (len(targets) + 2)
-    target_logits = logits[np.arange(len(targets)), targets] * (1 - doubt) + logits.mean(axis=1) * doubt
+    rows, doubt = np.arange(len(targets)), 1 / (len(targets) + 2)
+    rivals = logits.copy()
+    rivals[rows, targets] = -np.inf
+    target_logits = logits[rows, targets] * (1 - doubt) + rivals.max(axis=1) * doubt
     low, high = LOG_BETA_BOUNDS
     for _ in range(NUM_HALVINGS):
         middle = (low + high) / 2

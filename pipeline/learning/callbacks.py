@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytorch_lightning as pl
+from pytorch_lightning.callbacks import EarlyStopping
 from torch import nn
 
 from pipeline.storage.bundle import write_weights
@@ -88,6 +89,14 @@ class BestWeights(pl.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Goes on where a killed training stood."""
         self.best_loss, self.best_epoch = state_dict["best_loss"], state_dict["best_epoch"]
+
+
+class Patience(EarlyStopping):
+    """Ends a training that no longer improves; one that had been ended when it was killed stays so."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """The resume state holds how long it waited, but not that it stopped the trainer."""
+        trainer.should_stop = self.wait_count >= self.patience
 
 
 class ResumeState(pl.Callback):

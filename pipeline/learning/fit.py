@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.contracts import Json, Spec
-from pipeline.learning.callbacks import BestWeights, Observer, Reporter, ResumeState
+from pipeline.learning.callbacks import BestWeights, Observer, Patience, Reporter, ResumeState
 from pipeline.learning.settings import TrainSettings
 from pipeline.storage.atomic import write_json
 
@@ -47,7 +47,7 @@ class Place:
 def fit(job: FitJob, observer: Observer, place: Place | None = None) -> None:
     """Trains, and leaves the best weights and `fit.json` in `work_dir`; goes on from there after a kill.
 
-    Raises ConfigError when settings and data do not fit together.
+    Raises ConfigError when settings and data do not fit together, and when the loss is no number any more.
     """
     import pytorch_lightning as pl
     import torch
@@ -121,19 +121,17 @@ def _learner(job: FitJob, settings: TrainSettings) -> Any:
 
 
 def _early_stopping(settings: TrainSettings) -> list[Any]:
-    from pytorch_lightning.callbacks import EarlyStopping
-
     options = settings.early_stopping
     if not options.patience:
         return []
-    return [EarlyStopping("val_loss", patience=options.patience, min_delta=options.min_delta)]
+    return [Patience("val_loss", patience=options.patience, min_delta=options.min_delta)]
 
 
 def _write_result(work_dir: Path, trainer: Any, best: BestWeights, reporter: Reporter, seconds: float) -> None:
     write_json(
         work_dir / RESULT,
         {
-            "epochs": trainer.current_epoch,
+            "epochs": len(reporter.history),
             "steps": trainer.global_step,
             "best_epoch": best.best_epoch,
             "val_loss": best.best_loss,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 import pytorch_lightning as pl
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.contracts import Batch, Task
+from pipeline.errors import ConfigError
 from pipeline.learning.optimizers import make_optimizer, make_schedule
 from pipeline.learning.settings import TrainSettings
 
@@ -55,7 +57,7 @@ class Learner(pl.LightningModule):
         self.val_sums.zero_()
 
     def on_validation_epoch_end(self) -> None:
-        """Loss and accuracy over all rows of all workers: every row counted once."""
+        """Loss and accuracy over all rows of all workers, each counted once; raises ConfigError for a diverged loss."""
         if self.trainer.sanity_checking:
             return
         sums = torch.stack([self.train_sums, self.val_sums])
@@ -67,6 +69,12 @@ class Learner(pl.LightningModule):
             "val_loss": val_loss / val_rows,
             "val_accuracy": val_right / val_rows,
         }
+        diverged = [f"{name} to {value}" for name, value in self.val_metrics.items() if not isfinite(value)]
+        if diverged:
+            raise ConfigError(
+                f"params.yaml: train.learning_rate: {self.settings.learning_rate:g} drove {diverged[0]} in epoch"
+                f" {self.current_epoch + 1}; lower it, or set train.gradient_clip"
+            )
         self.log_dict(self.val_metrics, rank_zero_only=False, sync_dist=False)
 
     def configure_optimizers(self) -> Any:

@@ -43,7 +43,7 @@ def _outside(name: str, where: str) -> Any:
     module, _, attribute = name.partition(":")
     try:
         found = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:  # the latter two: no module before the colon
         raise ConfigError(f"{where}.name: cannot import {name!r} ({error}); write 'my_package.module:Thing'") from None
     if not hasattr(found, "build"):
         raise ConfigError(f"{where}.name: {name!r} has no method build(input_shape, num_outputs); add it")

@@ -55,10 +55,17 @@ class Bundle:
         return OnnxModel(self.folder / GRAPH, num_threads)
 
     def weights(self) -> dict[str, Tensor]:
-        """The state dict of the eager model."""
+        """The state dict of the eager model; raises DataError when its file is missing or damaged."""
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        return load_file(self.folder / WEIGHTS)
+        path = self.folder / WEIGHTS
+        try:
+            return load_file(path)
+        except FileNotFoundError:
+            raise DataError(f"{path}: no such file; run: dvc repro --force train") from None
+        except SafetensorError as error:
+            raise DataError(f"{path}: not safetensors ({error}); run: dvc repro --force train") from None
 
 
 def write_card(folder: Path, card: Card) -> None:
@@ -78,13 +85,17 @@ def read_bundle(folder: Path) -> Bundle:
     """Opens a bundle; raises DataError when it is missing, damaged or of another format."""
     path = folder / CARD
     try:
-        card = Card(**json.loads(path.read_bytes()))
+        values = json.loads(path.read_bytes())
+        version = values.get("format_version", FORMAT_VERSION)
+        if version != FORMAT_VERSION:  # before its keys, which may be others
+            raise DataError(f"{path}: format {version}; this version reads {FORMAT_VERSION}; train again")
+        card = Card(**values)
+        Spec.model_validate(card.spec)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; run the stages before this one: dvc repro") from None
-    except (ValueError, TypeError) as error:
-        raise DataError(f"{path}: not a bundle's card ({error}); run: dvc repro --force train") from None
-    if card.format_version != FORMAT_VERSION:
-        raise DataError(f"{path}: format {card.format_version}; this version reads {FORMAT_VERSION}; train again")
+    except (ValueError, TypeError, AttributeError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{path}: not a bundle's card ({reason}); run: dvc repro --force train") from None
     return Bundle(folder, card)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 CHAMPION, CHALLENGER = "champion", "challenger"
 REQUIREMENTS = ("mlflow", "onnxruntime", "numpy", "pandas", "pillow")
 """All that serving needs: no torch."""
-SERVED_CODE = ("decode.py", "resize.py", "schema.py")
+SERVED_CODE = ("decode.py", "resize.py")
 PREDICTIONS = "reports/test/predictions.parquet"
 
 

@@ -1,11 +1,9 @@
-"""What is sent, what is refused, what comes back; the jobs themselves are in tests/e2e/test_submit.py."""
+"""What is sent, what is refused, what is told; the jobs themselves are in tests/e2e/test_submit.py."""
 
 import asyncio
-import hashlib
 import io
 import os
 import socket
-import tarfile
 import threading
 import zipfile
 from collections.abc import AsyncIterator, Iterator
@@ -17,7 +15,7 @@ from typing import Any
 import pytest
 
 from pipeline.cluster import job, upload
-from pipeline.cluster.results import archive_name, bring_back, pack_results
+from pipeline.cluster.results import archive_name
 from pipeline.cluster.submit import MAX_RECONNECTIONS, _ended, _Lines, _stream, submit
 from pipeline.cluster.upload import files_to_send, job_environment, pack
 from pipeline.errors import ClusterError, ConfigError
@@ -121,61 +119,6 @@ def test_environment_with_a_password_is_refused_without_telling_it(uri: str) -> 
     with pytest.raises(ClusterError, match="MLFLOW_TRACKING_URI: holds a user or password") as caught:
         job_environment({"MLFLOW_TRACKING_URI": uri})
     assert "hunter2" not in str(caught.value)
-
-
-def archive(*members: tarfile.TarInfo) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as made:
-        for member in members:
-            member.size = 4 if member.isfile() else 0
-            made.addfile(member, io.BytesIO(b"evil") if member.isfile() else None)
-    content = buffer.getvalue()
-    return hashlib.sha256(content).hexdigest().encode() + content
-
-
-def link(name: str, target: str, kind: bytes) -> tarfile.TarInfo:
-    member = tarfile.TarInfo(name)
-    member.type, member.linkname = kind, target
-    return member
-
-
-@pytest.mark.parametrize(
-    "member",
-    [
-        tarfile.TarInfo("/etc/cron.d/a"), tarfile.TarInfo("../a"), tarfile.TarInfo("metrics/../../a"),
-        tarfile.TarInfo("pipeline/__init__.py"), link("metrics/a", "/etc/passwd", tarfile.SYMTYPE),
-        link("metrics/a", "test.json", tarfile.SYMTYPE), link("metrics/a", "dvc.lock", tarfile.LNKTYPE),
-    ],
-    ids=lambda member: f"{member.name} {member.linkname}",
-)  # fmt: skip
-def test_results_with_links_or_strange_places_are_refused_whole(tmp_path: Path, member: tarfile.TarInfo) -> None:
-    root = tmp_path / "project"
-    with pytest.raises(ClusterError):
-        bring_back(archive(tarfile.TarInfo("metrics/good.json"), member), Paths(root))
-    assert [path.name for path in root.rglob("*")] == [".headrace"]
-
-
-def test_results_that_were_cut_are_refused(tmp_path: Path) -> None:
-    whole = archive(tarfile.TarInfo("metrics/a.json"))
-    for packed in (whole[:-1], whole[:10], b""):
-        with pytest.raises(ClusterError, match="cut or changed"):
-            bring_back(packed, Paths(tmp_path))
-
-
-def test_results_replace_what_the_job_made_and_nothing_else(tmp_path: Path) -> None:
-    there, here = tmp_path / "there", tmp_path / "here"
-    put(there, "metrics/test.json", "reports/test/a.html", "dvc.lock", "data/raw/a", text="new")
-    (there / "plots").mkdir()
-    (there / "plots" / "train").symlink_to(there / "reports" / "test")  # as DVC links outs into its cache
-    put(here, "metrics/test.json", "metrics/clean.json", "reports/test/b.html", text="old")
-    pack_results(there, tmp_path / "results")
-    brought = bring_back((tmp_path / "results").read_bytes(), Paths(here))
-    assert brought == ["metrics/test.json", "reports/test", "plots/train", "dvc.lock"]
-    files = {path.relative_to(here).as_posix(): path.read_text() for path in here.rglob("*") if path.is_file()}
-    assert files == {
-        "metrics/test.json": "new", "metrics/clean.json": "old", "reports/test/a.html": "new",
-        "plots/train/a.html": "new", "dvc.lock": "new",
-    }  # fmt: skip
 
 
 def test_lines_are_whole_and_without_rays_own() -> None:

@@ -30,8 +30,9 @@ def test_fit_temperature_is_scipys_minimum() -> None:
     from scipy.optimize import minimize_scalar
 
     logits, targets = drawn(2.0)
-    doubt = 1 / 4002  # Platt's: this share of every target goes to all classes alike
-    soft_targets = np.eye(4)[targets] * (1 - doubt) + doubt / 4
+    doubt, is_target = 1 / 4002, np.eye(4, dtype=bool)[targets]  # Platt's share, for the strongest rival
+    rivals = np.where(is_target, -np.inf, logits).argmax(axis=1)
+    soft_targets = is_target * (1 - doubt) + np.eye(4)[rivals] * doubt
 
     def loss(log_temperature: float) -> float:
         return float(-(soft_targets * np.log(softmax(logits, float(np.exp(log_temperature))))).sum())
@@ -42,8 +43,8 @@ def test_fit_temperature_is_scipys_minimum() -> None:
 
 def test_fit_temperature_of_extremes_stays_finite() -> None:
     sure = np.array([[9, 0], [0, 9]], np.float32)
-    # never wrong on two rows: as sure as 7 in 8, by Platt's share of 1 / 4 that two classes halve
-    assert fit_temperature(sure, np.array([0, 1])) == pytest.approx(9 / np.log(7), rel=1e-6)
+    # never wrong on two rows: as sure as 3 in 4, Platt's (rows + 1) / (rows + 2)
+    assert fit_temperature(sure, np.array([0, 1])) == pytest.approx(9 / np.log(3), rel=1e-6)
     assert fit_temperature(sure, np.array([1, 0])) == pytest.approx(np.exp(5), rel=1e-6)
     assert fit_temperature(np.zeros((3, 2), np.float32), np.array([0, 1, 1])) == 1
 

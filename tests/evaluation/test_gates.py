@@ -35,8 +35,8 @@ def test_gate_lets_no_nan_through(bound: Bound) -> None:
 
 
 def test_gate_on_an_unknown_metric_says_which_was_meant() -> None:
-    with pytest.raises(ConfigError, match=r"validate\.gate\.acuracy: no such metric.*did you mean 'accuracy'"):
-        check_gate({"acuracy": Bound(min=0.9)}, METRICS, key="validate.gate")
+    with pytest.raises(ConfigError, match=r"validate\.gate\.accurac: no such metric.*did you mean 'accuracy'"):
+        check_gate({"accurac": Bound(min=0.9)}, METRICS, key="validate.gate")
 
 
 def test_bound_without_a_side_is_refused() -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.config import check
@@ -116,6 +116,7 @@ def test_config_fractions_that_are_none_are_refused(fractions: list[float]) -> N
 ids = st.sets(st.text("0123456789abcdef", min_size=32, max_size=32), min_size=1, max_size=40)
 
 
+@settings(deadline=None)  # a loaded machine is no mistake
 @given(ids, ids, st.integers(0, 3))
 def test_adding_rows_moves_no_old_row(old: set[str], new: set[str], seed: int) -> None:
     # each split has a row of the class by hash, as every class has that is not tiny
@@ -125,6 +126,7 @@ def test_adding_rows_moves_no_old_row(old: set[str], new: set[str], seed: int) -
     assert before.items() <= after.items()
 
 
+@settings(deadline=None)  # a loaded machine is no mistake
 @given(st.lists(st.sampled_from("abc"), min_size=3, max_size=30), st.integers(0, 5))
 def test_every_class_of_three_rows_is_in_every_split_and_few_rows_move(labels: list[str], seed: int) -> None:
     rows = {f"{index:032x}": label for index, label in enumerate(labels)}

@@ -14,7 +14,7 @@ from pipeline.storage.arrays import open_arrays
 
 @pytest.fixture
 def validated(trained: Paths) -> Paths:
-    """The trained project as it stands after `validate`, with noise on its test rows, so that some answers are wrong."""
+    """The trained project as it stands after `validate`, with noise on its test rows: some answers are wrong."""
     inputs = np.load(trained.normalized_dir / "test" / "inputs.npy", mmap_mode="r+")
     inputs[:] = np.clip(inputs + np.random.default_rng(0).normal(0, 90, inputs.shape), 0, 255).astype(np.uint8)
     inputs.flush()

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 T = TypeVar("T")
+# Pillow knows more formats than are safe to open on strangers' files (EPS would start Ghostscript): these only
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 TASK_IMAGES = 64
 TASK_BYTES = 128 * 1024
 """Small images decode in 30 us, about what it costs to hand a thread its work: so it is handed several at once."""
@@ -33,8 +35,6 @@ def decode(data: bytes) -> NDArray[np.uint8]:
     """
     import numpy as np
     from PIL import Image, UnidentifiedImageError
-
-    from pipeline.modalities.image.schema import FORMATS
 
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 BATCH_ROWS = 1024
 BATCH_BYTES = 16 * 1024 * 1024
+# of the formats that `decode` opens; a list of its own, so that an edit of the decoder does not ingest again
+EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 SPLIT_FOLDERS: dict[str, str] = {
     "train": "train",
     "training": "train",
@@ -114,18 +116,16 @@ def _row_id(content: bytes, occurrence: int = 0) -> str:
 
 def _image_paths(folder: Path, where: str) -> tuple[list[str], Counter[str]]:
     """Image files below a folder, sorted, and how many others there are by extension."""
-    from pipeline.modalities.image.schema import FORMATS_BY_EXTENSION
-
     paths, others = [], Counter[str]()
     for path in _walk(folder, "", frozenset()):
         extension = os.path.splitext(path)[1].lower()  # noqa: PTH122 - 10 times faster than a Path a file
-        if extension in FORMATS_BY_EXTENSION:
+        if extension in EXTENSIONS:
             paths.append(path)
         else:
             others[extension] += 1
     if not paths:
         got = f"holds no image ({others.total()} other files)" if others else "is empty"
-        raise DataError(f"{where}: {got}; images end in {sorted(FORMATS_BY_EXTENSION)}; put them in one folder a class")
+        raise DataError(f"{where}: {got}; images end in {list(EXTENSIONS)}; put them in one folder a class")
     return sorted(paths), others
 
 

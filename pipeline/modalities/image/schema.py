@@ -1,4 +1,4 @@
-"""What raw image rows look like, and which files count as images."""
+"""What raw image rows look like, from `ingest` to `normalize`."""
 
 import pyarrow as pa
 
@@ -11,19 +11,3 @@ RAW_SCHEMA = pa.schema(
         pa.field("split", pa.string()),  # train, val or test, where the source has official splits
     ]
 )
-
-# Pillow knows more formats than are safe to open on strangers' files (EPS would start Ghostscript): these only
-FORMATS_BY_EXTENSION: dict[str, str] = {
-    ".bmp": "BMP",
-    ".gif": "GIF",
-    ".jpeg": "JPEG",
-    ".jpg": "JPEG",
-    ".pbm": "PPM",
-    ".pgm": "PPM",
-    ".png": "PNG",
-    ".ppm": "PPM",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".webp": "WEBP",
-}
-FORMATS: tuple[str, ...] = tuple(sorted(set(FORMATS_BY_EXTENSION.values())))

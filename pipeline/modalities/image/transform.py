@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pipeline.contracts import Json
 from pipeline.errors import DataError
 from pipeline.modalities.image.decode import UndecodableError, map_decoded
+from pipeline.modalities.image.resize import fit_to, with_channels
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,32 +52,10 @@ class ImageTransform:
         height, width, channels = transform["input_shape"]
 
         def work(pixels: Pixels) -> Pixels:
-            return fit_to(_with_channels(pixels, channels), (height, width), transform["resize"])
+            return fit_to(with_channels(pixels, channels), (height, width), transform["resize"])
 
         made = _map_rows(batch, work)
         return np.stack(made) if made else np.empty((0, height, width, channels), np.uint8)
-
-
-def fit_to(pixels: Pixels, size: tuple[int, int], rule: str) -> Pixels:
-    """Resizes `[h, w, c]` to `size` (height, width).
-
-    `stretch` ignores the aspect ratio, `pad` keeps it with black borders, `crop` keeps it and cuts what stands out.
-    """
-    import numpy as np
-    from PIL import Image
-
-    if pixels.shape[:2] == size:
-        return pixels
-    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    scales = (size[0] / image.height, size[1] / image.width)
-    if rule != "stretch":
-        scales = (min(scales),) * 2 if rule == "pad" else (max(scales),) * 2
-    # a line of 1 x 1000 pixels stays at least one pixel high
-    height, width = max(1, round(image.height * scales[0])), max(1, round(image.width * scales[1]))
-    scaled = image.resize((width, height), Image.Resampling.BILINEAR)
-    left, top = (width - size[1]) // 2, (height - size[0]) // 2
-    framed = scaled.crop((left, top, left + size[1], top + size[0]))  # beyond its borders a crop is black
-    return np.asarray(framed).reshape(*size, pixels.shape[2])
 
 
 def _map_rows(batch: pa.RecordBatch, work: Callable[[Pixels], T]) -> list[T]:
@@ -88,17 +67,6 @@ def _map_rows(batch: pa.RecordBatch, work: Callable[[Pixels], T]) -> list[T]:
             raise DataError(f"data/clean: row {row_id} cannot be decoded ({result}); run: dvc repro --force clean")
         made.append(result)
     return made
-
-
-def _with_channels(pixels: Pixels, channels: int) -> Pixels:
-    import numpy as np
-    from PIL import Image
-
-    if pixels.shape[2] == channels:
-        return pixels
-    if channels == 1:
-        return np.asarray(Image.fromarray(pixels).convert("L"))[..., None]
-    return np.repeat(pixels, channels, axis=2)
 
 
 def _count(

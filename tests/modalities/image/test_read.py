@@ -3,10 +3,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from PIL import Image
 
 from pipeline.errors import DataError
 from pipeline.modalities.image import read
-from pipeline.modalities.image.decode import decode
+from pipeline.modalities.image.decode import FORMATS, decode
 from pipeline.modalities.image.schema import RAW_SCHEMA
 
 
@@ -41,6 +42,11 @@ def test_mnist5k_row_ids_are_distinct_and_fixed(mnist: pa.Table) -> None:
     row_ids = mnist.column("row_id").to_pylist()
     assert len(set(row_ids)) == 5000
     assert row_ids[0] == "3feb23743977da8deb16f61403eb4809"  # another id would move rows between splits
+
+
+def test_extensions_are_those_of_the_formats_that_are_decoded() -> None:
+    formats = Image.registered_extensions()
+    assert {formats[extension] for extension in read.EXTENSIONS} == set(FORMATS)
 
 
 def test_folder_reads_bytes_labels_and_paths_in_order(tmp_path: Path) -> None:

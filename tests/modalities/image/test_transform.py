@@ -4,12 +4,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline.errors import DataError
-from pipeline.modalities.image.transform import ImageTransform, fit_to
+from pipeline.modalities.image.transform import ImageTransform
 from pipeline.modalities.transform import TRANSFORMS
 
 AUTO = {"image_size": None, "resize": "pad"}
@@ -100,32 +98,3 @@ def test_apply_undecodable_row_is_named() -> None:
     broken = pa.record_batch({"row_id": ["abc"], "image": pa.array([b"x"], pa.binary())})
     with pytest.raises(DataError, match=r"data/clean: row abc cannot be decoded \(none of the formats .*; run: dvc"):
         ImageTransform().apply(broken, {"input_shape": [4, 4, 1], "resize": "pad"})
-
-
-def test_fit_to_pad_keeps_the_aspect_ratio_with_black_borders() -> None:
-    fitted = fit_to(np.full((4, 8, 1), 200, np.uint8), (8, 8), "pad")[..., 0]
-    assert (fitted[2:6] == 200).all()
-    assert not fitted[:2].any()
-    assert not fitted[6:].any()
-
-
-def test_fit_to_crop_keeps_the_middle() -> None:
-    wide = np.zeros((4, 8, 3), np.uint8)
-    wide[:, 2:6] = 200
-    assert (fit_to(wide, (4, 4), "crop") == 200).all()
-
-
-def test_fit_to_stretch_uses_every_pixel() -> None:
-    fitted = fit_to(np.repeat([[0], [200]], 4, axis=1).astype(np.uint8)[..., None], (4, 4), "stretch")[..., 0]
-    assert (fitted[0] == 0).all()
-    assert (fitted[3] == 200).all()
-
-
-@given(st.tuples(st.integers(1, 90), st.integers(1, 90)), st.sampled_from([1, 3]), st.data())
-def test_fit_to_gives_the_size_for_any_image(shape: tuple[int, int], channels: int, data: st.DataObject) -> None:
-    size = data.draw(st.tuples(st.integers(1, 40), st.integers(1, 40)))
-    rule = data.draw(st.sampled_from(["pad", "crop", "stretch"]))
-    fitted = fit_to(np.full((*shape, channels), 7, np.uint8), size, rule)
-    assert fitted.shape == (*size, channels)
-    assert fitted.dtype == np.uint8
-    assert set(np.unique(fitted)) <= ({0, 7} if rule == "pad" else {7})

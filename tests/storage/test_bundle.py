@@ -1,0 +1,109 @@
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import pipeline
+from pipeline.errors import DataError
+from pipeline.paths import Paths
+from pipeline.storage.bundle import CARD, GRAPH, WEIGHTS, load_model, load_spec, read_bundle, write_card, write_weights
+
+
+def test_read_bundle_gives_back_the_card(trained: Paths) -> None:
+    read = read_bundle(trained.trained_dir)
+    assert read.spec.classes == ["cross", "disc", "square"]
+    assert read.card.model["name"] == "cnn"
+    assert read.card.transform["input_shape"] == [16, 16, 1]
+    write_card(trained.trained_dir, read.card)
+    assert read_bundle(trained.trained_dir) == read
+
+
+def test_bundle_holds_nothing_that_is_unpickled(trained: Paths) -> None:
+    assert {path.name for path in trained.trained_dir.iterdir()} == {CARD, GRAPH, WEIGHTS}
+    for path in trained.trained_dir.iterdir():
+        with pytest.raises(Exception):  # noqa: B017, PT011 any: the bytes are no pickle at all
+            pickle.loads(path.read_bytes())  # noqa: S301
+
+
+def test_bundle_of_pickled_weights_is_refused(trained: Paths) -> None:
+    torch.save({"a": torch.zeros(3)}, trained.trained_dir / WEIGHTS)
+    with pytest.raises(DataError, match=r"weights\.safetensors: not safetensors \(.*\); run: dvc repro --force train$"):
+        read_bundle(trained.trained_dir).weights()
+
+
+def test_write_weights_reads_back_bit_for_bit(tmp_path: Path, trained: Paths) -> None:
+    shared = torch.arange(6.0).reshape(2, 3)
+    state = {"a": shared, "b": shared.T, "c": torch.tensor(3, dtype=torch.int64)}
+    write_weights(tmp_path, state)
+    (tmp_path / CARD).write_text((trained.trained_dir / CARD).read_text())
+    read = read_bundle(tmp_path).weights()
+    assert read.keys() == state.keys()
+    assert all(torch.equal(read[name], state[name]) for name in state)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [CARD, WEIGHTS]
+
+
+@pytest.mark.parametrize("kept", [0, 7, 40, -1])
+def test_weights_truncated_are_one_line(trained: Paths, kept: int) -> None:
+    path = trained.trained_dir / WEIGHTS
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(DataError, match=r"^.*weights\.safetensors: not safetensors \(.*\); run: dvc repro .*$"):
+        read_bundle(trained.trained_dir).weights()
+
+
+def test_weights_missing_say_what_to_run(trained: Paths) -> None:
+    (trained.trained_dir / WEIGHTS).unlink()
+    with pytest.raises(DataError, match=r"weights\.safetensors: no such file; run: dvc repro --force train$"):
+        read_bundle(trained.trained_dir).weights()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "null", "{}", '{"model": 1}', '{"a": 1}', "\u00ff"])
+def test_read_bundle_of_a_damaged_card_is_one_line(trained: Paths, text: str) -> None:
+    (trained.trained_dir / CARD).write_bytes(text.encode("latin-1"))
+    with pytest.raises(DataError, match=r"^.*bundle\.json: not a bundle's card \(.*\); run: dvc repro --force train$"):
+        read_bundle(trained.trained_dir)
+
+
+@pytest.mark.parametrize(("key", "value"), [("spec", {"modality": "smell"}), ("spec", None), ("extra", 1)])
+def test_read_bundle_of_a_card_with_wrong_content_is_one_line(trained: Paths, key: str, value: object) -> None:
+    card = json.loads((trained.trained_dir / CARD).read_text())
+    (trained.trained_dir / CARD).write_text(json.dumps(card | {key: value}))
+    with pytest.raises(DataError, match=r"^.*bundle\.json: not a bundle's card \(.*\); run: dvc repro --force train$"):
+        read_bundle(trained.trained_dir)
+
+
+def test_read_bundle_of_another_format_says_so(trained: Paths) -> None:
+    (trained.trained_dir / CARD).write_text(json.dumps({"format_version": 2, "keys": "others"}))
+    with pytest.raises(DataError, match=r"bundle\.json: format 2; this version reads 1; train again$"):
+        read_bundle(trained.trained_dir)
+
+
+def test_read_bundle_that_is_missing_says_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"bundle\.json: no such file; run the stages before this one: dvc repro$"):
+        read_bundle(tmp_path)
+
+
+def test_load_model_predicts_from_raw_pixels(trained: Paths) -> None:
+    inputs = np.load(trained.normalized_dir / "val" / "inputs.npy")
+    targets = np.load(trained.normalized_dir / "val" / "targets.npy")
+    assert pipeline.load_model is load_model
+    logits = pipeline.load_model(trained.trained_dir).predict(inputs)
+    assert (logits.argmax(axis=1) == targets).mean() > 0.9
+
+
+def test_load_spec_reads_a_stages_folder(trained: Paths) -> None:
+    assert pipeline.load_spec is load_spec
+    assert pipeline.load_spec(str(trained.normalized_dir)).input_shape == [16, 16, 1]
+    (trained.normalized_dir / "spec.json").write_text('{"modality": "image"}')
+    with pytest.raises(DataError, match=r"^.*spec\.json: not a spec \(4 mistakes\); run: dvc repro --force$"):
+        load_spec(trained.normalized_dir)
+    (trained.normalized_dir / "spec.json").unlink()
+    with pytest.raises(DataError, match=r"spec\.json: no such file; run the stages before this one: dvc repro$"):
+        load_spec(trained.normalized_dir)
+
+
+def test_package_of_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'load_modle'"):
+        _ = pipeline.load_modle
