@@ -59,12 +59,15 @@ def test_deps_cover_each_import_closure():
 
 def test_stages_do_not_depend_on_code_of_stages_after_them():
     learning = {dep for stage in ("ingest", "clean", "split", "normalize") for dep in DVC[stage]["deps"]}
-    assert not [dep for dep in learning if dep.startswith(("pipeline/learning", "pipeline/tracking", "pipeline/cluster"))]
+    assert not [
+        dep for dep in learning if dep.startswith(("pipeline/learning", "pipeline/tracking", "pipeline/cluster"))
+    ]
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_importing_a_stage_is_light(stage):
-    code = f"import sys, pipeline.stages.{stage}; print([n for n in ('torch', 'ray', 'mlflow', 'pandas', 'sklearn') if n in sys.modules])"
+    heavy = ("torch", "ray", "mlflow", "pandas", "sklearn")
+    code = f"import sys, pipeline.stages.{stage}; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -72,7 +75,7 @@ def test_importing_a_stage_is_light(stage):
 def test_readme_tree_is_the_real_tree():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     tree = text.partition("<!-- tree -->")[2].partition("<!-- /tree -->")[0]
-    named = {line.split()[0].rstrip("/") for line in tree.splitlines() if line.startswith("  ") and line.strip()}
+    named = {line.split()[0].rstrip("/") for line in tree.splitlines() if line.startswith("      ")}
     real = {path.name for path in (ROOT / "pipeline").iterdir() if not path.name.startswith("__pycache__")}
     assert named == real - {"__init__.py", "py.typed"}
 

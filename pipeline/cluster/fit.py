@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ClusterError, ConfigError, HeadraceError
-from pipeline.learning.callbacks import Event, Observer
+from pipeline.learning.events import Event, Observer
 from pipeline.learning.fit import FitJob, Place, fit
 from pipeline.paths import Paths
 

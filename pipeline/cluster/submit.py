@@ -23,6 +23,7 @@ from pipeline.cluster.results import archive_name, bring_back
 from pipeline.cluster.upload import job_environment, pack
 from pipeline.errors import ClusterError
 from pipeline.paths import Paths
+from pipeline.tracking.lineage import COMMIT_VARIABLE, git_commit
 
 ENTRYPOINT = "python -m pipeline.cluster.job"
 CONNECT_TIMEOUT_S = 10
@@ -45,7 +46,8 @@ def submit(paths: Paths, *, address: str, wait: bool, echo: Echo) -> int | None:
     """
     client = _connect(address)
     submission_id = f"headrace-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
-    environment = job_environment(os.environ)
+    # the upload has no .git: without this the runs of a cluster would name no commit
+    environment = job_environment(os.environ) | {COMMIT_VARIABLE: git_commit(paths.root)[0]}
     with tempfile.TemporaryDirectory() as folder:
         archive_path = Path(folder) / "project.zip"
         pack(paths, archive_path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,10 +10,9 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping
 from torch import nn
 
+from pipeline.learning.events import Event, Observer
 from pipeline.storage.bundle import write_weights
 
-Event = dict[str, Any]
-Observer = Callable[[Event], None]
 SECONDS_BETWEEN_EVENTS = 0.5
 
 

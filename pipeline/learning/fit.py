@@ -9,12 +9,15 @@ import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.contracts import Json, Spec
-from pipeline.learning.callbacks import BestWeights, Observer, Patience, Reporter, ResumeState
+from pipeline.learning.events import Observer
 from pipeline.learning.settings import TrainSettings
 from pipeline.storage.atomic import write_json
+
+if TYPE_CHECKING:
+    from pipeline.learning.callbacks import BestWeights, Reporter
 
 RESULT = "fit.json"
 
@@ -51,6 +54,8 @@ def fit(job: FitJob, observer: Observer, place: Place | None = None) -> None:
     """
     import pytorch_lightning as pl
     import torch
+
+    from pipeline.learning.callbacks import BestWeights, Reporter, ResumeState
 
     place = place or Place()
     _quiet()
@@ -121,10 +126,15 @@ def _learner(job: FitJob, settings: TrainSettings) -> Any:
 
 
 def _early_stopping(settings: TrainSettings) -> list[Any]:
+    from pipeline.learning.callbacks import Patience
+
     options = settings.early_stopping
     if not options.patience:
         return []
-    return [Patience("val_loss", patience=options.patience, min_delta=options.min_delta)]
+    # by default it would be checked after ResumeState has written, and a resumed training would have waited too little
+    return [
+        Patience("val_loss", patience=options.patience, min_delta=options.min_delta, check_on_train_epoch_end=False)
+    ]
 
 
 def _write_result(work_dir: Path, trainer: Any, best: BestWeights, reporter: Reporter, seconds: float) -> None:

@@ -38,8 +38,13 @@ class Learner(pl.LightningModule):
             sums += torch.stack([loss.detach(), self.task.num_correct(outputs, batch), batch.weights.sum()])
         return loss
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002 Lightning's signature
-        """The loss whose gradient, averaged over the workers as DDP does, is that of the mean over the global batch."""
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss whose gradient, averaged over the workers as DDP does, is that of the mean over the global batch.
+
+        Dropout draws from (seed, epoch, rank), the same in a resumed training.
+        """
+        if batch_idx == 0:  # not at the epoch's start: the data loader's own draw comes before or after that
+            torch.manual_seed(((self.settings.seed << 20) + self.current_epoch << 10) + self.global_rank)
         loss = self._step(batch, self.train_sums, self.loss_options)
         return loss * (self.trainer.world_size / batch.num_rows)
 
@@ -48,9 +53,8 @@ class Learner(pl.LightningModule):
         self._step(batch, self.val_sums, {})
 
     def on_train_epoch_start(self) -> None:
-        """Begins the epoch's sums; dropout draws from (seed, epoch, rank), the same in a resumed training."""
+        """Begins the epoch's sums."""
         self.train_sums.zero_()
-        torch.manual_seed(((self.settings.seed << 20) + self.current_epoch << 10) + self.global_rank)
 
     def on_validation_epoch_start(self) -> None:
         """Begins the epoch's sums."""

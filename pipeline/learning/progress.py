@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pipeline.learning.callbacks import Event, Observer
+from pipeline.learning.events import Event, Observer
 
 
 @contextmanager

@@ -33,7 +33,9 @@ class Range(Section):
         has_ends = self.low is not None and self.high is not None
         if has_ends == (self.choices is not None):
             raise ValueError("give low and high, or choices")
-        if self.low is not None and self.high is not None and not (0 if self.log else self.low) <= self.low < self.high:
+        if self.low is None or self.high is None:
+            return self
+        if self.low >= self.high or (self.log and self.low <= 0):
             raise ValueError(f"low {self.low} must be below high {self.high}, and above 0 for log")
         return self
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from pipeline.errors import TrackingError
 from pipeline.paths import Paths
@@ -50,7 +50,7 @@ def told(paths: Paths) -> Iterator[None]:
     try:
         yield
     except (MlflowException, RequestException, SQLAlchemyError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = _without_credentials(" ".join(str(error).split()))[:200]
         raise TrackingError(
             f"MLFLOW_TRACKING_URI: {_without_credentials(tracking_uri(paths))}: {reason}; "
             f"start that server, or unset the variable"
@@ -68,6 +68,5 @@ def experiment_id(client: MlflowClient, paths: Paths) -> str:
     return str(client.create_experiment(name, artifact_location=location))
 
 
-def _without_credentials(uri: str) -> str:
-    parts = urlsplit(uri)
-    return uri.replace(parts.netloc, parts.netloc.rpartition("@")[2]) if "@" in parts.netloc else uri
+def _without_credentials(text: str) -> str:
+    return re.sub(r"://[^/@\s]+@", "://", text)

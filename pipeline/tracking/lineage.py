@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
@@ -11,6 +12,8 @@ from pipeline.contracts import Json
 from pipeline.paths import Paths
 
 PACKAGES = ("headrace", "torch", "pytorch-lightning", "ray", "mlflow", "dvc", "albumentations", "onnxruntime", "numpy")
+COMMIT_VARIABLE = "HEADRACE_GIT_COMMIT"
+"""Says the commit where the project was sent without its .git."""
 DATA = {"raw": "data/raw", "normalized": "data/normalized"}
 
 
@@ -39,9 +42,9 @@ def data_hashes(root: Path) -> dict[str, str]:
 
 
 def git_commit(root: Path) -> tuple[str, bool]:
-    """The commit of the project and whether tracked files differ from it; ("", False) outside of git."""
-    commit = _git(root, "rev-parse", "HEAD")
-    return commit, bool(commit and _git(root, "status", "--porcelain", "--untracked-files=no"))
+    """The commit of the project and whether tracked files differ from it; ("", False) where nothing tells."""
+    commit = _git(root, "rev-parse", "HEAD") or os.environ.get(COMMIT_VARIABLE, "")
+    return commit, bool(_git(root, "status", "--porcelain", "--untracked-files=no"))
 
 
 def _git(root: Path, *arguments: str) -> str:

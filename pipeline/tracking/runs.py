@@ -43,7 +43,7 @@ class LiveRun:
 
         now = int(time.time() * 1000)
         values = {name: event[name] for name in STEP_METRICS if name in event}
-        metrics = [Metric(f"train/{name}", float(value), now, event["step"]) for name, value in values.items()]
+        metrics = [Metric(f"fit/{name}", float(value), now, event["step"]) for name, value in values.items()]
         try:
             self._client.log_batch(self.run_id, metrics=metrics)
         except Exception as error:  # noqa: BLE001 whatever the server does, the training goes on

@@ -74,7 +74,7 @@ def test_source_inside_the_project_is_sent_even_from_data(project: Paths) -> Non
     assert sorted(set(sent(project)) - set(SENT)) == ["data/photos/cat/.2.jpg", "data/photos/cat/1.jpg"]
 
 
-def test_source_that_only_the_cluster_or_a_url_has_is_left_alone(project: Paths, tmp_path_factory) -> None:  # noqa: ANN001
+def test_source_that_only_the_cluster_or_a_url_has_is_left_alone(project: Paths, tmp_path_factory) -> None:
     for source in ("s3://bucket/photos", "/shared/photos", str(tmp_path_factory.mktemp("elsewhere"))):
         set_source(project, source)
         assert sorted(sent(project)) == SENT

@@ -52,7 +52,7 @@ def wait_until_up(address: str, head: subprocess.Popen[bytes], log_path: Path) -
     deadline = time.monotonic() + START_TIMEOUT_S
     while head.poll() is None and time.monotonic() < deadline:
         try:
-            urllib.request.urlopen(f"{address}/api/version", timeout=5).close()  # noqa: S310
+            urllib.request.urlopen(f"{address}/api/version", timeout=5).close()
         except urllib.error.HTTPError as error:
             error.close()
             return

@@ -39,8 +39,7 @@ def test_atomic_file_interrupted_leaves_the_old_one_and_no_aside(tmp_path: Path,
     path = tmp_path / "file.txt"
     path.write_text("old")
     with pytest.raises(error), atomic_file(path) as aside:
-        aside.write_text("half")
-        raise error
+        raise error(aside.write_text("half"))
     assert path.read_text() == "old"
     assert names(tmp_path) == ["file.txt"]
 
@@ -51,8 +50,7 @@ def test_atomic_dir_interrupted_leaves_the_old_one_and_no_aside(tmp_path: Path, 
     path.mkdir()
     (path / "old.txt").write_text("old")
     with pytest.raises(error), atomic_dir(path) as aside:
-        (aside / "new.txt").write_text("half")
-        raise error
+        raise error((aside / "new.txt").write_text("half"))
     assert names(path) == ["old.txt"]
     assert names(tmp_path) == ["folder"]
 

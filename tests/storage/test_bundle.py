@@ -24,8 +24,8 @@ def test_read_bundle_gives_back_the_card(trained: Paths) -> None:
 def test_bundle_holds_nothing_that_is_unpickled(trained: Paths) -> None:
     assert {path.name for path in trained.trained_dir.iterdir()} == {CARD, GRAPH, WEIGHTS}
     for path in trained.trained_dir.iterdir():
-        with pytest.raises(Exception):  # noqa: B017, PT011 any: the bytes are no pickle at all
-            pickle.loads(path.read_bytes())  # noqa: S301
+        with pytest.raises(Exception):  # noqa: B017 any: the bytes are no pickle at all
+            pickle.loads(path.read_bytes())
 
 
 def test_bundle_of_pickled_weights_is_refused(trained: Paths) -> None:

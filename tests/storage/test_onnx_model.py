@@ -33,6 +33,8 @@ def test_graph_that_is_missing_says_what_to_run(tmp_path: Path) -> None:
 def test_graph_that_is_damaged_is_one_line(trained: Paths, content: bytes | None) -> None:
     path = trained.trained_dir / GRAPH
     path.write_bytes(path.read_bytes()[:900] if content is None else content)
-    with pytest.raises(DataError, match=r"^.*model\.onnx: not a graph that ONNX Runtime loads \(.*; run: dvc repro") as e:
+    with pytest.raises(
+        DataError, match=r"^.*model\.onnx: not a graph that ONNX Runtime loads \(.*; run: dvc repro"
+    ) as e:
         OnnxModel(path)
     assert "\n" not in str(e.value)

@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -44,7 +45,7 @@ def test_write_shards_of_no_rows_keeps_the_schema(tmp_path: Path) -> None:
 
 
 def test_write_shards_whose_source_fails_raises_that(tmp_path: Path) -> None:
-    def source() -> "pa.RecordBatch":
+    def source() -> Iterator[pa.RecordBatch]:
         yield rows(0, 3)
         raise DataError("gone")
 

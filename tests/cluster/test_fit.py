@@ -1,0 +1,62 @@
+"""Training on real Ray workers: the same batches, events from rank 0, errors as they are."""
+
+import numpy as np
+import pytest
+
+from pipeline.cluster.fit import fit_on_workers
+from pipeline.cluster.plan import plan_workers
+from pipeline.cluster.session import num_local_cpus, session
+from pipeline.errors import ClusterError, DataError
+from pipeline.learning.fit import FitJob, Place, fit, read_result
+from pipeline.learning.settings import TrainSettings
+
+SETTINGS = {"model": {"name": "cnn", "blocks": [8, "pool"], "dense": [16]}, "max_epochs": 3, "batch_size": 44}
+
+
+def job_in(paths, name, **changes):
+    work_dir = paths.state_dir / "train" / name
+    work_dir.mkdir(parents=True)
+    settings = TrainSettings(**{**SETTINGS, **changes}).model_dump()
+    return FitJob(str(paths.normalized_dir), str(work_dir), settings), work_dir
+
+
+def test_plan_is_threads_for_each_worker():
+    cores = num_local_cpus()
+    assert plan_workers(0) == (0, cores)
+    assert plan_workers(1) == (1, cores)
+    assert plan_workers("auto")[0] in {1, 2}
+    with pytest.raises(ClusterError, match=r"params.yaml: train.num_workers"):
+        plan_workers(cores + 1)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.skipif(num_local_cpus() < 2, reason="two workers take two cores")
+def test_two_workers_train_as_one(trained):
+    """Sums of floats in another order are the only difference: the last, short batch (500 % 44) included."""
+    alone, alone_dir = job_in(trained, "alone")
+    fit(alone, lambda _: None, Place(num_threads=1))
+    events = []
+    both, both_dir = job_in(trained, "both")
+    with session(trained, num_cpus_needed=2):
+        fit_on_workers(both, events.append, num_workers=2, num_threads=1, paths=trained)
+    first, second = read_result(alone_dir), read_result(both_dir)
+    assert first["steps"] == second["steps"] == 36
+    names = ("train_loss", "val_loss", "val_accuracy")
+    for mine, theirs in zip(first["history"], second["history"], strict=True):
+        assert [mine[name] for name in names] == pytest.approx([theirs[name] for name in names], rel=2e-3, abs=2e-3)
+    epochs = [event for event in events if event["kind"] == "epoch"]
+    assert [event["epoch"] for event in epochs] == [0, 1, 2]
+    assert epochs[-1]["val_loss"] == second["history"][-1]["val_loss"]
+    assert all(np.isfinite(event["learning_rate"]) for event in events)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_error_of_a_worker_is_told_as_it_is(trained):
+    (trained.normalized_dir / "val" / "targets.npy").write_bytes(b"")
+    job, work_dir = job_in(trained, "broken")
+    with session(trained, num_cpus_needed=1), pytest.raises(DataError) as caught:
+        fit_on_workers(job, lambda _: None, num_workers=1, num_threads=1, paths=trained)
+    assert "targets.npy: not a NumPy array" in str(caught.value)
+    assert read_result(work_dir) is None

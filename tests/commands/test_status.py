@@ -1,0 +1,68 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.commands.status import rows_of, show_status
+from pipeline.errors import DataError
+from pipeline.paths import Paths
+from pipeline.stages import STAGES
+from pipeline.storage.atomic import write_json
+
+QUANTIZE = {
+    "passed": 1, "fp32_accuracy": 0.99, "fp32_bytes": 500_000, "fp32_latency_ms": 0.1234,
+    "int8_accuracy": 0.985, "int8_bytes": 130_000, "int8_latency_ms": 0.1,
+}  # fmt: skip
+FIGURES: dict[str, dict[str, Any]] = {
+    "ingest": {"rows": 5000},
+    "clean": {"quarantined": 12},
+    "split": {"train": 3500, "val": 750, "test": 738},
+    "test": {"accuracy": 0.98, "accuracy_low": 0.97, "accuracy_high": 0.989},
+    "quantize": QUANTIZE,
+}
+REGISTERED = {"name": "digits", "version": 3, "precision": "int8", "aliases": ["challenger", "champion"]}
+
+
+def rows(paths: Paths, **changed: Any) -> list[tuple[str, str]]:
+    return rows_of({stage: {} for stage in STAGES} | FIGURES | changed, paths)
+
+
+def test_status_of_a_new_project_says_what_to_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    show_status(Paths(tmp_path))
+    assert capsys.readouterr().out.split() == ["nothing", "yet", "dvc", "repro", "runs", "the", "pipeline"]
+
+
+def test_status_of_a_finished_project_tells_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = Paths(tmp_path)
+    for stage, metrics in FIGURES.items():
+        write_json(paths.metrics_path(stage), metrics)
+    write_json(paths.registered_path, REGISTERED)
+    show_status(paths)
+    told = " ".join(capsys.readouterr().out.split())
+    for part in ("rows 5,000 in, 12 quarantined", "accuracy 98.00% on test rows", "digits version 3, int8 (challenger"):
+        assert part in told
+
+
+def test_rows_of_each_stage(tmp_path: Path) -> None:
+    assert rows(Paths(tmp_path)) == [
+        ("rows", "5,000 in, 12 quarantined"),
+        ("split", "3,500 train, 750 validation, 738 test"),
+        ("accuracy", "98.00% on test rows (95 % interval 97.00% to 98.90%)"),
+        ("fp32", "99.00% on validation rows, 500 kB, 0.123 ms an image"),
+        ("int8", "98.50% on validation rows, 130 kB, 0.100 ms an image"),
+    ]
+
+
+@pytest.mark.parametrize("passed", [0, None])
+def test_rows_of_a_quantisation_that_kept_none_say_so(tmp_path: Path, passed: int | None) -> None:
+    fp32 = {key: value for key, value in QUANTIZE.items() if key.startswith("fp32")}
+    quantize = fp32 if passed is None else fp32 | {"passed": passed}
+    assert rows(Paths(tmp_path), quantize=quantize)[-1] == ("int8", "no candidate passed")
+
+
+def test_status_of_a_damaged_file_is_one_line(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    write_json(paths.metrics_path("clean"), {})
+    paths.metrics_path("clean").write_text("{")
+    with pytest.raises(DataError, match=r"clean\.json: not JSON"):
+        show_status(paths)

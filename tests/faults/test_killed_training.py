@@ -1,0 +1,95 @@
+"""A training on Ray's workers, killed without warning: the same command again ends with the same weights."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.learning.history import read_history
+from pipeline.paths import Paths
+from pipeline.storage.bundle import WEIGHTS
+from pipeline.tracking.client import connect, experiment_id
+
+ROOT = Path(__file__).resolve().parents[2]
+SETTINGS = """
+train:
+  model: {name: cnn, blocks: [8, pool], dense: [16], dropout: 0.2}
+  max_epochs: 30
+  batch_size: 20
+  num_workers: 2
+  augmentation: [{name: HorizontalFlip}]
+  early_stopping: {patience: 0}
+"""
+pytestmark = [pytest.mark.faults, pytest.mark.ray, pytest.mark.slow]
+
+
+def start(paths):
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    log = (paths.root / "train.log").open("w")
+    command = [sys.executable, "-m", "pipeline", "train"]
+    return subprocess.Popen(command, cwd=paths.root, env=environment, stdout=log, stderr=log, start_new_session=True)
+
+
+def wait_for(process, paths, text):
+    """Waits until the training has told `text`; fails when it ends before."""
+    for _ in range(3000):
+        if text in (paths.root / "train.log").read_text():
+            return
+        assert process.poll() is None, (paths.root / "train.log").read_text()[-2000:]
+        time.sleep(0.05)
+    raise AssertionError(f"never told {text!r}")
+
+
+@pytest.fixture
+def project(trained_root, tmp_path):
+    paths = Paths(tmp_path / "project")
+    shutil.copytree(trained_root / "data", paths.root / "data")
+    paths.params_path.write_text(SETTINGS)
+    return paths
+
+
+def test_training_killed_and_run_again_ends_as_if_nothing_happened(project, tmp_path):
+    whole = Paths(tmp_path / "whole")
+    shutil.copytree(project.root, whole.root)
+    undisturbed = start(whole)
+    assert undisturbed.wait(300) == 0, (whole.root / "train.log").read_text()[-2000:]
+
+    killed = start(project)
+    wait_for(killed, project, "epoch 3/30")
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait(60)
+    assert not project.trained_dir.exists()
+
+    again = start(project)
+    assert again.wait(300) == 0, (project.root / "train.log").read_text()[-2000:]
+    log = (project.root / "train.log").read_text()
+    assert "epoch 1/30" not in log, "it went on where it stood"
+    assert (project.trained_dir / WEIGHTS).read_bytes() == (whole.trained_dir / WEIGHTS).read_bytes()
+    losses = [
+        [epoch["val_loss"] for epoch in read_history(paths.plots_dir("train") / "history.csv")]
+        for paths in (project, whole)
+    ]
+    assert losses[0] == losses[1]
+    assert len(losses[0]) == 30
+    client = connect(project)
+    runs = client.search_runs([experiment_id(client, project)])
+    assert sorted(run.info.status for run in runs) == ["FINISHED", "KILLED"]
+
+
+def test_training_that_is_terminated_ends_its_workers_and_its_run(project):
+    process = start(project)
+    wait_for(process, project, "epoch 2/30")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 143
+    client = connect(project)
+    (run,) = client.search_runs([experiment_id(client, project)])
+    assert run.info.status == "KILLED"
+    assert "Traceback" not in (project.root / "train.log").read_text()
+    left = subprocess.run(["pgrep", "-s", str(process.pid)], capture_output=True, text=True).stdout.split()
+    assert left == []

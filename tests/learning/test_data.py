@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+import torch
+
+from pipeline.errors import DataError
+from pipeline.learning.data import VALIDATION_BATCH_SIZE, ArraysDataModule, Batches
+from pipeline.learning.order import Order
+from pipeline.learning.settings import TrainSettings
+from pipeline.paths import Paths
+from pipeline.storage.arrays import open_arrays
+
+FLIP = [{"name": "HorizontalFlip", "p": 0.5}]
+
+
+def module(paths: Paths, rank: int = 0, num_workers: int = 1, **settings: object) -> ArraysDataModule:
+    made = ArraysDataModule(
+        paths.normalized_dir, TrainSettings(batch_size=48, **settings), rank=rank, num_workers=num_workers
+    )
+    made.setup("fit")
+    return made
+
+
+def test_batches_are_the_rows_of_the_order(trained: Paths) -> None:
+    arrays, order = open_arrays(trained.normalized_dir / "train"), Order(500, 48, 0)
+    batches = Batches(arrays, order)
+    batches.epoch = 3
+    found = list(batches)
+    assert len(found) == len(batches) == 11
+    for batch, share in zip(found, order.shares(3), strict=True):
+        assert batch.inputs.dtype == torch.uint8
+        assert batch.targets.dtype == torch.int64
+        np.testing.assert_array_equal(batch.inputs, arrays.inputs[share.rows])
+        np.testing.assert_array_equal(batch.targets, arrays.targets[share.rows])
+        assert batch.num_rows == share.num_rows
+
+
+def test_batches_follow_the_epoch(trained: Paths) -> None:
+    batches = module(trained).train_batches
+    first = [batch.targets.tolist() for batch in batches]
+    assert [batch.targets.tolist() for batch in batches] == first
+    batches.epoch = 1
+    assert [batch.targets.tolist() for batch in batches] != first
+
+
+def test_module_for_two_workers_gives_what_it_gives_one(trained: Paths) -> None:
+    whole = list(module(trained, augmentation=FLIP).train_dataloader())
+    halves = [list(module(trained, rank, 2, augmentation=FLIP).train_dataloader()) for rank in range(2)]
+    assert [len(half) for half in halves] == [len(whole)] * 2
+    for batch, *shares in zip(whole, *halves, strict=True):
+        assert torch.equal(torch.cat([share.inputs for share in shares]), batch.inputs)
+        assert torch.equal(torch.cat([share.targets for share in shares]), batch.targets)
+
+
+def test_module_augments_train_rows_only(trained: Paths) -> None:
+    plain, flipped = module(trained), module(trained, augmentation=FLIP)
+    assert any(
+        not torch.equal(a.inputs, b.inputs)
+        for a, b in zip(plain.train_dataloader(), flipped.train_dataloader(), strict=True)
+    )
+    for a, b in zip(plain.val_dataloader(), flipped.val_dataloader(), strict=True):
+        assert torch.equal(a.inputs, b.inputs)
+
+
+@pytest.mark.parametrize("num_workers", [1, 3])
+def test_module_validates_every_row_once(trained: Paths, num_workers: int) -> None:
+    loaders = [list(module(trained, rank, num_workers).val_dataloader()) for rank in range(num_workers)]
+    num_steps = -(-200 // VALIDATION_BATCH_SIZE)
+    assert [len(loader) for loader in loaders] == [num_steps] * num_workers
+    targets = torch.cat([batch.targets for step in zip(*loaders, strict=True) for batch in step])
+    np.testing.assert_array_equal(targets, open_arrays(trained.normalized_dir / "val").targets)
+
+
+def test_module_of_missing_arrays_says_what_to_run(trained: Paths) -> None:
+    (trained.normalized_dir / "val" / "targets.npy").unlink()
+    with pytest.raises(DataError, match=r"val/targets\.npy: no such file; run the stages before this one: dvc repro$"):
+        module(trained)

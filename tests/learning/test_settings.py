@@ -1,0 +1,63 @@
+from typing import Any
+
+import pytest
+
+from pipeline.config import check
+from pipeline.errors import ConfigError
+from pipeline.learning.settings import TrainSettings
+
+
+def refusal(**settings: Any) -> str:
+    with pytest.raises(ConfigError) as caught:
+        check(TrainSettings, settings, "train")
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"batch_size": 10, "num_workers": 3},
+         "train.num_workers: 3 workers cannot share a batch_size of 10 evenly; make train.batch_size a multiple of 3"),
+        ({"num_workers": 5},
+         "train.num_workers: 5 workers cannot share a batch_size of 64 evenly; make train.batch_size a multiple of 5"),
+        ({"batch_size": "x", "num_workers": 3}, "train.batch_size: got 'x'; must be a valid integer"),
+        ({"num_workers": "al"}, "train.num_workers: got 'al'; must be a valid integer or 'auto'"),
+        ({"num_workers": -1}, "train.num_workers: got -1; must be greater than or equal to 0 or 'auto'"),
+        ({"model": {"name": "cnm"}},
+         "train.model.name: 'cnm' is no image model; choose one of ['cnn', 'mlp'] (did you mean 'cnn'?)"),
+        ({"model": {"blocks": [3]}}, "train.model.name: missing; add the name of a model, such as 'cnn'"),
+        ({"model": {"name": "mlp", "dens": [3]}},
+         "train.model.dens: unknown key; choose one of ['dense', 'dropout'] (did you mean 'dense'?)"),
+        ({"model": {"name": "cnn", "blocks": ["poll"], "dropout": 2}},
+         "train.model.blocks.0: got 'poll'; must be a valid integer or 'pool'; and "
+         "train.model.dropout: got 2; must be less than 1"),
+        ({"augmentation": [{"name": "Affine"}, {"rotate": 3}]},
+         "train.augmentation.1.name: missing; add one, such as {name: Affine, rotate: [-10, 10]}"),
+        ({"augmentation": [{"name": 3}]},
+         "train.augmentation.0.name: missing; add one, such as {name: Affine, rotate: [-10, 10]}"),
+        ({"early_stopping": {"patiance": 3}},
+         "train.early_stopping.patiance: unknown key; choose one of ['min_delta', 'patience'] "
+         "(did you mean 'patience'?)"),
+        ({"optimizer": "adma"},
+         "train.optimizer: got 'adma'; choose one of ['adam', 'adamw', 'sgd'] (did you mean 'adam'?)"),
+        ({"learning_rate": float("inf")}, "train.learning_rate: got inf; must be a finite number"),
+        ({"seed": 2**32}, "train.seed: got 4294967296; must be less than 4294967296"),
+        ({"precision": 32}, "train.precision: got 32; choose one of ['32', 'bf16'] (did you mean '32'?)"),
+    ],
+)  # fmt: skip
+def test_settings_of_a_mistake_tell_its_full_key_once(settings: dict[str, Any], told: str) -> None:
+    assert refusal(**settings) == told
+
+
+@pytest.mark.parametrize("num_workers", [0, 1, 2, 64, "auto"])
+def test_settings_take_workers_that_divide_the_batch(num_workers: int | str) -> None:
+    assert TrainSettings(batch_size=64, num_workers=num_workers).num_workers == num_workers
+
+
+def test_settings_go_through_plain_values_and_back() -> None:
+    settings = TrainSettings(model={"name": "mlp", "dense": [3]}, augmentation=[{"name": "Affine", "rotate": [-1, 1]}])
+    assert TrainSettings.model_validate(settings.model_dump()) == settings
+
+
+def test_settings_do_not_import_a_model_outside_the_tree() -> None:
+    assert TrainSettings(model={"name": "no_such_package:Thing", "width": 3}).model["width"] == 3

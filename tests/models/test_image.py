@@ -1,0 +1,72 @@
+import pytest
+import torch
+from torch import nn
+
+from pipeline.config import check
+from pipeline.errors import ConfigError
+from pipeline.models.image import Cnn, Mlp, dense_layers
+
+SYSTEM_000 = Cnn(blocks=[32, "pool", 64, "pool", 64], dense=[64])
+
+
+def num_parameters(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("model", "input_shape", "expected"),
+    [
+        (Cnn(), [28, 28, 1], 121_930),
+        (SYSTEM_000, [28, 28, 1], 93_322),
+        (SYSTEM_000, [32, 32, 3], 122_570),
+        (Mlp(dense=[5]), [3, 4, 2], 24 * 5 + 5 + 5 * 10 + 10),
+        (Mlp(dense=[]), [3, 4, 2], 24 * 10 + 10),
+    ],
+)
+def test_number_of_parameters(model: Cnn | Mlp, input_shape: list[int], expected: int) -> None:
+    assert num_parameters(model.build(input_shape, 10)) == expected
+
+
+def test_cnn_of_an_oblong_image_fits_its_own_dense_layer() -> None:
+    network = Cnn(blocks=[4, "pool"], dense=[]).build([9, 20, 3], 2)
+    assert network(torch.zeros(2, 3, 9, 20)).shape == (2, 2)
+    assert num_parameters(network) == 3 * 4 * 9 + 4 + 4 * 3 * 9 * 2 + 2
+
+
+@pytest.mark.parametrize(
+    ("side", "blocks"), [(2, [8]), (1, ["pool"]), (9, [8, "pool", 8, "pool"]), (5, [4, 4, 4, 4, 4, 4])]
+)
+def test_cnn_of_an_image_that_is_too_small_is_one_line(side: int, blocks: list[int | str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Cnn(blocks=blocks).build([40, side, 1], 10)
+    assert str(caught.value) == (
+        f"params.yaml: train.model.blocks: {blocks} leave nothing of an image {side} pixels wide; use fewer blocks, "
+        "or a larger normalize.image_size"
+    )
+
+
+def test_cnn_of_the_smallest_image_that_fits_is_built() -> None:
+    assert Cnn(blocks=[8, "pool", 8, "pool"], dense=[]).build([10, 10, 1], 2)(torch.zeros(1, 1, 10, 10)).shape == (1, 2)
+
+
+def test_dropout_stands_before_each_dense_layer_but_the_last() -> None:
+    layers = dense_layers(9, [5, 4], dropout=0.3, num_outputs=2)
+    assert [type(layer).__name__ for layer in layers] == ["Dropout", "Linear", "ReLU"] * 2 + ["Linear"]
+    assert not [layer for layer in dense_layers(9, [5], dropout=0.0, num_outputs=2) if isinstance(layer, nn.Dropout)]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"blocks": [32, "poll"]}, "here.blocks.1: got 'poll'; must be a valid integer or 'pool'"),
+        ({"blocks": [0]}, "here.blocks.0: got 0; must be greater than 0 or 'pool'"),
+        ({"dense": [-1]}, "here.dense.0: got -1; must be greater than 0"),
+        ({"dropout": 1.0}, "here.dropout: got 1.0; must be less than 1"),
+        ({"dropot": 0.1}, "here.dropot: unknown key; choose one of ['blocks', 'dense', 'dropout'] "
+         "(did you mean 'dropout'?)"),
+    ],
+)  # fmt: skip
+def test_cnn_of_a_mistaken_option_names_it(options: dict[str, object], told: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check(Cnn, options, "here")
+    assert str(caught.value) == told

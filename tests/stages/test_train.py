@@ -1,0 +1,110 @@
+"""Train, in the calling process; on Ray's workers it is tested in tests/cluster and tests/e2e."""
+
+import json
+
+import numpy as np
+import pytest
+
+from pipeline.errors import ClusterError, ConfigError, DataError
+from pipeline.learning.history import read_history
+from pipeline.stages.train import Config, run
+from pipeline.storage.arrays import open_arrays
+from pipeline.storage.bundle import WEIGHTS, read_bundle
+from pipeline.tracking.client import connect, experiment_id
+
+MODEL = {"name": "cnn", "blocks": [8, "pool", 16, "pool"], "dense": [16]}
+QUICK = {"model": MODEL, "max_epochs": 4, "batch_size": 25, "learning_rate": 0.01, "num_workers": 0}
+
+
+def runs_of(paths):
+    client = connect(paths)
+    return client, client.search_runs([experiment_id(client, paths)])
+
+
+def test_train_writes_a_bundle_whose_graph_is_right(normalized):
+    metrics = run(Config(**QUICK), normalized)
+    bundle, val = read_bundle(normalized.trained_dir), open_arrays(normalized.normalized_dir / "val")
+    accuracy = (bundle.graph().predict(val.inputs).argmax(axis=1) == val.targets).mean()
+    assert accuracy == pytest.approx(metrics["val_accuracy"], abs=0.006)
+    assert metrics["val_accuracy"] > 0.8
+    assert metrics["workers"] == 0
+    assert metrics["export_difference"] < 1e-4
+    assert bundle.card.settings["batch_size"] == 25
+    assert len(read_history(normalized.plots_dir("train") / "history.csv")) == metrics["epochs"] == 4
+    assert not list((normalized.state_dir / "train").iterdir()), "the resume state of a finished training is gone"
+
+
+def test_train_tells_mlflow_steps_and_settings(normalized):
+    metrics = run(Config(**QUICK), normalized)
+    client, (found,) = runs_of(normalized)
+    assert found.info.status == "FINISHED"
+    assert found.data.params["model.name"] == "cnn"
+    assert found.data.params["learning_rate"] == "0.01"
+    history = client.get_metric_history(found.info.run_id, "fit/val_loss")
+    assert [metric.step for metric in history] == [20, 40, 60, 80]
+    assert min(metric.value for metric in history) == pytest.approx(metrics["val_loss"], abs=1e-6)
+    assert found.data.metrics["fit/samples_per_second"] > 0
+    assert found.data.metrics["fit/learning_rate"] >= 0
+
+
+def test_train_twice_gives_the_same_weights(normalized):
+    run(Config(**QUICK), normalized)
+    first = (normalized.trained_dir / WEIGHTS).read_bytes()
+    run(Config(**QUICK), normalized)
+    assert (normalized.trained_dir / WEIGHTS).read_bytes() == first
+    run(Config(**QUICK, seed=1), normalized)
+    assert (normalized.trained_dir / WEIGHTS).read_bytes() != first
+
+
+def test_train_takes_what_the_search_found(normalized):
+    best = {"learning_rate": 0.02, "model": {**MODEL, "dense": [8]}}
+    trial = {"settings": {"learning_rate": 0.02}, "metrics": {"val_loss": 0.5}, "epochs": 1, "status": "FINISHED"}
+    normalized.tune_path.parent.mkdir()
+    normalized.tune_path.write_text(json.dumps({"num_trials": 1, "best": best, "trials": [trial]}))
+    run(Config(**QUICK), normalized)
+    card = read_bundle(normalized.trained_dir).card
+    assert card.settings["learning_rate"] == 0.02
+    assert card.model["dense"] == [8]
+    _, found = runs_of(normalized)
+    parent = next(item for item in found if "mlflow.parentRunId" not in item.data.tags)
+    (child,) = [item for item in found if "mlflow.parentRunId" in item.data.tags]
+    assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert child.data.metrics["val/val_loss"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "told"),
+    [
+        ({"num_workers": 64, "batch_size": 64}, ClusterError, "params.yaml: train.num_workers: "),
+        ({"model": {"name": "cnn", "blocks": [8, "pool"] * 5}}, ConfigError, "use fewer blocks"),
+        ({"augmentation": [{"name": "Afine"}]}, ConfigError, "did you mean 'Affine'?"),
+        ({"augmentation": [{"name": "Affine", "rotat": 3}]}, ConfigError, "train.augmentation.0"),
+        ({"model": {"name": "no_such_package:Net"}}, ConfigError, "cannot import"),
+    ],
+)
+def test_train_refuses_before_it_starts(normalized, changes, error, told):
+    with pytest.raises(error) as caught:
+        run(Config(**{**QUICK, **changes}), normalized)
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not normalized.trained_dir.exists()
+    assert not (normalized.root / "mlflow.db").exists(), "no run is begun for what cannot be trained"
+
+
+def test_train_that_fails_leaves_no_running_run_and_the_old_bundle(normalized, monkeypatch):
+    run(Config(**QUICK), normalized)
+    before = (normalized.trained_dir / WEIGHTS).read_bytes()
+    monkeypatch.setattr("pipeline.stages.train.LARGEST_DIFFERENCE", -1.0)
+    with pytest.raises(DataError, match="differ from the network's"):
+        run(Config(**QUICK, seed=3), normalized)
+    assert (normalized.trained_dir / WEIGHTS).read_bytes() == before
+    _, found = runs_of(normalized)
+    assert sorted(item.info.status for item in found) == ["FAILED", "FINISHED"]
+
+
+def test_train_goes_on_when_mlflow_is_down(normalized, monkeypatch, caplog):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    metrics = run(Config(**QUICK), normalized)
+    assert np.isfinite(metrics["val_loss"])
+    assert any("the training goes on" in message for message in caplog.messages)

@@ -1,0 +1,188 @@
+"""The command line, as a user meets it: real processes where it matters."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import __main__ as cli
+from pipeline import __version__
+from pipeline.errors import ConfigError, GateError
+from pipeline.stages import STAGES
+
+ROOT = Path(__file__).parents[1]
+
+
+def headrace(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline", *arguments],
+        cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+def exit_code(*arguments: str) -> Any:
+    """In this process, its handlers put back."""
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as caught:
+            cli.main(list(arguments))
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    return caught.value.code or 0
+
+
+def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    from pipeline.commands import stage
+
+    def run_stage(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(stage, "run_stage", run_stage)
+
+
+def test_version_is_the_packages(tmp_path: Path) -> None:
+    done = headrace(tmp_path, "--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{__version__}\n", "")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"]])
+def test_help_names_every_stage(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    assert exit_code(*arguments) == (0 if arguments else 2)
+    told = capsys.readouterr()
+    assert not [stage for stage in STAGES if f" {stage} " not in told.out]
+    assert told.err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["trian"], "No such command 'trian'. Did you mean 'train'?"),
+        (["train", "--fast"], "No such option: --fast"),
+        (["--fast"], "No such option: --fast"),
+        (["status", "more"], "Got unexpected extra argument(s) (more)"),
+        (["ui", "--port", "x"], "Invalid value for '--port'"),
+        (["ui", "--port", "0"], "Invalid value for '--port'"),
+        (["ui", "--port"], "Option '--port' requires an argument"),
+    ],
+)
+def test_command_line_that_is_wrong_is_one_line(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
+) -> None:
+    assert exit_code(*arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"headrace: command line: {told}")
+    assert err.endswith("; see: headrace --help\n")
+    assert err.count("\n") == 1
+
+
+def test_mistake_in_params_is_one_line_on_stderr(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("train:\n  early_stopping: {patiance: 3}\n")
+    done = headrace(tmp_path, "ingest")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "headrace: params.yaml: train.early_stopping.patiance: unknown key; choose one of ['min_delta', 'patience'] "
+        "(did you mean 'patience'?)\n"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
+def test_missing_params_are_one_line(tmp_path: Path) -> None:
+    done = headrace(tmp_path, "train")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"headrace: {tmp_path}/params.yaml: no such file; run headrace from a project's folder\n"
+
+
+def test_bug_keeps_its_traceback(tmp_path: Path) -> None:
+    """Exit code 1 and where it happened: a bug is not to be told as if the user could mend it."""
+    program = (
+        "import pipeline.stages.ingest as stage, pipeline.__main__ as cli\n"
+        "def run(config, paths): raise RuntimeError('a bug')\n"
+        "stage.run = run\n"
+        "cli.main(['ingest'])\n"
+    )
+    (tmp_path / "params.yaml").write_text("ingest: {}\n")
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "Traceback (most recent call last):" in done.stderr
+    assert done.stderr.endswith("RuntimeError: a bug\n")
+
+
+def test_bug_in_process_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    raising(monkeypatch, RuntimeError("a bug"))
+    handler = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(RuntimeError, match="^a bug$"):
+        cli.main(["ingest"])
+    signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (ConfigError("a:\n  b"), 2, "headrace: a: b\n"),
+        (GateError("accuracy is below min 0.9"), 3, "headrace: accuracy is below min 0.9\n"),
+        (KeyboardInterrupt(), 130, ""),
+        (BrokenPipeError(), 141, ""),
+        (OSError(28, "No space left on device", "/data/x"), 2,
+         "headrace: /data/x: No space left on device; make room or give access, then run the same command again\n"),
+        (PermissionError(13, "Permission denied", "/data/x"), 2,
+         "headrace: /data/x: Permission denied; make room or give access, then run the same command again\n"),
+    ],
+)  # fmt: skip
+def test_what_a_stage_raises_decides_the_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, code: int, told: str
+) -> None:
+    raising(monkeypatch, error)
+    assert exit_code("train") == code
+    assert capsys.readouterr() == ("", told)
+
+
+def test_error_of_the_system_that_users_cannot_mend_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    raising(monkeypatch, OSError(5, "Input/output error"))
+    handler = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(OSError, match="Input/output error"):
+        cli.main(["train"])
+    signal.signal(signal.SIGTERM, handler)
+
+
+SLOW = """
+import time
+from pathlib import Path
+import pipeline.stages.ingest as stage, pipeline.__main__ as cli
+from pipeline.storage.atomic import atomic_dir
+def run(config, paths):
+    with atomic_dir(paths.raw_dir) as folder:
+        (folder / "half").touch()
+        print("working", flush=True)
+        time.sleep(100)
+stage.run = run
+cli.main(["ingest"])
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_stage_that_is_ended_leaves_nothing_half_done(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    (tmp_path / "params.yaml").write_text("ingest: {}\n")
+    with subprocess.Popen(
+        [sys.executable, "-c", SLOW],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == "working\n"
+        busy = headrace(tmp_path, "ingest")
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    assert busy.returncode == 2
+    assert f"stage ingest is already running here (process {process.pid}); wait for it, or stop it" in busy.stderr
+    assert (process.returncode, out, err) == (code, "", "")
+    assert list((tmp_path / "data").iterdir()) == []
+    assert not (tmp_path / "metrics").exists()

@@ -1,0 +1,47 @@
+"""Lineage: hash of the data from DVC, commit, environment."""
+
+import subprocess
+
+from pipeline.paths import Paths
+from pipeline.tracking.lineage import COMMIT_VARIABLE, data_hashes, git_commit, lineage
+
+
+def git(folder, *arguments):
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    return subprocess.check_output(["git", "-C", folder, *identity, *arguments], text=True).strip()
+
+
+def test_data_hashes_are_those_of_dvc(tmp_path):
+    assert data_hashes(tmp_path) == {"raw": "", "normalized": ""}
+    (tmp_path / "dvc.lock").write_text(
+        "schema: '2.0'\n"
+        "stages:\n  ingest:\n    cmd: x\n    outs:\n    - {path: data/raw, md5: abc.dir}\n  clean: {cmd: y}\n"
+    )
+    assert data_hashes(tmp_path) == {"raw": "abc.dir", "normalized": ""}
+
+
+def test_commit_and_changes_are_told(tmp_path, monkeypatch):
+    monkeypatch.delenv(COMMIT_VARIABLE, raising=False)
+    assert git_commit(tmp_path) == ("", False)
+    git(tmp_path, "init", "-q")
+    (tmp_path / "file").write_text("1")
+    git(tmp_path, "add", "file")
+    git(tmp_path, "commit", "-qm", "one")
+    commit = git(tmp_path, "rev-parse", "HEAD")
+    assert git_commit(tmp_path) == (commit, False)
+    (tmp_path / "untracked").write_text("1")
+    assert git_commit(tmp_path) == (commit, False)
+    (tmp_path / "file").write_text("2")
+    assert git_commit(tmp_path) == (commit, True)
+
+
+def test_commit_comes_along_where_git_does_not(tmp_path, monkeypatch):
+    monkeypatch.setenv(COMMIT_VARIABLE, "f" * 40)
+    assert git_commit(tmp_path) == ("f" * 40, False)
+
+
+def test_lineage_names_versions(tmp_path):
+    found = lineage(Paths(tmp_path))
+    assert {"torch", "ray", "mlflow", "dvc", "onnxruntime"} <= set(found["packages"])
+    assert all(found["packages"].values())
+    assert found["python"].startswith("3.")

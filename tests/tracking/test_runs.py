@@ -1,0 +1,122 @@
+"""Runs: told once, rebuilt where unknown, never left RUNNING, and no reason for a training to fail."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from pipeline.errors import TrackingError
+from pipeline.storage.atomic import write_json
+from pipeline.storage.bundle import read_bundle
+from pipeline.tracking.client import connect, experiment_id
+from pipeline.tracking.runs import HOLDER, complete, find_run, live_run
+
+EVENT = {"kind": "epoch", "epoch": 0, "step": 7, "val_loss": 0.5, "learning_rate": 0.01, "samples_per_second": 10.0}
+
+
+def all_runs(paths):
+    client = connect(paths)
+    return client.search_runs([experiment_id(client, paths)])
+
+
+def test_unknown_run_is_rebuilt_from_files(tracked):
+    run_id = complete(tracked, ["ingest", "train", "validate"])
+    (found,) = all_runs(tracked)
+    assert found.info.run_id == run_id
+    assert found.info.status == "FINISHED"
+    assert found.data.metrics["train/val_accuracy"] == 0.75
+    assert found.data.metrics["ingest/rows"] == 900
+    assert not [name for name in found.data.metrics if name.startswith("validate/")]
+    history = connect(tracked).get_metric_history(run_id, "fit/val_loss")
+    assert [(metric.step, metric.value) for metric in history] == [(10, 1.25), (20, 0.75)]
+
+
+def test_stage_is_told_once_and_again_when_it_changes(tracked):
+    run_id = complete(tracked, ["train"])
+    assert complete(tracked, ["train"]) == run_id
+    client = connect(tracked)
+    assert len(client.get_metric_history(run_id, "train/val_accuracy")) == 1
+    write_json(tracked.metrics_path("train"), {"val_accuracy": 0.5})
+    complete(tracked, ["train"])
+    assert [metric.value for metric in client.get_metric_history(run_id, "train/val_accuracy")] == [0.75, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(None, "FINISHED"), (ValueError, "FAILED"), (KeyboardInterrupt, "KILLED"), (SystemExit, "KILLED")],
+)
+def test_run_ends_with_its_training(tracked, error, status):
+    card = read_bundle(tracked.trained_dir).card
+
+    def train():
+        with live_run(tracked, card) as run:
+            run.observe(EVENT)
+            if error:
+                raise error
+
+    if error:
+        with pytest.raises(error):
+            train()
+    else:
+        train()
+    (found,) = all_runs(tracked)
+    assert found.info.status == status
+    assert found.data.metrics["fit/val_loss"] == 0.5
+
+
+def test_run_of_a_killed_process_is_closed_by_the_next_training(tracked):
+    code = f"""
+import os, signal
+from pathlib import Path
+from pipeline.paths import Paths
+from pipeline.storage.bundle import read_bundle
+from pipeline.tracking.runs import live_run
+paths = Paths(Path({str(tracked.root)!r}))
+with live_run(paths, read_bundle(paths.trained_dir).card):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL
+    (orphan,) = all_runs(tracked)
+    assert orphan.info.status == "RUNNING"
+    with live_run(tracked, read_bundle(tracked.trained_dir).card):
+        statuses = {run.info.run_id: run.info.status for run in all_runs(tracked)}
+        assert statuses.pop(orphan.info.run_id) == "KILLED"
+        assert list(statuses.values()) == ["RUNNING"], "a live one is let be"
+        (mine,) = [run for run in all_runs(tracked) if run.info.status == "RUNNING"]
+        assert mine.data.tags[HOLDER].endswith(f":{os.getpid()}")
+
+
+def test_newest_run_of_a_training_is_found(tracked):
+    card = read_bundle(tracked.trained_dir).card
+    with live_run(tracked, card):
+        pass
+    with live_run(tracked, card) as second:
+        pass
+    assert find_run(connect(tracked), tracked, card.training_id) == second.run_id
+
+
+@pytest.mark.slow
+def test_outage_in_the_middle_loses_nothing(tracked, server, monkeypatch, caplog):
+    address, process = server()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    card = read_bundle(tracked.trained_dir).card
+    with live_run(tracked, card) as run:
+        run.observe(EVENT)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        run.observe(EVENT | {"step": 8})
+        run.observe(EVENT | {"step": 9})
+    assert sum("MLflow does not answer" in message for message in caplog.messages) == 2, (
+        "once for steps, once for the end"
+    )
+    with pytest.raises(TrackingError, match="start that server"):
+        complete(tracked, ["train"])
+    server(int(address.rpartition(":")[2]))
+    run_id = complete(tracked, ["ingest", "train"])
+    (found,) = all_runs(tracked)
+    assert found.info.run_id == run_id == run.run_id
+    assert found.data.metrics["train/val_accuracy"] == 0.75
