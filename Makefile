@@ -28,8 +28,11 @@ run: setup ## raw data to a registered model: dvc repro, then what came out of i
 test: setup ## the tests, less the slow ones (needs no network)
 	pytest -m "not slow"
 
-test-all: setup ## all tests: real workers, kills, end to end
-	pytest
+test-all: setup ## all tests: real workers, kills, end to end; with coverage of subprocesses too
+	coverage erase
+	coverage run -m pytest
+	coverage combine --quiet
+	coverage report
 
 check: setup ## style, types, rooms, spelling, shell
 	ruff format --check .

@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from pipeline import __version__
-from pipeline.errors import ConfigError, DataError, HeadraceError
+from pipeline.errors import ConfigError, DataError, HeadraceError, Terminated
 from pipeline.paths import Paths
 from pipeline.stages import STAGES
 
@@ -80,7 +80,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Runs a command and ends the process: 0 done, 1 a bug, 2 refused, 3 a gate not passed, 130/143 interrupted."""
     logging.basicConfig(format="headrace: %(message)s", level=logging.ERROR)
     logging.getLogger("pipeline").setLevel(logging.WARNING)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    if str(Path.cwd()) not in sys.path:  # `headrace` finds the project's own packages, as `python -m pipeline` does
+        sys.path.insert(0, str(Path.cwd()))
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         sys.exit(app(args=arguments, standalone_mode=False))
     except HeadraceError as error:
@@ -90,6 +92,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         if not problem:  # no command at all: the help was shown
             sys.exit(ConfigError.exit_code)
         _refuse(ConfigError(f"command line: {problem}; see: headrace --help"))
+    except Terminated:
+        sys.exit(TERMINATED)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
@@ -99,6 +103,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             raise
         where = error.filename or Path.cwd()
         _refuse(DataError(f"{where}: {error.strerror}; make room or give access, then run the same command again"))
+
+
+def _terminate(*_: object) -> NoReturn:
+    raise Terminated
 
 
 def _refuse(error: HeadraceError) -> NoReturn:

@@ -32,6 +32,10 @@ class TrackingError(HeadraceError):
     """MLflow cannot be reached or refuses."""
 
 
+class Terminated(BaseException):
+    """SIGTERM came. A SystemExit would do, but Ray turns one inside `ray.get` into exit code 1, without clean-up."""
+
+
 def choices(got: str, allowed: Iterable[str]) -> str:
     """Tells what is allowed, and which of it was probably meant.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -58,7 +58,7 @@ def fit_on_workers(job: FitJob, observer: Observer, *, num_workers: int, num_thr
     )
     with _delivering(mailbox, observer):
         try:
-            trainer.fit()
+            _interruptible(trainer.fit)
         except ray.train.TrainingFailedError as error:
             raise _told(error) from error
 
@@ -82,6 +82,27 @@ def _work(config: dict[str, Any]) -> None:
     )
     fit(FitJob(**config["job"]), mailbox.put.remote, place)
     ray.get(mailbox.put.remote({"kind": "end"}))  # events are delivered in order: all are there when the worker ends
+
+
+def _interruptible(call: Callable[[], object]) -> None:
+    """Runs a call of Ray in a thread, so that a signal ends the wait here and not somewhere in Ray's compiled code.
+
+    There it may be lost, or end the process at once; and Ray Train would take SIGINT for itself.
+    """
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            call()
+        except BaseException as error:  # noqa: BLE001 whatever it is, it is raised in the caller's thread
+            failures.append(error)
+
+    thread = threading.Thread(target=run, name="ray", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(SECONDS_BETWEEN_POLLS)
+    if failures:
+        raise failures[0]
 
 
 @contextmanager

@@ -17,15 +17,17 @@ SECONDS_TO_END = 5
 
 def serve_ui(paths: Paths, port: int) -> int:
     """Serves the project's runs until it is interrupted; raises ConfigError when the port is taken."""
-    from pipeline.tracking.client import tracking_uri
+    from pipeline.tracking.client import tracking_uri, without_credentials
 
-    check_port(port)
     uri = tracking_uri(paths)
-    print(f"MLflow: http://{HOST}:{port}  (Ctrl-C ends it)", flush=True)  # noqa: T201
     if uri.startswith(("http://", "https://")):
-        print("The runs are on the server that MLFLOW_TRACKING_URI names.")  # noqa: T201
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", HOST, "--port", str(port)]
-    environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"}
+        print(f"MLflow: {without_credentials(uri)}  (the server that MLFLOW_TRACKING_URI names)")  # noqa: T201
+        return 0
+    check_port(port)
+    print(f"MLflow: http://{HOST}:{port}  (Ctrl-C ends it)", flush=True)  # noqa: T201
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", str(port)]
+    # by the environment: arguments, and a database's password in them, are seen by everybody on the machine
+    environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_BACKEND_STORE_URI": uri}
     with subprocess.Popen(command, env=environment) as server:
         try:
             return server.wait()

@@ -24,10 +24,8 @@ class Learner(pl.LightningModule):
         self.network, self.task, self.settings, self.num_steps = network, task, settings, num_steps
         self.loss_options = {"label_smoothing": settings.label_smoothing}
         # [sum of losses, right rows, rows], kept on the device and read once an epoch
-        self.train_sums: Tensor
-        self.val_sums: Tensor
-        self.register_buffer("train_sums", torch.zeros(3), persistent=False)
-        self.register_buffer("val_sums", torch.zeros(3), persistent=False)
+        # (no buffers: DDP would overwrite those of every rank by rank 0's, each step)
+        self.train_sums, self.val_sums = torch.zeros(3), torch.zeros(3)
         self.val_metrics: dict[str, float] = {}
 
     def _step(self, batch: Batch, sums: Tensor, options: dict[str, float]) -> Tensor:
@@ -51,6 +49,10 @@ class Learner(pl.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 Lightning's signature
         """Adds a share of the validation rows."""
         self._step(batch, self.val_sums, {})
+
+    def on_fit_start(self) -> None:
+        """Puts the sums where the network is."""
+        self.train_sums, self.val_sums = (torch.zeros(3, device=self.device) for _ in range(2))
 
     def on_train_epoch_start(self) -> None:
         """Begins the epoch's sums."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,10 +77,17 @@ def write_card(folder: Path, card: Card) -> None:
 
 def write_weights(folder: Path, state: dict[str, Tensor]) -> None:
     """Writes a state dict as safetensors, atomically (each tensor on its own, contiguous, on the CPU)."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     with atomic_file(folder / WEIGHTS) as aside:
-        save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}, aside)
+        try:
+            save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}, aside)
+        except SafetensorError as error:  # a full disk, among others: it hides the system's number in its text
+            number = re.search(r"os error (\d+)", str(error))
+            if number is None:
+                raise
+            raise OSError(int(number[1]), os.strerror(int(number[1])), str(folder / WEIGHTS)) from error
 
 
 def read_bundle(folder: Path) -> Bundle:

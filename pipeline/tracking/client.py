@@ -50,9 +50,9 @@ def told(paths: Paths) -> Iterator[None]:
     try:
         yield
     except (MlflowException, RequestException, SQLAlchemyError) as error:
-        reason = _without_credentials(" ".join(str(error).split()))[:200]
+        reason = without_credentials(" ".join(str(error).split()))[:200]
         raise TrackingError(
-            f"MLFLOW_TRACKING_URI: {_without_credentials(tracking_uri(paths))}: {reason}; "
+            f"MLFLOW_TRACKING_URI: {without_credentials(tracking_uri(paths))}: {reason}; "
             f"start that server, or unset the variable"
         ) from error
 
@@ -68,5 +68,6 @@ def experiment_id(client: MlflowClient, paths: Paths) -> str:
     return str(client.create_experiment(name, artifact_location=location))
 
 
-def _without_credentials(text: str) -> str:
+def without_credentials(text: str) -> str:
+    """Text with the user and password of each URI taken out."""
     return re.sub(r"://[^/@\s]+@", "://", text)

@@ -55,7 +55,7 @@ def register_version(paths: Paths, candidate: Candidate) -> ModelVersion:
         _ensure_registered(client, candidate.name)
         return client.create_model_version(
             candidate.name,
-            source=f"models:/{model.model_id}",
+            source=model.artifact_location,
             run_id=candidate.run_id,
             tags=dict(candidate.tags),
             model_id=model.model_id,

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pipeline.contracts import Json
-from pipeline.errors import TrackingError
+from pipeline.errors import Terminated, TrackingError
 from pipeline.learning.history import FIGURES, read_history
 from pipeline.paths import Paths
 from pipeline.storage.bundle import Card, read_bundle
@@ -67,7 +67,7 @@ def live_run(paths: Paths, card: Card) -> Iterator[LiveRun]:
     try:
         yield LiveRun(client, run_id)
         status = "FINISHED"
-    except (KeyboardInterrupt, SystemExit):
+    except (KeyboardInterrupt, SystemExit, Terminated):
         status = "KILLED"
         raise
     finally:

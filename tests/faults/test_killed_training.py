@@ -31,9 +31,11 @@ pytestmark = [pytest.mark.faults, pytest.mark.ray, pytest.mark.slow]
 def start(paths):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     environment.pop("MLFLOW_TRACKING_URI", None)
-    log = (paths.root / "train.log").open("w")
     command = [sys.executable, "-m", "pipeline", "train"]
-    return subprocess.Popen(command, cwd=paths.root, env=environment, stdout=log, stderr=log, start_new_session=True)
+    with (paths.root / "train.log").open("w") as log:
+        return subprocess.Popen(
+            command, cwd=paths.root, env=environment, stdout=log, stderr=log, start_new_session=True
+        )
 
 
 def wait_for(process, paths, text):
@@ -86,7 +88,7 @@ def test_training_that_is_terminated_ends_its_workers_and_its_run(project):
     process = start(project)
     wait_for(process, project, "epoch 2/30")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 143
+    assert process.wait(60) == 143, (project.root / "train.log").read_text()[-2000:]
     client = connect(project)
     (run,) = client.search_runs([experiment_id(client, project)])
     assert run.info.status == "KILLED"

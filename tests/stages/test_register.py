@@ -27,7 +27,7 @@ def judged(trained, monkeypatch):
     write_json(trained.metrics_path("train"), {"val_accuracy": 1.0})
     for stage in (validate, test):
         write_json(trained.metrics_path(stage.__name__.rpartition(".")[2]), stage.run(stage.Config(), trained))
-    limits = quantize.Config(max_latency=100.0, max_loss=0.5, num_calibration_rows=64)
+    limits = quantize.Config(max_latency=100.0, max_loss=0.5, max_size=0.9, num_calibration_rows=64)
     write_json(trained.metrics_path("quantize"), quantize.run(limits, trained))
     trained.report_dir("explain").mkdir(parents=True)
     return trained
