@@ -10,7 +10,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 START_TIMEOUT_S = 90
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class RayCluster(NamedTuple):
@@ -94,3 +95,17 @@ def ray_cluster() -> Iterator[RayCluster]:
     finally:
         end(head)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def clone_into() -> Callable[[Path], None]:
+    """Copies the files that git tracks, as they are in the working tree, into a new folder."""
+
+    def clone(folder: Path) -> None:
+        command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+        for name in subprocess.check_output(command, cwd=REPOSITORY, text=True).split():
+            if (REPOSITORY / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(REPOSITORY / name, folder / name)
+
+    return clone

@@ -18,7 +18,6 @@ from ruamel.yaml import YAML
 from pipeline.paths import OUTS
 from pipeline.stages import STAGES
 
-ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 pytestmark = [pytest.mark.e2e, pytest.mark.ray, pytest.mark.slow]
 
@@ -48,14 +47,10 @@ def edit_params(folder, **changes):
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory, write_pictures):
+def project(tmp_path_factory, clone_into, write_pictures):
     """A clone of the working tree, its source a folder of images with faults, after one `dvc repro`."""
     folder = tmp_path_factory.mktemp("e2e") / "project"
-    tracked = run(ROOT, "git", "ls-files", "--cached", "--others", "--exclude-standard").stdout.split()
-    for name in tracked:
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
+    clone_into(folder)
     photos = write_pictures(folder / "photos", 110)
     (photos / "disc" / "broken.png").write_bytes((photos / "disc" / "0000.png").read_bytes()[:60])
     (photos / "disc" / "empty.png").write_bytes(b"")

@@ -1,0 +1,63 @@
+"""Wheel and sdist: built, and holding what a new project is made of."""
+
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from importlib.metadata import requires
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+@pytest.mark.slow
+def test_wheel_and_sdist_hold_what_init_needs(tmp_path):
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", tmp_path, ROOT]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (wheel_path,) = tmp_path.glob("headrace-*.whl")
+    names = set(zipfile.ZipFile(wheel_path).namelist())
+    template = {
+        "dvc.yaml",
+        "params.yaml",
+        ".dvcignore",
+        "cluster/README.md",
+        "cluster/rayjob.yaml",
+        "cluster/ray-up.yaml",
+    }
+    assert {f"pipeline/template/{name}" for name in template} <= names
+    assert {"pipeline/__main__.py", "pipeline/py.typed", "pipeline/tracking/served.py"} <= names
+    entry_points = next(name for name in names if name.endswith("entry_points.txt"))
+    assert "headrace = pipeline.__main__:main" in zipfile.ZipFile(wheel_path).read(entry_points).decode()
+    (sdist_path,) = tmp_path.glob("headrace-*.tar.gz")
+    with tarfile.open(sdist_path) as sdist:
+        inside = {name.partition("/")[2] for name in sdist.getnames()}
+    assert {"dvc.yaml", "params.yaml", "requirements.lock", "LICENSE", "README.md", "Makefile", ".dvcignore"} <= inside
+    assert not [name for name in inside if name.startswith((".venv", "data/", ".git/", ".dvc/cache", "mlruns"))]
+
+
+def test_lock_names_an_exact_allowed_version_of_every_dependency():
+    lines = [
+        line for line in (ROOT / "requirements.lock").read_text().splitlines() if line and not line.startswith("#")
+    ]
+    locked = {requirement.name.lower().replace("_", "-"): requirement for requirement in map(Requirement, lines)}
+    assert all(str(requirement.specifier).startswith("==") for requirement in locked.values())
+    wanted = [*PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"]["dev"]]
+    for requirement in map(Requirement, wanted):
+        version = str(locked[requirement.name.lower()].specifier).removeprefix("==")
+        assert requirement.specifier.contains(version), f"{requirement}: the lock has {version}; run: make lock"
+
+
+def test_dependencies_are_bounded_and_say_why_they_are_there():
+    text = (ROOT / "pyproject.toml").read_text()
+    for dependency in [*PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"]["dev"]]:
+        bounds = {specifier.operator for specifier in Requirement(dependency).specifier}
+        assert bounds & {"<", "=="}, dependency
+        line = next(line for line in text.splitlines() if f'"{dependency}"' in line)
+        assert "# " in line, f"{dependency}: no reason beside it"
+    assert requires("headrace")
