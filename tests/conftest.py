@@ -2,6 +2,7 @@
 
 import io
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,9 @@ from PIL import Image
 
 from pipeline.contracts import Spec
 from pipeline.paths import SPLITS, Paths
+
+# a shell that runs this in the background ignores SIGINT, which the processes under test would inherit
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CLASSES = ["cross", "disc", "square"]
 SIDE = 16

@@ -60,6 +60,7 @@ def _registered(paths: Paths) -> list[Row]:
             "registered",
             f"{found['name']} version {found['version']}, {found['precision']} ({', '.join(found['aliases'])})",
         ),
-        ("look at it", "make ui                                   (runs, plots, registry: http://127.0.0.1:5000)"),
-        ("", "open reports/explain/index.html           (why it decides as it does)"),
+        ("look at it", "make ui                  runs, registry: http://127.0.0.1:5000"),
+        ("", "dvc plots show --open    curves, confusion, calibration"),
+        ("why it says so", "reports/explain/index.html"),
     ]
