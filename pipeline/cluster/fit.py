@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -9,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import ClusterError, ConfigError, HeadraceError
+from pipeline.errors import ClusterError, HeadraceError
 from pipeline.learning.events import Event, Observer
 from pipeline.learning.fit import FitJob, Place, fit
 from pipeline.paths import Paths
@@ -48,7 +49,7 @@ def fit_on_workers(job: FitJob, observer: Observer, *, num_workers: int, num_thr
     use_gpu = ray.cluster_resources().get("GPU", 0) >= num_workers
     trainer = TorchTrainer(
         _work,
-        train_loop_config={"job": asdict(job), "mailbox": mailbox, "num_threads": num_threads},
+        train_loop_config={"job": asdict(job), "mailbox": mailbox, "num_threads": num_threads, "sys_path": sys.path},
         scaling_config=ScalingConfig(
             num_workers=num_workers,
             use_gpu=use_gpu,
@@ -71,6 +72,7 @@ def _work(config: dict[str, Any]) -> None:
     import ray.train
     from ray.train.lightning import RayDDPStrategy, RayLightningEnvironment
 
+    import_as(config["sys_path"])
     context = ray.train.get_context()
     mailbox = config["mailbox"]
     place = Place(
@@ -105,6 +107,11 @@ def _interruptible(call: Callable[[], object]) -> None:
         raise failures[0]
 
 
+def import_as(sys_path: list[str]) -> None:
+    """Makes a worker find what its caller finds: models outside the tree (`my_package.module:Thing`) among others."""
+    sys.path.extend(path for path in sys_path if path not in sys.path)
+
+
 @contextmanager
 def _delivering(mailbox: Any, observer: Observer) -> Iterator[None]:
     """Hands events to the observer while the block runs, and those that are left at its end."""
@@ -133,18 +140,18 @@ def _hand_over(events: list[Event], observer: Observer) -> None:
             observer(event)
 
 
-def _told(error: Exception) -> HeadraceError:
-    """The HeadraceError that a worker raised, or a ClusterError that says what befell it."""
-    causes = list(getattr(error, "worker_failures", {}).values()) or [error]
-    for cause in causes:
-        inner = getattr(cause, "cause", None) or getattr(cause, "_exc", None) or cause
-        if isinstance(inner, HeadraceError):
-            return inner
-    first = str(causes[0]).strip().splitlines()
-    text = next((line for line in reversed(first) if line.strip()), type(error).__name__)
-    for kind in (ConfigError,):
-        if kind.__name__ in text:
-            return kind(text.partition(": ")[2])
+def _told(error: Exception) -> Exception:
+    """What a worker raised, where users can mend it; a ClusterError where a worker was lost; else the error: a bug."""
+    failures = getattr(error, "worker_failures", {}).values()
+    causes = [getattr(failure, "_base_exc", failure) for failure in failures] or [error]
+    told = next((cause for cause in causes if isinstance(cause, HeadraceError | OSError)), None)
+    if told is not None:
+        return told
+    # of Ray's own making, such as a health check that failed: several families, and not all are public
+    lost = next((cause for cause in causes if type(cause).__module__.startswith("ray.")), None)
+    if lost is None:
+        return error
+    reason = " ".join(str(lost).split())[:200]
     return ClusterError(
-        f"ray: a worker failed: {text[:300]}; see its log under .headrace/logs, then run the same command again"
+        f"ray: a worker was lost ({reason}); look at memory and at .headrace/logs/ray, then run the same command again"
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.cluster.fit import import_as
 from pipeline.contracts import Json
 from pipeline.errors import ClusterError
 from pipeline.learning.settings import TrainSettings
@@ -50,7 +52,8 @@ def _tuner(base: TrainSettings, wanted: Search, paths: Paths) -> Any:
     from ray import tune
     from ray.tune.schedulers import ASHAScheduler
 
-    fixed = {"base": base.model_dump(), "folder": str(paths.normalized_dir), "max_epochs": wanted.max_epochs}
+    fixed: Json = {"base": base.model_dump(), "folder": str(paths.normalized_dir), "max_epochs": wanted.max_epochs}
+    fixed["sys_path"] = sys.path
     return tune.Tuner(
         tune.with_resources(tune.with_parameters(_try, fixed=fixed), {"CPU": 1}),
         param_space={name: _domain(entry) for name, entry in wanted.space.items()},
@@ -79,6 +82,7 @@ def _try(config: Json, fixed: Json) -> None:
 
     from pipeline.learning.fit import FitJob, Place, fit
 
+    import_as(fixed["sys_path"])
     base = TrainSettings.model_validate(fixed["base"])
     settings = base.model_dump() | _nested(base, config) | {"max_epochs": fixed["max_epochs"], "num_workers": 0}
 

@@ -60,3 +60,33 @@ def test_error_of_a_worker_is_told_as_it_is(trained):
         fit_on_workers(job, lambda _: None, num_workers=1, num_threads=1, paths=trained)
     assert "targets.npy: not a NumPy array" in str(caught.value)
     assert read_result(work_dir) is None
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_worker_that_is_lost_and_a_bug_are_told_apart(trained, tmp_path, monkeypatch):
+    (tmp_path / "odd_nets.py").write_text(ODD_NETS)
+    monkeypatch.syspath_prepend(tmp_path)
+    with session(trained, num_cpus_needed=1):
+        for name, error, told in (("Lost", ClusterError, "a worker was lost"), ("Wrong", Exception, "an odd bug")):
+            job, _ = job_in(trained, name, model={"name": f"odd_nets:{name}"})
+            with pytest.raises(error) as caught:
+                fit_on_workers(job, lambda _: None, num_workers=1, num_threads=1, paths=trained)
+            assert told in str(caught.value)
+            assert isinstance(caught.value, ClusterError) == (name == "Lost")
+
+
+ODD_NETS = """
+import os
+from torch import nn
+
+
+class Lost:
+    def build(self, input_shape, num_outputs):
+        os._exit(1)
+
+
+class Wrong:
+    def build(self, input_shape, num_outputs):
+        raise RuntimeError("an odd bug")
+"""
