@@ -39,7 +39,7 @@ def search(base: TrainSettings, wanted: Search, paths: Paths) -> Json:
     with session(paths, num_cpus_needed=1):
         results = _tuner(base, wanted, paths).fit()
     trials = [_trial(result, wanted) for result in results]
-    ended = [trial for trial in trials if wanted.metric in trial["metrics"]]
+    ended = [trial for trial in trials if trial["status"] == "FINISHED" and wanted.metric in trial["metrics"]]
     if not ended:
         reason = next((str(result.error).strip().splitlines()[-1] for result in results if result.error), "no result")
         raise ClusterError(f"ray: all {len(trials)} trials failed ({reason[:200]}); mend params.yaml: tune.space")

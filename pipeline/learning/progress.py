@@ -19,15 +19,27 @@ def progress(num_epochs: int, num_workers: int) -> Iterator[Observer]:
     if not console.is_terminal:
         yield lambda event: print(_line(event, num_epochs), flush=True) if event["kind"] == "epoch" else None  # noqa: T201
         return
-    columns = (TextColumn("train"), BarColumn(30), TextColumn("{task.description}"), TimeElapsedColumn())
+    columns = (BarColumn(8), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task(f"starting {num_workers or 'no'} workers", total=num_epochs)
+        task = bar.add_task(f"starting {num_workers} workers" if num_workers else "starting", total=num_epochs)
+        last: Event = {}
 
         def show(event: Event) -> None:
+            last.update(event)
             done = event["epoch"] + (1 if event["kind"] == "epoch" else 0)
-            bar.update(task, completed=done, description=_line(event, num_epochs))
+            bar.update(task, completed=done, description=_short(last, num_epochs))
 
         yield show
+
+
+def _short(last: Event, num_epochs: int) -> str:
+    """The newest figures of each kind, in less than a terminal's 80 columns."""
+    validation = f" val {last['val_loss']:.3f} {last['val_accuracy']:.1%}" if "val_loss" in last else ""
+    loss = last.get("loss", last.get("train_loss"))
+    return (
+        f"{last['epoch'] + 1}/{num_epochs} loss {loss:.3f}{validation} lr {last['learning_rate']:.0e} "
+        f"{last['samples_per_second']:,.0f} samples/s"
+    )
 
 
 def _line(event: Event, num_epochs: int) -> str:

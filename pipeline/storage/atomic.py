@@ -25,10 +25,14 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_dir(path: Path) -> Iterator[Path]:
-    """Yields an empty folder beside `path`; on success it takes the place of `path`, else it is removed."""
+    """Yields an empty folder beside `path`; on success it takes the place of `path`, else it is removed.
+
+    One writer at a time (`storage.lock`): what a killed one left aside is removed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{path.name}.*.tmp"):
+        shutil.rmtree(left, ignore_errors=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()
     try:
         yield aside
