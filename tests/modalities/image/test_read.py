@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import DataError
-from pipeline.modalities.image import read
+from pipeline.modalities.image import read, rows
 from pipeline.modalities.image.decode import FORMATS, decode
 from pipeline.modalities.image.schema import RAW_SCHEMA
 
@@ -102,7 +102,7 @@ def test_folder_name_that_is_not_utf8_is_escaped(tmp_path: Path) -> None:
 
 
 def test_folder_batches_stay_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read, "BATCH_BYTES", 14)
+    monkeypatch.setattr(rows, "BATCH_BYTES", 14)
     put(tmp_path, "a/1.png", "a/2.png", "b/1.png")
     assert [batch.num_rows for batch in read.read_folder("photos", tmp_path)] == [2, 1]
 
