@@ -114,7 +114,7 @@ src="{curves_uri(findings.curves)}"></div>
 <h2>How to read the maps</h2>
 <p>Against the predicted class<span class="scale"></span>for it. Each map has its own scale: compare places within
 a map, not maps with one another. The reference is the mean of the training images, so that a pale place is one that the
-model does not miss.</p>
+model does not miss. Percentages are the network's own, before calibration.</p>
 {sections}
 <h2>Mean map of each predicted class</h2>
 <p class="quiet">Over the explained rows that the model takes for it.</p>
