@@ -122,7 +122,7 @@ def main() -> None:
     machine = {"cores": os.cpu_count(), "platform": platform.platform(), "torch": torch.__version__}
     print(f"{'what':<62}{'headrace':>12}{'other':>12}{'ratio':>8}")
     for name, row in rows.items():
-        print(f"{name:<62}{row['headrace']:>12,.0f}{row['other']:>12,.0f}{row['ratio']:>8.2f}")
+        print(f"{name:<62}{row['headrace']:>12,.0f}{row['other']:>12,.0f}{row['ratio']:>8.3g}")
     path = Path(__file__).parent / "results.json"
     atomic.write_json(path, {"machine": machine, "python": sys.version, "rows": rows})
 
