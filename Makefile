@@ -42,9 +42,11 @@ check: setup ## style, types, rooms, spelling, shell
 	codespell
 	shellcheck .ci/run
 	python tools/dvc_deps.py --check
+	python tools/checks_doc.py --check
 
 bench: setup ## figures side by side, medians of several runs
 	python bench/run.py
+	python bench/data.py
 
 ui: setup ## MLflow's pages on http://127.0.0.1:5000
 	headrace ui
@@ -52,8 +54,9 @@ ui: setup ## MLflow's pages on http://127.0.0.1:5000
 clean: ## remove what the pipeline made (not .venv)
 	rm -rf data models metrics plots reports registered.json mlflow.db mlartifacts .headrace .dvc/cache .dvc/tmp
 
-deps: setup ## write each stage's import closure into dvc.yaml
+deps: setup ## write each stage's import closure into dvc.yaml, and docs/checks.md
 	python tools/dvc_deps.py
+	python tools/checks_doc.py
 
 lock: ## resolve pyproject.toml anew into requirements.lock
 	$(PYTHON) tools/lock.py

@@ -68,6 +68,27 @@ def ui(port: Annotated[int, typer.Option(help="On this machine only (127.0.0.1).
     raise typer.Exit(serve_ui(_paths(), port))
 
 
+@app.command()
+def recipes() -> None:
+    """List the recipes: settings that are ready to run."""
+    from pipeline.commands.recipes import show_recipes
+
+    show_recipes()
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="New, or empty.")],
+    recipe: Annotated[
+        str | None, typer.Option(metavar="NAME", help="See headrace recipes; none: 5,000 digits.")
+    ] = None,
+) -> None:
+    """Make a project that dvc repro runs as it stands."""
+    from pipeline.commands.init import init as init_project
+
+    print("\n".join(init_project(folder, recipe)))  # noqa: T201
+
+
 @app.callback(invoke_without_command=True)
 def _root(version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False) -> None:
     """Lead raw labelled data to a trained, tested, quantised, explained and registered model."""

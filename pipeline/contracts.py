@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -17,10 +17,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-ModalityName = Literal["image"]
-TaskName = Literal["classification"]
+ModalityName = Literal["image", "text", "table"]
+TaskName = Literal["classification", "regression"]
+ColumnKind = Literal["numeric", "categorical", "date", "text", "image"]
+T = TypeVar("T")
 Json = dict[str, Any]
 Metrics = dict[str, float | int]
+
+
+class Column(BaseModel):
+    """A column of a table that a model may learn from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    """In `data/raw` and after."""
+    kind: ColumnKind
 
 
 class Spec(BaseModel):
@@ -35,10 +47,17 @@ class Spec(BaseModel):
     format: str
     """The reader that was used."""
     num_rows: int
+    target: str = ""
+    """The source's column that is to be predicted; empty where a folder tells it."""
+    columns: list[Column] = []
+    """What a table's rows hold beside the target, in the source's order; empty for images and text."""
     classes: list[str] = []
-    """Names of the classes; a target is an index into it. Known from `clean` on."""
+    """Names of the classes; a target is an index into it. Known from `clean` on; empty for regression."""
     input_shape: list[int] = []
-    """Shape of one input as it is stored and served; images: height, width, channel. Known from `normalize` on."""
+    """Shape of one input as it is stored and served. Known from `normalize` on.
+
+    Images: height, width, channel (uint8). Text: the most tokens (int32 ids, 0 pads). Tables: columns (float32).
+    """
 
     @classmethod
     def read(cls, folder: Path) -> Spec:
@@ -56,51 +75,125 @@ class Spec(BaseModel):
         return json.dumps(self.model_dump(), indent=2) + "\n"
 
 
-class Fault(NamedTuple):
-    """Why one row may not go on."""
+class Opened(NamedTuple):
+    """A source that a reader has looked into."""
 
+    spec: Spec
+    """What the rows are; `num_rows` is 0 until they have been counted."""
+    schema: pa.Schema
+    """`row_id` (32 hex characters), `label` and `split` (strings or null), and what the modality's rows hold."""
+    batches: Iterator[pa.RecordBatch]
+
+
+class Finding(NamedTuple):
+    """What a check has to say of one row."""
+
+    row: int
+    """Its position in the batch."""
+    check: str
+    """A name in `CHECKS`."""
+    reason: str
+
+
+class ColumnFinding(NamedTuple):
+    """What a check has to say of a whole column."""
+
+    column: str
     check: str
     reason: str
 
 
 class Examined(NamedTuple):
-    """What a look at a batch of rows found; the lists are aligned with the rows."""
+    """What a look at a batch found; every array has a row's place first."""
 
-    faults: list[Fault | None]
-    content_keys: list[str]
-    """Equal where the decoded content is equal; empty where it could not be decoded."""
+    findings: list[Finding]
+    """By the checks that judge a row by itself."""
+    keys: NDArray[np.bytes_]
+    """`[rows]` S16: equal where the content is equal (the label left aside); empty for content that is unusable."""
+    hashes: NDArray[np.uint64]
+    """`[rows, hashes]`: near-duplicates share at least one with high probability; `[rows, 0]`: none are looked for."""
+    sketches: NDArray[np.uint8]
+    """`[rows, bytes]`: what `similarity` compares two rows by."""
+    features: NDArray[np.float32]
+    """`[rows, features]`: cheap ones, that labels are guessed from to find wrong ones; NaN for an unusable row."""
+    measures: dict[str, NDArray[np.float32]]
+    """`[rows]` each: lengths, sizes, brightness; what the report shows and outliers are found by. NaN: none."""
+
+
+class Repaired(NamedTuple):
+    """A batch whose values are as later stages expect them."""
+
+    batch: pa.RecordBatch
+    """Of the clean schema, without the column `original`."""
+    originals: list[str | None]
+    """By row: what the repaired values were, as text or JSON; None where nothing was repaired."""
 
 
 class Batch(NamedTuple):
     """What one worker sees of one optimizer step."""
 
     inputs: Tensor
-    """`[rows, *input_shape]`, as stored (images: uint8)."""
+    """`[rows, *input_shape]`, as stored (images: uint8, tables: float32; text: int32, as long as the longest row)."""
     targets: Tensor
-    """`[rows]`: class indices (int64)."""
+    """`[rows]`: class indices (int64), or values (float32) for regression."""
     weights: Tensor
     """`[rows]`: 1, or 0 for a row that only keeps a worker busy that has none of its own."""
     num_rows: int
     """Rows of the step over all workers: what the loss is divided by."""
 
 
-class Reader(Protocol):
-    """Reads a source into Arrow batches of the modality's raw schema."""
+class Rows(Protocol):
+    """Rows of a folder, a batch at a time, on whatever engine: processes of this machine, or a Ray cluster."""
 
-    def __call__(self, source: str, root: Path) -> Iterator[pa.RecordBatch]:
-        """Yields batches; raises DataError for a source that cannot be read."""
+    def map(self, work: Callable[[pa.RecordBatch], T]) -> Iterator[T]:
+        """`work(batch)` of every batch, in order; it and its results are pickled."""
+        ...
+
+
+class Examiner(Protocol):
+    """The checks of one modality that look at the content of rows."""
+
+    similarity_threshold: float
+    """From here on two rows are near-duplicates, unless the settings say otherwise."""
+
+    def survey(self, rows: Rows, spec: Spec, options: Json) -> Json:
+        """What must be known of all raw rows before one can be judged (a table's medians); `{}` where nothing must."""
+        ...
+
+    def examine(self, batch: pa.RecordBatch, spec: Spec, survey: Json, options: Json) -> Examined:
+        """Looks at every row; `options`: those of each check that is not off, by its name."""
+        ...
+
+    def columns(self, spec: Spec, survey: Json, options: Json) -> list[ColumnFinding]:
+        """What the checks of columns find; images and text: nothing."""
+        ...
+
+    def schema(self, raw: pa.Schema, spec: Spec) -> pa.Schema:
+        """Of the clean rows, without the column `original`."""
+        ...
+
+    def repair(self, batch: pa.RecordBatch, spec: Spec, survey: Json, options: Json) -> Repaired:
+        """Raw rows to clean ones; `options`: those of each check whose severity is `repair`, by its name."""
+        ...
+
+    def similarity(self, first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Sketches `[pairs, bytes]` of two rows each -> `[pairs]` in [0, 1]."""
+        ...
+
+    def picture(self, row: Json) -> str:
+        """HTML (safe) that shows a raw row to a person; `row` is column -> value."""
         ...
 
 
 class Transform(Protocol):
-    """Fits on train rows, then turns raw rows into stored arrays."""
+    """Fits on train rows, then turns clean rows into stored arrays."""
 
-    def fit(self, batches: Iterable[pa.RecordBatch], options: Json) -> Json:
-        """Learns from train rows only; the result is plain JSON (`transform.json`)."""
+    def fit(self, rows: Rows, spec: Spec, options: Json) -> Json:
+        """Learns from train rows only; the result is plain JSON (`transform.json`) and has `input_shape`."""
         ...
 
-    def apply(self, batch: pa.RecordBatch, transform: Json) -> NDArray[np.uint8]:
-        """Raw rows -> `[rows, *transform["input_shape"]]`."""
+    def apply(self, batch: pa.RecordBatch, transform: Json) -> NDArray[Any] | list[NDArray[np.int32]]:
+        """Clean rows -> `[rows, *input_shape]` (images: uint8, tables: float32); text: a list of ids a row."""
         ...
 
 
@@ -108,24 +201,11 @@ class Model(Protocol):
     """A network's settings that can build it: one class and one line in MODELS, or `my_package.module:Thing`."""
 
     def build(self, input_shape: list[int], num_outputs: int) -> nn.Module:
-        """A network from preprocessed inputs (images: float32 `[batch, channel, height, width]`) to `[batch, outputs]`.
+        """A network from preprocessed inputs to `[batch, outputs]`.
 
-        `input_shape` is that of one stored input (images: height, width, channel).
+        Images: float32 `[batch, channel, height, width]`, `input_shape` is height, width, channel. Tables: float32
+        `[batch, features]`, `input_shape` is [features]. Text: int64 ids `[batch, tokens]` with 0 as padding,
+        `input_shape` is [most tokens, vocabulary]. A build with a keyword `layout` is told, for a table, the stored
+        column of every feature (of a categorical one: as many features as it has values).
         """
-        ...
-
-
-class Task(Protocol):
-    """What a network is asked for: loss, figures, output size."""
-
-    def num_outputs(self, spec: Spec) -> int:
-        """Width of the network's last layer."""
-        ...
-
-    def loss(self, outputs: Tensor, batch: Batch, options: Mapping[str, float]) -> Tensor:
-        """Weighted sum of the rows' losses (a scalar); the caller divides by rows."""
-        ...
-
-    def num_correct(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """How many rows are right (a scalar)."""
         ...

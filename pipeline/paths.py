@@ -5,7 +5,7 @@ from pathlib import Path
 
 OUTS: dict[str, tuple[str, ...]] = {
     "ingest": ("data/raw",),
-    "clean": ("data/clean", "data/quarantine"),
+    "clean": ("data/clean", "data/quarantine", "reports/clean.html"),
     "split": ("data/split",),
     "normalize": ("data/normalized",),
     "tune": ("reports/tune.json",),
@@ -19,6 +19,8 @@ OUTS: dict[str, tuple[str, ...]] = {
 """What each stage writes beside `metrics/<stage>.json`, as in `dvc.yaml`."""
 
 SPLITS = ("train", "val", "test")
+UNUSED = "unused"
+"""The split of rows that no stage after `split` sees."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,11 @@ class Paths:
     def quarantine_dir(self) -> Path:
         """Rows that did not, each with its check and reason."""
         return self.root / "data" / "quarantine"
+
+    @property
+    def clean_report_path(self) -> Path:
+        """What was cleaned, for a person."""
+        return self.root / "reports" / "clean.html"
 
     @property
     def split_dir(self) -> Path:

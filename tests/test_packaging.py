@@ -1,5 +1,6 @@
 """Wheel and sdist: built, and holding what a new project is made of."""
 
+import os
 import subprocess
 import sys
 import tarfile
@@ -26,6 +27,8 @@ def test_wheel_and_sdist_hold_what_init_needs(tmp_path):
         "dvc.yaml",
         "params.yaml",
         ".dvcignore",
+        "requirements.lock",
+        *(f"recipes/{path.name}" for path in (ROOT / "recipes").glob("*.yaml")),
         "cluster/README.md",
         "cluster/rayjob.yaml",
         "cluster/ray-up.yaml",
@@ -34,11 +37,25 @@ def test_wheel_and_sdist_hold_what_init_needs(tmp_path):
     assert {"pipeline/__main__.py", "pipeline/py.typed", "pipeline/tracking/served.py"} <= names
     entry_points = next(name for name in names if name.endswith("entry_points.txt"))
     assert "headrace = pipeline.__main__:main" in zipfile.ZipFile(wheel_path).read(entry_points).decode()
+    check_init_of_the_wheel(wheel_path, tmp_path)
     (sdist_path,) = tmp_path.glob("headrace-*.tar.gz")
     with tarfile.open(sdist_path) as sdist:
         inside = {name.partition("/")[2] for name in sdist.getnames()}
     assert {"dvc.yaml", "params.yaml", "requirements.lock", "LICENSE", "README.md", "Makefile", ".dvcignore"} <= inside
     assert not [name for name in inside if name.startswith((".venv", "data/", ".git/", ".dvc/cache", "mlruns"))]
+
+
+def check_init_of_the_wheel(wheel_path, folder):
+    """What the wheel holds, far from any checkout, makes a project."""
+    zipfile.ZipFile(wheel_path).extractall(folder / "installed")
+    environment = os.environ | {"PYTHONPATH": str(folder / "installed")}
+    command = [sys.executable, "-m", "pipeline", "init", "project", "--recipe", "wine"]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert (folder / "project" / "params.yaml").read_bytes() == (ROOT / "recipes" / "wine.yaml").read_bytes()
+    assert (folder / "project" / "cluster" / "rayjob.yaml").is_file()
+    shown = subprocess.run([*command[:3], "recipes"], cwd=folder, env=environment, capture_output=True, text=True)
+    assert "linear-gd" in shown.stdout, shown.stderr
 
 
 def test_lock_names_an_exact_allowed_version_of_every_dependency():

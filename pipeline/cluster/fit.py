@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pipeline.cluster.worker import import_as
 from pipeline.errors import ClusterError, HeadraceError
 from pipeline.learning.events import Event, Observer
 from pipeline.learning.fit import FitJob, Place, fit
@@ -105,11 +106,6 @@ def _interruptible(call: Callable[[], object]) -> None:
         thread.join(SECONDS_BETWEEN_POLLS)
     if failures:
         raise failures[0]
-
-
-def import_as(sys_path: list[str]) -> None:
-    """Makes a worker find what its caller finds: models outside the tree (`my_package.module:Thing`) among others."""
-    sys.path.extend(path for path in sys_path if path not in sys.path)
 
 
 @contextmanager

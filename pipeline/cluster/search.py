@@ -7,13 +7,14 @@ import tempfile
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.cluster.fit import import_as
+from pipeline.cluster.worker import import_as
 from pipeline.contracts import Json
 from pipeline.errors import ClusterError
 from pipeline.learning.settings import TrainSettings
 from pipeline.paths import Paths
 
-FIGURES = ("val_loss", "val_accuracy")
+FIGURES = ("val_loss", "val_accuracy", "val_mae")
+RISING = ("val_accuracy",)
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Search:
     num_trials: int
     max_epochs: int
     metric: str
-    """`val_loss` (falls) or `val_accuracy` (rises)."""
+    """One of FIGURES; all but those in RISING fall."""
     seed: int
 
 
@@ -43,7 +44,7 @@ def search(base: TrainSettings, wanted: Search, paths: Paths) -> Json:
     if not ended:
         reason = next((str(result.error).strip().splitlines()[-1] for result in results if result.error), "no result")
         raise ClusterError(f"ray: all {len(trials)} trials failed ({reason[:200]}); mend params.yaml: tune.space")
-    sign = 1 if wanted.metric == "val_loss" else -1
+    sign = -1 if wanted.metric in RISING else 1
     best = min(ended, key=lambda trial: sign * trial["metrics"][wanted.metric])
     return {"best": _nested(base, best["settings"]), "best_metrics": best["metrics"], "trials": trials}
 
@@ -59,7 +60,7 @@ def _tuner(base: TrainSettings, wanted: Search, paths: Paths) -> Any:
         param_space={name: _domain(entry) for name, entry in wanted.space.items()},
         tune_config=tune.TuneConfig(
             metric=wanted.metric,
-            mode="min" if wanted.metric == "val_loss" else "max",
+            mode="max" if wanted.metric in RISING else "min",
             num_samples=wanted.num_trials,
             scheduler=ASHAScheduler(time_attr="epoch", max_t=wanted.max_epochs, grace_period=1),
             search_alg=tune.search.BasicVariantGenerator(random_state=wanted.seed),
@@ -88,7 +89,7 @@ def _try(config: Json, fixed: Json) -> None:
 
     def report(event: Json) -> None:
         if event["kind"] == "epoch":
-            tune.report({"epoch": event["epoch"] + 1, **{name: event[name] for name in FIGURES}})
+            tune.report({"epoch": event["epoch"] + 1, **{name: event[name] for name in FIGURES if name in event}})
 
     with tempfile.TemporaryDirectory() as work_dir:
         fit(FitJob(fixed["folder"], work_dir, settings), report, Place(num_threads=1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from pipeline.commands.stage import read_metrics
-from pipeline.contracts import Metrics
+from pipeline.contracts import Metrics, Spec
 from pipeline.paths import Paths
 from pipeline.stages import STAGES
 
@@ -33,18 +33,32 @@ def rows_of(metrics: dict[str, Metrics], paths: Paths) -> list[Row]:
     if split := metrics["split"]:
         rows.append(("split", f"{split['train']:,} train, {split['val']:,} validation, {split['test']:,} test"))
     if test := metrics["test"]:
-        interval = f"95 % interval {test['accuracy_low']:.2%} to {test['accuracy_high']:.2%}"
-        rows.append(("accuracy", f"{test['accuracy']:.2%} on test rows ({interval})"))
+        rows.append(_tested(test))
     if quantize := metrics["quantize"]:
-        rows += _quantized(quantize)
+        rows += _quantized(quantize, "an image" if _is_of_images(paths) else "a row")
     return rows + _registered(paths)
 
 
-def _quantized(quantize: Metrics) -> list[Row]:
+def _is_of_images(paths: Paths) -> bool:
+    has_spec = (paths.normalized_dir / "spec.json").is_file()
+    return not has_spec or Spec.read(paths.normalized_dir).modality == "image"
+
+
+def _tested(test: Metrics) -> Row:
+    if "accuracy" in test:
+        interval = f"95 % interval {test['accuracy_low']:.2%} to {test['accuracy_high']:.2%}"
+        return "accuracy", f"{test['accuracy']:.2%} on test rows ({interval})"
+    interval = f"95 % interval {test['rmse_low']:.4g} to {test['rmse_high']:.4g}"
+    return "error", f"{test['rmse']:.4g} (root of the mean square) on test rows ({interval}), R2 {test['r2']:.4f}"
+
+
+def _quantized(quantize: Metrics, unit: str) -> list[Row]:
     def line(kind: str) -> str:
+        accuracy = quantize.get(f"{kind}_accuracy")
+        quality = f"R2 {quantize[f'{kind}_r2']:.4f}" if accuracy is None else f"{accuracy:.2%}"
         return (
-            f"{quantize[f'{kind}_accuracy']:.2%} on validation rows, {quantize[f'{kind}_bytes'] / 1000:,.0f} kB, "
-            f"{quantize[f'{kind}_latency_ms']:.3f} ms an image"
+            f"{quality} on validation rows, {quantize[f'{kind}_bytes'] / 1000:,.0f} kB, "
+            f"{quantize[f'{kind}_latency_ms']:.3f} ms {unit}"
         )
 
     rows = [("fp32", line("fp32"))]
@@ -61,6 +75,6 @@ def _registered(paths: Paths) -> list[Row]:
             f"{found['name']} version {found['version']}, {found['precision']} ({', '.join(found['aliases'])})",
         ),
         ("look at it", "make ui                  runs, registry: http://127.0.0.1:5000"),
-        ("", "dvc plots show --open    curves, confusion, calibration"),
+        ("", "dvc plots show --open    curves of the training, what it got wrong"),
         ("why it says so", "reports/explain/index.html"),
     ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import sqrt
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
@@ -13,11 +14,16 @@ Z_95_ONE_SIDED = 1.6449
 """The 95 % point of the standard normal distribution."""
 
 
+Compare: TypeAlias = "Callable[[NDArray[Any], NDArray[Any]], Comparison]"
+"""Champion and challenger `[rows]` each."""
+
+
 class Comparison(NamedTuple):
-    """How much accuracy the challenger may have lost."""
+    """How much the challenger may be worse."""
 
     difference: float
-    """Accuracy of the champion less that of the challenger."""
+    """Accuracy of the champion less that of the challenger; regression: the challenger's mean absolute error less
+    that of the champion, as a share of the champion's."""
     upper_bound: float
     """One-sided 95 % bound of the difference."""
     num_rows: int
@@ -46,3 +52,48 @@ def compare_unpaired(champion: NDArray[np.bool_], challenger: NDArray[np.bool_])
     first, second = float(champion.mean()), float(challenger.mean())
     error = sqrt(first * (1 - first) / len(champion) + second * (1 - second) / len(challenger))
     return Comparison(first - second, first - second + Z_95_ONE_SIDED * error, 0)
+
+
+def compare_errors_paired(champion: NDArray[np.float64], challenger: NDArray[np.float64]) -> Comparison:
+    """Both on the same rows: `[rows]`, the error of each in the target's unit.
+
+    Mean difference of the absolute errors by the normal approximation, both told as a share of the champion's mean
+    absolute error, so that one margin fits any unit; Diebold and Mariano (1995), Comparing Predictive Accuracy,
+    section 1, for errors that are independent by row.
+    """
+    import numpy as np
+
+    differences = np.abs(challenger) - np.abs(champion)
+    error = _standard_error(differences)
+    return _relative(float(differences.mean()), error, float(np.abs(champion).mean()), len(champion))
+
+
+def compare_errors_unpaired(champion: NDArray[np.float64], challenger: NDArray[np.float64]) -> Comparison:
+    """On different rows: two independent means of absolute errors (Welch (1947), with the normal's point)."""
+    import numpy as np
+
+    first, second = np.abs(champion), np.abs(challenger)
+    error = sqrt(_standard_error(first) ** 2 + _standard_error(second) ** 2)
+    return _relative(float(second.mean() - first.mean()), error, float(first.mean()), 0)
+
+
+def _standard_error(values: NDArray[np.float64]) -> float:
+    """Of their mean; infinite for one row, which tells nothing of the others."""
+    if len(values) < 2:  # noqa: PLR2004 one value has no spread
+        return float("inf")
+    return float(values.std(ddof=1)) / sqrt(len(values))
+
+
+def _relative(difference: float, error: float, scale: float, num_rows: int) -> Comparison:
+    """As a share of `scale`; a champion without any error is only met by one without any."""
+    if scale == 0:
+        bound = float("inf") if difference > 0 else 0.0
+        return Comparison(bound, bound, num_rows)
+    return Comparison(difference / scale, (difference + Z_95_ONE_SIDED * error) / scale, num_rows)
+
+
+COMPARISONS: dict[str, tuple[Compare, Compare]] = {
+    "correct": (compare_paired, compare_unpaired),
+    "error": (compare_errors_paired, compare_errors_unpaired),
+}
+"""Column of the predictions on test rows -> how to compare it on the same rows, and on different ones."""

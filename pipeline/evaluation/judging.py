@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from pipeline.errors import DataError
-from pipeline.storage.arrays import Arrays, open_arrays
+from pipeline.storage.arrays import Arrays, Inputs, open_arrays
 from pipeline.storage.bundle import Bundle
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Predict: TypeAlias = "Callable[[NDArray[np.uint8]], NDArray[np.float32]]"
-"""Stored inputs `[rows, *input_shape]` -> logits `[rows, outputs]`."""
+Predict: TypeAlias = "Callable[[Inputs], NDArray[np.float32]]"
+"""Stored inputs `[rows, *input_shape]` -> outputs `[rows, outputs]`."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Answers:
 
     arrays: Arrays
     logits: NDArray[np.float32]
-    """`[rows, classes]`."""
+    """`[rows, classes]`; regression: `[rows, 1]`, in the target's unit."""
     predict: Predict
     """To ask it again, of other inputs."""
 
@@ -38,10 +38,24 @@ class Answers:
 
     @property
     def correct(self) -> NDArray[np.bool_]:
-        """`[rows]`."""
+        """`[rows]`; of classes only."""
         import numpy as np
 
         return np.asarray(self.predicted == self.arrays.targets)
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """`[rows]`: what a regression predicts, in the target's unit."""
+        import numpy as np
+
+        return np.asarray(self.logits[:, 0], dtype=np.float64)
+
+    @property
+    def errors(self) -> NDArray[np.float64]:
+        """`[rows]`: `values` less the targets; of regression only."""
+        import numpy as np
+
+        return self.values - np.asarray(self.arrays.targets, dtype=np.float64)
 
 
 def answers(bundle: Bundle, folder: Path) -> Answers:

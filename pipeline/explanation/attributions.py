@@ -1,4 +1,4 @@
-"""Attributions: how much each place of an input speaks for the predicted class."""
+"""Attributions: how much each pixel of an image speaks for the predicted class."""
 
 from __future__ import annotations
 
@@ -36,15 +36,16 @@ def attribute(
     method: MethodName,
     num_steps: int,
 ) -> NDArray[np.float32]:
-    """Attributions `[rows, *places]` of the logits of `classes` `[rows]`; images: `[rows, height, width]`.
+    """Attributions of images `[rows, height, width]`: of the outputs of `classes` `[rows]` (regression: 0).
 
-    `network` is preprocessing, then model. The uint8 of its inputs has no gradient, hence preprocessed inputs are
-    attributed, against 0, which is the mean of the train rows; channels are summed.
+    `network` is preprocessing, then model (then what scales a regression's output). The uint8 of its inputs has no
+    gradient, hence preprocessed inputs are attributed, against 0, which is the mean of the train rows; channels are
+    summed.
     """
     import numpy as np
     import torch
 
-    preprocess, model = network[0], network[1].eval()
+    preprocess, model = network[0], network[1:].eval()
     inputs_per_pass = max(1, min(MAX_INPUTS_PER_PASS, VALUES_PER_PASS // inputs[0].size))
     rows_per_run = min(MAX_ROWS_PER_RUN, inputs_per_pass)
     parts = []

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,41 +13,44 @@ NUM_STEPS = 20
 
 
 def deletion_curve(
-    probabilities: Callable[[NDArray[np.uint8]], NDArray[np.float64]],
-    inputs: NDArray[np.uint8],
+    follow: Callable[[NDArray[Any]], NDArray[np.float64]],
+    inputs: NDArray[Any],
     order: NDArray[np.float32],
     *,
-    classes: NDArray[np.int64],
-    fill: NDArray[np.uint8],
+    erase: Callable[[NDArray[Any], NDArray[np.bool_]], NDArray[Any]],
     num_steps: int = NUM_STEPS,
 ) -> NDArray[np.float64]:
-    """Mean probability of each row's class as its places are deleted, the highest of `order` first.
+    """Mean of what is followed as each row's places are deleted, the highest of `order` first.
 
     Petsiuk et al. (2018), RISE: Randomized Input Sampling for Explanation of Black-box Models, section 4.1.
 
     Args:
-        probabilities: inputs `[rows, *places, channel]` -> `[rows, classes]`.
-        inputs: `[rows, *places, channel]`.
-        order: `[rows, *places]`: attributions, or random numbers to compare with.
-        classes: `[rows]`: the class whose probability is followed, as the model predicted it.
-        fill: `[channel]`: what a deleted place holds, such as the mean of the train rows.
-        num_steps: how many equal parts the places are deleted in.
+        follow: inputs `[rows, ...]` -> `[rows]`, such as the probability of the class that was predicted.
+        inputs: `[rows, ...]`.
+        order: `[rows, *places]`: attributions, or random numbers to compare with; -infinity: no place of this row.
+        erase: inputs, and which places go `[rows, *places]` -> inputs without them; it leaves its argument alone.
+        num_steps: how many equal parts the places of a row are deleted in.
 
     Returns:
         `[num_steps + 1]`: from nothing deleted to everything deleted.
     """
     import numpy as np
 
-    num_rows, num_places = len(inputs), order[0].size
-    ranks = np.argsort(-order.reshape(num_rows, num_places), axis=1, kind="stable")
-    left = np.array(inputs).reshape(num_rows, num_places, -1)
-    rows = np.arange(num_rows)
-    ends = np.rint(np.linspace(0, num_places, num_steps + 1)).astype(int)
-    curve = [probabilities(inputs)[rows, classes].mean()]
-    for start, end in pairwise(ends):
-        left[rows[:, None], ranks[:, start:end]] = fill
-        curve.append(probabilities(left.reshape(inputs.shape))[rows, classes].mean())
-    return np.asarray(curve)
+    flat = order.reshape(len(order), -1)
+    ranks = np.empty(flat.shape, np.int64)
+    np.put_along_axis(ranks, np.argsort(-flat, axis=1, kind="stable"), np.arange(flat.shape[1]), axis=1)
+    ends = np.rint(np.linspace(0, np.isfinite(flat).sum(axis=1), num_steps + 1))
+    return np.asarray([follow(erase(inputs, (ranks < end[:, None]).reshape(order.shape))).mean() for end in ends])
+
+
+def likeness(values: NDArray[np.float64], before: NDArray[np.float64], spread: float) -> NDArray[np.float64]:
+    """How much of a value `[rows]` is left: 1 as `before`, 1/2 one `spread` away, towards 0 beyond.
+
+    What a regression's deletion curve follows, since a value has no probability: 1 / (1 + distance / spread).
+    """
+    import numpy as np
+
+    return np.asarray(1 / (1 + np.abs(values - before) / spread))
 
 
 def area(curve: NDArray[np.float64]) -> float:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING
 
-from pipeline.contracts import Metrics
-from pipeline.explanation.pictures import curves_uri, heat_uri, image_uri
+from pipeline.contracts import Json, Metrics, TaskName
+from pipeline.explanation.pictures import curves_uri
+from pipeline.explanation.sentences import SENTENCES, Sentences
+from pipeline.explanation.view import Words
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-HEADINGS = {
-    "wrong": ("Wrong", "The mistakes that the model was surest of."),
-    "unsure": ("Least sure", "Right, but only just."),
-    "right": ("Right", "Drawn at random from the other right ones."),
-}
 
 STYLE = """
 :root { color-scheme: light; }
@@ -53,25 +49,27 @@ class Example:
     """One row, told and shown."""
 
     group: str
-    """wrong, unsure or right."""
+    """A group of SENTENCES."""
     row_id: str
-    actual: str
-    predicted: str
-    confidence: float
-    """Softmax probability of the predicted class, in [0, 1], before calibration."""
-    pixels: NDArray[np.uint8]
-    """`[height, width, channel]`."""
-    attribution: NDArray[np.float32]
-    """`[height, width]`."""
+    actual: str | float
+    """Class, or value in the target's unit."""
+    predicted: str | float
+    confidence: float | None
+    """Softmax probability of the predicted class, in [0, 1], before calibration; regression: None."""
+    shown: str
+    """HTML (safe) of the row and its attribution."""
+    parts: list[Json] = field(default_factory=list)
+    """Name and attribution of each place that has a name."""
 
-    def told(self) -> dict[str, str | float]:
+    def told(self) -> Json:
         """What can be told without pictures, as JSON."""
         return {
             "group": self.group,
             "row_id": self.row_id,
             "actual": self.actual,
             "predicted": self.predicted,
-            "confidence": self.confidence,
+            **({} if self.confidence is None else {"confidence": self.confidence}),
+            **({"parts": self.parts} if self.parts else {}),
         }
 
 
@@ -80,91 +78,99 @@ class Findings:
     """Everything that the page tells."""
 
     source: str
+    task: TaskName
     method: str
+    words: Words
     metrics: Metrics
     """Of the stage explain."""
     curves: dict[str, NDArray[np.float64]]
     """Deletion curves by name."""
     examples: list[Example]
-    means: dict[str, NDArray[np.float32]]
-    """Class -> mean attribution `[height, width]`."""
+    overview: str
+    """HTML (safe) on all explained rows."""
 
 
 def page(findings: Findings) -> str:
     """The HTML, with its pictures inside."""
     metrics, method = findings.metrics, findings.method.replace("_", " ")
-    sections = "".join(_group(group, findings.examples) for group in HEADINGS)
-    means = "".join(
-        f'<div class="card"><img class="pixels" alt="" src="{heat_uri(mean)}"><p class="tell">{escape(name)}</p></div>'
-        for name, mean in findings.means.items()
-    )
+    words, said = findings.words, SENTENCES[findings.task]
+    sections = "".join(_group(*told, group, findings.examples) for group, told in said.groups.items())
+    curves = curves_uri(findings.curves, share_of=words.places, followed=said.axis)
     return f"""<!doctype html>
 <html lang="en">
 <meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>What the model looks at</title>
-<style>{STYLE}</style>
+<style>{STYLE}{words.style}</style>
 <main>
 <h1>What the model looks at</h1>
 <p class="quiet">{escape(findings.source)}: {metrics["num_rows"]} validation rows, explained by {escape(method)}.</p>
-<div class="cards">{_cards(metrics)}</div>
-<h2>Can these maps be believed?</h2>
-<p>{_verdict(metrics)}</p>
-<div class="card wide"><img class="curve" alt="Mean probability against the share of pixels deleted"
-src="{curves_uri(findings.curves)}"></div>
-<h2>How to read the maps</h2>
-<p>Against the predicted class<span class="scale"></span>for it. Each map has its own scale: compare places within
-a map, not maps with one another. The reference is the mean of the training images, so that a pale place is one that the
-model does not miss. Percentages are the network's own, before calibration.</p>
+<div class="cards">{_cards(metrics, words)}</div>
+<h2>Can these {words.maps} be believed?</h2>
+<p>{_verdict(metrics, words, said)}</p>
+<div class="card wide"><img class="curve" alt="{said.axis.capitalize()} against the share of {words.places} deleted"
+src="{curves}"></div>
+<h2>How to read the {words.maps}</h2>
+<p>{said.against}<span class="scale"></span>{said.speaks_for}. {words.reading} {said.note}</p>
 {sections}
-<h2>Mean map of each predicted class</h2>
-<p class="quiet">Over the explained rows that the model takes for it.</p>
-<div class="grid means">{means}</div>
+<h2>{words.overview}</h2>
+<p class="quiet">{words.overview_note}</p>
+{findings.overview}
 </main>
 </html>
 """
 
 
-def _cards(metrics: Metrics) -> str:
+def _cards(metrics: Metrics, words: Words) -> str:
     cards = [
         ("Faithfulness", f"{metrics['faithfulness']:+.3f}", "random less attributed deletion; above 0 is good"),
-        ("Deletion area", f"{metrics['deletion_auc']:.3f}", "most attributed pixels first; lower is better"),
-        ("Random area", f"{metrics['random_auc']:.3f}", "pixels in random order"),
+        ("Deletion area", f"{metrics['deletion_auc']:.3f}", f"most attributed {words.places} first; lower is better"),
+        ("Random area", f"{metrics['random_auc']:.3f}", f"{words.places} in random order"),
     ]
     if "int8_agreement" in metrics:
         cards.append(("int8 agreement", f"{metrics['int8_agreement']:.1%}", "explained rows with the same answer"))
+    if "int8_difference" in metrics:
+        cards.append(("int8 difference", f"{metrics['int8_difference']:.4g}", "mean over explained rows"))
     return "".join(
         f'<div class="card">{title}<b>{figure}</b><span class="quiet">{note}</span></div>'
         for title, figure, note in cards
     )
 
 
-def _verdict(metrics: Metrics) -> str:
+def _verdict(metrics: Metrics, words: Words, said: Sentences) -> str:
     """The faithfulness figure in a sentence."""
     told = (
-        f"Pixels were replaced by the training mean, a twentieth at a time. With the most attributed ones first, the "
-        f"area under the predicted class's probability is {metrics['deletion_auc']:.3f}; in random order it is "
+        f"{words.places.capitalize()} were {words.deleted}, a twentieth at a time. With the most attributed "
+        f"ones first, the area under {said.followed} is {metrics['deletion_auc']:.3f}; in random order it is "
         f"{metrics['random_auc']:.3f}. "
     )
     if metrics["faithfulness"] > 0:
-        return told + "The model loses its answer sooner where the maps are red: they point at what it uses."
-    return told + "<strong>That is no better than chance: do not rely on these maps.</strong>"
+        return (
+            f"{told}The model loses its answer sooner where the {words.maps} {said.sooner}: they point at what it uses."
+        )
+    return f"{told}<strong>That is no better than chance: do not rely on these {words.maps}.</strong>"
 
 
-def _group(group: str, examples: list[Example]) -> str:
-    title, note = HEADINGS[group]
+def _group(title: str, note: str, group: str, examples: list[Example]) -> str:
     shown = "".join(_example(example) for example in examples if example.group == group)
     body = f'<div class="grid">{shown}</div>' if shown else "<p>None.</p>"
     return f'<h2>{title}</h2><p class="quiet">{note}</p>{body}'
 
 
 def _example(example: Example) -> str:
-    is_right = example.actual == example.predicted
-    said = f"<strong>{escape(example.predicted)}</strong>, {example.confidence:.1%}"
-    told = said if is_right else f'<strong class="no">{escape(example.predicted)}</strong>, {example.confidence:.1%}'
-    truth = "" if is_right else f" &middot; is <strong>{escape(example.actual)}</strong>"
     return (
-        f'<div class="card"><div class="pair">'
-        f'<img class="pixels" alt="input" src="{image_uri(example.pixels)}">'
-        f'<img class="pixels" alt="map" src="{heat_uri(example.attribution, example.pixels)}"></div>'
-        f'<p class="tell">{told}{truth}</p><span class="id">{escape(example.row_id)}</span></div>'
+        f'<div class="card">{example.shown}<p class="tell">{_answer(example)}</p>'
+        f'<span class="id">{escape(example.row_id)}</span></div>'
     )
+
+
+def _answer(example: Example) -> str:
+    """What the model said, and what is true where that differs."""
+    predicted, actual = (
+        escape(answer if isinstance(answer, str) else f"{answer:.6g}") for answer in (example.predicted, example.actual)
+    )
+    truth = f" &middot; is <strong>{actual}</strong>"
+    if example.confidence is None:
+        return f"<strong>{predicted}</strong>{truth}"
+    if example.actual == example.predicted:
+        return f"<strong>{predicted}</strong>, {example.confidence:.1%}"
+    return f'<strong class="no">{predicted}</strong>, {example.confidence:.1%}{truth}'

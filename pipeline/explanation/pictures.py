@@ -35,8 +35,8 @@ def heat_uri(attribution: NDArray[np.float32], pixels: NDArray[np.uint8] | None 
     return _uri(Image.fromarray(np.rint(heat * 255).astype(np.uint8)))
 
 
-def curves_uri(curves: dict[str, NDArray[np.float64]]) -> str:
-    """Deletion curves by name, the first one in colour."""
+def curves_uri(curves: dict[str, NDArray[np.float64]], *, share_of: str, followed: str) -> str:
+    """Deletion curves by name, the first one in colour: what is `followed` as ever more of a row is deleted."""
     import numpy as np
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -48,7 +48,7 @@ def curves_uri(curves: dict[str, NDArray[np.float64]]) -> str:
         share = np.linspace(0, 100, len(curve))
         axes.plot(share, curve, color=colour, linewidth=2, label=name)
         axes.fill_between(share, curve, color=colour, alpha=0.08, linewidth=0)
-    axes.set(xlim=(0, 100), ylim=(0, 1.02), xlabel="pixels deleted, %", ylabel="mean probability")
+    axes.set(xlim=(0, 100), ylim=(0, 1.02), xlabel=f"{share_of} deleted, %", ylabel=followed)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(visible=True, color="#e6e8ec")
     axes.legend(frameon=False)

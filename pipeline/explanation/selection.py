@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 GROUPS = ("wrong", "unsure", "right")
+VALUE_GROUPS = ("furthest", "extreme", "others")
 
 
 def pick_examples(
@@ -20,7 +21,7 @@ def pick_examples(
     """
     import numpy as np
 
-    share = [len(part) for part in np.array_split(np.arange(num_examples), len(GROUPS))]
+    share = _thirds(num_examples)
     surest_first = np.argsort(-confidence, kind="stable")
     wrong = surest_first[~correct[surest_first]][: share[0]]
     is_right = surest_first[correct[surest_first]]
@@ -30,10 +31,25 @@ def pick_examples(
     return dict(zip(GROUPS, (wrong, unsure, right), strict=True))
 
 
-def class_means(
-    attributions: NDArray[np.float32], classes: NDArray[np.int64], num_classes: int
-) -> dict[int, NDArray[np.float32]]:
-    """Mean attribution `[*places]` of each class that occurs among `classes` `[rows]`."""
-    return {
-        index: attributions[classes == index].mean(axis=0) for index in range(num_classes) if (classes == index).any()
-    }
+def pick_values(
+    values: NDArray[np.float64], errors: NDArray[np.float64], *, num_examples: int, seed: int
+) -> dict[str, NDArray[np.int64]]:
+    """Row indices of a regression by group, a third of `num_examples` each where there are as many; no row twice.
+
+    `furthest`: the largest errors. `extreme`: of the rest, predictions furthest from their median. `others`: a random
+    draw of what is left.
+    """
+    import numpy as np
+
+    share = _thirds(num_examples)
+    furthest, rest = np.split(np.argsort(-np.abs(errors), kind="stable"), [share[0]])
+    distance = np.abs(values - np.median(values))
+    extreme, rest = np.split(rest[np.argsort(-distance[rest], kind="stable")], [share[1]])
+    others = np.random.default_rng(seed).permutation(np.sort(rest))[: share[2]]
+    return dict(zip(VALUE_GROUPS, (furthest, extreme, others), strict=True))
+
+
+def _thirds(num_examples: int) -> list[int]:
+    import numpy as np
+
+    return [len(part) for part in np.array_split(np.arange(num_examples), len(GROUPS))]

@@ -119,10 +119,11 @@ def _learner(job: FitJob, settings: TrainSettings) -> Any:
     folder = Path(job.normalized_dir)
     spec = Spec.read(folder)
     torch.manual_seed(settings.seed)  # the same first weights everywhere
-    network = build_network(settings.model, spec, json.loads((folder / "transform.json").read_bytes()))
+    transform = json.loads((folder / "transform.json").read_bytes())
+    network = build_network(settings.model, spec, transform)
     num_rows = len(np.load(folder / "train" / "targets.npy", mmap_mode="r"))
     num_steps = Order(num_rows, settings.batch_size, settings.seed).num_steps * settings.max_epochs
-    return Learner(network, TASKS[spec.task], settings, num_steps)
+    return Learner(network, TASKS[spec.task], settings, transform=transform, num_steps=num_steps)
 
 
 def _early_stopping(settings: TrainSettings) -> list[Any]:

@@ -7,14 +7,25 @@ from pathlib import Path
 
 from pipeline.contracts import Json
 
-FIGURES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "learning_rate", "samples_per_second")
+FIGURES = (
+    "train_loss",
+    "train_accuracy",
+    "train_mae",
+    "val_loss",
+    "val_accuracy",
+    "val_mae",
+    "learning_rate",
+    "samples_per_second",
+)
+"""Of every task, in the order of their columns."""
 NAMES = ("epoch", "step", *FIGURES)
 
 
 def write_history(path: Path, epochs: list[Json]) -> None:
-    """One line an epoch; other keys are left out."""
+    """One line an epoch, a column for each of NAMES that some epoch has; other keys are left out."""
+    names = [name for name in NAMES if any(name in epoch for epoch in epochs)]
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, NAMES, extrasaction="ignore")
+        writer = csv.DictWriter(file, names, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(epochs)
 

@@ -9,31 +9,34 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from pipeline.contracts import Batch, Task
+from pipeline.contracts import Batch, Json
 from pipeline.errors import ConfigError
 from pipeline.learning.optimizers import make_optimizer, make_schedule
 from pipeline.learning.settings import TrainSettings
+from pipeline.tasks import Task
 
 
 class Learner(pl.LightningModule):
     """Trains a network that takes raw stored inputs."""
 
-    def __init__(self, network: nn.Module, task: Task, settings: TrainSettings, num_steps: int) -> None:
-        """`num_steps`: optimizer steps of the whole training, for the schedule."""
+    def __init__(
+        self, network: nn.Module, task: Task, settings: TrainSettings, *, transform: Json, num_steps: int
+    ) -> None:
+        """`num_steps`: optimizer steps of the whole training, for the schedule; raises ConfigError as the task does."""
         super().__init__()
         self.network, self.task, self.settings, self.num_steps = network, task, settings, num_steps
-        self.loss_options = {"label_smoothing": settings.label_smoothing}
-        # [sum of losses, right rows, rows], kept on the device and read once an epoch
+        self.loss_options = task.loss_options(settings.model_dump(), transform)
+        # [sum of losses, sum of the task's figures, rows], kept on the device and read once an epoch
         # (no buffers: DDP would overwrite those of every rank by rank 0's, each step)
         self.train_sums, self.val_sums = torch.zeros(3), torch.zeros(3)
         self.val_metrics: dict[str, float] = {}
 
-    def _step(self, batch: Batch, sums: Tensor, options: dict[str, float]) -> Tensor:
+    def _step(self, batch: Batch, sums: Tensor, options: Json) -> Tensor:
         """Sum of the rows' losses; adds to the running sums."""
         outputs = self.network(batch.inputs).float()
         loss = self.task.loss(outputs, batch, options)
         with torch.no_grad():
-            sums += torch.stack([loss.detach(), self.task.num_correct(outputs, batch), batch.weights.sum()])
+            sums += torch.stack([loss.detach(), self.task.figures(outputs, batch), batch.weights.sum()])
         return loss
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -48,7 +51,7 @@ class Learner(pl.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 Lightning's signature
         """Adds a share of the validation rows."""
-        self._step(batch, self.val_sums, {})
+        self._step(batch, self.val_sums, {**self.loss_options, "label_smoothing": 0.0})
 
     def on_fit_start(self) -> None:
         """Puts the sums where the network is."""
@@ -63,17 +66,17 @@ class Learner(pl.LightningModule):
         self.val_sums.zero_()
 
     def on_validation_epoch_end(self) -> None:
-        """Loss and accuracy over all rows of all workers, each counted once; raises ConfigError for a diverged loss."""
+        """Loss and figure over all rows of all workers, each counted once; raises ConfigError for a diverged loss."""
         if self.trainer.sanity_checking:
             return
         sums = torch.stack([self.train_sums, self.val_sums])
         total = self.trainer.strategy.reduce(sums, reduce_op="sum").tolist()
-        (train_loss, train_right, train_rows), (val_loss, val_right, val_rows) = total
+        (train_loss, train_figure, train_rows), (val_loss, val_figure, val_rows) = total
         self.val_metrics = {
             "train_loss": train_loss / max(train_rows, 1),
-            "train_accuracy": train_right / max(train_rows, 1),
+            f"train_{self.task.figure}": train_figure / max(train_rows, 1),
             "val_loss": val_loss / val_rows,
-            "val_accuracy": val_right / val_rows,
+            f"val_{self.task.figure}": val_figure / val_rows,
         }
         diverged = [f"{name} to {value}" for name, value in self.val_metrics.items() if not isfinite(value)]
         if diverged:

@@ -17,6 +17,7 @@ WARM_UP_SHARE = 0.25
 OPTIMIZERS: dict[str, Callable[[nn.Module, TrainSettings], Optimizer]] = {
     "adam": lambda network, s: Adam(network.parameters(), s.learning_rate, weight_decay=s.weight_decay),
     "adamw": lambda network, s: AdamW(network.parameters(), s.learning_rate, weight_decay=s.weight_decay),
+    "gd": lambda network, s: SGD(network.parameters(), s.learning_rate, weight_decay=s.weight_decay),
     "sgd": lambda network, s: SGD(
         network.parameters(), s.learning_rate, momentum=MOMENTUM, nesterov=True, weight_decay=s.weight_decay
     ),

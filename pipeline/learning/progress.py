@@ -34,12 +34,19 @@ def progress(num_epochs: int, num_workers: int) -> Iterator[Observer]:
 
 def _short(last: Event, num_epochs: int) -> str:
     """The newest figures of each kind, in less than a terminal's 80 columns."""
-    validation = f" val {last['val_loss']:.3f} {last['val_accuracy']:.1%}" if "val_loss" in last else ""
+    validation = f" val {last['val_loss']:.3f} {_figure(last, digits=1)}" if "val_loss" in last else ""
     loss = last.get("loss", last.get("train_loss"))
     return (
         f"{last['epoch'] + 1}/{num_epochs} loss {loss:.3f}{validation} lr {last['learning_rate']:.0e} "
         f"{last['samples_per_second']:,.0f} samples/s"
     )
+
+
+def _figure(event: Event, *, digits: int) -> str:
+    """A share of right rows, or a mean error in the target's unit."""
+    if "val_accuracy" in event:
+        return f"{event['val_accuracy']:.{digits}%}"
+    return f"{event['val_mae']:.{digits + 2}g}"
 
 
 def _line(event: Event, num_epochs: int) -> str:
@@ -48,5 +55,5 @@ def _line(event: Event, num_epochs: int) -> str:
         figures += f"  loss {event['loss']:.3f}"
     if "val_loss" in event:
         figures += f"  loss {event['train_loss']:.3f}  val loss {event['val_loss']:.3f}"
-        figures += f"  val accuracy {event['val_accuracy']:.2%}"
+        figures += f"  val {'accuracy' if 'val_accuracy' in event else 'error'} {_figure(event, digits=2)}"
     return figures + f"  lr {event['learning_rate']:.1e}  {event['samples_per_second']:,.0f} samples/s"

@@ -34,20 +34,25 @@ class TrainSettings(Section):
     """Rows per optimizer step, over all workers; the workers must divide it."""
     learning_rate: Positive = 1e-3
     """The highest learning rate of the schedule."""
-    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
-    """Adam (Kingma and Ba 2015), AdamW (Loshchilov and Hutter 2019), or SGD with Nesterov momentum 0.9."""
+    optimizer: Literal["adam", "adamw", "gd", "sgd"] = "adam"
+    """Adam (Kingma and Ba 2015), AdamW (Loshchilov and Hutter 2019), or SGD with Nesterov momentum 0.9.
+
+    gd: plain gradient descent; with a batch_size of all train rows each step sees them all.
+    """
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """L2 penalty (adam, sgd) or decoupled decay (adamw), per step."""
     schedule: Literal["constant", "cosine", "one_cycle"] = "one_cycle"
     """How the learning rate goes with the steps; one_cycle warms up over a quarter of them (Smith and Topin 2018)."""
+    loss: Literal["auto", "mse", "mae", "huber"] = "auto"
+    """Of regression, on standardised targets: squared, absolute, or Huber's (1964); auto: mse, or cross-entropy."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the target's probability that is spread over all classes."""
+    """Share of the target's probability that is spread over all classes (classification)."""
     gradient_clip: Annotated[float, Field(ge=0)] = 0.0
     """Largest L2 norm of the gradient; 0 switches it off."""
     precision: Literal["32", "bf16"] = "32"
     """Arithmetic of the network: float32, or bfloat16 autocast (fast on CPUs with AVX-512 BF16 and on GPUs)."""
     augmentation: list[dict[str, Any]] = []
-    """Transforms of albumentations, in order: `name` and its arguments. Drawn anew for each row and epoch."""
+    """Of images: albumentations' transforms, in order: `name` and its arguments. Drawn anew for each row and epoch."""
     early_stopping: EarlyStopping = EarlyStopping()
     """When to end before `max_epochs`."""
     num_workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"

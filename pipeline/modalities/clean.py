@@ -1,14 +1,10 @@
-"""Which checks a row must pass by itself. EXAMINERS: modality -> a look at a batch."""
+"""Which checks the content of rows goes through. EXAMINERS: modality -> a look at a batch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from pipeline.contracts import Examiner
+from pipeline.modalities.image.clean import ImageExaminer
+from pipeline.modalities.table.clean import TableExaminer
+from pipeline.modalities.text.clean import TextExaminer
 
-from pipeline.contracts import Examined
-from pipeline.modalities.image.clean import examine as examine_images
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-EXAMINERS: dict[str, Callable[[pa.RecordBatch], Examined]] = {"image": examine_images}
+EXAMINERS: dict[str, Examiner] = {"image": ImageExaminer(), "text": TextExaminer(), "table": TableExaminer()}

@@ -3,25 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from typing import TYPE_CHECKING
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from pipeline.contracts import Json, Spec
+from pipeline.contracts import Json, ModalityName, Spec
 from pipeline.modalities.image.preprocess import ImagePreprocess
+from pipeline.modalities.table.preprocess import TablePreprocess, feature_columns, num_features
+from pipeline.modalities.text.preprocess import TextPreprocess
 from pipeline.models import find_model
 from pipeline.tasks import TASKS
 
 if TYPE_CHECKING:
     from pipeline.storage.bundle import Bundle
 
-PREPROCESSORS: dict[str, Callable[[Json], nn.Module]] = {"image": ImagePreprocess}
+PREPROCESSORS: dict[ModalityName, Callable[[Json], nn.Module]] = {
+    "image": ImagePreprocess,
+    "table": TablePreprocess,
+    "text": TextPreprocess,
+}
+MODEL_SHAPES: dict[ModalityName, Callable[[Json], list[int]]] = {
+    "image": lambda transform: list(transform["input_shape"]),
+    "table": lambda transform: [num_features(transform)],
+    "text": lambda transform: [transform["max_tokens"], transform["vocabulary"]],
+}
+"""Modality -> the `input_shape` that a model is built for, of `transform.json`."""
+
+
+class Rescale(nn.Module):
+    """Standardised outputs -> the target's own units, float32: what a regression's graph answers."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, target: Json) -> None:
+        """Takes `mean` and `std` of the train rows' targets."""
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(target["mean"], dtype=torch.float32))
+        self.register_buffer("std", torch.tensor(target["std"], dtype=torch.float32))
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        """Keeps the shape."""
+        return outputs.to(torch.float32) * self.std + self.mean
 
 
 def build_network(model: Json, spec: Spec, transform: Json) -> nn.Sequential:
-    """Preprocessing, then the model with fresh weights; raises ConfigError when they do not fit together."""
-    network = find_model(model, "params.yaml: train.model").build(spec.input_shape, TASKS[spec.task].num_outputs(spec))
-    return nn.Sequential(PREPROCESSORS[spec.modality](transform), network)
+    """Preprocessing, then the model with fresh weights; for regression, then a Rescale.
+
+    Raises ConfigError when they do not fit together.
+    """
+    found = find_model(model, "params.yaml: train.model", spec.modality)
+    build: Callable[..., nn.Module] = found.build
+    layout = {"layout": feature_columns(transform)} if _takes_layout(build) and spec.modality == "table" else {}
+    network = build(MODEL_SHAPES[spec.modality](transform), TASKS[spec.task].num_outputs(spec), **layout)
+    rescale = [Rescale(transform["target"])] if spec.task == "regression" else []
+    return nn.Sequential(PREPROCESSORS[spec.modality](transform), network, *rescale)
+
+
+def _takes_layout(build: Callable[..., nn.Module]) -> bool:
+    return "layout" in signature(build).parameters
 
 
 def load_network(bundle: Bundle) -> nn.Sequential:

@@ -1,60 +1,132 @@
-"""Which reader reads a source. READERS: name -> function from a source to Arrow batches."""
+"""Which reader reads a source. READERS: name -> function from a local path to Arrow batches."""
 
 from __future__ import annotations
 
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
-from pipeline.contracts import ModalityName, Reader
+from pipeline.contracts import Opened
 from pipeline.errors import ConfigError, DataError, choices
+from pipeline.modalities.built_in import BUILT_INS
+from pipeline.modalities.image.cifar import is_cifar_folder, read_cifar
 from pipeline.modalities.image.idx import is_idx_folder, read_idx
-from pipeline.modalities.image.read import local_path, read_folder, read_mnist5k
+from pipeline.modalities.image.read import EXTENSIONS as IMAGE_EXTENSIONS
+from pipeline.modalities.image.read import read_folder
+from pipeline.modalities.options import ReadOptions
+from pipeline.modalities.table.files import NOTES, TABLE_EXTENSIONS, is_table_file
+from pipeline.modalities.tabular import read_tabular
+from pipeline.modalities.text.read import EXTENSIONS as TEXT_EXTENSIONS
+from pipeline.modalities.text.read import read_text_folder
 
+Reader: TypeAlias = Callable[[Path, ReadOptions], Opened]
+"""Looks into a local path; raises DataError for what cannot be read, also later, while its batches are drawn."""
 READERS: dict[str, Reader] = {
-    "mnist5k": read_mnist5k,
     "folder": read_folder,
+    "text_folder": read_text_folder,
+    "table": read_tabular,
     "idx": read_idx,
+    "cifar": read_cifar,
 }
-MODALITIES: dict[str, ModalityName] = {"mnist5k": "image", "folder": "image", "idx": "image"}
-BUILT_INS = ("mnist5k",)
-"""Readers that are their own source."""
+FILES_LOOKED_AT = 2000
+"""Of a folder, to tell what it holds."""
 
 
-def find_reader(wanted: str, source: str, root: Path) -> str:
-    """The name of the reader that `ingest.format` and `ingest.source` ask for; `auto` picks by the source.
-
-    A built-in set comes before a folder of the same name (write `./mnist5k` for the folder). Raises ConfigError
-    where the two contradict each other and DataError for a source that is not there.
-    """
-    found = wanted if wanted != "auto" else _guess(source, root)
-    if found in BUILT_INS and source != found:
+def check_format(wanted: str, source: str) -> None:
+    """Raises ConfigError for a format that is not known, or one that contradicts the source."""
+    if wanted not in {"auto", *READERS, *BUILT_INS}:
         raise ConfigError(
-            f"params.yaml: ingest.format: {found!r} is a built-in set, but ingest.source is {source!r};"
-            f" set ingest.source: {found}, or ingest.format: auto"
+            f"params.yaml: ingest.format: {wanted!r} is no format; {choices(wanted, ['auto', *READERS, *BUILT_INS])}"
         )
-    if found not in BUILT_INS:
-        _check_folder(source, local_path(source, root))
+    is_packaged = wanted in BUILT_INS and not BUILT_INS[wanted].files
+    if is_packaged and source != wanted:
+        raise ConfigError(
+            f"params.yaml: ingest.format: {wanted!r} is a built-in set, but ingest.source is {source!r};"
+            f" set ingest.source: {wanted}, or ingest.format: auto"
+        )
+
+
+def find_reader(wanted: str, source: str, path: Path) -> str:
+    """The name of the reader that `ingest.format` asks for; `auto` picks by what lies at `path`.
+
+    Raises DataError for a path that is not there, or that holds nothing that is known.
+    """
+    where = f"params.yaml: ingest.source: {source!r}"
+    if any(mark in path.name for mark in "*?[") and not path.exists():
+        return "table" if wanted == "auto" else wanted
+    if not path.exists():
+        raise DataError(f"{where}: {missing(source, path)}")
+    if wanted != "auto":
+        return wanted
+    if path.is_file():
+        if is_table_file(path):
+            return "table"
+        raise DataError(
+            f"{where}: {path.name} is of no kind that is known; tables end in {list(TABLE_EXTENSIONS)} (or packed:"
+            " .gz, .bz2, .xz, .zst); images, texts and IDX files lie in a folder; or set ingest.format"
+        )
+    return _guess_folder(path, where)
+
+
+def missing(source: str, path: Path) -> str:
+    """What to say of a path that is not there: it may have been meant as a name."""
+    if source.replace("-", "").replace("_", "").isalnum():
+        return f"no built-in set, and no file or folder {path}; {choices(source, BUILT_INS)}, or give a path or URL"
+    return f"no file or folder {path}; give a path, a URL, or one of {sorted(BUILT_INS)}"
+
+
+def _guess_folder(folder: Path, where: str) -> str:
+    if is_idx_folder(folder):
+        return "idx"
+    if is_cifar_folder(folder):
+        return "cifar"
+    kinds, has_table_on_top = Counter[str](), any(_is_table(path) for path in folder.iterdir() if path.is_file())
+    image_folders = set()
+    for path in _some_files(folder):
+        kind = _kind(path)
+        kinds[kind] += 1
+        if kind == "folder":
+            image_folders.add(path.parent)
+    if kinds["folder"]:  # a table beside images that lie in no folders of classes tells their labels
+        return "table" if has_table_on_top and len(image_folders) == 1 else "folder"
+    found = "table" if has_table_on_top else max(("text_folder", "table"), key=lambda kind: kinds[kind])
+    if not kinds[found]:
+        others = Counter(path.suffix or "without extension" for path in _some_files(folder))
+        got = "is empty" if not others else f"holds {others.total()} files of other kinds ({_listed(others)})"
+        raise DataError(
+            f"{where}: {got}; put images or texts in one folder a class, or give a table; or set ingest.format"
+        )
     return found
 
 
-def _guess(source: str, root: Path) -> str:
-    if source in BUILT_INS:
-        return source
-    return "idx" if is_idx_folder(local_path(source, root)) else "folder"
+def _is_table(path: Path) -> bool:
+    """By name; loose notes beside images or texts are none."""
+    return is_table_file(path) and path.suffix.lower() not in NOTES
 
 
-def _check_folder(source: str, path: Path) -> None:
-    where = f"params.yaml: ingest.source: {source!r}"
-    if path.is_dir():
-        return
-    if "://" in source:
-        raise DataError(
-            f"{where}: URLs are not read; choose one of {list(BUILT_INS)} or a local folder; download it first"
-        )
-    if path.exists():
-        raise DataError(f"{where}: {path} is a file; a folder of images by class is read; unpack it to one")
-    if source.replace("-", "").replace("_", "").isalnum():  # looks like a name: of a built-in set, perhaps
-        raise DataError(
-            f"{where}: no built-in set, and no folder {path}; {choices(source, BUILT_INS)},"
-            " or give the path of a folder of images by class"
-        )
-    raise DataError(f"{where}: no folder {path}; give the path of a folder of images by class")
+def _kind(path: Path) -> str:
+    extension = path.suffix.lower()
+    if extension in IMAGE_EXTENSIONS:
+        return "folder"
+    if extension in TEXT_EXTENSIONS:
+        return "text_folder"
+    return "table" if is_table_file(path) else ""
+
+
+def _some_files(folder: Path) -> Iterator[Path]:
+    """The first files below a folder that are not hidden."""
+    seen = 0
+    for above, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in names:
+            if not name.startswith("."):
+                yield Path(above) / name
+                seen += 1
+            if seen >= FILES_LOOKED_AT:
+                return
+
+
+def _listed(others: Counter[str]) -> str:
+    return ", ".join(f"{count} {extension}" for extension, count in others.most_common(5))

@@ -2,5 +2,7 @@
 
 from pipeline.contracts import Transform
 from pipeline.modalities.image.transform import ImageTransform
+from pipeline.modalities.table.transform import TableTransform
+from pipeline.modalities.text.transform import TextTransform
 
-TRANSFORMS: dict[str, Transform] = {"image": ImageTransform()}
+TRANSFORMS: dict[str, Transform] = {"image": ImageTransform(), "text": TextTransform(), "table": TableTransform()}

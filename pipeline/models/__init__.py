@@ -7,26 +7,49 @@ from importlib import import_module
 from typing import Any
 
 from pipeline.config import Section, check
-from pipeline.contracts import Model
+from pipeline.contracts import ModalityName, Model
 from pipeline.errors import ConfigError, choices
-from pipeline.models.image import Cnn, Mlp
+from pipeline.models.dense import Linear, Mlp
+from pipeline.models.image import Cnn, ResNet
+from pipeline.models.table import ResMlp, TableTransformer
+from pipeline.models.text import Rnn, TextMean, Transformer
+from pipeline.models.vit import Vit
 
 MODELS: dict[str, type[Section]] = {
     "cnn": Cnn,
+    "linear": Linear,
     "mlp": Mlp,
+    "resmlp": ResMlp,
+    "resnet": ResNet,
+    "rnn": Rnn,
+    "table_transformer": TableTransformer,
+    "text_mean": TextMean,
+    "transformer": Transformer,
+    "vit": Vit,
 }
 
 
-def find_model(settings: Mapping[str, Any], where: str) -> Model:
+def models_of(modality: ModalityName) -> list[str]:
+    """Names of the models that take inputs of a modality."""
+    return [name for name, model in MODELS.items() if modality in model.modalities]  # type: ignore[attr-defined]
+
+
+def find_model(settings: Mapping[str, Any], where: str, modality: ModalityName | None = None) -> Model:
     """The model that `{"name": ..., option: value}` asks for, its options checked.
 
     A name `my_package.module:Thing` reaches a class outside the tree: a Section, or any class that takes the
-    options by keyword and has `build`. Raises ConfigError that begins with `where`.
+    options by keyword and has `build`. Raises ConfigError that begins with `where`; also for a model of another
+    `modality`, where that is known.
     """
     options = {key: value for key, value in settings.items() if key != "name"}
     name = str(settings.get("name", ""))
     if ":" not in name and name not in MODELS:
-        raise ConfigError(f"{where}.name: {name!r} is no image model; {choices(name, MODELS)}")
+        raise ConfigError(f"{where}.name: {name!r} is no model; {choices(name, MODELS)}")
+    if modality and name in MODELS and name not in models_of(modality):
+        raise ConfigError(
+            f"{where}.name: {name!r} is no {modality} model, and the data are {modality}; "
+            f"choose one of {models_of(modality)}"
+        )
     found: Any = MODELS[name] if name in MODELS else _outside(name, where)
     if isinstance(found, type) and issubclass(found, Section):
         made: Any = check(found, options, where)

@@ -1,28 +1,34 @@
-"""Networks for images: from float32 `[batch, channel, height, width]` to `[batch, outputs]`."""
+"""Convolutional networks for images: from float32 `[batch, channel, height, width]` to `[batch, outputs]`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import Field
-
-from pipeline.config import Section
+from pipeline.contracts import ModalityName
 from pipeline.errors import ConfigError
+from pipeline.models.dense import dense_layers
+from pipeline.models.options import Activated, Share, Width
 
 if TYPE_CHECKING:
     from torch import nn
 
-Width = Annotated[int, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, lt=1)]
 
+class Cnn(Activated):
+    """Convolutions 3x3, max-pooling, dense layers: the network that tutorials begin with, small and fast."""
 
-class Cnn(Section):
-    """Convolutions 3x3 (unpadded) with ReLU, max-pooling, dense layers: the networks of systems 000, 001 and 003."""
+    modalities: ClassVar[tuple[ModalityName, ...]] = ("image",)
 
     blocks: list[Width | Literal["pool"]] = [32, "pool", 64, "pool"]
-    """Channels of a convolution with ReLU, or "pool" for a 2x2 max-pooling, in order."""
+    """Channels of a convolution with its activation, or "pool" for a 2x2 max-pooling, in order."""
+    padding: Literal["valid", "same"] = "valid"
+    """Whether a convolution takes a pixel off each side (valid), or is padded with zeros and keeps the size (same)."""
+    batch_norm: bool = False
+    """Whether batch norm (Ioffe and Szegedy 2015) stands before each convolution's activation.
+
+    It goes by the rows of one worker's batch: the weights then depend on the number of workers.
+    """
     dense: list[Width] = [64]
-    """Widths of the dense layers with ReLU before the last one."""
+    """Widths of the dense layers, each with its activation, before the last one."""
     dropout: Share = 0.0
     """Share of the features dropped before each dense layer, in training."""
 
@@ -30,49 +36,95 @@ class Cnn(Section):
         """Builds the network; raises ConfigError when the image is too small for the blocks."""
         from torch import nn
 
-        side, channels = min(input_shape[:2]), input_shape[2]
-        height, width = input_shape[:2]
+        from pipeline.models.initial import initialised
+
+        (height, width), channels = self._sides(input_shape), input_shape[2]
         layers: list[nn.Module] = []
         for block in self.blocks:
             if block == "pool":
                 layers.append(nn.MaxPool2d(2))
-                height, width = height // 2, width // 2
             else:
-                layers += [nn.Conv2d(channels, block, kernel_size=3), nn.ReLU()]
-                channels, height, width = block, height - 2, width - 2
-            if min(height, width) < 1:
-                raise ConfigError(
-                    f"params.yaml: train.model.blocks: {self.blocks} leave nothing of an image {side} pixels wide; "
-                    f"use fewer blocks, or a larger normalize.image_size"
-                )
-        head = dense_layers(channels * height * width, self.dense, dropout=self.dropout, num_outputs=num_outputs)
-        return nn.Sequential(*layers, nn.Flatten(), *head)
+                layers += self._convolution(channels, block)
+                channels = block
+        head = dense_layers(
+            channels * height * width,
+            self.dense,
+            dropout=self.dropout,
+            num_outputs=num_outputs,
+            activation=self.activation,
+        )
+        return initialised(nn.Sequential(*layers, nn.Flatten(), *head), self.init)
 
-
-class Mlp(Section):
-    """Dense layers with ReLU on the flattened image: the least that learns more than a line."""
-
-    dense: list[Width] = [128]
-    """Widths of the hidden layers."""
-    dropout: Share = 0.0
-    """Share of the features dropped before each dense layer, in training."""
-
-    def build(self, input_shape: list[int], num_outputs: int) -> nn.Module:
-        """Builds the network."""
-        from math import prod
-
+    def _convolution(self, num_inputs: int, num_outputs: int) -> list[nn.Module]:
         from torch import nn
 
-        layers = dense_layers(prod(input_shape), self.dense, dropout=self.dropout, num_outputs=num_outputs)
-        return nn.Sequential(nn.Flatten(), *layers)
+        from pipeline.models.activation import activation_of
+
+        # batch norm takes off the mean, and with it any bias
+        convolution = nn.Conv2d(
+            num_inputs, num_outputs, kernel_size=3, padding=int(self.padding == "same"), bias=not self.batch_norm
+        )
+        norm = [nn.BatchNorm2d(num_outputs)] if self.batch_norm else []
+        return [convolution, *norm, activation_of(self.activation)]
+
+    def _sides(self, input_shape: list[int]) -> tuple[int, int]:
+        """Height and width behind the blocks."""
+        height, width = input_shape[:2]
+        lost = 2 if self.padding == "valid" else 0
+        for block in self.blocks:
+            height, width = (height // 2, width // 2) if block == "pool" else (height - lost, width - lost)
+            # batch norm takes no single value a channel, as of a worker's last row
+            is_one_value = self.batch_norm and block != "pool" and height == width == 1
+            if min(height, width) < 1 or is_one_value:
+                left = "batch norm one pixel" if is_one_value else "nothing"
+                raise ConfigError(
+                    f"params.yaml: train.model.blocks: {self.blocks} leave {left} of an image "
+                    f"{min(input_shape[:2])} pixels wide; use fewer blocks, or a larger normalize.image_size"
+                )
+        return height, width
 
 
-def dense_layers(num_inputs: int, widths: list[int], *, dropout: float, num_outputs: int) -> list[nn.Module]:
-    """Dense layers with ReLU (and dropout before each), then a linear one to the outputs."""
-    from torch import nn
+class ResNet(Activated):
+    """A narrow residual network for small images (He et al. 2016), global average pooling, one dense layer."""
 
-    layers: list[nn.Module] = []
-    for width in widths:
-        layers += [*([nn.Dropout(dropout)] if dropout else []), nn.Linear(num_inputs, width), nn.ReLU()]
-        num_inputs = width
-    return [*layers, nn.Linear(num_inputs, num_outputs)]
+    modalities: ClassVar[tuple[ModalityName, ...]] = ("image",)
+
+    width: Width = 16
+    """Channels of the first stage, doubled by each further one; multiples of 16 are fastest on CPUs."""
+    num_stages: Width = 3
+    """Stages; each but the first halves height and width."""
+    depth: Width = 2
+    """Blocks of two 3x3 convolutions in each stage."""
+    stem_stride: Literal[1, 2] = 1
+    """2: the first convolution halves height and width already, for a quarter of the work."""
+    pre_activation: bool = True
+    """Whether norm and activation stand before each convolution (He et al. 2016b), or behind it and the sum (2016a)."""
+    norm: Literal["batch", "group"] = "batch"
+    """Ioffe and Szegedy's (2015) over the rows of one worker's batch, or Wu and He's (2018) within each row.
+
+    With batch norm the weights depend on the number of workers.
+    """
+    dropout: Share = 0.0
+    """Share of the pooled features dropped before the dense layer, in training."""
+
+    def build(self, input_shape: list[int], num_outputs: int) -> nn.Module:
+        """Builds the network; raises ConfigError when the image is too small for the stages."""
+        from pipeline.models.initial import initialised
+        from pipeline.models.residual import Style, residual_network
+
+        sides, halvings = input_shape[:2], self.num_stages - 1 + self.stem_stride - 1
+        if max(sides) <= 2**halvings:  # batch norm takes no single value a channel, as of a worker's last row
+            raise ConfigError(
+                f"params.yaml: train.model.num_stages: {halvings} halvings leave one pixel of an image of {sides}; "
+                f"use fewer stages, or a larger normalize.image_size"
+            )
+        widths = [self.width * 2**stage for stage in range(self.num_stages) for _ in range(self.depth)]
+        network = residual_network(
+            input_shape[2],
+            widths,
+            style=Style(self.activation, self.norm, is_pre_activated=self.pre_activation),
+            stem_stride=self.stem_stride,
+            dropout=self.dropout,
+            num_outputs=num_outputs,
+        )
+        return initialised(network, self.init)

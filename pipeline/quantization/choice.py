@@ -11,7 +11,7 @@ class Limits(NamedTuple):
     """What a candidate must keep within, against fp32."""
 
     max_loss: float
-    """Accuracy in [0, 1] that it may lose."""
+    """Accuracy in [0, 1], or R2, that it may lose."""
     max_latency: float
     """Times fp32's latency."""
     max_size: float
@@ -25,7 +25,7 @@ class Verdict(NamedTuple):
     figures: Figures | None
     """None for a candidate that could not be made."""
     loss: float
-    """Accuracy that it loses on the validation rows; negative where it gains."""
+    """Accuracy, or R2, that it loses on the validation rows; negative where it gains."""
     latency_ratio: float
     """Times fp32's latency: the mean of the ratios at 1 row and at 64."""
     size_ratio: float
@@ -34,14 +34,14 @@ class Verdict(NamedTuple):
     """Empty when it passes."""
 
 
-def judge(name: str, figures: Figures, *, fp32: Figures, limits: Limits) -> Verdict:
-    """Holds a candidate's figures against fp32's."""
-    loss = fp32.accuracy - figures.accuracy
+def judge(name: str, figures: Figures, *, fp32: Figures, limits: Limits, quality: str = "accuracy") -> Verdict:
+    """Holds a candidate's figures against fp32's; `quality` is the task's name for it."""
+    loss = fp32.quality - figures.quality
     latency = (figures.latency_ms / fp32.latency_ms + figures.batch64_ms / fp32.batch64_ms) / 2
     size = figures.bytes / fp32.bytes
     reasons = []
     if loss > limits.max_loss:
-        reasons.append(f"loses {loss:.4f} of fp32's accuracy {fp32.accuracy:.4f} (max_loss {limits.max_loss:g})")
+        reasons.append(f"loses {loss:.4f} of fp32's {quality} {fp32.quality:.4f} (max_loss {limits.max_loss:g})")
     if latency > limits.max_latency:
         reasons.append(f"takes {latency:.2f} times fp32's time (max_latency {limits.max_latency:g})")
     if size > limits.max_size:

@@ -5,25 +5,35 @@ from __future__ import annotations
 import logging
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from pipeline.contracts import ModalityName
 from pipeline.errors import ConfigError
+from pipeline.storage.arrays import Inputs
 from pipeline.storage.onnx_model import OnnxModel
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-    from torch import nn
+    from torch import Tensor, nn
+
+ROWS_OF_EXAMPLE, MOST_TOKENS_OF_EXAMPLE = 2, 16
 
 
-def export_graph(network: nn.Module, path: Path, *, input_shape: list[int]) -> None:
-    """Writes the network (uint8 `[batch, *input_shape]` -> logits) to `path`, with a free batch size.
+def export_graph(
+    network: nn.Module,
+    path: Path,
+    *,
+    input_shape: list[int],
+    modality: ModalityName = "image",
+    output_name: str = "logits",
+) -> None:
+    """Writes the network (stored inputs `[batch, *input_shape]` -> outputs) to `path`, with a free batch size.
 
-    Raises ConfigError for a network that torch cannot export.
+    Text (int32 `[batch, tokens]`) has a free number of tokens too, from 1 to `input_shape[0]`. Raises ConfigError for
+    a network that torch cannot export.
     """
     import torch
 
-    example = torch.zeros((2, *input_shape), dtype=torch.uint8)
+    example, free = _example(input_shape, modality)
     for name in ("torch.onnx", "onnxscript", "onnx_ir"):
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
@@ -36,9 +46,9 @@ def export_graph(network: nn.Module, path: Path, *, input_shape: list[int]) -> N
                 dynamo=True,
                 verbose=False,
                 external_data=False,
-                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                dynamic_shapes=(free,),
                 input_names=["input"],
-                output_names=["logits"],
+                output_names=[output_name],
             )
     except torch.onnx.OnnxExporterError as error:
         reason = str(error).strip().splitlines()[-1][:200]
@@ -48,11 +58,27 @@ def export_graph(network: nn.Module, path: Path, *, input_shape: list[int]) -> N
         ) from error
 
 
-def largest_difference(network: nn.Module, graph: OnnxModel, inputs: NDArray[np.uint8]) -> float:
-    """The largest absolute difference between the logits of the eager network and those of the graph."""
+def _example(input_shape: list[int], modality: ModalityName) -> tuple[Tensor, dict[int, Any]]:
+    """Inputs of the stored kind, and which of their sizes are free."""
+    import torch
+    from torch.export import Dim
+
+    batch = Dim("batch")
+    if modality == "image":
+        return torch.zeros((ROWS_OF_EXAMPLE, *input_shape), dtype=torch.uint8), {0: batch}
+    if modality == "table":
+        return torch.zeros((ROWS_OF_EXAMPLE, *input_shape), dtype=torch.float32), {0: batch}
+    most = input_shape[0]
+    ids = torch.ones((ROWS_OF_EXAMPLE, min(most, MOST_TOKENS_OF_EXAMPLE)), dtype=torch.int32)
+    # a size of 1 would be taken for a fixed one
+    return ids, {0: batch, 1: Dim("tokens", max=most)} if most > 1 else {0: batch}
+
+
+def largest_difference(network: nn.Module, graph: OnnxModel, inputs: Inputs) -> float:
+    """The largest absolute difference between the outputs of the eager network and those of the graph."""
     import numpy as np
     import torch
 
     with torch.inference_mode():
-        eager = network.eval()(torch.from_numpy(np.array(inputs))).numpy()
+        eager = network.eval()(torch.from_numpy(np.array(inputs[:]))).numpy()
     return float(np.abs(eager - graph.predict(inputs)).max())

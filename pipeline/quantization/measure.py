@@ -7,13 +7,14 @@ import sys
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.errors import DataError
+from pipeline.storage.arrays import Arrays, Inputs
 from pipeline.storage.onnx_model import OnnxModel
+from pipeline.tasks import Task
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 LARGE_BATCH_SIZE = 64
@@ -26,7 +27,7 @@ MEMORY_SCRIPT = """
 import sys, numpy, psutil, onnxruntime
 options = onnxruntime.SessionOptions()
 options.log_severity_level = 4
-rows, process = numpy.zeros([int(size) for size in sys.argv[2].split(",")], "u1"), psutil.Process()
+rows, process = numpy.zeros([int(size) for size in sys.argv[2].split(",")], sys.argv[3]), psutil.Process()
 before = process.memory_info().rss
 session = onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
 for _ in range(3):
@@ -38,10 +39,10 @@ print(process.memory_info().rss - before)
 class Figures(NamedTuple):
     """What was measured of one graph."""
 
-    accuracy: float
-    """On validation rows, in [0, 1]."""
+    quality: float
+    """The task's score on validation rows: accuracy in [0, 1], or R2 (at most 1)."""
     agreement: float
-    """Share of the validation rows on which it says the same class as fp32."""
+    """With fp32 on validation rows: share of the same class, or R2."""
     bytes: int
     """Size of the file."""
     latency_ms: float
@@ -51,35 +52,38 @@ class Figures(NamedTuple):
     memory_mb: float
     """Resident memory (10^6 bytes) that a session adds to a process after calls of 64 rows."""
 
+    def named(self, quality: str) -> dict[str, float | int]:
+        """By name; quality under the task's name of it."""
+        return {quality if name == "quality" else name: value for name, value in self._asdict().items()}
 
-def measure(
-    graph_paths: dict[str, Path], inputs: NDArray[np.uint8], targets: NDArray[np.int64], *, reference: str
-) -> dict[str, Figures]:
-    """Measures every graph, on `inputs` `[rows, *input_shape]`; agreement is with the one named `reference`."""
+
+def measure(graph_paths: dict[str, Path], arrays: Arrays, task: Task, *, reference: str) -> dict[str, Figures]:
+    """Measures every graph on the rows of `arrays`; agreement is with the one named `reference`."""
     models = {name: OnnxModel(path) for name, path in graph_paths.items()}
-    predicted = {name: model.predict(inputs).argmax(axis=1) for name, model in models.items()}
-    small, large = (latencies_ms(models, repeated(inputs, size)) for size in (1, LARGE_BATCH_SIZE))
+    outputs = {name: model.predict(arrays.inputs) for name, model in models.items()}
+    one, many = (repeated(arrays.inputs, size) for size in (1, LARGE_BATCH_SIZE))
+    small, large = latencies_ms(models, one), latencies_ms(models, many)
     return {
         name: Figures(
-            accuracy=float((predicted[name] == targets).mean()),
-            agreement=float((predicted[name] == predicted[reference]).mean()),
+            quality=task.score(outputs[name], arrays.targets),
+            agreement=task.agreement(outputs[name], outputs[reference]),
             bytes=path.stat().st_size,
             latency_ms=small[name],
             batch64_ms=large[name],
-            memory_mb=memory_mb(path, inputs.shape[1:]),
+            memory_mb=memory_mb(path, many),
         )
         for name, path in graph_paths.items()
     }
 
 
-def repeated(inputs: NDArray[np.uint8], num_rows: int) -> NDArray[np.uint8]:
+def repeated(inputs: Inputs, num_rows: int) -> NDArray[Any]:
     """The first rows, over again when there are too few."""
     import numpy as np
 
     return np.ascontiguousarray(inputs[np.arange(num_rows) % len(inputs)])
 
 
-def latencies_ms(models: dict[str, OnnxModel], inputs: NDArray[np.uint8]) -> dict[str, float]:
+def latencies_ms(models: dict[str, OnnxModel], inputs: NDArray[Any]) -> dict[str, float]:
     """Median time of a call, in ms, by the same number of threads for all.
 
     The models take turns, so that what else the machine does hits all of them; the first call of a turn is not
@@ -99,10 +103,13 @@ def latencies_ms(models: dict[str, OnnxModel], inputs: NDArray[np.uint8]) -> dic
     return {name: median(found) * 1e3 for name, found in times.items()}
 
 
-def memory_mb(graph_path: Path, input_shape: tuple[int, ...]) -> float:
-    """Resident memory (10^6 bytes) that a session adds to a fresh process; raises DataError when it cannot run."""
-    shape = ",".join(map(str, (LARGE_BATCH_SIZE, *input_shape)))
-    command = [sys.executable, "-c", MEMORY_SCRIPT, str(graph_path), shape]
+def memory_mb(graph_path: Path, inputs: NDArray[Any]) -> float:
+    """Resident memory (10^6 bytes) that a session adds to a fresh process; raises DataError when it cannot run.
+
+    It is given zeros of the shape and kind of `inputs`.
+    """
+    shape = ",".join(map(str, inputs.shape))
+    command = [sys.executable, "-c", MEMORY_SCRIPT, str(graph_path), shape, inputs.dtype.str]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1][:200]

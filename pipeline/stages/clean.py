@@ -1,173 +1,189 @@
-"""Clean: data/raw -> data/clean, data/quarantine. Judges every row; none is lost, each rejected one has its reason."""
+"""Clean: data/raw -> data/clean, data/quarantine, reports/clean.html. Judges every row; none is lost."""
 
 from __future__ import annotations
 
-import sys
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import field_validator
 
+from pipeline.cleaning import checks
+from pipeline.cleaning.settings import mistakes, refuse_useless
 from pipeline.config import Section
-from pipeline.contracts import Examined, Fault, Metrics, Spec
+from pipeline.contracts import ColumnFinding, Examiner, Json, Metrics, Spec
 from pipeline.errors import DataError
-from pipeline.modalities.clean import EXAMINERS
 from pipeline.paths import Paths
-from pipeline.storage.atomic import atomic_dir, write_text
-from pipeline.storage.tables import read_shards, write_shards
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
-CHECKS = ("undecodable", "empty", "missing_label", "duplicate", "conflicting_labels", "rare_class")
+    from pipeline.cleaning.judge import Judgement
+    from pipeline.cleaning.look import Facts
+    from pipeline.storage.scratch import Scratch
 
 
 class Config(Section):
     """Which rows may go on."""
 
-    min_rows_per_class: int = Field(default=3, ge=1)
-    """Rows that a class needs after the other checks; 3 is one each for training, validation and test."""
-    rare_classes: Literal["error", "drop"] = "error"
-    """What to do with a class that has fewer: stop, or put its rows in quarantine."""
+    checks: dict[str, str | dict[str, Any]] = {}
+    """By name of a check: its severity (error, drop, repair, warn, off), or that and its options.
 
+    For example `{blurred: drop, rare_class: {severity: drop, min_rows: 10}}`; see docs/checks.md for all of them.
+    """
+    engine: Literal["auto", "local", "ray"] = "auto"
+    """local: processes of this machine; ray: Ray Data; auto: ray inside a Ray job when the data are large."""
 
-class _Row(NamedTuple):
-    row_id: str
-    label: str
-    content_key: str
-
-
-Faults = dict[str, Fault]
-"""Rejected rows by row id."""
+    @field_validator("checks")
+    @classmethod
+    def _checks_are_known(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        found = mistakes(settings)
+        if found:
+            raise ValueError("; and ".join(f"checks.{mistake}" for mistake in found))
+        return settings
 
 
 def run(config: Config, paths: Paths) -> Metrics:
     """Parts the rows into clean and rejected ones; raises DataError where too few of a class, or classes, are left.
 
-    Images are decoded once; what is kept in memory is an id, a label and a hash a row, never the rows.
+    Rows are looked at once, by the engine; what is kept of each, on disk, is an id, a label, hashes and measures.
     """
+    from pipeline.cleaning.judge import judge
+    from pipeline.cleaning.look import look
+    from pipeline.cluster.engine import StoredRows, engine
+    from pipeline.modalities.clean import EXAMINERS
+
     spec = Spec.read(paths.raw_dir)
-    rows, faults = _examine(paths.raw_dir, EXAMINERS[spec.modality])
-    faults |= _repeats(row for row in rows if row.row_id not in faults)
-    faults |= _rare(config, rows, faults, where=paths.raw_dir)
-    sizes = Counter(row.label for row in rows if row.row_id not in faults)
-    if len(sizes) < 2:  # noqa: PLR2004
+    examiner, rules = EXAMINERS[spec.modality], checks.rules(config.checks, spec.modality)
+    refuse_useless(rules, spec.modality, spec.task)
+    with _scratch(paths) as scratch:
+        with engine(config.engine, paths.raw_dir, paths) as run_on:
+            rows = StoredRows(paths.raw_dir, run_on, "clean")
+            facts, survey = look(rows, examiner, spec, rules, scratch)
+        judgement = judge(facts, examiner, spec, rules, str(paths.raw_dir))
+        columns = [found for found in _columns(examiner, spec, survey, rules) if found.check in rules]
+        clean = _clean_spec(spec, facts, judgement, columns=columns, where=paths.raw_dir)
+        metrics = _metrics(clean, facts, judgement, columns)
+        _write(paths, clean, facts, judgement, survey=survey)
+        _report(paths, clean, facts, judgement, columns=columns, metrics=metrics)
+    return metrics
+
+
+@contextmanager
+def _scratch(paths: Paths) -> Iterator[Scratch]:
+    """Room on disk for what is known of the rows; what a killed run left there is removed."""
+    from pipeline.storage.scratch import Scratch
+
+    folder = paths.state_dir / "scratch" / "clean"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    scratch = Scratch(folder)
+    try:
+        yield scratch
+    finally:
+        scratch.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _columns(examiner: Examiner, spec: Spec, survey: Json, rules: Mapping[str, checks.Rule]) -> list[ColumnFinding]:
+    options = {name: rule.options for name, rule in rules.items() if rule.severity != "off"}
+    found = examiner.columns(spec, survey, options)
+    stop = next((one for one in found if rules[one.check].severity == "error"), None)
+    if stop:
         raise DataError(
-            f"{paths.raw_dir}: usable rows of {len(sizes)} classes ({_by_check(faults.values())}); at least two are"
+            f"data/raw: column {stop.column!r}: {stop.reason} ({stop.check}); mend it, leave it out"
+            f" (ingest.columns: {{{stop.column}: ignore}}), or set clean.checks.{stop.check}: warn"
+        )
+    return found
+
+
+def _clean_spec(spec: Spec, facts: Facts, judgement: Judgement, *, columns: list[ColumnFinding], where: Path) -> Spec:
+    """What the clean rows are; raises DataError where nothing can be learned from them."""
+    from pipeline.cleaning.classes import by_check, sizes
+    from pipeline.cleaning.judge import refuse_errors
+
+    refuse_errors(facts, judgement, str(where))
+    classes = [label for label, size in sizes(facts, judgement.is_left).items() if size]
+    if len(classes) < 2:  # noqa: PLR2004
+        kind = "classes" if spec.task == "classification" else "different targets"
+        raise DataError(
+            f"{where}: usable rows of {len(classes)} {kind} ({by_check(judgement.faults.values())}); at least two are"
             " needed; add rows of others, or mend those that were rejected"
         )
-    clean = spec.model_copy(update={"num_rows": sizes.total(), "classes": sorted(sizes)})
-    _write(paths, clean, faults)
-    return {**_figures(sizes, faults), "classes": len(sizes), "imbalance": max(sizes.values()) / min(sizes.values())}
+    dropped = {found.column for found in columns if judgement.rules[found.check].severity == "drop"}
+    left = [column for column in spec.columns if column.name not in dropped]
+    if spec.modality == "table" and not left:
+        raise DataError(f"{where}: no column is left to learn from ({_told(columns)}); give more columns")
+    return spec.model_copy(
+        update={
+            "num_rows": int(judgement.is_left.sum()),
+            "classes": classes if spec.task == "classification" else [],
+            "columns": left,
+        }
+    )
 
 
-def _examine(raw_dir: Path, examine: Callable[[pa.RecordBatch], Examined]) -> tuple[list[_Row], Faults]:
-    """Looks at each row by itself: the rows that have a label, and the faults of all."""
-    rows: list[_Row] = []
-    faults: Faults = {}
-    for batch in read_shards(raw_dir):
-        examined = examine(batch)
-        row_ids, labels = batch.column("row_id").to_pylist(), batch.column("label").to_pylist()
-        for row_id, label, fault, key in zip(row_ids, labels, *examined, strict=True):
-            if label:
-                rows.append(_Row(row_id, sys.intern(label), key))
-            if fault or not label:
-                faults[row_id] = fault or Fault("missing_label", "no label: it lies in no class's folder")
-    return rows, faults
+def _told(columns: list[ColumnFinding]) -> str:
+    return "; ".join(f"{found.column}: {found.reason}" for found in columns[:5])
 
 
-def _repeats(rows: Iterable[_Row]) -> Faults:
-    """Of rows with the same content the first by id stays; where their labels disagree none does."""
-    groups: defaultdict[str, list[_Row]] = defaultdict(list)
-    for row in rows:
-        groups[row.content_key].append(row)
-    faults: Faults = {}
-    for group in groups.values():
-        if len(group) == 1:
-            continue
-        first, *others = sorted(group)
-        labels = sorted({row.label for row in group})
-        if len(labels) > 1:
-            faults |= {row.row_id: Fault("conflicting_labels", f"same content under {labels}") for row in group}
-        else:
-            faults |= {row.row_id: Fault("duplicate", f"same content as row {first.row_id}") for row in others}
-    return faults
+def _metrics(spec: Spec, facts: Facts, judgement: Judgement, columns: list[ColumnFinding]) -> Metrics:
+    from pipeline.cleaning.classes import sizes
 
-
-def _rare(config: Config, rows: list[_Row], faults: Mapping[str, Fault], *, where: Path) -> Faults:
-    """The rows of classes that are too small, if those may be dropped; else raises DataError that names them."""
-    sizes = Counter({row.label: 0 for row in rows})
-    sizes.update(row.label for row in rows if row.row_id not in faults)
-    rare = sorted(label for label, size in sizes.items() if size < config.min_rows_per_class)
-    if rare and config.rare_classes == "error":
-        raise DataError(
-            f"{where}: {'; '.join(_shortage(label, rows, faults) for label in rare[:5])}{'; ...' if rare[5:] else ''};"
-            f" clean.min_rows_per_class is {config.min_rows_per_class}; add rows, or set clean.rare_classes: drop"
-        )
+    counts, left = judgement.counts(), [size for size in sizes(facts, judgement.is_left).values() if size]
+    words = {"drop": "quarantined", "error": "quarantined", "repair": "repaired", "warn": "warned"}
+    by_check = {
+        f"{words[rule.severity]}_{name}": counts[words[rule.severity], name]
+        for name, rule in judgement.rules.items()
+        if rule.severity != "off" and checks.CHECKS[name].of == "row"
+    }
+    of_columns = {name: 0 for name, rule in judgement.rules.items() if checks.CHECKS[name].of == "column"}
+    for found in columns:
+        of_columns[found.check] += 1
+    is_classified = spec.task == "classification"
     return {
-        row.row_id: Fault(
-            "rare_class", f"{row.label!r} has {sizes[row.label]} usable rows; {config.min_rows_per_class} are needed"
-        )
-        for row in rows
-        if row.label in rare and row.row_id not in faults
+        "rows_in": facts.num_rows,
+        "rows_out": spec.num_rows,
+        "quarantined": facts.num_rows - spec.num_rows,
+        "repaired": len(
+            {one.row for one in judgement.told_of_left() if judgement.rules[one.check].severity == "repair"}
+        ),
+        "classes": len(spec.classes),
+        "imbalance": max(left) / min(left) if is_classified else 0,
+        **by_check,
+        **{f"columns_{name}": number for name, number in of_columns.items()},
     }
 
 
-def _shortage(label: str, rows: list[_Row], faults: Mapping[str, Fault]) -> str:
-    """For example: class 'cat' has 1 usable row of 3 (2 rejected: 2 undecodable)."""
-    own = [row.row_id for row in rows if row.label == label]
-    found = [faults[row_id] for row_id in own if row_id in faults]
-    return f"class {label!r} has {len(own) - len(found)} usable rows of {len(own)} ({_by_check(found)})"
+def _write(paths: Paths, spec: Spec, facts: Facts, judgement: Judgement, *, survey: Json) -> None:
+    from pipeline.cleaning.parting import write_findings, write_groups, write_rows
+    from pipeline.modalities.clean import EXAMINERS
+    from pipeline.storage.atomic import atomic_dir, write_text
 
-
-def _by_check(faults: Iterable[Fault]) -> str:
-    counts = Counter(fault.check for fault in faults)
-    return f"{counts.total()} rejected" + "".join(f", {count} {check}" for check, count in counts.most_common())
-
-
-def _figures(sizes: Mapping[str, int], faults: Mapping[str, Fault]) -> Metrics:
-    rows_out = sum(sizes.values())
-    counts = Counter(fault.check for fault in faults.values())
-    return {
-        "rows_in": rows_out + len(faults),
-        "rows_out": rows_out,
-        "quarantined": len(faults),
-        **{f"quarantined_{check}": counts[check] for check in CHECKS},
-    }
-
-
-def _write(paths: Paths, spec: Spec, faults: Mapping[str, Fault]) -> None:
-    import pyarrow as pa
-
-    schema = next(read_shards(paths.raw_dir)).schema
-    with_reasons = schema.append(pa.field("check", pa.string())).append(pa.field("reason", pa.string()))
+    examiner, row_ids = EXAMINERS[spec.modality], facts.scratch.open("row_ids")
     with atomic_dir(paths.clean_dir) as clean, atomic_dir(paths.quarantine_dir) as quarantine:
-        write_shards(clean, schema, _kept(read_shards(paths.raw_dir), faults))
+        # columns that are dropped stay in the files, so they are typed and mended as the others are
+        raw = Spec.read(paths.raw_dir)
+        write_rows(paths.raw_dir, (clean, quarantine), spec=raw, examiner=examiner, judgement=judgement, survey=survey)
+        write_findings(clean / "findings.parquet", judgement, row_ids)
+        write_groups(clean / "groups.parquet", judgement, row_ids)
         write_text(clean / "spec.json", spec.text())
-        # its own reading, only where there is something to find: to write both at once, one would wait in memory
-        batches = read_shards(paths.raw_dir) if faults else iter(())
-        write_shards(quarantine, with_reasons, _rejected(batches, faults, with_reasons))
 
 
-def _kept(batches: Iterable[pa.RecordBatch], faults: Mapping[str, Fault]) -> Iterator[pa.RecordBatch]:
-    import pyarrow as pa
+def _report(
+    paths: Paths,
+    spec: Spec,
+    facts: Facts,
+    judgement: Judgement,
+    *,
+    columns: list[ColumnFinding],
+    metrics: Metrics,
+) -> None:
+    from pipeline.cleaning.page import page
+    from pipeline.cleaning.report import report, shown
+    from pipeline.modalities.clean import EXAMINERS
+    from pipeline.storage.atomic import write_text
 
-    for batch in batches:
-        kept = batch.filter(pa.array([row_id not in faults for row_id in batch.column("row_id").to_pylist()]))
-        if kept.num_rows:
-            yield kept
-
-
-def _rejected(
-    batches: Iterable[pa.RecordBatch], faults: Mapping[str, Fault], schema: pa.Schema
-) -> Iterator[pa.RecordBatch]:
-    import pyarrow as pa
-
-    for batch in batches:
-        found = [faults.get(row_id) for row_id in batch.column("row_id").to_pylist()]
-        rejected = batch.filter(pa.array([fault is not None for fault in found]))
-        if rejected.num_rows:
-            checks, reasons = zip(*[fault for fault in found if fault], strict=True)
-            yield pa.RecordBatch.from_arrays([*rejected.columns, pa.array(checks), pa.array(reasons)], schema=schema)
+    figures = shown(paths.raw_dir, facts, judgement, EXAMINERS[spec.modality].picture)
+    made = report(spec, facts, judgement, columns=columns, metrics=metrics, figures=figures)
+    write_text(paths.clean_report_path, page(made))

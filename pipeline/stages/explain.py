@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
 from pipeline.config import Section
 from pipeline.contracts import Metrics, Spec
-from pipeline.explanation.page import Example, Findings
+from pipeline.explanation.page import Findings
 from pipeline.paths import Paths
 
 if TYPE_CHECKING:
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pipeline.evaluation.judging import Answers
+    from pipeline.explanation.telling import Explained, Said
+    from pipeline.explanation.view import View
     from pipeline.storage.bundle import Bundle
 
 
@@ -24,11 +25,12 @@ class Config(Section):
     """The section `explain`."""
 
     num_rows: Annotated[int, Field(gt=0)] = 64
-    """Validation rows, drawn at random, that the figures and the mean maps are over."""
+    """Validation rows, drawn at random, that the figures and the overview are over."""
     num_examples: Annotated[int, Field(ge=0)] = 12
-    """Rows shown beside: a third each of surest mistakes, least sure and right ones."""
+    """Rows shown beside: a third each of surest mistakes, least sure and right ones (regression: of the largest
+    errors, extreme values and others)."""
     method: Literal["integrated_gradients", "occlusion"] = "integrated_gradients"
-    """Gradients along the way from the train mean to the input, or hiding it part by part (slower, coarser)."""
+    """Gradients along the way from an input that says nothing to the row's, or hiding it part by part (slower)."""
     num_steps: Annotated[int, Field(ge=2)] = 32
     """Points along that way; occlusion does not use it."""
     seed: int = 0
@@ -38,114 +40,123 @@ class Config(Section):
 def run(config: Config, paths: Paths) -> Metrics:
     """Explains a sample and some telling examples, measures how faithful that is, and writes the page.
 
-    `int8_agreement` is there when `quantize` kept a model, and is over the same rows as the other figures.
+    What is there when `quantize` kept a model, over the same rows: `int8_agreement`, the share of equal answers, or
+    for a regression `int8_difference`, the mean distance of the answers in the target's unit.
     """
     import numpy as np
 
     from pipeline.evaluation.judging import answers
-    from pipeline.explanation.attributions import attribute
+    from pipeline.explanation.telling import Explained, make_examples, predicted_groups
+    from pipeline.explanation.views import VIEWS
     from pipeline.modalities.network import load_network
     from pipeline.storage.bundle import read_bundle
 
     bundle = read_bundle(paths.trained_dir)
-    found = answers(bundle, paths.normalized_dir / "val")
-    sample, groups = _rows(config, found)
+    found, view = answers(bundle, paths.normalized_dir / "val"), VIEWS[bundle.spec.modality](bundle.card.transform)
+    said = _said(bundle.spec, found)
+    sample, groups = _rows(config, found, said.confidence)
     rows = np.concatenate([sample, *groups.values()])
-    inputs, classes = found.arrays.inputs[rows], found.predicted[rows]
-    maps = attribute(load_network(bundle), inputs, classes, method=config.method, num_steps=config.num_steps)
-    curves = _curves(config, bundle, found, rows=sample, maps=maps[: len(sample)])
-    metrics = _metrics(curves, found, rows=sample, int8_path=paths.quantized_dir / "model.onnx")
+    inputs = found.arrays.inputs[rows]
+    maps = view.attribute(
+        load_network(bundle), inputs, found.predicted[rows], method=config.method, num_steps=config.num_steps
+    )
+    parts = slice(len(sample)), slice(len(sample), None)
+    drawn, shown = (Explained(rows[part], inputs[part], maps[part]) for part in parts)
+    curves = _curves(config, bundle, found, drawn, view)
+    metrics = _metrics(curves, len(sample)) | _int8(paths, found, drawn, bundle.spec)
     findings = Findings(
         source=bundle.spec.source,
+        task=bundle.spec.task,
         method=config.method,
+        words=view.words,
         metrics=metrics,
         curves=curves,
-        examples=_examples(bundle.spec, found, groups=groups, maps=maps[len(sample) :]),
-        means=_means(bundle.spec, maps[: len(sample)], classes[: len(sample)]),
+        examples=make_examples(bundle.spec, said, groups=groups, shown=shown, view=view),
+        overview=view.overview(drawn.inputs, drawn.maps, predicted_groups(bundle.spec, said, drawn)),
     )
     _write(paths, findings, maps=maps, row_ids=found.arrays.row_ids[rows])
     return metrics
 
 
-def _rows(config: Config, found: Answers) -> tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]]:
-    """Indices of the sample, and of the examples by group."""
+def _rows(
+    config: Config, found: Answers, confidence: NDArray[np.float64] | None
+) -> tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]]:
+    """Indices of the sample, and of the examples by group; a regression has no confidence."""
     import numpy as np
 
-    from pipeline.evaluation.classification import softmax
-    from pipeline.explanation.selection import pick_examples
+    from pipeline.explanation.selection import pick_examples, pick_values
 
     num_rows = min(config.num_rows, len(found.arrays))
     sample = np.sort(np.random.default_rng(config.seed).choice(len(found.arrays), num_rows, replace=False))
-    confidence = softmax(found.logits).max(axis=1)
+    if confidence is None:
+        return sample, pick_values(found.values, found.errors, num_examples=config.num_examples, seed=config.seed)
     return sample, pick_examples(confidence, found.correct, num_examples=config.num_examples, seed=config.seed)
 
 
 def _curves(
-    config: Config, bundle: Bundle, found: Answers, *, rows: NDArray[np.int64], maps: NDArray[np.float32]
+    config: Config, bundle: Bundle, found: Answers, drawn: Explained, view: View
 ) -> dict[str, NDArray[np.float64]]:
-    """Deletion curves of the sample: the most attributed places first, and in random order."""
+    """Deletion curves of the sample: the most attributed places first, and in random order.
+
+    Of a class, those that speak for it; of a value, those that move it most either way.
+    """
     import numpy as np
 
     from pipeline.evaluation.classification import softmax
-    from pipeline.explanation.faithfulness import deletion_curve
+    from pipeline.explanation.faithfulness import deletion_curve, likeness
 
-    fill = np.rint(np.array(bundle.card.transform["mean"]) * 255).astype(np.uint8)
+    rows, classes, before = np.arange(len(drawn.rows)), found.predicted[drawn.rows], found.values[drawn.rows]
+    is_regression = bundle.spec.task == "regression"
+
+    def follow(inputs: NDArray[Any]) -> NDArray[np.float64]:
+        outputs = found.predict(inputs)
+        if is_regression:
+            return likeness(outputs[:, 0].astype(np.float64), before, bundle.card.transform["target"]["std"])
+        return np.asarray(softmax(outputs)[rows, classes])
+
+    maps = np.abs(drawn.maps) if is_regression else drawn.maps
     chance = np.random.default_rng(config.seed).random(maps.shape, dtype=np.float32)
+    is_place = view.are_places(drawn.inputs)
     return {
-        name: deletion_curve(
-            lambda inputs: softmax(found.predict(inputs)),
-            found.arrays.inputs[rows],
-            order,
-            classes=found.predicted[rows],
-            fill=fill,
-        )
+        name: deletion_curve(follow, drawn.inputs, np.where(is_place, order, -np.inf), erase=view.erase)
         for name, order in (("most attributed first", maps), ("random order", chance))
     }
 
 
-def _metrics(
-    curves: dict[str, NDArray[np.float64]], found: Answers, *, rows: NDArray[np.int64], int8_path: Path
-) -> Metrics:
+def _metrics(curves: dict[str, NDArray[np.float64]], num_rows: int) -> Metrics:
     from pipeline.explanation.faithfulness import area
-    from pipeline.storage.onnx_model import OnnxModel
 
     deletion, chance = (area(curve) for curve in curves.values())
-    metrics: Metrics = {
-        "num_rows": len(rows),
+    return {
+        "num_rows": num_rows,
         "deletion_auc": deletion,
         "random_auc": chance,
         "faithfulness": chance - deletion,
     }
-    if int8_path.is_file():
-        predicted = OnnxModel(int8_path).predict(found.arrays.inputs[rows]).argmax(axis=1)
-        metrics["int8_agreement"] = float((predicted == found.predicted[rows]).mean())
-    return metrics
 
 
-def _examples(
-    spec: Spec, found: Answers, *, groups: dict[str, NDArray[np.int64]], maps: NDArray[np.float32]
-) -> list[Example]:
+def _int8(paths: Paths, found: Answers, drawn: Explained, spec: Spec) -> Metrics:
+    import numpy as np
+
+    from pipeline.storage.onnx_model import OnnxModel
+
+    path = paths.quantized_dir / "model.onnx"
+    if not path.is_file():
+        return {}
+    outputs = OnnxModel(path).predict(drawn.inputs)
+    if spec.task == "regression":
+        return {"int8_difference": float(np.abs(outputs[:, 0] - found.values[drawn.rows]).mean())}
+    return {"int8_agreement": float((outputs.argmax(axis=1) == found.predicted[drawn.rows]).mean())}
+
+
+def _said(spec: Spec, found: Answers) -> Said:
+    """What the model answered to every validation row."""
     from pipeline.evaluation.classification import softmax
+    from pipeline.explanation.telling import Said
 
-    places = [(group, row) for group, rows in groups.items() for row in rows.tolist()]
-    return [
-        Example(
-            group=group,
-            row_id=found.arrays.row_ids[row].decode("ascii"),
-            actual=spec.classes[found.arrays.targets[row]],
-            predicted=spec.classes[found.predicted[row]],
-            confidence=float(softmax(found.logits[row : row + 1]).max()),
-            pixels=found.arrays.inputs[row],
-            attribution=attribution,
-        )
-        for (group, row), attribution in zip(places, maps, strict=True)
-    ]
-
-
-def _means(spec: Spec, maps: NDArray[np.float32], classes: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
-    from pipeline.explanation.selection import class_means
-
-    return {spec.classes[index]: mean for index, mean in class_means(maps, classes, len(spec.classes)).items()}
+    if spec.task == "regression":
+        return Said(found.arrays.row_ids, found.arrays.targets, found.values, None)
+    return Said(found.arrays.row_ids, found.arrays.targets, found.predicted, softmax(found.logits).max(axis=1))
 
 
 def _write(paths: Paths, findings: Findings, *, maps: NDArray[np.float32], row_ids: NDArray[np.bytes_]) -> None:

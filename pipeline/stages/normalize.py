@@ -2,33 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
 from functools import partial
-from math import prod
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from math import fsum, sqrt
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from pipeline.config import Section
-from pipeline.contracts import Metrics, Spec
+from pipeline.contracts import Json, Metrics, Rows, Spec
 from pipeline.errors import DataError
 from pipeline.modalities.transform import TRANSFORMS
-from pipeline.paths import SPLITS, Paths
+from pipeline.paths import SPLITS, UNUSED, Paths
 from pipeline.storage import arrays
 from pipeline.storage.atomic import atomic_dir, write_json, write_text
-from pipeline.storage.tables import read_shards, read_table
+from pipeline.storage.splits import ascii_ids, positions, row_ids_of
+from pipeline.storage.tables import read_table
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    _Apply = Callable[[pa.RecordBatch], NDArray[np.uint8]]
+Count = Annotated[int, Field(gt=0)]
 
-CHUNK_BYTES = 64 * 1024 * 1024
-"""Of decoded inputs at a time."""
+
+class TextOptions(Section):
+    """How texts become token ids."""
+
+    vocabulary: Annotated[int, Field(ge=64)] = 8000
+    """Tokens that byte-pair encoding learns at most, from the train rows."""
+    max_tokens: Count = 256
+    """Tokens of a text that are kept, from its beginning."""
+    lowercase: bool = True
+    """Whether capitals are lowered."""
+    tokenizer: str | None = None
+    """A file of the library tokenizers (tokenizer.json) to use instead of learning one."""
+
+
+class TableOptions(Section):
+    """How cells become numbers."""
+
+    scaling: Literal["standard", "robust", "quantile", "none"] = "standard"
+    """Of numbers: by mean and standard deviation, by median and quartiles, by rank (to [-0.5, 0.5]), or not at all."""
+    max_categories: Count = 64
+    """Values of a categorical column that are told apart, the most frequent ones; the others are `unknown`."""
+    min_category_rows: Count = 2
+    """Train rows that a value needs to be told apart."""
+    num_quantiles: Annotated[int, Field(ge=2)] = 32
+    """Pieces of the quantile scaling."""
 
 
 class Config(Section):
@@ -38,6 +61,12 @@ class Config(Section):
     """Pixels: one side, or [height, width]; null: the size that all train images share, else 64."""
     resize: Literal["pad", "crop", "stretch"] = "pad"
     """For other sizes: keep the aspect ratio with black borders, keep it and cut the rest, or do not keep it."""
+    text: TextOptions = TextOptions()
+    """Of texts only."""
+    table: TableOptions = TableOptions()
+    """Of tables only."""
+    engine: Literal["auto", "local", "ray"] = "auto"
+    """local: processes of this machine; ray: Ray Data; auto: ray inside a Ray job when the data are large."""
 
     @field_validator("image_size", mode="before")
     @classmethod
@@ -49,86 +78,117 @@ class Config(Section):
         return image_size
 
 
-@dataclass(frozen=True)
-class _TrainRows:
-    """The train rows, as often as they are asked for."""
+class _Made(NamedTuple):
+    """One batch, ready to be stored."""
 
-    clean_dir: Path
     row_ids: NDArray[np.bytes_]
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        import pyarrow as pa
-
-        for batch in read_shards(self.clean_dir):
-            _, is_train = _positions(batch, self.row_ids)
-            yield batch.filter(pa.array(is_train))
+    inputs: Any
+    targets: NDArray[Any]
 
 
 def run(config: Config, paths: Paths) -> Metrics:
     """Writes each split's arrays, in the order of row ids, and how they were made."""
+    from pipeline.cluster.engine import Selection, StoredRows, engine
+
     clean = Spec.read(paths.clean_dir)
     row_ids = _row_ids(paths, clean)
     transform = TRANSFORMS[clean.modality]
-    fitted = transform.fit(_TrainRows(paths.clean_dir, row_ids["train"]), config.model_dump())
-    spec = clean.model_copy(update={"input_shape": fitted["input_shape"]})
-    with atomic_dir(paths.normalized_dir) as folder:
-        made = {
-            split: arrays.create(folder / split, num_rows=len(row_ids[split]), input_shape=spec.input_shape)
-            for split in SPLITS
-        }
-        for split in SPLITS:
-            made[split].row_ids[:] = row_ids[split]
-        _fill(made, paths.clean_dir, spec, partial(transform.apply, transform=fitted))
-        write_json(folder / "transform.json", fitted)
-        write_text(folder / "spec.json", spec.text())
-    height, width, channels = spec.input_shape
-    return {**{split: len(row_ids[split]) for split in SPLITS}, "height": height, "width": width, "channels": channels}
+    options = {"image": config.model_dump(), "text": config.text.model_dump(), "table": config.table.model_dump()}
+    with engine(config.engine, paths.clean_dir, paths) as run_on:
+        train = StoredRows(paths.clean_dir, run_on, "fit", Selection(paths.split_dir, "train"))
+        fitted = transform.fit(train, clean, options[clean.modality] | {"root": str(paths.root)})
+        if clean.task == "regression":
+            fitted["target"] = _target_scale(train)
+        spec = clean.model_copy(update={"input_shape": fitted["input_shape"]})
+        rows = StoredRows(paths.clean_dir, run_on, "normalize")
+        with atomic_dir(paths.normalized_dir) as folder, ExitStack() as opened:
+            made = {
+                split: opened.enter_context(
+                    closing(
+                        arrays.create(
+                            folder / split,
+                            num_rows=len(row_ids[split]),
+                            input_shape=spec.input_shape,
+                            modality=spec.modality,
+                            task=spec.task,
+                        )
+                    )
+                )
+                for split in SPLITS
+            }
+            _fill(made, row_ids, rows, spec, fitted, paths)
+            write_json(folder / "transform.json", fitted)
+            write_text(folder / "spec.json", spec.text())
+    return {**{split: len(row_ids[split]) for split in SPLITS}, **_shape_metrics(spec, fitted)}
 
 
 def _row_ids(paths: Paths, clean: Spec) -> dict[str, NDArray[np.bytes_]]:
     """Sorted row ids of each split; raises DataError where they are not those of the clean rows."""
-    import numpy as np
-
-    table = read_table(paths.split_dir, ["row_id", "split"])
-    row_ids, splits = np.array(table.column("row_id").to_pylist(), "S32"), np.array(table.column("split").to_pylist())
-    if len(row_ids) != clean.num_rows:
+    num_rows = read_table(paths.split_dir, ["row_id"]).num_rows
+    if num_rows != clean.num_rows:
         raise DataError(
-            f"{paths.split_dir}: has {len(row_ids)} rows, {paths.clean_dir} has {clean.num_rows}; run: dvc repro split"
+            f"{paths.split_dir}: has {num_rows} rows, {paths.clean_dir} has {clean.num_rows}; run: dvc repro split"
         )
-    return {split: np.sort(row_ids[splits == split]) for split in SPLITS}
+    row_ids = {split: row_ids_of(paths.split_dir, split) for split in (*SPLITS, UNUSED)}
+    if not len(row_ids["train"]):
+        raise DataError("data/split: no train rows to fit on; give split.fractions a larger first part")
+    return row_ids
 
 
-def _positions(batch: pa.RecordBatch, row_ids: NDArray[np.bytes_]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """Where each row of a batch stands among sorted ids, and whether it is there at all."""
-    import numpy as np
-
-    wanted = np.array(batch.column("row_id").to_pylist(), "S32")
-    found = np.searchsorted(row_ids, wanted)
-    # a row behind the last one is compared with an id that no row has
-    return found, np.append(row_ids, b"")[found] == wanted
+def _target_scale(train: Rows) -> Json:
+    """Mean and standard deviation of the train targets, exact whatever the order of the rows."""
+    values = [value for part in train.map(_values) for value in part]
+    mean = fsum(values) / len(values)
+    std = sqrt(fsum((value - mean) ** 2 for value in values) / len(values))
+    return {"mean": mean, "std": std or 1.0}
 
 
-def _fill(made: Mapping[str, arrays.Arrays], clean_dir: Path, spec: Spec, apply: _Apply) -> None:
+def _values(batch: pa.RecordBatch) -> list[float]:
+    return [float(label) for label in batch.column("label").to_pylist()]
+
+
+def _fill(
+    made: Mapping[str, arrays.NewArrays],
+    row_ids: Mapping[str, NDArray[np.bytes_]],
+    rows: Rows,
+    spec: Spec,
+    fitted: Json,
+    paths: Paths,
+) -> None:
     """Puts every row in its place, whatever the order in which the source had them."""
+    for split, stored in made.items():
+        stored.row_ids[:] = row_ids[split]
+    for batch in rows.map(partial(_made, spec=spec, transform=fitted)):
+        num_placed = int(positions(batch.row_ids, row_ids[UNUSED])[1].sum())
+        for split, stored in made.items():
+            places, is_here = positions(batch.row_ids, row_ids[split])
+            stored.put(places[is_here], _selected(batch.inputs, is_here), batch.targets[is_here])
+            num_placed += int(is_here.sum())
+        if num_placed != len(batch.row_ids):
+            raise DataError(f"{paths.clean_dir}: has rows that data/split does not know; run: dvc repro split")
+
+
+def _selected(inputs: Any, is_here: NDArray[np.bool_]) -> Any:
+    if isinstance(inputs, list):
+        return [ids for ids, is_wanted in zip(inputs, is_here.tolist(), strict=True) if is_wanted]
+    return inputs[is_here]
+
+
+def _made(batch: pa.RecordBatch, *, spec: Spec, transform: Json) -> _Made:
     import numpy as np
 
-    targets_of = {name: index for index, name in enumerate(spec.classes)}
-    for batch in _chunks(clean_dir, spec.input_shape):
-        inputs = apply(batch)
-        targets = np.array([targets_of[label] for label in batch.column("label").to_pylist()])
-        num_placed = 0
-        for split in made.values():
-            positions, is_here = _positions(batch, split.row_ids)
-            split.inputs[positions[is_here]] = inputs[is_here]
-            split.targets[positions[is_here]] = targets[is_here]
-            num_placed += int(is_here.sum())
-        if num_placed != batch.num_rows:
-            raise DataError(f"{clean_dir}: has rows that data/split does not know; run: dvc repro split")
+    labels = batch.column("label").to_pylist()
+    if spec.task == "regression":
+        targets: NDArray[Any] = np.array(labels, np.float64).astype(np.float32)
+    else:
+        index = {name: position for position, name in enumerate(spec.classes)}
+        targets = np.array([index[label] for label in labels], np.int64)
+    return _Made(ascii_ids(batch.column("row_id")), TRANSFORMS[spec.modality].apply(batch, transform), targets)
 
 
-def _chunks(clean_dir: Path, input_shape: list[int]) -> Iterator[pa.RecordBatch]:
-    """Rows whose inputs, however large one is, take about CHUNK_BYTES."""
-    num_rows = max(1, CHUNK_BYTES // prod(input_shape))
-    for batch in read_shards(clean_dir):
-        for start in range(0, batch.num_rows, num_rows):
-            yield batch.slice(start, num_rows)
+def _shape_metrics(spec: Spec, fitted: Json) -> Metrics:
+    if spec.modality == "image":
+        return dict(zip(("height", "width", "channels"), spec.input_shape, strict=True))
+    if spec.modality == "text":
+        return {"max_tokens": spec.input_shape[0], "vocabulary": fitted["vocabulary"]}
+    return {"columns": spec.input_shape[0], "left_out": len(fitted["left_out"])}

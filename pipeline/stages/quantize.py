@@ -13,19 +13,20 @@ from pipeline.errors import DataError
 from pipeline.paths import Paths
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from pipeline.quantization.choice import Verdict
     from pipeline.quantization.measure import Figures
+    from pipeline.storage.arrays import Inputs
     from pipeline.storage.bundle import Bundle
+    from pipeline.tasks import Task
 
 
 class Config(Section):
     """The section `quantize`."""
 
     max_loss: Annotated[float, Field(ge=0, le=1)] = 0.005
-    """Accuracy in [0, 1] that int8 may lose on the validation rows: 0.005 is half a point."""
+    """Accuracy in [0, 1] (or R2, for regression) that int8 may lose on the validation rows: 0.005 is half a point."""
     max_latency: Annotated[float, Field(gt=0)] = 1.25
     """Times the latency of fp32 in ONNX Runtime, the mean of the ratios at 1 row and at 64.
 
@@ -51,17 +52,19 @@ def run(config: Config, paths: Paths) -> Metrics:
     from pipeline.storage.arrays import open_arrays
     from pipeline.storage.atomic import atomic_dir
     from pipeline.storage.bundle import read_bundle
+    from pipeline.tasks import TASKS
 
     bundle = read_bundle(paths.trained_dir)
     rows = _calibration_rows(open_arrays(paths.normalized_dir / "train").inputs, config)
     with TemporaryDirectory() as scratch, atomic_dir(paths.quantized_dir) as folder:
         graph_paths, failures = _make(bundle, Path(scratch), rows=rows, methods=config.methods)
-        figures = _measured(graph_paths, paths.normalized_dir / "val")
-        verdicts = _judged(figures, failures, config)
-        return _keep(folder, graph_paths, fp32=figures["fp32"], verdicts=verdicts, config=config)
+        task = TASKS[bundle.spec.task]
+        figures = _measured(graph_paths, paths.normalized_dir / "val", task)
+        verdicts = _judged(figures, failures, config=config, quality=task.quality)
+        return _keep(folder, graph_paths, fp32=figures["fp32"], verdicts=verdicts, config=config, quality=task.quality)
 
 
-def _calibration_rows(inputs: NDArray[np.uint8], config: Config) -> NDArray[np.uint8]:
+def _calibration_rows(inputs: Inputs, config: Config) -> NDArray[Any]:
     import numpy as np
 
     num_rows = min(config.num_calibration_rows, len(inputs))
@@ -72,7 +75,7 @@ def _calibration_rows(inputs: NDArray[np.uint8], config: Config) -> NDArray[np.u
 
 
 def _make(
-    bundle: Bundle, scratch: Path, *, rows: NDArray[np.uint8], methods: list[Literal["static", "dynamic"]]
+    bundle: Bundle, scratch: Path, *, rows: NDArray[Any], methods: list[Literal["static", "dynamic"]]
 ) -> tuple[dict[str, Path], dict[str, str]]:
     """The graphs by name, fp32 first, and why others could not be made."""
     from pipeline.quantization.candidates import RECIPES, make, prepare
@@ -93,28 +96,30 @@ def _make(
     return graph_paths, failures
 
 
-def _measured(graph_paths: dict[str, Path], val_dir: Path) -> dict[str, Figures]:
+def _measured(graph_paths: dict[str, Path], val_dir: Path, task: Task) -> dict[str, Figures]:
     from pipeline.quantization.measure import measure
     from pipeline.storage.arrays import open_arrays
 
     val = open_arrays(val_dir)
     if len(val) == 0:
         raise DataError(f"{val_dir}: holds no rows; give the split a larger share in params.yaml: split.fractions")
-    return measure(graph_paths, val.inputs, val.targets, reference="fp32")
+    return measure(graph_paths, val, task, reference="fp32")
 
 
-def _judged(figures: dict[str, Figures], failures: dict[str, str], config: Config) -> list[Verdict]:
+def _judged(figures: dict[str, Figures], failures: dict[str, str], *, config: Config, quality: str) -> list[Verdict]:
     from pipeline.quantization.choice import Limits, Verdict, judge
 
     limits = Limits(config.max_loss, config.max_latency, config.max_size)
     judged = [
-        judge(name, found, fp32=figures["fp32"], limits=limits) for name, found in figures.items() if name != "fp32"
+        judge(name, found, fp32=figures["fp32"], limits=limits, quality=quality)
+        for name, found in figures.items()
+        if name != "fp32"
     ]
     return judged + [Verdict(name, None, 1.0, 0.0, 0.0, [reason]) for name, reason in failures.items()]
 
 
 def _keep(
-    folder: Path, graph_paths: dict[str, Path], *, fp32: Figures, verdicts: list[Verdict], config: Config
+    folder: Path, graph_paths: dict[str, Path], *, fp32: Figures, verdicts: list[Verdict], config: Config, quality: str
 ) -> Metrics:
     """Copies the chosen graph, tells why in `choice.json`, and sums it up."""
     import shutil
@@ -127,26 +132,26 @@ def _keep(
     choice: dict[str, Any] = {
         "chosen": best.name if best and has_passed else None,
         "limits": config.model_dump(include={"max_loss", "max_latency", "max_size"}),
-        "fp32": fp32._asdict(),
-        "candidates": [_told(verdict) for verdict in verdicts],
+        "fp32": fp32.named(quality),
+        "candidates": [_told(verdict, quality) for verdict in verdicts],
     }
     write_json(folder / "choice.json", choice)
     if best and has_passed:
         shutil.copyfile(graph_paths[best.name], folder / "model.onnx")
     else:
         _warn(verdicts)
-    metrics: Metrics = {"passed": int(has_passed), "num_candidates": len(verdicts), **_prefixed("fp32", fp32)}
+    metrics: Metrics = {"passed": int(has_passed), "num_candidates": len(verdicts), **_prefixed("fp32", fp32, quality)}
     if best and best.figures:
         ratios = {"loss": best.loss, "size_ratio": best.size_ratio, "latency_ratio": best.latency_ratio}
-        metrics |= {**_prefixed("int8", best.figures), "agreement": best.figures.agreement, **ratios}
+        metrics |= {**_prefixed("int8", best.figures, quality), "agreement": best.figures.agreement, **ratios}
     return metrics
 
 
-def _prefixed(prefix: str, figures: Figures) -> Metrics:
-    return {f"{prefix}_{name}": value for name, value in figures._asdict().items() if name != "agreement"}
+def _prefixed(prefix: str, figures: Figures, quality: str) -> Metrics:
+    return {f"{prefix}_{name}": value for name, value in figures.named(quality).items() if name != "agreement"}
 
 
-def _told(verdict: Verdict) -> dict[str, Any]:
+def _told(verdict: Verdict, quality: str) -> dict[str, Any]:
     if verdict.figures is None:
         return {"name": verdict.name, "passed": False, "reasons": verdict.reasons}
     return {
@@ -156,7 +161,7 @@ def _told(verdict: Verdict) -> dict[str, Any]:
         "loss": verdict.loss,
         "latency_ratio": verdict.latency_ratio,
         "size_ratio": verdict.size_ratio,
-        **verdict.figures._asdict(),
+        **verdict.figures.named(quality),
     }
 
 

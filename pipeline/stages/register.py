@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,8 +19,14 @@ from pipeline.storage.atomic import write_json
 
 if TYPE_CHECKING:
     from pipeline.evaluation.comparison import Comparison
+    from pipeline.tracking.registry import Candidate
 
 logger = logging.getLogger(__name__)
+FIGURES = {
+    "classification": {"accuracy": ".4f", "accuracy_low": ".4f", "accuracy_high": ".4f"},
+    "regression": {"rmse": ".6g", "rmse_low": ".6g", "rmse_high": ".6g", "r2": ".4f"},
+}
+"""Task -> the test figures that a version tells, and how."""
 
 
 class Config(Section):
@@ -28,7 +35,8 @@ class Config(Section):
     name: Annotated[str, Field(min_length=1, pattern=r"^[^/:]+$")] = "headrace"
     """Name of the model in the registry, without / and :."""
     margin: Annotated[float, Field(ge=0, lt=1)] = 0.01
-    """Test accuracy in [0, 1] that a new champion may lose at most against the old one (at 95 %)."""
+    """What a new champion may lose at most against the old one (at 95 %): test accuracy in [0, 1], or of a regression
+    the share by which its mean absolute error may be larger."""
 
 
 def run(config: Config, paths: Paths) -> Metrics:
@@ -40,9 +48,7 @@ def run(config: Config, paths: Paths) -> Metrics:
     int8 = paths.quantized_dir / bundle.GRAPH
     precision = "int8" if int8.is_file() else "float32"
     graph = int8 if int8.is_file() else paths.trained_dir / bundle.GRAPH
-    candidate = registry.Candidate(
-        config.name, run_id, graph, _served_card(made, paths), _example(paths), _tags(made.card, precision, paths)
-    )
+    candidate = _candidate(config, paths, made, run_id=run_id, graph=graph, tags=_tags(made, precision, paths))
     reigning = registry.champion(paths, config.name)
     version = registry.register_version(paths, candidate)
     registry.set_alias(paths, config.name, registry.CHALLENGER, int(version.version))
@@ -56,7 +62,7 @@ def run(config: Config, paths: Paths) -> Metrics:
         "is_champion": int(is_champion),
         "int8": int(precision == "int8"),
     }
-    if found:
+    if found and isfinite(found.upper_bound):  # JSON has no infinity
         metrics |= {"champion_difference": found.difference, "champion_bound": found.upper_bound}
     return metrics
 
@@ -73,21 +79,21 @@ def _registered(config: Config, version: object, run_id: str, precision: str, *,
     }
 
 
-def _served_card(made: bundle.Bundle, paths: Paths) -> Json:
-    validated = json.loads(paths.metrics_path("validate").read_bytes())
-    return {
-        "classes": made.spec.classes,
-        "input_shape": made.spec.input_shape,
-        "resize": made.card.transform["resize"],
-        "temperature": validated["temperature"],
-        "training_id": made.card.training_id,
-    }
+def _candidate(
+    config: Config, paths: Paths, made: bundle.Bundle, *, run_id: str, graph: Path, tags: dict[str, str]
+) -> Candidate:
+    from pipeline.storage.arrays import open_arrays
+    from pipeline.tracking import registry, serving
+
+    card = serving.make_card(made, json.loads(paths.metrics_path("validate").read_bytes()))
+    example = serving.example(made, open_arrays(paths.normalized_dir / "val").inputs)
+    return registry.Candidate(config.name, run_id, made, graph=graph, card=card, example=example, tags=tags)
 
 
-def _tags(card: bundle.Card, precision: str, paths: Paths) -> dict[str, str]:
+def _tags(made: bundle.Bundle, precision: str, paths: Paths) -> dict[str, str]:
     """What a version says of its origin, beside its run."""
-    tested = json.loads(paths.metrics_path("test").read_bytes())
-    figures = {f"test.{name}": f"{tested[name]:.4f}" for name in ("accuracy", "accuracy_low", "accuracy_high")}
+    card, tested = made.card, json.loads(paths.metrics_path("test").read_bytes())
+    figures = {f"test.{name}": f"{tested[name]:{form}}" for name, form in FIGURES[made.spec.task].items()}
     data = {f"data.{name}": value for name, value in card.lineage.get("data", {}).items()}
     return {
         "training_id": card.training_id,
@@ -96,21 +102,6 @@ def _tags(card: bundle.Card, precision: str, paths: Paths) -> dict[str, str]:
         **data,
         **figures,
     }
-
-
-def _example(paths: Paths) -> bytes:
-    """A validation row as a PNG."""
-    import io
-
-    import numpy as np
-    from PIL import Image
-
-    from pipeline.storage.arrays import open_arrays
-
-    pixels = np.array(open_arrays(paths.normalized_dir / "val").inputs[0])
-    buffer = io.BytesIO()
-    Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def _compare(paths: Paths, champion_run_id: str) -> Comparison | None:
@@ -124,15 +115,20 @@ def _compare(paths: Paths, champion_run_id: str) -> Comparison | None:
     return compare_files(theirs_path, paths.report_dir("test") / "predictions.parquet")
 
 
-def compare_files(champion_path: Path, challenger_path: Path) -> Comparison:
-    """Pairs two tables of predictions by row id; unpaired where they share no row."""
+def compare_files(champion_path: Path, challenger_path: Path) -> Comparison | None:
+    """Pairs two tables of predictions by row id; unpaired where they share no row; None for models of another task."""
     import pyarrow.parquet as pq
 
-    from pipeline.evaluation.comparison import compare_paired, compare_unpaired
+    from pipeline.evaluation import comparison
 
-    columns = ["row_id", "correct"]
-    theirs, ours = (pq.read_table(path, columns=columns) for path in (champion_path, challenger_path))
+    theirs, ours = (pq.read_table(path) for path in (champion_path, challenger_path))
+    column = "error" if "error" in ours.column_names else "correct"
+    if column not in theirs.column_names:
+        logger.warning("registry: the champion was asked for something else (no column %s); it is not compared", column)
+        return None
+    theirs, ours = (table.select(["row_id", column]) for table in (theirs, ours))
     both = theirs.rename_columns(["row_id", "champion"]).join(ours, "row_id", join_type="inner")
+    paired, unpaired = comparison.COMPARISONS[column]
     if both.num_rows:
-        return compare_paired(both["champion"].to_numpy(), both["correct"].to_numpy())
-    return compare_unpaired(theirs["correct"].to_numpy(), ours["correct"].to_numpy())
+        return paired(both["champion"].to_numpy(), both[column].to_numpy())
+    return unpaired(theirs[column].to_numpy(), ours[column].to_numpy())

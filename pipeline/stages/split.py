@@ -3,37 +3,54 @@
 from __future__ import annotations
 
 import logging
-from bisect import bisect_right
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from hashlib import blake2b
-from itertools import accumulate
+from collections.abc import Mapping
 from math import isclose
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipeline.config import Section
-from pipeline.contracts import Metrics
-from pipeline.errors import DataError
-from pipeline.paths import SPLITS, Paths
-from pipeline.storage.atomic import atomic_dir
-from pipeline.storage.tables import read_table, write_shards
+from pipeline.contracts import Metrics, Spec, TaskName
+from pipeline.paths import SPLITS, UNUSED, Paths
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from pipeline.splitting.rows import CleanRows
 
 log = logging.getLogger(__name__)
+Strategy = Literal["auto", "stratified", "random", "group", "time", "official"]
+Rows = Annotated[int, Field(gt=0)]
+Name = Annotated[str, Field(min_length=1)]
 
 
 class Config(Section):
     """Which rows are for training, for validation and for the test."""
 
-    strategy: Literal["auto", "stratified", "official"] = "auto"
-    """official: as the source has it; stratified: by hash, each class in each split; auto: official if there is one."""
+    strategy: Strategy = "auto"
+    """auto: official if the source has splits, else by time or group where such a column is given, else stratified.
+
+    official: as the source has it; stratified: by hash, each class in each split; random: by hash alone (what auto
+    means for regression); group: by hash of the column `group`; time: oldest rows train, newest test.
+    """
     fractions: list[float] = [0.7, 0.15, 0.15]
     """Shares of training, validation and test, of all rows; they sum to 1."""
-    seed: int = Field(default=0, ge=0)
+    counts: list[Rows | None] | None = None
+    """Rows of training, validation and test instead of shares; one may be null: the rest.
+
+    Rows added later may move old ones, and rare classes fall as they may.
+    """
+    group: Name | None = None
+    """Column whose rows of one value stay together (a patient, a camera), whatever the strategy by hash."""
+    time: Name | None = None
+    """Column that says when: numbers, dates, or ISO text."""
+    official_leaks: Literal["keep", "drop"] = "keep"
+    """Train rows that are near-duplicates of rows of another official split: keep them, or use them for nothing."""
+    num_folds: Annotated[int, Field(ge=2, le=100)] | None = None
+    """k: adds a column `fold` (0 to k - 1, by hash) for cross-validation, -1 for test rows; null: none."""
+    seed: int = Field(default=0, ge=0, lt=2**63)
     """Another seed, another assignment of rows that have no official one."""
 
     @field_validator("fractions")
@@ -43,100 +60,102 @@ class Config(Section):
             raise ValueError(f"got {fractions}; must be three numbers above 0 that sum to 1, for {', '.join(SPLITS)}")
         return fractions
 
+    @field_validator("counts")
+    @classmethod
+    def _three_counts(cls, counts: list[int | None] | None) -> list[int | None] | None:
+        if counts is not None and (len(counts) != len(SPLITS) or counts.count(None) > 1):
+            raise ValueError(f"got {counts}; must be three numbers of rows, for {', '.join(SPLITS)}; one may be null")
+        return counts
 
-class _Row(NamedTuple):
-    row_id: str
-    label: str
-    split: str | None
-
-
-class _Interval(NamedTuple):
-    """The rows whose place lies in [low, high) belong to `split`."""
-
-    split: str
-    low: float
-    high: float
-
-    def distance(self, place: float) -> float:
-        return max(self.low - place, place - self.high, 0.0)
+    @model_validator(mode="after")
+    def _column_is_named(self) -> Self:
+        for strategy in ("group", "time"):
+            if self.strategy == strategy and getattr(self, strategy) is None:
+                raise ValueError(f"strategy is {strategy!r}, but {strategy} names no column; add split.{strategy}")
+        return self
 
 
 def run(config: Config, paths: Paths) -> Metrics:
     """Assigns each clean row; adding rows moves no old one, but where a class was too small to be in every split."""
-    table = read_table(paths.clean_dir, ["row_id", "label", "split"])
-    rows = [_Row(*values) for values in zip(*(column.to_pylist() for column in table.columns), strict=True)]
-    is_official = config.strategy == "official" or (config.strategy == "auto" and any(row.split for row in rows))
-    if is_official:
-        splits = _official(rows, config)
-    else:
-        splits = assign({row.row_id: row.label for row in rows}, SPLITS, config.fractions, seed=config.seed)
+    from pipeline.splitting.figures import figures, warn_of_gaps
+    from pipeline.splitting.hashed import folds
+    from pipeline.splitting.rows import read_rows
+    from pipeline.storage.atomic import atomic_dir
+    from pipeline.storage.tables import write_shards
+
+    task = Spec.read(paths.clean_dir).task
+    rows = read_rows(paths.clean_dir, task=task, group=config.group, time=config.time)
+    strategy = _strategy(config, task, rows)
+    found = _found(config, strategy, rows)
+    leaks = _leaks(rows, found, config) if strategy == "official" else {}
+    metrics = figures(rows, found) | leaks
+    if strategy != "stratified" or config.counts:  # else told class by class
+        warn_of_gaps(rows, found)
+    dealt = None
+    if config.num_folds:
+        dealt = folds(rows, found >= SPLITS.index("test"), num_folds=config.num_folds, seed=config.seed)
+        metrics |= {f"fold_{fold}": int((dealt == fold).sum()) for fold in range(config.num_folds)}
     with atomic_dir(paths.split_dir) as folder:
-        write_shards(folder, *_as_arrow(splits))
-    assigned = list(splits.values())
-    return {split: assigned.count(split) for split in SPLITS}
+        write_shards(folder, *_as_arrow(rows.row_ids, found, dealt))
+    return metrics
 
 
-def assign(labels: Mapping[str, str], splits: Sequence[str], shares: Sequence[float], *, seed: int) -> dict[str, str]:
-    """Row id -> split, by a hash of the row id alone, which rows that come later cannot change.
-
-    `labels` are by row id. The one exception: a class that would be absent from a split sends it the row that lies
-    nearest to it, which may return when the class has grown. `shares` are positive, of any sum.
-    """
-    ends = [end / sum(shares) for end in accumulate(shares)]
-    ends[-1] = 1.0  # whatever the rounding
-    intervals = [_Interval(*bounds) for bounds in zip(splits, [0.0, *ends[:-1]], ends, strict=True)]
-    places = {row_id: place(row_id, seed) for row_id in labels}
-    assigned = {row_id: splits[bisect_right(ends, where)] for row_id, where in places.items()}
-    return assigned | _moves(labels, assigned, places, intervals)
+def _strategy(config: Config, task: TaskName, rows: CleanRows) -> Strategy:
+    if config.strategy != "auto":
+        return config.strategy
+    if (rows.official >= 0).any():
+        return "official"
+    if config.time:
+        return "time"
+    return "stratified" if task == "classification" else "random"
 
 
-def place(row_id: str, seed: int) -> float:
-    """Where a row lies in [0, 1), evenly spread and the same for ever."""
-    digest = blake2b(row_id.encode(), key=str(seed).encode(), digest_size=6).digest()
-    return int.from_bytes(digest) / 2**48  # 48 bits: exact in a float, and never rounded up to 1
+def _found(config: Config, strategy: Strategy, rows: CleanRows) -> NDArray[np.int8]:
+    """Indices into SPLITS: `[rows]`."""
+    import numpy as np
+
+    from pipeline.splitting.hashed import Wish, by_hash, counts_of
+    from pipeline.splitting.official import official
+    from pipeline.splitting.times import by_time, times_of
+
+    if strategy == "official":
+        return official(rows, config.fractions, config.counts, config.seed)
+    if strategy == "time":
+        shares = counts_of(config.counts, len(rows)) if config.counts else config.fractions
+        return by_time(times_of(rows.columns.column(str(config.time)), str(config.time)), rows.units, shares)
+    is_stratified = strategy == "stratified" and bool(rows.classes)
+    wish = Wish(SPLITS, config.fractions, config.seed, is_stratified, config.counts)
+    return by_hash(rows, np.arange(len(rows)), wish)
 
 
-def _moves(
-    labels: Mapping[str, str], assigned: Mapping[str, str], places: Mapping[str, float], intervals: list[_Interval]
-) -> dict[str, str]:
-    """The rows that move so that no class is absent from a split: of those that can be spared the nearest to it."""
-    by_class: defaultdict[str, dict[str, str]] = defaultdict(dict)
-    for row_id in sorted(labels):
-        by_class[labels[row_id]][row_id] = assigned[row_id]
-    moves: dict[str, str] = {}
-    for label, own in by_class.items():
-        for interval in intervals:
-            sizes = Counter(own.values())
-            spare = [row_id for row_id, split in own.items() if sizes[split] > 1]
-            if sizes[interval.split]:
-                continue
-            if not spare:
-                log.warning("class %r has too few rows (%d) to be in split %r too", label, len(own), interval.split)
-                continue
-            nearest = min(spare, key=lambda row_id: interval.distance(places[row_id]))
-            own[nearest] = moves[nearest] = interval.split
-    return moves
+def _leaks(rows: CleanRows, found: NDArray[np.int8], config: Config) -> Metrics:
+    """Counts what leaks between official splits, and takes it out of `found` where that is asked for."""
+    from pipeline.splitting.official import leaking
 
-
-def _official(rows: Iterable[_Row], config: Config) -> dict[str, str]:
-    """The splits of the source; those that it lacks are carved out of its training rows, by hash."""
-    given = {row.row_id: row.split for row in rows if row.split}
-    if "train" not in given.values():
-        raise DataError(
-            "params.yaml: split.strategy: 'official', but no clean row is in an official 'train' split;"
-            " choose 'stratified', or put images below a folder 'train'"
+    is_leaking = leaking(rows, found)
+    num_leaking = int(is_leaking.sum())
+    if config.official_leaks == "drop":
+        found[is_leaking] = len(SPLITS)
+    elif num_leaking:
+        log.warning(
+            "%d rows of the official train split are near-duplicates of rows of other splits, or share a group with"
+            " them; split.official_leaks: drop leaves them out",
+            num_leaking,
         )
-    lacking = ["train", *(split for split in SPLITS if split not in given.values())]
-    shares = [config.fractions[SPLITS.index(split)] for split in lacking]
-    open_rows = {row.row_id: row.label for row in rows if row.split in {None, "train"}}
-    return {**given, **assign(open_rows, lacking, shares, seed=config.seed)}
+    return {"leaking_rows": num_leaking}
 
 
-def _as_arrow(splits: Mapping[str, str]) -> tuple[pa.Schema, list[pa.RecordBatch]]:
+def _as_arrow(
+    row_ids: NDArray[np.bytes_], found: NDArray[np.int8], folds: NDArray[np.int8] | None
+) -> tuple[pa.Schema, list[pa.RecordBatch]]:
     """Sorted by row id, so that the order of the source does not show."""
+    import numpy as np
     import pyarrow as pa
 
-    row_ids = sorted(splits)
-    schema = pa.schema([("row_id", pa.string()), ("split", pa.string())])
-    table = pa.table([row_ids, [splits[row_id] for row_id in row_ids]], schema=schema)
-    return schema, table.to_batches()
+    columns: Mapping[str, Any] = {
+        "row_id": pa.array(row_ids.astype(str), pa.string()),
+        "split": pa.array(np.array([*SPLITS, UNUSED])[found], pa.string()),
+        **({} if folds is None else {"fold": pa.array(folds)}),
+    }
+    table = pa.table(columns)
+    return table.schema, table.to_batches()

@@ -20,7 +20,10 @@ from pipeline.storage.atomic import atomic_dir
 
 logger = logging.getLogger(__name__)
 LARGEST_DIFFERENCE = 1e-2
-"""Between the logits of the exported graph and of the eager network: float32 sums in another order differ by 1e-5."""
+"""Between the outputs of the exported graph and of the eager network; of values, in their standard deviations.
+
+Float32 sums in another order differ by 1e-5.
+"""
 ROWS_COMPARED = 256
 
 
@@ -73,6 +76,7 @@ def _check(settings: TrainSettings, paths: Paths, spec: Json) -> tuple[int, int]
     from pipeline.cluster.plan import plan_workers
     from pipeline.modalities.augment import AUGMENTERS
     from pipeline.modalities.network import build_network
+    from pipeline.tasks import TASKS
 
     num_workers, num_threads = plan_workers(settings.num_workers)
     if num_workers > 1 and settings.batch_size % num_workers:
@@ -80,10 +84,12 @@ def _check(settings: TrainSettings, paths: Paths, spec: Json) -> tuple[int, int]
             f"params.yaml: train.batch_size: {settings.batch_size} rows cannot be shared by {num_workers} workers; "
             f"choose a multiple of {num_workers}, or set train.num_workers"
         )
+    data = Spec.model_validate(spec)
     if settings.augmentation:
-        AUGMENTERS[spec["modality"]](settings.augmentation, settings.seed)
+        AUGMENTERS[data.modality](settings.augmentation, settings.seed)
     transform = json.loads((paths.normalized_dir / "transform.json").read_bytes())
-    build_network(settings.model, Spec.model_validate(spec), transform)
+    TASKS[data.task].loss_options(settings.model_dump(), transform)
+    build_network(settings.model, data, transform)
     return num_workers, num_threads
 
 
@@ -110,7 +116,7 @@ def _fit(job: FitJob, observe: Any, *, num_workers: int, num_threads: int, paths
 
 
 def _write(paths: Paths, card: bundle.Card, work_dir: Path, result: Json) -> float:
-    """Writes the bundle and the plots; returns how far the exported logits are from the network's."""
+    """Writes the bundle and the plots; returns how far the exported graph is from the network."""
     from pipeline.learning.history import write_history
 
     with atomic_dir(paths.trained_dir) as folder:
@@ -127,7 +133,7 @@ def _metrics(result: Json) -> Metrics:
     history: list[Json] = result["history"]
     best = next(epoch for epoch in history if epoch["epoch"] == result["best_epoch"])
     return {
-        **{name: best[name] for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy")},
+        **{name: value for name, value in best.items() if name.startswith(("train_", "val_"))},
         "epochs": result["epochs"],
         "best_epoch": result["best_epoch"] + 1,
         "samples_per_second": median(epoch["samples_per_second"] for epoch in history),
@@ -137,18 +143,26 @@ def _metrics(result: Json) -> Metrics:
 
 
 def _export(made: bundle.Bundle, paths: Paths) -> float:
-    """Exports the graph and compares it with the eager network on validation rows."""
+    """Exports the graph and compares it with the eager network on validation rows: one alone, and many."""
     from pipeline.modalities.network import load_network
     from pipeline.quantization.export import export_graph, largest_difference
     from pipeline.storage.arrays import open_arrays
+    from pipeline.tasks import TASKS
 
-    network = load_network(made)
-    export_graph(network, made.folder / bundle.GRAPH, input_shape=made.spec.input_shape)
-    rows = open_arrays(paths.normalized_dir / "val").inputs[:ROWS_COMPARED]
-    difference = largest_difference(network, made.graph(), rows)
+    network, spec = load_network(made), made.spec
+    export_graph(
+        network,
+        made.folder / bundle.GRAPH,
+        input_shape=spec.input_shape,
+        modality=spec.modality,
+        output_name=TASKS[spec.task].outputs,
+    )
+    graph, rows = made.graph(), open_arrays(paths.normalized_dir / "val").inputs[:ROWS_COMPARED]
+    difference = max(largest_difference(network, graph, part) for part in (rows, rows[:1]))
+    difference /= float(made.card.transform.get("target", {}).get("std", 1.0))
     if difference > LARGEST_DIFFERENCE:
         raise DataError(
-            f"{made.folder}: the exported graph's logits differ from the network's by {difference:.3g}; at most "
+            f"{made.folder}: the exported graph's outputs differ from the network's by {difference:.3g}; at most "
             f"{LARGEST_DIFFERENCE} is allowed; use layers that torch.onnx exports faithfully"
         )
     return difference

@@ -47,8 +47,8 @@ class Config(Section):
     """Trainings to try; 0 switches the search off."""
     max_epochs: Annotated[int, Field(gt=0)] = 4
     """Epochs of a trial, at most; weak ones are ended earlier by ASHA (Li et al. 2020)."""
-    metric: Literal["val_loss", "val_accuracy"] = "val_loss"
-    """What the search improves: the loss falls, the accuracy rises."""
+    metric: Literal["val_loss", "val_accuracy", "val_mae"] = "val_loss"
+    """What the search improves: loss and mean absolute error (regression) fall, accuracy (classification) rises."""
     space: dict[str, Range] = {"learning_rate": Range(low=1e-4, high=1e-2, log=True)}
     """Keys of `train` (`model.dropout` for one of its options) and where each is searched."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
@@ -63,6 +63,7 @@ def run(config: Config, paths: Paths) -> Metrics:
 
         base = _base(paths)
         _check_space(config, base)
+        _check_metric(config, paths)
         space = {name: entry.model_dump() for name, entry in config.space.items()}
         wanted = Search(space, config.num_trials, config.max_epochs, config.metric, config.seed)
         found |= search(base, wanted, paths)
@@ -76,6 +77,19 @@ def _base(paths: Paths) -> TrainSettings:
 
     params = read_params(paths.params_path)
     return check(TrainSettings, params.get("train") or {}, "params.yaml: train")
+
+
+def _check_metric(config: Config, paths: Paths) -> None:
+    """Refuses a figure of another task."""
+    from pipeline.contracts import Spec
+    from pipeline.tasks import TASKS
+
+    task = Spec.read(paths.normalized_dir).task
+    told = ["val_loss", f"val_{TASKS[task].figure}"]
+    if config.metric not in told:
+        raise ConfigError(
+            f"params.yaml: tune.metric: {config.metric!r} is no figure of {task}; {choices(config.metric, told)}"
+        )
 
 
 def _check_space(config: Config, base: TrainSettings) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -11,43 +11,41 @@ from pipeline.contracts import Metrics
 from pipeline.evaluation.gates import Bound
 from pipeline.paths import Paths
 
+if TYPE_CHECKING:
+    from pipeline.evaluation.judgement import Judgement
+    from pipeline.evaluation.judging import Answers
+
 
 class Config(Section):
     """The section `validate`."""
 
     gate: dict[str, Bound] = {}
-    """What this stage's metrics must keep within to go on, such as `{accuracy: {min: 0.9}}`; empty lets all pass."""
+    """What this stage's metrics must keep within to go on, such as `{accuracy: {min: 0.9}}`; empty lets all pass.
+    Regression: `{r2: {min: 0.8}}`, or `{rmse: {max: 3}}` in the target's unit."""
     target_accuracy: Annotated[float, Field(gt=0, le=1)] = 0.99
-    """Accuracy in (0, 1] that rows above the confidence `threshold` must reach."""
+    """Accuracy in (0, 1] that rows above the confidence `threshold` must reach; regression does not use it."""
 
 
 def run(config: Config, paths: Paths) -> Metrics:
-    """Judges the model on the validation rows; raises GateError when the gate is not passed.
-
-    `loss` is at temperature 1, as in training; `ece` and `threshold` are at the fitted `temperature`.
-    """
-    from pipeline.evaluation import calibration, judging
-    from pipeline.evaluation.classification import headline, softmax
-    from pipeline.evaluation.csv_files import write_csv
+    """Judges the model on the validation rows; raises GateError when the gate is not passed."""
     from pipeline.evaluation.gates import check_gate
+    from pipeline.evaluation.judgement import write_tables
+    from pipeline.evaluation.judging import answers
     from pipeline.storage.atomic import atomic_dir
     from pipeline.storage.bundle import read_bundle
 
-    found = judging.answers(read_bundle(paths.trained_dir), paths.normalized_dir / "val")
-    temperature = calibration.fit_temperature(found.logits, found.arrays.targets)
-    before = calibration.reliability(softmax(found.logits).max(axis=1), found.correct)
-    confidence = softmax(found.logits, temperature).max(axis=1)
-    bins = calibration.reliability(confidence, found.correct)
-    threshold = calibration.confidence_threshold(confidence, found.correct, config.target_accuracy)
-    metrics = {
-        **headline(found.logits, found.arrays.targets),
-        "ece_before": calibration.expected_calibration_error(before),
-        "ece": calibration.expected_calibration_error(bins),
-        "temperature": temperature,
-        "threshold": threshold.confidence,
-        "coverage": threshold.coverage,
-    }
+    bundle = read_bundle(paths.trained_dir)
+    judged = _judged(bundle.spec.task, answers(bundle, paths.normalized_dir / "val"), config)
     with atomic_dir(paths.plots_dir("validate")) as folder:
-        write_csv(folder / "calibration.csv", calibration.Bin._fields, bins)
-    check_gate(config.gate, metrics, key="validate.gate")
-    return metrics
+        write_tables(folder, judged.plots)
+    check_gate(config.gate, judged.metrics, key="validate.gate")
+    return judged.metrics
+
+
+def _judged(task: str, found: Answers, config: Config) -> Judgement:
+    from pipeline.evaluation.classes import validate_classes
+    from pipeline.evaluation.values import validate_values
+
+    if task == "regression":
+        return validate_values(found)
+    return validate_classes(found, config.target_accuracy)

@@ -32,14 +32,16 @@ def atomic_dir(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in path.parent.glob(f".{path.name}.*.tmp"):
         shutil.rmtree(left, ignore_errors=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    aside, old = (path.with_name(f".{path.name}.{os.getpid()}{kind}.tmp") for kind in ("", ".old"))
     aside.mkdir()
     try:
         yield aside
-        shutil.rmtree(path, ignore_errors=True)
+        if path.exists():  # renamed, since a kill while it is removed would leave half of it
+            path.rename(old)
         aside.rename(path)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import DataError
 
@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from pipeline.storage.arrays import Inputs
+
 ROWS_PER_RUN = 256
 
 
 class OnnxModel:
-    """An exported graph: raw inputs (images: uint8) -> logits."""
+    """An exported graph: stored inputs -> logits (classification), or values in the target's unit (regression)."""
 
     def __init__(self, path: Path, num_threads: int = 0) -> None:
         """Loads the graph; `num_threads` 0 takes every core. Raises DataError when it cannot be loaded."""
@@ -35,8 +37,8 @@ class OnnxModel:
             ) from None
         self.input_name: str = self._session.get_inputs()[0].name
 
-    def predict(self, inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """`[rows, *input_shape]` -> logits `[rows, outputs]`, ROWS_PER_RUN at a time."""
+    def predict(self, inputs: Inputs) -> NDArray[np.float32]:
+        """`[rows, *input_shape]`, or rows of ids -> `[rows, outputs]`, ROWS_PER_RUN at a time."""
         import numpy as np
 
         parts = [
@@ -45,7 +47,7 @@ class OnnxModel:
         ]
         return np.concatenate(parts)
 
-    def run(self, inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def run(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
         """One call of the graph, as a server makes it: what latency is measured on."""
-        logits: NDArray[np.float32] = self._session.run(None, {self.input_name: inputs})[0]
-        return logits
+        outputs: NDArray[np.float32] = self._session.run(None, {self.input_name: inputs})[0]
+        return outputs

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.contracts import Json
 from pipeline.paths import Paths
+from pipeline.storage.bundle import Bundle
+from pipeline.tracking import serving
 from pipeline.tracking.client import connect, experiment_id, told
 
 if TYPE_CHECKING:
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-REQUIREMENTS = ("mlflow", "onnxruntime", "numpy", "pandas", "pillow")
-"""All that serving needs: no torch."""
-SERVED_CODE = ("decode.py", "resize.py")
 PREDICTIONS = "reports/test/predictions.parquet"
 
 
@@ -33,11 +30,13 @@ class Candidate:
     name: str
     """Of the model in the registry."""
     run_id: str
+    bundle: Bundle
     graph: Path
+    """The bundle's, or what quantize made of it."""
     card: Json
-    """What serving needs: classes, input_shape, resize, temperature."""
-    example: bytes
-    """An encoded image, kept as the input example."""
+    """What serving must know (`serving.make_card`)."""
+    example: dict[str, Any]
+    """A row as a server is asked, kept as the input example."""
     tags: Mapping[str, str]
 
 
@@ -107,32 +106,15 @@ def _save(folder: Path, candidate: Candidate) -> None:
     """Writes the model in MLflow's layout: code, graph, card, signature, example, pinned requirements."""
     import mlflow
     import pandas as pd
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema
 
-    scratch = folder.parent
-    card_path = scratch / "card.json"
-    card_path.write_text(json.dumps(candidate.card), encoding="utf-8")
+    scratch, bundle = folder.parent, candidate.bundle
+    modality = bundle.spec.modality
     mlflow.pyfunc.save_model(
         folder,
         python_model=str(files("pipeline.tracking") / "served.py"),
-        artifacts={"graph": str(candidate.graph), "card": str(card_path)},
-        code_paths=[_served_code(scratch)],
-        signature=ModelSignature(
-            Schema([ColSpec(DataType.binary, "image")]),
-            Schema([ColSpec(DataType.string, "label"), ColSpec(DataType.double, "confidence")]),
-        ),
-        input_example=pd.DataFrame({"image": [candidate.example]}),
-        pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
+        artifacts={"graph": str(candidate.graph), **serving.write_artifacts(scratch, candidate.card, bundle)},
+        code_paths=[serving.write_code(scratch, modality)],
+        signature=serving.signature(bundle),
+        input_example=pd.DataFrame([candidate.example]),
+        pip_requirements=serving.requirements(modality),
     )
-
-
-def _served_code(scratch: Path) -> str:
-    """Decoding and resizing under a name of their own, so that an installed headrace is never mixed in."""
-    package = scratch / "headrace_image"
-    package.mkdir()
-    (package / "__init__.py").write_text("", encoding="utf-8")
-    for name in SERVED_CODE:
-        text = (files("pipeline.modalities.image") / name).read_text(encoding="utf-8")
-        (package / name).write_text(text.replace("pipeline.modalities.image.", "headrace_image."), encoding="utf-8")
-    return str(package)

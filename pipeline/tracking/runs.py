@@ -154,6 +154,9 @@ def _log_stage(client: MlflowClient, run_id: str, paths: Paths, stage: str, tags
     for kind, folder in (("plots", paths.plots_dir(stage)), ("reports", paths.report_dir(stage))):
         if folder.is_dir():
             client.log_artifacts(run_id, str(folder), f"{kind}/{stage}")
+    page_path = paths.report_dir(stage).with_suffix(".html")
+    if page_path.is_file():
+        client.log_artifact(run_id, str(page_path), "reports")
     client.log_artifact(run_id, str(path), "metrics")
     client.set_tag(run_id, LOGGED + stage, digest)
 

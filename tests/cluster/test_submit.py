@@ -212,6 +212,7 @@ def test_submit_with_a_password_in_the_address_is_refused_without_telling_it(pro
     assert "hunter2" not in refusal(project, "http://me:hunter2@127.0.0.1:1")
 
 
+@pytest.mark.slow
 def test_job_runs_dvc_and_returns_its_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(tmp_path, "dvc.yaml", text="stages: {a: {cmd: touch metrics.txt, outs: [metrics.txt]}}")
     monkeypatch.chdir(tmp_path)

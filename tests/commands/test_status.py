@@ -4,10 +4,11 @@ from typing import Any
 import pytest
 
 from pipeline.commands.status import rows_of, show_status
+from pipeline.contracts import Spec
 from pipeline.errors import DataError
 from pipeline.paths import Paths
 from pipeline.stages import STAGES
-from pipeline.storage.atomic import write_json
+from pipeline.storage.atomic import write_json, write_text
 
 QUANTIZE = {
     "passed": 1, "fp32_accuracy": 0.99, "fp32_bytes": 500_000, "fp32_latency_ms": 0.1234,
@@ -66,3 +67,16 @@ def test_status_of_a_damaged_file_is_one_line(tmp_path: Path) -> None:
     paths.metrics_path("clean").write_text("{")
     with pytest.raises(DataError, match=r"clean\.json: not JSON"):
         show_status(paths)
+
+
+def test_rows_of_a_regression(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    spec = Spec(modality="table", task="regression", source="x", format="csv", num_rows=9)
+    write_text(paths.normalized_dir / "spec.json", spec.text())
+    quantize = {"passed": 0, "fp32_r2": 0.91239, "fp32_bytes": 50_000, "fp32_latency_ms": 0.01}
+    test = {"rmse": 1234.56, "rmse_low": 1200.0, "rmse_high": 1290.4, "r2": 0.9, "mae": 1000.0}
+    assert rows(paths, test=test, quantize=quantize)[-3:] == [
+        ("error", "1235 (root of the mean square) on test rows (95 % interval 1200 to 1290), R2 0.9000"),
+        ("fp32", "R2 0.9124 on validation rows, 50 kB, 0.010 ms a row"),
+        ("int8", "no candidate passed"),
+    ]

@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
-from pipeline.evaluation.comparison import Z_95_ONE_SIDED, compare_paired, compare_unpaired
+from pipeline.evaluation.comparison import (
+    Z_95_ONE_SIDED,
+    compare_errors_paired,
+    compare_errors_unpaired,
+    compare_paired,
+    compare_unpaired,
+)
 
 
 def outcomes(both, champion_only, challenger_only, neither):
@@ -49,3 +56,49 @@ def test_bound_is_never_below_the_difference(pairs):
     champion, challenger = (np.array(column) for column in zip(*pairs, strict=True))
     found = compare_paired(champion, challenger)
     assert -1 <= found.difference <= found.upper_bound
+
+
+def errors(seed, scale):
+    return np.random.default_rng(seed).normal(0, scale, 300)
+
+
+def test_paired_errors_are_scipys_paired_difference_as_a_share():
+    champion, challenger = errors(0, 2.0), errors(0, 2.0) + errors(1, 0.5)
+    found = compare_errors_paired(champion, challenger)
+    reference = stats.ttest_rel(np.abs(challenger), np.abs(champion))
+    scale = np.abs(champion).mean()
+    assert found.difference * scale == pytest.approx(np.mean(np.abs(challenger) - np.abs(champion)))
+    error = (found.upper_bound - found.difference) * scale / Z_95_ONE_SIDED
+    assert found.difference * scale / error == pytest.approx(reference.statistic)
+    assert found.num_rows == 300
+
+
+def test_unpaired_errors_are_scipys_welch():
+    champion, challenger = errors(0, 2.0), errors(1, 2.5)[:200]
+    found = compare_errors_unpaired(champion, challenger)
+    reference = stats.ttest_ind(np.abs(challenger), np.abs(champion), equal_var=False)
+    assert found.difference / (found.upper_bound - found.difference) * Z_95_ONE_SIDED == pytest.approx(
+        reference.statistic
+    )
+    assert found.num_rows == 0
+
+
+def test_errors_in_another_unit_compare_alike():
+    champion, challenger = errors(0, 2.0), errors(1, 2.0)
+    assert compare_errors_paired(champion * 1000, challenger * 1000) == pytest.approx(
+        compare_errors_paired(champion, challenger)
+    )
+
+
+def test_larger_errors_are_worse_and_smaller_ones_are_not():
+    champion = errors(0, 2.0)
+    assert not compare_errors_paired(champion, champion * 1.2).is_not_worse(0.01)
+    assert compare_errors_paired(champion, champion * 0.8).is_not_worse(0.0)
+    assert compare_errors_paired(champion, -champion).upper_bound == 0
+
+
+def test_nothing_is_ruled_out_by_one_row_or_by_a_champion_without_error():
+    assert not compare_errors_paired(np.array([1.0]), np.array([0.5])).is_not_worse(0.9)
+    flawless = np.zeros(5)
+    assert compare_errors_paired(flawless, flawless).is_not_worse(0.0)
+    assert not compare_errors_paired(flawless, flawless + 0.1).is_not_worse(0.9)

@@ -30,3 +30,18 @@ def test_mean_input_is_numpys_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slices, "ROWS_PER_MEAN", 3)
     inputs = np.random.default_rng(0).integers(0, 256, (10, 4, 5, 3), dtype=np.uint8)
     assert slices.mean_input(inputs) == pytest.approx(inputs.mean(axis=(1, 2, 3)))
+
+
+def test_errors_of_slices_are_measured_the_worst_first() -> None:
+    errors = np.array([3.0, -3.0, 1.0, 1.0, -1.0])
+    parts = {"a": np.arange(5) >= 2, "b": np.arange(5) < 2, "none": np.zeros(5, bool)}
+    found = slices.measure_errors(errors, parts, seed=0)
+    assert [(part.slice, part.rows, part.rmse) for part in found] == [("b", 2, 3.0), ("a", 3, 1.0)]
+    assert found[0].rmse_low <= 3 <= found[0].rmse_high
+
+
+def test_rows_without_a_value_are_in_no_tercile() -> None:
+    parts = slices.tercile_slices("x", np.array([1.0, np.nan, 2.0, 3.0]))
+    assert [rows.tolist() for rows in parts.values()] == [
+        [True, False, False, False], [False, False, True, False], [False, False, False, True],
+    ]  # fmt: skip

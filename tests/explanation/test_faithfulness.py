@@ -4,7 +4,8 @@ from numpy.typing import NDArray
 
 from pipeline.evaluation.classification import softmax
 from pipeline.explanation.attributions import METHODS, attribute
-from pipeline.explanation.faithfulness import area, deletion_curve
+from pipeline.explanation.faithfulness import area, deletion_curve, likeness
+from pipeline.explanation.images import ImageView
 from pipeline.modalities.network import load_network
 from pipeline.paths import Paths
 from pipeline.storage.arrays import open_arrays
@@ -12,9 +13,13 @@ from pipeline.storage.bundle import read_bundle
 
 
 def brightness(inputs: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Class 1 as probable as the image is bright."""
-    mean = inputs.reshape(len(inputs), -1).mean(axis=1) / 255
-    return np.stack([1 - mean, mean], axis=1)
+    """Mean level of each row, in [0, 1]."""
+    return inputs.reshape(len(inputs), -1).mean(axis=1) / 255
+
+
+def filled(level: float):
+    """What erases pixels by a level in [0, 1] a channel."""
+    return ImageView({"mean": [level]}).erase
 
 
 INPUTS = np.array([[[0], [255], [0], [255]]], np.uint8)[:, None]  # one row of 1 x 4 places
@@ -23,8 +28,7 @@ ORDERS = {"best first": [0, 2, 1, 3], "worst first": [3, 1, 2, 0]}
 
 def curve_of(order: list[int]) -> NDArray[np.float64]:
     attributions = np.array(order, np.float32).reshape(1, 1, 4)
-    fill = np.zeros(1, np.uint8)
-    return deletion_curve(brightness, INPUTS, attributions, classes=np.array([1]), fill=fill, num_steps=4)
+    return deletion_curve(brightness, INPUTS, attributions, erase=filled(0.0), num_steps=4)
 
 
 def test_deletion_curve_and_area_by_hand() -> None:
@@ -36,13 +40,35 @@ def test_deletion_curve_and_area_by_hand() -> None:
 
 def test_deletion_leaves_the_inputs_as_they_were_and_ends_at_the_fill() -> None:
     inputs = np.random.default_rng(0).integers(0, 256, (6, 3, 5, 2), dtype=np.uint8)
-    before, fill = inputs.copy(), np.array([10, 20], np.uint8)
+    before = inputs.copy()
     order = np.random.default_rng(1).random((6, 3, 5), dtype=np.float32)
-    curve = deletion_curve(brightness, inputs, order, classes=np.ones(6, int), fill=fill, num_steps=7)
+    erase = ImageView({"mean": [10 / 255, 20 / 255]}).erase
+    curve = deletion_curve(brightness, inputs, order, erase=erase, num_steps=7)
     assert (inputs == before).all()
     assert len(curve) == 8
     assert curve[0] == pytest.approx(inputs.mean() / 255)
     assert curve[-1] == pytest.approx(15 / 255)
+
+
+def test_deletion_goes_by_the_places_that_each_row_has() -> None:
+    order = np.array([[3, 2, 1, 0], [5, -np.inf, 6, -np.inf]])
+    gone = []
+
+    def erase(inputs: NDArray[np.float64], places: NDArray[np.bool_]) -> NDArray[np.float64]:
+        gone.append(places)
+        return inputs
+
+    deletion_curve(lambda inputs: inputs[:, 0], np.ones((2, 4)), order, erase=erase, num_steps=2)
+    assert [places.astype(int).tolist() for places in gone] == [
+        [[0, 0, 0, 0], [0, 0, 0, 0]],
+        [[1, 1, 0, 0], [0, 0, 1, 0]],
+        [[1, 1, 1, 1], [1, 0, 1, 0]],
+    ]
+
+
+def test_likeness_is_whole_for_the_same_value_and_half_at_one_spread() -> None:
+    found = likeness(np.array([5.0, 7.0, 3.0, 11.0]), np.full(4, 5.0), 2.0)
+    assert found == pytest.approx([1, 0.5, 0.5, 0.25])
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -52,10 +78,12 @@ def test_attributions_of_a_trained_network_beat_a_random_order(method: str, trai
     classes = graph.predict(inputs).argmax(axis=1)
     maps = attribute(load_network(bundle), inputs, classes, method=method, num_steps=16)  # type: ignore[arg-type]
     chance = np.random.default_rng(0).random(maps.shape, dtype=np.float32)
-    fill = np.array([51], np.uint8)  # the mean of conftest's transform, 0.2, in grey levels
-    areas = [
-        area(deletion_curve(lambda rows: softmax(graph.predict(rows)), inputs, order, classes=classes, fill=fill))
-        for order in (maps, chance, -maps)
-    ]
+    rows = np.arange(len(inputs))
+
+    def probability(left: NDArray[np.uint8]) -> NDArray[np.float64]:
+        return softmax(graph.predict(left))[rows, classes]
+
+    erase = ImageView(bundle.card.transform).erase
+    areas = [area(deletion_curve(probability, inputs, order, erase=erase)) for order in (maps, chance, -maps)]
     assert areas[0] < areas[1] - 0.1
     assert areas[1] < areas[2]

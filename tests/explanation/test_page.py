@@ -8,9 +8,12 @@ import pytest
 from PIL import Image
 
 from pipeline.contracts import Metrics
+from pipeline.explanation.images import ImageView
 from pipeline.explanation.page import Example, Findings, page
 from pipeline.explanation.pictures import heat_uri, image_uri
+from pipeline.explanation.tables import TableView
 
+CURVES = {"most attributed first": np.linspace(1, 0, 5), "random order": np.ones(5)}
 METRICS: Metrics = {"num_rows": 3, "deletion_auc": 0.1, "random_auc": 0.4, "faithfulness": 0.3, "int8_agreement": 0.99}
 
 
@@ -19,11 +22,10 @@ def decoded(uri: str) -> np.ndarray:
 
 
 def findings(metrics: Metrics = METRICS) -> Findings:
-    example = Example(
-        "wrong", "00ff", "<b>cat</b>", "dog & co", 0.75, np.zeros((4, 4, 1), np.uint8), np.eye(4, dtype=np.float32)
-    )
-    curves = {"most attributed first": np.linspace(1, 0, 5), "random order": np.ones(5)}
-    return Findings("drawn", "occlusion", metrics, curves, [example], {"<i>": np.eye(4, dtype=np.float32)})
+    view, row, attribution = ImageView({"mean": [0.0]}), np.zeros((4, 4, 1), np.uint8), np.eye(4, dtype=np.float32)
+    example = Example("wrong", "00ff", "<b>cat</b>", "dog & co", 0.75, view.show(row, attribution))
+    overview = view.overview(row[None], attribution[None], {"<i>": np.ones(1, bool)})
+    return Findings("drawn", "classification", "occlusion", view.words, metrics, CURVES, [example], overview)
 
 
 def test_page_is_whole_html_that_loads_nothing_from_elsewhere() -> None:
@@ -62,6 +64,24 @@ def test_page_tells_int8_agreement_only_where_there_is_one() -> None:
     assert "99.0%" in page(findings())
     without = {name: value for name, value in METRICS.items() if name != "int8_agreement"}
     assert "int8" not in page(findings(without))
+
+
+def test_page_of_a_regression_tells_values_and_no_confidence() -> None:
+    example = Example("furthest", "00ff", 1.25, 1234567.0, None, "<p>shown</p>", [{"name": "x", "attribution": 1.0}])
+    metrics = {**METRICS, "int8_difference": 0.01234}
+    told = Findings("drawn", "regression", "occlusion", TableView.words, metrics, CURVES, [example], "<p>over</p>")
+    text = page(told)
+    assert "<strong>1.23457e+06</strong> &middot; is <strong>1.25</strong>" in text
+    assert "<p>shown</p>" in text
+    assert "<p>over</p>" in text
+    assert "Columns were replaced" in text
+    assert "raises it" in text
+    assert "0.01234" in text
+    assert "probability" not in text
+    assert example.told() == {
+        "group": "furthest", "row_id": "00ff", "actual": 1.25, "predicted": 1234567.0,
+        "parts": [{"name": "x", "attribution": 1.0}],
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -1,6 +1,6 @@
 import numpy as np
 
-from pipeline.explanation.selection import class_means, pick_examples
+from pipeline.explanation.selection import pick_examples, pick_values
 
 CONFIDENCE = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.95, 0.4])
 CORRECT = np.array([True, False, True, False, True, True, False])
@@ -27,8 +27,16 @@ def test_no_examples_asked_none_given() -> None:
     assert all(len(rows) == 0 for rows in pick_examples(CONFIDENCE, CORRECT, num_examples=0, seed=0).values())
 
 
-def test_class_means_are_of_the_classes_that_occur() -> None:
-    maps = np.arange(12, dtype=np.float32).reshape(3, 2, 2)
-    means = class_means(maps, np.array([2, 0, 2]), 4)
-    assert list(means) == [0, 2]
-    assert means[2].tolist() == [[4, 5], [6, 7]]
+def test_values_are_largest_errors_extremes_and_others() -> None:
+    values = np.array([5.0, 5.1, 4.9, 90.0, 5.2, 4.8, -60.0, 5.0])
+    errors = np.array([0.1, -9.0, 0.2, 0.3, 8.0, 0.1, 0.2, 0.0])
+    groups = pick_values(values, errors, num_examples=7, seed=0)
+    assert groups["furthest"].tolist() == [1, 4, 3]
+    assert groups["extreme"].tolist() == [6, 5]
+    assert set(groups["others"].tolist()) < {0, 2, 7}
+    assert len(groups["others"]) == 2
+
+
+def test_values_of_few_rows_are_each_shown_once() -> None:
+    groups = pick_values(np.arange(4.0), np.ones(4), num_examples=30, seed=0)
+    assert sorted(np.concatenate(list(groups.values())).tolist()) == [0, 1, 2, 3]

@@ -1,13 +1,16 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from pipeline.errors import DataError
+from pipeline.contracts import ModalityName, Spec
+from pipeline.errors import ConfigError, DataError
 from pipeline.learning.data import VALIDATION_BATCH_SIZE, ArraysDataModule, Batches
 from pipeline.learning.order import Order
 from pipeline.learning.settings import TrainSettings
 from pipeline.paths import Paths
-from pipeline.storage.arrays import open_arrays
+from pipeline.storage.arrays import create, open_arrays
 
 FLIP = [{"name": "HorizontalFlip", "p": 0.5}]
 
@@ -74,3 +77,29 @@ def test_module_of_missing_arrays_says_what_to_run(trained: Paths) -> None:
     (trained.normalized_dir / "val" / "targets.npy").unlink()
     with pytest.raises(DataError, match=r"val/targets\.npy: no such file; run the stages before this one: dvc repro$"):
         module(trained)
+
+
+def test_batches_of_text_are_padded_to_their_own_longest_row(tmp_path: Path) -> None:
+    made = create(tmp_path / "train", num_rows=5, input_shape=[9], modality="text", task="regression")
+    rows = [np.arange(1, length + 1, dtype=np.int32) for length in (9, 1, 2, 4, 3)]
+    made.put(np.arange(5), rows, np.array([0.5, 1.5, 2.5, 3.5, 4.5]))
+    made.close()
+    arrays, order = open_arrays(tmp_path / "train"), Order(5, 2, 0)
+    for batch, share in zip(Batches(arrays, order), order.shares(0), strict=True):
+        longest = max(len(rows[row]) for row in share.rows)
+        assert (batch.inputs.dtype, batch.inputs.shape) == (torch.int32, (len(share.rows), longest))
+        assert batch.targets.dtype == torch.float32
+        for ids, target, row in zip(batch.inputs.tolist(), batch.targets.tolist(), share.rows.tolist(), strict=True):
+            assert ids == rows[row].tolist() + [0] * (longest - len(rows[row]))
+            assert target == row + 0.5
+
+
+@pytest.mark.parametrize("modality", ["table", "text"])
+def test_module_refuses_augmentation_of_what_is_no_image(trained: Paths, modality: ModalityName) -> None:
+    spec = Spec.read(trained.normalized_dir).model_copy(update={"modality": modality})
+    (trained.normalized_dir / "spec.json").write_text(spec.text())
+    with pytest.raises(ConfigError) as caught:
+        module(trained, augmentation=FLIP)
+    assert str(caught.value) == (
+        f"params.yaml: train.augmentation: 1 transforms of images, and the data are {modality}; set []"
+    )

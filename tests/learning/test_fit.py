@@ -142,6 +142,7 @@ def test_fit_interrupted_many_times_goes_on_to_the_same_weights(trained: Paths) 
     assert same(whole, train(trained, "killed", optimizer="sgd", schedule="cosine"))
 
 
+@pytest.mark.slow
 def test_fit_killed_for_real_goes_on_to_the_same_weights(trained: Paths) -> None:
     whole, work_dir = train(trained, "whole"), trained.root / "killed"
     work_dir.mkdir()

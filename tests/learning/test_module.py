@@ -20,7 +20,7 @@ TARGETS = torch.from_numpy(np.random.default_rng(1).integers(0, 3, 31))
 def learner(world_size: int = 1, **settings: Any) -> Learner:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
-    made = Learner(network, TASKS["classification"], TrainSettings(**settings), num_steps=10)
+    made = Learner(network, TASKS["classification"], TrainSettings(**settings), transform={}, num_steps=10)
     made._trainer = SimpleNamespace(world_size=world_size, current_epoch=0, global_rank=0)  # type: ignore[assignment]
     return made
 
@@ -99,3 +99,25 @@ def test_loss_that_is_no_number_is_told_as_a_setting(value: float) -> None:
         f"params.yaml: train.learning_rate: 30 drove val_loss to {value} in epoch 3; lower it, or set "
         "train.gradient_clip"
     )
+
+
+def test_regression_tells_its_mean_error_in_the_targets_unit() -> None:
+    transform = {"target": {"mean": 5.0, "std": 2.0}}
+    made = Learner(nn.Linear(6, 1), TASKS["regression"], TrainSettings(), transform=transform, num_steps=10)
+    made._trainer = SimpleNamespace(  # type: ignore[assignment]
+        sanity_checking=False, world_size=1, current_epoch=0, global_rank=0,
+        strategy=SimpleNamespace(reduce=lambda sums, **_: sums),
+    )  # fmt: skip
+    made.log_dict = lambda *_, **__: None  # type: ignore[method-assign]
+    values = torch.linspace(-3, 9, 31)
+    batch = Batch(ROWS, values, torch.ones(31), 31)
+    made.training_step(batch, 0)
+    made.validation_step(batch, 0)
+    made.on_validation_epoch_end()
+    errors = (made.network(ROWS)[:, 0] - values).detach()
+    assert made.val_metrics == {
+        "train_loss": pytest.approx(float((errors / 2).square().mean())),
+        "train_mae": pytest.approx(float(errors.abs().mean())),
+        "val_loss": pytest.approx(float((errors / 2).square().mean())),
+        "val_mae": pytest.approx(float(errors.abs().mean())),
+    }

@@ -34,3 +34,12 @@ def test_progress_on_a_terminal_is_one_bar(capsys: pytest.CaptureFixture[str], m
     told = capsys.readouterr()
     assert told.out == ""
     assert "1/2 loss 1.235 val 0.250 98.8% lr 3e-03 4,321 samples/s" in told.err, "whole, in 80 columns"
+
+
+def test_progress_of_a_regression_tells_its_error(capsys: pytest.CaptureFixture[str]) -> None:
+    figures = {name: value for name, value in EPOCH.items() if "accuracy" not in name}
+    with progress(2, 0) as show:
+        show({**figures, "train_mae": 250.0, "val_mae": 237.456})
+    assert capsys.readouterr().out.splitlines() == [
+        "epoch 1/2  step 10  loss 0.500  val loss 0.250  val error 237.5  lr 3.0e-03  4,321 samples/s"
+    ]

@@ -24,10 +24,12 @@ def refusal(**settings: Any) -> str:
         ({"num_workers": "al"}, "train.num_workers: got 'al'; must be a valid integer or 'auto'"),
         ({"num_workers": -1}, "train.num_workers: got -1; must be greater than or equal to 0 or 'auto'"),
         ({"model": {"name": "cnm"}},
-         "train.model.name: 'cnm' is no image model; choose one of ['cnn', 'mlp'] (did you mean 'cnn'?)"),
+         "train.model.name: 'cnm' is no model; choose one of ['cnn', 'linear', 'mlp', 'resmlp', 'resnet', "
+         "'rnn', 'table_transformer', 'text_mean', 'transformer', 'vit'] (did you mean 'cnn'?)"),
         ({"model": {"blocks": [3]}}, "train.model.name: missing; add the name of a model, such as 'cnn'"),
         ({"model": {"name": "mlp", "dens": [3]}},
-         "train.model.dens: unknown key; choose one of ['dense', 'dropout'] (did you mean 'dense'?)"),
+         "train.model.dens: unknown key; choose one of ['activation', 'dense', 'dropout', 'init'] "
+         "(did you mean 'dense'?)"),
         ({"model": {"name": "cnn", "blocks": ["poll"], "dropout": 2}},
          "train.model.blocks.0: got 'poll'; must be a valid integer or 'pool'; and "
          "train.model.dropout: got 2; must be less than 1"),
@@ -39,7 +41,7 @@ def refusal(**settings: Any) -> str:
          "train.early_stopping.patiance: unknown key; choose one of ['min_delta', 'patience'] "
          "(did you mean 'patience'?)"),
         ({"optimizer": "adma"},
-         "train.optimizer: got 'adma'; choose one of ['adam', 'adamw', 'sgd'] (did you mean 'adam'?)"),
+         "train.optimizer: got 'adma'; choose one of ['adam', 'adamw', 'gd', 'sgd'] (did you mean 'adam'?)"),
         ({"learning_rate": float("inf")}, "train.learning_rate: got inf; must be a finite number"),
         ({"seed": 2**32}, "train.seed: got 4294967296; must be less than 4294967296"),
         ({"precision": 32}, "train.precision: got 32; choose one of ['32', 'bf16'] (did you mean '32'?)"),

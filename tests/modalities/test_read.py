@@ -4,47 +4,91 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ConfigError, DataError
-from pipeline.modalities.read import MODALITIES, READERS, find_reader
+from pipeline.modalities.built_in import BUILT_INS
+from pipeline.modalities.read import READERS, check_format, find_reader
+from tests.drawn import noise, png
 
 
-def test_every_reader_has_a_modality_and_a_line() -> None:
-    assert MODALITIES.keys() == READERS.keys()
+def put(folder: Path, *names: str) -> Path:
+    """Files by name, with what their extension promises."""
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png(noise(0)) if path.suffix == ".png" else b"a,b\n1,2\n")
+    return folder
+
+
+def test_every_reader_has_a_line() -> None:
     assert all(reader.__doc__ for reader in READERS.values())
+    assert all(built_in.reader in READERS for built_in in BUILT_INS.values() if built_in.files)
 
 
-def test_find_reader_auto_picks_by_source(tmp_path: Path) -> None:
-    (tmp_path / "photos").mkdir()
-    (tmp_path / "mnist5k").mkdir()
-    sources = ["mnist5k", "photos", "./photos", str(tmp_path / "photos"), "./mnist5k"]
-    assert [find_reader("auto", source, tmp_path) for source in sources] == ["mnist5k", *["folder"] * 4]
-    assert find_reader("folder", "mnist5k", tmp_path) == "folder"
+@pytest.mark.parametrize(
+    ("names", "reader"),
+    [
+        (["cat/1.png", "dog/2.png"], "folder"),
+        (["train/cat/1.png", "test/dog/2.png"], "folder"),
+        (["cat/1.png", "dog/2.png", "labels.csv"], "folder"),
+        (["images/1.png", "images/2.png", "labels.csv"], "table"),
+        (["1.png", "labels.csv"], "table"),
+        (["spam/1.txt", "ham/2.txt"], "text_folder"),
+        (["train/spam/1.txt", "train/ham/2.txt"], "text_folder"),
+        (["part-1.csv", "part-2.csv"], "table"),
+        (["2024/part-1.parquet", "2025/part-2.parquet"], "table"),
+        (["cat/1.png", ".cache/1.csv", ".cache/2.csv"], "folder"),
+        (["train-images-idx3-ubyte", "train-labels-idx1-ubyte"], "idx"),
+        (["data_batch_1", "test_batch", "batches.meta"], "cifar"),
+    ],
+)
+def test_find_reader_auto_picks_by_what_a_folder_holds(tmp_path: Path, names: list[str], reader: str) -> None:
+    assert find_reader("auto", "data", put(tmp_path, *names)) == reader
 
 
-def test_find_reader_expands_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    (tmp_path / "photos").mkdir()
-    assert find_reader("auto", "~/photos", Path("/nowhere")) == "folder"
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.parquet", "a.csv.gz"])
+def test_find_reader_of_a_file_is_table(tmp_path: Path, name: str) -> None:
+    assert find_reader("auto", name, put(tmp_path, name) / name) == "table"
 
 
-def test_find_reader_contradiction_is_told(tmp_path: Path) -> None:
+def test_find_reader_takes_what_is_asked_for(tmp_path: Path) -> None:
+    put(tmp_path, "cat/1.png")
+    assert find_reader("text_folder", "data", tmp_path) == "text_folder"
+    assert find_reader("auto", "data/*.csv", tmp_path / "*.csv") == "table"
+    assert find_reader("idx", "data/*.csv", tmp_path / "*.csv") == "idx"
+
+
+def test_check_format_contradiction_is_told() -> None:
     with pytest.raises(
         ConfigError, match=r"ingest\.format: 'mnist5k' is a built-in set, but ingest\.source is 'photos'"
     ):
-        find_reader("mnist5k", "photos", tmp_path)
+        check_format("mnist5k", "photos")
+    check_format("mnist5k", "mnist5k")
+    check_format("adult", "downloads/adult")  # a published set's files may lie anywhere
+
+
+def test_check_format_unknown_is_told() -> None:
+    with pytest.raises(ConfigError, match=r"ingest\.format: 'foldr' is no format; choose one of .*mean 'folder'\?\)$"):
+        check_format("foldr", "photos")
 
 
 @pytest.mark.parametrize(
     ("source", "line"),
     [
-        ("mnist5", "no built-in set, and no folder {root}/mnist5; choose one of ['mnist5k'] (did you mean 'mnist5k'?)"),
-        ("data/photos", "no folder {root}/data/photos; give the path of a folder of images by class"),
-        ("~nobody-here/x", "no folder {root}/~nobody-here/x; give the path of a folder of images by class"),
-        ("s3://bucket/x", "URLs are not read; choose one of ['mnist5k'] or a local folder; download it first"),
-        ("file.zip", "{root}/file.zip is a file; a folder of images by class is read; unpack it to one"),
+        ("mnist5", "no built-in set, and no file or folder {root}/mnist5; choose one of ["),
+        ("data/photos", "no file or folder {root}/data/photos; give a path, a URL, or one of ["),
+        ("notes.docx", "notes.docx is of no kind that is known; tables end in ['"),
+        ("empty", "is empty; put images or texts in one folder a class, or give a table; or set ingest.format"),
+        ("odd", "holds 3 files of other kinds (2 .docx, 1 without extension); put images or texts in one folder a"),
     ],
 )
-def test_find_reader_missing_source_is_told(tmp_path: Path, source: str, line: str) -> None:
-    (tmp_path / "file.zip").touch()
+def test_find_reader_source_that_cannot_be_read_is_told(tmp_path: Path, source: str, line: str) -> None:
+    put(tmp_path, "notes.docx", "odd/a.docx", "odd/b/b.docx", "odd/README")
+    (tmp_path / "empty").mkdir()
     expected = f"params.yaml: ingest.source: {source!r}: {line.format(root=tmp_path)}"
     with pytest.raises(DataError, match="^" + re.escape(expected)):
-        find_reader("auto", source, tmp_path)
+        find_reader("auto", source, tmp_path / source)
+
+
+@pytest.mark.parametrize("wanted", ["folder", "table"])
+def test_find_reader_missing_path_is_told_for_every_format(tmp_path: Path, wanted: str) -> None:
+    with pytest.raises(DataError, match="no file or folder"):
+        find_reader(wanted, "here/not", tmp_path / "here/not")

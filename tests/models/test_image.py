@@ -4,7 +4,8 @@ from torch import nn
 
 from pipeline.config import check
 from pipeline.errors import ConfigError
-from pipeline.models.image import Cnn, Mlp, dense_layers
+from pipeline.models.dense import Mlp, dense_layers
+from pipeline.models.image import Cnn
 
 SYSTEM_000 = Cnn(blocks=[32, "pool", 64, "pool", 64], dense=[64])
 
@@ -49,6 +50,26 @@ def test_cnn_of_the_smallest_image_that_fits_is_built() -> None:
     assert Cnn(blocks=[8, "pool", 8, "pool"], dense=[]).build([10, 10, 1], 2)(torch.zeros(1, 1, 10, 10)).shape == (1, 2)
 
 
+def test_cnn_with_padding_keeps_the_size_and_fits_its_own_dense_layer() -> None:
+    network = Cnn(blocks=[4, "pool", 6], padding="same", dense=[]).build([5, 9, 3], 2)
+    assert network(torch.zeros(2, 3, 5, 9)).shape == (2, 2)
+    assert num_parameters(network) == (3 * 4 * 9 + 4) + (4 * 6 * 9 + 6) + (6 * 2 * 4 * 2 + 2)
+    assert Cnn(blocks=[8], padding="same", dense=[]).build([1, 1, 1], 2)(torch.zeros(1, 1, 1, 1)).shape == (1, 2)
+
+
+def test_cnn_with_batch_norm_has_it_before_each_activation_and_no_bias() -> None:
+    network = Cnn(blocks=[4, "pool", 6], batch_norm=True, activation="tanh", dense=[]).build([10, 10, 1], 2)
+    kinds = [type(layer).__name__ for layer in network.children()]
+    assert kinds == ["Conv2d", "BatchNorm2d", "Tanh", "MaxPool2d", "Conv2d", "BatchNorm2d", "Tanh", "Flatten", "Linear"]
+    assert [layer.bias for layer in network.children() if isinstance(layer, nn.Conv2d)] == [None, None]
+
+
+def test_cnn_with_batch_norm_over_one_pixel_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"blocks: \[8\] leave batch norm one pixel of an image 3 pixels wide"):
+        Cnn(blocks=[8], batch_norm=True).build([3, 3, 1], 2)
+    assert Cnn(blocks=[8, "pool"], batch_norm=True).build([4, 4, 1], 2)(torch.zeros(1, 1, 4, 4)).shape == (1, 2)
+
+
 def test_dropout_stands_before_each_dense_layer_but_the_last() -> None:
     layers = dense_layers(9, [5, 4], dropout=0.3, num_outputs=2)
     assert [type(layer).__name__ for layer in layers] == ["Dropout", "Linear", "ReLU"] * 2 + ["Linear"]
@@ -62,8 +83,8 @@ def test_dropout_stands_before_each_dense_layer_but_the_last() -> None:
         ({"blocks": [0]}, "here.blocks.0: got 0; must be greater than 0 or 'pool'"),
         ({"dense": [-1]}, "here.dense.0: got -1; must be greater than 0"),
         ({"dropout": 1.0}, "here.dropout: got 1.0; must be less than 1"),
-        ({"dropot": 0.1}, "here.dropot: unknown key; choose one of ['blocks', 'dense', 'dropout'] "
-         "(did you mean 'dropout'?)"),
+        ({"dropot": 0.1}, "here.dropot: unknown key; choose one of ['activation', 'batch_norm', 'blocks', "
+         "'dense', 'dropout', 'init', 'padding'] (did you mean 'dropout'?)"),
     ],
 )  # fmt: skip
 def test_cnn_of_a_mistaken_option_names_it(options: dict[str, object], told: str) -> None:

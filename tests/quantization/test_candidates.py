@@ -4,10 +4,14 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 
 from pipeline.errors import DataError
+from pipeline.modalities.table.preprocess import TablePreprocess
+from pipeline.models.dense import Mlp
 from pipeline.paths import Paths
 from pipeline.quantization.candidates import RECIPES, Recipe, make, prepare
+from pipeline.quantization.export import export_graph
 from pipeline.storage.arrays import open_arrays
 from pipeline.storage.onnx_model import OnnxModel
 
@@ -68,3 +72,19 @@ def test_what_is_no_graph_is_refused_in_one_line(tmp_path: Path) -> None:
     rows = np.zeros((2, 2, 2, 1), np.uint8)
     with pytest.raises(DataError, match="could not be made: "):
         make(RECIPES["dynamic"], tmp_path / "model.onnx", tmp_path / "made.onnx", rows=rows)
+
+
+@pytest.mark.parametrize("name", ["static_minmax", "static_percentile"])
+def test_static_graph_of_a_table_leaves_its_preprocessing_alone(name: str, tmp_path: Path) -> None:
+    numeric = {"kind": "numeric", "fill": 5.0, "has_missing": True, "quantiles": None}
+    wide, narrow = {"center": 1e6, "scale": 1e6}, {"center": 0.0, "scale": 1e-3}
+    network = torch.nn.Sequential(
+        TablePreprocess({"inputs": [{**numeric, **wide}, {**numeric, **narrow}]}), Mlp(dense=[16]).build([4], 2)
+    )
+    rows = np.random.default_rng(0).normal([1e6, 0], [1e6, 1e-3], (200, 2)).astype(np.float32)
+    rows[::7, 0] = np.nan
+    export_graph(network, tmp_path / "model.onnx", input_shape=[2], modality="table")
+    prepare(tmp_path / "model.onnx", tmp_path / "prepared.onnx")
+    make(RECIPES[name], tmp_path / "prepared.onnx", tmp_path / "made.onnx", rows=rows)
+    fp32, int8 = (OnnxModel(tmp_path / f"{kind}.onnx", num_threads=1).predict(rows) for kind in ("model", "made"))
+    assert 0 < np.abs(int8 - fp32).max() < 0.05 * np.ptp(fp32)

@@ -1,11 +1,13 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
 from pipeline.errors import ConfigError
 from pipeline.modalities.network import load_network
+from pipeline.models.text import Rnn, TextMean, Transformer
 from pipeline.paths import Paths
 from pipeline.quantization.export import export_graph, largest_difference
 from pipeline.storage.arrays import open_arrays
@@ -54,3 +56,32 @@ def test_network_that_cannot_be_exported_is_refused_with_the_reason(tmp_path: Pa
 
     with pytest.raises(ConfigError, match=r"train\.model: torch cannot export this network"):
         export_graph(Branching(), tmp_path / "model.onnx", input_shape=[2, 2, 1])
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_recurrent_layers_become_one_operator_for_any_number_of_tokens(tmp_path: Path, cell: str) -> None:
+    network = Rnn(cell=cell, bidirectional=False).build([20, 30], 3)  # type: ignore[arg-type]
+    export_graph(network, tmp_path / "model.onnx", input_shape=[20], modality="text")
+    kinds = [node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node]
+    assert kinds.count(cell.upper()) == 1
+    assert "Loop" not in kinds
+    graph = OnnxModel(tmp_path / "model.onnx", num_threads=1)
+    for num_tokens in (1, 7, 20):
+        ids = np.random.default_rng(0).integers(1, 30, (3, num_tokens), dtype=np.int32)
+        assert largest_difference(network, graph, ids) < 1e-5
+
+
+@pytest.mark.parametrize("model", [TextMean(), Rnn(), Transformer()])
+def test_text_of_one_token_at_most_is_exported(tmp_path: Path, model: TextMean | Rnn | Transformer) -> None:
+    network = model.build([1, 30], 3)
+    export_graph(network, tmp_path / "model.onnx", input_shape=[1], modality="text")
+    ids = np.arange(5, dtype=np.int32)[:, None]
+    assert largest_difference(network, OnnxModel(tmp_path / "model.onnx", num_threads=1), ids) < 1e-5
+
+
+def test_output_has_the_name_that_is_asked_for(tmp_path: Path) -> None:
+    export_graph(
+        torch.nn.Linear(3, 1), tmp_path / "model.onnx", input_shape=[3], modality="table", output_name="values"
+    )
+    graph = onnx.load(tmp_path / "model.onnx").graph
+    assert ([value.name for value in graph.input], [value.name for value in graph.output]) == (["input"], ["values"])

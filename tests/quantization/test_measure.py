@@ -8,14 +8,15 @@ from pipeline.errors import DataError
 from pipeline.paths import Paths
 from pipeline.quantization import measure as measuring
 from pipeline.storage.arrays import open_arrays
+from pipeline.tasks import TASKS
 
 
 def test_measure_tells_quality_size_time_and_memory(trained: Paths, tmp_path: Path) -> None:
     graph = trained.trained_dir / "model.onnx"
     twin = Path(shutil.copy(graph, tmp_path / "twin.onnx"))
     val = open_arrays(trained.normalized_dir / "val")
-    figures = measuring.measure({"fp32": graph, "twin": twin}, val.inputs, val.targets, reference="fp32")
-    assert figures["fp32"].accuracy == figures["twin"].accuracy > 0.8
+    figures = measuring.measure({"fp32": graph, "twin": twin}, val, TASKS["classification"], reference="fp32")
+    assert figures["fp32"].quality == figures["twin"].quality > 0.8
     assert figures["twin"].agreement == 1
     assert figures["twin"].bytes == graph.stat().st_size
     for found in figures.values():
@@ -52,4 +53,4 @@ def test_models_take_turns_and_their_first_calls_do_not_count(monkeypatch: pytes
 def test_memory_of_a_graph_that_does_not_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"nonsense")
     with pytest.raises(DataError, match="does not run in a process of its own"):
-        measuring.memory_mb(tmp_path / "model.onnx", (2, 2, 1))
+        measuring.memory_mb(tmp_path / "model.onnx", np.zeros((2, 2, 1), np.uint8))

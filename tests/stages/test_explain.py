@@ -52,3 +52,27 @@ def test_same_seed_same_report(trained: Paths) -> None:
         run(SMALL, trained)
         pages.append((trained.report_dir("explain") / "index.html").read_bytes())
     assert pages[0] == pages[1]
+
+
+KINDS = [(modality, task) for modality in ("table", "text") for task in ("classification", "regression")]
+
+
+@pytest.mark.parametrize("project", KINDS, indirect=True, ids="-".join)
+@pytest.mark.parametrize("method", ["integrated_gradients", "occlusion"])
+def test_texts_and_tables_are_explained_faithfully(project: Paths, method: str) -> None:
+    project.quantized_dir.mkdir(parents=True)
+    shutil.copy(project.trained_dir / "model.onnx", project.quantized_dir / "model.onnx")
+    is_regression = json.loads((project.trained_dir / "bundle.json").read_text())["spec"]["task"] == "regression"
+    metrics = run(SMALL.model_copy(update={"method": method, "num_rows": 60}), project)
+    assert metrics["num_rows"] == 60
+    assert metrics["faithfulness"] > 0.05
+    assert metrics["int8_difference" if is_regression else "int8_agreement"] == (0 if is_regression else 1)
+    folder = project.report_dir("explain")
+    text = (folder / "index.html").read_text()
+    examples = json.loads((folder / "examples.json").read_text())["examples"]
+    assert len(examples) >= 4
+    assert all(found["row_id"] in text for found in examples)
+    assert all(part["name"] in text for found in examples for part in found["parts"])
+    assert all(("confidence" in found) != is_regression for found in examples)
+    with np.load(folder / "attributions.npz") as maps:
+        assert len(maps["attributions"]) == len(maps["row_ids"]) == 60 + len(examples)

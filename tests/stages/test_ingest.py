@@ -56,8 +56,15 @@ def test_ingest_target_is_refused_for_images(image_folder: Path) -> None:
         ingest.run(ingest.Config(source="photos", target="species"), Paths(image_folder.parent))
 
 
+@pytest.mark.parametrize("source", ["x" * 300, "data/photos", "photos/", "~nobody-here/x"])
+def test_ingest_path_that_is_not_there_is_told(tmp_path: Path, source: str) -> None:
+    with pytest.raises(DataError, match=r"^params\.yaml: ingest\.source: .* no (such )?file or folder .*; "):
+        ingest.run(ingest.Config(source=source), Paths(tmp_path))
+    assert not (tmp_path / "data").exists()
+
+
 def test_ingest_missing_source_writes_nothing(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no built-in set, and no folder .*did you mean 'mnist5k'\?"):
+    with pytest.raises(DataError, match=r"no built-in set, and no file or folder .*did you mean 'mnist5k'\?"):
         ingest.run(ingest.Config(source="mnist_5k"), Paths(tmp_path))
     assert not list(tmp_path.iterdir())
 

@@ -66,8 +66,7 @@ def transform_of(paths: Paths) -> bytes:
     return (paths.normalized_dir / "transform.json").read_bytes()
 
 
-def test_normalize_puts_every_row_in_its_split_sorted_by_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(normalize, "CHUNK_BYTES", 3 * 16)
+def test_normalize_puts_every_row_in_its_split_sorted_by_id(tmp_path: Path) -> None:
     images = [noise(index) for index in range(40)]
     paths = project(tmp_path, images, rows_per_batch=7)
     metrics = normalize.run(normalize.Config(), paths)

@@ -10,7 +10,9 @@ from pipeline.paths import Paths
 from pipeline.quantization import candidates, measure
 from pipeline.stages.quantize import Config, run
 from pipeline.storage.arrays import open_arrays
+from pipeline.storage.bundle import read_bundle
 from pipeline.storage.onnx_model import OnnxModel
+from pipeline.tasks import TASKS
 
 # the network of the tests is a few kilobytes, most of them names, and no time is judged here
 LENIENT = Config(max_latency=1000, max_size=10, max_loss=0.05)
@@ -114,3 +116,23 @@ def test_methods_and_calibration_rows_are_as_asked(trained: Paths, monkeypatch: 
     monkeypatch.setattr(candidates, "make", watching)
     assert run(LENIENT.model_copy(update={"methods": ["dynamic"], "num_calibration_rows": 9}), trained)["passed"] == 1
     assert seen == [("dynamic", 9)]
+
+
+@pytest.mark.parametrize(
+    "project",
+    [("table", "classification"), ("table", "regression"), ("text", "classification"), ("text", "regression")],
+    indirect=True,
+)
+def test_texts_and_tables_are_quantised_by_the_tasks_own_quality(project: Paths) -> None:
+    metrics = run(LENIENT, project)
+    task = TASKS[read_bundle(project.trained_dir).spec.task]
+    assert metrics["passed"] == 1
+    assert metrics["num_candidates"] == 4
+    told = choice(project)
+    assert all("reasons" in found and "could not" not in str(found["reasons"]) for found in told["candidates"])  # type: ignore[attr-defined]
+    val = open_arrays(project.normalized_dir / "val")
+    kept = OnnxModel(project.quantized_dir / "model.onnx").predict(val.inputs)
+    assert metrics[f"int8_{task.quality}"] == task.score(kept, val.targets) > 0.7
+    assert metrics["loss"] == pytest.approx(metrics[f"fp32_{task.quality}"] - metrics[f"int8_{task.quality}"])
+    assert 0.9 < metrics["agreement"] <= 1
+    assert task.quality in told["fp32"]  # type: ignore[operator]

@@ -18,6 +18,8 @@ from pipeline.storage.arrays import open_arrays
 from pipeline.storage.atomic import write_json
 from pipeline.tracking.client import connect, experiment_id
 
+pytestmark = pytest.mark.slow  # real registrations
+
 
 @pytest.fixture
 def judged(trained, monkeypatch):
@@ -123,3 +125,11 @@ def test_compare_files_pairs_by_row(tmp_path):
     apart = compare_files(champion, write("c", {"q": True, "r": False}))
     assert apart.num_rows == 0
     assert apart.difference == pytest.approx(0.25)
+
+
+def test_compare_files_of_another_task_says_that_it_cannot(tmp_path, caplog):
+    pq.write_table(pa.table({"row_id": ["x"], "correct": [True]}), tmp_path / "champion")
+    pq.write_table(pa.table({"row_id": ["x", "y"], "error": [0.5, -2.0]}), tmp_path / "challenger")
+    assert compare_files(tmp_path / "champion", tmp_path / "challenger") is None
+    assert "asked for something else (no column error)" in caplog.text
+    assert compare_files(tmp_path / "challenger", tmp_path / "challenger").upper_bound == 0

@@ -1,45 +1,42 @@
 import logging
+import tempfile
 from pathlib import Path
 
-import pyarrow as pa
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.config import check
+from pipeline.contracts import TaskName
 from pipeline.errors import ConfigError, DataError
 from pipeline.paths import SPLITS, Paths
+from pipeline.splitting.hashed import Wish, by_hash
+from pipeline.splitting.places import place
 from pipeline.stages import split
-from pipeline.storage.tables import read_table, write_shards
+from tests.splitting.conftest import FRACTIONS, assigned, by_id, clean_rows, row_id, write_project
 
-FRACTIONS = [0.7, 0.15, 0.15]
-SCHEMA = pa.schema([("row_id", pa.string()), ("label", pa.string()), ("split", pa.string())])
-
-
-def project(root: Path, rows: list[tuple[str, str, str | None]]) -> Paths:
-    """A project whose clean rows (without their content, which split never reads) are these."""
-    paths = Paths(root)
-    paths.clean_dir.mkdir(parents=True)
-    named = [dict(zip(SCHEMA.names, row, strict=True)) for row in rows]
-    write_shards(paths.clean_dir, SCHEMA, [pa.RecordBatch.from_pylist(named, SCHEMA)])
-    return paths
+Row = tuple[str, str, str | None]
+"""Row id, label, official split."""
 
 
-def many(num_rows: int, split_name: str | None = None, start: int = 0) -> list[tuple[str, str, str | None]]:
+def project(root: Path, rows: list[Row], **columns: list[object]) -> Paths:
+    named = dict(zip(("row_id", "label", "split"), map(list, zip(*rows, strict=True)), strict=True))
+    return write_project(root, named | columns)
+
+
+def many(num_rows: int, split_name: str | None = None, start: int = 0) -> list[Row]:
     return [(f"{index:032x}", "ab"[index % 2], split_name) for index in range(start, start + num_rows)]
-
-
-def assigned(paths: Paths) -> dict[str, str]:
-    table = read_table(paths.split_dir)
-    return dict(zip(table.column("row_id").to_pylist(), table.column("split").to_pylist(), strict=True))
 
 
 def test_split_shares_are_near_the_fractions(tmp_path: Path) -> None:
     paths = project(tmp_path, many(4000))
     metrics = split.run(split.Config(), paths)
     splits = list(assigned(paths).values())
-    assert metrics == {name: splits.count(name) for name in SPLITS}
-    assert sum(metrics.values()) == 4000
+    sizes = {name: splits.count(name) for name in SPLITS}
+    assert metrics == {**sizes, "clustered_rows": 0, "largest_share_difference": metrics["largest_share_difference"]}
+    assert 0 <= metrics["largest_share_difference"] < 0.05
+    assert sum(sizes.values()) == len(splits) == 4000
     assert [metrics[name] / 4000 for name in SPLITS] == pytest.approx(FRACTIONS, abs=0.03)
 
 
@@ -61,15 +58,13 @@ def test_split_another_seed_is_another_assignment(tmp_path: Path) -> None:
     assert assigned(paths) != before
 
 
-def test_place_is_fixed_for_ever() -> None:
-    assert split.place("0" * 32, seed=0) == 0.7109148292174297  # another would move every row of every user
-    assert split.place("0" * 32, seed=1) != split.place("0" * 32, seed=0)
-
-
 def test_split_official_is_kept(tmp_path: Path) -> None:
     rows = [*many(20, "train"), *many(10, "val", 20), *many(10, "test", 30)]
     paths = project(tmp_path, rows)
-    assert split.run(split.Config(), paths) == {"train": 20, "val": 10, "test": 10}
+    metrics = split.run(split.Config(), paths)
+    assert metrics == {
+        "train": 20, "val": 10, "test": 10, "clustered_rows": 0, "largest_share_difference": 0.0, "leaking_rows": 0,
+    }  # fmt: skip
     assert assigned(paths) == {row_id: name for row_id, _, name in rows}
 
 
@@ -89,7 +84,9 @@ def test_split_official_that_lacks_some_carves_them_out_of_train(tmp_path: Path,
 def test_split_stratified_ignores_the_official_one(tmp_path: Path) -> None:
     paths = project(tmp_path, many(200, "train"))
     assert split.run(split.Config(strategy="stratified"), paths)["test"] > 0
-    assert assigned(paths) == split.assign({row[0]: row[1] for row in many(200)}, SPLITS, FRACTIONS, seed=0)
+    rows = clean_rows([row[1] for row in many(200)], row_ids=[row[0] for row in many(200)])
+    expected = by_id(rows, by_hash(rows, np.arange(200), Wish(SPLITS, FRACTIONS, 0, is_stratified=True)))
+    assert assigned(paths) == {row_id: SPLITS[index] for row_id, index in expected.items()}
 
 
 @pytest.mark.parametrize("name", [None, "test"])
@@ -98,11 +95,12 @@ def test_split_official_without_train_rows_is_told(tmp_path: Path, name: str | N
         split.run(split.Config(strategy="official"), project(tmp_path, many(9, name)))
 
 
-def test_assign_class_too_small_for_all_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+def test_split_class_too_small_for_all_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    paths = project(tmp_path, [*many(100), ("e" * 32, "cat", None), ("f" * 32, "cat", None)])
     with caplog.at_level(logging.WARNING):
-        splits = split.assign({"x": "cat", "y": "cat"}, SPLITS, FRACTIONS, seed=0)
-    assert "train" in splits.values()
-    assert len(set(splits.values())) == 2
+        split.run(split.Config(), paths)
+    splits = assigned(paths)
+    assert splits["e" * 32] != splits["f" * 32]
     assert len(caplog.messages) == 1
     assert "class 'cat' has too few rows (2) to be in split" in caplog.messages[0]
 
@@ -113,28 +111,154 @@ def test_config_fractions_that_are_none_are_refused(fractions: list[float]) -> N
         check(split.Config, {"fractions": fractions}, "split")
 
 
-ids = st.sets(st.text("0123456789abcdef", min_size=32, max_size=32), min_size=1, max_size=40)
+def times(num_rows: int) -> list[object]:
+    return [f"2024-{1 + index // 28:02d}-{1 + index % 28:02d}" for index in range(num_rows)]
 
 
-@settings(deadline=None)  # a loaded machine is no mistake
-@given(ids, ids, st.integers(0, 3))
-def test_adding_rows_moves_no_old_row(old: set[str], new: set[str], seed: int) -> None:
-    # each split has a row of the class by hash, as every class has that is not tiny
-    anchors = {f"anchor{index}" for index in range(60)}
-    before = split.assign(dict.fromkeys(anchors | old, "cat"), SPLITS, FRACTIONS, seed=seed)
-    after = split.assign(dict.fromkeys(anchors | old | new, "cat"), SPLITS, FRACTIONS, seed=seed)
-    assert before.items() <= after.items()
+def told_apart(root: Path, *, task: TaskName, has_official: bool) -> Paths:
+    """Rows that each strategy assigns otherwise: a class of three rows, which by hash are all for training."""
+    for_training = [row_id(number) for number in range(50) if place(row_id(number), 0) < 0.7][:3]
+    ids = [*(row[0] for row in many(200)), *for_training]
+    columns = {
+        "row_id": ids,
+        "label": ["1", "2"] * 100 + ["3"] * 3,
+        "split": [("train", "train", "val", "test")[number % 4] if has_official else None for number in range(203)],
+        "who": [f"p{number % 70}" for number in range(200)] + [None] * 3,
+        "when": times(203),
+    }
+    return write_project(root, columns, task=task)
 
 
-@settings(deadline=None)  # a loaded machine is no mistake
-@given(st.lists(st.sampled_from("abc"), min_size=3, max_size=30), st.integers(0, 5))
-def test_every_class_of_three_rows_is_in_every_split_and_few_rows_move(labels: list[str], seed: int) -> None:
-    rows = {f"{index:032x}": label for index, label in enumerate(labels)}
-    splits = split.assign(rows, SPLITS, FRACTIONS, seed=seed)
-    assert splits.keys() == rows.keys()
-    for label in set(labels):
-        own = [splits[row_id] for row_id in rows if rows[row_id] == label]
-        assert len(set(own)) == min(3, len(own))
-        by_hash = [split.place(row_id, seed) for row_id in rows if rows[row_id] == label]
-        moved = sum(name != SPLITS[(where >= 0.7) + (where >= 0.85)] for name, where in zip(own, by_hash, strict=True))
-        assert moved <= 2
+@pytest.mark.parametrize(
+    ("config", "has_official", "task", "expected"),
+    [
+        ({}, False, "classification", "stratified"),
+        ({}, False, "regression", "random"),
+        ({"group": "who"}, False, "classification", "stratified"),
+        ({"group": "who"}, False, "regression", "random"),
+        ({"time": "when"}, False, "classification", "time"),
+        ({"time": "when", "group": "who"}, False, "regression", "time"),
+        ({"time": "when", "group": "who"}, True, "classification", "official"),
+        ({}, True, "regression", "official"),
+    ],
+)
+def test_auto_is_what_the_rows_offer(
+    tmp_path: Path, config: dict[str, str], has_official: bool, task: TaskName, expected: str
+) -> None:
+    paths = told_apart(tmp_path, task=task, has_official=has_official)
+    split.run(split.Config(**config), paths)
+    by_auto, columns = assigned(paths), {"time": "when"} | config
+    split.run(split.Config(**columns, strategy=expected), paths)
+    assert by_auto == assigned(paths)
+    for other in {"time", "random", *(["official"] if has_official else []), "stratified"} - {expected}:
+        if {other, expected} == {"stratified", "random"} and task == "regression":
+            continue  # there are no classes to stratify by
+        split.run(split.Config(**columns, strategy=other), paths)
+        assert by_auto != assigned(paths)
+
+
+def test_group_is_random_by_group(tmp_path: Path) -> None:
+    paths = told_apart(tmp_path, task="classification", has_official=True)
+    split.run(split.Config(strategy="group", group="who"), paths)
+    by_group = assigned(paths)
+    split.run(split.Config(strategy="random", group="who"), paths)
+    assert assigned(paths) == by_group
+    split.run(split.Config(strategy="random"), paths)
+    assert assigned(paths) != by_group
+
+
+def test_split_by_time_has_the_newest_rows_in_the_test(tmp_path: Path) -> None:
+    paths = project(tmp_path, many(200), when=times(200))
+    assert split.run(split.Config(time="when", counts=[None, 20, 30]), paths)["train"] == 150
+    in_order = [assigned(paths)[row[0]] for row in many(200)]
+    assert in_order == ["train"] * 150 + ["val"] * 20 + ["test"] * 30
+
+
+@pytest.mark.parametrize("strategy", ["stratified", "random"])
+def test_split_counts_are_exact(tmp_path: Path, strategy: str) -> None:
+    paths = project(tmp_path, many(200))
+    metrics = split.run(split.Config(strategy=strategy, counts=[100, None, 7]), paths)
+    assert [metrics[name] for name in SPLITS] == [100, 93, 7]
+
+
+def test_split_by_counts_tells_of_classes_that_a_split_lacks(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        split.run(split.Config(counts=[None, 1, 1]), project(tmp_path, many(200)))
+    assert [message[:32] for message in caplog.messages] == [
+        "split 'val' has no row of 1 of 2",
+        "split 'test' has no row of 1 of ",
+    ]
+
+
+def leaky(root: Path) -> tuple[Paths, set[str]]:
+    """A project with official splits, of whose train rows two are near-duplicates of test rows, and their ids."""
+    rows = [*many(20, "train"), *many(10, "val", 20), *many(10, "test", 30)]
+    near_duplicates = [[rows[0][0], rows[1][0]], [rows[2][0], rows[35][0]], [rows[3][0], rows[21][0], rows[36][0]]]
+    named = dict(zip(("row_id", "label", "split"), map(list, zip(*rows, strict=True)), strict=True))
+    return write_project(root, named, near_duplicates=near_duplicates), {rows[2][0], rows[3][0]}
+
+
+def test_split_official_leaks_are_told_and_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    paths, _ = leaky(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        metrics = split.run(split.Config(), paths)
+    assert (metrics["leaking_rows"], metrics["train"], metrics["clustered_rows"]) == (2, 20, 7)
+    assert caplog.messages[0].startswith("2 rows of the official train split are near-duplicates of rows of other spl")
+    assert set(assigned(paths).values()) == set(SPLITS)
+
+
+def test_split_official_leaks_that_are_dropped_are_used_for_nothing(tmp_path: Path) -> None:
+    paths, leaking = leaky(tmp_path)
+    metrics = split.run(split.Config(official_leaks="drop", num_folds=2), paths)
+    assert (metrics["leaking_rows"], metrics["train"], metrics["val"], metrics["test"]) == (2, 18, 10, 10)
+    assert {row_id for row_id, name in assigned(paths).items() if name == "unused"} == leaking
+    folds = assigned(paths, "fold")
+    assert all((folds[row_id] == -1) == (name in {"test", "unused"}) for row_id, name in assigned(paths).items())
+
+
+def test_split_official_whose_train_rows_all_leak_is_told(tmp_path: Path) -> None:
+    ids = [row_id(number) for number in range(6)]
+    columns = {"row_id": ids, "split": ["train", "train", "val", "val", "test", "test"]}
+    paths = write_project(tmp_path, columns, near_duplicates=[ids])
+    with pytest.raises(DataError, match="leave none for 'train'"):
+        split.run(split.Config(official_leaks="drop"), paths)
+    assert not paths.split_dir.exists()
+
+
+def test_split_writes_folds_that_do_not_change_the_splits(tmp_path: Path) -> None:
+    paths = project(tmp_path, many(300))
+    plain = split.run(split.Config(), paths)
+    before = assigned(paths)
+    metrics = split.run(split.Config(num_folds=4), paths)
+    folds = assigned(paths, "fold")
+    assert assigned(paths) == before
+    assert {row_id for row_id, fold in folds.items() if fold == -1} == {
+        row_id for row_id, name in before.items() if name == "test"
+    }
+    sizes = {f"fold_{fold}": list(folds.values()).count(fold) for fold in range(4)}
+    assert metrics == plain | sizes
+    assert min(sizes.values()) > 0
+
+
+CLUSTERS = st.lists(st.lists(st.integers(0, 119), min_size=2, max_size=5, unique=True), max_size=12)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.sampled_from(["stratified", "random", "group", "time"]), CLUSTERS, st.data())
+def test_every_row_is_somewhere_once_and_nothing_that_belongs_together_is_parted(
+    strategy: str, clusters: list[list[int]], data: st.DataObject
+) -> None:
+    ids = [row_id(number) for number in range(120)]
+    groups = data.draw(st.lists(st.none() | st.sampled_from("vwxyz"), max_size=30)) + [None] * 120
+    labels = data.draw(st.lists(st.sampled_from(["a", "b", "rare"]), max_size=40)) + ["a", "b"] * 60
+    columns = {"row_id": ids, "label": labels[:120], "who": [*groups[:119], "last"], "when": times(120)}
+    config = split.Config(strategy=strategy, group="who", time="when")
+    with tempfile.TemporaryDirectory() as folder:
+        paths = write_project(Path(folder), columns, near_duplicates=[[ids[row] for row in rows] for rows in clusters])
+        metrics = split.run(config, paths)
+        found = assigned(paths)
+    assert sorted(found) == sorted(ids)
+    assert [metrics[name] for name in SPLITS] == [list(found.values()).count(name) for name in SPLITS]
+    by_group = [[row for row in range(120) if columns["who"][row] == name] for name in "vwxyz"]
+    for rows in [*clusters, *by_group]:
+        assert len({found[ids[row]] for row in rows}) <= 1

@@ -81,3 +81,49 @@ def test_missing_or_odd_temperature_is_told(trained: Paths, content: str | None)
         atomic.write_text(trained.metrics_path("validate"), content)
     with pytest.raises(DataError, match=r"validate\.json: (no such file|tells no temperature).*dvc repro"):
         run(Config(), trained)
+
+
+@pytest.mark.parametrize("project", [("table", "regression"), ("text", "regression")], indirect=True, ids="-".join)
+def test_regression_predictions_slices_and_metrics_tell_the_same(project: Paths) -> None:
+    atomic.write_json(project.metrics_path("validate"), {"interval_90": 1.5})
+    metrics = run(Config(), project)
+    told = pq.read_table(project.report_dir("test") / "predictions.parquet")
+    assert told.column_names == ["row_id", "target", "predicted", "error"]
+    errors = told["error"].to_numpy()
+    assert errors == pytest.approx(told["predicted"].to_numpy() - told["target"].to_numpy())
+    assert metrics["rmse"] == pytest.approx(np.sqrt(np.mean(errors**2)))
+    assert metrics["coverage_90"] == np.mean(np.abs(errors) <= 1.5)
+    assert not any(name.startswith("noise") for name in metrics)
+    slices = read_csv(project, "reports/test/slices.csv")
+    assert {"target=low", "target=middle", "target=high"} < {part["slice"] for part in slices}
+    assert metrics["worst_slice_rmse"] == max(float(part["rmse"]) for part in slices) == float(slices[0]["rmse"])
+    assert not (project.report_dir("test") / "per_class.csv").exists()
+    assert len(read_csv(project, "plots/test/residuals.csv")) == 150
+    assert read_csv(project, "plots/test/confusion.csv") == read_csv(project, "plots/test/calibration.csv") == []
+
+
+@pytest.mark.parametrize(
+    ("project", "prefix"),
+    [
+        (("table", "classification"), ("size=", "noise=", "seen=", "colour=")),
+        (("text", "classification"), ("tokens=",)),
+    ],
+    indirect=["project"],
+    ids=["table", "text"],
+)
+def test_texts_and_tables_are_sliced_by_what_they_hold(project: Paths, prefix: tuple[str, ...]) -> None:
+    atomic.write_json(project.metrics_path("validate"), {"temperature": 1.0})
+    metrics = run(Config(), project)
+    names = {part["slice"] for part in read_csv(project, "reports/test/slices.csv")}
+    assert {"class=low", "class=high"} < names
+    for begin in prefix:
+        assert sum(name.startswith(begin) for name in names) == 3
+    assert metrics["accuracy"] > 0.9
+    assert not any(name.startswith("noise") for name in metrics)
+
+
+@pytest.mark.parametrize("project", [("table", "regression")], indirect=True)
+def test_missing_interval_is_told(project: Paths) -> None:
+    atomic.write_json(project.metrics_path("validate"), {"temperature": 1.0})
+    with pytest.raises(DataError, match=r"validate\.json: tells no interval_90; run: dvc repro --force validate"):
+        run(Config(), project)

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from pipeline.contracts import Spec
 from pipeline.errors import ClusterError, ConfigError, DataError
 from pipeline.learning.history import read_history
 from pipeline.stages.train import Config, run
@@ -34,6 +35,7 @@ def test_train_writes_a_bundle_whose_graph_is_right(normalized):
     assert not list((normalized.state_dir / "train").iterdir()), "the resume state of a finished training is gone"
 
 
+@pytest.mark.slow
 def test_train_tells_mlflow_steps_and_settings(normalized):
     metrics = run(Config(**QUICK), normalized)
     client, (found,) = runs_of(normalized)
@@ -47,6 +49,7 @@ def test_train_tells_mlflow_steps_and_settings(normalized):
     assert found.data.metrics["fit/learning_rate"] >= 0
 
 
+@pytest.mark.slow
 def test_train_twice_gives_the_same_weights(normalized):
     run(Config(**QUICK), normalized)
     first = (normalized.trained_dir / WEIGHTS).read_bytes()
@@ -56,6 +59,7 @@ def test_train_twice_gives_the_same_weights(normalized):
     assert (normalized.trained_dir / WEIGHTS).read_bytes() != first
 
 
+@pytest.mark.slow
 def test_train_takes_what_the_search_found(normalized):
     best = {"learning_rate": 0.02, "model": {**MODEL, "dense": [8]}}
     trial = {"settings": {"learning_rate": 0.02}, "metrics": {"val_loss": 0.5}, "epochs": 1, "status": "FINISHED"}
@@ -91,6 +95,7 @@ def test_train_refuses_before_it_starts(normalized, changes, error, told):
     assert not (normalized.root / "mlflow.db").exists(), "no run is begun for what cannot be trained"
 
 
+@pytest.mark.slow
 def test_train_that_fails_leaves_no_running_run_and_the_old_bundle(normalized, monkeypatch):
     run(Config(**QUICK), normalized)
     before = (normalized.trained_dir / WEIGHTS).read_bytes()
@@ -108,3 +113,56 @@ def test_train_goes_on_when_mlflow_is_down(normalized, monkeypatch, caplog):
     metrics = run(Config(**QUICK), normalized)
     assert np.isfinite(metrics["val_loss"])
     assert any("the training goes on" in message for message in caplog.messages)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("project", "model"),
+    [
+        (("table", "classification"), {"name": "mlp", "dense": [16]}),
+        (("table", "regression"), {"name": "mlp", "dense": [16]}),
+        (("text", "classification"), {"name": "text_mean", "width": 8}),
+        (("text", "regression"), {"name": "rnn", "cell": "gru", "width": 8, "hidden": 8}),
+    ],
+    indirect=["project"],
+)
+def test_train_of_texts_and_tables_writes_a_graph_that_is_right(project, model, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    project.params_path.write_text("{}\n")
+    metrics = run(Config(**{**QUICK, "model": model, "max_epochs": 6}), project)
+    val, graph = open_arrays(project.normalized_dir / "val"), read_bundle(project.trained_dir).graph()
+    outputs = graph.predict(val.inputs)
+    figures = {name for name in metrics if name.startswith(("train_", "val_"))}
+    history = read_history(project.plots_dir("train") / "history.csv")
+    if Spec.read(project.normalized_dir).task == "classification":
+        assert figures == {"train_loss", "train_accuracy", "val_loss", "val_accuracy"}
+        assert (outputs.argmax(axis=1) == val.targets).mean() == pytest.approx(metrics["val_accuracy"], abs=0.007)
+        assert metrics["val_accuracy"] > 0.85
+    else:
+        assert figures == {"train_loss", "train_mae", "val_loss", "val_mae"}
+        assert np.abs(outputs[:, 0] - val.targets).mean() == pytest.approx(metrics["val_mae"], rel=1e-3)
+        assert metrics["val_mae"] < np.abs(val.targets - val.targets.mean()).mean() / 2
+    assert metrics["export_difference"] < 1e-4
+    assert figures < set(history[0])
+
+
+@pytest.mark.parametrize(
+    ("project", "changes", "told"),
+    [
+        (("text", "classification"), {"model": {"name": "cnn"}}, "train.model.name: 'cnn' is no text model"),
+        (("text", "classification"), {"model": {"name": "rnn"}, "loss": "mae"}, "train.loss: 'mae' is of regression"),
+        (("table", "regression"), {"model": {"name": "linear"}, "augmentation": [{"name": "Affine"}]},
+         "train.augmentation: 1 transforms of images, and the data are table"),
+        (("table", "regression"), {"model": {"name": "linear"}, "label_smoothing": 0.05},
+         "train.label_smoothing: 0.05 is of classification"),
+    ],
+    indirect=["project"],
+)  # fmt: skip
+def test_train_refuses_what_does_not_fit_the_data(project, changes, told):
+    before = (project.trained_dir / WEIGHTS).read_bytes()
+    with pytest.raises(ConfigError) as caught:
+        run(Config(**{**QUICK, **changes}), project)
+    assert str(caught.value).startswith(f"params.yaml: {told}")
+    assert "\n" not in str(caught.value)
+    assert (project.trained_dir / WEIGHTS).read_bytes() == before
+    assert not (project.root / "mlflow.db").exists()

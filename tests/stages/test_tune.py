@@ -27,6 +27,14 @@ def test_tune_refuses_keys_that_train_has_not(normalized, space, told):
     assert told in str(caught.value)
 
 
+def test_tune_refuses_a_figure_of_another_task(normalized):
+    with pytest.raises(ConfigError) as caught:
+        run(Config(num_trials=1, metric="val_mae"), normalized)
+    assert str(caught.value) == (
+        "params.yaml: tune.metric: 'val_mae' is no figure of classification; choose one of ['val_accuracy', 'val_loss']"
+    )
+
+
 @pytest.mark.parametrize("entry", [{}, {"low": 1.0}, {"low": 2.0, "high": 1.0}, {"low": 0.0, "high": 1.0, "log": True},
                                    {"low": 0.0, "high": 1.0, "choices": [1]}])  # fmt: skip
 def test_range_refuses_what_is_no_range(entry):

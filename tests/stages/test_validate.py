@@ -57,6 +57,27 @@ def test_gate_that_is_passed_lets_go_on(trained: Paths) -> None:
     assert run(Config(gate={"accuracy": Bound(min=0.5), "ece": Bound(max=0.9)}), trained)["accuracy"] > 0.5
 
 
+@pytest.mark.parametrize("project", [("table", "regression")], indirect=True)
+def test_regression_tells_errors_and_the_interval_around_a_value(project: Paths) -> None:
+    metrics = run(Config(gate={"r2": Bound(min=0.9), "rmse": Bound(max=3)}), project)
+    val = open_arrays(project.normalized_dir / "val")
+    errors = read_bundle(project.trained_dir).graph().predict(val.inputs)[:, 0] - val.targets
+    assert metrics["rmse"] == pytest.approx(np.sqrt((errors**2).mean()), rel=1e-5)
+    assert metrics["rmse_low"] < metrics["rmse"] < metrics["rmse_high"]
+    assert (np.abs(errors) <= metrics["interval_90"] + 1e-5).sum() == 136  # of 150: ceil(0.9 * 151)
+    with (project.plots_dir("validate") / "residuals.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert np.array([float(row["error"]) for row in rows]) == pytest.approx(errors, abs=1e-4)
+    # `dvc plots` complains of a missing file
+    assert (project.plots_dir("validate") / "calibration.csv").read_text() == "confidence,accuracy,rows\n"
+
+
+@pytest.mark.parametrize("project", [("table", "regression")], indirect=True)
+def test_gate_of_another_task_is_told(project: Paths) -> None:
+    with pytest.raises(ConfigError, match=r"validate\.gate\.accuracy: no such metric; choose one of .*'rmse'"):
+        run(Config(gate={"accuracy": Bound(min=0.9)}), project)
+
+
 @pytest.mark.parametrize(
     ("section", "message"),
     [

@@ -85,3 +85,51 @@ def test_open_arrays_of_different_lengths_is_refused(folder: Path, tmp_path: Pat
     shutil.copy(tmp_path / "other" / "targets.npy", folder / "targets.npy")
     with pytest.raises(DataError, match=r"train: its arrays differ in length; run: dvc repro --force$"):
         open_arrays(folder)
+
+
+def test_table_rows_are_float32_with_nan_and_put_in_any_order(tmp_path: Path) -> None:
+    made = create(tmp_path / "a", num_rows=3, input_shape=[2], modality="table", task="regression")
+    made.put(np.array([2, 0]), np.array([[1.5, np.nan], [-3.0, 4.0]]), np.array([0.25, -7.0]))
+    made.put(np.array([1]), np.array([[8.0, 9.0]]), np.array([1e6]))
+    made.row_ids[:] = [b"a", b"b", b"c"]
+    made.close()
+    arrays = open_arrays(tmp_path / "a")
+    assert (arrays.inputs.dtype, arrays.targets.dtype) == (np.float32, np.float32)
+    np.testing.assert_array_equal(arrays.inputs, [[-3.0, 4.0], [8.0, 9.0], [1.5, np.nan]])
+    assert arrays.targets.tolist() == [-7.0, 1e6, 0.25]
+    assert arrays.row_ids.tolist() == [b"a", b"b", b"c"]
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> Path:
+    made = create(tmp_path / "texts", num_rows=3, input_shape=[4], modality="text")
+    made.put(np.array([2, 0]), [np.array([5, 6, 7], np.int32), np.array([], np.int32)], np.array([1, 0]))
+    made.put(np.array([1]), [np.array([9], np.int32)], np.array([1]))
+    made.close()
+    return tmp_path / "texts"
+
+
+def test_text_rows_are_padded_to_the_longest_of_those_asked_for(texts: Path) -> None:
+    arrays = open_arrays(texts)
+    assert len(arrays) == len(arrays.inputs) == 3
+    assert arrays.inputs[:2].tolist() == [[0], [9]]
+    assert arrays.inputs[np.array([2, 1])].tolist() == [[5, 6, 7], [9, 0, 0]]
+    assert arrays.inputs[:].dtype == np.int32
+    assert (arrays.targets.dtype, arrays.targets.tolist()) == (np.int64, [0, 1, 1])
+
+
+@pytest.mark.parametrize("name", ["starts.npy", "lengths.npy", "targets.npy"])
+def test_open_arrays_of_a_text_that_lacks_a_part_says_what_to_run(texts: Path, name: str) -> None:
+    (texts / name).unlink()
+    with pytest.raises(DataError, match=rf"{name}: no such file; run the stages before this one: dvc repro$"):
+        open_arrays(texts)
+
+
+@pytest.mark.parametrize("name", ["starts.npy", "lengths.npy", "tokens.bin"])
+def test_open_arrays_of_a_text_truncated_anywhere_is_one_line(texts: Path, name: str) -> None:
+    path = texts / name
+    good = path.read_bytes()
+    for kept in range(len(good)):
+        path.write_bytes(good[:kept])
+        with pytest.raises(DataError, match=r"^.*tokens\.bin: not rows of tokens \(.*\); run: dvc repro --force$"):
+            open_arrays(texts)

@@ -33,6 +33,7 @@ def test_unknown_run_is_rebuilt_from_files(tracked):
     assert [(metric.step, metric.value) for metric in history] == [(10, 1.25), (20, 0.75)]
 
 
+@pytest.mark.slow
 def test_stage_is_told_once_and_again_when_it_changes(tracked):
     run_id = complete(tracked, ["train"])
     assert complete(tracked, ["train"]) == run_id
@@ -66,6 +67,7 @@ def test_run_ends_with_its_training(tracked, error, status):
     assert found.data.metrics["fit/val_loss"] == 0.5
 
 
+@pytest.mark.slow
 def test_run_of_a_killed_process_is_closed_by_the_next_training(tracked):
     code = f"""
 import os, signal

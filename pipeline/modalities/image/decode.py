@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import io
-import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
-from typing import TYPE_CHECKING, TypeVar
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,13 +16,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 # Pillow knows more formats than are safe to open on strangers' files (EPS would start Ghostscript): these only
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-TASK_IMAGES = 64
-TASK_BYTES = 128 * 1024
-"""Small images decode in 30 us, about what it costs to hand a thread its work: so it is handed several at once."""
+PLAIN_MODES = ("L", "RGB")
+"""Pillow's names of the two that pixels are kept in: 8 bits of grey, 8 bits a colour."""
 
 
 class UndecodableError(Exception):
     """Bytes are no image that can be used; the message says why, the same for the same bytes."""
+
+
+class Decoded(NamedTuple):
+    """What a file's bytes are."""
+
+    pixels: NDArray[np.uint8]
+    """`[height, width, channel]`: 1 channel for a grey image, else 3 (RGB)."""
+    mode: str
+    """The file's own mode, as Pillow names it; what is none of PLAIN_MODES has been converted."""
 
 
 def decode(data: bytes) -> NDArray[np.uint8]:
@@ -33,11 +39,17 @@ def decode(data: bytes) -> NDArray[np.uint8]:
     Upright by its EXIF orientation; transparency is laid on white; 16 bits become 8; of an animation the first frame.
     Raises UndecodableError for bytes that are truncated, no known format, or too large to be meant well.
     """
+    return decode_with_mode(data).pixels
+
+
+def decode_with_mode(data: bytes) -> Decoded:
+    """The same pixels, and what mode the file has; raises UndecodableError."""
     import numpy as np
     from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            mode = image.mode
             pixels = np.ascontiguousarray(_pixels(image))
     except UndecodableError:
         raise
@@ -45,17 +57,14 @@ def decode(data: bytes) -> NDArray[np.uint8]:
         raise UndecodableError(f"none of the formats {', '.join(FORMATS)}") from None
     except Exception as error:  # noqa: BLE001 - on hostile bytes decoders raise anything, from struct.error to KeyError
         raise UndecodableError(f"{type(error).__name__}: {str(error).strip() or 'no details'}") from None
-    return pixels[..., None] if pixels.ndim == 2 else pixels  # noqa: PLR2004
+    return Decoded(pixels[..., None] if pixels.ndim == 2 else pixels, mode)  # noqa: PLR2004
 
 
 def map_decoded(images: Iterable[bytes], work: Callable[[NDArray[np.uint8]], T]) -> list[T | UndecodableError]:
-    """`work(pixels)` for each image, in order, on every core that this process may use (Pillow releases the GIL).
+    """`work(pixels)` for each image, in order; one image's pixels live only while `work` runs on them.
 
-    Pixels live only while `work` runs on them: memory holds as many decoded images as there are threads.
+    One core: whole batches go to processes, or to machines.
     """
-
-    def several(task: list[bytes]) -> list[T | UndecodableError]:
-        return [attempt(data) for data in task]
 
     def attempt(data: bytes) -> T | UndecodableError:
         try:
@@ -63,27 +72,16 @@ def map_decoded(images: Iterable[bytes], work: Callable[[NDArray[np.uint8]], T])
         except UndecodableError as error:
             return error
 
-    # a decoder's warnings name no file; the filter stands around the threads, since it is the whole process's
-    with warnings.catch_warnings(), ThreadPoolExecutor(num_cores()) as pool:
+    with quiet_decoders():
+        return [attempt(data) for data in images]
+
+
+@contextmanager
+def quiet_decoders() -> Iterator[None]:
+    """Keeps the warnings of decoders away: they name no file."""
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
-        return list(chain.from_iterable(pool.map(several, _tasks(images))))
-
-
-def _tasks(images: Iterable[bytes]) -> Iterator[list[bytes]]:
-    task: list[bytes] = []
-    size = 0
-    for data in images:
-        task.append(data)
-        size += len(data)
-        if len(task) == TASK_IMAGES or size >= TASK_BYTES:
-            yield task
-            task, size = [], 0
-    yield task
-
-
-def num_cores() -> int:
-    """Cores that this process may use (a container's or a scheduler's share, not the machine's)."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        yield
 
 
 def _pixels(image: Image.Image) -> Image.Image | NDArray[np.uint8]:

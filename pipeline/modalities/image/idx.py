@@ -14,9 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
+from pipeline.contracts import Opened
 from pipeline.errors import DataError
-from pipeline.modalities.image.read import local_path
+from pipeline.modalities.image.opened import opened
 from pipeline.modalities.image.rows import BATCH_ROWS, batches, png, row_id
+from pipeline.modalities.options import ReadOptions
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,19 +41,28 @@ class Pair(NamedTuple):
 
 def is_idx_folder(folder: Path) -> bool:
     """Whether a folder holds IDX images (by name)."""
-    return folder.is_dir() and any(IMAGES in path.name for path in folder.iterdir())
+    return folder.is_dir() and any(_holds_images(path) for path in folder.iterdir())
 
 
-def read_idx(source: str, root: Path) -> Iterator[pa.RecordBatch]:
+def read_idx(path: Path, options: ReadOptions) -> Opened:
     """IDX files of images and labels in a folder, packed by gzip or not; the official splits by their names."""
+    return opened("idx", _batches(_pairs(path, f"params.yaml: ingest.source: {options.source!r}")), options)
+
+
+def _batches(pairs: list[Pair]) -> Iterator[pa.RecordBatch]:
     seen: Counter[bytes] = Counter()
-    for pair in _pairs(local_path(source, root), f"params.yaml: ingest.source: {source!r}"):
+    for pair in pairs:
         yield from batches(_rows(pair, seen))
+
+
+def _holds_images(path: Path) -> bool:
+    """By name; a download's notes beside it are hidden and end otherwise."""
+    return path.name.removesuffix(".gz").endswith(IMAGES) and not path.name.startswith(".")
 
 
 def _pairs(folder: Path, where: str) -> list[Pair]:
     pairs = []
-    image_paths = sorted(path for path in folder.iterdir() if IMAGES in path.name)
+    image_paths = sorted(path for path in folder.iterdir() if _holds_images(path))
     if not image_paths:
         raise DataError(f"{where}: holds no file named like train-{IMAGES} or train-{IMAGES}.gz; put them there")
     for images in image_paths:
@@ -100,7 +111,10 @@ def _row(image: bytes, size: tuple[int, int], label: str, split: str | None, see
 
 
 def _opened(path: Path) -> BinaryIO:
-    return cast("BinaryIO", gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+    try:
+        return cast("BinaryIO", gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); fetch the file again") from None
 
 
 def _header(file: BinaryIO, path: Path, *, num_dimensions: int) -> tuple[int, ...]:

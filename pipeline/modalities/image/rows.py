@@ -31,19 +31,20 @@ def row_id(content: bytes, occurrence: int = 0) -> str:
     return blake2b(content + suffix, digest_size=16).hexdigest()
 
 
-def batches(rows: Iterable[dict[str, Any]]) -> Iterator[pa.RecordBatch]:
-    """Batches that stay small however large the images are."""
+def batches(rows: Iterable[dict[str, Any]], schema: pa.Schema | None = None) -> Iterator[pa.RecordBatch]:
+    """Batches that stay small however large the images are; `schema`: that of image rows without other columns."""
     import pyarrow as pa
 
     from pipeline.modalities.image.schema import RAW_SCHEMA
 
+    schema = RAW_SCHEMA if schema is None else schema
     batch: list[dict[str, Any]] = []
     size = 0
     for row in rows:
         batch.append(row)
         size += len(row["image"])
         if len(batch) == BATCH_ROWS or size >= BATCH_BYTES:
-            yield pa.RecordBatch.from_pylist(batch, RAW_SCHEMA)
+            yield pa.RecordBatch.from_pylist(batch, schema)
             batch, size = [], 0
     if batch:
-        yield pa.RecordBatch.from_pylist(batch, RAW_SCHEMA)
+        yield pa.RecordBatch.from_pylist(batch, schema)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from math import sqrt
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from pipeline.contracts import Json
+from pipeline.contracts import Json, Rows, Spec
 from pipeline.errors import DataError
 from pipeline.modalities.image.decode import UndecodableError, map_decoded
 from pipeline.modalities.image.resize import fit_to, with_channels
@@ -31,17 +32,17 @@ class _SizesDifferError(Exception):
 class ImageTransform:
     """Learns one shape, mean and standard deviation; makes uint8 arrays of that shape."""
 
-    def fit(self, batches: Iterable[pa.RecordBatch], options: Json) -> Json:
+    def fit(self, rows: Rows, spec: Spec, options: Json) -> Json:  # noqa: ARG002
         """Learns `input_shape`, `mean`, `std` from train rows; options: `image_size`, `resize`.
 
         Without an `image_size` it is the size that all images share, else DEFAULT_SIDE_PX square. One channel where
-        all are grey, else three. `batches` is gone through again from its start where sizes turn out to differ.
+        all are grey, else three. The rows are gone through again where sizes turn out to differ.
         """
         size, rule = _height_width(options["image_size"]), options["resize"]
         try:
-            size, counts = _count(batches, size, rule)
+            size, counts = _merged(rows.map(partial(_counted, size=size, rule=rule)))
         except _SizesDifferError:
-            size, counts = _count(batches, (DEFAULT_SIDE_PX, DEFAULT_SIDE_PX), rule)
+            size, counts = _merged(rows.map(partial(_counted, size=(DEFAULT_SIDE_PX, DEFAULT_SIDE_PX), rule=rule)))
         mean, std = _mean_std(counts)
         return {"input_shape": [*size, len(counts)], "mean": mean, "std": std, "resize": rule}
 
@@ -69,27 +70,48 @@ def _map_rows(batch: pa.RecordBatch, work: Callable[[Pixels], T]) -> list[T]:
     return made
 
 
-def _count(
-    batches: Iterable[pa.RecordBatch], size: tuple[int, int] | None, rule: str
-) -> tuple[tuple[int, int], Counts]:
-    """The size, and how often each value occurs in each channel: whole numbers, so exact in any order."""
+class _Counted(NamedTuple):
+    """What one batch's pixels are; whole numbers, so exact in any order."""
+
+    sizes: frozenset[tuple[int, int]]
+    """(height, width); a second one is told, but not a third."""
+    is_grey: bool
+    counts: Counts
+
+
+def _counted(batch: pa.RecordBatch, *, size: tuple[int, int] | None, rule: str) -> _Counted:
+    """How often each value occurs in each channel, at `size` (height, width) or as the images are."""
     import numpy as np
 
     sizes: set[tuple[int, int]] = set()
+    counts = np.zeros((3, 256), np.int64)
+    greys = [True]
 
-    def measure(pixels: Pixels) -> Counts:
+    def add(pixels: Pixels) -> None:
         fitted = pixels if size is None else fit_to(pixels, size, rule)
         sizes.add((fitted.shape[0], fitted.shape[1]))
-        if len(sizes) > 1:  # told here, so that the rest of the batch need not be decoded
-            raise _SizesDifferError
-        return _histogram(fitted)
+        if len(sizes) > 1:  # the counts are worth nothing then
+            return
+        histogram = _histogram(fitted)
+        greys[0] = greys[0] and len(histogram) == 1
+        counts[:] += histogram  # a grey image counts in all three, as it will be stored beside coloured ones
 
-    is_grey = True
-    counts = np.zeros((3, 256), np.int64)
-    for batch in batches:
-        for histogram in _map_rows(batch, measure):
-            is_grey = is_grey and len(histogram) == 1
-            counts += histogram  # a grey image counts in all three, as it will be stored beside coloured ones
+    _map_rows(batch, add)
+    return _Counted(frozenset(sizes), greys[0], counts)
+
+
+def _merged(parts: Iterator[_Counted]) -> tuple[tuple[int, int], Counts]:
+    """The size and the counts of all; raises _SizesDifferError at the first batch that shows another size."""
+    import numpy as np
+
+    sizes: set[tuple[int, int]] = set()
+    is_grey, counts = True, np.zeros((3, 256), np.int64)
+    for part in parts:
+        sizes |= part.sizes
+        if len(sizes) > 1:
+            raise _SizesDifferError
+        is_grey = is_grey and part.is_grey
+        counts += part.counts
     if not sizes:
         raise DataError("data/split: no train rows to fit on; give split.fractions a larger first part")
     return sizes.pop(), counts[:1] if is_grey else counts

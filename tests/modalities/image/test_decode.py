@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline.modalities.image.decode import TASK_IMAGES, UndecodableError, decode, map_decoded
+from pipeline.modalities.image.decode import UndecodableError, decode, decode_with_mode, map_decoded
 
 RAMP = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
 
@@ -114,9 +114,16 @@ def test_decode_damaged_bytes_give_pixels_or_the_one_error(noise: bytes, start: 
     assert isinstance(result, UndecodableError) or len(result) == 3
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB", "LA", "RGBA", "P", "1", "I;16"])
+def test_decode_with_mode_tells_the_mode_of_the_file(mode: str) -> None:
+    decoded = decode_with_mode(encoded(Image.new(mode, (3, 2))))
+    assert decoded.mode == mode
+    assert decoded.pixels.shape[:2] == (2, 3)
+
+
 def test_map_decoded_keeps_the_order() -> None:
     images = [encoded(Image.new("L", (1, 1), value)) for value in range(200)]
-    images[TASK_IMAGES] = b"x"
+    images[64] = b"x"
     values = map_decoded(images, lambda pixels: int(pixels[0, 0, 0]))
-    assert isinstance(values[TASK_IMAGES], UndecodableError)
-    assert [v for v in values if not isinstance(v, UndecodableError)] == [v for v in range(200) if v != TASK_IMAGES]
+    assert isinstance(values[64], UndecodableError)
+    assert [v for v in values if not isinstance(v, UndecodableError)] == [v for v in range(200) if v != 64]

@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.errors import DataError
+from pipeline.errors import ConfigError, DataError
 from pipeline.modalities.image.decode import decode
 from pipeline.modalities.image.idx import IMAGES, LABELS, is_idx_folder, read_idx
 from pipeline.modalities.image.schema import RAW_SCHEMA
-from pipeline.modalities.read import find_reader
+from pipeline.modalities.options import ReadOptions
 from tests.conftest import pictures
 
 NAME = f"train-{IMAGES}.gz"
@@ -32,7 +32,7 @@ def write_set(folder, prefix, num_rows, seed=0, pack=gzip.compress, end=".gz"):
 
 
 def table_of(folder):
-    return pa.Table.from_batches(read_idx(folder.name, folder.parent), RAW_SCHEMA)
+    return pa.Table.from_batches(read_idx(folder, ReadOptions(source=str(folder))).batches, RAW_SCHEMA)
 
 
 def test_idx_is_read_as_published_with_its_splits(tmp_path):
@@ -43,7 +43,27 @@ def test_idx_is_read_as_published_with_its_splits(tmp_path):
     train = rows[7:]
     assert [row["label"] for row in train] == [str(label) for label in labels]
     assert all((decode(row["image"]) == image).all() for row, image in zip(train, images, strict=True))
-    assert find_reader("auto", "set", tmp_path) == "idx"
+    assert is_idx_folder(tmp_path / "set")
+
+
+def test_files_beside_it_are_let_alone(tmp_path):
+    write_set(tmp_path, "train", 3)
+    for name in (f".{NAME}.json", f"{NAME}.md5", f".{NAME}"):
+        (tmp_path / name).write_text("{}")
+    assert table_of(tmp_path).num_rows == 3
+    (tmp_path / NAME).unlink()
+    assert not is_idx_folder(tmp_path)
+
+
+def test_idx_tells_its_spec_and_refuses_what_only_tables_have(tmp_path):
+    write_set(tmp_path, "train", 3)
+    spec = read_idx(tmp_path, ReadOptions(source="here")).spec
+    assert (spec.modality, spec.task, spec.format, spec.source, spec.num_rows) == (
+        "image", "classification", "idx", "here", 0,
+    )  # fmt: skip
+    for options in ({"target": "digit"}, {"split_column": "part"}, {"task": "regression"}):
+        with pytest.raises(ConfigError, match=rf"^params.yaml: ingest.{next(iter(options))}: got '\w+'; "):
+            read_idx(tmp_path, ReadOptions(source="here", **options))
 
 
 def test_row_ids_do_not_depend_on_the_place(tmp_path):
@@ -95,7 +115,7 @@ def test_images_without_labels_and_none_at_all_are_refused(tmp_path):
 @pytest.mark.skipif("HEADRACE_BENCH_DATA" not in os.environ, reason="HEADRACE_BENCH_DATA is not set: no real MNIST")
 def test_mnist_has_its_published_counts():
     folder = Path(os.environ["HEADRACE_BENCH_DATA"]) / "mnist"
-    table = pa.Table.from_batches(read_idx(str(folder), Path("/")), RAW_SCHEMA)
+    table = table_of(folder)
     train = table.filter(pa.compute.equal(table["split"], "train"))
     assert (table.num_rows, train.num_rows) == (70_000, 60_000)
     counts = {item["values"]: item["counts"] for item in train["label"].value_counts().to_pylist()}

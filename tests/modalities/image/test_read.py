@@ -1,18 +1,24 @@
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from PIL import Image
 
-from pipeline.errors import DataError
+from pipeline.errors import ConfigError, DataError
 from pipeline.modalities.image import read, rows
 from pipeline.modalities.image.decode import FORMATS, decode
 from pipeline.modalities.image.schema import RAW_SCHEMA
+from pipeline.modalities.options import ReadOptions
+
+
+def read_batches(folder: Path) -> Iterator[pa.RecordBatch]:
+    return read.read_folder(folder, ReadOptions(source=folder.name)).batches
 
 
 def rows_of(folder: Path) -> list[dict[str, object]]:
-    return pa.Table.from_batches(read.read_folder(folder.name, folder.parent), RAW_SCHEMA).to_pylist()
+    return pa.Table.from_batches(read_batches(folder), RAW_SCHEMA).to_pylist()
 
 
 def put(root: Path, *names: str) -> Path:
@@ -26,7 +32,7 @@ def put(root: Path, *names: str) -> Path:
 
 @pytest.fixture(scope="module")
 def mnist() -> pa.Table:
-    return pa.Table.from_batches(read.read_mnist5k("mnist5k", Path("/")))
+    return pa.Table.from_batches(read.read_mnist5k(Path("/"), ReadOptions()).batches)
 
 
 def test_mnist5k_has_500_digits_of_each_class(mnist: pa.Table) -> None:
@@ -55,6 +61,18 @@ def test_folder_reads_bytes_labels_and_paths_in_order(tmp_path: Path) -> None:
         ("a/10.JPG", "a", None), ("a/deep/1.jpeg", "a", None), ("b/1.bmp", "b", None), ("b/2.png", "b", None),
     ]  # fmt: skip
     assert rows[0]["image"] == b"a/10.JPG"
+
+
+def test_folder_tells_its_spec(tmp_path: Path) -> None:
+    opened = read.read_folder(put(tmp_path, "a/1.png", "b/1.png"), ReadOptions(source="photos"))
+    assert opened.schema == RAW_SCHEMA
+    spec = opened.spec
+    assert (spec.modality, spec.task, spec.format, spec.source) == ("image", "classification", "folder", "photos")
+
+
+def test_folder_with_a_target_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"ingest\.target: got 'species'; must be null for images, whose class is"):
+        read.read_folder(put(tmp_path, "a/1.png", "b/1.png"), ReadOptions(target="species"))
 
 
 def test_folder_row_ids_depend_on_the_path_alone(tmp_path: Path) -> None:
@@ -104,7 +122,7 @@ def test_folder_name_that_is_not_utf8_is_escaped(tmp_path: Path) -> None:
 def test_folder_batches_stay_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows, "BATCH_BYTES", 14)
     put(tmp_path, "a/1.png", "a/2.png", "b/1.png")
-    assert [batch.num_rows for batch in read.read_folder("photos", tmp_path)] == [2, 1]
+    assert [batch.num_rows for batch in read_batches(tmp_path / "photos")] == [2, 1]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
 import io
+import pickle
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -6,10 +8,12 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+from pipeline.contracts import Spec
 from pipeline.errors import DataError
 from pipeline.modalities.image.transform import ImageTransform
 from pipeline.modalities.transform import TRANSFORMS
 
+SPEC = Spec(modality="image", task="classification", source="drawn", format="folder", num_rows=9)
 AUTO = {"image_size": None, "resize": "pad"}
 
 
@@ -26,8 +30,15 @@ def noise(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
 
 
+class Batches(list[pa.RecordBatch]):
+    """Rows that are worked on here."""
+
+    def map(self, work: Callable[[pa.RecordBatch], Any]) -> Iterator[Any]:
+        return map(work, self)
+
+
 def fit(*batches: pa.RecordBatch, **options: Any) -> dict[str, Any]:
-    return TRANSFORMS["image"].fit(list(batches), AUTO | options)
+    return TRANSFORMS["image"].fit(Batches(batches), SPEC, AUTO | options)
 
 
 def test_fit_learns_the_shared_size_and_exact_statistics() -> None:
@@ -98,3 +109,17 @@ def test_apply_undecodable_row_is_named() -> None:
     broken = pa.record_batch({"row_id": ["abc"], "image": pa.array([b"x"], pa.binary())})
     with pytest.raises(DataError, match=r"data/clean: row abc cannot be decoded \(none of the formats .*; run: dvc"):
         ImageTransform().apply(broken, {"input_shape": [4, 4, 1], "resize": "pad"})
+
+
+def test_fit_sizes_that_differ_between_batches_are_found_out() -> None:
+    fitted = fit(batch_of(noise(4, 4)), batch_of(), batch_of(noise(5, 4, seed=1)))
+    assert fitted["input_shape"] == [64, 64, 1]
+
+
+def test_fit_pickles_its_work() -> None:
+    class Pickled(Batches):
+        def map(self, work: Callable[[pa.RecordBatch], Any]) -> Iterator[Any]:
+            return (pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(work))(batch))) for batch in self)
+
+    batches = [batch_of(noise(5, 7)), batch_of(noise(5, 7, seed=1))]
+    assert TRANSFORMS["image"].fit(Pickled(batches), SPEC, AUTO) == fit(*batches)

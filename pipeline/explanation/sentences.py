@@ -1,0 +1,56 @@
+"""Sentences of the page that differ by what the model was asked for. SENTENCES: task -> them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Sentences(NamedTuple):
+    """HTML, each a part of a sentence or some."""
+
+    groups: dict[str, tuple[str, str]]
+    """Group of examples -> heading and note."""
+    followed: str
+    """What the deletion curve follows."""
+    axis: str
+    """The same in the plot; plain text."""
+    sooner: str
+    """Where a faithful attribution makes the model change its answer sooner."""
+    against: str
+    """The blue end of the scale."""
+    speaks_for: str
+    """The red end of the scale."""
+    note: str
+    """On the figures beside the examples."""
+
+
+SENTENCES = {
+    "classification": Sentences(
+        groups={
+            "wrong": ("Wrong", "The mistakes that the model was surest of."),
+            "unsure": ("Least sure", "Right, but only just."),
+            "right": ("Right", "Drawn at random from the other right ones."),
+        },
+        followed="the predicted class's probability",
+        axis="mean probability",
+        sooner="are red",
+        against="Against the predicted class",
+        speaks_for="for it",
+        note="Percentages are the network's own, before calibration.",
+    ),
+    "regression": Sentences(
+        groups={
+            "furthest": ("Furthest off", "The largest errors."),
+            "extreme": ("Extreme", "Of the others, the predictions furthest from their median."),
+            "others": ("Others", "Drawn at random from the rest."),
+        },
+        followed=(
+            "the likeness to the answer before (1: the same, 1/2: one standard deviation of the training targets away)"
+        ),
+        axis="likeness to the answer",
+        sooner="are strong, red or blue",
+        against="Lowers the value",
+        speaks_for="raises it",
+        note="Values are in the target's unit.",
+    ),
+}

@@ -1,0 +1,71 @@
+"""Telling: what is true of the explained rows and what the model said, beside their attributions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pipeline.contracts import Spec
+from pipeline.explanation.page import Example
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pipeline.explanation.view import View
+
+
+class Explained(NamedTuple):
+    """Some rows, aligned by position."""
+
+    rows: NDArray[np.int64]
+    """Their places in the validation rows."""
+    inputs: NDArray[Any]
+    """As they are stored."""
+    maps: NDArray[np.float32]
+    """`[rows, *places]`: attributions."""
+
+
+class Said(NamedTuple):
+    """The answers to all validation rows, aligned by position."""
+
+    row_ids: NDArray[np.bytes_]
+    targets: NDArray[Any]
+    """Class indices, or values in the target's unit."""
+    predicted: NDArray[Any]
+    """The same."""
+    confidence: NDArray[np.float64] | None
+    """Softmax probability of the predicted class, in [0, 1]; regression: None."""
+
+
+def make_examples(
+    spec: Spec, said: Said, *, groups: dict[str, NDArray[np.int64]], shown: Explained, view: View
+) -> list[Example]:
+    """One example a row of `shown`, which holds the rows of `groups` in their order."""
+    names = [group for group, rows in groups.items() for _ in rows]
+    return [
+        Example(
+            group=group,
+            row_id=said.row_ids[row].decode("ascii"),
+            actual=_answer(spec, said.targets[row]),
+            predicted=_answer(spec, said.predicted[row]),
+            confidence=None if said.confidence is None else float(said.confidence[row]),
+            shown=view.show(inputs, attribution),
+            parts=view.parts(inputs, attribution),
+        )
+        for group, row, inputs, attribution in zip(names, *shown, strict=True)
+    ]
+
+
+def predicted_groups(spec: Spec, said: Said, drawn: Explained) -> dict[str, NDArray[np.bool_]]:
+    """Name -> rows of `drawn`: one group for each class that the model takes some for; regression: all in one."""
+    import numpy as np
+
+    if spec.task == "regression":
+        return {spec.target or "all": np.ones(len(drawn.rows), bool)}
+    predicted = said.predicted[drawn.rows]
+    rows = {name: predicted == index for index, name in enumerate(spec.classes)}
+    return {name: part for name, part in rows.items() if part.any()}
+
+
+def _answer(spec: Spec, answer: Any) -> str | float:
+    return float(answer) if spec.task == "regression" else spec.classes[int(answer)]

@@ -1,0 +1,87 @@
+"""Parquet files: columns of scalars, read as text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import DataError
+from pipeline.modalities.options import ReadOptions
+from pipeline.modalities.table.part import Part, check_names, check_same
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ROWS_PER_BATCH = 8192
+INDEX = re.compile(r"__index_level_\d+__")
+"""Columns that pandas adds for the places of rows."""
+
+
+def open_parquet(path: Path, options: ReadOptions, expected: list[str] | None) -> Part:
+    """Reads the schema; raises DataError where the file is damaged or a column holds more than one value a row."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if path.suffix.lower() not in (".parquet", ".pq"):
+        raise DataError(f"{path}: a packed Parquet file, which cannot be read in pieces; unpack it")
+    try:
+        with pq.ParquetFile(path) as file:
+            schema = file.schema_arrow
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path, error) from None
+    fields = [field for field in schema if not INDEX.fullmatch(field.name)]
+    names = [field.name for field in fields]
+    if not names:
+        raise DataError(f"{path}: has no columns; give a table that has rows")
+    check_names(path, names)
+    for field in fields:
+        _check_type(path, field)
+    if expected is not None:
+        check_same(path, names, expected)
+    return Part(names, _batches(path, names), options.table)
+
+
+def _batches(path: Path, names: list[str]) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(ROWS_PER_BATCH, columns=names):
+                arrays = [_as_text(batch.column(name)) for name in names]
+                yield pa.record_batch(arrays, names=names)
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path, error) from None
+
+
+def _check_type(path: Path, field: Any) -> None:
+    from pyarrow import types
+
+    kind = field.type.value_type if types.is_dictionary(field.type) else field.type
+    is_binary = types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind)
+    if types.is_nested(kind) or is_binary:
+        raise DataError(
+            f"{path}: column {field.name!r} holds {kind}; cells are texts, numbers, booleans, dates or null;"
+            " flatten it, or leave it out"
+        )
+
+
+def _as_text(column: Any) -> Any:
+    """Strings of a column, null where it has no value or NaN."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    from pyarrow import types
+
+    if types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if types.is_float16(column.type):
+        column = column.cast(pa.float32())
+    if types.is_floating(column.type):
+        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+    return column.cast(pa.string())
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path}: not readable as Parquet ({str(error).splitlines()[0]}); fetch the file again")

@@ -1,0 +1,1 @@
+"""Text: a column of a table, or a folder of files by class."""

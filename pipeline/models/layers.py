@@ -1,0 +1,58 @@
+"""Layers of several networks, and what every network for text is: right for padded rows."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class Residual(nn.Sequential):
+    """Adds what its layers make of an input to that input."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """`[..., width]` -> the same shape."""
+        outputs = inputs
+        for layer in self:
+            outputs = layer(outputs)
+        return inputs + outputs
+
+
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean of `[batch, tokens, width]` over the tokens where `mask` `[batch, tokens]` is true; 0 for a row of none."""
+    weights = mask.unsqueeze(-1).to(values.dtype)
+    return (values * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1.0)
+
+
+class TextModel(nn.Module):
+    """Embeds token ids and hands them to a network that takes embedded tokens, which explanations start from."""
+
+    def __init__(self, vocabulary: int, width: int) -> None:
+        """Makes the embedding; that of padding (id 0) is 0 and stays so."""
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary, width, padding_idx=0)
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """int64 `[batch, tokens]` -> float32 `[batch, tokens, width]`."""
+        embedded: Tensor = self.embedding(ids)
+        return embedded
+
+    def forward_embedded(self, embedded: Tensor, mask: Tensor) -> Tensor:
+        """`[batch, tokens, width]`, `mask` `[batch, tokens]` true where a token is -> `[batch, outputs]`."""
+        raise NotImplementedError
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """int64 `[batch, tokens]`, 0 as padding behind each row's tokens -> `[batch, outputs]`."""
+        return self.forward_embedded(self.embed(ids), ids != 0)
+
+
+class Bag(TextModel):
+    """The mean of a row's embedded tokens, then a head; their order does not count."""
+
+    def __init__(self, vocabulary: int, width: int, head: nn.Module) -> None:
+        """`head`: `[batch, width]` -> `[batch, outputs]`."""
+        super().__init__(vocabulary, width)
+        self.head = head
+
+    def forward_embedded(self, embedded: Tensor, mask: Tensor) -> Tensor:
+        """See TextModel."""
+        outputs: Tensor = self.head(masked_mean(embedded, mask))
+        return outputs

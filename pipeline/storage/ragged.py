@@ -1,0 +1,90 @@
+"""Rows of different lengths (token ids) in one memory-mapped file, read as padded batches."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+PADDING = 0
+
+
+class Ragged:
+    """Token ids of rows; an index (slice or positions) gives int32 `[rows, longest of them]`, padded with 0."""
+
+    def __init__(self, values: NDArray[np.int32], starts: NDArray[np.int64], lengths: NDArray[np.int32]) -> None:
+        """`values` holds row after row, in any order; row r is `values[starts[r]:][:lengths[r]]`."""
+        self.values, self.starts, self.lengths = values, starts, lengths
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, rows: Any) -> NDArray[np.int32]:
+        import numpy as np
+
+        starts, lengths = self.starts[rows], self.lengths[rows]
+        if np.ndim(lengths) == 0:
+            return np.array(self.values[starts : starts + lengths])
+        places = np.arange(max(1, int(lengths.max(initial=0))))
+        is_token = places < lengths[:, None]
+        padded = np.full(is_token.shape, PADDING, np.int32)
+        padded[is_token] = self.values[(starts[:, None] + places)[is_token]]
+        return padded
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows, and tokens of the longest."""
+        return len(self), int(self.lengths.max(initial=1))
+
+
+class RaggedWriter:
+    """Writes the ids of rows in whatever order they come; raises OSError when the disk is full."""
+
+    def __init__(self, folder: Path, num_rows: int) -> None:
+        """Makes `tokens.bin` and the places of `num_rows` rows in `folder`, which must exist."""
+        import numpy as np
+
+        self._folder, self._end = folder, 0
+        self._starts, self._lengths = np.zeros(num_rows, np.int64), np.zeros(num_rows, np.int32)
+        self._file = (folder / "tokens.bin").open("wb")
+
+    def write(self, position: int, ids: NDArray[np.int32]) -> None:
+        """Puts one row's ids in its place."""
+        self._starts[position], self._lengths[position] = self._end, len(ids)
+        self._file.write(ids.astype("<i4").tobytes())
+        self._end += len(ids)
+
+    def close(self) -> None:
+        """Writes where each row lies."""
+        self._file.close()
+        _save(self._folder / "starts.npy", self._starts)
+        _save(self._folder / "lengths.npy", self._lengths)
+
+
+def _save(path: Path, array: NDArray[Any]) -> None:
+    """As np.save does, which tells of a full disk without saying that it is one (no errno)."""
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    path.write_bytes(buffer.getbuffer())
+
+
+def open_ragged(folder: Path) -> Ragged:
+    """Opens what RaggedWriter wrote, read-only; raises ValueError where its parts do not fit together."""
+    import numpy as np
+
+    starts, lengths = (
+        np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("starts", "lengths")
+    )
+    path = folder / "tokens.bin"
+    num_values = path.stat().st_size // 4
+    if len(starts) != len(lengths) or int((starts + lengths).max(initial=0)) > num_values:
+        raise ValueError(f"{path.name} is shorter than its rows")
+    # an empty file cannot be mapped
+    values = np.memmap(path, "<i4", mode="r") if num_values else np.empty(0, np.int32)
+    return Ragged(values, starts, lengths)

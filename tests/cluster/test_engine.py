@@ -1,0 +1,133 @@
+"""Engines: the same results in the same order, in this process, in others, and on Ray."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pyarrow as pa
+import pytest
+
+from pipeline.cluster.engine import Selection, StoredRows, engine
+from pipeline.cluster.pool import Processes
+from pipeline.errors import ClusterError, DataError
+from pipeline.paths import Paths
+from pipeline.storage.tables import write_shards
+
+SCHEMA = pa.schema([("row_id", pa.string()), ("value", pa.int64())])
+
+
+def batch(start, size):
+    numbers = range(start, start + size)
+    return pa.RecordBatch.from_arrays([pa.array([f"{n:032x}" for n in numbers]), pa.array(numbers)], schema=SCHEMA)
+
+
+@pytest.fixture
+def rows_dir(tmp_path):
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    write_shards(folder, SCHEMA, [batch(start, 10) for start in range(0, 200, 10)])
+    return folder
+
+
+def total(rows):
+    return os.getpid(), sum(rows.column("value").to_pylist())
+
+
+def refuse(rows):
+    if rows.column("value")[0].as_py() == 50:
+        raise DataError("rows: 50 is refused; take another")
+    return 1
+
+
+def kill_itself(rows):  # noqa: ARG001 the signature of work
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def wait_long(rows):  # noqa: ARG001 the signature of work
+    time.sleep(600)
+
+
+@pytest.fixture
+def no_serial(monkeypatch):
+    monkeypatch.setattr("pipeline.cluster.engine.SERIAL_BYTES", 0)
+    monkeypatch.setattr("pipeline.cluster.engine.num_local_cpus", lambda: 2)
+
+
+EXPECTED = [sum(range(start, start + 10)) for start in range(0, 200, 10)]
+
+
+def test_small_folder_is_worked_on_in_this_process(rows_dir, tmp_path):
+    with engine("auto", rows_dir, Paths(tmp_path)) as run:
+        results = list(StoredRows(rows_dir, run).map(total))
+    assert results == [(os.getpid(), value) for value in EXPECTED]
+
+
+@pytest.mark.usefixtures("no_serial")
+def test_processes_give_the_same_results_in_order_and_serve_more_than_once(rows_dir, tmp_path):
+    with engine("local", rows_dir, Paths(tmp_path)) as run:
+        rows = StoredRows(rows_dir, run)
+        results = list(rows.map(total))
+        assert [value for _, value in results] == EXPECTED
+        assert os.getpid() not in {pid for pid, _ in results}
+        assert [value for _, value in rows.map(total)] == EXPECTED
+
+
+@pytest.mark.usefixtures("no_serial")
+def test_what_the_work_refuses_is_told_by_the_caller(rows_dir, tmp_path):
+    with engine("local", rows_dir, Paths(tmp_path)) as run, pytest.raises(DataError, match="50 is refused"):
+        list(StoredRows(rows_dir, run).map(refuse))
+
+
+def test_killed_process_is_told_in_one_line():
+    with pytest.raises(ClusterError, match="a process that worked on the data was killed"):
+        list(Processes(2)(kill_itself, [1, 2]))
+
+
+@pytest.mark.faults
+def test_processes_do_not_outlive_a_killed_caller(tmp_path):
+    script = tmp_path / "caller.py"
+    script.write_text(
+        "import time\nfrom pipeline.cluster.pool import Processes\n"
+        "if __name__ == '__main__':\n    print('go', flush=True)\n    list(Processes(2)(time.sleep, [600, 600]))\n"
+    )
+    caller = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
+    assert caller.stdout.readline() == "go\n"
+    children = []
+    for _ in range(300):
+        # one of the children tracks what they share; it ends when they all do
+        children = psutil.Process(caller.pid).children(recursive=True)
+        if len(children) >= 3 and all(child.num_threads() > 1 for child in children[1:]):
+            break
+        time.sleep(0.1)
+    assert len(children) >= 3
+    caller.kill()
+    caller.wait()
+    caller.stdout.close()
+    assert not psutil.wait_procs(children, timeout=30)[1]
+
+
+def test_selection_sees_the_rows_of_its_split_only(rows_dir, tmp_path):
+    split_dir = tmp_path / "split"
+    split_dir.mkdir()
+    schema = pa.schema([("row_id", pa.string()), ("split", pa.string())])
+    ids = [f"{n:032x}" for n in range(200)]
+    splits = ["train" if n % 3 else "test" for n in range(200)]
+    write_shards(split_dir, schema, pa.table([ids, splits], schema=schema).to_batches())
+    with engine("local", rows_dir, Paths(tmp_path)) as run:
+        rows = StoredRows(rows_dir, run, selection=Selection(split_dir, "train"))
+        assert sum(value for _, value in rows.map(total)) == sum(n for n in range(200) if n % 3)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_ray_data_gives_the_same_results_in_order_and_tells_what_is_refused(rows_dir, tmp_path):
+    with engine("ray", rows_dir, Paths(tmp_path)) as run:
+        rows = StoredRows(rows_dir, run)
+        results = list(rows.map(total))
+        assert [value for _, value in results] == EXPECTED
+        assert os.getpid() not in {pid for pid, _ in results}
+        with pytest.raises(DataError, match="50 is refused"):
+            list(rows.map(refuse))

@@ -1,0 +1,237 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from pipeline import __version__
+from pipeline.commands.init import init
+from pipeline.commands.project_files import DVC_IGNORED, dvc_text, local_source
+from pipeline.commands.stage import check_settings
+from pipeline.errors import ConfigError, DataError
+from pipeline.paths import OUTS, Paths
+from pipeline.stages import STAGES
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+FILES = {
+    ".dvc", ".dvcignore", ".git", ".gitignore", "cluster", "dvc.yaml", "params.yaml", "requirements.lock",
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In no repository but those that a test makes, and with the commands that belong to this interpreter."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    monkeypatch.setenv("PATH", f"{BIN}{os.pathsep}{os.environ['PATH']}")
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def run(*command: str, cwd: Path) -> str:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def stages_of(text: str) -> Any:
+    return YAML(typ="safe").load(text)["stages"]
+
+
+def test_init_makes_a_project_that_dvc_and_git_take(tmp_path: Path) -> None:
+    lines = init(Path("new/wines"), "wine")
+    project = tmp_path / "new" / "wines"
+    assert names(tmp_path) == {"new"}
+    assert names(project.parent) == {"wines"}
+    assert names(project) == FILES
+    assert (project / "params.yaml").read_bytes() == (ROOT / "recipes" / "wine.yaml").read_bytes()
+    assert set(check_settings(Paths(project))) == set(STAGES)
+    assert (project / "requirements.lock").read_text().splitlines()[-1] == f"headrace=={__version__}"
+    assert lines[:2] == ["new/wines: a project; next:", "  cd new/wines"]
+    assert [line for line in lines if "dvc repro" in line and "git" not in line]
+    assert run("dvc", "stage", "list", "--name-only", cwd=project).split() == list(STAGES)
+    assert "?? dvc.yaml" in run("git", "status", "--short", cwd=project)
+
+
+def test_init_leaves_what_dvc_init_leaves(tmp_path: Path) -> None:
+    init(Path("ours"), None)
+    (tmp_path / "theirs").mkdir()
+    run("git", "init", "--quiet", cwd=tmp_path / "theirs")
+    run("dvc", "init", "--quiet", cwd=tmp_path / "theirs")
+    kept = run("git", "ls-files", cwd=tmp_path / "theirs").split()
+    assert sorted(kept) == [".dvc/.gitignore", ".dvc/config", ".dvcignore"]
+    assert all((tmp_path / "ours" / name).is_file() for name in kept)
+    assert (tmp_path / "theirs" / ".dvc" / ".gitignore").read_text().split() == DVC_IGNORED
+    assert run("dvc", "config", "core.analytics", cwd=tmp_path / "ours").strip() == "false"
+
+
+def test_init_without_a_recipe_takes_the_sample(tmp_path: Path) -> None:
+    init(Path("sample"), None)
+    assert (tmp_path / "sample" / "params.yaml").read_bytes() == (ROOT / "params.yaml").read_bytes()
+
+
+def test_init_in_an_empty_folder_leaves_the_folder_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    inode = folder.stat().st_ino
+    monkeypatch.chdir(folder)
+    lines = init(Path(), "wine")
+    assert names(folder) == FILES
+    assert folder.stat().st_ino == inode
+    assert lines[0] == f"{folder}: a project; next:"
+    assert not [line for line in lines if line.startswith("  cd")]
+
+
+def test_init_inside_a_repository_joins_it_and_adds_nothing_to_its_index(tmp_path: Path) -> None:
+    run("git", "init", "--quiet", cwd=tmp_path)
+    init(Path("inner"), "wine")
+    assert names(tmp_path / "inner") == FILES - {".git"}
+    assert run("git", "status", "--short", cwd=tmp_path).splitlines() == ["?? inner/"]
+    assert run("dvc", "stage", "list", "--name-only", cwd=tmp_path / "inner").split() == list(STAGES)
+
+
+def test_init_where_git_looks_away_is_refused(tmp_path: Path) -> None:
+    run("git", "init", "--quiet", cwd=tmp_path)
+    (tmp_path / ".gitignore").write_text("/scratch\n")
+    with pytest.raises(DataError, match=r"scratch/x: is ignored by the git repository"):
+        init(Path("scratch/x"), "wine")
+    assert names(tmp_path) == {".git", ".gitignore"}
+
+
+def test_init_without_git_says_so_and_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    lines = init(Path("plain"), "wine")
+    assert lines[-1].startswith("git is not installed")
+    assert names(tmp_path / "plain") == FILES - {".git"}
+    assert run(str(BIN / "dvc"), "stage", "list", "--name-only", cwd=tmp_path / "plain").split() == list(STAGES)
+
+
+@pytest.mark.parametrize(
+    ("folder", "recipe", "told"),
+    [
+        ("full", "wine", "full: is not empty"),
+        ("full/file", "wine", "full/file: is there already, and is no folder"),
+        ("full/file/x", "wine", "full/file/x: cannot be made"),
+        ("dangling", "wine", "dangling: is there already"),
+        ("new", "wines", r"--recipe: 'wines' is no recipe; choose one of .*did you mean 'wine'"),
+        ("new", "../params", "is no recipe"),
+        ("n" * 300, "wine", "cannot be made"),
+    ],
+)
+def test_init_refuses_in_one_line_and_leaves_nothing(folder: str, recipe: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").write_text("mine")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    with pytest.raises((ConfigError, DataError), match=told) as caught:
+        init(Path(folder), recipe)
+    assert "\n" not in str(caught.value)
+    assert names(tmp_path) == {"full", "dangling"}
+    assert names(tmp_path / "full") == {"file"}
+
+
+def test_init_that_fails_half_way_takes_everything_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    rename = Path.rename
+
+    def break_at_params(self: Path, target: Path) -> Path:
+        if target == folder / "params.yaml":
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", break_at_params)
+    with pytest.raises(KeyboardInterrupt):
+        init(folder, "wine")
+    assert names(folder) == set()
+
+
+def test_command_refuses_with_exit_code_2(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pipeline", "init", "x", "--recipe", "nist"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.startswith("headrace: --recipe: 'nist' is no recipe")
+    assert done.stderr.count("\n") == 1
+    assert not names(tmp_path)
+
+
+def test_dvc_text_is_the_checkouts_less_the_code() -> None:
+    template = (ROOT / "dvc.yaml").read_text()
+    ours, theirs = stages_of(dvc_text(template, "")), stages_of(template)
+    assert list(ours) == list(STAGES)
+    for name in STAGES:
+        kept = [dep for dep in theirs[name]["deps"] if not dep.startswith("pipeline/")]
+        assert ours[name]["deps"] == [*kept, "requirements.lock"]
+        assert ours[name]["cmd"] == f"headrace {name}"
+        assert sorted(ours[name]["outs"]) == sorted(theirs[name]["outs"]) == sorted(OUTS[name])
+        assert {key: ours[name][key] for key in ("params", "metrics")} == {
+            key: theirs[name][key] for key in ("params", "metrics")
+        }
+    assert YAML(typ="safe").load(dvc_text(template, ""))["plots"] == YAML(typ="safe").load(template)["plots"]
+
+
+@pytest.mark.parametrize(
+    ("source", "deps"),
+    [
+        ("titanic.csv", ["titanic.csv"]),
+        ("sets/photos", ["sets/photos"]),
+        ("shards/*.parquet", ["shards"]),
+        ("*.csv", []),
+        ("/data/photos", []),
+        ("~/photos", []),
+        ("", []),
+    ],
+)
+def test_ingest_depends_on_a_source_inside_the_project(source: str, deps: list[str]) -> None:
+    found = stages_of(dvc_text((ROOT / "dvc.yaml").read_text(), source))
+    assert found["ingest"]["deps"] == [*deps, "requirements.lock"]
+    assert not [name for name in STAGES[1:] if set(deps) & set(found[name]["deps"])]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"), [("mnist", ""), ("https://x.org/a.zip", ""), ("s3://b/c", ""), ("a.csv", "a.csv")]
+)
+def test_local_source_is_a_path_alone(source: str, expected: str) -> None:
+    assert local_source({"ingest": {"source": source}}) == expected
+
+
+def test_init_tells_where_the_data_belong(tmp_path: Path) -> None:
+    source = YAML(typ="safe").load(ROOT / "recipes" / "titanic.yaml")["ingest"]["source"]
+    lines = init(Path("ship"), "titanic")
+    assert [line for line in lines if f" {source}:" in line]
+    assert source in stages_of((tmp_path / "ship" / "dvc.yaml").read_text())["ingest"]["deps"]
+
+
+@pytest.mark.slow
+@pytest.mark.e2e
+def test_dvc_repro_runs_a_new_project_and_then_has_nothing_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("MLFLOW_TRACKING_URI", "PYTHONPATH"):
+        monkeypatch.delenv(name, raising=False)
+    init(Path("wines"), "wine")
+    project = tmp_path / "wines"
+    params = (project / "params.yaml").read_text()
+    assert "num_workers: 0" in params
+    (project / "params.yaml").write_text(
+        params.replace("max_epochs: 40", "max_epochs: 8").replace("min: 0.9", "min: 0")
+    )
+    (project / "pipeline").mkdir()  # a folder of the user's, which must not hide the package
+    run("dvc", "repro", cwd=project)
+    assert json.loads((project / "registered.json").read_text())["name"] == "headrace-wine"
+    assert names(project) >= {"dvc.lock", "data", "models", "metrics", "reports"}
+    run("git", "add", ".", cwd=project)
+    tracked = run("git", "ls-files", cwd=project).split()
+    assert not [name for name in tracked if name.startswith(("data", "models", "mlflow", ".headrace", "metrics"))]
+    assert "dvc.lock" in tracked
+    assert "Data and pipelines are up to date" in run("dvc", "repro", cwd=project)
+    shutil.rmtree(project / "metrics")
+    run("dvc", "checkout", cwd=project)
+    assert (project / "metrics" / "test.json").is_file()

@@ -1,0 +1,163 @@
+"""Clean and normalize, killed on the way: what was there stays whole, and the same command again ends the same."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline.paths import Paths
+from pipeline.stages import clean, normalize, split
+from tests.drawn import MODALITIES, faulty_rows, hashes, rows, write_raw
+
+ROOT = Path(__file__).resolve().parents[2]
+MADE = ("data", "reports")
+CHECKS = {"label_error": "off"}  # whose packages take seconds to import
+PARAMS = "clean: {checks: {label_error: 'off'}}\nnormalize: {text: {vocabulary: 300, max_tokens: 16}}\n"
+# runs a stage that stands still at the second call of a function, and tells so
+STANDING_STILL = """
+import sys, time
+from importlib import import_module
+from pathlib import Path
+from pipeline.__main__ import main
+
+stage, where, name, num_processes = sys.argv[1:]
+owner = import_module(where)
+*parts, last = name.split(".")
+for part in parts:
+    owner = getattr(owner, part)
+work, calls = getattr(owner, last), []
+
+def still(*given, **more):
+    calls.append(name)
+    if len(calls) == 2:
+        Path("standing").touch()
+        time.sleep(600)
+    return work(*given, **more)
+
+if __name__ == "__main__":
+    setattr(owner, last, still)
+    if int(num_processes) > 1:
+        from pipeline.cluster import engine
+        engine.SERIAL_BYTES, engine.num_local_cpus = 0, lambda: int(num_processes)
+    main([stage])
+"""
+PLACES = {
+    "clean: while rows are looked at": ("clean", "pipeline.cleaning.look", "_add", "1"),
+    "clean: while rows are looked at by processes": ("clean", "pipeline.cleaning.look", "_add", "2"),
+    "clean: while rows are written": ("clean", "pipeline.cleaning.parting", "_rejected", "1"),
+    "normalize: while rows are stored": ("normalize", "pipeline.storage.arrays", "NewArrays.put", "1"),
+    "normalize: while rows are stored by processes": ("normalize", "pipeline.storage.arrays", "NewArrays.put", "2"),
+}
+pytestmark = pytest.mark.faults
+
+
+def stand_still(paths, place):
+    """Starts a stage that stands still at a place."""
+    script = paths.root / "standing_still.py"
+    script.write_text(STANDING_STILL)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, script, *PLACES[place]]
+    with (paths.root / "log").open("w") as log:
+        process = subprocess.Popen(
+            command, cwd=paths.root, env=environment, stdout=log, stderr=log, start_new_session=True
+        )
+    for _ in range(1200):
+        if (paths.root / "standing").exists():
+            return process
+        assert process.poll() is None, (paths.root / "log").read_text()
+        time.sleep(0.05)
+    raise AssertionError("it never came there")
+
+
+def again(paths, stage):
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "pipeline", stage]
+    done = subprocess.run(command, cwd=paths.root, env=environment, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def half_written(paths):
+    return sorted(str(path.relative_to(paths.root)) for path in paths.root.rglob(".*.tmp"))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """By modality: a project that was cleaned and normalised undisturbed."""
+    made = {}
+    for modality in MODALITIES:
+        listed = rows(modality, 40) + faulty_rows(modality)
+        paths = write_raw(tmp_path_factory.mktemp(modality) / "project", modality, listed)
+        paths.params_path.write_text(PARAMS)
+        clean.run(clean.Config(checks=CHECKS), paths)
+        split.run(split.Config(), paths)
+        normalize.run(normalize.Config(text=normalize.TextOptions(vocabulary=300, max_tokens=16)), paths)
+        made[modality] = paths
+    return made
+
+
+CASES = [
+    ("image", "clean: while rows are looked at by processes"),
+    ("text", "normalize: while rows are stored"),
+    pytest.param("image", "normalize: while rows are stored by processes", marks=pytest.mark.slow),
+    pytest.param("text", "clean: while rows are written", marks=pytest.mark.slow),
+    pytest.param("table", "clean: while rows are looked at", marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("modality", "place"), CASES)
+def test_killed_stage_leaves_what_was_there_and_ends_the_same_later(whole, tmp_path, modality, place):
+    shutil.copytree(whole[modality].root, tmp_path / "project")
+    paths, stage = Paths(tmp_path / "project"), PLACES[place][0]
+    before = hashes(paths.root, *MADE)
+    process = stand_still(paths, place)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(60)
+    after = hashes(paths.root, *MADE)
+    assert {name: after[name] for name in before} == before
+    assert all("/." in name for name in after.keys() - before.keys()), "what is not whole is hidden"
+    again(paths, stage)
+    assert hashes(paths.root, *MADE) == before
+    assert half_written(paths) == []
+    assert not (paths.state_dir / "scratch" / "clean").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("modality", "place"), CASES)
+def test_terminated_stage_cleans_up_behind_itself(whole, tmp_path, modality, place):
+    shutil.copytree(whole[modality].root, tmp_path / "project")
+    paths, stage = Paths(tmp_path / "project"), PLACES[place][0]
+    before = hashes(paths.root, *MADE)
+    process = stand_still(paths, place)
+    begun = psutil.Process(process.pid).children(recursive=True)
+    assert bool(begun) == place.endswith("by processes")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 143, (paths.root / "log").read_text()
+    assert (paths.root / "log").read_text() == ""
+    assert hashes(paths.root, *MADE) == before
+    assert half_written(paths) == []
+    assert not (paths.state_dir / "scratch" / "clean").exists()
+    assert not psutil.wait_procs(begun, timeout=30)[1]
+    again(paths, stage)
+    assert hashes(paths.root, *MADE) == before
+
+
+def test_first_run_that_is_killed_leaves_no_folder(whole, tmp_path):
+    paths = Paths(tmp_path / "project")
+    shutil.copytree(whole["text"].raw_dir, paths.raw_dir)
+    paths.params_path.write_text(PARAMS)
+    process = stand_still(paths, "clean: while rows are written")
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(60)
+    assert not paths.clean_dir.exists()
+    assert not paths.quarantine_dir.exists()
+    assert half_written(paths) != []
+    again(paths, "clean")
+    assert half_written(paths) == []
+    assert hashes(paths.root, "data/clean") == hashes(whole["text"].root, "data/clean")

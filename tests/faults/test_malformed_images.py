@@ -1,0 +1,255 @@
+"""Image sources that are broken in every way that happens: one line each, or a row without bytes for quarantine."""
+
+import gzip
+import os
+import pickle
+import struct
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pipeline.errors import DataError
+from pipeline.modalities.image.cifar import read_cifar
+from pipeline.modalities.image.idx import IMAGES, LABELS, read_idx
+from pipeline.modalities.image.links import load_images
+from pipeline.modalities.image.loading import LinkLimits
+from pipeline.modalities.image.read import read_folder
+from pipeline.modalities.options import ReadOptions
+from tests import published
+from tests.conftest import png
+from tests.image_server import send, serving
+
+pytestmark = pytest.mark.faults
+QUICK = LinkLimits(num_threads=2, attempts=2, backoff_s=0.01, connect_s=2, read_s=0.2, total_s=2, max_bytes=10_000)
+PNG = png(np.zeros((4, 4), np.uint8))
+
+
+def read_all(read, folder):
+    return sum(batch.num_rows for batch in read(folder, ReadOptions(source=str(folder))).batches)
+
+
+class Runs:
+    """Unpickles by making a file."""
+
+    def __reduce__(self):
+        return (os.system, ("touch ran",))
+
+
+def pickled(**changes):
+    pixels, labels = published.photos(10, 99)
+    return pickle.dumps({"data": pixels, "labels": labels.tolist()} | changes, 2)
+
+
+def put(folder, name, data):
+    (folder / name).write_bytes(data)
+
+
+def cut(folder, name, num_bytes):
+    put(folder, name, (folder / name).read_bytes()[:-num_bytes])
+
+
+BINARY = [
+    ("a row cut short", lambda f: cut(f, "test_batch.bin", 1), "ends 3072 bytes into a row of 3073"),
+    ("an empty file of rows", lambda f: put(f, "data_batch_1.bin", b""), "data_batch_1.bin: is empty"),
+    ("rows of another size", lambda f: put(f, "test_batch.bin", bytes(3074 * 10)), "into a row of 3073"),
+    ("a label beyond the names", lambda f: put(f, "test_batch.bin", b"\x0a" + bytes(3072)), "has a label 10, but 10"),
+    ("names cut short", lambda f: put(f, "batches.meta.txt", b"airplane\nbird\n"), "but 2 classes have names"),
+    ("no names", lambda f: put(f, "batches.meta.txt", b"\n\n"), "names 0 classes; at least two"),
+    ("names that repeat", lambda f: put(f, "batches.meta.txt", b"cat\ncat\n"), "names 2 classes; at least"),
+    ("names missing", lambda f: (f / "batches.meta.txt").unlink(), "holds no CIFAR"),
+]  # fmt: skip
+PYTHON = [
+    ("a pickle cut short", lambda f: cut(f, "test_batch", 5000), "not read: it is damaged, or no pickle"),
+    ("an empty pickle", lambda f: put(f, "test_batch", b""), "not read: it is damaged"),
+    ("a web page", lambda f: put(f, "test_batch", b"<!DOCTYPE html><p>Log in"), "not read: it is damaged"),
+    ("a gzip", lambda f: put(f, "test_batch", gzip.compress(pickled())), "not read: it is damaged"),
+    ("a list", lambda f: put(f, "test_batch", pickle.dumps([1])), "not read: it holds no dictionary"),
+    ("a command", lambda f: put(f, "test_batch", pickle.dumps(Runs(), 2)), "it asks to import posix.system"),
+    ("a command among labels", lambda f: put(f, "test_batch", pickled(labels=[Runs()] * 10)), "import posix.system"),
+    ("a command in the names", lambda f: put(f, "batches.meta", pickle.dumps({"label_names": Runs()})), "posix.system"),
+    ("objects in the array", lambda f: put(f, "test_batch", pickled(data=np.array([[Runs()]]))), "no whole numbers"),
+    ("no data", lambda f: put(f, "test_batch", pickle.dumps({"labels": [1]})), "has no list 'data', but ['labels']"),
+    ("fine labels only", lambda f: put(f, "test_batch", pickle.dumps({"data": [1]})), "has no list 'labels'"),
+    ("data of another type", lambda f: put(f, "test_batch", pickled(data=np.zeros((10, 3072)))), "no whole numbers"),
+    ("data of another width", lambda f: put(f, "test_batch", pickled(data=np.zeros((10, 784), np.uint8))),
+     "its data are an array [10, 784] of uint8; [rows, 3072] of uint8 are read"),
+    ("data that are no array", lambda f: put(f, "test_batch", pickled(data=[[0] * 3072])), "its data are no array"),
+    ("labels too few", lambda f: put(f, "test_batch", pickled(labels=[1] * 9)), "holds 10 images and 9 labels"),
+    ("labels as words", lambda f: put(f, "test_batch", pickled(labels=["cat"] * 10)), "label that is no whole number"),
+    ("labels below zero", lambda f: put(f, "test_batch", pickled(labels=[-1] * 10)), "has a label -1"),
+    ("names as numbers", lambda f: put(f, "batches.meta", pickle.dumps({"label_names": [1, 2]})), "names 0 classes"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("write", "change", "told"),
+    [pytest.param(published.write_cifar10_binary, *case[1:], id=f"binary: {case[0]}") for case in BINARY]
+    + [pytest.param(published.write_cifar10_python, *case[1:], id=f"python: {case[0]}") for case in PYTHON],
+)
+def test_broken_cifar_is_one_line(tmp_path, monkeypatch, write, change, told):
+    monkeypatch.chdir(tmp_path)
+    folder = write(tmp_path / "set")
+    assert read_all(read_cifar, folder) == 60
+    change(folder)
+    with pytest.raises(DataError) as caught:
+        read_all(read_cifar, folder)
+    assert told in str(caught.value)
+    assert str(folder) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "; " in str(caught.value)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_cifar100_with_one_label_a_row_is_one_line(tmp_path):
+    folder = published.write_cifar100_binary(tmp_path)
+    put(folder, "test.bin", bytes(3073 * 10))
+    with pytest.raises(DataError, match="into a row of 3074; fetch the file again"):
+        read_all(read_cifar, folder)
+
+
+def idx(kind, *sizes, data=b""):
+    return struct.pack(f">HBB{len(sizes)}I", 0, kind, len(sizes), *sizes) + data
+
+
+def write_idx(folder, sizes):
+    folder.mkdir()
+    for name, rows in (("t10k", sizes[0]), ("train", 3)):
+        put(folder, f"{name}-{IMAGES}", idx(8, rows, 2, 2, data=bytes(4 * rows)))
+        put(folder, f"{name}-{LABELS}", idx(8, rows, data=bytes(rows)))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("write", "read", "name"),
+    [
+        (published.write_cifar10_binary, read_cifar, "test_batch.bin"),
+        (published.write_cifar10_python, read_cifar, "test_batch"),
+        (write_idx, read_idx, f"train-{LABELS}"),
+    ],
+)
+def test_a_file_that_vanishes_while_others_are_read_is_one_line(tmp_path, write, read, name):
+    folder = write(tmp_path / "set", sizes=(1100,))
+    batches = read(folder, ReadOptions(source="set")).batches
+    next(batches)
+    (folder / name).unlink()
+    with pytest.raises(DataError, match=rf"{name}: cannot be read \(No such file or directory\); fetch the file again"):
+        list(batches)
+
+
+def test_an_image_that_vanishes_while_others_are_read_is_one_line(tmp_path):
+    for name in ("a/1.png", "b/2.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(PNG)
+    batches = read_folder(tmp_path, ReadOptions(source="photos")).batches
+    (tmp_path / "b" / "2.png").unlink()
+    with pytest.raises(DataError, match=r"b/2\.png: cannot be read \(No such file or directory\); "):
+        list(batches)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "told"),
+    [
+        (idx(8, 3, 2, 2, data=bytes(12)), idx(8, 3, data=bytes(2)), "ends 1 bytes early"),
+        (idx(8, 3, 2, 2, data=bytes(12)), idx(12, 3, data=bytes(12)), "begins with 00000c01"),
+        (idx(8, 3, 2, 2, data=bytes(12)), idx(8, 3, 1, data=bytes(3)), "begins with 00000802"),
+        (b"<!DOCTYPE html>", idx(8, 3, data=bytes(3)), "begins with 3c21444f"),
+        (idx(8, 2**32 - 1, 2, 2), idx(8, 2**32 - 1), "bytes early"),
+    ],
+)
+def test_broken_idx_is_one_line(tmp_path, images, labels, told):
+    put(tmp_path, f"train-{IMAGES}", images)
+    put(tmp_path, f"train-{LABELS}", labels)
+    with pytest.raises(DataError) as caught:
+        read_all(read_idx, tmp_path)
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def hang(handler):
+    handler.server.is_over.wait(60)
+    handler.close_connection = True
+
+
+def answer_half(handler):
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000")
+    handler.end_headers()
+    handler.wfile.write(b"half")
+    handler.wfile.flush()
+    handler.connection.close()
+    handler.close_connection = True
+
+
+def no_answer(handler):
+    handler.wfile.write(b"what?\r\n\r\n")
+    handler.close_connection = True
+
+
+ANSWERS = {
+    "404": (None, "the server answers 404"),
+    "403": (lambda h: send(h, b"", status=403), "the server answers 403"),
+    "500": (lambda h: send(h, b"", status=500), "the server answers 500"),
+    "a circle": (lambda h: send(h, b"", status=302, Location="/x.png"), "redirects in a circle"),
+    "a redirect to a file": (lambda h: send(h, b"", status=302, Location="file:///etc/hostname"), "no URL that can be"),
+    "a page": (lambda h: send(h, b"<html><p>Log in</html>", kind="text/html; charset=utf-8"), "web page"),
+    "a page that says it is an image": (lambda h: send(h, b"\n<!DOCTYPE HTML><p>Log in"), "web page"),
+    "too much": (lambda h: send(h, bytes(10_001)), "has more than 10000 bytes"),
+    "nothing": (lambda h: send(h, b""), "is empty"),
+    "half": (answer_half, "the connection cannot be made, or breaks"),
+    "no HTTP": (no_answer, "the connection cannot be made, or breaks"),
+    "silence": (hang, "the server does not answer in time"),
+}
+
+
+def load(cells, base):
+    raw = pa.table(
+        {
+            "row_id": [str(index) for index in range(len(cells))],
+            "label": ["a"] * len(cells),
+            "split": pa.nulls(len(cells), pa.string()),
+            "file": pa.array(cells, pa.string()),
+        }
+    )
+    return [row for batch in load_images(iter(raw.to_batches()), "file", base, QUICK) for row in batch.to_pylist()]
+
+
+@pytest.fixture(scope="module")
+def site():
+    with serving() as made:
+        yield made
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_a_bad_answer_leaves_a_row_without_bytes(tmp_path, site, caplog, kind):
+    answer, told = ANSWERS[kind]
+    good, bad = site.put("/good.png", PNG), site.put("/x.png", answer)
+    rows = load([good, bad, good], tmp_path)
+    assert [row["image"] for row in rows] == [PNG, b"", PNG]
+    assert told in caplog.text
+    assert caplog.text.count("WARNING") == 1
+
+
+def test_no_server_at_all_is_one_line(tmp_path):
+    with serving() as gone:
+        url = gone.url
+    with pytest.raises(DataError, match="none of the first 3 can be loaded .*connection cannot be made") as caught:
+        load([f"{url}/{index}.png" for index in range(3)], tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        None, "", "gone.png", ".", "a.png/b.png", "zero\0byte.png", "x" * 5000, "pipe", "/dev/zero", "large.png",
+        "http://", "http://[::1/a.png", "http://host:port/a.png", "https://?/a.png",
+        "nosuch://bucket/a.png", "memory://bucket/gone.png", "zip://a.png::memory://b.zip", "file:///nowhere/a.png",
+    ],
+)  # fmt: skip
+def test_a_bad_cell_leaves_a_row_without_bytes(tmp_path, cell):
+    (tmp_path / "a.png").write_bytes(PNG)
+    (tmp_path / "large.png").write_bytes(bytes(10_001))
+    os.mkfifo(tmp_path / "pipe")
+    rows = load(["a.png", cell], tmp_path)
+    assert [row["image"] for row in rows] == [PNG, b""]
+    assert rows[1]["path"] == cell

@@ -1,0 +1,48 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy.special import expit, ndtr
+
+from pipeline.config import check
+from pipeline.errors import ConfigError
+from pipeline.models.activation import ACTIVATIONS, activation_of
+from pipeline.models.dense import Mlp
+from pipeline.models.image import Cnn, ResNet
+from pipeline.models.options import ActivationName
+from pipeline.models.table import ResMlp
+
+FORMULAS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
+    "relu": lambda z: np.maximum(z, 0),
+    "tanh": np.tanh,
+    "sigmoid": expit,
+    "gelu": lambda z: z * ndtr(z),
+    "silu": lambda z: z * expit(z),
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activation_is_its_formula(name: ActivationName) -> None:
+    values = np.linspace(-6, 6, 101)
+    np.testing.assert_allclose(
+        activation_of(name)(torch.from_numpy(values)).numpy(), FORMULAS[name](values), atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("model", [Mlp, Cnn, ResNet, ResMlp])
+def test_network_has_the_activation_that_is_asked_for_and_no_other(model: type[Mlp | Cnn | ResNet | ResMlp]) -> None:
+    input_shape = [7] if model is ResMlp else [16, 16, 3]
+    for name, kind in ACTIVATIONS.items():
+        layers = list(model(activation=name).build(input_shape, 3).modules())
+        assert any(type(layer) is kind for layer in layers)
+        assert not any(type(layer) in set(ACTIVATIONS.values()) - {kind} for layer in layers)
+
+
+def test_unknown_activation_is_named() -> None:
+    with pytest.raises(ConfigError) as caught:
+        check(Mlp, {"activation": "tanhh"}, "here")
+    assert str(caught.value) == (
+        "here.activation: got 'tanhh'; choose one of ['gelu', 'relu', 'sigmoid', 'silu', 'tanh'] (did you mean 'tanh'?)"
+    )

@@ -1,0 +1,36 @@
+import pytest
+import torch
+
+from pipeline.config import check
+from pipeline.errors import ConfigError
+from pipeline.models.vit import Vit
+
+
+@pytest.mark.parametrize("pool", ["mean", "class"])
+def test_number_of_parameters(pool: str) -> None:
+    network = Vit(width=8, hidden=6, num_heads=2, num_blocks=3, patch=4, pool=pool).build([8, 12, 3], 5)
+    block = 2 * 8 + (8 * 24 + 24) + (8 * 8 + 8) + 2 * 8 + (8 * 6 + 6) + (6 * 8 + 8)
+    expected = (3 * 16 * 8 + 8) + 6 * 8 + 3 * block + 2 * 8 + (8 * 5 + 5) + (8 if pool == "class" else 0)
+    assert sum(parameter.numel() for parameter in network.parameters()) == expected
+
+
+def test_places_of_patches_count() -> None:
+    torch.manual_seed(0)
+    network, images = Vit().build([8, 8, 1], 2).eval(), torch.randn(2, 1, 8, 8)
+    assert (network(images) - network(images.flip(3))).abs().max() > 1e-4
+
+
+def test_patches_that_do_not_cover_the_image_are_one_line() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Vit(patch=5).build([10, 12, 1], 2)
+    assert str(caught.value) == (
+        "params.yaml: train.model.patch: patches of 5 x 5 pixels do not cover images of 10 x 12 evenly; "
+        "use a divisor of both, or another normalize.image_size"
+    )
+
+
+def test_heads_that_do_not_divide_the_width_are_named() -> None:
+    with pytest.raises(
+        ConfigError, match=r"^here\.width: 4 heads cannot share 10 features evenly; use a multiple of 4$"
+    ):
+        check(Vit, {"width": 10}, "here")

@@ -1,0 +1,97 @@
+"""The same rows on every engine: the same bytes, and splits and transforms that see what they may see."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.paths import Paths
+from pipeline.stages import clean, normalize, split
+from pipeline.storage.arrays import open_arrays
+from pipeline.storage.tables import read_table
+from tests.drawn import MODALITIES, content, faulty_rows, hashes, row_id, rows, write_raw
+
+MADE = ("data/clean", "data/quarantine", "data/split", "data/normalized", "reports/clean.html")
+SMALL = {"text": {"vocabulary": 300, "max_tokens": 16}}
+
+
+def prepared(root: Path, modality: str, listed: list[dict], engine: str = "local") -> Paths:
+    """A project as it stands after `normalize`."""
+    paths = write_raw(root, modality, listed)
+    clean.run(clean.Config(engine=engine), paths)
+    split.run(split.Config(), paths)
+    normalize.run(normalize.Config(engine=engine, **SMALL), paths)
+    return paths
+
+
+def all_rows(modality: str) -> list[dict]:
+    return rows(modality, 60) + faulty_rows(modality)
+
+
+@pytest.mark.parametrize(
+    "modality", ["text", *(pytest.param(other, marks=pytest.mark.slow) for other in ("image", "table"))]
+)
+def test_processes_write_the_same_bytes_as_one(tmp_path, monkeypatch, modality):
+    one = prepared(tmp_path / "one", modality, all_rows(modality))
+    monkeypatch.setattr("pipeline.cluster.engine.SERIAL_BYTES", 0)
+    monkeypatch.setattr("pipeline.cluster.engine.num_local_cpus", lambda: 2)
+    many = prepared(tmp_path / "many", modality, all_rows(modality))
+    assert hashes(one.root, *MADE) == hashes(many.root, *MADE)
+    assert {"data/clean/part-00000.parquet", "data/normalized/transform.json", "reports/clean.html"} <= hashes(
+        one.root, *MADE
+    ).keys()
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_ray_writes_the_same_bytes_as_one_process(tmp_path, modality):
+    one = prepared(tmp_path / "one", modality, all_rows(modality))
+    ray = prepared(tmp_path / "ray", modality, all_rows(modality), engine="ray")
+    assert hashes(one.root, *MADE) == hashes(ray.root, *MADE)
+
+
+def splits_of(paths: Paths) -> dict[str, str]:
+    return {row["row_id"]: row["split"] for row in read_table(paths.split_dir).to_pylist()}
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_what_test_rows_hold_changes_nothing_in_the_transform(tmp_path, modality):
+    listed = rows(modality, 80)
+    before = prepared(tmp_path / "before", modality, listed)
+    seen = splits_of(before)
+    others = [
+        row if seen[row["row_id"]] == "train" else row | content(modality, row["label"], 5000 + index)
+        for index, row in enumerate(listed)
+    ]
+    after = prepared(tmp_path / "after", modality, others)
+    assert splits_of(after) == seen
+    texts = [(paths.normalized_dir / "transform.json").read_bytes() for paths in (before, after)]
+    assert texts[0] == texts[1]
+    assert json.loads(texts[0])["input_shape"]
+    train, test = ([hashes(paths.normalized_dir, name) for paths in (before, after)] for name in ("train", "test"))
+    assert train[0] == train[1]
+    assert test[0] != test[1]
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_rows_that_are_added_move_no_old_one(tmp_path, modality):
+    before = splits_of(prepared(tmp_path / "before", modality, rows(modality, 80)))
+    more = [*rows(modality, 40, first=300), *rows(modality, 80)]  # in front of the old ones
+    after = splits_of(prepared(tmp_path / "after", modality, more))
+    assert {name: after[name] for name in before} == before
+    assert len(after) == 120
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_rows_in_another_order_are_stored_alike(tmp_path, modality):
+    listed = rows(modality, 60)
+    told = []
+    for name, order in (("forth", listed), ("back", listed[::-1])):
+        paths = prepared(tmp_path / name, modality, order)
+        stored = open_arrays(paths.normalized_dir / "train")
+        told.append((stored.row_ids.tolist(), stored.targets.tolist(), stored.inputs[:].tolist()))
+    assert str(told[0]) == str(told[1])  # as text: NaN is not equal to itself
+    assert told[0][0] == sorted(told[0][0])
+    assert row_id(0).encode() in {*told[0][0], *open_arrays(paths.normalized_dir / "test").row_ids.tolist(),
+                                  *open_arrays(paths.normalized_dir / "val").row_ids.tolist()}  # fmt: skip
