@@ -19,7 +19,7 @@ from pipeline.modalities.options import ReadOptions
 from pipeline.modalities.table.files import NOTES, TABLE_EXTENSIONS, is_table_file
 from pipeline.modalities.tabular import read_tabular
 from pipeline.modalities.text.read import EXTENSIONS as TEXT_EXTENSIONS
-from pipeline.modalities.text.read import read_text_folder
+from pipeline.modalities.text.read import is_text_folder, read_text_folder
 
 Reader: TypeAlias = Callable[[Path, ReadOptions], Opened]
 """Looks into a local path; raises DataError for what cannot be read, also later, while its batches are drawn."""
@@ -91,8 +91,8 @@ def _guess_folder(folder: Path, where: str) -> str:
             image_folders.add(path.parent)
     if kinds["folder"]:  # a table beside images that lie in no folders of classes tells their labels
         return "table" if has_table_on_top and len(image_folders) == 1 else "folder"
-    found = "table" if has_table_on_top else max(("text_folder", "table"), key=lambda kind: kinds[kind])
-    if not kinds[found]:
+    found = "text_folder" if not has_table_on_top and is_text_folder(folder) else "table"
+    if not kinds["text_folder"] + kinds["table"]:
         others = Counter(path.suffix or "without extension" for path in _some_files(folder))
         got = "is empty" if not others else f"holds {others.total()} files of other kinds ({_listed(others)})"
         raise DataError(

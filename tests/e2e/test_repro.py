@@ -105,7 +105,7 @@ def test_faulty_images_are_in_quarantine_with_reasons(project):
     rows = pq.read_table(project / "data" / "quarantine", columns=["path", "check", "reason"]).to_pylist()
     found = {Path(row["path"]).name: row["check"] for row in rows}
     assert found["broken.png"] == "undecodable"
-    assert found["empty.png"] == "empty"
+    assert found["empty.png"] == "undecodable"
     assert found["disagrees.png"] == "conflicting_labels"
     assert "duplicate" in found.values()
     assert all(row["reason"] for row in rows)
