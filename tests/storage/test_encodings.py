@@ -88,7 +88,8 @@ def test_check_encoding_gives_pythons_name() -> None:
 @settings(deadline=None, max_examples=50)
 @given(st.binary(max_size=200))
 def test_decode_never_fails_and_gives_text_that_can_be_written(data: bytes) -> None:
-    decode_text(data).encode()
+    text = decode_text(data)
+    assert text.encode().decode() == text
 
 
 @settings(deadline=None, max_examples=50)
