@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +21,8 @@ A classifier that is often wrong would doubt a third of all labels: of 5,000 sma
 NOISE = 0.05
 """Share of wrong labels that calibration reckons with: without, a few of them would make it doubt every guess."""
 PRINCIPAL_COMPONENTS, LANDMARKS = 100, 300
+ROWS_OF_KERNELS, ROWS_AT_ONCE = 5_000, 1_000
+"""How many rows the kernels' scales and directions are taken from, and how many are transformed at once."""
 ROWS_PER_LANDMARK = 5
 """At least so many, else the discriminants learn the rows by heart."""
 SHRINKAGE = 1e-3
@@ -47,7 +49,8 @@ def label_errors(
     # sums in the order that one thread makes: the same on every number of cores
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        guesses = _calibrated(_guesses(features[rows], codes, folds, seed), codes)
+        known = features if len(rows) == len(features) else features[rows]  # no second copy of what is all wanted
+        guesses = _calibrated(_guesses(known, codes, folds, seed), codes)
         doubted = _doubted(codes, guesses)
     return rows[doubted], classes[guesses[doubted].argmax(axis=1)]
 
@@ -66,32 +69,40 @@ def _sample(features: NDArray[np.float32], max_rows: int, seed: int) -> Integers
 
 def _guesses(features: NDArray[np.float32], codes: Integers, folds: int, seed: int) -> Probabilities:
     """Probabilities `[rows, classes]`, each row's by a classifier that was fitted on the other folds."""
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-    parts = StratifiedKFold(folds, shuffle=True, random_state=seed)
     num_rows = len(features) - -(-len(features) // folds)
-    classifier = _classifier(num_rows, features.shape[1], seed)
-    guesses: Probabilities = cross_val_predict(classifier, features, codes, cv=parts, method="predict_proba")
+    kernels = _kernels(features, min(LANDMARKS, -(-num_rows // ROWS_PER_LANDMARK)), seed)
+    classifier = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=SHRINKAGE)
+    parts = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    guesses: Probabilities = cross_val_predict(classifier, kernels, codes, cv=parts, method="predict_proba")
     return guesses
 
 
-def _classifier(num_rows: int, num_features: int, seed: int) -> Any:
-    """Gaussian kernels about some rows, told apart by linear discriminants: nearly all of it is matrix products."""
+def _kernels(features: NDArray[np.float32], num_landmarks: int, seed: int) -> NDArray[np.float32]:
+    """`[rows, landmarks]`: Gaussian kernels about some rows, which linear discriminants tell apart.
+
+    Fitted on all rows, since no label takes part; computed a few at a time, for the memory's sake.
+    """
+    import numpy as np
     from sklearn.decomposition import PCA
-    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.kernel_approximation import Nystroem
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    return make_pipeline(
+    num_rows, num_features = features.shape
+    fitted = features[np.sort(np.random.default_rng(seed).permutation(num_rows)[:ROWS_OF_KERNELS])]
+    made = make_pipeline(
         StandardScaler(),
-        PCA(min(PRINCIPAL_COMPONENTS, num_features, num_rows), svd_solver="covariance_eigh"),
+        PCA(min(PRINCIPAL_COMPONENTS, *fitted.shape), svd_solver="covariance_eigh"),
         # two rows are on average 2 * num_features apart, squared
-        Nystroem(
-            gamma=0.2 / num_features, n_components=min(LANDMARKS, -(-num_rows // ROWS_PER_LANDMARK)), random_state=seed
-        ),
-        LinearDiscriminantAnalysis(solver="lsqr", shrinkage=SHRINKAGE),
-    )
+        Nystroem(gamma=0.2 / num_features, n_components=num_landmarks, random_state=seed),
+    ).fit(fitted)
+    kernels = np.empty((num_rows, num_landmarks), np.float32)
+    for start in range(0, num_rows, ROWS_AT_ONCE):
+        kernels[start : start + ROWS_AT_ONCE] = made.transform(features[start : start + ROWS_AT_ONCE])
+    return kernels
 
 
 def _calibrated(guesses: Probabilities, codes: Integers) -> Probabilities:

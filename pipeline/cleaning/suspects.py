@@ -39,6 +39,7 @@ def suspects(facts: Facts, is_left: NDArray[np.bool_], options: Json) -> list[Su
         return []
     rows = rows[np.argsort(facts.scratch.open("row_ids")[rows])][: options["max_rows"]]
     known = np.asarray(features[rows])
+    del features  # the map of all rows' features, which would stay in memory beside what is computed from these
     is_known = np.isfinite(known).all(axis=1)
     rows, known = rows[is_known], known[is_known]
     # by name, not by appearance: the answer must not depend on the order of the rows' labels

@@ -50,9 +50,9 @@ class Processes:
         return self._pool
 
     def close(self) -> None:
-        """Ends them, without waiting for what is under way."""
+        """Ends them, and waits for it: the next step would else need its memory beside theirs."""
         if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
 
 
