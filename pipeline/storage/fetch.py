@@ -51,23 +51,29 @@ def fetch(
     """
     if checksum is not None:
         check_form(checksum)
-    scheme = scheme_of(source)
-    if scheme is not None and scheme not in LOCAL_SCHEMES:
+    is_copy = scheme_of(source) not in (None, *LOCAL_SCHEMES)
+    if is_copy:
         path, where = download(source, cache_dir, checksum=checksum, limits=limits, into=into), _where(shown(source))
     else:
-        inside, where = source.partition("://")[2] if scheme else source, _where(source)
-        path = local_path(inside, root)
-        if not _is_there(path):
-            if GLOB.search(inside):
-                return path
-            raise DataError(f"{where}: no such file or folder ({path}); give the path of one, or a URL")
-        if checksum is not None:
-            verify(path, checksum, where)
-    if path.is_dir():
-        return path
-    if not path.is_file():
+        path, where = _local(source, root, checksum), _where(source)
+    if path.is_file():
+        return _unpack(path, cache_dir, limits, where, is_copy=is_copy)
+    if _is_there(path) and not path.is_dir():
         raise DataError(f"{where}: neither a file nor a folder, but a device or pipe; give the path of a file")
-    return _unpack(path, cache_dir, limits, where, is_copy=scheme is not None and scheme not in LOCAL_SCHEMES)
+    return path
+
+
+def _local(source: str, root: Path, checksum: str | None) -> Path:
+    """A path that is there and has this checksum; a pattern as it is, for its reader to look through."""
+    inside = source.partition("://")[2] if scheme_of(source) else source
+    path = local_path(inside, root)
+    if not _is_there(path):
+        if GLOB.search(inside):
+            return path
+        raise DataError(f"{_where(source)}: no such file or folder ({path}); give the path of one, or a URL")
+    if checksum is not None:
+        verify(path, checksum, _where(source))
+    return path
 
 
 def _unpack(path: Path, cache_dir: Path, limits: Limits, where: str, *, is_copy: bool) -> Path:
