@@ -56,6 +56,7 @@ def fit(job: FitJob, observer: Observer, place: Place | None = None) -> None:
     import torch
 
     from pipeline.learning.callbacks import BestWeights, Reporter, ResumeState
+    from pipeline.learning.loop import use_step_loop
 
     place = place or Place()
     _quiet()
@@ -75,6 +76,7 @@ def fit(job: FitJob, observer: Observer, place: Place | None = None) -> None:
         callbacks=[best, reporter, *_early_stopping(settings), ResumeState(work_dir)],
         **_PLAIN_TRAINER,
     )
+    use_step_loop(trainer)
     resume = work_dir / ResumeState.NAME
     started = time.perf_counter()
     trainer.fit(learner, datamodule=data, ckpt_path=resume if resume.is_file() else None, weights_only=True)
