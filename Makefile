@@ -26,7 +26,7 @@ run: setup ## raw data to a registered model: dvc repro, then what came out of i
 	@headrace status
 
 test: setup ## the tests, less the slow ones (needs no network)
-	pytest -m "not slow"
+	pytest -n auto --dist worksteal -m "not slow"
 
 test-all: setup ## all tests: real workers, kills, end to end; with coverage of subprocesses too
 	coverage erase

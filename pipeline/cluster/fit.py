@@ -17,7 +17,6 @@ from pipeline.learning.fit import FitJob, Place, fit
 from pipeline.paths import Paths
 
 SECONDS_BETWEEN_POLLS = 0.3
-COLLECTIVE_TIMEOUT_S = 600
 
 
 class Mailbox:
@@ -67,11 +66,11 @@ def fit_on_workers(job: FitJob, observer: Observer, *, num_workers: int, num_thr
 
 def _work(config: dict[str, Any]) -> None:
     """One worker: joins the others and runs the loop."""
-    from datetime import timedelta
-
     import ray
     import ray.train
-    from ray.train.lightning import RayDDPStrategy, RayLightningEnvironment
+    from ray.train.lightning import RayLightningEnvironment
+
+    from pipeline.cluster.strategies import make_strategy
 
     import_as(config["sys_path"])
     context = ray.train.get_context()
@@ -80,7 +79,7 @@ def _work(config: dict[str, Any]) -> None:
         rank=context.get_world_rank(),
         num_workers=context.get_world_size(),
         num_threads=config["num_threads"],
-        strategy=RayDDPStrategy(timeout=timedelta(seconds=COLLECTIVE_TIMEOUT_S)),
+        strategy=make_strategy(config["job"]["settings"]["strategy"], context.get_world_size()),
         plugins=(RayLightningEnvironment(),),
     )
     fit(FitJob(**config["job"]), mailbox.put.remote, place)

@@ -11,6 +11,7 @@ from pytorch_lightning.callbacks import EarlyStopping
 from torch import nn
 
 from pipeline.learning.events import Event, Observer
+from pipeline.learning.sharding import whole
 from pipeline.storage.bundle import write_weights
 
 SECONDS_BETWEEN_EVENTS = 0.5
@@ -77,8 +78,9 @@ class BestWeights(pl.Callback):
         if trainer.sanity_checking or not loss < self.best_loss:
             return
         self.best_loss, self.best_epoch = loss, trainer.current_epoch
+        weights = whole(cast("nn.Module", pl_module.network).state_dict())
         if trainer.is_global_zero:
-            write_weights(self._folder, cast("nn.Module", pl_module.network).state_dict())
+            write_weights(self._folder, weights)
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed training must know."""

@@ -13,6 +13,7 @@ from pipeline.contracts import Batch, Json
 from pipeline.errors import ConfigError
 from pipeline.learning.optimizers import make_optimizer, make_schedule
 from pipeline.learning.settings import TrainSettings
+from pipeline.learning.sharding import average_buffers, shard
 from pipeline.tasks import Task
 
 
@@ -53,6 +54,11 @@ class Learner(pl.LightningModule):
         """Adds a share of the validation rows."""
         self._step(batch, self.val_sums, {**self.loss_options, "label_smoothing": 0.0})
 
+    def configure_model(self) -> None:
+        """Shares out the weights where the strategy made a mesh of workers for it."""
+        if self._device_mesh is not None:
+            shard(self.network, self._device_mesh["data_parallel"])
+
     def on_fit_start(self) -> None:
         """Puts the sums where the network is."""
         self.train_sums, self.val_sums = (torch.zeros(3, device=self.device) for _ in range(2))
@@ -62,8 +68,10 @@ class Learner(pl.LightningModule):
         self.train_sums.zero_()
 
     def on_validation_epoch_start(self) -> None:
-        """Begins the epoch's sums."""
+        """Begins the epoch's sums; all workers judge, and keep, the same network."""
         self.val_sums.zero_()
+        if self.trainer.world_size > 1:
+            average_buffers(self.network)
 
     def on_validation_epoch_end(self) -> None:
         """Loss and figure over all rows of all workers, each counted once; raises ConfigError for a diverged loss."""

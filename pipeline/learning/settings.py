@@ -57,6 +57,11 @@ class TrainSettings(Section):
     """When to end before `max_epochs`."""
     num_workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
     """Workers of Ray Train; auto: one a GPU, or on CPUs two where there are two cores; 0: in the calling process."""
+    strategy: Literal["ddp", "fsdp"] = "ddp"
+    """ddp: each worker holds the whole network; fsdp: a share of it, for networks too large for one worker's memory.
+
+    The results are the same; fsdp sends more.
+    """
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Of weights, order and augmentation."""
 
@@ -81,6 +86,15 @@ class TrainSettings(Section):
                 f"augmentation.{nameless[0]}.name: missing; add one, such as {{name: Affine, rotate: [-10, 10]}}"
             )
         return augmentation
+
+    @field_validator("strategy")
+    @classmethod
+    def _shares_need_workers(cls, strategy: str, info: ValidationInfo) -> str:
+        if strategy == "fsdp" and info.data.get("num_workers") == 0:
+            raise ValueError(
+                "'fsdp' shares the network out over workers, and num_workers is 0; set num_workers: 2 or more, or ddp"
+            )
+        return strategy
 
     @field_validator("num_workers")
     @classmethod

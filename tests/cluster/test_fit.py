@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file
 
 from pipeline.cluster.fit import fit_on_workers
 from pipeline.cluster.plan import plan_workers
@@ -9,6 +10,7 @@ from pipeline.cluster.session import num_local_cpus, session
 from pipeline.errors import ClusterError, DataError
 from pipeline.learning.fit import FitJob, Place, fit, read_result
 from pipeline.learning.settings import TrainSettings
+from pipeline.storage.bundle import WEIGHTS
 
 SETTINGS = {"model": {"name": "cnn", "blocks": [8, "pool"], "dense": [16]}, "max_epochs": 3, "batch_size": 44}
 
@@ -32,12 +34,13 @@ def test_plan_is_threads_for_each_worker():
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.skipif(num_local_cpus() < 2, reason="two workers take two cores")
-def test_two_workers_train_as_one(trained):
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_two_workers_train_as_one(trained, strategy):
     """Sums of floats in another order are the only difference: the last, short batch (500 % 44) included."""
     alone, alone_dir = job_in(trained, "alone")
     fit(alone, lambda _: None, Place(num_threads=1))
     events = []
-    both, both_dir = job_in(trained, "both")
+    both, both_dir = job_in(trained, "both", strategy=strategy)
     with session(trained, num_cpus_needed=2):
         fit_on_workers(both, events.append, num_workers=2, num_threads=1, paths=trained)
     first, second = read_result(alone_dir), read_result(both_dir)
@@ -49,6 +52,9 @@ def test_two_workers_train_as_one(trained):
     assert [event["epoch"] for event in epochs] == [0, 1, 2]
     assert epochs[-1]["val_loss"] == second["history"][-1]["val_loss"]
     assert all(np.isfinite(event["learning_rate"]) for event in events)
+    mine, theirs = (load_file(folder / WEIGHTS) for folder in (alone_dir, both_dir))
+    for name, weights in mine.items():
+        assert weights == pytest.approx(theirs[name], rel=0.05, abs=5e-3)
 
 
 @pytest.mark.ray

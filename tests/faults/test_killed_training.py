@@ -48,11 +48,11 @@ def wait_for(process, paths, text):
     raise AssertionError(f"never told {text!r}")
 
 
-@pytest.fixture
-def project(trained_root, tmp_path):
+@pytest.fixture(params=["ddp", "fsdp"])
+def project(trained_root, tmp_path, request):
     paths = Paths(tmp_path / "project")
     shutil.copytree(trained_root / "data", paths.root / "data")
-    paths.params_path.write_text(SETTINGS)
+    paths.params_path.write_text(f"{SETTINGS}  strategy: {request.param}\n")
     return paths
 
 
