@@ -48,7 +48,9 @@ class Spec(BaseModel):
     """The reader that was used."""
     num_rows: int
     target: str = ""
-    """The source's column that is to be predicted; empty where a folder tells it."""
+    """The source's column that is to be predicted; empty where a folder tells it, or where there are several."""
+    targets: list[str] = []
+    """The source's columns that are predicted together, in the order of the outputs; empty for one alone."""
     columns: list[Column] = []
     """What a table's rows hold beside the target, in the source's order; empty for images and text."""
     classes: list[str] = []
@@ -135,7 +137,7 @@ class Batch(NamedTuple):
     inputs: Tensor
     """`[rows, *input_shape]`, as stored (images: uint8, tables: float32; text: int32, as long as the longest row)."""
     targets: Tensor
-    """`[rows]`: class indices (int64), or values (float32) for regression."""
+    """`[rows]`: class indices (int64), or values (float32) for regression, of several `[rows, targets]`."""
     weights: Tensor
     """`[rows]`: 1, or 0 for a row that only keeps a worker busy that has none of its own."""
     num_rows: int

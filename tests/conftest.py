@@ -170,7 +170,8 @@ def word_tokenizer() -> dict[str, object]:
 
 
 def _transform_of(modality: str, values: NDArray[np.float64]) -> dict[str, object]:
-    target = {"mean": float(values.mean()), "std": float(values.std())}
+    rows = {"low": int((values <= 50).sum()), "high": int((values > 50).sum())}
+    target = {"mean": float(values.mean()), "std": float(values.std()), "rows": rows}
     if modality == "text":
         told = {"vocabulary": len(WORDS), "max_tokens": 12, "lowercase": True, "unknown": 1}
         told["tokenizer"] = word_tokenizer()

@@ -122,7 +122,7 @@ def _learner(job: FitJob, settings: TrainSettings) -> Any:
     spec = Spec.read(folder)
     torch.manual_seed(settings.seed)  # the same first weights everywhere
     transform = json.loads((folder / "transform.json").read_bytes())
-    network = build_network(settings.model, spec, transform)
+    network = build_network(settings.model, spec, transform, settings.loss)
     num_rows = len(np.load(folder / "train" / "targets.npy", mmap_mode="r"))
     num_steps = Order(num_rows, settings.batch_size, settings.seed).num_steps * settings.max_epochs
     return Learner(network, TASKS[spec.task], settings, transform=transform, num_steps=num_steps)

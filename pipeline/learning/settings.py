@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -43,8 +44,18 @@ class TrainSettings(Section):
     """L2 penalty (adam, sgd) or decoupled decay (adamw), per step."""
     schedule: Literal["constant", "cosine", "one_cycle"] = "one_cycle"
     """How the learning rate goes with the steps; one_cycle warms up over a quarter of them (Smith and Topin 2018)."""
-    loss: Literal["auto", "mse", "mae", "huber"] = "auto"
-    """Of regression, on standardised targets: squared, absolute, or Huber's (1964); auto: mse, or cross-entropy."""
+    loss: Literal["auto", "cross_entropy", "focal", "bce", "mse", "mae", "huber"] = "auto"
+    """Of classes: cross_entropy (auto), focal (Lin et al. 2017), or bce, for two classes by one output.
+
+    Of values, on standardised targets: mse (auto), mae, or huber (1964).
+    """
+    focal_gamma: Annotated[float, Field(ge=0)] = 2.0
+    """Of the loss focal: how much less rows count that are right already; 0 is cross_entropy."""
+    class_weights: Literal["none", "balanced"] | dict[str, Positive] = "none"
+    """How much the rows of each class count: balanced, the rarer the more; or weights by name, 1 where there is none.
+
+    They are scaled so that their mean over the train rows is 1 (classification).
+    """
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the target's probability that is spread over all classes (classification)."""
     gradient_clip: Annotated[float, Field(ge=0)] = 0.0
@@ -95,6 +106,19 @@ class TrainSettings(Section):
                 "'fsdp' shares the network out over workers, and num_workers is 0; set num_workers: 2 or more, or ddp"
             )
         return strategy
+
+    @field_validator("class_weights", mode="before")
+    @classmethod
+    def _weights_are_by_name(cls, weights: Any) -> Any:
+        # before pydantic tries the types in turn, since it would tell of each what it is not
+        if isinstance(weights, dict):
+            wrong = next((w for w in weights.values() if isinstance(w, bool) or not isinstance(w, int | float)), None)
+            wrong = next((w for w in weights.values() if wrong is None and not w > 0), wrong)
+            if wrong is None:  # YAML takes the names of classes such as 3 and true for what they look like
+                return {name if isinstance(name, str) else json.dumps(name): w for name, w in weights.items()}
+        elif weights in ("none", "balanced"):
+            return weights
+        raise ValueError(f"got {weights!r}; must be none, balanced, or a number above 0 by class, such as {{cat: 2}}")
 
     @field_validator("num_workers")
     @classmethod

@@ -117,6 +117,8 @@ def run(config: Config, paths: Paths) -> Metrics:
                 for split in SPLITS
             }
             _fill(made, row_ids, rows, spec, fitted, paths)
+            if spec.task != "regression":
+                fitted["target"] = {"rows": _class_rows(made["train"].targets, spec)}
             write_json(folder / "transform.json", fitted)
             write_text(folder / "spec.json", spec.text())
     return {**{split: len(row_ids[split]) for split in SPLITS}, **_shape_metrics(spec, fitted)}
@@ -141,6 +143,14 @@ def _target_scale(train: Rows) -> Json:
     mean = fsum(values) / len(values)
     std = sqrt(fsum((value - mean) ** 2 for value in values) / len(values))
     return {"mean": mean, "std": std or 1.0}
+
+
+def _class_rows(targets: NDArray[Any], spec: Spec) -> dict[str, int]:
+    """Train rows of each class, in the order of the classes."""
+    import numpy as np
+
+    counts = np.bincount(targets, minlength=len(spec.classes))
+    return dict(zip(spec.classes, counts.tolist(), strict=True))
 
 
 def _values(batch: pa.RecordBatch) -> list[float]:

@@ -89,7 +89,7 @@ def _check(settings: TrainSettings, paths: Paths, spec: Json) -> tuple[int, int]
         AUGMENTERS[data.modality](settings.augmentation, settings.seed)
     transform = json.loads((paths.normalized_dir / "transform.json").read_bytes())
     TASKS[data.task].loss_options(settings.model_dump(), transform)
-    build_network(settings.model, data, transform)
+    build_network(settings.model, data, transform, settings.loss)
     return num_workers, num_threads
 
 

@@ -15,12 +15,13 @@ from pipeline.tasks import TASKS
 
 ROWS = torch.from_numpy(np.random.default_rng(0).normal(size=(31, 6))).float()
 TARGETS = torch.from_numpy(np.random.default_rng(1).integers(0, 3, 31))
+ROWS_BY_CLASS = {"target": {"rows": dict(zip("abc", np.bincount(TARGETS).tolist(), strict=True))}}
 
 
 def learner(world_size: int = 1, **settings: Any) -> Learner:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
-    made = Learner(network, TASKS["classification"], TrainSettings(**settings), transform={}, num_steps=10)
+    made = Learner(network, TASKS["classification"], TrainSettings(**settings), transform=ROWS_BY_CLASS, num_steps=10)
     made._trainer = SimpleNamespace(world_size=world_size, current_epoch=0, global_rank=0)  # type: ignore[assignment]
     return made
 
@@ -40,14 +41,18 @@ def gradient(made: Learner, batch: Batch) -> torch.Tensor:
     return torch.cat([parameter.grad.flatten() for parameter in made.parameters() if parameter.grad is not None])
 
 
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize(
+    "settings", [{}, {"label_smoothing": 0.1}, {"loss": "focal", "class_weights": "balanced"}], ids=str
+)
 @pytest.mark.parametrize("num_workers", [2, 3, 8])
 @pytest.mark.parametrize("step", [0, 3])
-def test_gradients_averaged_as_ddp_does_are_the_whole_batchs(step: int, num_workers: int, smoothing: float) -> None:
+def test_gradients_averaged_as_ddp_does_are_the_whole_batchs(
+    step: int, num_workers: int, settings: dict[str, Any]
+) -> None:
     (whole,) = batches(step, 1)
     assert whole.num_rows == (1 if step == 3 else 10)  # the last batch has one row only
-    expected = gradient(learner(label_smoothing=smoothing), whole)
-    shared = learner(world_size=num_workers, label_smoothing=smoothing)
+    expected = gradient(learner(**settings), whole)
+    shared = learner(world_size=num_workers, **settings)
     mean = torch.stack([gradient(shared, batch) for batch in batches(step, num_workers)]).mean(dim=0)
     assert expected.abs().sum() > 0.01
     torch.testing.assert_close(mean, expected, rtol=1e-5, atol=1e-7)

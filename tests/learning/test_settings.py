@@ -37,6 +37,12 @@ def refusal(**settings: Any) -> str:
          "train.augmentation.1.name: missing; add one, such as {name: Affine, rotate: [-10, 10]}"),
         ({"augmentation": [{"name": 3}]},
          "train.augmentation.0.name: missing; add one, such as {name: Affine, rotate: [-10, 10]}"),
+        ({"loss": "bse"}, "train.loss: got 'bse'; choose one of ['auto', 'bce', 'cross_entropy', 'focal', "
+         "'huber', 'mae', 'mse'] (did you mean 'mse'?)"),
+        ({"class_weights": {"cat": 0}},
+         "train.class_weights: got {'cat': 0}; must be none, balanced, or a number above 0 by class, such as {cat: 2}"),
+        ({"class_weights": "even"},
+         "train.class_weights: got 'even'; must be none, balanced, or a number above 0 by class, such as {cat: 2}"),
         ({"early_stopping": {"patiance": 3}},
          "train.early_stopping.patiance: unknown key; choose one of ['min_delta', 'patience'] "
          "(did you mean 'patience'?)"),
@@ -63,3 +69,8 @@ def test_settings_go_through_plain_values_and_back() -> None:
 
 def test_settings_do_not_import_a_model_outside_the_tree() -> None:
     assert TrainSettings(model={"name": "no_such_package:Thing", "width": 3}).model["width"] == 3
+
+
+def test_class_weights_may_be_by_what_yaml_takes_for_numbers_and_truths() -> None:
+    made = check(TrainSettings, {"class_weights": {3: 2, True: 1.5, "4": 1}}, "train")
+    assert made.class_weights == {"3": 2, "true": 1.5, "4": 1}

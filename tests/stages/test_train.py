@@ -146,11 +146,26 @@ def test_train_of_texts_and_tables_writes_a_graph_that_is_right(project, model, 
     assert figures < set(history[0])
 
 
+@pytest.mark.parametrize("project", [("table", "classification")], indirect=True)
+def test_train_of_two_classes_by_one_output_looks_the_same_from_outside(project, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    project.params_path.write_text("{}\n")
+    changes = {"model": {"name": "mlp", "dense": [16]}, "max_epochs": 6, "loss": "bce", "class_weights": "balanced"}
+    metrics = run(Config(**{**QUICK, **changes}), project)
+    bundle, val = read_bundle(project.trained_dir), open_arrays(project.normalized_dir / "val")
+    logits = bundle.graph().predict(val.inputs)
+    assert {tensor.shape[0] for name, tensor in bundle.weights().items() if name.endswith("bias")} == {16, 1}
+    assert np.array_equal(logits[:, 0], -logits[:, 1])
+    assert (logits.argmax(axis=1) == val.targets).mean() == pytest.approx(metrics["val_accuracy"], abs=0.007)
+    assert metrics["val_accuracy"] > 0.85
+    assert metrics["export_difference"] < 1e-4
+
+
 @pytest.mark.parametrize(
     ("project", "changes", "told"),
     [
         (("text", "classification"), {"model": {"name": "cnn"}}, "train.model.name: 'cnn' is no text model"),
-        (("text", "classification"), {"model": {"name": "rnn"}, "loss": "mae"}, "train.loss: 'mae' is of regression"),
+        (("text", "classification"), {"model": {"name": "rnn"}, "loss": "mae"}, "train.loss: 'mae' is no loss of data"),
         (("table", "regression"), {"model": {"name": "linear"}, "augmentation": [{"name": "Affine"}]},
          "train.augmentation: 1 transforms of images, and the data are table"),
         (("table", "regression"), {"model": {"name": "linear"}, "label_smoothing": 0.05},
