@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 ModalityName = Literal["image", "text", "table"]
-TaskName = Literal["classification", "regression"]
+TaskName = Literal["classification", "multilabel", "regression"]
 ColumnKind = Literal["numeric", "categorical", "date", "text", "image"]
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -54,7 +54,10 @@ class Spec(BaseModel):
     columns: list[Column] = []
     """What a table's rows hold beside the target, in the source's order; empty for images and text."""
     classes: list[str] = []
-    """Names of the classes; a target is an index into it. Known from `clean` on; empty for regression."""
+    """Names of the classes; a target is an index into it, or with several labels a row, a 0 or 1 for each.
+
+    Known from `clean` on; empty for regression.
+    """
     input_shape: list[int] = []
     """Shape of one input as it is stored and served. Known from `normalize` on.
 
@@ -137,7 +140,8 @@ class Batch(NamedTuple):
     inputs: Tensor
     """`[rows, *input_shape]`, as stored (images: uint8, tables: float32; text: int32, as long as the longest row)."""
     targets: Tensor
-    """`[rows]`: class indices (int64), or values (float32) for regression, of several `[rows, targets]`."""
+    """`[rows]`: class indices (int64), or values (float32) for regression; `[rows, targets]`: of several values, or
+    for multilabel 0 and 1 (float32)."""
     weights: Tensor
     """`[rows]`: 1, or 0 for a row that only keeps a worker busy that has none of its own."""
     num_rows: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
-from pipeline.contracts import Json, ModalityName
+from pipeline.contracts import Json, ModalityName, TaskName
 
 Severity: TypeAlias = Literal["error", "drop", "repair", "warn", "off"]
 """Stop; leave the row (or column) out; mend the value and keep the old one beside it; only tell; do not look."""
@@ -25,12 +25,16 @@ class Check(NamedTuple):
     """Other severities by modality."""
     of: Literal["row", "column", "set"] = "row"
     """What a finding is about."""
+    not_of: tuple[TaskName, ...] = ()
+    """Tasks that it makes no sense for."""
 
 
 CHECKS: dict[str, Check] = {
     # of all
     "missing_label": Check("rows without a label", "drop"),
-    "unknown_label": Check("labels outside `known`; for regression: no finite number", "drop", options={"known": None}),
+    "unknown_label": Check(
+        "labels outside `known`; no list of labels, no finite number", "drop", options={"known": None}
+    ),
     "duplicate": Check("the same content again", "drop"),
     "conflicting_labels": Check("the same content under different labels", "drop", softer={"table": "warn"}),
     "near_duplicate": Check("almost the same content", "warn", ("image", "text"), {"similarity": None}),
@@ -45,9 +49,15 @@ CHECKS: dict[str, Check] = {
         "labels that the rest of the rows speak against (confident learning, of at most `max_rows` rows)",
         "warn",
         options={"max_rows": 20_000, "folds": 5},
+        not_of=("multilabel",),
     ),
     "leakage": Check(
-        "columns that tell the target by themselves", "warn", ("table",), {"min_score": 0.999}, of="column"
+        "columns that tell the target by themselves",
+        "warn",
+        ("table",),
+        {"min_score": 0.999},
+        of="column",
+        not_of=("multilabel",),
     ),
     # of images
     "undecodable": Check("broken, truncated or empty content", "drop", ("image", "text"), {"max_share": 0.0}),
@@ -95,14 +105,23 @@ class Rule(NamedTuple):
     options: Json
 
 
-def rules(settings: Mapping[str, Any], modality: ModalityName) -> dict[str, Rule]:
-    """The checks of a modality as `clean.checks` has them."""
+def rules(settings: Mapping[str, Any], modality: ModalityName, task: TaskName = "classification") -> dict[str, Rule]:
+    """The checks of a modality and a task as `clean.checks` has them."""
     made = {}
     for name, check in CHECKS.items():
-        if modality not in check.modalities:
+        if modality not in check.modalities or task in check.not_of:
             continue
         severity = check.softer.get(modality, check.severity)
         given = settings.get(name, {})
         given = {"severity": given} if isinstance(given, str) else dict(given)
         made[name] = Rule(given.pop("severity", severity), check.options | given)
     return made
+
+
+def left_out(modality: ModalityName, task: TaskName) -> list[tuple[str, str]]:
+    """Checks that this task goes without, and why: remarks for the report."""
+    return [
+        (name, f"not looked for: it makes no sense for {task}")
+        for name, check in CHECKS.items()
+        if modality in check.modalities and task in check.not_of
+    ]

@@ -10,6 +10,7 @@ from pipeline.cleaning.checks import Rule
 from pipeline.cleaning.look import Facts
 from pipeline.contracts import Finding, Json
 from pipeline.errors import DataError
+from pipeline.storage.labels import read_names
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,40 +26,73 @@ class Judged(Protocol):
     faults: dict[int, list[Finding]]
 
 
+def members(facts: Facts) -> dict[str, list[int]]:
+    """Class -> codes of the labels that are it, or, with several a row, that hold it; in alphabetical order."""
+    found: dict[str, list[int]] = {}
+    for code, label in enumerate(facts.labels):
+        for name in read_names(label) if facts.is_multilabel else [label]:
+            found.setdefault(name, []).append(code)
+    return dict(sorted(found.items()))
+
+
 def sizes(facts: Facts, is_left: NDArray[np.bool_] | None = None) -> dict[str, int]:
-    """Rows by label, of all labels in alphabetical order; of the rows that are left, or of all."""
+    """Rows by class, of all classes in alphabetical order; of the rows that are left, or of all."""
+    counted = _rows_by_label(facts, is_left).tolist()
+    return {name: sum(counted[code] for code in codes) for name, codes in members(facts).items()}
+
+
+def num_labels(facts: Facts, is_left: NDArray[np.bool_]) -> int:
+    """Different labels of the rows that are left: classes, sets of classes, or values."""
+    return int((_rows_by_label(facts, is_left) > 0).sum())
+
+
+def _rows_by_label(facts: Facts, is_left: NDArray[np.bool_] | None) -> NDArray[np.intp]:
     import numpy as np
 
     codes = facts.scratch.open("labels")
-    counted = np.bincount(codes[(codes >= 0) & (True if is_left is None else is_left)], minlength=len(facts.labels))
-    return dict(sorted(zip(facts.labels, counted.tolist(), strict=True)))
+    return np.bincount(codes[(codes >= 0) & (True if is_left is None else is_left)], minlength=len(facts.labels))
 
 
 def rare(facts: Facts, judged: Judged, rule: Rule, where: str) -> Iterable[Finding]:
-    """The rows of classes that are too small; raises DataError that names them where the severity is `error`."""
+    """The rows of classes that are too small; raises DataError that names them where the severity is `error`.
+
+    With several classes a row, rows that leave may make another class too small: it goes too.
+    """
     import numpy as np
 
-    left, least = sizes(facts, judged.is_left), rule.options["min_rows"]
-    small = [label for label, size in left.items() if size < least]
-    if small and rule.severity == "error":
-        told = "; ".join(_shortage(label, left[label], facts, judged.faults) for label in small[:CLASSES_TOLD])
-        raise DataError(
-            f"{where}: {told}{'; ...' if small[CLASSES_TOLD:] else ''}; clean.checks.rare_class.min_rows is {least};"
-            " add rows, or set clean.checks: {rare_class: drop}"
-        )
-    tiny = set(small)
-    codes = {code: label for code, label in enumerate(facts.labels) if label in tiny}
-    is_rare = np.isin(facts.scratch.open("labels"), list(codes)) & judged.is_left
-    for row in np.flatnonzero(is_rare).tolist():
-        label = codes[int(facts.scratch.open("labels")[row])]
-        yield Finding(row, "rare_class", f"{label!r} has {left[label]} usable rows; {least} are needed")
+    least, labels = rule.options["min_rows"], facts.scratch.open("labels")
+    codes_of, is_left, told = members(facts), judged.is_left.copy(), set[str]()
+    while True:
+        left = sizes(facts, is_left)
+        small = [name for name, size in left.items() if size < least and name not in told]
+        if small and rule.severity == "error":
+            raise _too_few(small, left, facts, judged, where=where, least=least)
+        if not small:
+            return
+        is_here = is_left.copy()
+        for name in small:
+            has_it = np.isin(labels, codes_of[name])
+            for row in np.flatnonzero(has_it & is_here).tolist():
+                yield Finding(row, "rare_class", f"{name!r} has {left[name]} usable rows; {least} are needed")
+            is_left &= ~has_it if rule.severity == "drop" else True
+        told |= set(small)
 
 
-def _shortage(label: str, num_left: int, facts: Facts, faults: Mapping[int, list[Finding]]) -> str:
+def _too_few(
+    small: list[str], left: dict[str, int], facts: Facts, judged: Judged, *, where: str, least: int
+) -> DataError:
+    told = "; ".join(_shortage(name, left[name], facts, judged.faults) for name in small[:CLASSES_TOLD])
+    return DataError(
+        f"{where}: {told}{'; ...' if small[CLASSES_TOLD:] else ''}; clean.checks.rare_class.min_rows is {least};"
+        " add rows, or set clean.checks: {rare_class: drop}"
+    )
+
+
+def _shortage(name: str, num_left: int, facts: Facts, faults: Mapping[int, list[Finding]]) -> str:
     """For example: class 'cat' has 1 usable row of 3 (2 rejected: 2 undecodable)."""
-    codes, code = facts.scratch.open("labels"), facts.labels.index(label)
-    own = [found for row, found in faults.items() if codes[row] == code]
-    return f"class {label!r} has {num_left} usable rows of {num_left + len(own)} ({by_check(own)})"
+    codes, own_codes = facts.scratch.open("labels"), set(members(facts)[name])
+    own = [found for row, found in faults.items() if int(codes[row]) in own_codes]
+    return f"class {name!r} has {num_left} usable rows of {num_left + len(own)} ({by_check(own)})"
 
 
 def by_check(faults: Iterable[list[Finding]]) -> str:

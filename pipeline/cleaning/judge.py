@@ -77,7 +77,7 @@ def judge(facts: Facts, examiner: Examiner, spec: Spec, rules: Mapping[str, Rule
         judgement.clusters = near_duplicates(facts, judgement.is_left, examiner, options["near_duplicate"])
         judgement.add(finding for cluster in judgement.clusters for finding in cluster.findings())
     judgement.add(outliers(facts, judgement.is_left, options))
-    if spec.task == "classification":
+    if spec.task != "regression":
         if "label_error" in options:
             judgement.suspects = suspects(facts, judgement.is_left, options["label_error"])
             judgement.add(suspect.finding() for suspect in judgement.suspects)

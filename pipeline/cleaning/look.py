@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.cleaning.checks import Rule
+from pipeline.cleaning.label_faults import label_fault
 from pipeline.contracts import Examined, Examiner, Finding, Json, Rows, Spec
 from pipeline.storage.scratch import Scratch
 from pipeline.storage.splits import ascii_ids
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NO_LABEL = -1
-MAX_TARGET = 3e38
-"""Targets are stored with 32 bits."""
 RANKS = {"test": 0, "val": 1}
 
 
@@ -46,6 +45,8 @@ class Facts:
     """Distinct labels, in order of appearance; the column `labels` holds indices into it, -1 for none."""
     findings: list[Finding] = field(default_factory=list)
     """`row` counts from the first row of all."""
+    is_multilabel: bool = False
+    """Whether a label is a list of names (storage/labels.py)."""
 
     @property
     def measures(self) -> list[str]:
@@ -57,7 +58,7 @@ def look(rows: Rows, examiner: Examiner, spec: Spec, rules: Mapping[str, Rule], 
     """Examines every row; returns the facts, and the survey that repairs need."""
     options = {name: rule.options for name, rule in rules.items() if rule.severity != "off"}
     survey = examiner.survey(rows, spec, options)
-    facts, codes = Facts(scratch), dict[str, int]()
+    facts, codes = Facts(scratch, is_multilabel=spec.task == "multilabel"), dict[str, int]()
     for looked in rows.map(partial(_looked, examiner=examiner, spec=spec, survey=survey, options=options)):
         _add(facts, codes, looked)
     facts.labels = list(codes)
@@ -78,33 +79,13 @@ def _looked(batch: pa.RecordBatch, *, examiner: Examiner, spec: Spec, survey: Js
 
 
 def _label_findings(labels: list[str | None], codes: NDArray[np.int32], spec: Spec, options: Json) -> list[Finding]:
-    faults = [_label_fault(label, spec, options) for label in labels]
+    faults = [label_fault(label, spec, options) for label in labels]
     found = []
     for row, code in enumerate(codes.tolist()):
         fault = faults[code]
         if fault:
             found.append(Finding(row, *fault))
     return found
-
-
-def _label_fault(label: str | None, spec: Spec, options: Json) -> tuple[str, str] | None:
-    """Check and reason; checks that are off find nothing."""
-    if not label:
-        return ("missing_label", "no label") if "missing_label" in options else None
-    if "unknown_label" not in options:
-        return None
-    if spec.task == "regression":
-        return None if _is_number(label) else ("unknown_label", f"{label[:40]!r} is no finite number (of 32 bits)")
-    known = options["unknown_label"]["known"]
-    is_known = known is None or label in {str(name) for name in known}
-    return None if is_known else ("unknown_label", f"{label[:40]!r} is none of the {len(known)} known labels")
-
-
-def _is_number(label: str) -> bool:
-    try:
-        return abs(float(label)) <= MAX_TARGET  # so neither infinite nor NaN
-    except ValueError:
-        return False
 
 
 def _add(facts: Facts, codes: dict[str, int], looked: Looked) -> None:

@@ -52,7 +52,7 @@ def report(
         counts=dict(counts),
         columns=columns,
         remarks=judgement.remarks,
-        classes=charts.classes(sizes(facts), sizes(facts, is_left)) if spec.task == "classification" else "",
+        classes=charts.classes(sizes(facts), sizes(facts, is_left)) if spec.task != "regression" else "",
         histograms={name: svg for name, svg in measures.items() if svg},
         shown=figures,
     )

@@ -71,7 +71,7 @@ def severities(name: str) -> list[Severity]:
 
 def refuse_useless(rules: Mapping[str, Rule], modality: ModalityName, task: TaskName) -> None:
     """Raises ConfigError where rows would go on that no later stage can read."""
-    needed = {"undecodable": modality == "image", "unknown_label": task == "regression"}
+    needed = {"undecodable": modality == "image", "unknown_label": task != "classification"}
     for name, is_needed in needed.items():
         if is_needed and rules[name].severity not in {"drop", "error"}:
             kind = "images" if name == "undecodable" else "targets"

@@ -41,13 +41,33 @@ class ReadOptions(Section):
 
     source: str = "mnist5k"
     """Built-in set, path, glob or URL of data or of an archive; paths are absolute, below ~, or in the project."""
-    task: Literal["auto", "classification", "regression"] = "auto"
-    """What a model will be asked for; auto: regression where the target has many different numbers."""
-    target: str | None = None
-    """Column to predict; null: found, where a table leaves no doubt. A folder by class has none."""
+    task: Literal["auto", "classification", "multilabel", "regression"] = "auto"
+    """What a model will be asked for; auto: regression where the target has many different numbers, multilabel (a row
+    has any number of classes) where it holds lists."""
+    target: str | list[str] | None = None
+    """Column to predict; null: found, where a table leaves no doubt. A folder by class has none.
+
+    Several: columns of numbers that are predicted together, or, each a label's, of 0 and 1.
+    """
+    label_separator: str | None = Field(default=None, min_length=1)
+    """What stands between the labels of a row, such as `|` in `war|comedy`; null: a row has one, or a list."""
     split_column: str | None = None
     """Column that says train, val or test; null: none, or that of the files' names."""
     columns: dict[str, ColumnKind | Literal["ignore"]] = {}
     """Kinds of columns that are guessed wrongly, such as `{postcode: categorical}`; ignore leaves one out."""
     table: TableFormat = TableFormat()
     """How the text of a table is written; of tables only."""
+
+    @field_validator("target")
+    @classmethod
+    def _columns_are_different(cls, target: str | list[str] | None) -> str | list[str] | None:
+        if isinstance(target, list) and (not target or len(set(target)) < len(target)):
+            raise ValueError(f"got {target!r}; must be a column, or several different ones, such as [height, weight]")
+        return target
+
+    @property
+    def targets(self) -> list[str]:
+        """The columns of `target`; none where it is to be found."""
+        if self.target is None:
+            return []
+        return [self.target] if isinstance(self.target, str) else self.target

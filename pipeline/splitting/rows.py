@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pipeline.contracts import TaskName
 from pipeline.errors import ConfigError, DataError, choices
 from pipeline.paths import SPLITS
+from pipeline.splitting.rarest import rarest
 from pipeline.splitting.units import Cluster, Units, units
 from pipeline.storage.splits import ascii_ids, positions
 from pipeline.storage.tables import read_schema, read_table
@@ -29,7 +30,7 @@ class CleanRows:
 
     row_ids: NDArray[np.bytes_]
     codes: NDArray[np.int32]
-    """`[rows]`: classes; all 0 for regression."""
+    """`[rows]`: classes; all 0 for regression; of several a row the rarest."""
     classes: list[str]
     official: NDArray[np.int8]
     """`[rows]`: indices into SPLITS; -1 where the source says nothing."""
@@ -50,12 +51,15 @@ def read_rows(clean_dir: Path, *, task: TaskName, group: str | None, time: str |
     row_ids = ascii_ids(columns.column("row_id"))
     order = np.argsort(row_ids, kind="stable")
     row_ids, columns = row_ids[order], columns.take(order)
-    classes = sorted(columns.column("label").unique().to_pylist()) if task == "classification" else []
+    labels = columns.column("label")
+    if task == "multilabel":
+        labels = rarest(labels)
+    classes = sorted(labels.unique().to_pylist()) if task != "regression" else []
     clusters: list[Cluster] = [*_groups(columns, group).items()]
     clusters += [(None, rows) for rows in _clusters(clean_dir, row_ids)]
     return CleanRows(
         row_ids,
-        _indices(columns.column("label"), classes).clip(min=0),
+        _indices(labels, classes).clip(min=0),
         classes,
         _indices(columns.column("split"), SPLITS).astype(np.int8),
         units(row_ids, clusters),

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from pipeline.cleaning.look import Facts
     from pipeline.storage.scratch import Scratch
 
+KINDS = {"classification": "classes", "multilabel": "different sets of labels", "regression": "different targets"}
+"""What at least two of are needed, by task."""
+
 
 class Config(Section):
     """Which rows may go on."""
@@ -54,13 +57,14 @@ def run(config: Config, paths: Paths) -> Metrics:
     from pipeline.modalities.clean import EXAMINERS
 
     spec = Spec.read(paths.raw_dir)
-    examiner, rules = EXAMINERS[spec.modality], checks.rules(config.checks, spec.modality)
+    examiner, rules = EXAMINERS[spec.modality], checks.rules(config.checks, spec.modality, spec.task)
     refuse_useless(rules, spec.modality, spec.task)
     with _scratch(paths) as scratch:
         with engine(config.engine, paths.raw_dir, paths) as run_on:
             rows = StoredRows(paths.raw_dir, run_on, "clean")
             facts, survey = look(rows, examiner, spec, rules, scratch)
         judgement = judge(facts, examiner, spec, rules, str(paths.raw_dir))
+        judgement.remarks += checks.left_out(spec.modality, spec.task)
         columns = [found for found in _columns(examiner, spec, survey, rules) if found.check in rules]
         clean = _clean_spec(spec, facts, judgement, columns=columns, where=paths.raw_dir)
         metrics = _metrics(clean, facts, judgement, columns)
@@ -99,16 +103,16 @@ def _columns(examiner: Examiner, spec: Spec, survey: Json, rules: Mapping[str, c
 
 def _clean_spec(spec: Spec, facts: Facts, judgement: Judgement, *, columns: list[ColumnFinding], where: Path) -> Spec:
     """What the clean rows are; raises DataError where nothing can be learned from them."""
-    from pipeline.cleaning.classes import by_check, sizes
+    from pipeline.cleaning.classes import by_check, num_labels, sizes
     from pipeline.cleaning.judge import refuse_errors
 
     refuse_errors(facts, judgement, str(where))
     classes = [label for label, size in sizes(facts, judgement.is_left).items() if size]
-    if len(classes) < 2:  # noqa: PLR2004
-        kind = "classes" if spec.task == "classification" else "different targets"
+    num_different = num_labels(facts, judgement.is_left)
+    if num_different < 2:  # noqa: PLR2004
         raise DataError(
-            f"{where}: usable rows of {len(classes)} {kind} ({by_check(judgement.faults.values())}); at least two are"
-            " needed; add rows of others, or mend those that were rejected"
+            f"{where}: usable rows of {num_different} {KINDS[spec.task]} ({by_check(judgement.faults.values())}); at"
+            " least two are needed; add rows of others, or mend those that were rejected"
         )
     dropped = {found.column for found in columns if judgement.rules[found.check].severity == "drop"}
     left = [column for column in spec.columns if column.name not in dropped]
@@ -117,7 +121,7 @@ def _clean_spec(spec: Spec, facts: Facts, judgement: Judgement, *, columns: list
     return spec.model_copy(
         update={
             "num_rows": int(judgement.is_left.sum()),
-            "classes": classes if spec.task == "classification" else [],
+            "classes": classes if spec.task != "regression" else [],
             "columns": left,
         }
     )
@@ -140,7 +144,7 @@ def _metrics(spec: Spec, facts: Facts, judgement: Judgement, columns: list[Colum
     of_columns = {name: 0 for name, rule in judgement.rules.items() if checks.CHECKS[name].of == "column"}
     for found in columns:
         of_columns[found.check] += 1
-    is_classified = spec.task == "classification"
+    is_classified = spec.task != "regression"
     return {
         "rows_in": facts.num_rows,
         "rows_out": spec.num_rows,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, ValidationInfo, field_validator
 
 from pipeline.config import read_params
-from pipeline.contracts import Metrics, Opened
+from pipeline.contracts import Metrics, Opened, TaskName
 from pipeline.errors import ConfigError, DataError
 from pipeline.modalities.built_in import BUILT_INS, BuiltIn
 from pipeline.modalities.options import ReadOptions
@@ -21,6 +21,7 @@ from pipeline.modalities.read import READERS, check_format, find_reader, missing
 from pipeline.paths import Paths
 from pipeline.storage.atomic import atomic_dir, write_text
 from pipeline.storage.fetch import Limits, fetch, local_path
+from pipeline.storage.labels import read_names
 from pipeline.storage.tables import write_shards
 
 if TYPE_CHECKING:
@@ -80,13 +81,18 @@ def run(config: Config, paths: Paths) -> Metrics:
         num_rows = write_shards(folder, opened.schema, chain([first], batches))
         spec = opened.spec.model_copy(update={"num_rows": num_rows})
         write_text(folder / "spec.json", spec.text())
-    is_classified = spec.task == "classification"
     return {
         "rows": num_rows,
-        "classes": len(tally.labels - {None}) if is_classified else 0,
+        "classes": _num_classes(tally.labels - {None}, spec.task),
         "columns": len(spec.columns),
         "bytes": tally.num_bytes,
     }
+
+
+def _num_classes(labels: set[str], task: TaskName) -> int:
+    if task == "multilabel":
+        return len({name for label in labels for name in read_names(label)})
+    return len(labels) if task == "classification" else 0
 
 
 def _open(config: Config, paths: Paths) -> Opened:

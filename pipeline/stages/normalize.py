@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from functools import partial
-from math import fsum, sqrt
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, field_validator
@@ -13,6 +12,7 @@ from pydantic import Field, field_validator
 from pipeline.config import Section
 from pipeline.contracts import Json, Metrics, Rows, Spec
 from pipeline.errors import DataError
+from pipeline.modalities.targets import class_rows, target_scale, target_shape, targets_of
 from pipeline.modalities.transform import TRANSFORMS
 from pipeline.paths import SPLITS, UNUSED, Paths
 from pipeline.storage import arrays
@@ -98,7 +98,7 @@ def run(config: Config, paths: Paths) -> Metrics:
         train = StoredRows(paths.clean_dir, run_on, "fit", Selection(paths.split_dir, "train"))
         fitted = transform.fit(train, clean, options[clean.modality] | {"root": str(paths.root)})
         if clean.task == "regression":
-            fitted["target"] = _target_scale(train)
+            fitted["target"] = target_scale(train, spec=clean)
         spec = clean.model_copy(update={"input_shape": fitted["input_shape"]})
         rows = StoredRows(paths.clean_dir, run_on, "normalize")
         with atomic_dir(paths.normalized_dir) as folder, ExitStack() as opened:
@@ -111,6 +111,7 @@ def run(config: Config, paths: Paths) -> Metrics:
                             input_shape=spec.input_shape,
                             modality=spec.modality,
                             task=spec.task,
+                            target_shape=target_shape(spec),
                         )
                     )
                 )
@@ -118,7 +119,7 @@ def run(config: Config, paths: Paths) -> Metrics:
             }
             _fill(made, row_ids, rows, spec, fitted, paths)
             if spec.task != "regression":
-                fitted["target"] = {"rows": _class_rows(made["train"].targets, spec)}
+                fitted["target"] = class_rows(made["train"].targets, spec)
             write_json(folder / "transform.json", fitted)
             write_text(folder / "spec.json", spec.text())
     return {**{split: len(row_ids[split]) for split in SPLITS}, **_shape_metrics(spec, fitted)}
@@ -135,26 +136,6 @@ def _row_ids(paths: Paths, clean: Spec) -> dict[str, NDArray[np.bytes_]]:
     if not len(row_ids["train"]):
         raise DataError("data/split: no train rows to fit on; give split.fractions a larger first part")
     return row_ids
-
-
-def _target_scale(train: Rows) -> Json:
-    """Mean and standard deviation of the train targets, exact whatever the order of the rows."""
-    values = [value for part in train.map(_values) for value in part]
-    mean = fsum(values) / len(values)
-    std = sqrt(fsum((value - mean) ** 2 for value in values) / len(values))
-    return {"mean": mean, "std": std or 1.0}
-
-
-def _class_rows(targets: NDArray[Any], spec: Spec) -> dict[str, int]:
-    """Train rows of each class, in the order of the classes."""
-    import numpy as np
-
-    counts = np.bincount(targets, minlength=len(spec.classes))
-    return dict(zip(spec.classes, counts.tolist(), strict=True))
-
-
-def _values(batch: pa.RecordBatch) -> list[float]:
-    return [float(label) for label in batch.column("label").to_pylist()]
 
 
 def _fill(
@@ -185,14 +166,7 @@ def _selected(inputs: Any, is_here: NDArray[np.bool_]) -> Any:
 
 
 def _made(batch: pa.RecordBatch, *, spec: Spec, transform: Json) -> _Made:
-    import numpy as np
-
-    labels = batch.column("label").to_pylist()
-    if spec.task == "regression":
-        targets: NDArray[Any] = np.array(labels, np.float64).astype(np.float32)
-    else:
-        index = {name: position for position, name in enumerate(spec.classes)}
-        targets = np.array([index[label] for label in labels], np.int64)
+    targets = targets_of(batch.column("label").to_pylist(), spec)
     return _Made(ascii_ids(batch.column("row_id")), TRANSFORMS[spec.modality].apply(batch, transform), targets)
 
 

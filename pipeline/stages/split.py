@@ -32,8 +32,9 @@ class Config(Section):
     strategy: Strategy = "auto"
     """auto: official if the source has splits, else by time or group where such a column is given, else stratified.
 
-    official: as the source has it; stratified: by hash, each class in each split; random: by hash alone (what auto
-    means for regression); group: by hash of the column `group`; time: oldest rows train, newest test.
+    official: as the source has it; stratified: by hash, each class (of several a row the rarest) in each split;
+    random: by hash alone (what auto means for regression); group: by hash of the column `group`; time: oldest rows
+    train, newest test.
     """
     fractions: list[float] = [0.7, 0.15, 0.15]
     """Shares of training, validation and test, of all rows; they sum to 1."""
@@ -107,7 +108,7 @@ def _strategy(config: Config, task: TaskName, rows: CleanRows) -> Strategy:
         return "official"
     if config.time:
         return "time"
-    return "stratified" if task == "classification" else "random"
+    return "random" if task == "regression" else "stratified"
 
 
 def _found(config: Config, strategy: Strategy, rows: CleanRows) -> NDArray[np.int8]:

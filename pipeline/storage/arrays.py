@@ -20,7 +20,7 @@ Inputs: TypeAlias = "NDArray[Any] | Ragged"
 """Stored rows: an index (slice or positions) gives an array of them; ids are padded with 0 to the longest row."""
 INPUT_TYPES: dict[ModalityName, str] = {"image": "u1", "table": "<f4", "text": "<i4"}
 """Modality -> dtype of a stored value."""
-TARGET_TYPES: dict[TaskName, str] = {"classification": "<i8", "regression": "<f4"}
+TARGET_TYPES: dict[TaskName, str] = {"classification": "<i8", "multilabel": "<f4", "regression": "<f4"}
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ class Arrays:
     inputs: Any
     """Inputs: uint8 `[rows, *input_shape]` (images), float32 (tables; NaN is missing), or int32 ids by row (text)."""
     targets: NDArray[Any]
-    """`[rows]`: class indices (int64), or values (float32) for regression."""
+    """`[rows]`: class indices (int64), or values (float32) for regression; `[rows, targets]`: of several values, or
+    for multilabel 0 and 1 (float32)."""
     row_ids: NDArray[np.bytes_]
     """`[rows]`: the ids that `ingest` gave (ASCII)."""
 
@@ -73,15 +74,16 @@ def create(
     input_shape: list[int],
     modality: ModalityName = "image",
     task: TaskName = "classification",
+    target_shape: tuple[int, ...] = (),
 ) -> NewArrays:
-    """Makes writable arrays on disk; raises OSError when it is full."""
+    """Makes writable arrays on disk, `target_shape` being that of a row's target; raises OSError when it is full."""
     folder.mkdir(parents=True)
     inputs = (
         RaggedWriter(folder, num_rows)
         if modality == "text"
         else _new_array(folder / "inputs.npy", INPUT_TYPES[modality], (num_rows, *input_shape))
     )
-    targets = _new_array(folder / "targets.npy", TARGET_TYPES[task], (num_rows,))
+    targets = _new_array(folder / "targets.npy", TARGET_TYPES[task], (num_rows, *target_shape))
     return NewArrays(inputs, targets, _new_array(folder / "row_ids.npy", "S32", (num_rows,)))
 
 

@@ -91,7 +91,7 @@ def test_normalize_tells_shape_and_train_statistics(tmp_path: Path) -> None:
     assert fitted["mean"] == pytest.approx(train.mean(axis=(0, 1, 2)).tolist(), rel=1e-9)
     assert fitted["std"] == pytest.approx(train.std(axis=(0, 1, 2)).tolist(), rel=1e-9)
     assert (fitted["input_shape"], fitted["resize"]) == ([4, 6, 3], "crop")
-    assert fitted["target"] == {"rows": {"cat": 4, "dog": 2}}  # of rows 0, 1, 4, 5, 8, 9
+    assert fitted["target"] == {"num_rows": 6, "rows": {"cat": 4, "dog": 2}}  # of rows 0, 1, 4, 5, 8, 9
 
 
 def test_normalize_size_that_is_asked_for(tmp_path: Path) -> None:

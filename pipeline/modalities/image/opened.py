@@ -33,8 +33,8 @@ def _check(options: ReadOptions) -> None:
             f"params.yaml: ingest.split_column: got {options.split_column!r}; must be null for images,"
             " whose split is told by folders or files; remove it"
         )
-    if options.task == "regression":
+    if options.task not in {"auto", "classification"}:
         raise ConfigError(
-            "params.yaml: ingest.task: got 'regression'; images by class are for classification; set auto, or give"
-            " a table that has a column of paths and a target of numbers"
+            f"params.yaml: ingest.task: got {options.task!r}; images by class are for classification; set auto, or give"
+            " a table that has a column of paths and a target of numbers or lists"
         )

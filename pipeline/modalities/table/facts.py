@@ -30,7 +30,7 @@ class Sampled(NamedTuple):
     """Of numeric columns and dates."""
     codes: dict[str, Codes]
     targets: NDArray[Any]
-    """Classification: codes of labels. Regression: float64, NaN where there is none."""
+    """Classification: codes of labels. Regression: float64 `[rows, targets]`, NaN where there is none."""
 
     @classmethod
     def of(cls, sample: Sample, spec: Spec) -> Sampled:
@@ -84,16 +84,12 @@ def _frequent(column: Codes) -> list[int]:
 
 
 def scores(sampled: Sampled, spec: Spec) -> dict[str, float]:
-    """How well each column tells the target, in [0, 1]."""
+    """How well each column tells the target, or one of several, in [0, 1]."""
     import numpy as np
 
     if spec.task == "regression":
-        targets = sampled.targets
         return {
-            name: max(
-                leakage.rank_correlation(sampled.quantities[name], targets) if name in sampled.quantities else 0.0,
-                leakage.group_correlation(column, targets),
-            )
+            name: max(_correlation(sampled.quantities.get(name), column, targets) for targets in sampled.targets.T)
             for name, column in sampled.codes.items()
         }
     known = sampled.targets != codes.MISSING
@@ -105,3 +101,8 @@ def scores(sampled: Sampled, spec: Spec) -> dict[str, float]:
         )
         for name, column in sampled.codes.items()
     }
+
+
+def _correlation(quantities: Floats | None, column: Codes, targets: Floats) -> float:
+    by_group = leakage.group_correlation(column, targets)
+    return by_group if quantities is None else max(leakage.rank_correlation(quantities, targets), by_group)

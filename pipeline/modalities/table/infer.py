@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.contracts import Column, ColumnKind, ModalityName, TaskName
 from pipeline.errors import ConfigError, choices
 from pipeline.modalities.options import ReadOptions
 from pipeline.modalities.table.kinds import is_wordy, kind_of
-from pipeline.modalities.table.target import find_target, find_task, named
+from pipeline.modalities.table.several import task_of_several
+from pipeline.modalities.table.target import find_targets, find_task, named
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,11 +19,16 @@ if TYPE_CHECKING:
 class Inferred(NamedTuple):
     """What was made of a table's first rows."""
 
-    target: str
+    targets: list[str]
     task: TaskName
     modality: ModalityName
     columns: list[Column]
     """What a model may learn from, by their names in the source."""
+
+    @property
+    def target(self) -> str:
+        """The only target; empty where there are several."""
+        return self.targets[0] if len(self.targets) == 1 else ""
 
 
 def infer(head: pa.Table, options: ReadOptions) -> Inferred:
@@ -38,15 +45,27 @@ def infer(head: pa.Table, options: ReadOptions) -> Inferred:
             f" ({', '.join(map(repr, kinds)) or 'none'}); at least two are needed; mend ingest.table.delimiter or"
             " ingest.columns"
         )
-    target = find_target(head, kinds, options, is_named=named(head.column_names))
-    task = find_task(head[target].combine_chunks(), target, kinds.pop(target), options)
+    targets = find_targets(head, kinds, options, is_named=named(head.column_names))
+    task = _task(head, targets, kinds, options)
+    kinds = {name: kind for name, kind in kinds.items() if name not in targets}
+    if not kinds:
+        raise ConfigError(
+            f"params.yaml: ingest.target: {targets} are all columns of {options.source!r}; leave one to learn from"
+        )
     if len(kinds) == 1:
         ((name, kind),) = kinds.items()
         # the only thing there is to learn from: as a category it would tell nothing
         if kind == "categorical" and name not in options.columns and is_wordy(head[name].combine_chunks()):
             kinds[name] = "text"
     columns = [Column(name=name, kind=kind) for name, kind in kinds.items()]
-    return Inferred(target, task, _modality(columns), columns)
+    return Inferred(targets, task, _modality(columns), columns)
+
+
+def _task(head: pa.Table, targets: list[str], kinds: Mapping[str, ColumnKind], options: ReadOptions) -> TaskName:
+    if len(targets) > 1:
+        return task_of_several(head, targets, kinds, options)
+    (target,) = targets
+    return find_task(head[target].combine_chunks(), target, kinds[target], options)
 
 
 def _kind(head: pa.Table, name: str, options: ReadOptions) -> ColumnKind:
@@ -63,10 +82,11 @@ def _check_names(names: list[str], options: ReadOptions) -> None:
             f"params.yaml: ingest.split_column: no column {options.split_column!r};"
             f" {choices(options.split_column, names)}"
         )
-    if options.target is not None and options.columns.get(options.target) == "ignore":
-        raise ConfigError(f"params.yaml: ingest.columns.{options.target}: 'ignore', but it is ingest.target; remove it")
-    if options.target is not None and options.target == options.split_column:
-        raise ConfigError(f"params.yaml: ingest.split_column: {options.target!r} is ingest.target too; choose another")
+    for target in options.targets:
+        if options.columns.get(target) == "ignore":
+            raise ConfigError(f"params.yaml: ingest.columns.{target}: 'ignore', but it is ingest.target; remove it")
+        if target == options.split_column:
+            raise ConfigError(f"params.yaml: ingest.split_column: {target!r} is ingest.target too; choose another")
 
 
 def _modality(columns: list[Column]) -> ModalityName:

@@ -1,4 +1,4 @@
-"""JSON lines: an object of scalars a line."""
+"""JSON lines: an object of scalars a line; the target may be a list of labels."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pipeline.errors import DataError
 from pipeline.modalities.options import ReadOptions
 from pipeline.modalities.table.lines import text_blocks
 from pipeline.modalities.table.part import Part, check_names
+from pipeline.storage.labels import write_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,7 +55,7 @@ def _batches(path: Path, options: ReadOptions, names: list[str]) -> Iterator[pa.
         for line, row in batch:
             if not row.keys() <= known:
                 raise _new_key(path, line, next(key for key in row if key not in known))
-        cells = ([_cell(path, line, name, row.get(name)) for line, row in batch] for name in names)
+        cells = ([_cell(path, line, name, row.get(name), options) for line, row in batch] for name in names)
         yield pa.record_batch([pa.array(column, pa.string()) for column in cells], schema=schema)
 
 
@@ -86,7 +87,7 @@ def _lines(path: Path, encoding: str) -> Iterator[str]:
     yield held
 
 
-def _cell(path: Path, line: int, name: str, value: Any) -> str | None:
+def _cell(path: Path, line: int, name: str, value: Any, options: ReadOptions) -> str | None:
     """A scalar as text: numbers as short as they can be read back, booleans as JSON has them."""
     if value is None:
         return None
@@ -96,9 +97,12 @@ def _cell(path: Path, line: int, name: str, value: Any) -> str | None:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return repr(value)
+    if isinstance(value, list) and options.targets == [name]:
+        text = write_names(value)
+        return text.encode("utf-8", "replace").decode()
     raise DataError(
         f"{path}: line {line}: {name!r} is a JSON {_kind(value)}; cells are texts, numbers, booleans or null;"
-        " flatten it"
+        " flatten it, or name it as ingest.target if it is a list of labels"
     )
 
 

@@ -60,7 +60,7 @@ def _read(table: Packaged, path: Path, options: ReadOptions) -> Opened:
 
 
 def _check(table: Packaged, options: ReadOptions) -> None:
-    if options.target not in {None, table.target}:
+    if options.targets not in ([], [table.target]):
         raise ConfigError(
             f"params.yaml: ingest.target: got {options.target!r}; the target of {table.name} is {table.target!r};"
             " set that, or null"

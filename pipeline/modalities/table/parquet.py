@@ -1,4 +1,4 @@
-"""Parquet files: columns of scalars, read as text."""
+"""Parquet files: columns of scalars, read as text; the target may hold lists of labels."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import DataError
 from pipeline.modalities.options import ReadOptions
 from pipeline.modalities.table.part import Part, check_names, check_same
+from pipeline.storage.labels import write_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,7 +38,7 @@ def open_parquet(path: Path, options: ReadOptions, expected: list[str] | None) -
         raise DataError(f"{path}: has no columns; give a table that has rows")
     check_names(path, names)
     for field in fields:
-        _check_type(path, field)
+        _check_type(path, field, is_target=options.targets == [field.name])
     if expected is not None:
         check_same(path, names, expected)
     return Part(names, _batches(path, names), options.table)
@@ -56,15 +57,16 @@ def _batches(path: Path, names: list[str]) -> Iterator[pa.RecordBatch]:
         raise _damaged(path, error) from None
 
 
-def _check_type(path: Path, field: Any) -> None:
+def _check_type(path: Path, field: Any, *, is_target: bool) -> None:
     from pyarrow import types
 
-    kind = field.type.value_type if types.is_dictionary(field.type) else field.type
+    is_list = types.is_list(field.type) or types.is_large_list(field.type)
+    kind = field.type.value_type if types.is_dictionary(field.type) or (is_list and is_target) else field.type
     is_binary = types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind)
     if types.is_nested(kind) or is_binary:
         raise DataError(
             f"{path}: column {field.name!r} holds {kind}; cells are texts, numbers, booleans, dates or null;"
-            " flatten it, or leave it out"
+            " flatten it, leave it out, or name it as ingest.target if it holds lists of labels"
         )
 
 
@@ -74,6 +76,8 @@ def _as_text(column: Any) -> Any:
     import pyarrow.compute as pc
     from pyarrow import types
 
+    if types.is_list(column.type) or types.is_large_list(column.type):
+        return pa.array([None if names is None else write_names(names) for names in column.to_pylist()], pa.string())
     if types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if types.is_float16(column.type):

@@ -61,12 +61,16 @@ def read_table_files(path: Path, options: ReadOptions) -> Opened:
     if not rows.num_rows:
         raise DataError(f"{files[0].path}: has columns {head.names[:5]}, but no rows; give a table that has rows")
     found = infer(rows, head.options)
-    labels = {} if found.task == "regression" else _labels(head, found.target)
-    shape = Shape(found.target, options.split_column, options.table.missing, dotted_splits(labels, options.source))
+    labels = _labels(head, found.target) if found.task == "classification" else {}
+    dotted = dotted_splits(labels, options.source)
+    shape = Shape(
+        found.targets, options.split_column, options.table.missing, dotted, found.task, options.label_separator
+    )
     new_names = renamed(head.names)
     spec = Spec(
         modality=found.modality, task=found.task, source=options.source, format="table", num_rows=0,
         target=found.target,
+        targets=found.targets if found.task == "regression" and len(found.targets) > 1 else [],
         columns=[column.model_copy(update={"name": new_names[column.name]}) for column in found.columns],
     )  # fmt: skip
     return Opened(spec, raw_schema(head.names, shape), raw_batches(_parts(files, head), head.names, shape))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from pipeline.contracts import TaskName
 from pipeline.errors import DataError
 from pipeline.modalities.table.files import SPLITS
+from pipeline.modalities.table.label_cells import label_cells
 from pipeline.modalities.table.labels import without_dots
 from pipeline.modalities.table.row_ids import RowIds
 
@@ -21,11 +23,13 @@ OURS = ("row_id", "label", "split", "image", "text", "path", "original", "check"
 class Shape(NamedTuple):
     """How the source's columns become those of raw rows."""
 
-    target: str
+    targets: list[str]
     split_column: str | None
     missing: list[str]
     dotted: dict[str | None, list[str]]
     """Labels of the train rows by splits whose labels end in a full stop instead."""
+    task: TaskName = "classification"
+    label_separator: str | None = None
 
 
 def renamed(names: Iterable[str]) -> dict[str, str]:
@@ -50,7 +54,7 @@ def raw_schema(names: Iterable[str], shape: Shape) -> pa.Schema:
         pa.field("label", pa.string()),
         pa.field("split", pa.string()),
     ]
-    others = [new for name, new in renamed(names).items() if name not in (shape.target, shape.split_column)]
+    others = [new for name, new in renamed(names).items() if name not in (*shape.targets, shape.split_column)]
     return pa.schema([*own, *(pa.field(name, pa.string()) for name in others)])
 
 
@@ -79,7 +83,8 @@ def raw_batches(
         for batch in batches:
             cells = stripped_cells(batch, names, shape.missing)
             by_name = dict(zip(names, cells, strict=True))
-            labels = by_name.pop(shape.target)
+            targets = {name: by_name.pop(name) for name in shape.targets}
+            labels = label_cells(targets, shape.task, shape.label_separator)
             if split in shape.dotted:
                 labels = without_dots(labels, shape.dotted[split])
             if shape.split_column is None:

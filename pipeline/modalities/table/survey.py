@@ -13,6 +13,7 @@ from pipeline.modalities.table.column_part import Part
 from pipeline.modalities.table.facts import Sampled, facts, scores
 from pipeline.modalities.table.parse import DateOrder, choose_order, count_orders, numbers, stripped
 from pipeline.modalities.table.sample import Sample, may_be_sampled
+from pipeline.storage.labels import read_list
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +32,7 @@ class _Look(NamedTuple):
     row_codes: Codes
     quantities: Floats  # [rows, columns that have them]
     codes: Codes  # [rows, columns]
-    targets: Codes | Floats  # [rows]
+    targets: Codes | Floats  # [rows], of regression [rows, targets]
 
 
 def survey(rows: Rows, spec: Spec, options: Json) -> Json:
@@ -95,9 +96,15 @@ def _look(batch: pa.RecordBatch, spec: Spec, orders: dict[str, DateOrder]) -> _L
 
 
 def _targets(labels: pa.Array, spec: Spec) -> Codes | Floats:
+    """Of regression `[rows, targets]`."""
     import numpy as np
+    import pyarrow as pa
 
     if spec.task != "regression":
         return codes.of_strings(stripped(labels))
-    values = numbers(labels).values
+    columns = [labels]
+    if spec.targets:
+        cells = [read_list(label or "") or [None] * len(spec.targets) for label in labels.to_pylist()]
+        columns = [pa.array([row[place] for row in cells], pa.string()) for place in range(len(spec.targets))]
+    values = np.stack([numbers(column).values for column in columns], axis=1)
     return np.where(np.isfinite(values), values, np.nan)

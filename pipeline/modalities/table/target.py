@@ -9,6 +9,7 @@ from pipeline.contracts import ColumnKind, TaskName
 from pipeline.errors import ConfigError, DataError, choices
 from pipeline.modalities.options import ReadOptions
 from pipeline.modalities.table.parse import numbers
+from pipeline.modalities.table.several import is_multilabel
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,17 +26,18 @@ FEW = 0.05
 NAMES_TOLD = 20
 
 
-def find_target(head: pa.Table, kinds: Mapping[str, ColumnKind], options: ReadOptions, *, is_named: bool) -> str:
-    """The column that `ingest.target` names, or the only likely one; raises ConfigError where there is a doubt.
+def find_targets(head: pa.Table, kinds: Mapping[str, ColumnKind], options: ReadOptions, *, is_named: bool) -> list[str]:
+    """The columns that `ingest.target` names, or the only likely one; raises ConfigError where there is a doubt.
 
     `kinds`: of the columns that may be it; `is_named`: whether their names mean anything.
     """
-    if options.target is not None:
-        if options.target not in kinds:
-            raise ConfigError(
-                f"params.yaml: ingest.target: no column {options.target!r}; {choices(options.target, kinds)}"
-            )
-        return options.target
+    for name in options.targets:
+        if name not in kinds:
+            raise ConfigError(f"params.yaml: ingest.target: no column {name!r}; {choices(name, kinds)}")
+    return options.targets or [_likely(head, kinds, is_named=is_named)]
+
+
+def _likely(head: pa.Table, kinds: Mapping[str, ColumnKind], *, is_named: bool) -> str:
     usual = [name for name in kinds if name.lower() in USUAL]
     if len(usual) == 1:
         return usual[0]
@@ -82,6 +84,8 @@ def find_task(labels: pa.Array, target: str, kind: ColumnKind, options: ReadOpti
             f"params.yaml: ingest.target: column {target!r} has no value in the first {len(labels)} rows; choose"
             " another column, or mend ingest.table.missing"
         )
+    if is_multilabel(values, target, options):
+        return "multilabel"
     if options.task == "regression" and kind != "numeric":
         raise ConfigError(
             f"params.yaml: ingest.task: 'regression' takes a target of numbers; column {target!r} holds {kind} values"

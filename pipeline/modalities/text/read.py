@@ -105,8 +105,8 @@ def _check(options: ReadOptions) -> None:
                 f"params.yaml: ingest.{key}: got {got!r}; must be null for a folder of texts,"
                 " whose folders tell class and split; remove it"
             )
-    if options.task == "regression":
+    if options.task not in {"auto", "classification"}:
         raise ConfigError(
-            "params.yaml: ingest.task: got 'regression'; texts by class are for classification; set auto, or give"
-            " a table that has a column of texts and a target of numbers"
+            f"params.yaml: ingest.task: got {options.task!r}; texts by class are for classification; set auto, or give"
+            " a table that has a column of texts and a target of numbers or lists"
         )

@@ -4,7 +4,7 @@ import pytest
 from pipeline.errors import DataError
 from pipeline.modalities.table.rows import ROWS_PER_BATCH, Shape, raw_batches, raw_schema, renamed
 
-SHAPE = Shape(target="y", split_column=None, missing=["", "?"], dotted={})
+SHAPE = Shape(targets=["y"], split_column=None, missing=["", "?"], dotted={})
 
 
 def raw(columns, shape=SHAPE, split=None):
