@@ -39,11 +39,11 @@ def negative_log_likelihood(logits: NDArray[np.float32], targets: NDArray[np.int
     return float((log_normaliser - scaled[np.arange(len(targets)), targets]).mean())
 
 
-def wilson_interval(num_correct: int, num_rows: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson_interval(num_correct: float, num_rows: int, confidence: float = 0.95) -> tuple[float, float]:
     """Low and high end of a share's score interval, which holds near 0 and 1 and for few rows.
 
     Wilson (1927), Probable Inference, the Law of Succession, and Statistical Inference, JASA 22, 209-212. No rows
-    at all say nothing: (0, 1).
+    at all say nothing: (0, 1). `num_correct` may add up shares of rows: then the interval is wider than it need be.
     """
     if num_rows == 0:
         return 0.0, 1.0

@@ -94,6 +94,7 @@ def _relative(difference: float, error: float, scale: float, num_rows: int) -> C
 
 COMPARISONS: dict[str, tuple[Compare, Compare]] = {
     "correct": (compare_paired, compare_unpaired),
+    "wrong_share": (compare_errors_paired, compare_errors_unpaired),
     "error": (compare_errors_paired, compare_errors_unpaired),
 }
 """Column of the predictions on test rows -> how to compare it on the same rows, and on different ones."""

@@ -25,13 +25,13 @@ class Answers:
 
     arrays: Arrays
     logits: NDArray[np.float32]
-    """`[rows, classes]`; regression: `[rows, 1]`, in the target's unit."""
+    """`[rows, classes]`; regression: `[rows, 1]`, or of several `[rows, targets]`, in the targets' units."""
     predict: Predict
     """To ask it again, of other inputs."""
 
     @property
     def predicted(self) -> NDArray[np.int64]:
-        """`[rows]`: class indices."""
+        """`[rows]`: class indices; of several labels a row the surest."""
         import numpy as np
 
         return np.asarray(self.logits.argmax(axis=1), dtype=np.int64)
@@ -45,14 +45,14 @@ class Answers:
 
     @property
     def values(self) -> NDArray[np.float64]:
-        """`[rows]`: what a regression predicts, in the target's unit."""
+        """`[rows]`: what a regression of one target predicts, in its unit."""
         import numpy as np
 
         return np.asarray(self.logits[:, 0], dtype=np.float64)
 
     @property
     def errors(self) -> NDArray[np.float64]:
-        """`[rows]`: `values` less the targets; of regression only."""
+        """`[rows]`: `values` less the targets; of regression of one target only."""
         import numpy as np
 
         return self.values - np.asarray(self.arrays.targets, dtype=np.float64)

@@ -61,8 +61,8 @@ def mean_input(inputs: NDArray[np.uint8]) -> NDArray[np.float64]:
     return np.concatenate([part.reshape(len(part), -1).mean(axis=1) for part in parts])
 
 
-def measure(correct: NDArray[np.bool_], slices: Slices) -> list[Slice]:
-    """The accuracy of every slice that has rows, the worst first."""
+def measure(correct: NDArray[np.bool_] | NDArray[np.float64], slices: Slices) -> list[Slice]:
+    """The accuracy of every slice that has rows, the worst first; `correct` `[rows]`: whether, or what share."""
     found = [_measured(name, correct[rows]) for name, rows in slices.items() if rows.any()]
     return sorted(found, key=lambda part: (part.accuracy, part.slice))
 
@@ -77,6 +77,6 @@ def measure_errors(errors: NDArray[np.float64], slices: Slices, *, seed: int) ->
     return sorted(found, key=lambda part: (-part.rmse, part.slice))
 
 
-def _measured(name: str, correct: NDArray[np.bool_]) -> Slice:
-    num_correct, num_rows = int(correct.sum()), len(correct)
+def _measured(name: str, correct: NDArray[np.bool_] | NDArray[np.float64]) -> Slice:
+    num_correct, num_rows = float(correct.sum()), len(correct)
     return Slice(name, num_rows, num_correct / num_rows, *wilson_interval(num_correct, num_rows))

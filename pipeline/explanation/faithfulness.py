@@ -43,7 +43,9 @@ def deletion_curve(
     return np.asarray([follow(erase(inputs, (ranks < end[:, None]).reshape(order.shape))).mean() for end in ends])
 
 
-def likeness(values: NDArray[np.float64], before: NDArray[np.float64], spread: float) -> NDArray[np.float64]:
+def likeness(
+    values: NDArray[np.float64], before: NDArray[np.float64], spread: float | NDArray[np.float64]
+) -> NDArray[np.float64]:
     """How much of a value `[rows]` is left: 1 as `before`, 1/2 one `spread` away, towards 0 beyond.
 
     What a regression's deletion curve follows, since a value has no probability: 1 / (1 + distance / spread).

@@ -38,6 +38,19 @@ SENTENCES = {
         speaks_for="for it",
         note="Percentages are the network's own, before calibration.",
     ),
+    "multilabel": Sentences(
+        groups={
+            "wrong": ("Wrong", "Of the labels that the model was surest of, those that the row has not."),
+            "unsure": ("Least sure", "The surest label of the row is right, but only just."),
+            "right": ("Right", "Drawn at random from the other rows whose surest label is right."),
+        },
+        followed="the probability of the row's surest label",
+        axis="mean probability",
+        sooner="are red",
+        against="Against the row's surest label",
+        speaks_for="for it",
+        note="Percentages are the network's own, before calibration.",
+    ),
     "regression": Sentences(
         groups={
             "furthest": ("Furthest off", "The largest errors."),

@@ -30,11 +30,13 @@ class Said(NamedTuple):
 
     row_ids: NDArray[np.bytes_]
     targets: NDArray[Any]
-    """Class indices, or values in the target's unit."""
+    """Class indices, or values in the target's unit; of several labels or targets what to tell of them."""
     predicted: NDArray[Any]
     """The same."""
     confidence: NDArray[np.float64] | None
-    """Softmax probability of the predicted class, in [0, 1]; regression: None."""
+    """Probability of the predicted class or label, in [0, 1]; regression: None."""
+    asked: NDArray[np.int64]
+    """The output that is explained: of the predicted class or surest label; of several targets, each in turn."""
 
 
 def make_examples(
@@ -57,15 +59,14 @@ def make_examples(
 
 
 def predicted_groups(spec: Spec, said: Said, drawn: Explained) -> dict[str, NDArray[np.bool_]]:
-    """Name -> rows of `drawn`: one group for each class that the model takes some for; regression: all in one."""
-    import numpy as np
-
-    if spec.task == "regression":
-        return {spec.target or "all": np.ones(len(drawn.rows), bool)}
-    predicted = said.predicted[drawn.rows]
-    rows = {name: predicted == index for index, name in enumerate(spec.classes)}
+    """Name -> rows of `drawn`: a group for each class that the model takes some for; regression: for each target."""
+    asked = said.asked[drawn.rows]
+    names = (spec.targets or [spec.target or "all"]) if spec.task == "regression" else spec.classes
+    rows = {name: asked == index for index, name in enumerate(names)}
     return {name: part for name, part in rows.items() if part.any()}
 
 
 def _answer(spec: Spec, answer: Any) -> str | float:
+    if isinstance(answer, str):
+        return answer
     return float(answer) if spec.task == "regression" else spec.classes[int(answer)]

@@ -65,5 +65,5 @@ class View(Protocol):
         ...
 
     def overview(self, inputs: NDArray[Any], maps: NDArray[np.float32], groups: dict[str, NDArray[np.bool_]]) -> str:
-        """HTML (safe) on all explained rows; `groups`: predicted class -> its rows (regression: one group)."""
+        """HTML (safe) on all explained rows; `groups`: predicted class -> its rows (regression: target -> its)."""
         ...

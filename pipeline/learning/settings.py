@@ -47,14 +47,15 @@ class TrainSettings(Section):
     loss: Literal["auto", "cross_entropy", "focal", "bce", "mse", "mae", "huber"] = "auto"
     """Of classes: cross_entropy (auto), focal (Lin et al. 2017), or bce, for two classes by one output.
 
-    Of values, on standardised targets: mse (auto), mae, or huber (1964).
+    Of several labels a row: bce (auto), or focal. Of values, on standardised targets: mse (auto), mae, or huber (1964).
     """
     focal_gamma: Annotated[float, Field(ge=0)] = 2.0
     """Of the loss focal: how much less rows count that are right already; 0 is cross_entropy."""
     class_weights: Literal["none", "balanced"] | dict[str, Positive] = "none"
     """How much the rows of each class count: balanced, the rarer the more; or weights by name, 1 where there is none.
 
-    They are scaled so that their mean over the train rows is 1 (classification).
+    They are scaled so that their mean over the train rows is 1 (classification). Of several labels a row: how much
+    more a label counts for rows that have it; balanced: as much in all as for those that have it not.
     """
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the target's probability that is spread over all classes (classification)."""

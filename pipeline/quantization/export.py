@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,11 +75,16 @@ def _example(input_shape: list[int], modality: ModalityName) -> tuple[Tensor, di
     return ids, {0: batch, 1: Dim("tokens", max=most)} if most > 1 else {0: batch}
 
 
-def largest_difference(network: nn.Module, graph: OnnxModel, inputs: Inputs) -> float:
-    """The largest absolute difference between the outputs of the eager network and those of the graph."""
+def largest_difference(
+    network: nn.Module, graph: OnnxModel, inputs: Inputs, scale: float | Sequence[float] = 1.0
+) -> float:
+    """The largest absolute difference between the outputs of the eager network and those of the graph.
+
+    In units of `scale`, one for all outputs or one each.
+    """
     import numpy as np
     import torch
 
     with torch.inference_mode():
         eager = network.eval()(torch.from_numpy(np.array(inputs[:]))).numpy()
-    return float(np.abs(eager - graph.predict(inputs)).max())
+    return float((np.abs(eager - graph.predict(inputs)) / np.asarray(scale)).max())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
 from pipeline.config import Section
-from pipeline.contracts import Metrics, Spec
+from pipeline.contracts import Metrics, TaskName
 from pipeline.explanation.page import Findings
 from pipeline.paths import Paths
 
@@ -41,11 +42,13 @@ def run(config: Config, paths: Paths) -> Metrics:
     """Explains a sample and some telling examples, measures how faithful that is, and writes the page.
 
     What is there when `quantize` kept a model, over the same rows: `int8_agreement`, the share of equal answers, or
-    for a regression `int8_difference`, the mean distance of the answers in the target's unit.
+    for a regression `int8_difference`, the mean distance of the answers in the target's unit (of several targets, in
+    standard deviations of the train rows').
     """
     import numpy as np
 
     from pipeline.evaluation.judging import answers
+    from pipeline.explanation.answers import said_of
     from pipeline.explanation.telling import Explained, make_examples, predicted_groups
     from pipeline.explanation.views import VIEWS
     from pipeline.modalities.network import load_network
@@ -53,17 +56,19 @@ def run(config: Config, paths: Paths) -> Metrics:
 
     bundle = read_bundle(paths.trained_dir)
     found, view = answers(bundle, paths.normalized_dir / "val"), VIEWS[bundle.spec.modality](bundle.card.transform)
-    said = _said(bundle.spec, found)
-    sample, groups = _rows(config, found, said.confidence)
+    said = said_of(bundle.spec, found.arrays, found.logits, _probabilities(bundle.spec.task, found.logits))
+    sample, groups = _rows(config, bundle, found, said)
     rows = np.concatenate([sample, *groups.values()])
     inputs = found.arrays.inputs[rows]
-    maps = view.attribute(
-        load_network(bundle), inputs, found.predicted[rows], method=config.method, num_steps=config.num_steps
-    )
+    asked = said.asked[rows]
+    maps = view.attribute(load_network(bundle), inputs, asked, method=config.method, num_steps=config.num_steps)
+    if bundle.spec.targets:  # in standard deviations, or those of one unit would drown the others
+        std = np.array(bundle.card.transform["target"]["std"])[asked]
+        maps /= std.reshape(-1, *(1,) * (maps.ndim - 1)).astype(np.float32)
     parts = slice(len(sample)), slice(len(sample), None)
     drawn, shown = (Explained(rows[part], inputs[part], maps[part]) for part in parts)
-    curves = _curves(config, bundle, found, drawn, view)
-    metrics = _metrics(curves, len(sample)) | _int8(paths, found, drawn, bundle.spec)
+    curves = _curves(config, bundle, _follower(bundle, found, drawn, said), drawn, view)
+    metrics = _metrics(curves, len(sample)) | _int8(paths, bundle, found, drawn)
     findings = Findings(
         source=bundle.spec.source,
         task=bundle.spec.task,
@@ -78,23 +83,63 @@ def run(config: Config, paths: Paths) -> Metrics:
     return metrics
 
 
+def _probabilities(task: TaskName, outputs: NDArray[np.float32]) -> NDArray[np.float64] | None:
+    """Of classes or labels, before calibration; None for values."""
+    from pipeline.evaluation.classification import softmax
+    from pipeline.evaluation.multilabel import sigmoid
+
+    if task == "regression":
+        return None
+    return softmax(outputs) if task == "classification" else sigmoid(outputs)
+
+
 def _rows(
-    config: Config, found: Answers, confidence: NDArray[np.float64] | None
+    config: Config, bundle: Bundle, found: Answers, said: Said
 ) -> tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]]:
     """Indices of the sample, and of the examples by group; a regression has no confidence."""
     import numpy as np
 
+    from pipeline.explanation.answers import is_right, values_of
     from pipeline.explanation.selection import pick_examples, pick_values
 
     num_rows = min(config.num_rows, len(found.arrays))
     sample = np.sort(np.random.default_rng(config.seed).choice(len(found.arrays), num_rows, replace=False))
-    if confidence is None:
-        return sample, pick_values(found.values, found.errors, num_examples=config.num_examples, seed=config.seed)
-    return sample, pick_examples(confidence, found.correct, num_examples=config.num_examples, seed=config.seed)
+    told = {"num_examples": config.num_examples, "seed": config.seed}
+    if said.confidence is None:
+        scale = bundle.card.transform["target"]
+        values, errors, _ = values_of(found.arrays, found.logits, said.asked, scale)
+        return sample, pick_values(values, errors, **told)
+    return sample, pick_examples(said.confidence, is_right(bundle.spec, found.arrays, said.asked), **told)
+
+
+def _follower(
+    bundle: Bundle, found: Answers, drawn: Explained, said: Said
+) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
+    """Inputs of the sample -> `[rows]`: probability of what was predicted, or the likeness to the value before."""
+    import numpy as np
+
+    from pipeline.explanation.faithfulness import likeness
+
+    task, asked, rows = bundle.spec.task, said.asked[drawn.rows], np.arange(len(drawn.rows))
+
+    def follow(inputs: NDArray[Any]) -> NDArray[np.float64]:
+        outputs = found.predict(inputs)
+        probabilities = _probabilities(task, outputs)
+        if probabilities is not None:
+            return np.asarray(probabilities[rows, asked])
+        before = found.logits[drawn.rows, asked].astype(np.float64)
+        spread = np.atleast_1d(bundle.card.transform["target"]["std"])[asked]
+        return likeness(outputs[rows, asked].astype(np.float64), before, spread)
+
+    return follow
 
 
 def _curves(
-    config: Config, bundle: Bundle, found: Answers, drawn: Explained, view: View
+    config: Config,
+    bundle: Bundle,
+    follow: Callable[[NDArray[Any]], NDArray[np.float64]],
+    drawn: Explained,
+    view: View,
 ) -> dict[str, NDArray[np.float64]]:
     """Deletion curves of the sample: the most attributed places first, and in random order.
 
@@ -102,19 +147,9 @@ def _curves(
     """
     import numpy as np
 
-    from pipeline.evaluation.classification import softmax
-    from pipeline.explanation.faithfulness import deletion_curve, likeness
+    from pipeline.explanation.faithfulness import deletion_curve
 
-    rows, classes, before = np.arange(len(drawn.rows)), found.predicted[drawn.rows], found.values[drawn.rows]
-    is_regression = bundle.spec.task == "regression"
-
-    def follow(inputs: NDArray[Any]) -> NDArray[np.float64]:
-        outputs = found.predict(inputs)
-        if is_regression:
-            return likeness(outputs[:, 0].astype(np.float64), before, bundle.card.transform["target"]["std"])
-        return np.asarray(softmax(outputs)[rows, classes])
-
-    maps = np.abs(drawn.maps) if is_regression else drawn.maps
+    maps = np.abs(drawn.maps) if bundle.spec.task == "regression" else drawn.maps
     chance = np.random.default_rng(config.seed).random(maps.shape, dtype=np.float32)
     is_place = view.are_places(drawn.inputs)
     return {
@@ -135,7 +170,7 @@ def _metrics(curves: dict[str, NDArray[np.float64]], num_rows: int) -> Metrics:
     }
 
 
-def _int8(paths: Paths, found: Answers, drawn: Explained, spec: Spec) -> Metrics:
+def _int8(paths: Paths, bundle: Bundle, found: Answers, drawn: Explained) -> Metrics:
     import numpy as np
 
     from pipeline.storage.onnx_model import OnnxModel
@@ -143,20 +178,13 @@ def _int8(paths: Paths, found: Answers, drawn: Explained, spec: Spec) -> Metrics
     path = paths.quantized_dir / "model.onnx"
     if not path.is_file():
         return {}
-    outputs = OnnxModel(path).predict(drawn.inputs)
-    if spec.task == "regression":
-        return {"int8_difference": float(np.abs(outputs[:, 0] - found.values[drawn.rows]).mean())}
+    outputs, before = OnnxModel(path).predict(drawn.inputs), found.logits[drawn.rows]
+    if bundle.spec.task == "regression":
+        unit = np.array(bundle.card.transform["target"]["std"]) if bundle.spec.targets else 1.0
+        return {"int8_difference": float(np.abs((outputs - before.astype(np.float64)) / unit).mean())}
+    if bundle.spec.task == "multilabel":
+        return {"int8_agreement": float(((outputs > 0) == (before > 0)).all(axis=1).mean())}
     return {"int8_agreement": float((outputs.argmax(axis=1) == found.predicted[drawn.rows]).mean())}
-
-
-def _said(spec: Spec, found: Answers) -> Said:
-    """What the model answered to every validation row."""
-    from pipeline.evaluation.classification import softmax
-    from pipeline.explanation.telling import Said
-
-    if spec.task == "regression":
-        return Said(found.arrays.row_ids, found.arrays.targets, found.values, None)
-    return Said(found.arrays.row_ids, found.arrays.targets, found.predicted, softmax(found.logits).max(axis=1))
 
 
 def _write(paths: Paths, findings: Findings, *, maps: NDArray[np.float32], row_ids: NDArray[np.bytes_]) -> None:

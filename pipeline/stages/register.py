@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 FIGURES = {
     "classification": {"accuracy": ".4f", "accuracy_low": ".4f", "accuracy_high": ".4f"},
+    "multilabel": {"micro_f1": ".4f", "accuracy": ".4f", "accuracy_low": ".4f", "accuracy_high": ".4f"},
     "regression": {"rmse": ".6g", "rmse_low": ".6g", "rmse_high": ".6g", "r2": ".4f"},
 }
 """Task -> the test figures that a version tells, and how."""
@@ -36,7 +37,7 @@ class Config(Section):
     """Name of the model in the registry, without / and :."""
     margin: Annotated[float, Field(ge=0, lt=1)] = 0.01
     """What a new champion may lose at most against the old one (at 95 %): test accuracy in [0, 1], or of a regression
-    the share by which its mean absolute error may be larger."""
+    the share by which its mean absolute error may be larger, or with several labels a row that of the wrong ones."""
 
 
 def run(config: Config, paths: Paths) -> Metrics:
@@ -122,7 +123,7 @@ def compare_files(champion_path: Path, challenger_path: Path) -> Comparison | No
     from pipeline.evaluation import comparison
 
     theirs, ours = (pq.read_table(path) for path in (champion_path, challenger_path))
-    column = "error" if "error" in ours.column_names else "correct"
+    column = next(name for name in comparison.COMPARISONS if name in ours.column_names)
     if column not in theirs.column_names:
         logger.warning("registry: the champion was asked for something else (no column %s); it is not compared", column)
         return None

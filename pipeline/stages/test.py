@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from pydantic import Field
 
@@ -15,7 +17,13 @@ from pipeline.paths import Paths
 if TYPE_CHECKING:
     from pipeline.evaluation.judgement import Judgement
     from pipeline.evaluation.judging import Answers
+    from pipeline.evaluation.slices import Slices
     from pipeline.storage.bundle import Bundle
+
+Measured: TypeAlias = Callable[[str], float]
+"""Name of a figure -> what `validate` found."""
+Judge: TypeAlias = "Callable[[Answers, Slices, int], Judgement]"
+"""Answers, groups of rows, seed of intervals -> judgement."""
 
 
 class Config(Section):
@@ -29,10 +37,11 @@ class Config(Section):
 
 
 def run(config: Config, paths: Paths) -> Metrics:
-    """Judges the model on the test rows: overall, by class or third of the target, by slice, under noise.
+    """Judges the model on the test rows: overall, by class, label or third of the target, by slice, under noise.
 
     `loss` is at temperature 1; `ece` and the confidences are at the temperature that `validate` fitted.
     """
+    from pipeline.evaluation.groups import GROUPS
     from pipeline.evaluation.judgement import write_tables
     from pipeline.evaluation.judging import answers
     from pipeline.storage.atomic import atomic_dir
@@ -40,10 +49,9 @@ def run(config: Config, paths: Paths) -> Metrics:
 
     bundle = read_bundle(paths.trained_dir)
     validated = paths.metrics_path("validate")
-    judge = _judge_values if bundle.spec.task == "regression" else _judge_classes
-    line = _figure(validated, "interval_90" if bundle.spec.task == "regression" else "temperature")
+    judge = JUDGES["several" if bundle.spec.targets else bundle.spec.task](bundle, partial(_figure, validated))
     found = answers(bundle, paths.normalized_dir / "test")
-    judged = judge(config, bundle, found, line)
+    judged = judge(found, GROUPS[bundle.spec.modality](found.arrays, bundle.card.transform), config.seed)
     with atomic_dir(paths.report_dir("test")) as folder:
         _write_predictions(folder / "predictions.parquet", found, judged)
         write_tables(folder, judged.reports)
@@ -65,21 +73,45 @@ def _figure(path: Path, name: str) -> float:
         raise DataError(f"{path}: tells no {name}; run: dvc repro --force validate") from None
 
 
-def _judge_classes(config: Config, bundle: Bundle, found: Answers, temperature: float) -> Judgement:
+def _judge_classes(bundle: Bundle, measured: Measured) -> Judge:
     from pipeline.evaluation.classes import judge_classes
-    from pipeline.evaluation.groups import GROUPS
 
-    del config
-    groups = GROUPS[bundle.spec.modality](found.arrays, bundle.card.transform)
-    return judge_classes(found, bundle.spec.classes, groups, temperature=temperature)
+    classes, temperature = bundle.spec.classes, measured("temperature")
+    return lambda found, groups, _: judge_classes(found, classes, groups, temperature=temperature)
 
 
-def _judge_values(config: Config, bundle: Bundle, found: Answers, interval: float) -> Judgement:
-    from pipeline.evaluation.groups import GROUPS
+def _judge_labels(bundle: Bundle, measured: Measured) -> Judge:
+    from pipeline.evaluation.labels import judge_labels
+
+    classes, line = bundle.spec.classes, {name: measured(name) for name in ("temperature", "threshold")}
+    return lambda found, groups, _: judge_labels(found, classes, groups, **line)
+
+
+def _judge_values(bundle: Bundle, measured: Measured) -> Judge:
     from pipeline.evaluation.values import judge_values
 
-    groups = GROUPS[bundle.spec.modality](found.arrays, bundle.card.transform)
-    return judge_values(found, groups, interval=interval, seed=config.seed)
+    del bundle
+    interval = measured("interval_90")
+    return lambda found, groups, seed: judge_values(found, groups, interval=interval, seed=seed)
+
+
+def _judge_several(bundle: Bundle, measured: Measured) -> Judge:
+    from pipeline.evaluation.several import judge_several, metric_name
+
+    targets, scale = bundle.spec.targets, bundle.card.transform["target"]
+    intervals = [measured(metric_name("interval_90", name)) for name in targets]
+    return lambda found, groups, seed: judge_several(
+        found, targets, groups, scale=scale, intervals=intervals, seed=seed
+    )
+
+
+JUDGES: dict[str, Callable[[Bundle, Measured], Judge]] = {
+    "classification": _judge_classes,
+    "multilabel": _judge_labels,
+    "regression": _judge_values,
+    "several": _judge_several,
+}
+"""Task (several: regression of several targets) -> bundle, and what validate found -> how the answers are judged."""
 
 
 def _noise(found: Answers, config: Config) -> Metrics:

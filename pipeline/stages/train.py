@@ -158,8 +158,8 @@ def _export(made: bundle.Bundle, paths: Paths) -> float:
         output_name=TASKS[spec.task].outputs,
     )
     graph, rows = made.graph(), open_arrays(paths.normalized_dir / "val").inputs[:ROWS_COMPARED]
-    difference = max(largest_difference(network, graph, part) for part in (rows, rows[:1]))
-    difference /= float(made.card.transform.get("target", {}).get("std", 1.0))
+    scale = made.card.transform["target"]["std"] if spec.task == "regression" else 1.0
+    difference = max(largest_difference(network, graph, part, scale) for part in (rows, rows[:1]))
     if difference > LARGEST_DIFFERENCE:
         raise DataError(
             f"{made.folder}: the exported graph's outputs differ from the network's by {difference:.3g}; at most "

@@ -14,6 +14,7 @@ from pipeline.paths import Paths
 if TYPE_CHECKING:
     from pipeline.evaluation.judgement import Judgement
     from pipeline.evaluation.judging import Answers
+    from pipeline.storage.bundle import Bundle
 
 
 class Config(Section):
@@ -21,9 +22,9 @@ class Config(Section):
 
     gate: dict[str, Bound] = {}
     """What this stage's metrics must keep within to go on, such as `{accuracy: {min: 0.9}}`; empty lets all pass.
-    Regression: `{r2: {min: 0.8}}`, or `{rmse: {max: 3}}` in the target's unit."""
+    Regression: `{r2: {min: 0.8}}`, or `{rmse: {max: 3}}` in the target's unit; several labels: `{micro_f1: ...}`."""
     target_accuracy: Annotated[float, Field(gt=0, le=1)] = 0.99
-    """Accuracy in (0, 1] that rows above the confidence `threshold` must reach; regression does not use it."""
+    """Accuracy in (0, 1] that rows above the confidence `threshold` must reach; of classification only."""
 
 
 def run(config: Config, paths: Paths) -> Metrics:
@@ -35,17 +36,24 @@ def run(config: Config, paths: Paths) -> Metrics:
     from pipeline.storage.bundle import read_bundle
 
     bundle = read_bundle(paths.trained_dir)
-    judged = _judged(bundle.spec.task, answers(bundle, paths.normalized_dir / "val"), config)
+    judged = _judged(bundle, answers(bundle, paths.normalized_dir / "val"), config)
     with atomic_dir(paths.plots_dir("validate")) as folder:
         write_tables(folder, judged.plots)
     check_gate(config.gate, judged.metrics, key="validate.gate")
     return judged.metrics
 
 
-def _judged(task: str, found: Answers, config: Config) -> Judgement:
+def _judged(bundle: Bundle, found: Answers, config: Config) -> Judgement:
     from pipeline.evaluation.classes import validate_classes
+    from pipeline.evaluation.labels import validate_labels
+    from pipeline.evaluation.several import validate_several
     from pipeline.evaluation.values import validate_values
 
-    if task == "regression":
+    spec = bundle.spec
+    if spec.task == "multilabel":
+        return validate_labels(found)
+    if spec.targets:
+        return validate_several(found, spec.targets, bundle.card.transform["target"])
+    if spec.task == "regression":
         return validate_values(found)
     return validate_classes(found, config.target_accuracy)

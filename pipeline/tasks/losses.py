@@ -31,6 +31,25 @@ def softmax_losses(logits: Tensor, targets: Tensor, options: Json) -> Tensor:
     return losses
 
 
+def sigmoid_losses(logits: Tensor, targets: Tensor, options: Json) -> Tensor:
+    """Binary cross-entropy in nats of `logits` and `targets` (0 and 1), both `[rows, labels]` -> the same shape.
+
+    Options, each may be missing: `label_smoothing` in [0, 1) draws targets towards 1/2; `gamma`, the focal loss's, see
+    `focal`; `positive_weights`, a factor a label for the rows that have it.
+    """
+    from torch.nn.functional import binary_cross_entropy_with_logits
+
+    smoothing = options.get("label_smoothing", 0.0)
+    wanted = targets * (1 - smoothing) + smoothing / 2 if smoothing else targets
+    losses = binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+    if "gamma" in options:
+        plain = binary_cross_entropy_with_logits(logits, targets, reduction="none") if smoothing else losses
+        losses = losses * focal(plain, options["gamma"])
+    if "positive_weights" in options:
+        losses = losses * (1 + targets * (logits.new_tensor(options["positive_weights"]) - 1))
+    return losses
+
+
 def focal(losses: Tensor, gamma: float) -> Tensor:
     """(1 - p) ** gamma for losses -log(p): what is easy already counts less; gamma 0: nothing does.
 

@@ -26,6 +26,17 @@ def class_weights(wanted: ClassWeights, rows: Mapping[str, int]) -> list[float]:
     return [weight / mean for weight in found]
 
 
+def positive_weights(wanted: ClassWeights, rows: Mapping[str, int], num_rows: int) -> list[float]:
+    """How much more a row counts for a label that it has than one that has it not, one factor a label.
+
+    balanced: rows without the label by rows with it, so that both sides weigh the same, as torch's `pos_weight`
+    proposes; else as `wanted` tells, 1 for a label that it does not name. Raises ConfigError for names of no label.
+    """
+    if wanted == "balanced":
+        return [max(1, num_rows - count) / max(1, count) for count in rows.values()]
+    return [float(wanted.get(name, 1.0)) for name in known(wanted, rows)]
+
+
 def known(wanted: Mapping[str, float], rows: Mapping[str, int]) -> Mapping[str, int]:
     """The classes; raises ConfigError where `wanted` names another."""
     for name in wanted:

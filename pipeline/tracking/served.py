@@ -20,7 +20,10 @@ ROWS_PER_RUN = 256
 
 
 class Served(PythonModel):
-    """Raw rows -> `label` and `confidence`; regression: `prediction`."""
+    """Raw rows -> `label` and `confidence`; regression: `prediction`, or a column a target.
+
+    Of any number of labels a row: `labels`, a list, and `probabilities`, by name.
+    """
 
     def load_context(self, context: Any) -> None:
         """Loads the graph, its card, and what turns raw rows into the graph's inputs."""
@@ -35,21 +38,34 @@ class Served(PythonModel):
         """One row for each that is asked; a confidence is the calibrated probability of the label."""
         rows = model_input.to_dict("records")
         parts = [self._outputs(rows[start : start + ROWS_PER_RUN]) for start in range(0, len(rows), ROWS_PER_RUN)]
-        width = max(1, len(self.card["classes"]))
+        width = max(1, len(self.card["classes"]), len(self.card["targets"]))
         outputs = np.concatenate(parts) if parts else np.empty((0, width), np.float32)
-        return self._values(outputs) if self.card["task"] == "regression" else self._labels(outputs)
+        answer = {"classification": self._label, "multilabel": self._labels, "regression": self._values}
+        return answer[self.card["task"]](outputs)
 
     def _outputs(self, rows: list[dict[Any, Any]]) -> Any:
         return self.session.run(None, {self.session.get_inputs()[0].name: self.encode(rows)})[0]
 
-    def _labels(self, logits: Any) -> pd.DataFrame:
+    def _label(self, logits: Any) -> pd.DataFrame:
         scaled = logits / self.card["temperature"]
         powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         probabilities = powers / powers.sum(axis=1, keepdims=True)
         labels = [self.card["classes"][index] for index in probabilities.argmax(axis=1)]
         return pd.DataFrame({"label": labels, "confidence": probabilities.max(axis=1).astype(np.float64)})
 
+    def _labels(self, logits: Any) -> pd.DataFrame:
+        scaled = logits.astype(np.float64) / self.card["temperature"]
+        names, probabilities = np.array(self.card["classes"], object), 1 / (1 + np.exp(-np.clip(scaled, -700, 700)))
+        return pd.DataFrame(
+            {
+                "labels": [names[row > self.card["threshold"]].tolist() for row in probabilities],
+                "probabilities": [dict(zip(names, row, strict=True)) for row in probabilities.tolist()],
+            }
+        )
+
     def _values(self, outputs: Any) -> pd.DataFrame:
+        if self.card["targets"]:
+            return pd.DataFrame(outputs.astype(np.float64), columns=self.card["targets"])
         return pd.DataFrame({"prediction": outputs[:, 0].astype(np.float64)})
 
 

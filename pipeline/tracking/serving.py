@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 REQUIREMENTS = ("mlflow", "onnxruntime", "numpy", "pandas")
 """All that serving needs of any modality: no torch."""
 
+MEASURED = ("temperature", "threshold")
+"""Of what `validate` found, what serving must know, beside the half widths `interval_90`."""
+
 
 @dataclass(frozen=True)
 class Travelling:
@@ -39,14 +42,15 @@ TRAVELLING: dict[ModalityName, Travelling] = {
 def make_card(bundle: Bundle, validated: Json) -> Json:
     """What serving must know; `validated`: the metrics of `validate`. A tokenizer goes beside it."""
     transform = {name: value for name, value in bundle.card.transform.items() if name != "tokenizer"}
-    measured = "interval_90" if bundle.spec.task == "regression" else "temperature"
+    measured = [name for name in validated if name in MEASURED or name.startswith("interval_90")]
     return {
         "modality": bundle.spec.modality,
         "task": bundle.spec.task,
         "classes": bundle.spec.classes,
+        "targets": bundle.spec.targets,
         **transform,
         "input_shape": bundle.spec.input_shape,
-        measured: validated[measured],
+        **{name: validated[name] for name in measured},
         "training_id": bundle.card.training_id,
     }
 
@@ -83,7 +87,7 @@ def signature(bundle: Bundle) -> ModelSignature:
     """Columns in and out. A table's may be strings or numbers, and may be missing."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
-    from mlflow.types.schema import AnyType
+    from mlflow.types.schema import AnyType, Array, Map
 
     spec = bundle.spec
     columns = {
@@ -91,9 +95,11 @@ def signature(bundle: Bundle) -> ModelSignature:
         "text": [ColSpec(DataType.string, "text")],
         "table": [ColSpec(AnyType(), column.name, required=False) for column in spec.columns],
     }
+    several = [ColSpec(DataType.double, name) for name in spec.targets]
     answers = {
         "classification": [ColSpec(DataType.string, "label"), ColSpec(DataType.double, "confidence")],
-        "regression": [ColSpec(DataType.double, "prediction")],
+        "multilabel": [ColSpec(Array(DataType.string), "labels"), ColSpec(Map(DataType.double), "probabilities")],
+        "regression": several or [ColSpec(DataType.double, "prediction")],
     }
     return ModelSignature(Schema(columns[spec.modality]), Schema(answers[spec.task]))
 
