@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from pipeline.evaluation.judging import Answers
 
-FORBIDDEN = re.compile(r"[^\w\-. /]")
-"""In the name of a metric, as MLflow has it."""
+FORBIDDEN = re.compile(r"[^\w\-.]+")
+"""In the name of a metric, as MLflow has it; blanks and slashes too, so that it is one word."""
 
 
 class Scaled(NamedTuple):
@@ -51,9 +51,13 @@ class Scaled(NamedTuple):
         return np.asarray(np.sqrt(np.square(self.scaled_errors).mean(axis=1)))
 
 
-def metric_name(figure: str, target: str) -> str:
-    """Of a figure of one target."""
-    return f"{figure}_{FORBIDDEN.sub('_', target)}"
+def keys(targets: Sequence[str]) -> list[str]:
+    """What the metrics of each target end in, each another: `price ($)` -> `price`."""
+    made: list[str] = []
+    for name in targets:
+        key = FORBIDDEN.sub("_", name).strip("_")
+        made.append(key if key and key not in made else f"{key}_{len(made) + 1}")
+    return made
 
 
 def validate_several(found: Answers, targets: Sequence[str], scale: Json) -> Judgement:
@@ -61,8 +65,8 @@ def validate_several(found: Answers, targets: Sequence[str], scale: Json) -> Jud
     scaled = Scaled.of(found, scale)
     errors = scaled.values - scaled.targets
     intervals = {
-        metric_name("interval_90", name): regression.interval_half_width(errors[:, place])
-        for place, name in enumerate(targets)
+        f"interval_90_{key}": regression.interval_half_width(errors[:, place])
+        for place, key in enumerate(keys(targets))
     }
     metrics = {**_headline(scaled, targets, seed=0), **intervals}
     return Judgement(metrics, {"residuals": _residuals(scaled), "calibration": NO_CALIBRATION})
@@ -107,16 +111,17 @@ def _headline(scaled: Scaled, targets: Sequence[str], *, seed: int) -> Metrics:
     metrics |= {"rmse_low": low, "rmse_high": high, "mae": float(np.abs(scaled.scaled_errors).mean())}
     found = [regression.r_squared(*pair) for pair in zip(scaled.values.T, scaled.targets.T, strict=True)]
     metrics |= {"r2": float(np.mean(found)), "loss": float(np.square(errors).mean())}
-    for place, name in enumerate(targets):
+    for place, key in enumerate(keys(targets)):
         own = scaled.values[:, place] - scaled.targets[:, place]
         figures = {"rmse": regression.root_mean_square(own), "mae": float(np.abs(own).mean()), "r2": found[place]}
-        metrics |= {metric_name(figure, name): value for figure, value in figures.items()}
+        metrics |= {f"{figure}_{key}": value for figure, value in figures.items()}
     return metrics
 
 
 def _by_target(metrics: Metrics, targets: Sequence[str]) -> Table:
     figures = ("rmse", "mae", "r2")
-    rows = [(name, *(metrics[metric_name(figure, name)] for figure in figures)) for name in targets]
+    pairs = zip(targets, keys(targets), strict=True)
+    rows = [(name, *(metrics[f"{figure}_{key}"] for figure in figures)) for name, key in pairs]
     return Table(("target", *figures), rows)
 
 

@@ -37,7 +37,7 @@ class Learner(pl.LightningModule):
         outputs = self.network(batch.inputs).float()
         loss = self.task.loss(outputs, batch, options)
         with torch.no_grad():
-            sums += torch.stack([loss.detach(), self.task.figures(outputs, batch), batch.weights.sum()])
+            sums += torch.stack([loss.detach(), self.task.figures(outputs, batch, options), batch.weights.sum()])
         return loss
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

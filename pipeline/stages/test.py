@@ -96,10 +96,10 @@ def _judge_values(bundle: Bundle, measured: Measured) -> Judge:
 
 
 def _judge_several(bundle: Bundle, measured: Measured) -> Judge:
-    from pipeline.evaluation.several import judge_several, metric_name
+    from pipeline.evaluation.several import judge_several, keys
 
     targets, scale = bundle.spec.targets, bundle.card.transform["target"]
-    intervals = [measured(metric_name("interval_90", name)) for name in targets]
+    intervals = [measured(f"interval_90_{key}") for key in keys(targets)]
     return lambda found, groups, seed: judge_several(
         found, targets, groups, scale=scale, intervals=intervals, seed=seed
     )

@@ -51,7 +51,7 @@ class Classification:
 
         return (softmax_losses(outputs, batch.targets, options) * batch.weights).sum()
 
-    def figures(self, outputs: Tensor, batch: Batch) -> Tensor:
+    def figures(self, outputs: Tensor, batch: Batch, options: Json) -> Tensor:  # noqa: ARG002 the Protocol's
         """Rows whose largest logit is the target's."""
         return ((outputs.argmax(dim=1) == batch.targets) * batch.weights).sum()
 

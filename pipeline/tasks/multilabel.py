@@ -46,7 +46,7 @@ class Multilabel:
 
         return (sigmoid_losses(outputs, batch.targets, options).mean(dim=1) * batch.weights).sum()
 
-    def figures(self, outputs: Tensor, batch: Batch) -> Tensor:
+    def figures(self, outputs: Tensor, batch: Batch, options: Json) -> Tensor:  # noqa: ARG002 the Protocol's
         """Shares of the labels that are right, at probability 1/2."""
         right = (outputs > 0) == (batch.targets > 0)
         return (right.float().mean(dim=1) * batch.weights).sum()

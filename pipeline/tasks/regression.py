@@ -44,9 +44,12 @@ class Regression:
         losses = value_losses(values / scale, batch.targets / scale, options["kind"])
         return (_by_row(losses) * batch.weights).sum()
 
-    def figures(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """Absolute errors, each in its target's unit."""
-        return (_by_row((_values(outputs, batch.targets) - batch.targets).abs()) * batch.weights).sum()
+    def figures(self, outputs: Tensor, batch: Batch, options: Json) -> Tensor:
+        """Absolute errors in the target's unit; of several targets in their standard deviations."""
+        errors = (_values(outputs, batch.targets) - batch.targets).abs()
+        if isinstance(options["std"], list):
+            errors = errors / errors.new_tensor(options["std"])
+        return (_by_row(errors) * batch.weights).sum()
 
     def score(self, outputs: NDArray[np.float32], targets: NDArray[Any]) -> float:
         """R2: the share of the targets' variance that is explained; of several the mean."""

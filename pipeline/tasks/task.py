@@ -38,8 +38,8 @@ class Task(Protocol):
         """Weighted sum of the rows' losses (a scalar); the caller divides by rows."""
         ...
 
-    def figures(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """Weighted sum of the rows' figures (a scalar)."""
+    def figures(self, outputs: Tensor, batch: Batch, options: Json) -> Tensor:
+        """Weighted sum of the rows' figures (a scalar); `options` are those of the loss."""
         ...
 
     def score(self, outputs: NDArray[np.float32], targets: NDArray[Any]) -> float:

@@ -26,9 +26,10 @@ def make_facts(tmp_path: Path) -> Callable[..., Facts]:
         scratch.append("row_ids", np.array(ids, "S32"))
         scratch.append("labels", np.array([-1 if label is None else names.index(label) for label in labels], np.int32))
         scratch.append("ranks", np.array(columns.pop("ranks", [2] * len(labels)), np.int8))
+        is_multilabel = columns.pop("is_multilabel", False)
         for name, values in columns.items():
             scratch.append(name.replace("__", ":"), np.asarray(values))
-        return Facts(scratch, len(labels), names)
+        return Facts(scratch, len(labels), names, is_multilabel=is_multilabel)
 
     yield make
     for scratch in opened:

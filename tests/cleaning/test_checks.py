@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from pipeline.cleaning.checks import CHECKS, Severity, rules
+from pipeline.cleaning.checks import CHECKS, Severity, left_out, rules
 from pipeline.contracts import ModalityName
 
 
@@ -41,3 +41,10 @@ def test_every_check_tells_what_its_options_mean():
     for name, check in CHECKS.items():
         assert check.about, name
         assert all(word in check.options for word in check.about.split("`")[1::2]), name
+
+
+def test_checks_that_make_no_sense_for_a_task_are_left_out_and_told():
+    left = set(rules({}, "table")) - set(rules({}, "table", "multilabel"))
+    assert left == {"label_error", "leakage"} == {name for name, _ in left_out("table", "multilabel")}
+    assert left_out("text", "multilabel") == [("label_error", "not looked for: it makes no sense for multilabel")]
+    assert left_out("table", "classification") == []

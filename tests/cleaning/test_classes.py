@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.cleaning.checks import Rule
-from pipeline.cleaning.classes import by_check, imbalance, rare, sizes
+from pipeline.cleaning.classes import by_check, imbalance, num_labels, rare, sizes
 from pipeline.contracts import Finding
 from pipeline.errors import DataError
 
@@ -59,3 +59,20 @@ def test_imbalance_is_told_beyond_the_ratio(make_facts):
     told = imbalance(facts, np.ones(12, bool), {"max_ratio": 2})
     assert told == [("imbalance", "class 'a' has 9 rows, 'b' 3: 3.0 times as many")]
     assert imbalance(facts, np.zeros(12, bool), {"max_ratio": 2}) == []
+
+
+SETS = ['["a", "b"]', '["a"]', '["a", "c"]', "[]", '["b"]', '["a"]', '["b", "c"]', '["a"]']
+
+
+def test_rows_of_several_classes_count_for_each(make_facts):
+    facts = make_facts(SETS, is_multilabel=True)
+    assert sizes(facts) == {"a": 5, "b": 3, "c": 2}
+    assert num_labels(facts, judged(8, [0, 3]).is_left) == 4
+
+
+def test_rows_of_several_classes_leave_until_no_class_is_too_small(make_facts):
+    facts = make_facts(SETS, is_multilabel=True)
+    told = list(rare(facts, judged(8), Rule("drop", {"min_rows": 3}), "data/raw"))
+    assert [(one.row, one.reason.split()[0]) for one in told] == [(2, "'c'"), (6, "'c'"), (0, "'b'"), (4, "'b'")]
+    only_told = list(rare(facts, judged(8), Rule("warn", {"min_rows": 3}), "data/raw"))
+    assert [one.row for one in only_told] == [2, 6]

@@ -84,7 +84,7 @@ def test_class_weights_count_rows_by_their_class() -> None:
 
 def test_accuracy_counts_rows_by_weight() -> None:
     logits = torch.tensor([[3.0, 0.0], [0.0, 1.0], [0.0, 1.0], [2.0, 1.0]])
-    assert float(CLASSIFICATION.figures(logits, batch([0, 1, 0, 0], [1.0, 1.0, 1.0, 0.0]))) == 2.0
+    assert float(CLASSIFICATION.figures(logits, batch([0, 1, 0, 0], [1.0, 1.0, 1.0, 0.0]), {})) == 2.0
 
 
 def test_accuracy_and_agreement_compare_largest_logits() -> None:

@@ -55,3 +55,10 @@ def test_lines_that_are_no_rows_are_told(tmp_path, text, line):
         read(tmp_path, text)
     assert line in str(told.value)
     assert "\n" not in str(told.value)
+
+
+def test_lists_are_read_of_the_target_alone(tmp_path):
+    text = '{"a": 1, "y": ["war", "comedy"]}\n{"a": 2, "y": []}\n{"a": 3}\n'
+    assert read(tmp_path, text, target="y")[1] == [["1", '["comedy", "war"]'], ["2", "[]"], ["3", None]]
+    with pytest.raises(DataError, match="'y' is a JSON array; .* name it as ingest.target if it is a list of labels"):
+        read(tmp_path, text, target="a")

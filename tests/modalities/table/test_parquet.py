@@ -11,9 +11,9 @@ from pipeline.modalities.options import ReadOptions
 from pipeline.modalities.table.parquet import open_parquet
 
 
-def read(tmp_path, table, expected=None):
+def read(tmp_path, table, expected=None, **options):
     pq.write_table(table, tmp_path / "x.parquet")
-    part = open_parquet(tmp_path / "x.parquet", ReadOptions(), expected)
+    part = open_parquet(tmp_path / "x.parquet", ReadOptions(**options), expected)
     return part.names, [list(row.values()) for batch in part.batches for row in batch.to_pylist()]
 
 
@@ -72,3 +72,13 @@ def test_damage_is_told(tmp_path):
 def test_packed_parquet_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"a packed Parquet file, which cannot be read in pieces; unpack it"):
         open_parquet(tmp_path / "x.parquet.gz", ReadOptions(), None)
+
+
+@pytest.mark.parametrize("kind", [pa.list_(pa.string()), pa.large_list(pa.int64())])
+def test_lists_are_read_of_the_target_alone(tmp_path, kind):
+    names = ["war", "comedy"] if kind.value_type == pa.string() else [7, 5]
+    table = pa.table({"a": [1, 2, 3], "y": pa.array([names, [], None], kind)})
+    found = read(tmp_path, table, target="y")[1]
+    assert [row[1] for row in found] == ['["comedy", "war"]' if names[0] == "war" else '["5", "7"]', "[]", None]
+    with pytest.raises(DataError, match="column 'y' holds .*; flatten it, leave it out, or name it as ingest.target"):
+        read(tmp_path, table)
