@@ -51,7 +51,6 @@ def run(config: Config, paths: Paths) -> Metrics:
     from pipeline.explanation.answers import said_of
     from pipeline.explanation.telling import Explained, make_examples, predicted_groups
     from pipeline.explanation.views import VIEWS
-    from pipeline.modalities.network import load_network
     from pipeline.storage.bundle import read_bundle
 
     bundle = read_bundle(paths.trained_dir)
@@ -60,11 +59,7 @@ def run(config: Config, paths: Paths) -> Metrics:
     sample, groups = _rows(config, bundle, found, said)
     rows = np.concatenate([sample, *groups.values()])
     inputs = found.arrays.inputs[rows]
-    asked = said.asked[rows]
-    maps = view.attribute(load_network(bundle), inputs, asked, method=config.method, num_steps=config.num_steps)
-    if bundle.spec.targets:  # in standard deviations, or those of one unit would drown the others
-        std = np.array(bundle.card.transform["target"]["std"])[asked]
-        maps /= std.reshape(-1, *(1,) * (maps.ndim - 1)).astype(np.float32)
+    maps = _maps(config, bundle, inputs, said.asked[rows], view)
     parts = slice(len(sample)), slice(len(sample), None)
     drawn, shown = (Explained(rows[part], inputs[part], maps[part]) for part in parts)
     curves = _curves(config, bundle, _follower(bundle, found, drawn, said), drawn, view)
@@ -81,6 +76,21 @@ def run(config: Config, paths: Paths) -> Metrics:
     )
     _write(paths, findings, maps=maps, row_ids=found.arrays.row_ids[rows])
     return metrics
+
+
+def _maps(
+    config: Config, bundle: Bundle, inputs: NDArray[Any], asked: NDArray[np.int64], view: View
+) -> NDArray[np.float32]:
+    """Attributions of the outputs `asked`, of several targets in standard deviations: else one unit drowned others."""
+    import numpy as np
+
+    from pipeline.modalities.network import load_network
+
+    maps = view.attribute(load_network(bundle), inputs, asked, method=config.method, num_steps=config.num_steps)
+    if not bundle.spec.targets:
+        return maps
+    std = np.array(bundle.card.transform["target"]["std"], np.float32)[asked]
+    return np.asarray(maps / std.reshape(-1, *(1,) * (maps.ndim - 1)))
 
 
 def _probabilities(task: TaskName, outputs: NDArray[np.float32]) -> NDArray[np.float64] | None:

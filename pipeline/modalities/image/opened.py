@@ -28,6 +28,11 @@ def _check(options: ReadOptions) -> None:
             f"params.yaml: ingest.target: got {options.target!r}; must be null for images,"
             " whose class is the name of their folder; remove it"
         )
+    if options.label_separator is not None:
+        raise ConfigError(
+            f"params.yaml: ingest.label_separator: got {options.label_separator!r}; must be null for images by class,"
+            " which have one each; remove it"
+        )
     if options.split_column is not None:
         raise ConfigError(
             f"params.yaml: ingest.split_column: got {options.split_column!r}; must be null for images,"

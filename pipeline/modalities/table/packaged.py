@@ -65,6 +65,11 @@ def _check(table: Packaged, options: ReadOptions) -> None:
             f"params.yaml: ingest.target: got {options.target!r}; the target of {table.name} is {table.target!r};"
             " set that, or null"
         )
+    if options.label_separator is not None:
+        raise ConfigError(
+            f"params.yaml: ingest.label_separator: got {options.label_separator!r}; {table.name} has one label a row;"
+            " set null"
+        )
     if options.split_column is not None:
         raise ConfigError(
             f"params.yaml: ingest.split_column: got {options.split_column!r}; {table.name} has no such column; set null"

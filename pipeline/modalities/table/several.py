@@ -38,15 +38,11 @@ def task_of_several(
         raise DataError(
             f"params.yaml: ingest.target: column {empty!r} has no value in the first {head.num_rows} rows; leave it out"
         )
-    others = {name: _no_flag(values) for name, values in columns.items()}
-    if options.task != "regression" and not any(others.values()):
-        return "multilabel"
-    wrong = next((name for name in targets if others[name]), None)
+    others = {name: cell for name, values in columns.items() if (cell := _no_flag(values))}
     if options.task == "multilabel":
-        raise ConfigError(
-            f"params.yaml: ingest.task: 'multilabel' of several columns takes 0 and 1; column {wrong!r} holds"
-            f" {others[str(wrong)][:40]!r}; set regression, or other columns as ingest.target"
-        )
+        _refuse_no_flags(others)
+    if options.task != "regression" and not others:
+        return "multilabel"
     wordy = next((name for name in targets if kinds[name] != "numeric"), None)
     if wordy is not None:
         raise ConfigError(
@@ -54,6 +50,14 @@ def task_of_several(
             f" {kinds[wordy]} values such as {columns[wordy][0].as_py()[:40]!r}; leave it out"
         )
     return "regression"
+
+
+def _refuse_no_flags(others: Mapping[str, str]) -> None:
+    for name, cell in others.items():
+        raise ConfigError(
+            f"params.yaml: ingest.task: 'multilabel' of several columns takes 0 and 1; column {name!r} holds"
+            f" {cell[:40]!r}; set regression, or other columns as ingest.target"
+        )
 
 
 def is_multilabel(labels: pa.Array, target: str, options: ReadOptions) -> bool:

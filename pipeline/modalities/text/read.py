@@ -98,7 +98,7 @@ def _row(folder: Path, file: File, encoding: str) -> dict[str, Any]:
 
 
 def _check(options: ReadOptions) -> None:
-    for key in ("target", "split_column"):
+    for key in ("target", "label_separator", "split_column"):
         got = getattr(options, key)
         if got is not None:
             raise ConfigError(
