@@ -6,7 +6,7 @@ from pipeline.storage.labels import read_list, read_names, write_names, write_va
 def test_names_are_sorted_each_once_without_blanks() -> None:
     assert write_names(["war", " comedy ", "war", "", None, 3, True]) == '["3", "comedy", "true", "war"]'
     assert write_names([]) == "[]"
-    assert read_names(write_names(["caf\u00e9", 'a "b"', "x|y"])) == ['a "b"', "caf\u00e9", "x|y"]
+    assert read_names(write_names(["\u00e9t\u00e9", 'a "b"', "x|y"])) == ['a "b"', "x|y", "\u00e9t\u00e9"]
 
 
 def test_values_stay_as_they_are() -> None:
