@@ -45,6 +45,9 @@ def _is_of_images(paths: Paths) -> bool:
 
 
 def _tested(test: Metrics) -> Row:
+    if "micro_f1" in test:
+        shares = f"{test['accuracy']:.2%} of all labels are right, {test['exact_match']:.2%} of the rows wholly"
+        return "micro F1", f"{test['micro_f1']:.4f} on test rows ({shares})"
     if "accuracy" in test:
         interval = f"95 % interval {test['accuracy_low']:.2%} to {test['accuracy_high']:.2%}"
         return "accuracy", f"{test['accuracy']:.2%} on test rows ({interval})"
@@ -54,15 +57,20 @@ def _tested(test: Metrics) -> Row:
 
 def _quantized(quantize: Metrics, unit: str) -> list[Row]:
     def line(kind: str) -> str:
-        accuracy = quantize.get(f"{kind}_accuracy")
-        quality = f"R2 {quantize[f'{kind}_r2']:.4f}" if accuracy is None else f"{accuracy:.2%}"
         return (
-            f"{quality} on validation rows, {quantize[f'{kind}_bytes'] / 1000:,.0f} kB, "
+            f"{_quality(quantize, kind)} on validation rows, {quantize[f'{kind}_bytes'] / 1000:,.0f} kB, "
             f"{quantize[f'{kind}_latency_ms']:.3f} ms {unit}"
         )
 
     rows = [("fp32", line("fp32"))]
     return [*rows, ("int8", line("int8"))] if quantize.get("passed") else [*rows, ("int8", "no candidate passed")]
+
+
+def _quality(quantize: Metrics, kind: str) -> str:
+    for figure, told in (("r2", "R2"), ("micro_f1", "micro F1")):
+        if f"{kind}_{figure}" in quantize:
+            return f"{told} {quantize[f'{kind}_{figure}']:.4f}"
+    return f"{quantize[f'{kind}_accuracy']:.2%}"
 
 
 def _registered(paths: Paths) -> list[Row]:

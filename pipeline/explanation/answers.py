@@ -5,28 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pipeline.contracts import Json, Spec
+from pipeline.explanation.telling import NO_LABEL, Said
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pipeline.explanation.telling import Said
     from pipeline.storage.arrays import Arrays
 
     Floats = NDArray[np.float64]
 
-NO_LABEL = "no label"
+GIVEN_ABOVE = 0.5
+"""Probability of a label, before calibration."""
 
 
 def said_of(spec: Spec, arrays: Arrays, outputs: NDArray[np.float32], probabilities: Floats | None) -> Said:
     """What the model answered to every row.
 
-    `probabilities`: of classes or labels, as `outputs`; None for values. Of several labels that is the surest one;
-    of several values each in turn, row by row.
+    `probabilities`: of classes or labels, as `outputs`; None for values. Of several labels the answer is the surest
+    one, if it is given at all; what is true is told where it differs. Of several values it is each in turn, by row.
     """
     import numpy as np
-
-    from pipeline.explanation.telling import Said
 
     rows = np.arange(len(outputs))
     if probabilities is None:
@@ -40,24 +39,18 @@ def said_of(spec: Spec, arrays: Arrays, outputs: NDArray[np.float32], probabilit
     confidence = probabilities[rows, asked]
     if spec.task == "classification":
         return Said(arrays.row_ids, arrays.targets, asked, confidence, asked)
-    names, has_it = np.array(spec.classes, object), arrays.targets[rows, asked] > 0
+    names, is_given = np.array(spec.classes, object), confidence > GIVEN_ABOVE
+    predicted = np.where(is_given, names[asked], NO_LABEL)
     actual = np.array([", ".join(names[row > 0]) or NO_LABEL for row in arrays.targets], object)
-    return Said(arrays.row_ids, np.where(has_it, names[asked], actual), names[asked], confidence, asked)
+    is_right = np.where(is_given, arrays.targets[rows, asked] > 0, actual == NO_LABEL)
+    confidence = np.where(is_given, confidence, 1 - confidence)
+    return Said(arrays.row_ids, np.where(is_right, predicted, actual), predicted, confidence, asked)
 
 
 def _named(values: NDArray[Any], spec: Spec, asked: NDArray[np.int64]) -> NDArray[np.object_]:
     import numpy as np
 
     return np.array([f"{spec.targets[at]} {value:.6g}" for value, at in zip(values, asked, strict=True)], object)
-
-
-def is_right(spec: Spec, arrays: Arrays, asked: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """`[rows]`: whether the predicted class or surest label is the row's."""
-    import numpy as np
-
-    if spec.task == "classification":
-        return np.asarray(asked == arrays.targets)
-    return np.asarray(arrays.targets[np.arange(len(asked)), asked] > 0)
 
 
 def values_of(

@@ -40,9 +40,9 @@ SENTENCES = {
     ),
     "multilabel": Sentences(
         groups={
-            "wrong": ("Wrong", "Of the labels that the model was surest of, those that the row has not."),
-            "unsure": ("Least sure", "The surest label of the row is right, but only just."),
-            "right": ("Right", "Drawn at random from the other rows whose surest label is right."),
+            "wrong": ("Wrong", "The surest label of the row is not its own, or it has labels and is given none."),
+            "unsure": ("Least sure", "Right, but only just."),
+            "right": ("Right", "Drawn at random from the other right ones."),
         },
         followed="the probability of the row's surest label",
         axis="mean probability",

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from pipeline.explanation.view import View
 
+NO_LABEL = "no label"
+"""Told where a row may have several labels and has none."""
+
 
 class Explained(NamedTuple):
     """Some rows, aligned by position."""
@@ -34,7 +37,7 @@ class Said(NamedTuple):
     predicted: NDArray[Any]
     """The same."""
     confidence: NDArray[np.float64] | None
-    """Probability of the predicted class or label, in [0, 1]; regression: None."""
+    """Probability of the predicted class or label (or that it is none), in [0, 1]; regression: None."""
     asked: NDArray[np.int64]
     """The output that is explained: of the predicted class or surest label; of several targets, each in turn."""
 
@@ -60,9 +63,12 @@ def make_examples(
 
 def predicted_groups(spec: Spec, said: Said, drawn: Explained) -> dict[str, NDArray[np.bool_]]:
     """Name -> rows of `drawn`: a group for each class that the model takes some for; regression: for each target."""
+    import numpy as np
+
     asked = said.asked[drawn.rows]
     names = (spec.targets or [spec.target or "all"]) if spec.task == "regression" else spec.classes
-    rows = {name: asked == index for index, name in enumerate(names)}
+    is_given = np.ones(len(asked), bool) if spec.task != "multilabel" else said.predicted[drawn.rows] != NO_LABEL
+    rows = {name: (asked == index) & is_given for index, name in enumerate(names)}
     return {name: part for name, part in rows.items() if part.any()}
 
 

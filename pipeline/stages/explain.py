@@ -109,7 +109,7 @@ def _rows(
     """Indices of the sample, and of the examples by group; a regression has no confidence."""
     import numpy as np
 
-    from pipeline.explanation.answers import is_right, values_of
+    from pipeline.explanation.answers import values_of
     from pipeline.explanation.selection import pick_examples, pick_values
 
     num_rows = min(config.num_rows, len(found.arrays))
@@ -119,7 +119,8 @@ def _rows(
         scale = bundle.card.transform["target"]
         values, errors, _ = values_of(found.arrays, found.logits, said.asked, scale)
         return sample, pick_values(values, errors, **told)
-    return sample, pick_examples(said.confidence, is_right(bundle.spec, found.arrays, said.asked), **told)
+    is_right = np.asarray(said.predicted == said.targets, bool)
+    return sample, pick_examples(said.confidence, is_right, **told)
 
 
 def _follower(

@@ -80,3 +80,16 @@ def test_rows_of_a_regression(tmp_path: Path) -> None:
         ("fp32", "R2 0.9124 on validation rows, 50 kB, 0.010 ms a row"),
         ("int8", "no candidate passed"),
     ]
+
+
+def test_rows_of_several_labels_a_row(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    spec = Spec(modality="text", task="multilabel", source="x", format="csv", num_rows=9, classes=["a", "b"])
+    write_text(paths.normalized_dir / "spec.json", spec.text())
+    quantize = {"passed": 0, "fp32_micro_f1": 0.91239, "fp32_bytes": 50_000, "fp32_latency_ms": 0.01}
+    test = {"micro_f1": 0.9, "accuracy": 0.95, "accuracy_low": 0.9, "accuracy_high": 0.97, "exact_match": 0.8}
+    assert rows(paths, test=test, quantize=quantize)[-3:] == [
+        ("micro F1", "0.9000 on test rows (95.00% of all labels are right, 80.00% of the rows wholly)"),
+        ("fp32", "micro F1 0.9124 on validation rows, 50 kB, 0.010 ms a row"),
+        ("int8", "no candidate passed"),
+    ]

@@ -1,7 +1,8 @@
 import numpy as np
+import pytest
 
 from pipeline.contracts import Spec
-from pipeline.explanation.answers import is_right, said_of, values_of
+from pipeline.explanation.answers import said_of, values_of
 from pipeline.explanation.telling import Explained, predicted_groups
 from pipeline.storage.arrays import Arrays
 
@@ -14,15 +15,16 @@ def spec_of(task, **told):
 
 def test_of_several_labels_the_surest_is_told_and_what_is_true_where_it_is_wrong():
     spec = spec_of("multilabel", classes=["comedy", "love", "war"])
-    targets = np.array([[1, 0, 1], [0, 1, 1], [0, 0, 0]], np.float32)
-    outputs = np.array([[3, 0, 1], [2, 1, 1], [-3, -2, -1]], np.float32)
-    arrays = Arrays(outputs, targets, IDS)
+    targets = np.array([[1, 0, 1], [0, 1, 1], [0, 0, 0], [0, 1, 0]], np.float32)
+    outputs = np.array([[3, 0, 1], [2, 1, 1], [-3, -2, -1], [-1, -2, -3]], np.float32)
+    arrays = Arrays(outputs, targets, np.array([b"a", b"b", b"c", b"d"], "S32"))
     said = said_of(spec, arrays, outputs, 1 / (1 + np.exp(-outputs.astype(float))))
-    assert said.predicted.tolist() == ["comedy", "comedy", "war"]
-    assert said.targets.tolist() == ["comedy", "love, war", "no label"]
-    assert is_right(spec, arrays, said.asked).tolist() == [True, False, False]
+    assert said.predicted.tolist() == ["comedy", "comedy", "no label", "no label"]
+    assert said.targets.tolist() == ["comedy", "love, war", "no label", "love"]
+    assert said.asked.tolist() == [0, 0, 2, 0]
+    assert said.confidence.tolist() == pytest.approx([1 / (1 + np.exp(-z)) for z in (3, 2, 1, 1)])
     groups = predicted_groups(spec, said, Explained(np.array([0, 2]), outputs[[0, 2]], outputs[[0, 2]]))
-    assert {name: rows.tolist() for name, rows in groups.items()} == {"comedy": [True, False], "war": [False, True]}
+    assert {name: rows.tolist() for name, rows in groups.items()} == {"comedy": [True, False]}
 
 
 def test_several_values_are_told_in_turn():
