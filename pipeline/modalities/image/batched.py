@@ -131,12 +131,17 @@ class Holes:
         return [(row, boxes[row, : counts[row]].tolist()) for row in rows]
 
     def _extents(self, sides: Draws, size: tuple[int, int]) -> NDArray[np.int64]:
-        """Heights and widths: in pixels where the settings are, else as shares of the image."""
+        """Heights and widths: in pixels where the settings are, else as shares of the image.
+
+        Raises ValueError where the smallest is larger than the image.
+        """
         import numpy as np
 
         given = np.array([self._transform.hole_height_range, self._transform.hole_width_range], np.float64)
         if self._transform.hole_height_range[1] >= 1:  # that of the widths is read as that of the heights
             low, high = np.trunc(given[:, 0]), np.trunc(np.minimum(given[:, 1], size) + 1)
+            if (low >= high).any():
+                raise ValueError(f"holes of at least {low.astype(int).tolist()} pixels are larger than the image")
             extents = low + np.floor(sides * (high - low))
         else:
             extents = np.array(size) * (given[:, 0] + sides * (given[:, 1] - given[:, 0]))

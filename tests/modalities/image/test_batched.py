@@ -12,6 +12,7 @@ from albumentations.augmentations.geometric.functional import center, create_aff
 from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 
+from pipeline.errors import ConfigError
 from pipeline.modalities.image.affine import BatchAffine
 from pipeline.modalities.image.augment import ImageAugmenter
 from pipeline.modalities.image.batched import BATCHED, Crop, Flip, Holes, Padding, batched
@@ -151,6 +152,12 @@ def test_holes_are_those_of_albumentations(options: dict[str, Any]) -> None:
     theirs = np.concatenate([one["holes"] for one in params])
     for one, other in zip(ours.T, theirs.T, strict=True):
         assert ks_2samp(one, other).pvalue > 0.001
+
+
+def test_holes_larger_than_the_image_are_refused() -> None:
+    entry = {"name": "CoarseDropout", "hole_height_range": [30, 40], "hole_width_range": [1, 2]}
+    with pytest.raises(ConfigError, match=r"shape \(20, 24, 3\): holes of at least \[30, 1\] pixels are larger than"):
+        ImageAugmenter([entry], 0)(images(), np.arange(NUM_ROWS), 0)
 
 
 @pytest.mark.parametrize(
