@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -23,6 +23,8 @@ ColumnKind = Literal["numeric", "categorical", "date", "text", "image"]
 T = TypeVar("T")
 Json = dict[str, Any]
 Metrics = dict[str, float | int]
+Draw: TypeAlias = "Callable[[int], NDArray[np.float64]]"
+"""How many random numbers a row needs -> `[rows, count]` in [0, 1), of those rows alone."""
 
 
 class Column(BaseModel):
@@ -146,6 +148,31 @@ class Batch(NamedTuple):
     """`[rows]`: 1, or 0 for a row that only keeps a worker busy that has none of its own."""
     num_rows: int
     """Rows of the step over all workers: what the loss is divided by."""
+    partner_targets: Tensor | None = None
+    """As `targets`: of the rows that these are mixed with (mixup, CutMix); None where they are not."""
+    shares: Tensor | None = None
+    """`[rows]`: of the own row in the mixed one, in [0, 1]; the partner has the rest."""
+
+
+class Augmenter(Protocol):
+    """Makes other, equally true, rows of train rows."""
+
+    def __call__(self, inputs: NDArray[Any], rows: NDArray[np.int64], epoch: int) -> NDArray[Any]:
+        """Inputs of a batch and the positions of its rows -> inputs of the same shape, which stay as they are.
+
+        A row depends on itself, the epoch and the seed alone: not on the batch, nor on what was drawn before.
+        """
+        ...
+
+
+class Mix(Protocol):
+    """Makes one row of two."""
+
+    def __call__(
+        self, inputs: NDArray[Any], partners: NDArray[Any], shares: NDArray[np.float64], draw: Draw
+    ) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """Mixed rows, `shares` of which should be `inputs`', and what their shares became."""
+        ...
 
 
 class Rows(Protocol):

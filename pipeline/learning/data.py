@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,14 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, IterableDataset
 
-from pipeline.contracts import Batch, Spec
+from pipeline.contracts import Augmenter, Batch, Spec
+from pipeline.learning.mixing import Mixer, make_mixer
 from pipeline.learning.order import Order, Share
 from pipeline.learning.settings import TrainSettings
-from pipeline.modalities.augment import AUGMENTERS
+from pipeline.modalities.augment import make_augmenter
 from pipeline.storage.arrays import Arrays, open_arrays
 
 VALIDATION_BATCH_SIZE = 512
@@ -23,26 +26,40 @@ VALIDATION_BATCH_SIZE = 512
 class Batches(IterableDataset[Batch]):
     """One worker's batches of one epoch after another; `epoch` says which comes next."""
 
-    def __init__(self, arrays: Arrays, order: Order, augmenter: Any = None) -> None:
-        """Reads `arrays` in `order`; `augmenter` (inputs, rows, epoch) -> inputs."""
-        self.arrays, self.order, self.augmenter = arrays, order, augmenter
+    def __init__(
+        self, arrays: Arrays, order: Order, augmenter: Augmenter | None = None, mixer: Mixer | None = None
+    ) -> None:
+        """Reads `arrays` in `order`."""
+        self.arrays, self.order, self.augmenter, self.mixer = arrays, order, augmenter, mixer
         self.epoch = 0
 
     def __len__(self) -> int:
         return self.order.num_steps
 
     def __iter__(self) -> Iterator[Batch]:
-        for share in self.order.shares(self.epoch):
-            yield self._gather(share)
+        for step, share in enumerate(self.order.shares(self.epoch)):
+            yield self._gather(share, step)
 
-    def _gather(self, share: Share) -> Batch:
-        inputs = self.arrays.inputs[share.rows]
-        if self.augmenter is not None:
-            inputs = self.augmenter(inputs, share.rows, self.epoch)
-        targets = torch.from_numpy(self.arrays.targets[share.rows])
-        return Batch(
-            torch.from_numpy(np.ascontiguousarray(inputs)), targets, torch.from_numpy(share.weights), share.num_rows
-        )
+    def _gather(self, share: Share, step: int) -> Batch:
+        inputs = self._inputs(share.rows)
+        partner_targets = shares = None
+        if self.mixer is not None:
+            pairs = self.mixer.pairs(share, self.epoch, step)
+            # a partner may be another worker's row: its inputs are then made here as they are there
+            is_whole, partners = len(share.rows) == share.num_rows, share.batch[pairs.places]
+            others = inputs[pairs.places] if is_whole else self._inputs(partners)
+            inputs, own = self.mixer.mix(pairs, inputs, others, rows=share.rows, epoch=self.epoch)
+            partner_targets, shares = self._targets(partners), torch.from_numpy(own)
+        weights = torch.from_numpy(share.weights)
+        made = torch.from_numpy(np.ascontiguousarray(inputs))
+        return Batch(made, self._targets(share.rows), weights, share.num_rows, partner_targets, shares)
+
+    def _inputs(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        inputs: NDArray[Any] = self.arrays.inputs[rows]
+        return inputs if self.augmenter is None else self.augmenter(inputs, rows, self.epoch)
+
+    def _targets(self, rows: NDArray[np.int64]) -> torch.Tensor:
+        return torch.from_numpy(self.arrays.targets[rows])
 
 
 class ArraysDataModule(pl.LightningDataModule):
@@ -55,12 +72,12 @@ class ArraysDataModule(pl.LightningDataModule):
 
     def setup(self, stage: str) -> None:  # noqa: ARG002 Lightning's signature
         """Opens the arrays and builds the augmentation."""
-        settings = self.settings
-        augmenter = None
-        if settings.augmentation:
-            augmenter = AUGMENTERS[Spec.read(self.folder).modality](settings.augmentation, settings.seed)
+        settings, modality = self.settings, Spec.read(self.folder).modality
+        transform = json.loads((self.folder / "transform.json").read_bytes())
+        asked = modality, settings.model_dump(), transform
+        augmenter, mixer = make_augmenter(*asked), make_mixer(*asked)
         train, val = (open_arrays(self.folder / split) for split in ("train", "val"))
-        self.train_batches = Batches(train, self._order(len(train), settings.batch_size), augmenter)
+        self.train_batches = Batches(train, self._order(len(train), settings.batch_size), augmenter, mixer)
         self.val_batches = Batches(val, self._order(len(val), VALIDATION_BATCH_SIZE, is_shuffled=False))
 
     def _order(self, num_rows: int, batch_size: int, *, is_shuffled: bool = True) -> Order:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from pipeline.contracts import Batch, Json
 from pipeline.errors import ConfigError
+from pipeline.learning.mixing import summed
 from pipeline.learning.optimizers import make_optimizer, make_schedule
 from pipeline.learning.settings import TrainSettings
 from pipeline.learning.sharding import average_buffers, shard
@@ -35,9 +36,10 @@ class Learner(pl.LightningModule):
     def _step(self, batch: Batch, sums: Tensor, options: Json) -> Tensor:
         """Sum of the rows' losses; adds to the running sums."""
         outputs = self.network(batch.inputs).float()
-        loss = self.task.loss(outputs, batch, options)
+        loss = summed(batch, lambda part: self.task.loss(outputs, part, options))
         with torch.no_grad():
-            sums += torch.stack([loss.detach(), self.task.figures(outputs, batch, options), batch.weights.sum()])
+            figures = summed(batch, lambda part: self.task.figures(outputs, part, options))
+            sums += torch.stack([loss.detach(), figures, batch.weights.sum()])
         return loss
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

@@ -19,6 +19,10 @@ class Share(NamedTuple):
     """1 a row; 0 for a row that stands in where the last batch has fewer rows than there are workers."""
     num_rows: int
     """Rows of the global batch."""
+    batch: NDArray[np.int64] = np.empty(0, np.int64)
+    """Positions of the rows of the global batch."""
+    first: int = 0
+    """Where in it `rows` begin."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,10 @@ class Order:
             yield self._share(batch)
 
     def _share(self, batch: NDArray[np.int64]) -> Share:
-        own = np.array_split(batch, self.num_workers)[self.rank]
+        parts = np.array_split(batch, self.num_workers)
+        own = parts[self.rank]
         if len(own):
-            return Share(own, np.ones(len(own), np.float32), len(batch))
+            first = sum(map(len, parts[: self.rank]))
+            return Share(own, np.ones(len(own), np.float32), len(batch), batch, first)
         # every worker must join the gradients' all-reduce: one without rows computes a row that weighs nothing
-        return Share(batch[:1], np.zeros(1, np.float32), len(batch))
+        return Share(batch[:1], np.zeros(1, np.float32), len(batch), batch)

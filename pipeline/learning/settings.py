@@ -65,6 +65,20 @@ class TrainSettings(Section):
     """Arithmetic of the network: float32, or bfloat16 autocast (fast on CPUs with AVX-512 BF16 and on GPUs)."""
     augmentation: list[dict[str, Any]] = []
     """Of images: albumentations' transforms, in order: `name` and its arguments. Drawn anew for each row and epoch."""
+    mixup: Annotated[float, Field(ge=0)] = 0.0
+    """Of images and tables: alpha of Beta(alpha, alpha), by which rows and targets are blended with others; 0: off.
+
+    Zhang et al. (2018), 0.1 to 0.4. Figures of train rows are then those of mixed ones, so worse than they seem.
+    """
+    cutmix: Annotated[float, Field(ge=0)] = 0.0
+    """Of images: alpha of Beta(alpha, alpha), the share of an image that no other is pasted on; 0: off.
+
+    Yun et al. (2019), 1. With mixup too each step takes one of both at random.
+    """
+    token_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Of text: share of the tokens that become the unknown one, other ones for each row and epoch."""
+    feature_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Of tables: share of the cells that go missing, other ones for each row and epoch."""
     early_stopping: EarlyStopping = EarlyStopping()
     """When to end before `max_epochs`."""
     num_workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"

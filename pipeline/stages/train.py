@@ -74,7 +74,7 @@ def _card(config: Config, paths: Paths) -> tuple[bundle.Card, list[Json]]:
 def _check(settings: TrainSettings, paths: Paths, spec: Json) -> tuple[int, int]:
     """Workers and threads of each; refuses, before Ray starts, what the workers would refuse."""
     from pipeline.cluster.plan import plan_workers
-    from pipeline.modalities.augment import AUGMENTERS
+    from pipeline.modalities.augment import make_augmenter, make_mixes
     from pipeline.modalities.network import build_network
     from pipeline.tasks import TASKS
 
@@ -85,9 +85,9 @@ def _check(settings: TrainSettings, paths: Paths, spec: Json) -> tuple[int, int]
             f"choose a multiple of {num_workers}, or set train.num_workers"
         )
     data = Spec.model_validate(spec)
-    if settings.augmentation:
-        AUGMENTERS[data.modality](settings.augmentation, settings.seed)
     transform = json.loads((paths.normalized_dir / "transform.json").read_bytes())
+    for make in (make_augmenter, make_mixes):
+        make(data.modality, settings.model_dump(), transform)
     TASKS[data.task].loss_options(settings.model_dump(), transform)
     build_network(settings.model, data, transform, settings.loss)
     return num_workers, num_threads

@@ -22,7 +22,9 @@ train:
   max_epochs: 30
   batch_size: 20
   num_workers: 2
-  augmentation: [{name: HorizontalFlip}]
+  augmentation: [{name: HorizontalFlip}, {name: Affine, rotate: [-9, 9]}]
+  mixup: 0.2
+  cutmix: 1.0
   early_stopping: {patience: 0}
 """
 pytestmark = [pytest.mark.faults, pytest.mark.ray, pytest.mark.slow]

@@ -4,25 +4,38 @@ from __future__ import annotations
 
 import os
 import random
+from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ConfigError, choices
+from pipeline.modalities.draws import STREAMS, uniforms
+from pipeline.modalities.image.batched import batched
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 
+WHERE = "params.yaml: train.augmentation"
+
+
 class ImageAugmenter:
-    """Draws each row's transforms from (seed, epoch, row): they differ from epoch to epoch, never from run to run."""
+    """Draws each row's transforms from (seed, epoch, row): they differ from epoch to epoch, never from run to run.
+
+    Those at the list's beginning that `batched` knows work on a whole batch, the others row by row.
+    """
 
     def __init__(self, transforms: list[dict[str, Any]], seed: int) -> None:
         """Builds the transforms; raises ConfigError for an unknown name or argument."""
         os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask the network for a newer version
         import albumentations
+        import cv2
 
+        cv2.setNumThreads(0)  # a row is too little work to share, and the cores are torch's
         built = [_build(albumentations, entry, index) for index, entry in enumerate(transforms)]
-        self._compose = albumentations.Compose(built, seed=seed)
+        self._fast = [one for one in takewhile(lambda one: one is not None, map(batched, built)) if one]
+        rest = built[len(self._fast) :]
+        self._compose: Any = albumentations.Compose(rest, seed=seed) if rest else None
         self._seed = seed
 
     def __call__(self, inputs: NDArray[np.uint8], rows: NDArray[np.int64], epoch: int) -> NDArray[np.uint8]:
@@ -32,32 +45,44 @@ class ImageAugmenter:
         """
         import numpy as np
 
-        augmented = np.empty_like(inputs)
-        for index, row in enumerate(rows.tolist()):
-            self._compose.set_random_state(
-                np.random.Generator(np.random.Philox(key=[self._seed, (epoch << 40) + row])),
-                random.Random(f"{self._seed}:{epoch}:{row}"),
-            )
-            augmented[index] = self._transformed(inputs[index])
-        return augmented
-
-    def _transformed(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        where = "params.yaml: train.augmentation"
         try:
-            image: NDArray[np.uint8] = self._compose(image=pixels)["image"]
+            images = self._batch(inputs, rows, epoch)
+            if self._compose is not None:
+                images = np.stack(
+                    [self._transformed(image, row, epoch) for image, row in zip(images, rows.tolist(), strict=True)]
+                )
         except Exception as error:  # albumentations' own classes derive from nothing narrower
-            raise ConfigError(f"{where}: cannot transform an image of shape {pixels.shape}: {_line(error)}") from error
-        if image.dtype != pixels.dtype or image.shape[:2] != pixels.shape[:2] or image.size != pixels.size:
             raise ConfigError(
-                f"{where}: makes {image.dtype} {image.shape} of {pixels.dtype} {pixels.shape}; "
+                f"{WHERE}: cannot transform an image of shape {inputs.shape[1:]}: {_line(error)}"
+            ) from error
+        if images.dtype != inputs.dtype or images.shape[:3] != inputs.shape[:3] or images.size != inputs.size:
+            raise ConfigError(
+                f"{WHERE}: makes {images.dtype} {images.shape[1:]} of {inputs.dtype} {inputs.shape[1:]}; "
                 f"use transforms that keep shape and type"
             )
-        return image.reshape(pixels.shape)
+        return images.reshape(inputs.shape)
+
+    def _batch(self, images: NDArray[np.uint8], rows: NDArray[np.int64], epoch: int) -> NDArray[np.uint8]:
+        num_draws = [one.num_draws for one in self._fast]
+        draws = uniforms(self._seed, STREAMS["image"], epoch, rows, sum(num_draws))
+        for one, end in zip(self._fast, accumulate(num_draws), strict=True):
+            images = one(images, draws[:, end - one.num_draws : end])
+        return images
+
+    def _transformed(self, pixels: NDArray[np.uint8], row: int, epoch: int) -> NDArray[np.uint8]:
+        import numpy as np
+
+        self._compose.set_random_state(
+            np.random.Generator(np.random.Philox(key=[self._seed, (epoch << 40) + row])),
+            random.Random(f"{self._seed}:{epoch}:{row}"),
+        )
+        image: NDArray[np.uint8] = self._compose(image=pixels)["image"]
+        return image
 
 
 def _build(library: Any, entry: dict[str, Any], index: int) -> Any:
     name = entry["name"]
-    where = f"params.yaml: train.augmentation.{index}"
+    where = f"{WHERE}.{index}"
     kind: Any = getattr(library, name, None)
     if not _is_transform(library, kind):
         known = [key for key, value in vars(library).items() if _is_transform(library, value)]
