@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from pipeline.contracts import Batch, Spec
 from pipeline.learning.order import Order, Share
+from pipeline.learning.poisson import PoissonOrder
 from pipeline.learning.settings import TrainSettings
 from pipeline.modalities.augment import AUGMENTERS
 from pipeline.storage.arrays import Arrays, open_arrays
@@ -48,9 +50,12 @@ class Batches(IterableDataset[Batch]):
 class ArraysDataModule(pl.LightningDataModule):
     """Train and validation rows of `data/normalized`, for worker `rank` of `num_workers`."""
 
-    def __init__(self, folder: Path, settings: TrainSettings, *, rank: int = 0, num_workers: int = 1) -> None:
-        """Opens nothing yet: each worker opens its own memory maps in `setup`."""
+    def __init__(
+        self, folder: Path, settings: TrainSettings, *, rank: int = 0, num_workers: int = 1, key: bytes = b""
+    ) -> None:
+        """Opens nothing yet: each worker opens its own memory maps in `setup`; `key`: of a private training."""
         super().__init__()
+        self.key = key
         self.folder, self.settings, self.rank, self.num_workers = folder, settings, rank, num_workers
 
     def setup(self, stage: str) -> None:  # noqa: ARG002 Lightning's signature
@@ -60,7 +65,10 @@ class ArraysDataModule(pl.LightningDataModule):
         if settings.augmentation:
             augmenter = AUGMENTERS[Spec.read(self.folder).modality](settings.augmentation, settings.seed)
         train, val = (open_arrays(self.folder / split) for split in ("train", "val"))
-        self.train_batches = Batches(train, self._order(len(train), settings.batch_size), augmenter)
+        order = self._order(len(train), settings.batch_size)
+        if settings.privacy:
+            order = PoissonOrder(**asdict(order), key=self.key)
+        self.train_batches = Batches(train, order, augmenter)
         self.val_batches = Batches(val, self._order(len(val), VALIDATION_BATCH_SIZE, is_shuffled=False))
 
     def _order(self, num_rows: int, batch_size: int, *, is_shuffled: bool = True) -> Order:

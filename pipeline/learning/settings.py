@@ -8,6 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from pipeline.config import Section
 from pipeline.errors import ConfigError
+from pipeline.learning.privacy import Privacy, clash
 from pipeline.models import find_model
 
 Positive = Annotated[float, Field(gt=0)]
@@ -64,6 +65,8 @@ class TrainSettings(Section):
     """
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Of weights, order and augmentation."""
+    privacy: Privacy | None = None
+    """Differential privacy of the train rows, `{epsilon, delta, clip}`: see docs/privacy.md; null: none."""
 
     @field_validator("model")
     @classmethod
@@ -95,6 +98,15 @@ class TrainSettings(Section):
                 "'fsdp' shares the network out over workers, and num_workers is 0; set num_workers: 2 or more, or ddp"
             )
         return strategy
+
+    @field_validator("privacy")
+    @classmethod
+    def _privacy_is_not_undone(cls, privacy: Privacy | None, info: ValidationInfo) -> Privacy | None:
+        defaults = {name: field.default for name, field in cls.model_fields.items()}
+        mistake = clash(info.data, defaults) if privacy else None
+        if mistake:
+            raise ValueError(mistake)
+        return privacy
 
     @field_validator("num_workers")
     @classmethod

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -89,7 +90,11 @@ def _check(settings: TrainSettings, paths: Paths, spec: Json) -> tuple[int, int]
         AUGMENTERS[data.modality](settings.augmentation, settings.seed)
     transform = json.loads((paths.normalized_dir / "transform.json").read_bytes())
     TASKS[data.task].loss_options(settings.model_dump(), transform)
-    build_network(settings.model, data, transform)
+    network = build_network(settings.model, data, transform)
+    if settings.privacy:
+        from pipeline.learning.privacy_checks import refuse_unfit
+
+        refuse_unfit(network, TASKS[data.task], settings, transform=transform, folder=paths.normalized_dir)
     return num_workers, num_threads
 
 
@@ -121,11 +126,19 @@ def _write(paths: Paths, card: bundle.Card, work_dir: Path, result: Json) -> flo
 
     with atomic_dir(paths.trained_dir) as folder:
         shutil.copy(work_dir / bundle.WEIGHTS, folder / bundle.WEIGHTS)
-        bundle.write_card(folder, card)
+        bundle.write_card(folder, _told_of_privacy(card, result))
         difference = _export(bundle.Bundle(folder, card), paths)
     with atomic_dir(paths.plots_dir("train")) as folder:
         write_history(folder / "history.csv", result["history"])
     return difference
+
+
+def _told_of_privacy(card: bundle.Card, result: Json) -> bundle.Card:
+    """The card with what a private training spent, beside where the model comes from."""
+    if not result["privacy"]:
+        return card
+    asked = {name: card.settings["privacy"][name] for name in ("clip", "secure")}
+    return replace(card, lineage={**card.lineage, "privacy": result["privacy"] | asked})
 
 
 def _metrics(result: Json) -> Metrics:
@@ -139,6 +152,7 @@ def _metrics(result: Json) -> Metrics:
         "samples_per_second": median(epoch["samples_per_second"] for epoch in history),
         "fit_seconds": result["fit_seconds"],
         "parameters": result["parameters"],
+        **result["privacy"],
     }
 
 
