@@ -6,55 +6,72 @@ It takes every step for a Gaussian mechanism on a Poisson sample, and gives an u
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+from math import log, sqrt
+from typing import Any
 
 from pipeline.contracts import Metrics
-from pipeline.errors import ConfigError
-from pipeline.learning.privacy import Privacy, delta_of
 
 SHARE_OF_ERROR = 0.01
-LARGEST_ERROR = 0.1
+ERRORS = (0.001, 0.1)
 
 
-def noise_multiplier(privacy: Privacy, *, num_rows: int, sample_rate: float, num_steps: int) -> float:
-    """The least standard deviation of the noise, in units of `clip`, at which so many steps keep to the budget.
+@dataclass(frozen=True)
+class Budget:
+    """What a training may spend, and the probability in which each of its steps takes a row."""
 
-    To one per cent of epsilon. Raises ConfigError where no noise is enough.
-    """
-    from opacus.accountants.utils import get_noise_multiplier
+    epsilon: float
+    delta: float
+    sample_rate: float
 
-    delta, error = delta_of(privacy, num_rows), _error(privacy.epsilon)
-    try:
+    @property
+    def error(self) -> float:
+        """How far the accountant's bound may be from the truth: finer ones take longer, and more memory."""
+        least, greatest = ERRORS
+        return min(greatest, max(least, SHARE_OF_ERROR * self.epsilon))
+
+    def epsilon_of(self, noise_multiplier: float, num_steps: int) -> float:
+        """The epsilon that so many steps spend at `delta`; 0 for none."""
+        from opacus.accountants import PRVAccountant
+
+        return self._asked(PRVAccountant(), noise_multiplier, num_steps, eps_error=self.error) if num_steps else 0.0
+
+    def _looser(self, noise_multiplier: float, num_steps: int) -> float:
+        """A bound that is quick to compute (Mironov 2017)."""
+        from opacus.accountants import RDPAccountant
+
+        return self._asked(RDPAccountant(), noise_multiplier, num_steps)
+
+    def _asked(self, accountant: Any, noise_multiplier: float, num_steps: int, **options: float) -> float:
+        accountant.history = [(noise_multiplier, self.sample_rate, num_steps)]
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of bounds that it tries on its way
-            found = get_noise_multiplier(
-                target_epsilon=privacy.epsilon,
-                target_delta=delta,
-                sample_rate=sample_rate,
-                steps=num_steps,
-                accountant="prv",
-                epsilon_tolerance=error,
-                eps_error=error,
-            )
-    except (ValueError, RuntimeError) as refused:
-        raise ConfigError(
-            f"params.yaml: train.privacy.epsilon: {privacy.epsilon:g} cannot be kept to in {num_steps} steps at delta "
-            f"{delta:.2g} ({str(refused).rstrip('.')}); raise it, or lower train.max_epochs"
-        ) from None
-    return float(found)
+            warnings.simplefilter("ignore")  # of orders whose bounds are looser yet
+            return float(accountant.get_epsilon(delta=self.delta, **options))
 
+    @lru_cache(maxsize=8)  # noqa: B019 of a few numbers
+    def noise_multiplier(self, num_steps: int) -> float:
+        """The least standard deviation of the noise, in units of `clip`, at which so many steps keep to the budget.
 
-def spent(
-    privacy: Privacy, noise: float, *, num_rows: int, sample_rate: float, num_steps: int
-) -> Metrics:
-    """`epsilon` at `delta` after `num_steps` steps of noise multiplier `noise`: the figures of metrics/train.json."""
-    from opacus.accountants import PRVAccountant
+        To `error` of epsilon. It is sought from above, since little noise is slow to account for: from what is enough
+        for steps that see all rows (Dwork and Roth 2014, theorem A.1, of variances that add up).
+        """
+        high = sqrt(2 * log(1.25 / self.delta) * num_steps) / min(self.epsilon, 1.0)
+        while self._looser(high / 2, num_steps) <= self.epsilon:
+            high /= 2
+        low, spent = high / 2, self.epsilon_of(high, num_steps)
+        while (halved := self.epsilon_of(low, num_steps)) <= self.epsilon:
+            high, low, spent = low, low / 2, halved
+        while self.epsilon - spent > self.error:
+            middle = (low + high) / 2
+            found = self.epsilon_of(middle, num_steps)
+            if found <= self.epsilon:
+                high, spent = middle, found
+            else:
+                low = middle
+        return high
 
-    accountant, delta = PRVAccountant(), delta_of(privacy, num_rows)
-    accountant.history = [(noise, sample_rate, num_steps)]
-    epsilon = accountant.get_epsilon(delta=delta, eps_error=_error(privacy.epsilon))
-    return {"epsilon": float(epsilon), "delta": delta, "noise_multiplier": noise}
-
-
-def _error(epsilon: float) -> float:
-    """How far the accountant's bound may be from the truth: finer ones take longer."""
-    return min(LARGEST_ERROR, SHARE_OF_ERROR * epsilon)
+    def told(self, noise_multiplier: float, num_steps: int) -> Metrics:
+        """The figures of metrics/train.json."""
+        epsilon = self.epsilon_of(noise_multiplier, num_steps)
+        return {"epsilon": epsilon, "delta": self.delta, "noise_multiplier": noise_multiplier}

@@ -1,8 +1,8 @@
 """Random numbers of a private training: a pure function of (key, purpose, epoch, step) that tells nothing of the key.
 
-SHAKE-256 (FIPS 202) of key and place is the stream: unlike the generators of NumPy and torch it is made for secrets, and
-it starts anywhere, so that a resumed training goes on with the same numbers and any worker can draw them. The sum is
-float32: attacks on the last bits of noisy figures (Mironov 2012) are not defended against; nobody sees those figures.
+SHAKE-256 (FIPS 202) of key and place is the stream: unlike the generators of NumPy and torch it is made for secrets,
+and it starts anywhere, so that a resumed training goes on with the same numbers and any worker can draw them.
+Sums are float32: attacks on the last bits of noisy figures (Mironov 2012) are not defended against.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def key_in(path: Path) -> bytes:
     """
     aside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     if not path.exists():
-        with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(secrets.token_bytes(KEY_BYTES))
             file.flush()
             os.fsync(file.fileno())
@@ -47,7 +47,8 @@ def uniforms(key: bytes, purpose: str, place: tuple[int, ...], count: int) -> ND
     told = f"{purpose} {' '.join(map(str, place))}".encode()
     stream = hashlib.shake_256(key + told).digest(count * BYTES_PER_NUMBER)
     bits = np.frombuffer(stream, np.dtype("<u8"))
-    return ((bits >> 11) + 1) * 2.0**-53
+    numbers: NDArray[np.float64] = ((bits >> 11) + 1) * 2.0**-53
+    return numbers
 
 
 def normals(key: bytes, purpose: str, place: tuple[int, ...], count: int) -> NDArray[np.float64]:

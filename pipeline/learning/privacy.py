@@ -23,7 +23,7 @@ class Privacy(Section):
     What is guaranteed, and what is not, stands in docs/privacy.md.
     """
 
-    epsilon: Annotated[float, Field(gt=0)]
+    epsilon: Annotated[float, Field(ge=0.01)]
     """The budget: leaving any one train row out changes no event's odds by more than e^epsilon; 1 is strong, 8 weak.
 
     A training that takes all its epochs spends it; one that stops early spends less.

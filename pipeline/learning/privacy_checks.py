@@ -1,4 +1,4 @@
-"""What a private training is refused for before it starts: networks whose rows see each other, and hopeless budgets."""
+"""What a private training is refused for before it starts: networks whose rows see each other, a delta too large."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
 from pipeline.contracts import Batch, Json
 from pipeline.errors import ConfigError
-from pipeline.learning.accounting import noise_multiplier
-from pipeline.learning.poisson import PoissonOrder
+from pipeline.learning.privacy import delta_of
 from pipeline.learning.row_gradients import RowGradients
 from pipeline.learning.settings import TrainSettings
 from pipeline.storage.arrays import open_arrays
@@ -23,29 +22,23 @@ ROWS_TRIED = 2
 
 def refuse_unfit(network: nn.Module, task: Task, settings: TrainSettings, *, transform: Json, folder: Path) -> None:
     """Raises ConfigError for a network that cannot be trained privately on `folder`'s train rows; tries two of them."""
-    if settings.privacy is None:
+    rows, privacy = open_arrays(folder / "train"), settings.privacy
+    if privacy is None:
         return
-    rows = open_arrays(folder / "train")
+    delta_of(privacy, len(rows))
     _refuse_norms(network, settings.model["name"])
     options = task.loss_options(settings.model_dump(), transform)
     some = np.arange(min(ROWS_TRIED, len(rows)))
     inputs, targets = torch.from_numpy(np.array(rows.inputs[some])), torch.from_numpy(np.array(rows.targets[some]))
     gradients = RowGradients(network.train(), lambda outputs, batch: task.loss(outputs, batch, options))
     try:
-        gradients.clipped_sum(Batch(inputs, targets, torch.ones(len(some)), len(some)), settings.privacy.clip)
+        gradients.clipped_sum(Batch(inputs, targets, torch.ones(len(some)), len(some)), privacy.clip)
     except (RuntimeError, ValueError, TypeError) as error:
         reason = " ".join(str(error).split()).partition(". ")[0][:160]
         raise ConfigError(
             f"params.yaml: train.model: {settings.model['name']!r} gives no gradients of single rows, which "
             f"train.privacy needs ({reason}); choose another model (of recurrent ones: cell: lstm), or take privacy out"
         ) from None
-    order = PoissonOrder(len(rows), settings.batch_size, settings.seed)
-    noise_multiplier(
-        settings.privacy,
-        num_rows=len(rows),
-        sample_rate=order.sample_rate,
-        num_steps=order.num_steps * settings.max_epochs,
-    )
 
 
 def _refuse_norms(network: nn.Module, name: str) -> None:
@@ -53,7 +46,7 @@ def _refuse_norms(network: nn.Module, name: str) -> None:
     for module in network.modules():
         if isinstance(module, _BatchNorm) or (isinstance(module, _NormBase) and module.track_running_stats):
             raise ConfigError(
-                f"params.yaml: train.model: {name!r} has {type(module).__name__}, which mixes the rows of a batch and "
+                f"params.yaml: train.model: {name!r} has {type(module).__name__}, which mixes the rows of a batch or "
                 "keeps their statistics: train.privacy cannot bound what one row does; use another norm (resnet: "
                 "norm: group; cnn: batch_norm: false)"
             )

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from pipeline.contracts import Batch, Json, Metrics
-from pipeline.learning.accounting import noise_multiplier, spent
+from pipeline.learning.accounting import Budget
 from pipeline.learning.keyed import normals
 from pipeline.learning.module import Learner
 from pipeline.learning.poisson import PoissonOrder
-from pipeline.learning.privacy import Privacy
+from pipeline.learning.privacy import Privacy, delta_of
 from pipeline.learning.row_gradients import RowGradients
 from pipeline.learning.settings import TrainSettings
 from pipeline.tasks import Task
@@ -43,13 +43,12 @@ class PrivateLearner(Learner):
     def __init__(
         self, network: nn.Module, task: Task, settings: TrainSettings, *, transform: Json, order: PoissonOrder
     ) -> None:
-        """`order`: of the train rows, as any worker has it; raises ConfigError where the budget is too small."""
+        """`order`: of the train rows, as any worker has it; raises ConfigError as `delta_of` does."""
         num_steps = order.num_steps * settings.max_epochs
         super().__init__(network, task, settings, transform=transform, num_steps=num_steps)
-        self.privacy: Privacy = settings.privacy  # type: ignore[assignment] # a private training has it
-        self._accounted = {"num_rows": order.num_rows, "sample_rate": order.sample_rate}
-        multiplier = noise_multiplier(self.privacy, **self._accounted, num_steps=num_steps)  # type: ignore[arg-type]
-        self.noise = Noise(order.key, self.privacy.clip, multiplier)
+        privacy: Privacy = settings.privacy  # type: ignore[assignment] # a private training has it
+        self.budget = Budget(privacy.epsilon, delta_of(privacy, order.num_rows), order.sample_rate)
+        self.noise = Noise(order.key, privacy.clip, self.budget.noise_multiplier(num_steps))
         self._rows = RowGradients(network, lambda outputs, batch: task.loss(outputs, batch, self.loss_options))
         self._is_fixed = self._rows.fixed()
         self._expected_rows = order.sample_rate * order.num_rows
@@ -57,8 +56,7 @@ class PrivateLearner(Learner):
 
     def spent(self) -> Metrics:
         """Epsilon of the steps that were taken, at its delta."""
-        steps = self.trainer.global_step
-        return spent(self.privacy, self.noise.multiplier, **self._accounted, num_steps=steps)  # type: ignore[arg-type]
+        return self.budget.told(self.noise.multiplier, self.trainer.global_step)
 
     def on_train_start(self) -> None:
         """DDP has nothing to average: what the workers add up is flat and has its noise already."""
@@ -76,7 +74,7 @@ class PrivateLearner(Learner):
             noise = self.noise.draw(self.current_epoch, batch_idx, len(total))
             total += noise.masked_fill(self._is_fixed, 0.0).to(total.device)
         if self.trainer.world_size > 1:
-            total = self.trainer.strategy.reduce(total, reduce_op="sum")  # type: ignore[assignment]
+            total = self.trainer.strategy.reduce(total, reduce_op="sum")
         self._gradient = total / self._expected_rows
         with torch.no_grad():
             loss, num_rows = self.task.loss(outputs, batch, self.loss_options), batch.weights.sum()
@@ -86,5 +84,7 @@ class PrivateLearner(Learner):
     def backward(self, loss: Tensor, *_: Any, **__: Any) -> None:  # noqa: ARG002 Lightning's signature
         """Hands the step's gradient to the parameters; the loss has none."""
         weights = list(self._rows.parameters.values())
-        for weight, part in zip(weights, self._gradient.split([weight.numel() for weight in weights]), strict=True):
+        for weight, part in zip(
+            weights, torch.split(self._gradient, [weight.numel() for weight in weights]), strict=True
+        ):
             weight.grad = part.view_as(weight).clone()

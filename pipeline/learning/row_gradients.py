@@ -54,7 +54,7 @@ class RowGradients:
 
     def _parts(self, batch: Batch) -> Iterator[tuple[Tensor, ...]]:
         columns = (batch.inputs, batch.targets, batch.weights)
-        return zip(*(column.split(self._rows_at_once) for column in columns), strict=True)
+        return zip(*(torch.split(column, self._rows_at_once) for column in columns), strict=True)
 
     def _of_rows(self, rows: tuple[Tensor, ...]) -> tuple[list[Tensor], Tensor]:
         weights = {name: weight.detach() for name, weight in self.parameters.items()}
