@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +66,9 @@ class ArraysDataModule(pl.LightningDataModule):
         train, val = (open_arrays(self.folder / split) for split in ("train", "val"))
         order = self._order(len(train), settings.batch_size)
         if settings.privacy:
-            order = PoissonOrder(**asdict(order), key=self.key)
+            order = PoissonOrder(
+                len(train), settings.batch_size, settings.seed, self.rank, self.num_workers, key=self.key
+            )
         self.train_batches = Batches(train, order, augmenter)
         self.val_batches = Batches(val, self._order(len(val), VALIDATION_BATCH_SIZE, is_shuffled=False))
 

@@ -47,7 +47,7 @@ def uniforms(key: bytes, purpose: str, place: tuple[int, ...], count: int) -> ND
     told = f"{purpose} {' '.join(map(str, place))}".encode()
     stream = hashlib.shake_256(key + told).digest(count * BYTES_PER_NUMBER)
     bits = np.frombuffer(stream, np.dtype("<u8"))
-    numbers: NDArray[np.float64] = ((bits >> 11) + 1) * 2.0**-53
+    numbers: NDArray[np.float64] = ((bits >> 11) + 1).astype(np.float64) * 2.0**-53
     return numbers
 
 

@@ -12,9 +12,17 @@ from pipeline.errors import ConfigError
 
 DELTA_EXPONENT = 1.1
 CLASHES: dict[str, str] = {
+    "accumulate": "a batch is taken in parts as it is, and its noise is added once",
+    "cutmix": "a row would be in the gradients of others",
+    "gradient_checkpointing": "gradients are taken row by row, a few rows at once",
     "gradient_clip": "privacy.clip bounds each row's gradient in its place",
+    "mixup": "a row would be in the gradients of others",
+    "sampling": "what is spent is known for rows that are drawn with one probability",
+    "strategy": "a row's gradient is needed whole to be clipped",
 }
 """Key of `train` that must keep its default beside `privacy` -> why."""
+MEASURED = {"learning_rate": "it is found by trainings on the train rows, which spend too"}
+"""Key of `train` that must not be `auto` beside `privacy` -> why."""
 
 
 class Privacy(Section):
@@ -59,4 +67,7 @@ def clash(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> str | Non
     for name, reason in CLASHES.items():
         if name in settings and settings[name] != defaults[name]:
             return f"does not go with train.{name}: {settings[name]}, since {reason}; take one of them out"
+    for name, reason in MEASURED.items():
+        if settings.get(name) == "auto":
+            return f"does not go with train.{name}: auto, since {reason}; set a number"
     return None

@@ -42,6 +42,7 @@ def run(config: Config, paths: Paths) -> Metrics:
     job = FitJob(str(paths.normalized_dir), str(paths.state_dir / "train" / card.training_id), card.settings)
     Path(job.work_dir).mkdir(parents=True, exist_ok=True)
     num_workers, num_threads = _check(settings, paths, card.spec)
+    _warn_of_known_noise(settings)
     with live_run(paths, card) as run, progress(settings.max_epochs, num_workers) as show:
         if trials and run.run_id:
             log_trials(paths, run.run_id, trials)
@@ -131,6 +132,14 @@ def _write(paths: Paths, card: bundle.Card, work_dir: Path, result: Json) -> flo
     with atomic_dir(paths.plots_dir("train")) as folder:
         write_history(folder / "history.csv", result["history"])
     return difference
+
+
+def _warn_of_known_noise(settings: TrainSettings) -> None:
+    if settings.privacy and not settings.privacy.secure:
+        logger.warning(
+            "params.yaml: train.privacy.secure: false: the noise follows from train.seed, and whoever knows that can take "
+            "it off; the model is not private"
+        )
 
 
 def _told_of_privacy(card: bundle.Card, result: Json) -> bundle.Card:

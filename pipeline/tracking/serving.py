@@ -48,6 +48,7 @@ def make_card(bundle: Bundle, validated: Json) -> Json:
         "input_shape": bundle.spec.input_shape,
         measured: validated[measured],
         "training_id": bundle.card.training_id,
+        **{name: bundle.card.lineage[name] for name in ("privacy",) if name in bundle.card.lineage},
     }
 
 
