@@ -137,8 +137,8 @@ def _write(paths: Paths, card: bundle.Card, work_dir: Path, result: Json) -> flo
 def _warn_of_known_noise(settings: TrainSettings) -> None:
     if settings.privacy and not settings.privacy.secure:
         logger.warning(
-            "params.yaml: train.privacy.secure: false: the noise follows from train.seed, and whoever knows that can take "
-            "it off; the model is not private"
+            "params.yaml: train.privacy.secure: false: the noise follows from train.seed, and whoever knows that can "
+            "take it off; the model is not private"
         )
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.config import check
 from pipeline.errors import ConfigError
-from pipeline.learning.privacy import Privacy, delta_of
+from pipeline.learning.privacy import Privacy, clash, delta_of
 from pipeline.learning.settings import TrainSettings
 
 
@@ -60,3 +60,19 @@ def test_delta_of_one_over_the_rows_is_refused(delta: float) -> None:
 def test_a_single_row_cannot_be_protected() -> None:
     with pytest.raises(ConfigError, match=r"train\.privacy\.delta"):
         delta_of(Privacy(epsilon=1.0), 1)
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ({"mixup": 0.2}, "does not go with train.mixup: 0.2, since a row would be in the gradients of others"),
+        ({"accumulate": 4}, "does not go with train.accumulate: 4"),
+        ({"sampling": "balanced"}, "does not go with train.sampling: balanced"),
+        ({"strategy": "fsdp"}, "does not go with train.strategy: fsdp"),
+        ({"learning_rate": "auto"}, "does not go with train.learning_rate: auto, since it is found by trainings"),
+    ],
+)
+def test_settings_that_would_undo_the_accounting_clash(other: dict[str, Any], told: str) -> None:
+    defaults = {"mixup": 0.0, "accumulate": 1, "sampling": "shuffled", "strategy": "ddp", "learning_rate": 1e-3}
+    assert clash(defaults, defaults) is None
+    assert (clash({**defaults, **other}, defaults) or "").startswith(told)
