@@ -32,6 +32,9 @@ def rows_of(metrics: dict[str, Metrics], paths: Paths) -> list[Row]:
         rows.append(("rows", f"{metrics['ingest']['rows']:,} in, {metrics['clean']['quarantined']:,} quarantined"))
     if split := metrics["split"]:
         rows.append(("split", f"{split['train']:,} train, {split['val']:,} validation, {split['test']:,} test"))
+    if "epsilon" in (train := metrics["train"]):
+        epsilon, delta = train["epsilon"], train["delta"]
+        rows.append(("privacy", f"epsilon {epsilon:.2f} at delta {delta:.1e} of the train rows (docs/privacy.md)"))
     if test := metrics["test"]:
         rows.append(_tested(test))
     if quantize := metrics["quantize"]:

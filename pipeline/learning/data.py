@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from pipeline.contracts import Augmenter, Batch, Spec
 from pipeline.learning.mixing import Mixer, make_mixer
 from pipeline.learning.order import Order, Share
+from pipeline.learning.poisson import PoissonOrder
 from pipeline.learning.settings import TrainSettings
 from pipeline.modalities.augment import make_augmenter
 from pipeline.storage.arrays import Arrays, open_arrays
@@ -65,9 +66,12 @@ class Batches(IterableDataset[Batch]):
 class ArraysDataModule(pl.LightningDataModule):
     """Train and validation rows of `data/normalized`, for worker `rank` of `num_workers`."""
 
-    def __init__(self, folder: Path, settings: TrainSettings, *, rank: int = 0, num_workers: int = 1) -> None:
-        """Opens nothing yet: each worker opens its own memory maps in `setup`."""
+    def __init__(
+        self, folder: Path, settings: TrainSettings, *, rank: int = 0, num_workers: int = 1, key: bytes = b""
+    ) -> None:
+        """Opens nothing yet: each worker opens its own memory maps in `setup`; `key`: of a private training."""
         super().__init__()
+        self.key = key
         self.folder, self.settings, self.rank, self.num_workers = folder, settings, rank, num_workers
 
     def setup(self, stage: str) -> None:  # noqa: ARG002 Lightning's signature
@@ -77,7 +81,12 @@ class ArraysDataModule(pl.LightningDataModule):
         asked = modality, settings.model_dump(), transform
         augmenter, mixer = make_augmenter(*asked), make_mixer(*asked)
         train, val = (open_arrays(self.folder / split) for split in ("train", "val"))
-        self.train_batches = Batches(train, self._order(len(train), settings.batch_size), augmenter, mixer)
+        order = self._order(len(train), settings.batch_size)
+        if settings.privacy:
+            order = PoissonOrder(
+                len(train), settings.batch_size, settings.seed, self.rank, self.num_workers, key=self.key
+            )
+        self.train_batches = Batches(train, order, augmenter, mixer)
         self.val_batches = Batches(val, self._order(len(val), VALIDATION_BATCH_SIZE, is_shuffled=False))
 
     def _order(self, num_rows: int, batch_size: int, *, is_shuffled: bool = True) -> Order:

@@ -19,7 +19,7 @@ from pipeline.storage.atomic import write_json
 if TYPE_CHECKING:
     from pipeline.learning.callbacks import BestWeights, Reporter
 
-RESULT = "fit.json"
+RESULT, KEY = "fit.json", "key"
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ def fit(job: FitJob, observer: Observer, place: Place | None = None) -> None:
     torch.set_num_threads(place.num_threads or os.cpu_count() or 1)
     settings = TrainSettings.model_validate(job.settings)
     work_dir = Path(job.work_dir)
-    data, learner = _data(job, settings, place), _learner(job, settings)
+    key = _key(settings, work_dir)
+    data, learner = _data(job, settings, place, key), _learner(job, settings, key)
     best = BestWeights(work_dir)
     reporter = Reporter(observer if place.rank == 0 else lambda _: None, settings.batch_size)
     trainer = pl.Trainer(
@@ -103,13 +104,22 @@ _PLAIN_TRAINER: dict[str, Any] = {
 }
 
 
-def _data(job: FitJob, settings: TrainSettings, place: Place) -> Any:
+def _key(settings: TrainSettings, work_dir: Path) -> bytes:
+    """What a private training draws its rows and its noise from, the same for all workers and after a kill."""
+    from pipeline.learning.keyed import key_in, key_of_seed
+
+    if settings.privacy is None:
+        return b""
+    return key_in(work_dir / KEY) if settings.privacy.secure else key_of_seed(settings.seed)
+
+
+def _data(job: FitJob, settings: TrainSettings, place: Place, key: bytes) -> Any:
     from pipeline.learning.data import ArraysDataModule
 
-    return ArraysDataModule(Path(job.normalized_dir), settings, rank=place.rank, num_workers=place.num_workers)
+    return ArraysDataModule(Path(job.normalized_dir), settings, rank=place.rank, num_workers=place.num_workers, key=key)
 
 
-def _learner(job: FitJob, settings: TrainSettings) -> Any:
+def _learner(job: FitJob, settings: TrainSettings, key: bytes) -> Any:
     import numpy as np
     import torch
 
@@ -124,6 +134,12 @@ def _learner(job: FitJob, settings: TrainSettings) -> Any:
     transform = json.loads((folder / "transform.json").read_bytes())
     network = build_network(settings.model, spec, transform, settings.loss)
     num_rows = len(np.load(folder / "train" / "targets.npy", mmap_mode="r"))
+    if settings.privacy:
+        from pipeline.learning.poisson import PoissonOrder
+        from pipeline.learning.private import PrivateLearner
+
+        rows = PoissonOrder(num_rows, settings.batch_size, settings.seed, key=key)
+        return PrivateLearner(network, TASKS[spec.task], settings, transform=transform, order=rows)
     num_steps = Order(num_rows, settings.batch_size, settings.seed).num_steps * settings.max_epochs
     return Learner(network, TASKS[spec.task], settings, transform=transform, num_steps=num_steps)
 
@@ -150,6 +166,7 @@ def _write_result(work_dir: Path, trainer: Any, best: BestWeights, reporter: Rep
             "val_loss": best.best_loss,
             "fit_seconds": round(seconds, 3),
             "parameters": sum(parameter.numel() for parameter in trainer.lightning_module.parameters()),
+            "privacy": trainer.lightning_module.spent(),
             "history": reporter.history,
         },
     )

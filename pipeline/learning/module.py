@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from pipeline.contracts import Batch, Json
+from pipeline.contracts import Batch, Json, Metrics
 from pipeline.errors import ConfigError
 from pipeline.learning.mixing import summed
 from pipeline.learning.optimizers import make_optimizer, make_schedule
@@ -43,14 +43,15 @@ class Learner(pl.LightningModule):
         return loss
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss whose gradient, averaged over the workers as DDP does, is that of the mean over the global batch.
-
-        Dropout draws from (seed, epoch, rank), the same in a resumed training.
-        """
-        if batch_idx == 0:  # not at the epoch's start: the data loader's own draw comes before or after that
-            torch.manual_seed(((self.settings.seed << 20) + self.current_epoch << 10) + self.global_rank)
+        """The loss whose gradient, averaged over the workers as DDP does, is that of the mean over the global batch."""
+        self.seed_dropout(batch_idx)
         loss = self._step(batch, self.train_sums, self.loss_options)
         return loss * (self.trainer.world_size / batch.num_rows)
+
+    def seed_dropout(self, batch_idx: int) -> None:
+        """Dropout draws from (seed, epoch, rank), the same in a resumed training."""
+        if batch_idx == 0:  # not at the epoch's start: the data loader's own draw comes before or after that
+            torch.manual_seed(((self.settings.seed << 20) + self.current_epoch << 10) + self.global_rank)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 Lightning's signature
         """Adds a share of the validation rows."""
@@ -95,6 +96,10 @@ class Learner(pl.LightningModule):
                 f" {self.current_epoch + 1}; lower it, or set train.gradient_clip"
             )
         self.log_dict(self.val_metrics, rank_zero_only=False, sync_dist=False)
+
+    def spent(self) -> Metrics:
+        """What the training cost of a privacy budget: nothing, where there is none."""
+        return {}
 
     def configure_optimizers(self) -> Any:
         """The optimizer, and its schedule by step."""

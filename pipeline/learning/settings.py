@@ -9,6 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from pipeline.config import Section
 from pipeline.errors import ConfigError
+from pipeline.learning.privacy import Privacy, clash
 from pipeline.models import find_model
 
 Positive = Annotated[float, Field(gt=0)]
@@ -90,6 +91,8 @@ class TrainSettings(Section):
     """
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Of weights, order and augmentation."""
+    privacy: Privacy | None = None
+    """Differential privacy of the train rows, `{epsilon, delta, clip}`: see docs/privacy.md; null: none."""
 
     @field_validator("model")
     @classmethod
@@ -134,6 +137,15 @@ class TrainSettings(Section):
         elif weights in ("none", "balanced"):
             return weights
         raise ValueError(f"got {weights!r}; must be none, balanced, or a number above 0 by class, such as {{cat: 2}}")
+
+    @field_validator("privacy")
+    @classmethod
+    def _privacy_is_not_undone(cls, privacy: Privacy | None, info: ValidationInfo) -> Privacy | None:
+        defaults = {name: field.default for name, field in cls.model_fields.items()}
+        mistake = clash(info.data, defaults) if privacy else None
+        if mistake:
+            raise ValueError(mistake)
+        return privacy
 
     @field_validator("num_workers")
     @classmethod

@@ -102,6 +102,7 @@ def _tags(made: bundle.Bundle, precision: str, paths: Paths) -> dict[str, str]:
         "git_commit": card.lineage.get("git_commit", ""),
         **data,
         **figures,
+        **{f"privacy.{name}": str(value) for name, value in card.lineage.get("privacy", {}).items()},
     }
 
 

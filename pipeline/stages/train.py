@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -41,6 +42,7 @@ def run(config: Config, paths: Paths) -> Metrics:
     job = FitJob(str(paths.normalized_dir), str(paths.state_dir / "train" / card.training_id), card.settings)
     Path(job.work_dir).mkdir(parents=True, exist_ok=True)
     num_workers, num_threads = _check(settings, paths, card.spec)
+    _warn_of_known_noise(settings)
     with live_run(paths, card) as run, progress(settings.max_epochs, num_workers) as show:
         if trials and run.run_id:
             log_trials(paths, run.run_id, trials)
@@ -89,7 +91,11 @@ def _check(settings: TrainSettings, paths: Paths, spec: Json) -> tuple[int, int]
     for make in (make_augmenter, make_mixes):
         make(data.modality, settings.model_dump(), transform)
     TASKS[data.task].loss_options(settings.model_dump(), transform)
-    build_network(settings.model, data, transform, settings.loss)
+    network = build_network(settings.model, data, transform, settings.loss)
+    if settings.privacy:
+        from pipeline.learning.privacy_checks import refuse_unfit
+
+        refuse_unfit(network, TASKS[data.task], settings, transform=transform, folder=paths.normalized_dir)
     return num_workers, num_threads
 
 
@@ -121,11 +127,27 @@ def _write(paths: Paths, card: bundle.Card, work_dir: Path, result: Json) -> flo
 
     with atomic_dir(paths.trained_dir) as folder:
         shutil.copy(work_dir / bundle.WEIGHTS, folder / bundle.WEIGHTS)
-        bundle.write_card(folder, card)
+        bundle.write_card(folder, _told_of_privacy(card, result))
         difference = _export(bundle.Bundle(folder, card), paths)
     with atomic_dir(paths.plots_dir("train")) as folder:
         write_history(folder / "history.csv", result["history"])
     return difference
+
+
+def _warn_of_known_noise(settings: TrainSettings) -> None:
+    if settings.privacy and not settings.privacy.secure:
+        logger.warning(
+            "params.yaml: train.privacy.secure: false: the noise follows from train.seed, and whoever knows that can "
+            "take it off; the model is not private"
+        )
+
+
+def _told_of_privacy(card: bundle.Card, result: Json) -> bundle.Card:
+    """The card with what a private training spent, beside where the model comes from."""
+    if not result["privacy"]:
+        return card
+    asked = {name: card.settings["privacy"][name] for name in ("clip", "secure")}
+    return replace(card, lineage={**card.lineage, "privacy": result["privacy"] | asked})
 
 
 def _metrics(result: Json) -> Metrics:
@@ -139,6 +161,7 @@ def _metrics(result: Json) -> Metrics:
         "samples_per_second": median(epoch["samples_per_second"] for epoch in history),
         "fit_seconds": result["fit_seconds"],
         "parameters": result["parameters"],
+        **result["privacy"],
     }
 
 

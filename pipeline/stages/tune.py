@@ -62,6 +62,11 @@ def run(config: Config, paths: Paths) -> Metrics:
         from pipeline.cluster.search import Search, search
 
         base = _base(paths)
+        if base.privacy:
+            raise ConfigError(
+                "params.yaml: tune.num_trials: every trial would spend the whole of train.privacy once more; search "
+                "without privacy on rows that may be public, or set 0"
+            )
         _check_space(config, base)
         _check_metric(config, paths)
         space = {name: entry.model_dump() for name, entry in config.space.items()}

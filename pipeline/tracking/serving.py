@@ -52,6 +52,7 @@ def make_card(bundle: Bundle, validated: Json) -> Json:
         "input_shape": bundle.spec.input_shape,
         **{name: validated[name] for name in measured},
         "training_id": bundle.card.training_id,
+        **{name: bundle.card.lineage[name] for name in ("privacy",) if name in bundle.card.lineage},
     }
 
 
