@@ -58,7 +58,7 @@ def available_workers() -> int:
             resources = _cluster_resources()
         num_gpus, num_cpus = int(resources.get("GPU", 0)), int(resources.get("CPU", 0))
     else:
-        num_gpus, num_cpus = _num_local_gpus(), num_local_cpus()
+        num_gpus, num_cpus = num_local_gpus(), num_local_cpus()
     return num_gpus or max(1, min(2, num_cpus))
 
 
@@ -67,7 +67,8 @@ def num_local_cpus() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _num_local_gpus() -> int:
+def num_local_gpus() -> int:
+    """GPUs of this machine."""
     import torch
 
     return torch.cuda.device_count()
