@@ -80,5 +80,5 @@ class _Listener(Callback):
 
 def last_line(error: object) -> str:
     """What was raised in a trial, without the traceback, and without the name of a class of ours."""
-    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()] or ["it was lost"]
+    lines = [line.strip() for line in str(error or "").strip().splitlines() if line.strip()] or ["it was lost"]
     return re.sub(r"^pipeline\.errors\.\w+: ", "", lines[-1])[:300]

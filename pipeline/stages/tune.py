@@ -162,8 +162,9 @@ def _search(config: Config, space: Space, base: Json, paths: Paths, trials_dir: 
     wanted = Search(drawn, config.max_epochs, config.grace_epochs, config.reduction_factor, config.metric)
 
     def tell(trial: Json) -> None:
-        told = f"failed: {trial['error']}"
-        if trial["status"] == "FINISHED":
+        if trial["status"] == "FAILED":
+            told = f"failed: {trial['error']}"
+        else:
             told = f"{config.metric} {trial['metrics'][config.metric]:.4f}, {trial['epochs']} epochs"
         print(f"trial {trial['index']} of {len(drawn)}: {told}", flush=True)  # noqa: T201
 
