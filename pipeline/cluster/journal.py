@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ray.tune import Callback
 
 from pipeline.contracts import Json
-from pipeline.learning.trials import FIGURES, ended_trial
+from pipeline.learning.trials import ERROR, FIGURES, ended_trial
 from pipeline.storage.atomic import write_json
 
 if TYPE_CHECKING:
@@ -67,18 +66,23 @@ class Journal:
 class _Listener(Callback):
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
+        self._refused: dict[str, str] = {}
 
     def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: Json, **_: Any) -> None:  # noqa: ARG002
-        self._journal.add(trial.config["index"], result)
+        if ERROR in result:
+            self._refused[trial.trial_id] = result[ERROR]
+        else:
+            self._journal.add(trial.config["index"], result)
 
     def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:  # noqa: ARG002
-        self._journal.close(trial.config["index"])
+        self._journal.close(trial.config["index"], error=self._refused.get(trial.trial_id, ""))
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:  # noqa: ARG002
-        self._journal.close(trial.config["index"], error=last_line(trial.get_error()))
+        self._journal.close(trial.config["index"], error=last_line(Path(trial.error_file)))
 
 
-def last_line(error: object) -> str:
-    """What was raised in a trial, without the traceback, and without the name of a class of ours."""
-    lines = [line.strip() for line in str(error or "").strip().splitlines() if line.strip()] or ["it was lost"]
-    return re.sub(r"^pipeline\.errors\.\w+: ", "", lines[-1])[:300]
+def last_line(error_path: Path) -> str:
+    """What was raised in a trial, without the traceback that Ray keeps there."""
+    text = error_path.read_text(encoding="utf-8", errors="replace") if error_path.is_file() else ""
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["its process was lost"]
+    return lines[-1][:300]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,9 +17,10 @@ from pydantic import ValidationError
 from pipeline.cluster.worker import import_as
 from pipeline.config import mistakes_of
 from pipeline.contracts import Json
+from pipeline.errors import HeadraceError
 from pipeline.learning.search_space import with_drawn
 from pipeline.learning.settings import TrainSettings
-from pipeline.learning.trials import FIGURES, RISING
+from pipeline.learning.trials import ERROR, FIGURES, RISING
 from pipeline.paths import Paths
 
 ONE_PROCESS: Json = {"num_workers": 0, "num_threads": 1}
@@ -111,6 +113,15 @@ def _scheduler(wanted: Search, histories: dict[int, list[Json]]) -> Any:
     return scheduler
 
 
+@contextmanager
+def _telling(report: Callable[[Json], None]) -> Iterator[None]:
+    """Ends a trial with the line of what users can mend: raised, Ray would show them a traceback of its own."""
+    try:
+        yield
+    except HeadraceError as error:
+        report({ERROR: str(error)})
+
+
 def _try(config: Json, fixed: Json) -> None:
     """One trial: a short training in this process, reporting after each epoch."""
     from ray import tune
@@ -123,5 +134,5 @@ def _try(config: Json, fixed: Json) -> None:
         if event["kind"] == "epoch":
             tune.report({"epoch": event["epoch"] + 1, **{name: event[name] for name in FIGURES if name in event}})
 
-    with tempfile.TemporaryDirectory() as work_dir:
+    with tempfile.TemporaryDirectory() as work_dir, _telling(tune.report):
         fit(FitJob(fixed["folder"], work_dir, fixed["settings"][config["index"]]), report, Place(num_threads=1))

@@ -6,6 +6,8 @@ from pipeline.contracts import Json
 
 FIGURES = ("val_loss", "val_accuracy", "val_mae")
 RISING = ("val_accuracy",)
+ERROR = "refused"
+"""Key under which a trial reports why it cannot be trained."""
 ROWS_SHOWN = 10
 LONGEST_CELL = 28
 
