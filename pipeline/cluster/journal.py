@@ -78,7 +78,7 @@ class _Listener(Callback):
         self._journal.close(trial.config["index"], error=self._refused.get(trial.trial_id, ""))
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:  # noqa: ARG002
-        self._journal.close(trial.config["index"], error=last_line(Path(trial.error_file)))
+        self._journal.close(trial.config["index"], error=last_line(Path(trial.error_file or "")))
 
 
 def last_line(error_path: Path) -> str:
