@@ -82,6 +82,7 @@ def _tuner(base: Json, wanted: Search, paths: Paths, journal: Any) -> Any:
         "settings": [trial_settings(base, drawn, wanted.max_epochs) for drawn in wanted.trials],
         "folder": str(paths.normalized_dir),
         "sys_path": sys.path,
+        "metric": wanted.metric,
     }
     return tune.Tuner(
         tune.with_resources(tune.with_parameters(_try, fixed=fixed), {"CPU": 1}),
@@ -114,12 +115,12 @@ def _scheduler(wanted: Search, histories: dict[int, list[Json]]) -> Any:
 
 
 @contextmanager
-def _telling(report: Callable[[Json], None]) -> Iterator[None]:
+def _telling(report: Callable[[Json], None], metric: str) -> Iterator[None]:
     """Ends a trial with the line of what users can mend: raised, Ray would show them a traceback of its own."""
     try:
         yield
     except HeadraceError as error:
-        report({ERROR: str(error)})
+        report({ERROR: str(error), metric: float("nan")})  # Tune insists on the figure that ASHA looks at
 
 
 def _try(config: Json, fixed: Json) -> None:
@@ -134,5 +135,5 @@ def _try(config: Json, fixed: Json) -> None:
         if event["kind"] == "epoch":
             tune.report({"epoch": event["epoch"] + 1, **{name: event[name] for name in FIGURES if name in event}})
 
-    with tempfile.TemporaryDirectory() as work_dir, _telling(tune.report):
+    with tempfile.TemporaryDirectory() as work_dir, _telling(tune.report, fixed["metric"]):
         fit(FitJob(fixed["folder"], work_dir, fixed["settings"][config["index"]]), report, Place(num_threads=1))

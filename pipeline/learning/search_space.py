@@ -69,11 +69,6 @@ def with_drawn(base: Json, drawn: Json) -> Json:
     return settings
 
 
-def changed(base: Json, settings: Json) -> Json:
-    """The keys whose values differ."""
-    return {name: value for name, value in settings.items() if value != base.get(name)}
-
-
 def check_space(space: Space, base: Json) -> None:
     """Refuses keys that `train` does not have, and ends and choices that it refuses whatever is drawn beside them."""
     for key, entry in space.items():

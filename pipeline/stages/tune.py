@@ -13,7 +13,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pipeline.config import Section
 from pipeline.contracts import Json, Metrics, Spec
 from pipeline.errors import ConfigError, choices
-from pipeline.learning.search_space import Space, changed, check_space, draw_trials, with_drawn
+from pipeline.learning.search_space import Space, check_space, draw_trials, with_drawn
 from pipeline.learning.settings import AutoSettings
 from pipeline.learning.trials import finished, ranked, trials_table
 from pipeline.paths import Paths
@@ -99,7 +99,7 @@ def run(config: Config, paths: Paths) -> Metrics:
     best = ranked(ended, config.metric)[0]
     print("\n".join(trials_table(trials, config.metric)), flush=True)  # noqa: T201
     found |= {"trials": trials, "best_metrics": best["metrics"]}
-    found["best"] = changed(wanted.model_dump(), with_drawn(base, best["settings"]))
+    found["best"] = _best_settings(wanted, base, best["settings"])
     write_json(paths.tune_path, found)
     shutil.rmtree(trials_dir)
     failed = len(trials) - len(ended)
@@ -109,6 +109,14 @@ def run(config: Config, paths: Paths) -> Metrics:
         "failed": failed,
         "epochs": sum(trial["epochs"] for trial in trials),
     }
+
+
+def _best_settings(wanted: AutoSettings, base: Json, drawn: Json) -> Json:
+    """What `train` takes over: the searched keys, whole, and what was `auto` for the trials."""
+    from pipeline.learning.adaptive import open_values
+
+    names = {key.partition(".")[0] for key in drawn} | set(open_values(wanted))
+    return {name: value for name, value in with_drawn(base, drawn).items() if name in names}
 
 
 def _base(paths: Paths) -> AutoSettings:

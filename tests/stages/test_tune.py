@@ -97,6 +97,9 @@ def test_tune_searches_on_validation_rows(normalized, capsys):
     assert found["best"]["early_stopping"]["patience"] == best["settings"]["early_stopping.patience"]
     assert found["best"]["model"]["dropout"] == best["settings"]["model.dropout"]
     assert 0 < found["best"]["learning_rate"] < 1, "what the trials were trained with: train does not measure again"
+    assert set(found["best"]) == {"weight_decay", "model", "early_stopping", "learning_rate"}, (
+        "and no number of workers"
+    )
     assert not list((normalized.state_dir / "tune").iterdir())
     table = [line.split() for line in capsys.readouterr().out.splitlines()]
     row = next(place for place, line in enumerate(table) if line[:2] == ["trial", "val_loss"])
