@@ -36,6 +36,7 @@ def test_nothing_is_measured_where_nothing_is_auto(trained, monkeypatch):
     assert decided(trained, Machine(0, 2))["settings"]["num_threads"] == 1, "so small a network"
 
 
+@pytest.mark.slow
 def test_all_that_is_auto_is_decided_and_told(trained):
     found = decided(trained, Machine(2, 1), **ALL)
     settings = TrainSettings(**found["settings"])

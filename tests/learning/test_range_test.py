@@ -29,6 +29,7 @@ def test_rate_of_a_loss_that_falls_nowhere_is_refused(tried):
         choose_rate(tried)
 
 
+@pytest.mark.slow
 def test_range_test_repeats_itself_and_follows_the_optimizer(trained):
     def found(**changes):
         settings = TrainSettings(**SETTINGS, **changes)
