@@ -2,79 +2,125 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+from pydantic import ValidationError
+
 from pipeline.cluster.worker import import_as
+from pipeline.config import mistakes_of
 from pipeline.contracts import Json
-from pipeline.errors import ClusterError
+from pipeline.errors import HeadraceError
+from pipeline.learning.search_space import with_drawn
 from pipeline.learning.settings import TrainSettings
+from pipeline.learning.trials import ERROR, FIGURES, RISING
 from pipeline.paths import Paths
 
-FIGURES = ("val_loss", "val_accuracy", "val_mae")
-RISING = ("val_accuracy",)
+ONE_PROCESS: Json = {"num_workers": 0, "num_threads": 1}
 
 
 @dataclass(frozen=True)
 class Search:
-    """What is searched, and how long."""
+    """What is tried, and how long."""
 
-    space: dict[str, Json]
-    """Key of `train` -> {low, high, log} or {choices}."""
-    num_trials: int
+    trials: list[Json]
+    """Values of each trial by key of `train`."""
     max_epochs: int
+    grace_epochs: int
+    reduction_factor: int
     metric: str
     """One of FIGURES; all but those in RISING fall."""
-    seed: int
 
 
-def search(base: TrainSettings, wanted: Search, paths: Paths) -> Json:
-    """Runs the trials, one CPU each; returns `best` (settings that differ), `best_metrics` and `trials`.
+def search(base: Json, wanted: Search, paths: Paths, *, journal_dir: Path, tell: Callable[[Json], None]) -> list[Json]:
+    """Runs the trials, one CPU each, and returns them in order; those that `journal_dir` holds already are not run.
 
-    Raises ClusterError when no trial ends.
+    `base` has every value that a trial does not draw. A trial that fails is told so, and the others go on.
     """
-    from pipeline.cluster.session import session
+    from pipeline.cluster.journal import Journal
 
-    with session(paths, num_cpus_needed=1):
-        results = _tuner(base, wanted, paths).fit()
-    trials = [_trial(result, wanted) for result in results]
-    ended = [trial for trial in trials if trial["status"] == "FINISHED" and wanted.metric in trial["metrics"]]
-    if not ended:
-        reason = next((str(result.error).strip().splitlines()[-1] for result in results if result.error), "no result")
-        raise ClusterError(f"ray: all {len(trials)} trials failed ({reason[:200]}); mend params.yaml: tune.space")
-    sign = -1 if wanted.metric in RISING else 1
-    best = min(ended, key=lambda trial: sign * trial["metrics"][wanted.metric])
-    return {"best": _nested(base, best["settings"]), "best_metrics": best["metrics"], "trials": trials}
+    journal = Journal(journal_dir, wanted, tell)
+    for index, refused in _refused(base, wanted).items():
+        if index in journal.open_trials():
+            journal.close(index, error=refused)
+    if journal.open_trials():
+        from pipeline.cluster.session import session
+
+        with session(paths, num_cpus_needed=1):
+            _tuner(base, wanted, paths, journal).fit()
+        shutil.rmtree(paths.state_dir / "ray" / "tune", ignore_errors=True)
+    return journal.trials()
 
 
-def _tuner(base: TrainSettings, wanted: Search, paths: Paths) -> Any:
+def trial_settings(base: Json, drawn: Json, max_epochs: int) -> Json:
+    """The whole section of one trial."""
+    return with_drawn(base, drawn) | ONE_PROCESS | {"max_epochs": max_epochs}
+
+
+def _refused(base: Json, wanted: Search) -> dict[int, str]:
+    """Trials whose values do not go together, and the line that says so: Ray need not start for them."""
+    found = {}
+    for index, drawn in enumerate(wanted.trials):
+        try:
+            TrainSettings.model_validate(trial_settings(base, drawn, wanted.max_epochs))
+        except ValidationError as error:
+            found[index] = "; and ".join(mistakes_of(error, TrainSettings, "params.yaml: train"))
+    return found
+
+
+def _tuner(base: Json, wanted: Search, paths: Paths, journal: Any) -> Any:
     from ray import tune
-    from ray.tune.schedulers import ASHAScheduler
 
-    fixed: Json = {"base": base.model_dump(), "folder": str(paths.normalized_dir), "max_epochs": wanted.max_epochs}
-    fixed["sys_path"] = sys.path
+    fixed: Json = {
+        "settings": [trial_settings(base, drawn, wanted.max_epochs) for drawn in wanted.trials],
+        "folder": str(paths.normalized_dir),
+        "sys_path": sys.path,
+        "metric": wanted.metric,
+    }
     return tune.Tuner(
         tune.with_resources(tune.with_parameters(_try, fixed=fixed), {"CPU": 1}),
-        param_space={name: _domain(entry) for name, entry in wanted.space.items()},
-        tune_config=tune.TuneConfig(
-            metric=wanted.metric,
-            mode="max" if wanted.metric in RISING else "min",
-            num_samples=wanted.num_trials,
-            scheduler=ASHAScheduler(time_attr="epoch", max_t=wanted.max_epochs, grace_period=1),
-            search_alg=tune.search.BasicVariantGenerator(random_state=wanted.seed),
+        param_space={"index": tune.grid_search(journal.open_trials())},
+        tune_config=tune.TuneConfig(scheduler=_scheduler(wanted, journal.histories())),
+        run_config=tune.RunConfig(
+            storage_path=str(paths.state_dir / "ray"), name="tune", verbose=0, callbacks=[journal.callback()]
         ),
-        run_config=tune.RunConfig(storage_path=str(paths.state_dir / "ray"), name="tune", verbose=0),
     )
 
 
-def _domain(entry: Json) -> Any:
-    from ray import tune
+def _scheduler(wanted: Search, histories: dict[int, list[Json]]) -> Any:
+    """ASHA (Li et al. 2020, arXiv:1810.05934) that has seen the trials of a search that was killed."""
+    from ray.tune.schedulers import ASHAScheduler
 
-    if entry["choices"] is not None:
-        return tune.choice(entry["choices"])
-    return (tune.loguniform if entry["log"] else tune.uniform)(entry["low"], entry["high"])
+    scheduler = ASHAScheduler(
+        time_attr="epoch",
+        metric=wanted.metric,
+        mode="max" if wanted.metric in RISING else "min",
+        max_t=wanted.max_epochs,
+        grace_period=wanted.grace_epochs,
+        reduction_factor=wanted.reduction_factor,
+    )
+    for index, history in histories.items():
+        before = SimpleNamespace(trial_id=f"before-{index}")
+        scheduler.on_trial_add(None, before)
+        for epoch in history:
+            scheduler.on_trial_result(None, before, epoch)
+    return scheduler
+
+
+@contextmanager
+def _telling(report: Callable[[Json], None], metric: str) -> Iterator[None]:
+    """Ends a trial with the line of what users can mend: raised, Ray would show them a traceback of its own."""
+    try:
+        yield
+    except HeadraceError as error:
+        report({ERROR: str(error), metric: float("nan")})  # Tune insists on the figure that ASHA looks at
 
 
 def _try(config: Json, fixed: Json) -> None:
@@ -84,31 +130,10 @@ def _try(config: Json, fixed: Json) -> None:
     from pipeline.learning.fit import FitJob, Place, fit
 
     import_as(fixed["sys_path"])
-    base = TrainSettings.model_validate(fixed["base"])
-    settings = base.model_dump() | _nested(base, config) | {"max_epochs": fixed["max_epochs"], "num_workers": 0}
 
     def report(event: Json) -> None:
         if event["kind"] == "epoch":
             tune.report({"epoch": event["epoch"] + 1, **{name: event[name] for name in FIGURES if name in event}})
 
-    with tempfile.TemporaryDirectory() as work_dir:
-        fit(FitJob(fixed["folder"], work_dir, settings), report, Place(num_threads=1))
-
-
-def _trial(result: Any, wanted: Search) -> Json:
-    metrics = result.metrics or {}
-    return {
-        "settings": {name: result.config[name] for name in wanted.space},
-        "metrics": {name: float(metrics[name]) for name in FIGURES if name in metrics},
-        "epochs": int(metrics.get("epoch", 0)),
-        "status": "FAILED" if result.error else "FINISHED",
-    }
-
-
-def _nested(base: TrainSettings, drawn: Json) -> Json:
-    """`{"model.dropout": 0.2}` -> the whole value of `model`, with that option."""
-    settings: dict[str, Any] = {}
-    for name, value in drawn.items():
-        head, _, option = name.partition(".")
-        settings[head] = {**settings.get(head, getattr(base, head)), option: value} if option else value
-    return settings
+    with tempfile.TemporaryDirectory() as work_dir, _telling(tune.report, fixed["metric"]):
+        fit(FitJob(fixed["folder"], work_dir, fixed["settings"][config["index"]]), report, Place(num_threads=1))

@@ -52,32 +52,20 @@ def fit(job: FitJob, observer: Observer, place: Place | None = None) -> None:
 
     Raises ConfigError when settings and data do not fit together, and when the loss is no number any more.
     """
-    import pytorch_lightning as pl
     import torch
 
     from pipeline.learning.callbacks import BestWeights, Reporter, ResumeState
-    from pipeline.learning.loop import use_step_loop
 
     place = place or Place()
-    _quiet()
     torch.set_num_threads(place.num_threads or os.cpu_count() or 1)
     settings = TrainSettings.model_validate(job.settings)
     work_dir = Path(job.work_dir)
     key = _key(settings, work_dir)
-    data, learner = _data(job, settings, place, key), _learner(job, settings, key)
+    data, learner = make_data(job, settings, place, key), make_learner(job, settings, key)
     best = BestWeights(work_dir)
     reporter = Reporter(observer if place.rank == 0 else lambda _: None, settings.batch_size)
-    trainer = pl.Trainer(
-        max_epochs=settings.max_epochs,
-        devices="auto" if place.num_workers > 1 else 1,
-        strategy=place.strategy,
-        plugins=list(place.plugins),
-        precision="bf16-mixed" if settings.precision == "bf16" else "32-true",
-        gradient_clip_val=settings.gradient_clip or None,
-        callbacks=[best, reporter, *_early_stopping(settings), ResumeState(work_dir)],
-        **_PLAIN_TRAINER,
-    )
-    use_step_loop(trainer)
+    callbacks = [best, reporter, *_early_stopping(settings), ResumeState(work_dir)]
+    trainer = make_trainer(settings, place, callbacks, max_epochs=settings.max_epochs)
     resume = work_dir / ResumeState.NAME
     started = time.perf_counter()
     trainer.fit(learner, datamodule=data, ckpt_path=resume if resume.is_file() else None, weights_only=True)
@@ -113,13 +101,36 @@ def _key(settings: TrainSettings, work_dir: Path) -> bytes:
     return key_in(work_dir / KEY) if settings.privacy.secure else key_of_seed(settings.seed)
 
 
-def _data(job: FitJob, settings: TrainSettings, place: Place, key: bytes) -> Any:
+def make_trainer(settings: TrainSettings, place: Place, callbacks: list[Any], **limits: Any) -> Any:
+    """Lightning's Trainer as every training and every measurement of one uses it; `limits` are its own options."""
+    import pytorch_lightning as pl
+
+    from pipeline.learning.loop import use_step_loop
+
+    _quiet()
+    trainer = pl.Trainer(
+        devices="auto" if place.num_workers > 1 else 1,
+        strategy=place.strategy,
+        plugins=list(place.plugins),
+        precision="bf16-mixed" if settings.precision == "bf16" else "32-true",
+        gradient_clip_val=settings.gradient_clip or None,
+        callbacks=callbacks,
+        **_PLAIN_TRAINER,
+        **limits,
+    )
+    use_step_loop(trainer)
+    return trainer
+
+
+def make_data(job: FitJob, settings: TrainSettings, place: Place, key: bytes = b"") -> Any:
+    """The rows of a job, for one worker; `key`: of a private training."""
     from pipeline.learning.data import ArraysDataModule
 
     return ArraysDataModule(Path(job.normalized_dir), settings, rank=place.rank, num_workers=place.num_workers, key=key)
 
 
-def _learner(job: FitJob, settings: TrainSettings, key: bytes) -> Any:
+def make_learner(job: FitJob, settings: TrainSettings, key: bytes = b"") -> Any:
+    """The network of a job with its first weights, and how it learns; `key`: of a private training."""
     import numpy as np
     import torch
 
@@ -133,6 +144,8 @@ def _learner(job: FitJob, settings: TrainSettings, key: bytes) -> Any:
     torch.manual_seed(settings.seed)  # the same first weights everywhere
     transform = json.loads((folder / "transform.json").read_bytes())
     network = build_network(settings.model, spec, transform, settings.loss)
+    if settings.memory_format == "channels_last":  # images come so already: see ImagePreprocess
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     num_rows = len(np.load(folder / "train" / "targets.npy", mmap_mode="r"))
     if settings.privacy:
         from pipeline.learning.poisson import PoissonOrder

@@ -13,14 +13,14 @@ from pipeline.contracts import Batch, Json
 from pipeline.errors import ConfigError
 from pipeline.learning.privacy import delta_of
 from pipeline.learning.row_gradients import RowGradients
-from pipeline.learning.settings import TrainSettings
+from pipeline.learning.settings import AutoSettings
 from pipeline.storage.arrays import open_arrays
 from pipeline.tasks import Task
 
 ROWS_TRIED = 2
 
 
-def refuse_unfit(network: nn.Module, task: Task, settings: TrainSettings, *, transform: Json, folder: Path) -> None:
+def refuse_unfit(network: nn.Module, task: Task, settings: AutoSettings, *, transform: Json, folder: Path) -> None:
     """Raises ConfigError for a network that cannot be trained privately on `folder`'s train rows; tries two of them."""
     rows, privacy = open_arrays(folder / "train"), settings.privacy
     if privacy is None:

@@ -14,6 +14,7 @@ from pipeline.models import find_model
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
+Auto = Literal["auto"]
 
 
 class EarlyStopping(Section):
@@ -25,17 +26,20 @@ class EarlyStopping(Section):
     """The least fall of the validation loss that counts as an improvement."""
 
 
-class TrainSettings(Section):
-    """How a network is trained."""
+class AutoSettings(Section):
+    """How a network is trained, as it is written: `auto` is decided when the training starts, in adaptive.py."""
 
     model: dict[str, Any] = {"name": "cnn"}
     """Name in MODELS (or `my_package.module:Thing`) and its options."""
     max_epochs: Count = 10
     """Passes over the train rows, at most."""
-    batch_size: Count = 64
-    """Rows per optimizer step, over all workers; the workers must divide it."""
-    learning_rate: Positive = 1e-3
-    """The highest learning rate of the schedule."""
+    batch_size: Count | Auto = 64
+    """Rows per optimizer step, over all workers; the workers must divide it.
+
+    auto: doubled while rows/s gain a tenth and an epoch keeps 32 steps. It is timed: machines may differ in it.
+    """
+    learning_rate: Positive | Auto = 1e-3
+    """The highest learning rate of the schedule; auto: by a range test on train rows, see range_test.py."""
     optimizer: Literal["adam", "adamw", "gd", "sgd"] = "adam"
     """Adam (Kingma and Ba 2015), AdamW (Loshchilov and Hutter 2019), or SGD with Nesterov momentum 0.9.
 
@@ -62,8 +66,13 @@ class TrainSettings(Section):
     """Share of the target's probability that is spread over all classes (classification)."""
     gradient_clip: Annotated[float, Field(ge=0)] = 0.0
     """Largest L2 norm of the gradient; 0 switches it off."""
-    precision: Literal["32", "bf16"] = "32"
-    """Arithmetic of the network: float32, or bfloat16 autocast (fast on CPUs with AVX-512 BF16 and on GPUs)."""
+    precision: Literal["32", "bf16", "auto"] = "32"
+    """Arithmetic of the network: float32, or bfloat16 autocast (fast on CPUs with AVX-512 BF16 and on GPUs).
+
+    auto: the quicker in a short measurement, so that figures may differ between machines.
+    """
+    memory_format: Literal["contiguous", "channels_last", "auto"] = "contiguous"
+    """Where an image's channels lie in memory while training; channels_last suits many convolutions; auto: timed."""
     augmentation: list[dict[str, Any]] = []
     """Of images: albumentations' transforms, in order: `name` and its arguments. Drawn anew for each row and epoch."""
     mixup: Annotated[float, Field(ge=0)] = 0.0
@@ -83,7 +92,15 @@ class TrainSettings(Section):
     early_stopping: EarlyStopping = EarlyStopping()
     """When to end before `max_epochs`."""
     num_workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
-    """Workers of Ray Train; auto: one a GPU, or on CPUs two where there are two cores; 0: in the calling process."""
+    """Workers of Ray Train; auto: one a GPU, or on CPUs two where there are two cores; 0: in the calling process.
+
+    On CPUs of this machine auto is 0 for a training that ends before Ray's start would have paid (plan.py).
+    """
+    num_threads: Count | Auto | None = None
+    """Threads a worker; null: the cores, shared out, or one where the network's operations are too small to share.
+
+    That is counted, and the same at every run. auto: timed, which sees other work on the cores, too.
+    """
     strategy: Literal["ddp", "fsdp"] = "ddp"
     """ddp: each worker holds the whole network; fsdp: a share of it, for networks too large for one worker's memory.
 
@@ -151,9 +168,20 @@ class TrainSettings(Section):
     @classmethod
     def _workers_divide_batch(cls, num_workers: int | str, info: ValidationInfo) -> int | str:
         batch_size = info.data.get("batch_size")  # None: it has a mistake of its own
-        if isinstance(num_workers, int) and num_workers > 1 and batch_size and batch_size % num_workers:
+        if not isinstance(num_workers, int) or not isinstance(batch_size, int):
+            return num_workers
+        if num_workers > 1 and batch_size % num_workers:
             raise ValueError(
                 f"{num_workers} workers cannot share a batch_size of {batch_size} evenly; "
                 f"make train.batch_size a multiple of {num_workers}"
             )
         return num_workers
+
+
+class TrainSettings(AutoSettings):
+    """How a network is trained, every `auto` of the training itself decided."""
+
+    batch_size: Count = 64
+    learning_rate: Positive = 1e-3
+    precision: Literal["32", "bf16"] = "32"
+    memory_format: Literal["contiguous", "channels_last"] = "contiguous"

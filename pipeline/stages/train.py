@@ -12,11 +12,14 @@ from statistics import median
 from typing import Any
 
 from pipeline.contracts import Json, Metrics, Spec
-from pipeline.errors import DataError
+from pipeline.errors import ConfigError, DataError
+from pipeline.learning.adaptive import Machine, decide
 from pipeline.learning.fit import FitJob, read_result
-from pipeline.learning.settings import TrainSettings
+from pipeline.learning.settings import AutoSettings, TrainSettings
+from pipeline.learning.workload import Workload, count_workload
 from pipeline.paths import Paths
 from pipeline.storage import bundle
+from pipeline.storage.arrays import open_arrays
 from pipeline.storage.atomic import atomic_dir
 
 logger = logging.getLogger(__name__)
@@ -28,7 +31,7 @@ Float32 sums in another order differ by 1e-5.
 ROWS_COMPARED = 256
 
 
-class Config(TrainSettings):
+class Config(AutoSettings):
     """How the network is trained; the keys stand in pipeline/learning/settings.py, since a search varies them too."""
 
 
@@ -38,12 +41,11 @@ def run(config: Config, paths: Paths) -> Metrics:
     from pipeline.tracking.runs import live_run, log_trials
 
     card, trials = _card(config, paths)
-    settings = TrainSettings.model_validate(card.settings)
+    card = _decided(card, paths)
+    num_workers, num_threads = card.settings["num_workers"], card.settings["num_threads"]
     job = FitJob(str(paths.normalized_dir), str(paths.state_dir / "train" / card.training_id), card.settings)
-    Path(job.work_dir).mkdir(parents=True, exist_ok=True)
-    num_workers, num_threads = _check(settings, paths, card.spec)
-    _warn_of_known_noise(settings)
-    with live_run(paths, card) as run, progress(settings.max_epochs, num_workers) as show:
+    _warn_of_known_noise(TrainSettings.model_validate(card.settings))
+    with live_run(paths, card) as run, progress(card.settings["max_epochs"], num_workers) as show:
         if trials and run.run_id:
             log_trials(paths, run.run_id, trials)
 
@@ -55,7 +57,8 @@ def run(config: Config, paths: Paths) -> Metrics:
         difference = _write(paths, card, Path(job.work_dir), result)
     shutil.rmtree(job.work_dir)
     shutil.rmtree(paths.state_dir / "ray" / card.training_id, ignore_errors=True)
-    return _metrics(result) | {"export_difference": difference, "workers": num_workers}
+    chosen = {name: card.settings[name] for name in ("learning_rate", "batch_size", "num_threads")}
+    return _metrics(result) | {"export_difference": difference, "workers": num_workers} | chosen
 
 
 def _card(config: Config, paths: Paths) -> tuple[bundle.Card, list[Json]]:
@@ -63,7 +66,7 @@ def _card(config: Config, paths: Paths) -> tuple[bundle.Card, list[Json]]:
     from pipeline.tracking.lineage import lineage
 
     tuned = json.loads(paths.tune_path.read_bytes()) if paths.tune_path.is_file() else {}
-    settings = TrainSettings.model_validate(config.model_dump() | tuned.get("best", {})).model_dump()
+    settings = AutoSettings.model_validate(config.model_dump() | tuned.get("best", {})).model_dump()
     spec = Spec.read(paths.normalized_dir).model_dump()
     transform = json.loads((paths.normalized_dir / "transform.json").read_bytes())
     origin = lineage(paths)
@@ -73,30 +76,52 @@ def _card(config: Config, paths: Paths) -> tuple[bundle.Card, list[Json]]:
     return card, tuned.get("trials", [])
 
 
-def _check(settings: TrainSettings, paths: Paths, spec: Json) -> tuple[int, int]:
-    """Workers and threads of each; refuses, before Ray starts, what the workers would refuse."""
+def _decided(card: bundle.Card, paths: Paths) -> bundle.Card:
+    """The card with nothing left to `auto`: decided once, and kept for a training that is killed and started again."""
+    from pipeline.learning.choice import kept
+
+    wanted, work_dir = AutoSettings.model_validate(card.settings), paths.state_dir / "train" / card.training_id
+    machine, workload = _check(wanted, paths, card.spec)
+    work_dir.mkdir(parents=True, exist_ok=True)
+    job = FitJob(str(paths.normalized_dir), str(work_dir), card.settings)
+    choice = kept(work_dir, lambda: decide(wanted, job, machine, workload))
+    if choice["told"]:
+        print(f"chosen: {choice['told']}", flush=True)  # noqa: T201
+    return replace(card, settings=choice["settings"])
+
+
+def _check(wanted: AutoSettings, paths: Paths, spec: Json) -> tuple[Machine, Workload]:
+    """Workers and cores of each; refuses, before Ray starts, what the workers would refuse."""
     from pipeline.cluster.plan import plan_workers
+    from pipeline.cluster.session import num_local_cpus
     from pipeline.modalities.augment import make_augmenter, make_mixes
     from pipeline.modalities.network import build_network
     from pipeline.tasks import TASKS
 
-    num_workers, num_threads = plan_workers(settings.num_workers)
-    if num_workers > 1 and settings.batch_size % num_workers:
-        raise DataError(
-            f"params.yaml: train.batch_size: {settings.batch_size} rows cannot be shared by {num_workers} workers; "
-            f"choose a multiple of {num_workers}, or set train.num_workers"
-        )
     data = Spec.model_validate(spec)
+    if wanted.memory_format != "contiguous" and data.modality != "image":
+        raise ConfigError(
+            f"params.yaml: train.memory_format: {wanted.memory_format!r} is of images, and the data are "
+            f"{data.modality}; set contiguous"
+        )
     transform = json.loads((paths.normalized_dir / "transform.json").read_bytes())
     for make in (make_augmenter, make_mixes):
-        make(data.modality, settings.model_dump(), transform)
-    TASKS[data.task].loss_options(settings.model_dump(), transform)
-    network = build_network(settings.model, data, transform, settings.loss)
-    if settings.privacy:
+        make(data.modality, wanted.model_dump(), transform)
+    TASKS[data.task].loss_options(wanted.model_dump(), transform)
+    workload = count_workload(wanted.model, data, transform, open_arrays(paths.normalized_dir / "train"), wanted.loss)
+    seconds = workload.seconds(wanted, num_threads=num_local_cpus()) if wanted.strategy == "ddp" else None
+    num_workers, num_cores = plan_workers(wanted.num_workers, seconds)
+    if num_workers > 1 and wanted.batch_size != "auto" and wanted.batch_size % num_workers:
+        raise DataError(
+            f"params.yaml: train.batch_size: {wanted.batch_size} rows cannot be shared by {num_workers} workers; "
+            f"choose a multiple of {num_workers}, or set train.num_workers"
+        )
+    if wanted.privacy:
         from pipeline.learning.privacy_checks import refuse_unfit
 
-        refuse_unfit(network, TASKS[data.task], settings, transform=transform, folder=paths.normalized_dir)
-    return num_workers, num_threads
+        network = build_network(wanted.model, data, transform, wanted.loss)
+        refuse_unfit(network, TASKS[data.task], wanted, transform=transform, folder=paths.normalized_dir)
+    return Machine(num_workers, num_cores), workload
 
 
 def _fit(job: FitJob, observe: Any, *, num_workers: int, num_threads: int, paths: Paths) -> Json:
@@ -169,7 +194,6 @@ def _export(made: bundle.Bundle, paths: Paths) -> float:
     """Exports the graph and compares it with the eager network on validation rows: one alone, and many."""
     from pipeline.modalities.network import load_network
     from pipeline.quantization.export import export_graph, largest_difference
-    from pipeline.storage.arrays import open_arrays
     from pipeline.tasks import TASKS
 
     network, spec = load_network(made), made.spec

@@ -80,7 +80,7 @@ def test_too_few_cpus_of_a_cluster_are_refused(tmp_path: Path, monkeypatch: pyte
 def test_auto_is_a_worker_a_gpu_or_two(
     monkeypatch: pytest.MonkeyPatch, num_gpus: int, num_cpus: int, num_workers: int
 ) -> None:
-    monkeypatch.setattr(module, "_num_local_gpus", lambda: num_gpus)
+    monkeypatch.setattr(module, "num_local_gpus", lambda: num_gpus)
     monkeypatch.setattr(module, "num_local_cpus", lambda: num_cpus)
     monkeypatch.setattr(module, "_init", lambda **_: pytest.fail("Ray was started"))
     assert available_workers() == num_workers

@@ -50,6 +50,28 @@ def test_train_tells_mlflow_steps_and_settings(normalized):
 
 
 @pytest.mark.slow
+def test_train_that_chooses_keeps_its_choice_and_trains_as_if_it_had_been_written(normalized, capsys, monkeypatch):
+    automatic = {**QUICK, "learning_rate": "auto", "batch_size": "auto", "num_threads": "auto"}
+    with monkeypatch.context() as patched, pytest.raises(DataError):
+        patched.setattr("pipeline.stages.train.LARGEST_DIFFERENCE", -1.0)
+        run(Config(**automatic), normalized)
+    (told,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("chosen: ")]
+    monkeypatch.setattr("pipeline.stages.train.decide", lambda *_: pytest.fail("it was decided before"))
+    metrics = run(Config(**automatic), normalized)
+    assert told in capsys.readouterr().out
+    assert f"learning_rate {metrics['learning_rate']:.1e}" in told
+    assert f"batch_size {metrics['batch_size']} " in told
+    settings = read_bundle(normalized.trained_dir).card.settings
+    first = (normalized.trained_dir / WEIGHTS).read_bytes()
+    monkeypatch.undo()
+    run(Config(**settings), normalized)
+    assert (normalized.trained_dir / WEIGHTS).read_bytes() == first
+    assert capsys.readouterr().out.count("chosen") == 0
+    _, found = runs_of(normalized)
+    assert {item.data.params["learning_rate"] for item in found} == {str(metrics["learning_rate"])}
+
+
+@pytest.mark.slow
 def test_train_twice_gives_the_same_weights(normalized):
     run(Config(**QUICK), normalized)
     first = (normalized.trained_dir / WEIGHTS).read_bytes()
@@ -170,6 +192,8 @@ def test_train_of_two_classes_by_one_output_looks_the_same_from_outside(project,
          "train.augmentation: 1 transforms of images, and the data are table"),
         (("table", "regression"), {"model": {"name": "linear"}, "label_smoothing": 0.05},
          "train.label_smoothing: 0.05 is of classification"),
+        (("table", "classification"), {"model": {"name": "linear"}, "memory_format": "auto"},
+         "train.memory_format: 'auto' is of images, and the data are table"),
     ],
     indirect=["project"],
 )  # fmt: skip

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.errors import ConfigError
+from pipeline.learning.settings import AutoSettings
 from pipeline.stages.tune import Config, Range, run
 
 
@@ -14,11 +15,28 @@ def test_tune_without_trials_does_nothing(normalized):
     assert json.loads(normalized.tune_path.read_bytes()) == {"num_trials": 0, "best": {}, "trials": []}
 
 
+def test_tune_refuses_a_grace_that_outlasts_the_trials():
+    with pytest.raises(ValidationError, match="got 5; a trial has tune.max_epochs, 4, at most"):
+        Config(grace_epochs=5)
+
+
+def test_tune_whose_trials_all_fail_says_why_without_ray(normalized, monkeypatch):
+    monkeypatch.setattr("pipeline.cluster.session.session", lambda *_, **__: pytest.fail("Ray was started"))
+    normalized.params_path.write_text("train: {model: {name: cnn, blocks: [8, pool]}}\n")
+    space = {"model.name": {"choices": ["mlp"]}, "batch_size": {"low": 8, "high": 64}}
+    with pytest.raises(ConfigError) as caught:
+        run(Config(num_trials=3, space=space), normalized)
+    assert str(caught.value).startswith(
+        "params.yaml: tune.space: all 3 trials failed; the first: params.yaml: train.model.blocks: unknown key; choose"
+    )
+    assert not normalized.tune_path.exists()
+
+
 @pytest.mark.parametrize(
     ("space", "told"),
     [
         ({"learning_rat": {"choices": [1]}}, "did you mean 'learning_rate'?"),
-        ({"seed.x": {"choices": [1]}}, "only options of train.model"),
+        ({"seed.x": {"choices": [1]}}, "tune.space.seed: got {'x': 1}; must be a valid integer"),
     ],
 )
 def test_tune_refuses_keys_that_train_has_not(normalized, space, told):
@@ -35,8 +53,20 @@ def test_tune_refuses_a_figure_of_another_task(normalized):
     )
 
 
-@pytest.mark.parametrize("entry", [{}, {"low": 1.0}, {"low": 2.0, "high": 1.0}, {"low": 0.0, "high": 1.0, "log": True},
-                                   {"low": 0.0, "high": 1.0, "choices": [1]}])  # fmt: skip
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {},
+        {"low": 1.0},
+        {"low": 2.0, "high": 1.0},
+        {"low": 0.0, "high": 1.0, "log": True},
+        {"low": 0.0, "high": 1.0, "choices": [1]},
+        {"choices": []},
+        {"choices": [1], "log": True},
+        {"low": 1, "high": 9, "log": True, "step": 2},
+        {"low": 1, "high": 9, "step": 0},
+    ],
+)
 def test_range_refuses_what_is_no_range(entry):
     with pytest.raises(ValidationError):
         Range(**entry)
@@ -44,22 +74,34 @@ def test_range_refuses_what_is_no_range(entry):
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_tune_searches_on_validation_rows(normalized):
+def test_tune_searches_on_validation_rows(normalized, capsys):
     normalized.params_path.write_text(
-        "train: {model: {name: cnn, blocks: [8, pool], dense: [16]}, batch_size: 50, learning_rate: 0.005}\n"
+        "train: {model: {name: cnn, blocks: [8, pool], dense: [16]}, batch_size: 50, learning_rate: auto}\n"
     )
-    space = {"learning_rate": {"low": 1e-6, "high": 2e-2, "log": True}, "model.dropout": {"choices": [0.0, 0.1]}}
-    metrics = run(Config(num_trials=3, max_epochs=2, space=space), normalized)
-    found = json.loads(normalized.tune_path.read_bytes())
-    assert metrics["trials"] == len(found["trials"]) == 3
-    losses = [trial["metrics"]["val_loss"] for trial in found["trials"]]
-    assert metrics["best_val_loss"] == min(losses)
-    best = found["trials"][losses.index(min(losses))]["settings"]
-    assert found["best"]["learning_rate"] == best["learning_rate"]
-    assert found["best"]["model"] == {
-        "name": "cnn",
-        "blocks": [8, "pool"],
-        "dense": [16],
-        "dropout": best["model.dropout"],
+    space = {
+        "weight_decay": {"low": 1e-6, "high": 2e-2, "log": True},
+        "model.dropout": {"choices": [0.0, 0.1]},
+        "early_stopping.patience": {"low": 3, "high": 5},
+        "model.blocks": {"choices": [[8, "pool"], [8, "pool", "pool", "pool", "pool", "pool"]]},
     }
-    assert len({trial["settings"]["learning_rate"] for trial in found["trials"]}) == 3
+    metrics = run(Config(num_trials=4, max_epochs=2, space=space, seed=1), normalized)
+    found = json.loads(normalized.tune_path.read_bytes())
+    assert metrics["trials"] == len(found["trials"]) == 4
+    failed = [trial for trial in found["trials"] if trial["status"] == "FAILED"]
+    assert metrics["failed"] == len(failed) > 0
+    assert all("use fewer blocks" in trial["error"] for trial in failed), "only that trial ends"
+    ended = [trial for trial in found["trials"] if trial["status"] == "FINISHED"]
+    best = min(ended, key=lambda trial: trial["metrics"]["val_loss"])
+    assert metrics["best_val_loss"] == best["metrics"]["val_loss"]
+    assert found["best"]["weight_decay"] == best["settings"]["weight_decay"]
+    assert found["best"]["early_stopping"]["patience"] == best["settings"]["early_stopping.patience"]
+    assert found["best"]["model"]["dropout"] == best["settings"]["model.dropout"]
+    assert 0 < found["best"]["learning_rate"] < 1, "what the trials were trained with: train does not measure again"
+    assert set(found["best"]) == {"weight_decay", "model", "early_stopping", "learning_rate"}, (
+        "and no number of workers"
+    )
+    assert not list((normalized.state_dir / "tune").iterdir())
+    table = [line.split() for line in capsys.readouterr().out.splitlines()]
+    row = next(place for place, line in enumerate(table) if line[:2] == ["trial", "val_loss"])
+    assert table[row + 1][:2] == [str(found["trials"].index(best)), f"{best['metrics']['val_loss']:.4f}"]
+    AutoSettings.model_validate({"batch_size": 50, **found["best"]})
