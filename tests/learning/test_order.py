@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.learning.order import Order, Share
@@ -18,6 +18,7 @@ def own_rows(share: Share) -> list[int]:
     return share.rows[share.weights > 0].tolist()
 
 
+@settings(deadline=None)
 @given(**sizes, num_workers=st.integers(1, 12))
 def test_order_gives_each_row_exactly_once_an_epoch(
     num_rows: int, batch_size: int, epoch: int, num_workers: int
@@ -28,6 +29,7 @@ def test_order_gives_each_row_exactly_once_an_epoch(
     assert Order(num_rows, batch_size, 0).num_steps == len(steps)
 
 
+@settings(deadline=None)
 @given(**sizes)
 def test_order_has_the_same_global_batches_for_any_number_of_workers(
     num_rows: int, batch_size: int, epoch: int
@@ -38,6 +40,7 @@ def test_order_has_the_same_global_batches_for_any_number_of_workers(
         assert [[row for share in step for row in own_rows(share)] for step in steps] == expected
 
 
+@settings(deadline=None)
 @given(**sizes, num_workers=st.integers(1, 12))
 def test_order_weighs_a_row_0_only_where_a_batch_has_fewer_rows_than_workers(
     num_rows: int, batch_size: int, epoch: int, num_workers: int
@@ -55,6 +58,7 @@ def test_order_weighs_a_row_0_only_where_a_batch_has_fewer_rows_than_workers(
             assert count or len(batch) < num_workers
 
 
+@settings(deadline=None)
 @given(**sizes, first_step=st.integers(0, 20))
 def test_order_from_a_step_on_is_the_rest_of_the_epoch(
     num_rows: int, batch_size: int, epoch: int, first_step: int
