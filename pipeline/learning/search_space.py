@@ -20,6 +20,7 @@ FIXED = {
     "max_epochs": "tune.max_epochs bounds trials",
     "num_workers": "a trial has one process",
     "num_threads": "a trial has one core",
+    "privacy": "every trial would spend all of it",
 }
 ATTEMPTS = 50
 

@@ -159,7 +159,8 @@ def _decided(wanted: AutoSettings, space: Space, paths: Paths, work_dir: Path) -
 
         folder = paths.normalized_dir
         transform = json.loads((folder / "transform.json").read_bytes())
-        workload = count_workload(settings.model, Spec.read(folder), transform, open_arrays(folder / "train"))
+        train = open_arrays(folder / "train")
+        workload = count_workload(settings.model, Spec.read(folder), transform, train, settings.loss)
         return decide(settings, FitJob(str(folder), "", {}), Machine(0, 1), workload)
 
     choice = kept(work_dir, measure)

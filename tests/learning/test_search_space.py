@@ -80,6 +80,7 @@ def test_drawn_values_take_their_places(drawn, expected):
         ({"model": {"choices": [MODEL, {"dense": [3]}]}}, "tune.space.model.name: missing; add the name of a model"),
         ({"model.name": {"choices": ["mlp", "reslmp"]}}, "tune.space.model.name: 'reslmp' is no model; choose one of"),
         ({"max_epochs": {"choices": [1]}}, "tune.space.max_epochs: is not searched: tune.max_epochs bounds trials"),
+        ({"privacy.epsilon": {"choices": [1]}}, "tune.space.privacy.epsilon: is not searched: every trial would spend"),
         ({"num_workers": {"choices": [1]}}, "tune.space.num_workers: is not searched: a trial has one process"),
     ],
 )
