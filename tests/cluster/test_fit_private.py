@@ -5,6 +5,7 @@ import pytest
 from pipeline.cluster.fit import fit_on_workers
 from pipeline.cluster.session import num_local_cpus, session
 from pipeline.learning.fit import KEY, FitJob, Place, fit, read_result
+from pipeline.learning.settings import TrainSettings
 
 SETTINGS = {
     "model": {"name": "cnn", "blocks": [8, "pool"], "dense": [16], "activation": "tanh"},
@@ -23,7 +24,7 @@ def test_two_workers_train_privately_as_one(trained):
         work_dir = trained.state_dir / "train" / name
         work_dir.mkdir(parents=True)
         (work_dir / KEY).write_bytes(b"k" * 32)
-        jobs.append(FitJob(str(trained.normalized_dir), str(work_dir), SETTINGS))
+        jobs.append(FitJob(str(trained.normalized_dir), str(work_dir), TrainSettings(**SETTINGS).model_dump()))
     alone, both = jobs
     fit(alone, lambda _: None, Place(num_threads=1))
     with session(trained, num_cpus_needed=2):
