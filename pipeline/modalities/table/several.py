@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pipeline.contracts import ColumnKind, TaskName
 from pipeline.errors import ConfigError, DataError
 from pipeline.modalities.options import ReadOptions
+from pipeline.modalities.table.kinds import MOSTLY
 from pipeline.modalities.table.label_cells import FLAGS
 from pipeline.storage.labels import read_list
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def task_of_several(
     head: pa.Table, targets: list[str], kinds: Mapping[str, ColumnKind], options: ReadOptions
 ) -> TaskName:
-    """Of several columns: multilabel where all hold 0 and 1, regression where all hold numbers.
+    """Of several columns: multilabel where all hold 0 and 1, regression where all hold numbers; a few cells aside.
 
     Raises ConfigError for anything else, and for a task that has one target; DataError for columns without values.
     """
@@ -38,10 +39,12 @@ def task_of_several(
         raise DataError(
             f"params.yaml: ingest.target: column {empty!r} has no value in the first {head.num_rows} rows; leave it out"
         )
-    others = {name: cell for name, values in columns.items() if (cell := _no_flag(values))}
+    shares = {name: _share_of_flags(values) for name, values in columns.items()}
     if options.task == "multilabel":
-        _refuse_no_flags(others)
-    if options.task != "regression" and not others:
+        _refuse_no_flags(columns, shares)
+    if options.task != "regression" and min(shares.values()) >= MOSTLY:
+        if options.task == "auto":
+            _refuse_doubt(columns, shares)
         return "multilabel"
     wordy = next((name for name in targets if kinds[name] != "numeric"), None)
     if wordy is not None:
@@ -52,12 +55,22 @@ def task_of_several(
     return "regression"
 
 
-def _refuse_no_flags(others: Mapping[str, str]) -> None:
-    for name, cell in others.items():
-        raise ConfigError(
-            f"params.yaml: ingest.task: 'multilabel' of several columns takes 0 and 1; column {name!r} holds"
-            f" {cell[:40]!r}; set regression, or other columns as ingest.target"
-        )
+def _refuse_no_flags(columns: Mapping[str, pa.ChunkedArray], shares: Mapping[str, float]) -> None:
+    for name, share in shares.items():
+        if share < MOSTLY:
+            raise ConfigError(
+                f"params.yaml: ingest.task: 'multilabel' of several columns takes 0 and 1; column {name!r} holds"
+                f" {_other(columns[name])!r}; set regression, or other columns as ingest.target"
+            )
+
+
+def _refuse_doubt(columns: Mapping[str, pa.ChunkedArray], shares: Mapping[str, float]) -> None:
+    for name, share in shares.items():
+        if share < 1:
+            raise ConfigError(
+                f"params.yaml: ingest.task: auto, but ingest.target names columns of 0 and 1, of which {name!r} also"
+                f" holds {_other(columns[name])!r}; set multilabel (such rows are rejected), or regression"
+            )
 
 
 def is_multilabel(labels: pa.Array, target: str, options: ReadOptions) -> bool:
@@ -81,6 +94,11 @@ def is_multilabel(labels: pa.Array, target: str, options: ReadOptions) -> bool:
     return False
 
 
-def _no_flag(values: pa.ChunkedArray) -> str:
-    """The first cell that is neither 0 nor 1; empty where there is none."""
-    return next((cell for cell in values.unique().to_pylist() if cell.lower() not in FLAGS), "")
+def _share_of_flags(values: pa.ChunkedArray) -> float:
+    cells = values.to_pylist()
+    return sum(cell.lower() in FLAGS for cell in cells) / len(cells)
+
+
+def _other(values: pa.ChunkedArray) -> str:
+    """The first cell that is neither 0 nor 1."""
+    return next(str(cell)[:40] for cell in values.to_pylist() if cell.lower() not in FLAGS)

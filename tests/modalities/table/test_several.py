@@ -7,7 +7,17 @@ from pipeline.modalities.table.infer import infer
 
 FLAGS, NUMBERS, WORDS = ["0", "1"] * 20, [str(n / 7) for n in range(40)], [f"w {n}" for n in range(40)]
 LISTS = ['["a"]', '["a", "b"]'] * 20
-TABLE = {"x": NUMBERS, "f": FLAGS, "g": FLAGS[::-1], "n": NUMBERS[::-1], "w": WORDS, "l": LISTS, "e": [None] * 40}
+ALMOST = ["2", *FLAGS[1:]]
+TABLE = {
+    "x": NUMBERS,
+    "f": FLAGS,
+    "g": FLAGS[::-1],
+    "n": NUMBERS[::-1],
+    "w": WORDS,
+    "l": LISTS,
+    "e": [None] * 40,
+    "m": ALMOST,
+}
 
 
 def inferred(**options):
@@ -20,6 +30,7 @@ def inferred(**options):
     [
         ({"target": ["f", "g"]}, "multilabel"),
         ({"target": ["f", "g"], "task": "regression"}, "regression"),
+        ({"target": ["f", "m"], "task": "multilabel"}, "multilabel"),
         ({"target": ["x", "n"]}, "regression"),
         ({"target": ["f", "n"]}, "regression"),
         ({"target": ["n"]}, "regression"),
@@ -47,8 +58,12 @@ def test_task_is_found_and_targets_are_no_columns_to_learn_from(options, task):
             {"target": "w", "label_separator": "|", "task": "regression"},
             r"ingest\.task is 'regression'; set multilabel",
         ),
+        ({"target": ["f", "m"]}, r"task: auto, but .* columns of 0 and 1, of which 'm' also holds '2'; set multilabel"),
         ({"target": list(TABLE)}, "ingest.target: column 'e' has no value"),
-        ({"target": ["x", "f", "g", "n"], "columns": dict.fromkeys(["w", "l", "e"], "ignore")}, "leave one to learn"),
+        (
+            {"target": ["x", "f", "g", "n"], "columns": dict.fromkeys(["w", "l", "e", "m"], "ignore")},
+            "leave one to learn",
+        ),
     ],
 )
 def test_what_does_not_fit_together_is_refused_in_one_line(options, told):
