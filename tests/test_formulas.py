@@ -3,7 +3,7 @@
 import json
 from math import cos, pi
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from pipeline.contracts import Batch, Json, Spec
 from pipeline.learning.fit import FitJob, Place, fit
-from pipeline.learning.optimizers import OPTIMIZERS, SCHEDULES, make_optimizer
+from pipeline.learning.optimizers import make_optimizer
+from pipeline.learning.schedules import SCHEDULES
 from pipeline.learning.settings import TrainSettings
 from pipeline.modalities.network import build_network
 from pipeline.models import find_model
@@ -238,7 +239,8 @@ def test_learning_rates_fall_with_the_steps_as_their_formulas_say() -> None:
         rise = 0.04 + 0.96 * done / 0.25
         fall = (1 + cos(pi * (done - 0.25) / 0.75)) / 2
         expected = {"constant": 1.0, "cosine": (1 + cos(pi * done)) / 2, "one_cycle": rise if done < 0.25 else fall}
-        assert {name: pytest.approx(SCHEDULES[name](float(done)), abs=1e-12) for name in expected} == expected
+        found = {name: SCHEDULES[name]().multiplier(round(100 * done), 100, 10) for name in expected}
+        assert found == pytest.approx(expected, abs=1e-12)
 
 
 # Gradient descent through the product's own loop
@@ -275,26 +277,14 @@ def gradient_descent(x: Floats, y: Floats, theta: Floats, alpha: float) -> Float
     return theta
 
 
-def plain_descent(monkeypatch: pytest.MonkeyPatch) -> str:
-    """The optimizer without momentum; put in the place of `sgd` where there is none by a name of its own."""
-    if "gd" not in get_args(TrainSettings.model_fields["optimizer"].annotation):
-        monkeypatch.setitem(
-            OPTIMIZERS, "sgd", lambda network, s: torch.optim.SGD(network.parameters(), s.learning_rate)
-        )
-        return "sgd"
-    return "gd"
-
-
-def test_full_batches_of_the_trainer_are_the_gradient_descent_of_numpy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_full_batches_of_the_trainer_are_the_gradient_descent_of_numpy(tmp_path: Path) -> None:
     from safetensors.numpy import load_file
 
     x = rng().normal(size=(ROWS, COLUMNS)).astype(np.float32)
     y = (x @ [0.5, -1.0, 0.25, 2.0] + 0.3 + 0.1 * rng().normal(size=ROWS)).astype(np.float32)
     spec = write_table(tmp_path / "data", x, y)
     settings = {
-        "model": {"name": "linear"}, "optimizer": plain_descent(monkeypatch), "learning_rate": RATE, "loss": "mse",
+        "model": {"name": "linear"}, "optimizer": "gd", "learning_rate": RATE, "loss": "mse",
         "schedule": "constant",
         "batch_size": 10 * ROWS, "max_epochs": STEPS, "early_stopping": {"patience": 0}, "num_workers": 0,
     }  # fmt: skip

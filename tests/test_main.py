@@ -86,8 +86,8 @@ def test_mistake_in_params_is_one_line_on_stderr(tmp_path: Path) -> None:
     done = headrace(tmp_path, "ingest")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "headrace: params.yaml: train.early_stopping.patiance: unknown key; choose one of ['min_delta', 'patience'] "
-        "(did you mean 'patience'?)\n"
+        "headrace: params.yaml: train.early_stopping.patiance: unknown key; choose one of ['max_minutes', 'max_steps', "
+        "'min_delta', 'patience'] (did you mean 'patience'?)\n"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
 

@@ -72,12 +72,20 @@ class BestWeights(pl.Callback):
         self.best_loss = float("inf")
         self.best_epoch = -1
 
+    @property
+    def kept_epoch(self) -> int:
+        """Whose weights are in the file; -1 before there are any."""
+        return self.best_epoch
+
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Writes the weights when they are better than before."""
         loss = float(trainer.callback_metrics.get("val_loss", float("inf")))
         if trainer.sanity_checking or not loss < self.best_loss:
             return
         self.best_loss, self.best_epoch = loss, trainer.current_epoch
+        self._write(trainer, pl_module)
+
+    def _write(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         weights = whole(cast("nn.Module", pl_module.network).state_dict())
         if trainer.is_global_zero:
             write_weights(self._folder, weights)
@@ -91,12 +99,43 @@ class BestWeights(pl.Callback):
         self.best_loss, self.best_epoch = state_dict["best_loss"], state_dict["best_epoch"]
 
 
+class LastWeights(BestWeights):
+    """Keeps the weights of the last epoch, and knows which one was the best."""
+
+    _last_epoch = -1
+
+    @property
+    def kept_epoch(self) -> int:
+        """See BestWeights."""
+        return self._last_epoch
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Writes the weights."""
+        loss = float(trainer.callback_metrics["val_loss"])
+        if loss < self.best_loss:
+            self.best_loss, self.best_epoch = loss, trainer.current_epoch
+        self._last_epoch = trainer.current_epoch
+        self._write(trainer, pl_module)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed training must know."""
+        return {**super().state_dict(), "last_epoch": self._last_epoch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on where a killed training stood."""
+        super().load_state_dict(state_dict)
+        self._last_epoch = state_dict["last_epoch"]
+
+
+KEPT: dict[str, type[BestWeights]] = {"best": BestWeights, "last": LastWeights}
+
+
 class Patience(EarlyStopping):
     """Ends a training that no longer improves; one that had been ended when it was killed stays so."""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         """The resume state holds how long it waited, but not that it stopped the trainer."""
-        trainer.should_stop = self.wait_count >= self.patience
+        trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
 
 
 class ResumeState(pl.Callback):

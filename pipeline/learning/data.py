@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +36,11 @@ class Batches(IterableDataset[Batch]):
         self.epoch = 0
 
     def __len__(self) -> int:
-        return self.order.num_steps
+        return self.order.num_steps * self.order.num_parts
 
     def __iter__(self) -> Iterator[Batch]:
-        for step, share in enumerate(self.order.shares(self.epoch)):
-            yield self._gather(share, step)
+        for place, share in enumerate(self.order.shares(self.epoch)):
+            yield self._gather(share, place // self.order.num_parts)
 
     def _gather(self, share: Share, step: int) -> Batch:
         inputs = self._inputs(share.rows)
@@ -81,7 +82,8 @@ class ArraysDataModule(pl.LightningDataModule):
         asked = modality, settings.model_dump(), transform
         augmenter, mixer = make_augmenter(*asked), make_mixer(*asked)
         train, val = (open_arrays(self.folder / split) for split in ("train", "val"))
-        order = self._order(len(train), settings.batch_size)
+        labels = np.asarray(train.targets) if settings.sampling == "balanced" else None
+        order = replace(self._order(len(train), settings.batch_size), num_parts=settings.accumulate, labels=labels)
         if settings.privacy:
             order = PoissonOrder(
                 len(train), settings.batch_size, settings.seed, self.rank, self.num_workers, key=self.key

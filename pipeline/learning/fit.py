@@ -54,7 +54,9 @@ def fit(job: FitJob, observer: Observer, place: Place | None = None) -> None:
     """
     import torch
 
-    from pipeline.learning.callbacks import BestWeights, Reporter, ResumeState
+    from pipeline.learning.callbacks import KEPT, Reporter, ResumeState
+    from pipeline.learning.chosen import chosen_callbacks
+    from pipeline.learning.refusals import check_fits
 
     place = place or Place()
     torch.set_num_threads(place.num_threads or os.cpu_count() or 1)
@@ -62,9 +64,10 @@ def fit(job: FitJob, observer: Observer, place: Place | None = None) -> None:
     work_dir = Path(job.work_dir)
     key = _key(settings, work_dir)
     data, learner = make_data(job, settings, place, key), make_learner(job, settings, key)
-    best = BestWeights(work_dir)
+    check_fits(settings, Spec.read(Path(job.normalized_dir)), learner.network)
+    best = KEPT[settings.keep](work_dir)
     reporter = Reporter(observer if place.rank == 0 else lambda _: None, settings.batch_size)
-    callbacks = [best, reporter, *_early_stopping(settings), ResumeState(work_dir)]
+    callbacks = [best, reporter, *chosen_callbacks(settings), ResumeState(work_dir)]
     trainer = make_trainer(settings, place, callbacks, max_epochs=settings.max_epochs)
     resume = work_dir / ResumeState.NAME
     started = time.perf_counter()
@@ -114,6 +117,7 @@ def make_trainer(settings: TrainSettings, place: Place, callbacks: list[Any], **
         plugins=list(place.plugins),
         precision="bf16-mixed" if settings.precision == "bf16" else "32-true",
         gradient_clip_val=settings.gradient_clip or None,
+        accumulate_grad_batches=settings.accumulate,
         callbacks=callbacks,
         **_PLAIN_TRAINER,
         **limits,
@@ -134,6 +138,7 @@ def make_learner(job: FitJob, settings: TrainSettings, key: bytes = b"") -> Any:
     import numpy as np
     import torch
 
+    from pipeline.learning.checkpointing import checkpoint_blocks
     from pipeline.learning.module import Learner
     from pipeline.learning.order import Order
     from pipeline.modalities.network import build_network
@@ -146,6 +151,8 @@ def make_learner(job: FitJob, settings: TrainSettings, key: bytes = b"") -> Any:
     network = build_network(settings.model, spec, transform, settings.loss)
     if settings.memory_format == "channels_last":  # images come so already: see ImagePreprocess
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if settings.gradient_checkpointing:
+        checkpoint_blocks(network)
     num_rows = len(np.load(folder / "train" / "targets.npy", mmap_mode="r"))
     if settings.privacy:
         from pipeline.learning.poisson import PoissonOrder
@@ -157,18 +164,6 @@ def make_learner(job: FitJob, settings: TrainSettings, key: bytes = b"") -> Any:
     return Learner(network, TASKS[spec.task], settings, transform=transform, num_steps=num_steps)
 
 
-def _early_stopping(settings: TrainSettings) -> list[Any]:
-    from pipeline.learning.callbacks import Patience
-
-    options = settings.early_stopping
-    if not options.patience:
-        return []
-    # by default it would be checked after ResumeState has written, and a resumed training would have waited too little
-    return [
-        Patience("val_loss", patience=options.patience, min_delta=options.min_delta, check_on_train_epoch_end=False)
-    ]
-
-
 def _write_result(work_dir: Path, trainer: Any, best: BestWeights, reporter: Reporter, seconds: float) -> None:
     write_json(
         work_dir / RESULT,
@@ -176,6 +171,7 @@ def _write_result(work_dir: Path, trainer: Any, best: BestWeights, reporter: Rep
             "epochs": len(reporter.history),
             "steps": trainer.global_step,
             "best_epoch": best.best_epoch,
+            "kept_epoch": best.kept_epoch,
             "val_loss": best.best_loss,
             "fit_seconds": round(seconds, 3),
             "parameters": sum(parameter.numel() for parameter in trainer.lightning_module.parameters()),

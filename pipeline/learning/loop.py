@@ -59,7 +59,9 @@ class StepLoop(_TrainingEpochLoop):
         self._call("on_after_backward")
         self._call("on_before_optimizer_step", optimizer)
         if self.trainer.gradient_clip_val:
-            clip_grad_norm_(self.trainer.lightning_module.parameters(), self.trainer.gradient_clip_val)
+            # in the order of the optimizer's groups, as Lightning sums their squares
+            clipped = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            clip_grad_norm_(clipped, self.trainer.gradient_clip_val)
         optimizer.step()
         told.step.increment_completed()
         return loss.detach()

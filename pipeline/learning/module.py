@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from pipeline.contracts import Batch, Json, Metrics
 from pipeline.errors import ConfigError
 from pipeline.learning.mixing import summed
-from pipeline.learning.optimizers import make_optimizer, make_schedule
+from pipeline.learning.optimizers import make_optimizer
+from pipeline.learning.schedules import make_schedule
 from pipeline.learning.settings import TrainSettings
 from pipeline.learning.sharding import average_buffers, shard
 from pipeline.tasks import Task
@@ -43,10 +44,10 @@ class Learner(pl.LightningModule):
         return loss
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss whose gradient, averaged over the workers as DDP does, is that of the mean over the global batch."""
+        """The loss whose gradient, averaged over workers and parts, is that of the mean over the global batch."""
         self.seed_dropout(batch_idx)
         loss = self._step(batch, self.train_sums, self.loss_options)
-        return loss * (self.trainer.world_size / batch.num_rows)
+        return loss * (self.trainer.world_size * self.settings.accumulate / batch.num_rows)
 
     def seed_dropout(self, batch_idx: int) -> None:
         """Dropout draws from (seed, epoch, rank), the same in a resumed training."""

@@ -1,56 +1,119 @@
-"""Optimizers and learning-rate schedules by name."""
+"""Optimizers by name. OPTIMIZERS: name -> the class that holds its options and builds it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from math import cos, pi
+from typing import TYPE_CHECKING, Annotated
 
-from torch import nn
-from torch.optim import SGD, Adam, AdamW, Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from pydantic import Field, field_validator
 
-from pipeline.learning.settings import TrainSettings
+from pipeline.config import Section
+from pipeline.learning.named import made
 
-MOMENTUM = 0.9
-WARM_UP_SHARE = 0.25
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer
 
-OPTIMIZERS: dict[str, Callable[[nn.Module, TrainSettings], Optimizer]] = {
-    "adam": lambda network, s: Adam(network.parameters(), s.learning_rate, weight_decay=s.weight_decay),
-    "adamw": lambda network, s: AdamW(network.parameters(), s.learning_rate, weight_decay=s.weight_decay),
-    "gd": lambda network, s: SGD(network.parameters(), s.learning_rate, weight_decay=s.weight_decay),
-    "sgd": lambda network, s: SGD(
-        network.parameters(), s.learning_rate, momentum=MOMENTUM, nesterov=True, weight_decay=s.weight_decay
-    ),
-}
+    from pipeline.learning.settings import TrainSettings
+
+Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
-def constant(done: float) -> float:  # noqa: ARG001 one signature for all
-    """1 throughout."""
-    return 1.0
+class OptimizerOptions(Section):
+    """Options of an optimizer; the learning rate and the weight decay are keys of `train` itself."""
+
+    def build(self, network: nn.Module, *, learning_rate: float, weight_decay: float) -> Optimizer:
+        """The optimizer over all parameters of `network`."""
+        raise NotImplementedError
 
 
-def cosine(done: float) -> float:
-    """From 1 to 0 along half a cosine (Loshchilov and Hutter 2017, without restarts)."""
-    return (1 + cos(pi * done)) / 2
+class Gd(OptimizerOptions):
+    """Plain gradient descent, theta <- theta - alpha grad J: full batches, if `batch_size` covers all train rows."""
+
+    def build(self, network: nn.Module, *, learning_rate: float, weight_decay: float) -> Optimizer:
+        """See OptimizerOptions; the decay is an L2 penalty on all parameters."""
+        from torch.optim import SGD
+
+        return SGD(network.parameters(), learning_rate, weight_decay=weight_decay)
 
 
-def one_cycle(done: float) -> float:
-    """A line up from 0.04 over the first quarter, half a cosine down to 0 (after Smith and Topin 2018)."""
-    if done < WARM_UP_SHARE:
-        return 0.04 + 0.96 * done / WARM_UP_SHARE
-    return cosine((done - WARM_UP_SHARE) / (1 - WARM_UP_SHARE))
+class Sgd(OptimizerOptions):
+    """Stochastic gradient descent with momentum: v <- momentum v + g, theta <- theta - alpha v (or g + momentum v)."""
+
+    momentum: Decay = 0.9
+    """Share of the step before that is taken again; 0: none."""
+    nesterov: bool = True
+    """Whether to step along g + momentum v (Sutskever et al. 2013, section 2) and not along v."""
+
+    def build(self, network: nn.Module, *, learning_rate: float, weight_decay: float) -> Optimizer:
+        """See OptimizerOptions; the decay is an L2 penalty on all parameters."""
+        from torch.optim import SGD
+
+        return SGD(
+            network.parameters(),
+            learning_rate,
+            momentum=self.momentum,
+            nesterov=self.nesterov and self.momentum > 0,  # torch refuses it without momentum, where it is the same
+            weight_decay=weight_decay,
+        )
 
 
-SCHEDULES: dict[str, Callable[[float], float]] = {"constant": constant, "cosine": cosine, "one_cycle": one_cycle}
-"""Name -> factor of the learning rate, of the share of the steps that is done (0 to 1)."""
+class Adam(OptimizerOptions):
+    """Adam (Kingma and Ba 2015)."""
+
+    betas: list[Decay] = [0.9, 0.999]
+    """Decay per step of the means of the gradient and of its square."""
+    eps: Annotated[float, Field(gt=0)] = 1e-8
+    """Added to the root of the mean square."""
+
+    @field_validator("betas")
+    @classmethod
+    def _are_two(cls, betas: list[float]) -> list[float]:
+        if len(betas) != 2:  # noqa: PLR2004
+            raise ValueError(f"got {betas}; must be two numbers")
+        return betas
+
+    def build(self, network: nn.Module, *, learning_rate: float, weight_decay: float) -> Optimizer:
+        """See OptimizerOptions; the decay is an L2 penalty on all parameters."""
+        from torch.optim import Adam
+
+        betas = (self.betas[0], self.betas[1])
+        return Adam(network.parameters(), learning_rate, betas=betas, eps=self.eps, weight_decay=weight_decay)
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019): of weights, not of biases and norms."""
+
+    def build(self, network: nn.Module, *, learning_rate: float, weight_decay: float) -> Optimizer:
+        """See OptimizerOptions."""
+        from torch.optim import AdamW
+
+        from pipeline.learning.parameters import weights_and_rest
+
+        weights, rest = weights_and_rest(network)
+        groups = [{"params": weights, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
+        return AdamW(groups, learning_rate, betas=(self.betas[0], self.betas[1]), eps=self.eps)
+
+
+class Muon(OptimizerOptions):
+    """Muon (Jordan 2024) for dense layers and convolutions, AdamW for the last layer and all other parameters.
+
+    Steps have AdamW's size, so that a learning rate and a decoupled weight decay found for it serve here too.
+    """
+
+    momentum: Decay = 0.95
+    """Decay per step of the mean of the gradient, whose orthogonal factor is the step."""
+
+    def build(self, network: nn.Module, *, learning_rate: float, weight_decay: float) -> Optimizer:
+        """See OptimizerOptions."""
+        from pipeline.learning.muon import Muon
+
+        return Muon(network, learning_rate, momentum=self.momentum, weight_decay=weight_decay)
+
+
+OPTIMIZERS: dict[str, type[OptimizerOptions]] = {"adam": Adam, "adamw": AdamW, "gd": Gd, "muon": Muon, "sgd": Sgd}
 
 
 def make_optimizer(network: nn.Module, settings: TrainSettings) -> Optimizer:
-    """The optimizer over all parameters of the network."""
-    return OPTIMIZERS[settings.optimizer](network, settings)
-
-
-def make_schedule(optimizer: Optimizer, settings: TrainSettings, num_steps: int) -> LambdaLR:
-    """The schedule over `num_steps` optimizer steps."""
-    factor = SCHEDULES[settings.schedule]
-    return LambdaLR(optimizer, lambda step: factor(min(step / num_steps, 1.0)))
+    """The optimizer that the settings name, over all parameters of the network."""
+    options = made(settings.optimizer, OPTIMIZERS, "params.yaml: train.optimizer")
+    return options.build(network, learning_rate=settings.learning_rate, weight_decay=settings.weight_decay)

@@ -49,6 +49,8 @@ class Ramp(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any) -> None:  # noqa: ARG002
         """Notes the running mean of the loss (its start corrected as Adam's moments are), before this step's update."""
+        if trainer.global_step <= len(self.tried):
+            return  # a part of a step, of accumulated gradients
         loss = float(outputs["loss"])
         if not isfinite(loss):
             trainer.should_stop = True

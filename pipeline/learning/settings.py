@@ -9,7 +9,10 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from pipeline.config import Section
 from pipeline.errors import ConfigError
+from pipeline.learning.named import named
+from pipeline.learning.optimizers import OPTIMIZERS
 from pipeline.learning.privacy import Privacy, clash
+from pipeline.learning.schedules import SCHEDULES
 from pipeline.models import find_model
 
 Positive = Annotated[float, Field(gt=0)]
@@ -18,12 +21,16 @@ Auto = Literal["auto"]
 
 
 class EarlyStopping(Section):
-    """Ends a training that no longer improves on the validation rows."""
+    """Ends a training that no longer improves on the validation rows, or that has had its share of steps or time."""
 
     patience: Annotated[int, Field(ge=0)] = 5
     """Epochs without improvement before the end; 0 switches it off."""
     min_delta: Annotated[float, Field(ge=0)] = 0.0
     """The least fall of the validation loss that counts as an improvement."""
+    max_steps: Annotated[int, Field(ge=0)] = 0
+    """Optimizer steps, at most; the schedule ends with them. 0: as many as `max_epochs` has."""
+    max_minutes: Annotated[float, Field(ge=0)] = 0.0
+    """Minutes of training, at most, those before a kill among them; 0: any. The schedule goes by `max_epochs`."""
 
 
 class AutoSettings(Section):
@@ -38,17 +45,32 @@ class AutoSettings(Section):
 
     auto: doubled while rows/s gain a tenth and an epoch keeps 32 steps. It is timed: machines may differ in it.
     """
+    accumulate: Count = 1
+    """Parts that a batch is worked through in, one after another, to save memory; its gradient stays the same.
+
+    Batch norm goes by the rows of a part, and dropout draws anew in each.
+    """
+    gradient_checkpointing: bool = False
+    """Whether blocks forget what is inside them, and compute it again for the gradient: less memory, more time."""
+    sampling: Literal["shuffled", "balanced"] = "shuffled"
+    """Each row once an epoch, or classes equally often: rows of rare ones come several times (classification)."""
     learning_rate: Positive | Auto = 1e-3
     """The highest learning rate of the schedule; auto: by a range test on train rows, see range_test.py."""
-    optimizer: Literal["adam", "adamw", "gd", "sgd"] = "adam"
-    """Adam (Kingma and Ba 2015), AdamW (Loshchilov and Hutter 2019), or SGD with Nesterov momentum 0.9.
-
-    gd: plain gradient descent; with a batch_size of all train rows each step sees them all.
-    """
+    optimizer: dict[str, Any] = {"name": "adam"}
+    """Name in OPTIMIZERS, or `{name: sgd, momentum: 0.8}`: gd, sgd, adam, adamw, muon; their options: optimizers.py."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    """L2 penalty (adam, sgd) or decoupled decay (adamw), per step."""
-    schedule: Literal["constant", "cosine", "one_cycle"] = "one_cycle"
-    """How the learning rate goes with the steps; one_cycle warms up over a quarter of them (Smith and Topin 2018)."""
+    """Per step: an L2 penalty (gd, sgd, adam), or decoupled decay (adamw, muon), which spares biases and norms."""
+    l1: Annotated[float, Field(ge=0)] = 0.0
+    """Penalty on the sum of the weights' sizes, which makes some of them 0; biases and norms are free of it."""
+    schedule: dict[str, Any] = {"name": "one_cycle"}
+    """Name in SCHEDULES, or `{name: step, epochs: 5}`: how the learning rate goes; its options: schedules.py."""
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Decay per step of a moving mean of the weights, which is then validated, kept and exported; 0: no mean.
+
+    About 1 / (1 - ema) steps count. Running statistics of batch norm are averaged alike.
+    """
+    keep: Literal["best", "last"] = "best"
+    """Whose weights are kept: those of the epoch of the lowest validation loss, or of the last one."""
     loss: Literal["auto", "cross_entropy", "focal", "bce", "mse", "mae", "huber"] = "auto"
     """Of classes: cross_entropy (auto), focal (Lin et al. 2017), or bce, for two classes by one output.
 
@@ -122,6 +144,16 @@ class AutoSettings(Section):
             except ConfigError as error:
                 raise ValueError(str(error)) from None
         return model
+
+    @field_validator("optimizer", mode="before")
+    @classmethod
+    def _optimizer_is_known(cls, optimizer: Any) -> dict[str, Any]:
+        return named(optimizer, OPTIMIZERS, "optimizer")
+
+    @field_validator("schedule", mode="before")
+    @classmethod
+    def _schedule_is_known(cls, schedule: Any) -> dict[str, Any]:
+        return named(schedule, SCHEDULES, "schedule")
 
     @field_validator("augmentation")
     @classmethod

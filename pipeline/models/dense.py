@@ -16,9 +16,19 @@ class Linear(Initialised):
 
     modalities: ClassVar[tuple[ModalityName, ...]] = ("image", "table")
 
+    bias: bool = True
+    """Whether a constant is added to each output; without one, the outputs are X theta alone."""
+
     def build(self, input_shape: list[int], num_outputs: int) -> nn.Module:
         """Builds the network."""
-        return Mlp(dense=[], init=self.init).build(input_shape, num_outputs)
+        from math import prod
+
+        from torch import nn
+
+        from pipeline.models.initial import initialised
+
+        layer = nn.Linear(prod(input_shape), num_outputs, bias=self.bias)
+        return initialised(nn.Sequential(nn.Flatten(), layer), self.init)
 
 
 class Mlp(Activated):

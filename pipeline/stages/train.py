@@ -94,6 +94,7 @@ def _check(wanted: AutoSettings, paths: Paths, spec: Json) -> tuple[Machine, Wor
     """Workers and cores of each; refuses, before Ray starts, what the workers would refuse."""
     from pipeline.cluster.plan import plan_workers
     from pipeline.cluster.session import num_local_cpus
+    from pipeline.learning.refusals import check_fits
     from pipeline.modalities.augment import make_augmenter, make_mixes
     from pipeline.modalities.network import build_network
     from pipeline.tasks import TASKS
@@ -108,6 +109,8 @@ def _check(wanted: AutoSettings, paths: Paths, spec: Json) -> tuple[Machine, Wor
     for make in (make_augmenter, make_mixes):
         make(data.modality, wanted.model_dump(), transform)
     TASKS[data.task].loss_options(wanted.model_dump(), transform)
+    network = build_network(wanted.model, data, transform, wanted.loss)
+    check_fits(wanted, data, network)
     workload = count_workload(wanted.model, data, transform, open_arrays(paths.normalized_dir / "train"), wanted.loss)
     seconds = workload.seconds(wanted, num_threads=num_local_cpus()) if wanted.strategy == "ddp" else None
     num_workers, num_cores = plan_workers(wanted.num_workers, seconds)
@@ -119,7 +122,6 @@ def _check(wanted: AutoSettings, paths: Paths, spec: Json) -> tuple[Machine, Wor
     if wanted.privacy:
         from pipeline.learning.privacy_checks import refuse_unfit
 
-        network = build_network(wanted.model, data, transform, wanted.loss)
         refuse_unfit(network, TASKS[data.task], wanted, transform=transform, folder=paths.normalized_dir)
     return Machine(num_workers, num_cores), workload
 
@@ -176,13 +178,14 @@ def _told_of_privacy(card: bundle.Card, result: Json) -> bundle.Card:
 
 
 def _metrics(result: Json) -> Metrics:
-    """The figures of the best epoch, whose weights are kept, and of the whole training."""
+    """The figures of the epoch whose weights are kept, and of the whole training."""
     history: list[Json] = result["history"]
-    best = next(epoch for epoch in history if epoch["epoch"] == result["best_epoch"])
+    kept = next(epoch for epoch in history if epoch["epoch"] == result["kept_epoch"])
     return {
-        **{name: value for name, value in best.items() if name.startswith(("train_", "val_"))},
+        **{name: value for name, value in kept.items() if name.startswith(("train_", "val_"))},
         "epochs": result["epochs"],
         "best_epoch": result["best_epoch"] + 1,
+        "kept_epoch": result["kept_epoch"] + 1,
         "samples_per_second": median(epoch["samples_per_second"] for epoch in history),
         "fit_seconds": result["fit_seconds"],
         "parameters": result["parameters"],

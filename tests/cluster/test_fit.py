@@ -13,6 +13,7 @@ from pipeline.learning.settings import TrainSettings
 from pipeline.storage.bundle import WEIGHTS
 
 SETTINGS = {"model": {"name": "cnn", "blocks": [8, "pool"], "dense": [16]}, "max_epochs": 3, "batch_size": 44}
+OPTIONS = {"accumulate": 3, "sampling": "balanced", "optimizer": "adamw", "early_stopping": {"max_minutes": 60.0}}
 
 
 def job_in(paths, name, **changes):
@@ -38,12 +39,15 @@ def test_plan_is_threads_for_each_worker():
 @pytest.mark.slow
 @pytest.mark.skipif(num_local_cpus() < 2, reason="two workers take two cores")
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
-def test_two_workers_train_as_one(trained, strategy):
+@pytest.mark.parametrize("changes", [{}, OPTIONS], ids=["plain", "with_options"])
+def test_two_workers_train_as_one(trained, strategy, changes):
     """Sums of floats in another order are the only difference: the last, short batch (500 % 44) included."""
-    alone, alone_dir = job_in(trained, "alone")
+    if changes and strategy == "ddp":
+        changes = {**changes, "ema": 0.9, "l1": 1e-3}
+    alone, alone_dir = job_in(trained, "alone", **changes)
     fit(alone, lambda _: None, Place(num_threads=1))
     events = []
-    both, both_dir = job_in(trained, "both", strategy=strategy)
+    both, both_dir = job_in(trained, "both", strategy=strategy, **changes)
     with session(trained, num_cpus_needed=2):
         fit_on_workers(both, events.append, num_workers=2, num_threads=1, paths=trained)
     first, second = read_result(alone_dir), read_result(both_dir)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from pipeline.learning import callbacks
-from pipeline.learning.callbacks import BestWeights, Patience, Reporter, ResumeState
+from pipeline.learning.callbacks import BestWeights, LastWeights, Patience, Reporter, ResumeState
 from pipeline.learning.events import Event
 from pipeline.storage.bundle import WEIGHTS
 
@@ -40,6 +40,16 @@ def test_best_weights_are_those_of_the_lowest_loss(tmp_path: Path) -> None:
     for epoch, loss in enumerate([0.5, 0.25, 0.75, 0.25, float("nan")]):
         validated(best, epoch=epoch, loss=loss)
     assert (best.best_loss, best.best_epoch, kept(tmp_path)) == (0.25, 1, 0.25)
+
+
+def test_last_weights_are_those_of_the_last_epoch_and_know_the_best(tmp_path: Path) -> None:
+    last = LastWeights(tmp_path)
+    for epoch, loss in enumerate([0.5, 0.25, 0.75]):
+        validated(last, epoch=epoch, loss=loss)
+    assert (last.best_loss, last.best_epoch, last.kept_epoch, kept(tmp_path)) == (0.25, 1, 2, 0.75)
+    resumed = LastWeights(tmp_path)
+    resumed.load_state_dict(last.state_dict())
+    assert (resumed.best_epoch, resumed.kept_epoch) == (1, 2)
 
 
 def test_best_weights_of_a_resumed_training_go_on(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from pipeline.learning.callbacks import Patience
 from pipeline.learning.data import ArraysDataModule
-from pipeline.learning.fit import _PLAIN_TRAINER, FitJob, _learner, _quiet
+from pipeline.learning.fit import _PLAIN_TRAINER, FitJob, _quiet, make_learner
 from pipeline.learning.loop import StepLoop, use_step_loop
 from pipeline.learning.settings import TrainSettings
 from pipeline.paths import Paths
@@ -56,7 +56,7 @@ def trained(
     torch.set_num_threads(1)
     job = FitJob(str(paths.normalized_dir), "", settings.model_dump())
     _quiet()
-    learner, witness = _learner(job, settings), Witness()
+    learner, witness = make_learner(job, settings), Witness()
     trainer = pl.Trainer(
         devices=1,
         callbacks=[witness, *callbacks],

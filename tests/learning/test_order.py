@@ -93,3 +93,35 @@ def test_order_is_that_of_the_release_before() -> None:
 def test_order_that_is_not_shuffled_is_that_of_the_file() -> None:
     order = Order(5, 2, 0, is_shuffled=False)
     assert [share.rows.tolist() for share in order.shares(7)] == [[0, 1], [2, 3], [4]]
+
+
+@given(**sizes, num_workers=st.integers(1, 5), num_parts=st.integers(1, 7))
+def test_parts_of_a_batch_are_its_rows_in_their_order(
+    num_rows: int, batch_size: int, epoch: int, num_workers: int, num_parts: int
+) -> None:
+    for rank in range(num_workers):
+        whole = list(Order(num_rows, batch_size, 0, rank, num_workers).shares(epoch))
+        parts = list(Order(num_rows, batch_size, 0, rank, num_workers, num_parts=num_parts).shares(epoch))
+        assert len(parts) == num_parts * len(whole), "every step has as many parts, a short last batch too"
+        for step, share in enumerate(whole):
+            own = parts[num_parts * step : num_parts * (step + 1)]
+            assert [row for part in own for row in own_rows(part)] == own_rows(share)
+            assert {part.num_rows for part in own} == {share.num_rows}
+            assert all(len(part.rows) for part in own), "no part is empty"
+
+
+def test_order_of_a_balanced_draw_is_the_same_for_any_number_of_workers() -> None:
+    labels = np.repeat([0, 1, 2], [60, 9, 4])
+    whole = [own_rows(share) for share in Order(73, 10, 3, labels=labels).shares(5)]
+    assert [len(batch) for batch in whole] == [10] * 7 + [3]
+    for num_workers in (2, 5):
+        orders = [Order(73, 10, 3, rank, num_workers, labels=labels).shares(5) for rank in range(num_workers)]
+        steps = zip(*orders, strict=True)
+        assert [[row for share in step for row in own_rows(share)] for step in steps] == whole
+
+
+def test_order_of_a_balanced_draw_mixes_the_classes() -> None:
+    labels = np.repeat([0, 1], [90, 10])
+    rows = Order(100, 10, 0, labels=labels).rows_of_epoch(0)
+    shares_of_rare = [(labels[rows[start : start + 20]] == 1).mean() for start in range(0, 100, 20)]
+    assert all(0.2 <= share <= 0.8 for share in shares_of_rare)

@@ -44,10 +44,32 @@ def refusal(**settings: Any) -> str:
         ({"class_weights": "even"},
          "train.class_weights: got 'even'; must be none, balanced, or a number above 0 by class, such as {cat: 2}"),
         ({"early_stopping": {"patiance": 3}},
-         "train.early_stopping.patiance: unknown key; choose one of ['min_delta', 'patience'] "
-         "(did you mean 'patience'?)"),
+         "train.early_stopping.patiance: unknown key; choose one of ['max_minutes', 'max_steps', 'min_delta', "
+         "'patience'] (did you mean 'patience'?)"),
         ({"optimizer": "adma"},
-         "train.optimizer: got 'adma'; choose one of ['adam', 'adamw', 'gd', 'sgd'] (did you mean 'adam'?)"),
+         "train.optimizer: got 'adma'; choose one of ['adam', 'adamw', 'gd', 'muon', 'sgd'] (did you mean 'adam'?)"),
+        ({"optimizer": {"name": "adma"}},
+         "train.optimizer.name: got 'adma'; choose one of ['adam', 'adamw', 'gd', 'muon', 'sgd'] "
+         "(did you mean 'adam'?)"),
+        ({"optimizer": {"momentum": 0.8}},
+         "train.optimizer.name: missing; choose one of ['adam', 'adamw', 'gd', 'muon', 'sgd']"),
+        ({"optimizer": {"name": "sgd", "momentm": 0.8, "nesterov": 1}},
+         "train.optimizer.nesterov: got 1; must be a valid boolean; and train.optimizer.momentm: unknown key; choose "
+         "one of ['momentum', 'nesterov'] (did you mean 'momentum'?)"),
+        ({"optimizer": {"name": "adam", "betas": [0.9]}},
+         "train.optimizer.betas: got [0.9]; must be two numbers"),
+        ({"optimizer": 3}, "train.optimizer: got 3; must be a name, or a name with options, such as {name: adam}"),
+        ({"optimizer": {"name": ["adam"]}},
+         "train.optimizer.name: got ['adam']; choose one of ['adam', 'adamw', 'gd', 'muon', 'sgd'] "
+         "(did you mean 'adam'?)"),
+        ({"schedule": "cosin"},
+         "train.schedule: got 'cosin'; choose one of ['constant', 'cosine', 'one_cycle', 'plateau', 'step'] "
+         "(did you mean 'cosine'?)"),
+        ({"schedule": {"name": "step", "factor": 1.5, "patience": 2}},
+         "train.schedule.factor: got 1.5; must be less than 1; and train.schedule.patience: unknown key; choose one "
+         "of ['epochs', 'factor', 'warmup']"),
+        ({"ema": 1.0}, "train.ema: got 1.0; must be less than 1"),
+        ({"keep": "first"}, "train.keep: got 'first'; choose one of ['best', 'last']"),
         ({"learning_rate": float("inf")}, "train.learning_rate: got inf; must be a finite number"),
         ({"seed": 2**32}, "train.seed: got 4294967296; must be less than 4294967296"),
         ({"precision": 32}, "train.precision: got 32; choose one of ['32', 'bf16'] (did you mean '32'?)"),
@@ -65,6 +87,13 @@ def test_settings_take_workers_that_divide_the_batch(num_workers: int | str) -> 
 def test_settings_go_through_plain_values_and_back() -> None:
     settings = TrainSettings(model={"name": "mlp", "dense": [3]}, augmentation=[{"name": "Affine", "rotate": [-1, 1]}])
     assert TrainSettings.model_validate(settings.model_dump()) == settings
+
+
+def test_settings_of_a_name_alone_are_those_of_the_name_with_its_options() -> None:
+    short = TrainSettings(optimizer="sgd", schedule="step")
+    assert short == TrainSettings(optimizer={"name": "sgd"}, schedule={"name": "step"})
+    assert TrainSettings() == TrainSettings(optimizer="adam", schedule="one_cycle")
+    assert TrainSettings.model_validate(short.model_dump() | {"optimizer": "adam"}).optimizer == {"name": "adam"}
 
 
 def test_settings_do_not_import_a_model_outside_the_tree() -> None:

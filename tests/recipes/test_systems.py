@@ -141,8 +141,7 @@ def test_system_004_sizes() -> None:
 def test_system_002a_is_one_matrix() -> None:
     network = network_of("linear-gd", [10], 1)
     assert {name: list(weight.shape) for name, weight in network.named_parameters()} == {
-        "1.weight": [1, 10],
-        "1.bias": [1],  # theta of a column of ones
+        "1.weight": [1, 10]  # theta
     }
 
 
@@ -170,7 +169,7 @@ def test_linear_gd_takes_a_fixed_number_of_full_batches() -> None:
     assert train["optimizer"] == "gd"
     assert train["batch_size"] >= 442  # rows
     assert train["early_stopping"]["patience"] == 0
-    assert train["schedule"] == "constant"
+    assert (train["schedule"], train["keep"]) == ("constant", "last")
 
 
 def test_text_attention_attends_to_tokens_alone() -> None:

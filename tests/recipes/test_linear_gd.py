@@ -1,0 +1,49 @@
+"""System 002a through its own recipe: the rows, the settings and the training that a user gets."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ruamel.yaml import YAML
+from safetensors.numpy import load_file
+
+from pipeline.contracts import Spec
+from pipeline.learning.fit import FitJob, Place, fit, read_result
+from pipeline.modalities.network import build_network
+from pipeline.paths import Paths
+from pipeline.stages import clean, ingest, normalize, split
+from pipeline.storage.arrays import open_arrays
+from pipeline.storage.bundle import WEIGHTS
+
+RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "linear-gd.yaml"
+WEIGHT = "1.1.weight"
+
+
+@pytest.mark.slow
+def test_theta_of_the_recipe_is_that_of_the_numpy_program(tmp_path: Path) -> None:
+    params, paths = YAML(typ="safe").load(RECIPE), Paths(tmp_path)
+    for stage in (ingest, clean, split, normalize):
+        stage.run(stage.Config(**params[stage.__name__.rpartition(".")[2]]), paths)
+    work_dir = tmp_path / "work"
+    work_dir.mkdir()
+    fit(FitJob(str(paths.normalized_dir), str(work_dir), params["train"]), lambda _: None, Place(num_threads=1))
+    result = read_result(work_dir)
+    assert result is not None
+    num_iterations = params["train"]["max_epochs"]
+    assert (result["steps"], result["kept_epoch"]) == (num_iterations, num_iterations - 1)
+
+    transform = json.loads((paths.normalized_dir / "transform.json").read_text())
+    train = open_arrays(paths.normalized_dir / "train")
+    center, scale = (np.array([column[key] for column in transform["inputs"]]) for key in ("center", "scale"))
+    x = (np.asarray(train.inputs, np.float64) - center) / scale
+    y = (np.asarray(train.targets, np.float64) - transform["target"]["mean"]) / transform["target"]["std"]
+    torch.manual_seed(params["train"]["seed"])
+    network = build_network(params["train"]["model"], Spec.read(paths.normalized_dir), transform)
+    start = network.state_dict()[WEIGHT][0].double().numpy()
+    theta, alpha = start, 2 * params["train"]["learning_rate"]  # the mean square has twice the gradient of its half
+    for _ in range(num_iterations):
+        theta = theta - alpha / len(x) * x.T @ (x @ theta - y)
+    assert np.abs(load_file(work_dir / WEIGHTS)[WEIGHT][0] - theta).max() < 1e-6
+    assert np.abs(theta - start).max() > 0.1
