@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from cut import NUM_TEST
-from projects import LEFT_HALF, ROOT, metrics, run_stage, steady_rate, write_params
+from projects import LEFT_HALF, ROOT, metrics, steady_rate, time_stage, write_params
 from rows import Size
 
 from pipeline.config import read_params
@@ -42,17 +42,17 @@ class Kitchen:
         if self.size == "quick":
             sections["train"]["max_epochs"] = 2
         write_params(folder, sections)
-        wall_seconds = run_stage(folder, "train").seconds
+        wall_seconds = time_stage(folder, "train").seconds
         for stage in ("validate", "test"):
-            run_stage(folder, stage)
+            time_stage(folder, stage)
         accuracy = metrics(folder, "test")["accuracy"]
         return Run(metrics(folder, "train")["fit_seconds"], steady_rate(folder), accuracy, wall_seconds)
 
     def _sections(self, recipe: str, source: Path) -> dict:
         sections = read_params(path_of(recipe))
         sections["ingest"]["source"] = str(source)
-        sections["validate"] = {"gate": {}}  # every run is told, none refused
-        sections["test"] = {"noise_sigmas": []}
+        sections["validate"] |= {"gate": {}}  # every run is told, none refused
+        sections["test"] |= {"noise_sigmas": []}
         if self.size == "quick" and "counts" in sections["split"]:
             sections["split"]["counts"] = [None, QUICK_VALIDATION_ROWS, NUM_TEST]
         return sections
@@ -63,7 +63,7 @@ class Kitchen:
             self._folders[key] = Path(mkdtemp(dir=self.scratch))
             write_params(self._folders[key], sections)
             for stage in LEFT_HALF:
-                run_stage(self._folders[key], stage)
+                time_stage(self._folders[key], stage)
         return self._folders[key]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from drawn_rows import draw
 from environments import allow
-from projects import ROOT, Watched, project
+from projects import ROOT, Timed, project
 from rows import NUM_RUNS, Row, Size
 
 NAMES = ("feeding", "feeding-augmented")
@@ -55,7 +55,7 @@ def measure(names: Sequence[str], size: Size) -> Iterator[Row]:
 def rate(normalized: Path, side: str, name: str) -> float:
     """Rows a second of one side, in a process of its own."""
     command = [sys.executable, str(Path(__file__)), str(normalized), side, str(int(name == "feeding-augmented"))]
-    return float(json.loads(Watched(command, ROOT, cores=1).output.splitlines()[-1]))
+    return float(json.loads(Timed(command, ROOT, cores=1).output.splitlines()[-1]))
 
 
 def ours(normalized: Path, transforms: list[dict]) -> Iterable:

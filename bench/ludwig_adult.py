@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from contestants import path_of
 from cut import cut
 from environments import BENCH_DIR, python_of, run_program
-from projects import LEFT_HALF, bench_data, metrics, project, run_stage
+from projects import LEFT_HALF, bench_data, metrics, project, time_stage
 from rows import NUM_RUNS, Row, Size, ratio
 
 from pipeline.config import read_params
@@ -53,10 +53,10 @@ def ours(source: Path, seed: int, size: Size) -> tuple[float, float]:
     """Wall seconds of the stages, and test accuracy."""
     sections = read_params(path_of("adult"))
     sections["ingest"] |= {"source": str(source), "format": "adult"}
-    sections["validate"] = {"gate": {}}
+    sections["validate"] |= {"gate": {}}
     sections["train"] |= {"seed": seed, "max_epochs": num_epochs(size)}
     with project(**sections) as folder:
-        seconds = sum(run_stage(folder, stage).seconds for stage in STAGES)
+        seconds = sum(time_stage(folder, stage).seconds for stage in STAGES)
         return seconds, metrics(folder, "test")["accuracy"]
 
 

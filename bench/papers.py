@@ -24,7 +24,10 @@ FIT = (
     "fit time: ours is fit_seconds of metrics/train.json (all epochs with their validation, no start-up), Keras' the"
     " wall time of model.fit (it validates nothing)"
 )
-ROWS = "ours trains on what cleaning and a validation split leave, Keras on all train rows; the test rows are the same"
+ROWS = (
+    "ours trains on what cleaning and a validation split leave and keeps its best epoch's weights, Keras trains on all"
+    " train rows and keeps its last; the test rows are the same"
+)
 
 
 class Runs(NamedTuple):

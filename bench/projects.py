@@ -20,15 +20,11 @@ LEFT_HALF = ("ingest", "clean", "split", "normalize")
 ROOT = Path(__file__).resolve().parent.parent
 
 
-class Watched:
-    """Seconds, and the peak memory (MB) of a process and its children.
+class Timed:
+    """Seconds and output of a process; raises RuntimeError with the end of its output when it fails."""
 
-    `peak_mb` is PSS: pages that several processes share count once, and pages of mapped files count as long as they are
-    in memory. `peak_own_mb` leaves those of files out: the kernel takes them back when it needs room.
-    """
-
-    def __init__(self, command: list[str], folder: Path, cores: int = 0) -> None:
-        self.peak_mb = self.peak_own_mb = 0.0
+    def __init__(self, command: list[str], folder: Path, *, cores: int = 0) -> None:
+        """`cores`: how many it may use, 0 for all."""
         started = time.perf_counter()
         process = subprocess.Popen(
             command,
@@ -38,13 +34,34 @@ class Watched:
             text=True,
             preexec_fn=(lambda: allow(cores)) if cores else None,  # noqa: PLW1509 no other thread runs yet
         )
-        watcher = threading.Thread(target=self._watch, args=(process.pid,), daemon=True)
-        watcher.start()
+        self._begin(process.pid)
         self.output = process.communicate()[0]
         self.seconds = time.perf_counter() - started
-        watcher.join()
+        self._end()
         if process.returncode:
             raise RuntimeError(f"{' '.join(command)}: {' '.join(self.output.split())[-400:]}")
+
+    def _begin(self, pid: int) -> None:
+        """Nothing runs beside it."""
+
+    def _end(self) -> None:
+        """Nothing to be ended."""
+
+
+class Watched(Timed):
+    """Seconds, and the peak memory (MB) of a process and its children, which takes some of a core to look at.
+
+    `peak_mb` is PSS: pages that several processes share count once, and pages of mapped files count as long as they are
+    in memory. `peak_own_mb` leaves those of files out: the kernel takes them back when it needs room.
+    """
+
+    def _begin(self, pid: int) -> None:
+        self.peak_mb = self.peak_own_mb = 0.0
+        self._watcher = threading.Thread(target=self._watch, args=(pid,), daemon=True)
+        self._watcher.start()
+
+    def _end(self) -> None:
+        self._watcher.join()
 
     def _watch(self, pid: int) -> None:
         while True:
@@ -83,9 +100,19 @@ def write_params(folder: Path, sections: dict) -> None:
     (folder / "params.yaml").write_text(json.dumps(sections))  # JSON is YAML
 
 
-def run_stage(folder: Path, stage: str, cores: int = 0) -> Watched:
-    """Runs one stage in a process of its own; `cores`: how many it may use, 0 for all."""
-    return Watched([sys.executable, "-m", "pipeline", stage], folder, cores)
+def run_stage(folder: Path, stage: str) -> Watched:
+    """Runs one stage in a process of its own, its memory watched."""
+    return Watched(command_of(stage), folder)
+
+
+def time_stage(folder: Path, stage: str, *, cores: int = 0) -> Timed:
+    """Runs one stage in a process of its own, with nothing beside it."""
+    return Timed(command_of(stage), folder, cores=cores)
+
+
+def command_of(stage: str) -> list[str]:
+    """What runs a stage."""
+    return [sys.executable, "-m", "pipeline", stage]
 
 
 def metrics(folder: Path, stage: str) -> dict:

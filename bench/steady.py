@@ -7,7 +7,7 @@ from pathlib import Path
 
 from drawn_rows import SHAPES, draw, train_settings
 from environments import BENCH_DIR, run_program
-from projects import project, run_stage, steady, steady_rate
+from projects import project, steady, steady_rate, time_stage
 from rows import NUM_RUNS, Row, Size, ratio
 
 BATCH_SIZES = {"000": 32, "001": 64, "003": 32}
@@ -58,7 +58,7 @@ def alternate(system: str, size: Size) -> dict[str, list[float]]:
     with project(train=settings) as folder:
         rows = draw(folder, SHAPES[system], num_train=NUM_ROWS[size], num_val=512)
         for _ in range(NUM_RUNS[size]):
-            run_stage(folder, "train")
+            time_stage(folder, "train")
             runs["headrace"].append(steady_rate(folder))
             runs["loop by hand"].append(by_hand(system, rows / "train"))
     return runs

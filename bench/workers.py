@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 
 from drawn_rows import SHAPES, draw, train_settings
-from projects import metrics, project, run_stage, steady_rate, write_params
+from projects import metrics, project, steady_rate, time_stage, write_params
 from rows import NUM_RUNS, Row, Size, ratio
 
 NAMES = ("ray-share", "two-workers")
@@ -26,7 +26,7 @@ def measure(names: Sequence[str], size: Size) -> Iterator[Row]:
                 batch_size = num_workers * BATCH_SIZE_PER_WORKER
                 train = train_settings("001", batch_size=batch_size, max_epochs=3, num_workers=num_workers)
                 write_params(folder, {"train": train})
-                seconds = run_stage(folder, "train", cores=num_workers).seconds
+                seconds = time_stage(folder, "train", cores=num_workers).seconds
                 rates[side].append(steady_rate(folder))
                 if side == TWO:
                     shares.append(seconds - metrics(folder, "train")["fit_seconds"])
