@@ -73,6 +73,9 @@ def main() -> None:
     size: Size = "quick" if arguments.quick else "full"
     earlier = table.read(arguments.against) if arguments.against else None  # before it is written over
     wanted, run, failures = arguments.names or ORDER, this_run(), 0
+    before = table.read(RESULTS[size])
+    if before["rows"] and before["machine"] != machine():
+        print(f"{RESULTS[size]}: is of another machine ({before['machine']}); its rows are dropped")
     for names, measure in GROUPS:
         asked = [name for name in names if name in wanted]
         if not asked:
