@@ -1,5 +1,7 @@
 """Rows a second that the data module feeds, by one core: alone, and with augmentation.
 
+Seconds are those that the core worked, so that other programs on the machine do not count.
+
 Also a program, run on one core: feeding.py FOLDER SIDE IS_AUGMENTED prints one line of JSON.
 """
 
@@ -44,7 +46,8 @@ def measure(names: Sequence[str], size: Size) -> Iterator[Row]:
                 bar=BARS[name],
                 runs=runs,
                 runs_unit="rows/s",
-                unequal="both on one core, no training; ours gathers from memory-mapped files in a seeded order,"
+                unequal="both on one core, seconds that it worked, no training; ours gathers from memory-mapped files"
+                " in a seeded order,"
                 " the second pass counts; the other holds its rows in memory as tensors"
                 + (
                     ", and calls the same transforms of albumentations row by row, drawn unreproducibly" if told else ""
@@ -101,10 +104,10 @@ def main() -> None:
     normalized, side, is_augmented = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "1"
     batches = (row_by_row if side == OTHER else ours)(normalized, FLIP_AND_SHIFT if is_augmented else [])
     for _ in range(2):
-        started, num_rows = time.perf_counter(), 0
+        started, num_rows = time.process_time(), 0
         for batch in batches:
             num_rows += len(batch[1] if side == OTHER else batch.targets)
-        seconds = time.perf_counter() - started
+        seconds = time.process_time() - started
     print(json.dumps(num_rows / seconds))
 
 
