@@ -1,66 +1,114 @@
-"""Rows a second that the data module alone hands to one training, 32 x 32 pixels in colour.
+"""Rows a second that the data module feeds, by one core: alone, and with augmentation.
 
-Seconds are those that one core worked, so that other programs on the machine do not count.
-Bars: 200,000 without augmentation and 20,000 with flip and shift, a core. Run by `make bench`, or alone:
-OMP_NUM_THREADS=1 python bench/feeding.py.
+Seconds are those that the core worked, so that other programs on the machine do not count.
+
+Also a program, run on one core: feeding.py FOLDER SIDE IS_AUGMENTED prints one line of JSON.
 """
 
+import json
 import statistics
-import tempfile
+import sys
 import time
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-import torch
-from torch.utils.data import DataLoader
+from drawn_rows import draw
+from environments import allow
+from projects import ROOT, Timed, project
+from rows import NUM_RUNS, Row, Size
 
-from pipeline.learning.data import Batches
-from pipeline.learning.order import Order
-from pipeline.modalities.image.augment import ImageAugmenter
-from pipeline.storage import arrays
-
-NUM_ROWS, BATCH_SIZE, NUM_RUNS = 12_800, 128, 5
+NAMES = ("feeding", "feeding-augmented")
+SHAPE, BATCH_SIZE = [32, 32, 3], 128
+NUM_ROWS: dict[Size, int] = {"full": 50_000, "quick": 2_000}
+BARS = {"feeding": 200_000, "feeding-augmented": 20_000}
 FLIP_AND_SHIFT = [
     {"name": "HorizontalFlip", "p": 0.5},
     {"name": "Affine", "translate_percent": [-0.125, 0.125], "p": 1.0},
 ]
+OTHER = "DataLoader row by row"
 
 
-def prepare(folder: Path) -> None:
-    """Writes rows drawn at random, in the shape of CIFAR-10."""
-    rng = np.random.default_rng(0)
-    made = arrays.create(folder, num_rows=NUM_ROWS, input_shape=[32, 32, 3])
-    made.inputs[:] = rng.integers(0, 256, made.inputs.shape, dtype=np.uint8)
-    made.targets[:] = rng.integers(0, 10, NUM_ROWS)
+def measure(names: Sequence[str], size: Size) -> Iterator[Row]:
+    """Ours and torch's DataLoader over rows in memory, in turn."""
+    with project() as folder:
+        normalized = draw(folder, SHAPE, num_train=NUM_ROWS[size], num_val=512)
+        for name in names:
+            runs: dict[str, list[float]] = {"headrace": [], OTHER: []}
+            for _ in range(NUM_RUNS[size]):
+                for side, found in runs.items():
+                    found.append(rate(normalized, side, name))
+            told = " with flip and shift" if name == "feeding-augmented" else ""
+            yield Row(
+                name,
+                f"feeding{told}, 32x32x3, batch {BATCH_SIZE}: rows/s by one core",
+                statistics.median(runs["headrace"]),
+                "rows/s",
+                bar=BARS[name],
+                runs=runs,
+                runs_unit="rows/s",
+                unequal="both on one core, seconds that it worked, no training; ours gathers from memory-mapped files"
+                " in a seeded order,"
+                " the second pass counts; the other holds its rows in memory as tensors"
+                + (
+                    ", and calls the same transforms of albumentations row by row, drawn unreproducibly" if told else ""
+                ),
+            )
 
 
-def feeding(folder: Path, augmentation: list[dict]) -> float:
-    """Rows a second of the data module, through the DataLoader as in a training."""
-    augmenter = ImageAugmenter(augmentation, 0) if augmentation else None
-    batches = Batches(arrays.open_arrays(folder), Order(NUM_ROWS, BATCH_SIZE, 0), augmenter)
-    started = time.process_time()
-    num_rows = sum(len(batch.targets) for batch in DataLoader(batches, batch_size=None))
-    return num_rows / (time.process_time() - started)
+def rate(normalized: Path, side: str, name: str) -> float:
+    """Rows a second of one side, in a process of its own."""
+    command = [sys.executable, str(Path(__file__)), str(normalized), side, str(int(name == "feeding-augmented"))]
+    return float(json.loads(Timed(command, ROOT, cores=1).output.splitlines()[-1]))
 
 
-def per_sample(folder: Path) -> float:
-    """Rows a second of a DataLoader that fetches row by row."""
-    train = arrays.open_arrays(folder)
-    rows = [(torch.from_numpy(np.array(train.inputs[row])), int(train.targets[row])) for row in range(NUM_ROWS)]
-    started = time.process_time()
-    num_rows = sum(len(targets) for _, targets in DataLoader(rows, batch_size=BATCH_SIZE, shuffle=True))
-    return num_rows / (time.process_time() - started)
+def ours(normalized: Path, transforms: list[dict]) -> Iterable:
+    """The batches of the data module."""
+    from pipeline.learning.data import ArraysDataModule
+    from pipeline.learning.settings import TrainSettings
+
+    settings = TrainSettings(batch_size=BATCH_SIZE, augmentation=transforms, num_workers=0)
+    data = ArraysDataModule(normalized, settings)
+    data.setup("fit")
+    return data.train_dataloader()
+
+
+def row_by_row(normalized: Path, transforms: list[dict]) -> Iterable:
+    """What tutorials do: an item a row."""
+    import albumentations
+    import numpy as np
+    import torch
+
+    inputs, targets = (np.load(normalized / "train" / f"{name}.npy") for name in ("inputs", "targets"))
+    built = [
+        getattr(albumentations, one["name"])(**{key: value for key, value in one.items() if key != "name"})
+        for one in transforms
+    ]
+    compose = albumentations.Compose(built)
+
+    class Rows(torch.utils.data.Dataset):
+        def __len__(self) -> int:
+            return len(targets)
+
+        def __getitem__(self, row: int) -> tuple[torch.Tensor, int]:
+            pixels = compose(image=inputs[row])["image"] if built else inputs[row]
+            return torch.from_numpy(pixels), int(targets[row])
+
+    return torch.utils.data.DataLoader(Rows(), batch_size=BATCH_SIZE, shuffle=True)
 
 
 def main() -> None:
-    """Prints both rates, medians of alternating runs."""
+    import torch
+
+    allow(1)
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "train"
-        prepare(folder)
-        runs = [(feeding(folder, []), feeding(folder, FLIP_AND_SHIFT)) for _ in range(NUM_RUNS)]
-    for name, rates in zip(("off", "flip and shift"), zip(*runs, strict=True), strict=True):
-        print(f"feeding, augmentation {name:<16}{statistics.median(rates):>12,.0f} rows/s")
+    normalized, side, is_augmented = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "1"
+    batches = (row_by_row if side == OTHER else ours)(normalized, FLIP_AND_SHIFT if is_augmented else [])
+    for _ in range(2):
+        started, num_rows = time.process_time(), 0
+        for batch in batches:
+            num_rows += len(batch[1] if side == OTHER else batch.targets)
+        seconds = time.process_time() - started
+    print(json.dumps(num_rows / seconds))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,91 @@
+"""Adult's tables through Ludwig: read, prepared, trained, tested. Needs nothing of this project.
+
+Usage: ludwig_program.py FOLDER EPOCHS. FOLDER holds adult.data and adult.test. Prints one line of JSON: fit
+seconds, test accuracy, versions.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+
+COLUMNS = [
+    "age",
+    "workclass",
+    "fnlwgt",
+    "education",
+    "education-num",
+    "marital-status",
+    "occupation",
+    "relationship",
+    "race",
+    "sex",
+    "capital-gain",
+    "capital-loss",
+    "hours-per-week",
+    "native-country",
+    "income",
+]
+NUMBERS = {"age", "education-num", "capital-gain", "capital-loss", "hours-per-week"}
+SKIPPED, TARGET = "fnlwgt", "income"  # a weight of the survey, no trait of a person
+
+
+def without_cuda() -> None:
+    """Lets torchvision and torchaudio be imported: the index has them for CUDA only, and a torch for CPUs.
+
+    Ludwig imports both whatever it is used for; a table needs no operator of theirs.
+    """
+    library = torch.library.Library("torchvision", "DEF")
+    for name in ("nms", "qnms"):
+        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    without_cuda.library = library  # the operators last as long as it does
+    load = torch.ops.load_library
+
+    def load_where_possible(path: str) -> None:
+        try:
+            load(path)
+        except OSError:
+            if "torchaudio" not in str(path):
+                raise
+
+    torch.ops.load_library = load_where_possible
+
+
+def main() -> None:
+    folder, num_epochs = Path(sys.argv[1]), int(sys.argv[2])
+    if torch.version.cuda is None:
+        without_cuda()
+    import ludwig
+    import pandas as pd
+    from ludwig.api import LudwigModel
+
+    train, test = (
+        pd.read_csv(folder / name, names=COLUMNS, skipinitialspace=True, na_values="?", skiprows=skipped)
+        for name, skipped in (("adult.data", 0), ("adult.test", 1))
+    )
+    test[TARGET] = test[TARGET].str.rstrip(".")
+    inputs = [
+        {"name": name, "type": "number" if name in NUMBERS else "category"}
+        for name in COLUMNS
+        if name not in {SKIPPED, TARGET}
+    ]
+    config = {
+        "input_features": inputs,
+        "output_features": [{"name": TARGET, "type": "category"}],
+        "trainer": {"epochs": num_epochs, "batch_size": 256, "eval_batch_size": 1024},
+    }
+    model = LudwigModel(config, logging_level=40, backend="local")
+    with TemporaryDirectory() as output_dir:
+        started = time.perf_counter()
+        model.train(dataset=train, output_directory=output_dir, skip_save_processed_input=True)
+        fit_seconds = time.perf_counter() - started
+    found = model.predict(dataset=test, skip_save_predictions=True)[0][f"{TARGET}_predictions"]
+    accuracy = float((found.astype(str).to_numpy() == test[TARGET].to_numpy()).mean())
+    versions = {"ludwig": ludwig.__version__, "torch": torch.__version__}
+    print(json.dumps({"fit_seconds": fit_seconds, "accuracy": accuracy, "versions": versions}))
+
+
+main()
