@@ -38,7 +38,7 @@ def transform_of(modality: ModalityName) -> Json:
 def spec_of(modality: ModalityName, task: TaskName = "classification") -> Spec:
     return Spec(
         modality=modality, task=task, source="x", format="folder", num_rows=9,
-        classes=list("abcd") if task == "classification" else [], input_shape=INPUT_SHAPES[modality],
+        classes=list("abcd") if task != "regression" else [], input_shape=INPUT_SHAPES[modality],
     )  # fmt: skip
 
 

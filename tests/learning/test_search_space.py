@@ -52,7 +52,7 @@ def test_longer_search_begins_with_the_trials_of_a_shorter_one_and_no_two_are_al
     ("drawn", "expected"),
     [
         ({"batch_size": 8}, {"batch_size": 8}),
-        ({"early_stopping.patience": 2}, {"early_stopping": {"patience": 2, "min_delta": 0.0}}),
+        ({"early_stopping.patience": 2}, {"early_stopping": {**BASE["early_stopping"], "patience": 2}}),
         ({"model.dropout": 0.1}, {"model": {**MODEL, "dropout": 0.1}}),
         ({"model.dropout": 0.1, "model": {"name": "linear"}}, {"model": {"name": "linear", "dropout": 0.1}}),
         ({"optimizer.name": "sgd"}, {"optimizer": "sgd"}),
