@@ -12,7 +12,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import IterableDataset
 
 from pipeline.contracts import Augmenter, Batch, Spec
 from pipeline.learning.mixing import Mixer, make_mixer
@@ -94,11 +94,11 @@ class ArraysDataModule(pl.LightningDataModule):
     def _order(self, num_rows: int, batch_size: int, *, is_shuffled: bool = True) -> Order:
         return Order(num_rows, batch_size, self.settings.seed, self.rank, self.num_workers, is_shuffled)
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    def train_dataloader(self) -> Batches:
         """Called at each epoch's start (`reload_dataloaders_every_n_epochs=1`), so that the order follows the epoch."""
         self.train_batches.epoch = self.trainer.current_epoch if self.trainer else 0
-        return DataLoader(self.train_batches, batch_size=None)
+        return self.train_batches
 
-    def val_dataloader(self) -> DataLoader[Batch]:
+    def val_dataloader(self) -> Batches:
         """Every validation row once, over all workers."""
-        return DataLoader(self.val_batches, batch_size=None)
+        return self.val_batches

@@ -16,7 +16,6 @@ import pytorch_lightning as pl
 from pytorch_lightning.loops.training_epoch_loop import _TrainingEpochLoop
 from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
 from pytorch_lightning.utilities.model_helpers import is_overridden
-from torch.nn.utils import clip_grad_norm_
 
 Hook = Callable[..., object]
 
@@ -59,9 +58,7 @@ class StepLoop(_TrainingEpochLoop):
         self._call("on_after_backward")
         self._call("on_before_optimizer_step", optimizer)
         if self.trainer.gradient_clip_val:
-            # in the order of the optimizer's groups, as Lightning sums their squares
-            clipped = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-            clip_grad_norm_(clipped, self.trainer.gradient_clip_val)
+            self.trainer.lightning_module.configure_gradient_clipping(optimizer, self.trainer.gradient_clip_val)
         optimizer.step()
         told.step.increment_completed()
         return loss.detach()

@@ -8,6 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from pipeline.contracts import Batch, Json, Metrics
 from pipeline.errors import ConfigError
@@ -97,6 +98,17 @@ class Learner(pl.LightningModule):
                 f" {self.current_epoch + 1}; lower it, or set train.gradient_clip"
             )
         self.log_dict(self.val_metrics, rank_zero_only=False, sync_dist=False)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,  # noqa: ARG002 Lightning's signature
+    ) -> None:
+        """By the norm over all parameters; Lightning's own refuses fused optimizers in mixed precision."""
+        if gradient_clip_val:
+            clipped = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            nn.utils.clip_grad_norm_(clipped, gradient_clip_val)
 
     def spent(self) -> Metrics:
         """What the training cost of a privacy budget: nothing, where there is none."""

@@ -48,7 +48,7 @@ class Muon(Optimizer):
         weights, rest = weights_and_rest(network)
         weights = [weight for weight in weights if id(weight) not in taken]
         groups = [{"params": weights, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
-        self._adamw = AdamW(groups, lr)
+        self._adamw = AdamW(groups, lr, fused=True)
         own = {"params": matrices, "weight_decay": weight_decay, "momentum": momentum}
         super().__init__([own, *self._adamw.param_groups], {"lr": lr})
 

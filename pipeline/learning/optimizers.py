@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from pipeline.learning.settings import TrainSettings
 
+FUSED = True
+"""One kernel for the whole step, and not one an operation: of small networks' steps those are a tenth."""
 Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -33,7 +35,7 @@ class Gd(OptimizerOptions):
         """See OptimizerOptions; the decay is an L2 penalty on all parameters."""
         from torch.optim import SGD
 
-        return SGD(network.parameters(), learning_rate, weight_decay=weight_decay)
+        return SGD(network.parameters(), learning_rate, weight_decay=weight_decay, fused=FUSED)
 
 
 class Sgd(OptimizerOptions):
@@ -54,6 +56,7 @@ class Sgd(OptimizerOptions):
             momentum=self.momentum,
             nesterov=self.nesterov and self.momentum > 0,  # torch refuses it without momentum, where it is the same
             weight_decay=weight_decay,
+            fused=FUSED,
         )
 
 
@@ -77,7 +80,9 @@ class Adam(OptimizerOptions):
         from torch.optim import Adam
 
         betas = (self.betas[0], self.betas[1])
-        return Adam(network.parameters(), learning_rate, betas=betas, eps=self.eps, weight_decay=weight_decay)
+        return Adam(
+            network.parameters(), learning_rate, betas=betas, eps=self.eps, weight_decay=weight_decay, fused=FUSED
+        )
 
 
 class AdamW(Adam):
@@ -91,7 +96,7 @@ class AdamW(Adam):
 
         weights, rest = weights_and_rest(network)
         groups = [{"params": weights, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
-        return AdamW(groups, learning_rate, betas=(self.betas[0], self.betas[1]), eps=self.eps)
+        return AdamW(groups, learning_rate, betas=(self.betas[0], self.betas[1]), eps=self.eps, fused=FUSED)
 
 
 class Muon(OptimizerOptions):
