@@ -41,11 +41,12 @@ def measure(names: Sequence[str], size: Size) -> Iterator[Row]:
         runs=seconds,
         runs_unit="s",
         accuracies=accuracies,
-        unequal="no bar; both 12 epochs at most of batches of 256, the survey's weight left out, official test rows."
+        unequal="no bar; both 12 epochs at most of batches of 256, the survey's weight left out, weights of the lowest"
+        " validation loss, official test rows."
         " Ours: seven stages, a process each, with cleaning, its report, an exported graph, calibration and tracking;"
         " Ludwig: one process, its own defaults for network, optimizer and validation split. It is installed beside"
         " a torch for CPUs, while torchvision and torchaudio, which it imports, come for CUDA only: its program"
-        " defines two of torchvision's operators and passes over torchaudio's library, neither of which a table needs",
+        " defines two of torchvision's operators and passes over torchaudio's library, which no table needs",
     )
 
 
