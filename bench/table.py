@@ -84,6 +84,8 @@ def compare(results: dict, earlier: dict) -> list[str]:
         lines.append("another machine: only ratios can be compared")
     for name, values in results["rows"].items():
         before = earlier["rows"].get(name)
+        if before is not None and before["run"] == values["run"]:
+            continue  # not measured anew
         if before is None or values["failure"] or before["failure"]:
             lines.append(f"{name}: {'not in the earlier run' if before is None else 'failed in one of both'}")
             continue

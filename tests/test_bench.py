@@ -129,6 +129,7 @@ def test_earlier_results_are_compared_row_by_row(bench):
             ("2030-01-02", {"keras-000": [speed(rows, 1.4)], "new": [rows.Row("new", "new", 1.0)]}),
         )
     )
+    assert table.compare(now, now) == [], "only what was measured anew is compared"
     assert table.compare(now, earlier) == [
         "keras-000: 2 -> 1.4 x, -30.0%, WAS MET BEFORE",
         "new: not in the earlier run",
