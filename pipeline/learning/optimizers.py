@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, field_validator
@@ -23,9 +24,9 @@ Decay = Annotated[float, Field(ge=0, lt=1)]
 class OptimizerOptions(Section):
     """Options of an optimizer; the learning rate and the weight decay are keys of `train` itself."""
 
+    @abstractmethod
     def build(self, network: nn.Module, *, learning_rate: float, weight_decay: float) -> Optimizer:
         """The optimizer over all parameters of `network`."""
-        raise NotImplementedError
 
 
 class Gd(OptimizerOptions):

@@ -96,7 +96,7 @@ def test_unpack_of_packed_zeros_is_no_tar(tmp_path: Path) -> None:
         ("train.csv", b"a,b\n"),
         ("empty.txt", b""),
         ("zeros.bin", bytes(2048)),
-        ("t10k-images-idx3-ubyte.gz", gzip.compress(b"\0\0\x08\x03")),
+        ("t10k-images-idx3-ubyte.gz", gzip.compress(b"\0\0\x08\x03", mtime=0)),
         ("arrays.npz", zip_bytes({"a.npy": b"1"})),
         ("book.xlsx", zip_bytes({"a.xml": b"1"})),
         ("letter.txt", b"BZh is how a bzip2 file begins"),
