@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +19,29 @@ MAX_ROWS_PER_RUN = 32
 WINDOWS_PER_SIDE = 7  # occlusion hides a seventh of each side: 4 pixels of 28, 32 of 224
 
 
+class Asked(NamedTuple):
+    """What is to be explained, and how."""
+
+    network: nn.Sequential
+    """Preprocessing, then the model, then what scales a regression's output."""
+    inputs: NDArray[Any]
+    """Stored rows `[rows, ...]`."""
+    outputs: NDArray[np.int64]
+    """`[rows]`: which of its outputs each row's attribution is of."""
+    method: MethodName = "integrated_gradients"
+    num_steps: int = 32
+    """Of integrated gradients: points of the way from nothing to the row."""
+
+    def in_runs(self, work: Callable[[Asked], NDArray[np.float32]], num_rows: int) -> NDArray[np.float32]:
+        """`work` on so many rows at a time, and its results one after another."""
+        import numpy as np
+
+        runs = (slice(start, start + num_rows) for start in range(0, len(self.inputs), num_rows))
+        return np.concatenate(
+            [work(self._replace(inputs=self.inputs[rows], outputs=self.outputs[rows])) for rows in runs]
+        )
+
+
 class Method(Protocol):
     """A way to attribute."""
 
@@ -28,36 +52,27 @@ class Method(Protocol):
         ...
 
 
-def attribute(
-    network: nn.Sequential,
-    inputs: NDArray[np.uint8],
-    classes: NDArray[np.int64],
-    *,
-    method: MethodName,
-    num_steps: int,
-) -> NDArray[np.float32]:
-    """Attributions of images `[rows, height, width]`: of the outputs of `classes` `[rows]` (regression: 0).
+def attribute(asked: Asked) -> NDArray[np.float32]:
+    """Attributions of images `[rows, height, width]`.
 
-    `network` is preprocessing, then model (then what scales a regression's output). The uint8 of its inputs has no
-    gradient, hence preprocessed inputs are attributed, against 0, which is the mean of the train rows; channels are
-    summed.
+    The uint8 of a network's inputs has no gradient, hence preprocessed inputs are attributed, against 0, which is the
+    mean of the train rows; channels are summed.
     """
+    inputs_per_pass = max(1, min(MAX_INPUTS_PER_PASS, VALUES_PER_PASS // asked.inputs[0].size))
+    return asked.in_runs(lambda part: _attribute(part, inputs_per_pass), min(MAX_ROWS_PER_RUN, inputs_per_pass))
+
+
+def _attribute(asked: Asked, inputs_per_pass: int) -> NDArray[np.float32]:
     import numpy as np
     import torch
 
-    preprocess, model = network[0], network[1:].eval()
-    inputs_per_pass = max(1, min(MAX_INPUTS_PER_PASS, VALUES_PER_PASS // inputs[0].size))
-    rows_per_run = min(MAX_ROWS_PER_RUN, inputs_per_pass)
-    parts = []
-    for start in range(0, len(inputs), rows_per_run):
-        rows = slice(start, start + rows_per_run)
-        with torch.no_grad():
-            # copied, since torch takes no read-only memory
-            prepared = preprocess(torch.from_numpy(np.array(inputs[rows])))
-        targets = torch.from_numpy(np.array(classes[rows]))
-        found = METHODS[method](model, prepared, targets, num_steps=num_steps, inputs_per_pass=inputs_per_pass)
-        parts.append(found.detach().numpy().astype(np.float32))
-    return np.concatenate(parts)
+    preprocess, model = asked.network[0], asked.network[1:].eval()
+    with torch.no_grad():
+        # copied, since torch takes no read-only memory
+        prepared = preprocess(torch.from_numpy(np.array(asked.inputs)))
+    targets = torch.from_numpy(np.array(asked.outputs))
+    found = METHODS[asked.method](model, prepared, targets, num_steps=asked.num_steps, inputs_per_pass=inputs_per_pass)
+    return found.detach().numpy().astype(np.float32)
 
 
 def integrated_gradients(

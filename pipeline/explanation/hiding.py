@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from pipeline.explanation.attributions import Asked
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -14,19 +16,18 @@ ROWS_PER_RUN = 256
 
 
 def hide_each(
-    network: nn.Sequential,
-    inputs: NDArray[Any],
-    outputs: NDArray[np.int64],
+    asked: Asked,
     *,
     places: NDArray[np.bool_],
     erase: Callable[[NDArray[Any], NDArray[np.bool_]], NDArray[Any]],
 ) -> NDArray[np.float32]:
-    """The fall of the output of `outputs` `[rows]` as each of `places` `[rows, places]` is erased alone; 0 elsewhere.
+    """The fall of the output that is asked for as each of `places` `[rows, places]` is erased alone; 0 elsewhere.
 
     Zeiler and Fergus (2014), Visualizing and Understanding Convolutional Networks, section 4.2, a place at a time.
     """
     import numpy as np
 
+    network, inputs, outputs = asked.network, asked.inputs, asked.outputs
     rows = np.arange(len(inputs))
     before = run_network(network, inputs)[rows, outputs]
     falls = np.zeros(places.shape, np.float32)

@@ -6,14 +6,13 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from pipeline.contracts import Json
-from pipeline.explanation.attributions import MethodName, attribute
+from pipeline.explanation.attributions import Asked, attribute
 from pipeline.explanation.pictures import heat_uri, image_uri
 from pipeline.explanation.view import Words
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from torch import nn
 
 READING = """Each map has its own scale: compare places within
 a map, not maps with one another. The reference is the mean of the training images, so that a pale place is one that the
@@ -36,17 +35,9 @@ class ImageView:
         """Takes the `mean` of the train rows, which stands for nothing."""
         self._mean = transform["mean"]
 
-    def attribute(
-        self,
-        network: nn.Sequential,
-        inputs: NDArray[Any],
-        outputs: NDArray[np.int64],
-        *,
-        method: MethodName,
-        num_steps: int,
-    ) -> NDArray[np.float32]:
-        """Attributions of the output of `outputs` `[rows]`."""
-        return attribute(network, inputs, outputs, method=method, num_steps=num_steps)
+    def attribute(self, asked: Asked) -> NDArray[np.float32]:
+        """How much each pixel speaks for it."""
+        return attribute(asked)
 
     def are_places(self, inputs: NDArray[Any]) -> NDArray[np.bool_]:
         """All pixels."""

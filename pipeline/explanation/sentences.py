@@ -24,32 +24,32 @@ class Sentences(NamedTuple):
     """On the figures beside the examples."""
 
 
+def _of_classes(wrong: str, followed: str, against: str) -> Sentences:
+    return Sentences(
+        groups={
+            "wrong": ("Wrong", wrong),
+            "unsure": ("Least sure", "Right, but only just."),
+            "right": ("Right", "Drawn at random from the other right ones."),
+        },
+        followed=followed,
+        axis="mean probability",
+        sooner="are red",
+        against=against,
+        speaks_for="for it",
+        note="Percentages are the network's own, before calibration.",
+    )
+
+
 SENTENCES = {
-    "classification": Sentences(
-        groups={
-            "wrong": ("Wrong", "The mistakes that the model was surest of."),
-            "unsure": ("Least sure", "Right, but only just."),
-            "right": ("Right", "Drawn at random from the other right ones."),
-        },
-        followed="the predicted class's probability",
-        axis="mean probability",
-        sooner="are red",
-        against="Against the predicted class",
-        speaks_for="for it",
-        note="Percentages are the network's own, before calibration.",
+    "classification": _of_classes(
+        "The mistakes that the model was surest of.",
+        "the predicted class's probability",
+        "Against the predicted class",
     ),
-    "multilabel": Sentences(
-        groups={
-            "wrong": ("Wrong", "The surest label of the row is not its own, or it has labels and is given none."),
-            "unsure": ("Least sure", "Right, but only just."),
-            "right": ("Right", "Drawn at random from the other right ones."),
-        },
-        followed="the probability of the row's surest label",
-        axis="mean probability",
-        sooner="are red",
-        against="Against the row's surest label",
-        speaks_for="for it",
-        note="Percentages are the network's own, before calibration.",
+    "multilabel": _of_classes(
+        "The surest label of the row is not its own, or it has labels and is given none.",
+        "the probability of the row's surest label",
+        "Against the row's surest label",
     ),
     "regression": Sentences(
         groups={

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pipeline.contracts import Json
-from pipeline.explanation.attributions import MethodName
+from pipeline.explanation.attributions import Asked
 from pipeline.explanation.hiding import hide_each
 from pipeline.explanation.marks import STYLE, top_bars
 from pipeline.explanation.view import Words
@@ -14,7 +14,6 @@ from pipeline.modalities.table.told import UNKNOWN, column_places, value_name
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from torch import nn
 
 ROWS_PER_RUN = 512
 SHOWN_COLUMNS, OVERVIEW_COLUMNS = 12, 40
@@ -41,28 +40,11 @@ for a missing one, categories unknown.""",
         # one value an input: what a row of which nothing is known would hold
         self._fill = [told["fill"] or 0.0 if told["kind"] == "numeric" else UNKNOWN for told in transform["inputs"]]
 
-    def attribute(
-        self,
-        network: nn.Sequential,
-        inputs: NDArray[Any],
-        outputs: NDArray[np.int64],
-        *,
-        method: MethodName,
-        num_steps: int,
-    ) -> NDArray[np.float32]:
-        """Attributions of the output of `outputs` `[rows]`."""
-        import numpy as np
-
-        if method == "occlusion":
-            return hide_each(network, inputs, outputs, places=self.are_places(inputs), erase=self.erase)
-        starts = range(0, len(inputs), ROWS_PER_RUN)
-        parts = [
-            self._gradients(
-                network, inputs[start : start + ROWS_PER_RUN], outputs[start : start + ROWS_PER_RUN], num_steps
-            )
-            for start in starts
-        ]
-        return np.concatenate(parts)
+    def attribute(self, asked: Asked) -> NDArray[np.float32]:
+        """How much each column speaks for it."""
+        if asked.method == "occlusion":
+            return hide_each(asked, places=self.are_places(asked.inputs), erase=self.erase)
+        return asked.in_runs(self._gradients, ROWS_PER_RUN)
 
     def are_places(self, inputs: NDArray[Any]) -> NDArray[np.bool_]:
         """All columns."""
@@ -104,9 +86,7 @@ for a missing one, categories unknown.""",
         largest = sorted(sizes, key=lambda part: (-part[1], part[0]))[:OVERVIEW_COLUMNS]
         return f'<div class="card wide">{top_bars([(name, "", size) for name, size in largest])}</div>'
 
-    def _gradients(
-        self, network: nn.Sequential, inputs: NDArray[Any], outputs: NDArray[np.int64], num_steps: int
-    ) -> NDArray[np.float32]:
+    def _gradients(self, asked: Asked) -> NDArray[np.float32]:
         """Sundararajan et al. (2017), Axiomatic Attribution for Deep Networks, equation 1, on preprocessed features.
 
         They add up to the rise of the output from the row of which nothing is known.
@@ -116,13 +96,13 @@ for a missing one, categories unknown.""",
         from captum.attr import IntegratedGradients
 
         with torch.no_grad():
-            features = network[0](torch.from_numpy(np.array(inputs)))
-            nothing = network[0](torch.tensor([self._fill], dtype=torch.float32))
-        found = IntegratedGradients(network[1:]).attribute(
+            features = asked.network[0](torch.from_numpy(np.array(asked.inputs)))
+            nothing = asked.network[0](torch.tensor([self._fill], dtype=torch.float32))
+        found = IntegratedGradients(asked.network[1:]).attribute(
             features,
             baselines=nothing,
-            target=torch.from_numpy(np.array(outputs)),
-            n_steps=num_steps,
+            target=torch.from_numpy(np.array(asked.outputs)),
+            n_steps=asked.num_steps,
             internal_batch_size=ROWS_PER_RUN * 4,
         )
         scores, owners = found.detach().numpy(), self._owners()

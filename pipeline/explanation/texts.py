@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.contracts import Json
 from pipeline.errors import ConfigError
-from pipeline.explanation.attributions import VALUES_PER_PASS, MethodName
+from pipeline.explanation.attributions import VALUES_PER_PASS, Asked
 from pipeline.explanation.hiding import hide_each
 from pipeline.explanation.marks import STYLE, marked, top_bars
 from pipeline.explanation.view import Words
@@ -16,7 +16,7 @@ from pipeline.explanation.view import Words
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from torch import Tensor, nn
+    from torch import Tensor
 
 PADDING = 0
 ROWS_PER_RUN = 32
@@ -44,31 +44,16 @@ a text of the same length that says nothing, so that a pale token is one that th
         self._unknown = transform["unknown"]
         self._tokenizer = Tokenizer.from_str(json.dumps(transform["tokenizer"]))
 
-    def attribute(
-        self,
-        network: nn.Sequential,
-        inputs: NDArray[Any],
-        outputs: NDArray[np.int64],
-        *,
-        method: MethodName,
-        num_steps: int,
-    ) -> NDArray[np.float32]:
-        """Attributions of the output of `outputs` `[rows]`; raises ConfigError for a model without embeddings."""
-        import numpy as np
-
-        if method == "occlusion":
-            return hide_each(network, inputs, outputs, places=self.are_places(inputs), erase=self.erase)
-        if not hasattr(network[1], "forward_embedded"):
+    def attribute(self, asked: Asked) -> NDArray[np.float32]:
+        """How much each token speaks for it; raises ConfigError for a model without embeddings."""
+        if asked.method == "occlusion":
+            return hide_each(asked, places=self.are_places(asked.inputs), erase=self.erase)
+        if not hasattr(asked.network[1], "forward_embedded"):
             raise ConfigError(
                 "params.yaml: explain.method: integrated_gradients needs a model with the methods embed and "
-                f"forward_embedded, got {type(network[1]).__name__}; add them, or choose occlusion"
+                f"forward_embedded, got {type(asked.network[1]).__name__}; add them, or choose occlusion"
             )
-        starts = range(0, len(inputs), ROWS_PER_RUN)
-        parts = [
-            _gradients(network, inputs[start : start + ROWS_PER_RUN], outputs[start : start + ROWS_PER_RUN], num_steps)
-            for start in starts
-        ]
-        return np.concatenate(parts)
+        return asked.in_runs(_gradients, ROWS_PER_RUN)
 
     def are_places(self, inputs: NDArray[Any]) -> NDArray[np.bool_]:
         """All but padding."""
@@ -115,9 +100,7 @@ a text of the same length that says nothing, so that a pale token is one that th
         return text if text.strip() and "\ufffd" not in text else str(self._tokenizer.id_to_token(value))
 
 
-def _gradients(
-    network: nn.Sequential, inputs: NDArray[Any], outputs: NDArray[np.int64], num_steps: int
-) -> NDArray[np.float32]:
+def _gradients(asked: Asked) -> NDArray[np.float32]:
     """Sundararajan et al. (2017), Axiomatic Attribution for Deep Networks, equation 1, from embeddings of zero.
 
     They add up to the rise of the output from a text of as many empty tokens, and are summed over the embedding.
@@ -126,21 +109,21 @@ def _gradients(
     import torch
     from captum.attr import IntegratedGradients
 
-    model: Any = network[1]
+    model: Any = asked.network[1]
 
     def forward(embedded: Tensor, mask: Tensor) -> Tensor:
-        answer: Tensor = network[2:](model.forward_embedded(embedded, mask))
+        answer: Tensor = asked.network[2:](model.forward_embedded(embedded, mask))
         return answer
 
     with torch.no_grad():
-        ids = network[0](torch.from_numpy(np.array(inputs)))
+        ids = asked.network[0](torch.from_numpy(np.array(asked.inputs)))
         embedded = model.embed(ids)
     found: Tensor = IntegratedGradients(forward).attribute(
         embedded,
-        target=torch.from_numpy(np.array(outputs)),
+        target=torch.from_numpy(np.array(asked.outputs)),
         additional_forward_args=(ids != PADDING,),
-        n_steps=num_steps,
+        n_steps=asked.num_steps,
         internal_batch_size=max(1, VALUES_PER_PASS // embedded[0].numel()),
     )
     scores = found.sum(dim=2).detach().numpy().astype(np.float32)
-    return np.where(inputs == PADDING, np.float32(0), scores)
+    return np.where(asked.inputs == PADDING, np.float32(0), scores)

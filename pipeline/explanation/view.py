@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pipeline.contracts import Json
-from pipeline.explanation.attributions import MethodName
+from pipeline.explanation.attributions import Asked
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from torch import nn
 
 
 class Words(NamedTuple):
@@ -36,16 +35,8 @@ class View(Protocol):
 
     words: Words
 
-    def attribute(
-        self,
-        network: nn.Sequential,
-        inputs: NDArray[Any],
-        outputs: NDArray[np.int64],
-        *,
-        method: MethodName,
-        num_steps: int,
-    ) -> NDArray[np.float32]:
-        """How much each place speaks for the row's output of `outputs` `[rows]`; 0 where a row has no such place."""
+    def attribute(self, asked: Asked) -> NDArray[np.float32]:
+        """How much each place speaks for the row's output that is asked for; 0 where a row has no such place."""
         ...
 
     def are_places(self, inputs: NDArray[Any]) -> NDArray[np.bool_]:

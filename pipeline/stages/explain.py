@@ -84,9 +84,10 @@ def _maps(
     """Attributions of the outputs `asked`, of several targets in standard deviations: else one unit drowned others."""
     import numpy as np
 
+    from pipeline.explanation.attributions import Asked
     from pipeline.modalities.network import load_network
 
-    maps = view.attribute(load_network(bundle), inputs, asked, method=config.method, num_steps=config.num_steps)
+    maps = view.attribute(Asked(load_network(bundle), inputs, asked, config.method, config.num_steps))
     if not bundle.spec.targets:
         return maps
     std = np.array(bundle.card.transform["target"]["std"], np.float32)[asked]
