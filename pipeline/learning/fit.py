@@ -176,9 +176,23 @@ def _write_result(work_dir: Path, trainer: Any, best: BestWeights, reporter: Rep
             "fit_seconds": round(seconds, 3),
             "parameters": sum(parameter.numel() for parameter in trainer.lightning_module.parameters()),
             "privacy": trainer.lightning_module.spent(),
+            "ended_by": _ended_by(trainer, len(reporter.history)),
             "history": reporter.history,
         },
     )
+
+
+def _ended_by(trainer: Any, num_epochs: int) -> str:
+    """The key of `train` that ended it."""
+    from pipeline.learning.callbacks import Patience
+
+    stopping = trainer.lightning_module.settings.early_stopping
+    if num_epochs >= trainer.max_epochs:
+        return "max_epochs"
+    if 0 < stopping.max_steps <= trainer.global_step:
+        return "early_stopping.max_steps"
+    waited = any(isinstance(one, Patience) and one.wait_count >= one.patience for one in trainer.callbacks)
+    return f"early_stopping.{'patience' if waited else 'max_minutes'}"
 
 
 def _quiet() -> None:

@@ -55,6 +55,12 @@ def run(config: Config, paths: Paths) -> Metrics:
 
         result = _fit(job, observe, num_workers=num_workers, num_threads=num_threads, paths=paths)
         difference = _write(paths, card, Path(job.work_dir), result)
+    if result["ended_by"] != "max_epochs":
+        print(  # noqa: T201
+            f"ended by train.{result['ended_by']} after epoch {result['epochs']} of {card.settings['max_epochs']};"
+            f" the weights are those of epoch {result['kept_epoch'] + 1}",
+            flush=True,
+        )
     shutil.rmtree(job.work_dir)
     shutil.rmtree(paths.state_dir / "ray" / card.training_id, ignore_errors=True)
     chosen = {name: card.settings[name] for name in ("learning_rate", "batch_size", "num_threads")}

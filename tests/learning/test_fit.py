@@ -169,6 +169,7 @@ def test_fit_stops_early_and_stays_so_after_a_kill(trained: Paths) -> None:
     whole = train(trained, "whole", **stopping)
     found = result(whole)
     assert found["epochs"] == found["best_epoch"] + 2 < 60
+    assert found["ended_by"] == "early_stopping.patience"
     work_dir = train(trained, "killed", **stopping)
     (work_dir / RESULT).unlink()
     assert same(whole, train(trained, "killed", **stopping))
@@ -187,6 +188,7 @@ def test_fit_interrupted_while_it_waits_stops_as_early(trained: Paths) -> None:
 def test_fit_with_a_patience_of_0_never_stops_early(trained: Paths) -> None:
     work_dir = train(trained, "a", learning_rate=1e-9, max_epochs=9, early_stopping={"patience": 0})
     assert result(work_dir)["epochs"] == 9
+    assert result(work_dir)["ended_by"] == "max_epochs"
 
 
 def test_fit_in_bf16_learns_and_keeps_float32_weights(trained: Paths) -> None:

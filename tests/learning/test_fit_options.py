@@ -122,7 +122,7 @@ def test_a_limit_of_steps_ends_in_mid_epoch_with_a_validated_epoch(trained: Path
     stopping = {"early_stopping": {"patience": 0, "max_steps": 26}}
     work_dir = train(trained, "a", **stopping)
     found = result(work_dir)
-    assert (found["steps"], found["epochs"]) == (26, 3)
+    assert (found["steps"], found["epochs"], found["ended_by"]) == (26, 3, "early_stopping.max_steps")
     assert [epoch["step"] for epoch in found["history"]] == [11, 22, 26]
     assert found["kept_epoch"] == 2, "the cut epoch is the best one, and kept"
     assert found["history"][2]["learning_rate"] < 1e-4, "the schedule ends with the steps"
@@ -137,6 +137,7 @@ def test_a_limit_of_time_ends_after_some_steps(trained: Paths) -> None:
     work_dir = train(trained, "a", early_stopping={"patience": 0, "max_minutes": 1e-6})
     found = result(work_dir)
     assert (found["steps"], found["epochs"], found["kept_epoch"]) == (1, 1, 0)
+    assert found["ended_by"] == "early_stopping.max_minutes"
     (work_dir / RESULT).unlink()
     train(trained, "a", early_stopping={"patience": 0, "max_minutes": 1e-6})
     assert result(work_dir)["steps"] == 1, "the minutes before the kill count"
