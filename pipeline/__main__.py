@@ -6,6 +6,7 @@ import errno
 import logging
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -131,6 +132,10 @@ def _terminate(*_: object) -> NoReturn:
 
 
 def _refuse(error: HeadraceError) -> NoReturn:
+    told: BaseException | None = error
+    while told is not None:  # ends what half-run generators hold, files and threads, while Python is still whole
+        traceback.clear_frames(told.__traceback__)
+        told = told.__context__
     line: Any = " ".join(str(error).split())
     print(f"headrace: {line}", file=sys.stderr)  # noqa: T201
     sys.exit(error.exit_code)

@@ -73,7 +73,7 @@ def _parsed(text: Utf8, layout: Layout) -> Iterator[pa.RecordBatch]:
     file = io.BufferedReader(text, BLOCK_BYTES)
     if not file.peek(1).strip() and not file.read().strip():
         return
-    reader = arrow_csv.open_csv(
+    made = arrow_csv.open_csv(
         pa.PythonFile(file, "r"),
         read_options=arrow_csv.ReadOptions(column_names=layout.names, block_size=BLOCK_BYTES),
         parse_options=arrow_csv.ParseOptions(
@@ -84,7 +84,8 @@ def _parsed(text: Utf8, layout: Layout) -> Iterator[pa.RecordBatch]:
         ),
         convert_options=arrow_csv.ConvertOptions(column_types=dict.fromkeys(layout.names, pa.string())),
     )
-    yield from reader
+    with made as reader:  # closing waits for the thread that reads ahead: one that outlives Python ends it by abort()
+        yield from reader
 
 
 def _ends_torn(last: pa.RecordBatch | None) -> bool:
