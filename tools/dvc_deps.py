@@ -6,8 +6,19 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from pipeline.tracking.serving import TRAVELLING
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "pipeline"
+COPIED = {
+    f"{PACKAGE}.tracking.registry": [f"{PACKAGE}.tracking.served"],
+    f"{PACKAGE}.tracking.serving": [
+        f"{PACKAGE}.modalities.{modality}.{name.removesuffix('.py')}"
+        for modality, travelling in TRAVELLING.items()
+        for name in travelling.code
+    ],
+}
+"""Modules whose text another one puts into what it writes, without importing them."""
 
 
 def module_path(name: str) -> Path | None:
@@ -42,6 +53,7 @@ def closure(module: str) -> list[str]:
     waiting = [module]
     while waiting:
         name = waiting.pop()
+        waiting += [copied for copied in COPIED.get(name, []) if module_path(copied) not in seen]
         parents = name.split(".")
         for depth in range(1, len(parents) + 1):
             path = module_path(".".join(parents[:depth]))
