@@ -35,6 +35,8 @@ class Column(BaseModel):
     name: str
     """In `data/raw` and after."""
     kind: ColumnKind
+    date_order: Literal["dmy", "mdy"] | None = None
+    """What `3/4/2024` means in a column of dates that are written so; `clean` finds it."""
 
 
 class Spec(BaseModel):

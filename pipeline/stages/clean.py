@@ -13,7 +13,7 @@ from pydantic import field_validator
 from pipeline.cleaning import checks
 from pipeline.cleaning.settings import mistakes, refuse_useless
 from pipeline.config import Section
-from pipeline.contracts import ColumnFinding, Examiner, Json, Metrics, Spec
+from pipeline.contracts import Column, ColumnFinding, Examiner, Json, Metrics, Spec
 from pipeline.errors import DataError
 from pipeline.paths import Paths
 
@@ -66,7 +66,8 @@ def run(config: Config, paths: Paths) -> Metrics:
         judgement = judge(facts, examiner, spec, rules, str(paths.raw_dir))
         judgement.remarks += checks.left_out(spec.modality, spec.task)
         columns = [found for found in _columns(examiner, spec, survey, rules) if found.check in rules]
-        clean = _clean_spec(spec, facts, judgement, columns=columns, where=paths.raw_dir)
+        told = spec.model_copy(update={"columns": [_surveyed(column, survey) for column in spec.columns]})
+        clean = _clean_spec(told, facts, judgement, columns=columns, where=paths.raw_dir)
         metrics = _metrics(clean, facts, judgement, columns)
         _write(paths, clean, facts, judgement, survey=survey)
         _report(paths, clean, facts, judgement, columns=columns, metrics=metrics)
@@ -99,6 +100,11 @@ def _columns(examiner: Examiner, spec: Spec, survey: Json, rules: Mapping[str, c
             f" (ingest.columns: {{{stop.column}: ignore}}), or set clean.checks.{stop.check}: warn"
         )
     return found
+
+
+def _surveyed(column: Column, survey: Json) -> Column:
+    """A column with what the look at all rows told of it."""
+    return column.model_copy(update={"date_order": survey["columns"][column.name]["order"]})
 
 
 def _clean_spec(spec: Spec, facts: Facts, judgement: Judgement, *, columns: list[ColumnFinding], where: Path) -> Spec:

@@ -40,7 +40,8 @@ def batch_from_rows(rows: Sequence[Json], transform: Json) -> pa.RecordBatch:
     """Rows as a caller sends them (column -> text, number, date or None) as `encode` takes them.
 
     What is missing, or is no number in a numeric column, is null: training read such cells so too. Columns that the
-    transform does not know are left aside. Raises ValueError for dates such as 3/4/2024, that mean two different days.
+    transform does not know are left aside. Raises ValueError for dates such as 3/4/2024,
+    where no train row told whether the day or the month is first.
     """
     import pyarrow as pa
 
@@ -108,22 +109,23 @@ def _typed(cells: list[Any], column: Json) -> pa.Array:
     if column["kind"] == "categorical":
         return stripped(text)
     if column["kind"] == "date":
-        return pa.array(_moments(text, column["name"]), pa.timestamp("us"))
+        return pa.array(_moments(text, column), pa.timestamp("us"))
     values = numbers(text).values
     return pa.array(values, pa.float64(), mask=~np.isfinite(values))
 
 
-def _moments(text: pa.Array, name: str) -> NDArray[np.datetime64]:
-    """Dates in the order that fits more of them; where both fit equally and differ, nothing tells which is meant."""
+def _moments(text: pa.Array, column: Json) -> NDArray[np.datetime64]:
+    """Dates in the order of the train rows'; else in that which fits more, and where both do, nothing tells."""
     import numpy as np
 
+    if column.get("order"):
+        return dates(text, column["order"]).values
     day_first, month_first = count_orders(text)
     found, other = (dates(text, order).values for order in ("dmy", "mdy"))
     differs = np.flatnonzero((found != other) & ~np.isnat(found) & ~np.isnat(other))
     if day_first == month_first and len(differs):
-        raise ValueError(
-            f"column {name!r}: {text[int(differs[0])].as_py()!r} may have the day or the month first; send YYYY-MM-DD"
-        )
+        cell = text[int(differs[0])].as_py()
+        raise ValueError(f"column {column['name']!r}: {cell!r} may have the day or the month first; send YYYY-MM-DD")
     return other if month_first > day_first else found
 
 

@@ -65,14 +65,14 @@ def survey(rows: Rows, spec: Spec, options: Json) -> Json:
 
 
 def _date_orders(rows: Rows, spec: Spec) -> dict[str, DateOrder]:
-    """What 3/4/2024 means in each column of dates: what fits most of all its cells."""
+    """What 3/4/2024 means in each column of dates that has such cells: what fits most of all of them."""
     names = [column.name for column in spec.columns if column.kind == "date"]
     if not names:
         return {}
     totals = dict.fromkeys(names, (0, 0))
     for counts in rows.map(partial(_count_orders, names=names)):
         totals = {name: (totals[name][0] + counts[name][0], totals[name][1] + counts[name][1]) for name in names}
-    return {name: choose_order(*total) for name, total in totals.items()}
+    return {name: choose_order(*total) for name, total in totals.items() if any(total)}
 
 
 def _count_orders(batch: pa.RecordBatch, names: list[str]) -> dict[str, tuple[int, int]]:

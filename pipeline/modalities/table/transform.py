@@ -38,7 +38,7 @@ class TableTransform:
                 left_out.append({"name": column.name, "reason": reason})
                 continue
             made = MAKERS[column.kind](column.name, learned[column.name], options)
-            columns.append(made.column)
+            columns.append(made.column | ({"order": column.date_order} if column.date_order else {}))
             inputs += made.inputs
         if not inputs:
             reasons = "; ".join(f"{one['name']}: {one['reason']}" for one in left_out[:5]) or "there is none"

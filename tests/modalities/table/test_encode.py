@@ -48,6 +48,13 @@ def test_dates_that_mean_two_days_are_refused() -> None:
     assert np.isnan(encoded(d="40/40/2020")[1])
 
 
+@pytest.mark.parametrize(("order", "day"), [("dmy", 93), ("mdy", 63)])
+def test_dates_are_read_in_the_order_of_the_train_rows(order: str, day: int) -> None:
+    columns = [column | ({"order": order} if column["name"] == "d" else {}) for column in TRANSFORM["columns"]]
+    transform = TRANSFORM | {"columns": columns}
+    assert encode(batch_from_rows([{"d": "03/04/2020"}], transform), transform)[0, 1] == day
+
+
 @pytest.mark.parametrize(
     ("cell", "place"),
     [(3, 2), (3.0, 2), ("3", 2), ("a", 3), (" a ", 3), (4.0, 4), ("4.0", 4), (True, 5), ("b", 0), ("3.0", 0), (None, 1),
