@@ -161,7 +161,7 @@ def test_numbers_that_float32_cannot_tell_apart_are_moved(scaling: str, shift: f
     made = preprocessed(stored(ONE_NUMBER, {"n": values}, transform), transform)[:, 0]
     assert np.isfinite(made).all()
     if scaling == "standard":
-        np.testing.assert_allclose(made, plain, atol=1e-4)
+        np.testing.assert_allclose(made, plain, atol=1e-3)  # a mean as near as float64 has one here
     else:
         assert np.corrcoef(np.argsort(np.argsort(made)), np.argsort(np.argsort(plain)))[0, 1] > 0.999
 
