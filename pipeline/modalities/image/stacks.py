@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-STACK_BYTES = 512 * 1024
-"""Decoded pixels that wait for others of their shape: few enough for what is made of them to stay in a cache."""
+STACK_BYTES = 128 * 1024
+"""Decoded pixels that wait for others of their shape: few, since what is made of them takes fifty times as much."""
 
 
 class Stack(NamedTuple):
