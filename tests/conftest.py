@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -18,6 +19,10 @@ from pipeline.paths import SPLITS, Paths
 
 # a shell that runs this in the background ignores SIGINT, which the processes under test would inherit
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# no test asserts a timing: a loaded machine is no mistake
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 CLASSES = ["cross", "disc", "square"]
 SIDE = 16
