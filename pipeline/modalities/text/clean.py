@@ -70,7 +70,7 @@ class TextExaminer:
         return raw
 
     def repair(self, batch: pa.RecordBatch, spec: Spec, survey: Json, options: Json) -> Repaired:
-        """Repaired texts; `originals` where control characters or markup went out."""
+        """Repaired texts; `originals` where control characters or markup went out and something was left."""
         import pyarrow as pa
 
         del spec, survey
@@ -78,8 +78,10 @@ class TextExaminer:
         mended = [_mended(text, options) for text in texts]
         place = batch.schema.get_field_index("text")
         columns = batch.columns
-        columns[place] = pa.array([made.text for made in mended], pa.string())
-        originals = [text if _is_repaired(made) else None for text, made in zip(texts, mended, strict=True)]
+        columns[place] = pa.array([made.text or text for text, made in zip(texts, mended, strict=True)], pa.string())
+        # a text of which nothing is left is told as empty, and stays as it is
+        is_repaired = [bool(made.text) and _is_repaired(made) for made in mended]
+        originals = [text if repaired else None for text, repaired in zip(texts, is_repaired, strict=True)]
         return Repaired(pa.RecordBatch.from_arrays(columns, schema=batch.schema), originals)
 
     def similarity(self, first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float32]:
