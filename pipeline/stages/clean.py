@@ -103,8 +103,9 @@ def _columns(examiner: Examiner, spec: Spec, survey: Json, rules: Mapping[str, c
 
 
 def _surveyed(column: Column, survey: Json) -> Column:
-    """A column with what the look at all rows told of it."""
-    return column.model_copy(update={"date_order": survey["columns"][column.name]["order"]})
+    """A column with what the look at all rows told of it; only of tables are columns looked at."""
+    found = survey.get("columns", {}).get(column.name)
+    return column.model_copy(update={"date_order": found["order"]}) if found else column
 
 
 def _clean_spec(spec: Spec, facts: Facts, judgement: Judgement, *, columns: list[ColumnFinding], where: Path) -> Spec:
