@@ -21,6 +21,7 @@ from pipeline.learning.poisson import PoissonOrder
 from pipeline.learning.settings import TrainSettings
 from pipeline.modalities.augment import make_augmenter
 from pipeline.storage.arrays import Arrays, open_arrays
+from pipeline.storage.pages import Pages
 
 VALIDATION_BATCH_SIZE = 512
 
@@ -34,6 +35,7 @@ class Batches(IterableDataset[Batch]):
         """Reads `arrays` in `order`."""
         self.arrays, self.order, self.augmenter, self.mixer = arrays, order, augmenter, mixer
         self.epoch = 0
+        self._pages = Pages(arrays.inputs)
 
     def __len__(self) -> int:
         return self.order.num_steps * self.order.num_parts
@@ -58,6 +60,7 @@ class Batches(IterableDataset[Batch]):
 
     def _inputs(self, rows: NDArray[np.int64]) -> NDArray[Any]:
         inputs: NDArray[Any] = self.arrays.inputs[rows]
+        self._pages.count(len(rows))
         return inputs if self.augmenter is None else self.augmenter(inputs, rows, self.epoch)
 
     def _targets(self, rows: NDArray[np.int64]) -> torch.Tensor:

@@ -108,9 +108,11 @@ def make_trainer(settings: TrainSettings, place: Place, callbacks: list[Any], **
     """Lightning's Trainer as every training and every measurement of one uses it; `limits` are its own options."""
     import pytorch_lightning as pl
 
+    from pipeline.learning.allocation import keep_freed_memory
     from pipeline.learning.loop import use_step_loop
 
     _quiet()
+    keep_freed_memory()
     trainer = pl.Trainer(
         devices="auto" if place.num_workers > 1 else 1,
         strategy=place.strategy,

@@ -115,7 +115,7 @@ def newton_schulz(g: np.ndarray) -> np.ndarray:
     return x
 
 
-@pytest.mark.parametrize("shape", [(5, 8), (8, 5), (4, 4)])
+@pytest.mark.parametrize("shape", [(5, 8), (8, 5), (4, 4), (4, 12), (5, 40), (40, 5)])
 def test_orthogonal_has_singular_values_near_1_and_the_same_directions(shape: tuple[int, int]) -> None:
     g = np.random.default_rng(0).normal(size=shape)
     found = orthogonal(torch.tensor(g, dtype=torch.float32)).numpy()

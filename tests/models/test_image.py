@@ -6,6 +6,7 @@ from pipeline.config import check
 from pipeline.errors import ConfigError
 from pipeline.models.dense import Mlp, dense_layers
 from pipeline.models.image import Cnn
+from pipeline.models.options import ActivationName
 
 SYSTEM_000 = Cnn(blocks=[32, "pool", 64, "pool", 64], dense=[64])
 
@@ -57,17 +58,48 @@ def test_cnn_with_padding_keeps_the_size_and_fits_its_own_dense_layer() -> None:
     assert Cnn(blocks=[8], padding="same", dense=[]).build([1, 1, 1], 2)(torch.zeros(1, 1, 1, 1)).shape == (1, 2)
 
 
-def test_cnn_with_batch_norm_has_it_before_each_activation_and_no_bias() -> None:
-    network = Cnn(blocks=[4, "pool", 6], batch_norm=True, activation="tanh", dense=[]).build([10, 10, 1], 2)
-    kinds = [type(layer).__name__ for layer in network.children()]
-    assert kinds == ["Conv2d", "BatchNorm2d", "Tanh", "MaxPool2d", "Conv2d", "BatchNorm2d", "Tanh", "Flatten", "Linear"]
+def kinds_of(network: nn.Module) -> list[str]:
+    return [type(layer).__name__ for layer in network.children()]
+
+
+def test_cnn_with_batch_norm_has_it_before_each_activation_behind_a_pooling_and_no_bias() -> None:
+    network = Cnn(blocks=[4, "pool", 6], batch_norm=True, activation="gelu", dense=[]).build([10, 10, 1], 2)
+    behind = ["BatchNorm2d", "GELU"]
+    assert kinds_of(network) == ["Conv2d", "MaxPool2d", *behind, "Conv2d", *behind, "Flatten", "Linear"]
     assert [layer.bias for layer in network.children() if isinstance(layer, nn.Conv2d)] == [None, None]
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
+def test_cnn_pools_before_an_activation_that_never_falls_as_it_would_behind_it(activation: ActivationName) -> None:
+    network = Cnn(blocks=[4, "pool", "pool", 6], activation=activation, dense=[]).build([16, 16, 1], 2)
+    first, pool, rising, *rest = network.children()
+    assert isinstance(pool, nn.MaxPool2d)
+    other = nn.Sequential(first, rising, pool, *rest)
+    images = torch.randn(8, 1, 16, 16)
+    found = []
+    for one in (network, other):
+        one.zero_grad()
+        outputs = one(images)
+        outputs.square().sum().backward()
+        found.append([outputs, *(parameter.grad for parameter in network.parameters())])
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize("activation", ["gelu", "silu"])
+def test_cnn_pools_behind_an_activation_that_falls_and_rises(activation: ActivationName) -> None:
+    network = Cnn(blocks=[4, "pool"], activation=activation, dense=[]).build([8, 8, 1], 2)
+    assert kinds_of(network)[2] == "MaxPool2d"
 
 
 def test_cnn_with_batch_norm_over_one_pixel_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"blocks: \[8\] leave batch norm one pixel of an image 3 pixels wide"):
         Cnn(blocks=[8], batch_norm=True).build([3, 3, 1], 2)
-    assert Cnn(blocks=[8, "pool"], batch_norm=True).build([4, 4, 1], 2)(torch.zeros(1, 1, 4, 4)).shape == (1, 2)
+    with pytest.raises(
+        ConfigError, match=r"blocks: \[8, 'pool'\] leave batch norm one pixel of an image 4 pixels wide"
+    ):
+        Cnn(blocks=[8, "pool"], batch_norm=True).build([4, 4, 1], 2)
+    smallest = Cnn(blocks=[8, "pool", "pool"], batch_norm=True).build([6, 6, 1], 2)
+    assert smallest(torch.zeros(1, 1, 6, 6)).shape == (1, 2)
 
 
 def test_dropout_stands_before_each_dense_layer_but_the_last() -> None:

@@ -98,9 +98,10 @@ def test_system_003_layer_by_layer() -> None:
 def test_convolutional_systems_have_a_relu_behind_all_layers_but_the_last(recipe: str) -> None:
     side, channels = (32, 3) if recipe.startswith("cifar") else (28, 1)
     layers = [type(layer) for layer in network_of(recipe, [side, side, channels], 10).modules()][1:]
-    weighted = [place for place, layer in enumerate(layers) if layer in {nn.Conv2d, nn.Linear}]
-    assert all(layers[place + 1] is nn.ReLU for place in weighted[:-1])
-    assert weighted[-1] == len(layers) - 1  # the softmax is in the loss
+    unpooled = [layer for layer in layers if layer is not nn.MaxPool2d]  # the same before a ReLU and behind it
+    weighted = [place for place, layer in enumerate(unpooled) if layer in {nn.Conv2d, nn.Linear}]
+    assert all(unpooled[place + 1] is nn.ReLU for place in weighted[:-1])
+    assert weighted[-1] == len(unpooled) - 1  # the softmax is in the loss
 
 
 # weights of a state of 8 on 8 inputs: W (8x8), U (8x8) and torch's two biases (8 + 8) for each gate
