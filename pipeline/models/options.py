@@ -31,6 +31,24 @@ class Activated(Initialised):
     """Function behind each layer but the last: ReLU, tanh, the logistic sigmoid, GELU or SiLU."""
 
 
+class Mirrorable(Section):
+    """A network for images that mean the same as their mirror images."""
+
+    mirror: bool = False
+    """Whether a prediction is the mean of those for the image and for its mirror image, at twice the cost.
+
+    Training is as without it; `augmentation: [{name: HorizontalFlip}]` shows the network both.
+    """
+
+    def mirrored(self, network: nn.Module) -> nn.Module:
+        """The network, or what asks it twice."""
+        if not self.mirror:
+            return network
+        from pipeline.models.mirror import Mirrored
+
+        return Mirrored(network)
+
+
 class EncoderOptions(Initialised):
     """Transformer blocks: attention, then dense layers."""
 

@@ -1,0 +1,65 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.contracts import Json, Spec
+from pipeline.modalities.network import build_network
+from pipeline.models import models_of
+from pipeline.quantization.export import export_graph, largest_difference
+from pipeline.storage.onnx_model import OnnxModel
+
+SHAPE = [16, 12, 3]
+TRANSFORM = {"input_shape": SHAPE, "mean": [0.4] * 3, "std": [0.2] * 3, "resize": "pad"}
+SPEC = Spec(
+    modality="image", task="classification", source="x", format="folder", num_rows=9, classes=["a", "b"],
+    input_shape=SHAPE,
+)  # fmt: skip
+MODELS: dict[str, Json] = {"cnn": {"batch_norm": True}, "resnet": {}, "vit": {}}
+models = pytest.mark.parametrize("name", MODELS)
+
+
+def network_of(name: str, *, mirror: bool) -> torch.nn.Sequential:
+    torch.manual_seed(0)
+    return build_network({"name": name, "mirror": mirror, **MODELS[name]}, SPEC, TRANSFORM)
+
+
+def images(num_rows: int = 6) -> torch.Tensor:
+    drawn = np.random.default_rng(0).integers(0, 256, (num_rows, *SHAPE), dtype=np.uint8)
+    return torch.from_numpy(drawn)
+
+
+@models
+def test_mirrored_network_predicts_the_mean_of_both(name: str) -> None:
+    network, plain = network_of(name, mirror=True).eval(), network_of(name, mirror=False).eval()
+    given, mirrored = images(), images().flip(2)
+    with torch.inference_mode():
+        mean = (plain(given) + plain(mirrored)) / 2
+        torch.testing.assert_close(network(given), mean)
+        torch.testing.assert_close(network(mirrored), mean)
+        assert not torch.allclose(plain(given), plain(mirrored), atol=1e-3)
+
+
+@models
+def test_mirrored_network_trains_as_the_plain_one(name: str) -> None:
+    found = []
+    for mirror in (True, False):
+        network = network_of(name, mirror=mirror).train()
+        outputs = network(images())
+        outputs.square().sum().backward()
+        found.append([outputs, *(parameter.grad for parameter in network.parameters())])
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(*found, strict=True))
+
+
+@models
+def test_mirrored_network_is_exported_as_it_predicts(name: str, tmp_path: Path) -> None:
+    network = network_of(name, mirror=True)
+    export_graph(network, tmp_path / "model.onnx", input_shape=SHAPE)
+    graph = OnnxModel(tmp_path / "model.onnx", num_threads=1)
+    assert largest_difference(network, graph, images().numpy()) < 1e-4
+
+
+def test_mirroring_is_offered_by_the_networks_that_look_at_places() -> None:
+    offering = {name for name in models_of("image") if name in MODELS}
+    assert offering == set(models_of("image")) - {"linear", "mlp"}
