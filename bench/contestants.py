@@ -11,8 +11,6 @@ from rows import Size
 
 from pipeline.config import read_params
 
-STAND_INS = {"mnist-fast": "mnist", "cifar10-fast": "cifar10"}
-"""For a recipe that this checkout does not have."""
 QUICK_VALIDATION_ROWS = 300
 
 
@@ -49,7 +47,7 @@ class Kitchen:
         return Run(metrics(folder, "train")["fit_seconds"], steady_rate(folder), accuracy, wall_seconds)
 
     def _sections(self, recipe: str, source: Path) -> dict:
-        sections = read_params(path_of(recipe))
+        sections = read_params(ROOT / "recipes" / f"{recipe}.yaml")
         sections["ingest"]["source"] = str(source)
         sections["validate"] |= {"gate": {}}  # every run is told, none refused
         sections["test"] |= {"noise_sigmas": []}
@@ -65,15 +63,3 @@ class Kitchen:
             for stage in LEFT_HALF:
                 time_stage(self._folders[key], stage)
         return self._folders[key]
-
-
-def path_of(recipe: str) -> Path:
-    """The recipe's file, or that of its stand-in."""
-    path = ROOT / "recipes" / f"{recipe}.yaml"
-    return path if path.is_file() else ROOT / "recipes" / f"{STAND_INS[recipe]}.yaml"
-
-
-def note_of(recipe: str) -> str:
-    """Says when a stand-in was used."""
-    name = path_of(recipe).stem
-    return "" if name == recipe else f"; there is no recipe {recipe}: measured with recipe {name} in its place"

@@ -5,10 +5,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from contestants import path_of
 from cut import cut
 from environments import BENCH_DIR, python_of, run_program
-from projects import LEFT_HALF, bench_data, metrics, project, time_stage
+from projects import LEFT_HALF, ROOT, bench_data, metrics, project, time_stage
 from rows import NUM_RUNS, Row, Size, ratio
 
 from pipeline.config import read_params
@@ -52,7 +51,7 @@ def measure(names: Sequence[str], size: Size) -> Iterator[Row]:
 
 def ours(source: Path, seed: int, size: Size) -> tuple[float, float]:
     """Wall seconds of the stages, and test accuracy."""
-    sections = read_params(path_of("adult"))
+    sections = read_params(ROOT / "recipes" / "adult.yaml")
     sections["ingest"] |= {"source": str(source), "format": "adult"}
     sections["validate"] |= {"gate": {}}
     sections["train"] |= {"seed": seed, "max_epochs": num_epochs(size)}

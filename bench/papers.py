@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from contestants import Kitchen, Run, note_of
+from contestants import Kitchen, Run
 from cut import cut
 from environments import BENCH_DIR, python_of, run_program
 from projects import bench_data, steady
@@ -132,8 +132,8 @@ def mnist_fast(times: dict[str, list[float]], accuracies: dict[str, list[float]]
         runs_unit="s of fitting",
         accuracies=accuracies,
         conditions={"test accuracy at least 99.4 %": statistics.median(accuracies["headrace"]) >= 0.994},  # noqa: PLR2004
-        unequal=f"{FIT}; another network, schedule, augmentation and precision, chosen for speed; seeds 0, 1, 2; {ROWS}"
-        + note_of("mnist-fast"),
+        unequal=f"{FIT}; another network, schedule, augmentation and precision, chosen for speed; seeds 0, 1, 2;"
+        f" {ROWS}",
     )
 
 
@@ -151,5 +151,5 @@ def cifar10_fast(times: dict[str, list[float]], accuracies: dict[str, list[float
         accuracies=accuracies,
         conditions={"fit time at most Keras 003's": ratio(times) <= 1},
         unequal=f"{FIT}; another network, schedule, augmentation and precision, chosen for the accuracy; seeds 0, 1, 2;"
-        f" {ROWS}" + note_of("cifar10-fast"),
+        f" {ROWS}",
     )

@@ -79,7 +79,9 @@ class ArraysDataModule(pl.LightningDataModule):
         self.folder, self.settings, self.rank, self.num_workers = folder, settings, rank, num_workers
 
     def setup(self, stage: str) -> None:  # noqa: ARG002 Lightning's signature
-        """Opens the arrays and builds the augmentation."""
+        """Opens the arrays and builds the augmentation, once."""
+        if hasattr(self, "train_batches"):
+            return
         settings, modality = self.settings, Spec.read(self.folder).modality
         transform = json.loads((self.folder / "transform.json").read_bytes())
         asked = modality, settings.model_dump(), transform

@@ -52,14 +52,14 @@ def _of_its_gram(x: Tensor) -> Tensor:
     G follows by itself, as it commutes with p(G): G <- p(G) G p(G). Singular values below some 3e-4 of the largest
     are lost in G's rounding, in float32; five iterations would not bring them near 1 either.
     """
-    gram = x @ x.T
-    factor = torch.eye(len(x), dtype=x.dtype, device=x.device)
-    for _ in range(NUM_ITERATIONS):
-        step = torch.addmm(gram, gram, gram, beta=B, alpha=C)
-        step.diagonal().add_(A)
-        factor = step @ factor
-        gram = step @ gram @ step
-    return factor @ x
+    gram, factors = x @ x.T, [x]
+    for iteration in range(NUM_ITERATIONS):
+        gram = factors[0] @ gram @ factors[0] if iteration else gram
+        factor = torch.addmm(gram, gram, gram, beta=B, alpha=C)
+        factor.diagonal().add_(A)
+        factors.insert(0, factor)
+    product: Tensor = torch.linalg.multi_dot(factors)
+    return product
 
 
 class Muon(Optimizer):

@@ -92,7 +92,9 @@ def test_recipe_with_a_typing_error_is_refused(tmp_path):
 
 
 def test_recipes_are_there():
-    assert {path.stem for path in RECIPES} >= {"mnist", "cifar10", "sms-spam", "sst2", "adult", "titanic", "diabetes"}
+    assert {path.stem for path in RECIPES} >= {
+        "mnist-fast", "cifar10-fast", "sms-spam", "sst2", "adult", "titanic", "diabetes",
+    }  # fmt: skip
 
 
 LOOSE = {"validate": {"gate": {}}, "explain": {"num_rows": 16, "num_examples": 3}}
