@@ -21,7 +21,7 @@ from pipeline.learning.poisson import PoissonOrder
 from pipeline.learning.settings import TrainSettings
 from pipeline.modalities.augment import make_augmenter
 from pipeline.storage.arrays import Arrays, open_arrays
-from pipeline.storage.pages import Pages
+from pipeline.storage.reads import lean
 
 VALIDATION_BATCH_SIZE = 512
 
@@ -35,7 +35,7 @@ class Batches(IterableDataset[Batch]):
         """Reads `arrays` in `order`."""
         self.arrays, self.order, self.augmenter, self.mixer = arrays, order, augmenter, mixer
         self.epoch = 0
-        self._pages = Pages(arrays.inputs)
+        self._rows = lean(arrays.inputs)
 
     def __len__(self) -> int:
         return self.order.num_steps * self.order.num_parts
@@ -59,8 +59,7 @@ class Batches(IterableDataset[Batch]):
         return Batch(made, self._targets(share.rows), weights, share.num_rows, partner_targets, shares)
 
     def _inputs(self, rows: NDArray[np.int64]) -> NDArray[Any]:
-        inputs: NDArray[Any] = self.arrays.inputs[rows]
-        self._pages.count(len(rows))
+        inputs: NDArray[Any] = self._rows[rows]
         return inputs if self.augmenter is None else self.augmenter(inputs, rows, self.epoch)
 
     def _targets(self, rows: NDArray[np.int64]) -> torch.Tensor:

@@ -1,0 +1,69 @@
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.storage import reads
+from pipeline.storage.arrays import create, open_arrays
+from pipeline.storage.reads import Reads, lean
+
+NUM_ROWS, SIDE = 512, 32
+
+
+def mapped_bytes(path: Path) -> int:
+    """Bytes of a file's mappings that are in this process' memory (proc(5), smaps)."""
+    regions = re.split(r"(?m)^(?=[0-9a-f]+-[0-9a-f]+ )", Path("/proc/self/smaps").read_text())
+    resident = [re.search(r"^Rss: +(\d+) kB", region, re.M) for region in regions if f" {path}\n" in region]
+    return sum(1024 * int(found[1]) for found in resident if found)
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Any:
+    made = create(tmp_path / "train", num_rows=NUM_ROWS, input_shape=[SIDE, SIDE, 3])
+    made.inputs[:] = np.random.default_rng(0).integers(0, 256, made.inputs.shape, dtype=np.uint8)
+    made.inputs.flush()
+    return open_arrays(tmp_path / "train").inputs
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> Any:
+    made = create(tmp_path / "train", num_rows=64, input_shape=[], modality="text")
+    made.put(np.arange(64)[::-1], [np.full(row, row + 1, np.int32) for row in range(64)], np.zeros(64, np.int64))
+    made.close()
+    return open_arrays(tmp_path / "train").inputs
+
+
+@pytest.mark.parametrize("kind", ["images", "texts"])
+@pytest.mark.parametrize("chosen", [[], [3], [40, 2, 2, 63, 0]])
+def test_reads_are_what_an_index_gives(kind: str, chosen: list[int], request: pytest.FixtureRequest) -> None:
+    rows, positions = request.getfixturevalue(kind), np.array(chosen, np.int64)
+    made = Reads(rows)[positions]
+    assert made.dtype == rows[positions].dtype
+    assert np.array_equal(made, rows[positions])
+    assert len(Reads(rows)) == len(rows)
+
+
+def test_reads_of_a_large_file_leave_it_unmapped(images: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = Path(images.filename)
+    positions = np.random.default_rng(0).permutation(NUM_ROWS)
+    monkeypatch.setattr(reads, "MOST", images.nbytes - 1)
+    assert lean(images)[positions].any()
+    assert mapped_bytes(path) < images.nbytes / 4
+    monkeypatch.setattr(reads, "MOST", images.nbytes)
+    assert lean(images)[positions].any()
+    assert mapped_bytes(path) >= images.nbytes
+
+
+def test_reads_of_a_file_that_was_cut_say_so(images: Any) -> None:
+    rows = Reads(images)
+    with Path(images.filename).open("r+b") as file:
+        file.truncate(10_000)
+    with pytest.raises(OSError, match="ends before its rows do"):
+        rows[np.array([NUM_ROWS - 1])]
+
+
+def test_rows_in_memory_stay_as_they_are() -> None:
+    rows = np.zeros((4, 3))
+    assert lean(rows) is rows
