@@ -15,7 +15,7 @@ NUM_ROWS, SIDE = 512, 32
 def mapped_bytes(path: Path) -> int:
     """Bytes of a file's mappings that are in this process' memory (proc(5), smaps)."""
     regions = re.split(r"(?m)^(?=[0-9a-f]+-[0-9a-f]+ )", Path("/proc/self/smaps").read_text())
-    resident = [re.search(r"^Rss: +(\d+) kB", region, re.M) for region in regions if f" {path}\n" in region]
+    resident = [re.search(r"^Rss: +(\d+) kB", region, re.MULTILINE) for region in regions if f" {path}\n" in region]
     return sum(1024 * int(found[1]) for found in resident if found)
 
 
