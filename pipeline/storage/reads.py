@@ -26,7 +26,7 @@ class Reads:
     def __init__(self, rows: Any) -> None:
         """`rows`: of `open_arrays`; raises OSError when the file cannot be opened."""
         self.rows = rows
-        values = rows.values if isinstance(rows, Ragged) else rows
+        values: Any = rows.values if isinstance(rows, Ragged) else rows
         self._offset, self._bytes_per_value = values.offset, values.itemsize
         self._file = os.open(values.filename, os.O_RDONLY)
 
@@ -60,7 +60,7 @@ class Reads:
 
     def _read(self, into: NDArray[Any], start: int) -> None:
         """Fills an array with the values from the `start`th on."""
-        bytes_, done = memoryview(into).cast("B"), 0
+        bytes_, done = memoryview(into.data).cast("B"), 0
         while done < len(bytes_):
             read = os.preadv(self._file, [bytes_[done:]], self._offset + start * self._bytes_per_value + done)
             if read == 0:
