@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pipeline.cluster.session import is_attached
 from pipeline.cluster.worker import import_as
 from pipeline.errors import ClusterError, HeadraceError
 from pipeline.learning.events import Event, Observer
@@ -43,11 +44,10 @@ def fit_on_workers(job: FitJob, observer: Observer, *, num_workers: int, num_thr
     """
     import ray
     from ray.train import RunConfig, ScalingConfig
-    from ray.train.torch import TorchTrainer
 
     mailbox = ray.remote(num_cpus=0)(Mailbox).remote()
     use_gpu = ray.cluster_resources().get("GPU", 0) >= num_workers
-    trainer = TorchTrainer(
+    trainer = _trainer_class()(
         _work,
         train_loop_config={"job": asdict(job), "mailbox": mailbox, "num_threads": num_threads, "sys_path": sys.path},
         scaling_config=ScalingConfig(
@@ -62,6 +62,24 @@ def fit_on_workers(job: FitJob, observer: Observer, *, num_workers: int, num_thr
             _interruptible(trainer.fit)
         except ray.train.TrainingFailedError as error:
             raise _told(error) from error
+
+
+def _trainer_class() -> Any:
+    """Ray's TorchTrainer, less two of the actors that it starts beside the workers, each a process that imports Ray.
+
+    One shares out sets of Ray Data, which there are none of; the other clears up behind a lost controller, on clusters
+    that outlive it. Where Ray calls this by another name some day, all start, and the training takes longer to begin.
+    """
+    from ray.train.torch import TorchTrainer
+
+    unwanted = {"DatasetsCallback", *(() if is_attached() else ("PlacementGroupCleanerCallback",))}
+
+    class Trainer(TorchTrainer):
+        def _create_default_callbacks(self) -> list[Any]:
+            made = super()._create_default_callbacks()
+            return [callback for callback in made if type(callback).__name__ not in unwanted]
+
+    return Trainer
 
 
 def _work(config: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import shutil
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -42,10 +43,10 @@ def run(config: Config, paths: Paths) -> Metrics:
 
     card, trials = _card(config, paths)
     card = _decided(card, paths)
-    num_workers, num_threads = card.settings["num_workers"], card.settings["num_threads"]
+    num_workers = card.settings["num_workers"]
     job = FitJob(str(paths.normalized_dir), str(paths.state_dir / "train" / card.training_id), card.settings)
     _warn_of_known_noise(TrainSettings.model_validate(card.settings))
-    with live_run(paths, card) as run, progress(card.settings["max_epochs"], num_workers) as show:
+    with _cluster(job, paths), live_run(paths, card) as run, progress(card.settings["max_epochs"], num_workers) as show:
         if trials and run.run_id:
             log_trials(paths, run.run_id, trials)
 
@@ -53,7 +54,7 @@ def run(config: Config, paths: Paths) -> Metrics:
             show(event)
             run.observe(event)
 
-        result = _fit(job, observe, num_workers=num_workers, num_threads=num_threads, paths=paths)
+        result = _fit(job, observe, paths)
         difference = _write(paths, card, Path(job.work_dir), result)
     if result["ended_by"] != "max_epochs":
         print(  # noqa: T201
@@ -132,20 +133,31 @@ def _check(wanted: AutoSettings, paths: Paths, spec: Json) -> tuple[Machine, Wor
     return Machine(num_workers, num_cores), workload
 
 
-def _fit(job: FitJob, observe: Any, *, num_workers: int, num_threads: int, paths: Paths) -> Json:
+def _cluster(job: FitJob, paths: Paths) -> AbstractContextManager[None]:
+    """A session of Ray where the training wants workers; MLflow is imported while it starts."""
+    settings = job.settings
+    if settings["num_workers"] == 0 or read_result(Path(job.work_dir)) is not None:
+        return nullcontext()
+    from pipeline.cluster.session import session
+    from pipeline.tracking.client import preload
+
+    preload()
+    return session(paths, num_cpus_needed=settings["num_workers"] * settings["num_threads"])
+
+
+def _fit(job: FitJob, observe: Any, paths: Paths) -> Json:
     """Runs the loop, unless a killed run of the same training had already finished it."""
     from pipeline.learning.fit import Place, fit
 
     work_dir = Path(job.work_dir)
+    num_workers, num_threads = job.settings["num_workers"], job.settings["num_threads"]
     if read_result(work_dir) is None:
         if num_workers == 0:
             fit(job, observe, Place(num_threads=num_threads))
         else:
             from pipeline.cluster.fit import fit_on_workers
-            from pipeline.cluster.session import session
 
-            with session(paths, num_cpus_needed=num_workers * num_threads):
-                fit_on_workers(job, observe, num_workers=num_workers, num_threads=num_threads, paths=paths)
+            fit_on_workers(job, observe, num_workers=num_workers, num_threads=num_threads, paths=paths)
     result = read_result(work_dir)
     if result is None:
         raise DataError(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import re
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from pipeline.errors import TrackingError
@@ -23,14 +25,29 @@ def tracking_uri(paths: Paths) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.root / 'mlflow.db'}"
 
 
-def connect(paths: Paths) -> MlflowClient:
-    """A client of the tracking server and its registry; raises TrackingError when it cannot be reached."""
+def preload() -> None:
+    """Imports MLflow in the background, four seconds of work that fit where something else is waited for."""
+
+    def load() -> None:
+        with suppress(Exception):  # whoever needs it gets the error
+            import_module("mlflow")
+
+    _set_environment()
+    threading.Thread(target=load, name="mlflow", daemon=True).start()
+
+
+def _set_environment() -> None:
     # a server that is down must cost seconds, not minutes: what could not be told is told by the next stage
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it would send figures of use to its makers
+
+
+def connect(paths: Paths) -> MlflowClient:
+    """A client of the tracking server and its registry; raises TrackingError when it cannot be reached."""
+    _set_environment()
     with told(paths):
         from mlflow import MlflowClient
 
