@@ -26,7 +26,7 @@ pytestmark = [
 ]
 COPIES = {
     "mnist": {"source": "mnist"},
-    "cifar10": {"source": "cifar10/cifar10_jpeg.tar.xz"},
+    "cifar10-fast": {"source": "cifar10/cifar10_jpeg.tar.xz"},
     "sms-spam": {"source": "text/sms_spam.tsv", "format": "sms-spam"},
     "sst2": {"source": "text/sst2"},
     "adult": {"source": "tabular/adult", "format": "adult"},
@@ -45,10 +45,10 @@ ROWS = {
     "sms-spam": {(None, "ham"): 4827, (None, "spam"): 747},
 }  # fmt: skip
 """Recipe -> raw rows by official split and label, as published."""
-NUM_ROWS = {"mnist": 70_000, "cifar10": 60_000, "sms-spam": 5574, "sst2": 9613, "adult": 48_842, "titanic": 891}
+NUM_ROWS = {"mnist": 70_000, "cifar10-fast": 60_000, "sms-spam": 5574, "sst2": 9613, "adult": 48_842, "titanic": 891}
 OFFICIAL = {
     "mnist": {"train": 60_000, "test": 10_000},
-    "cifar10": {"train": 50_000, "test": 10_000},
+    "cifar10-fast": {"train": 50_000, "test": 10_000},
     "sst2": {"train": 6920, "val": 872, "test": 1821},
     "adult": {"train": 32_561, "test": 16_281},
 }
@@ -92,7 +92,7 @@ def test_raw_rows_are_as_published(left_half, name):
     assert ROWS.get(name, {}).items() <= counts.items()
     for split, size in OFFICIAL.get(name, {}).items():
         assert sum(count for (found, _), count in counts.items() if found == split) == size
-    if name == "cifar10":
+    if name == "cifar10-fast":
         assert sorted(set(counts.values())) == [1000, 5000]
 
 
@@ -111,7 +111,7 @@ def test_no_row_is_lost(left_half, name):
     assert len(stored) == len(set(stored)) == sum(split[part] for part in SPLITS)
     assert set(stored) <= set(ids[paths.clean_dir])
     unused = set(ids[paths.clean_dir]) - set(stored)
-    assert len(unused) == (split["leaking_rows"] if name == "cifar10" else 0), "only what leaks is left out"
+    assert len(unused) == (split["leaking_rows"] if name == "cifar10-fast" else 0), "only what leaks is left out"
 
 
 @pytest.mark.parametrize("name", OFFICIAL)
@@ -149,7 +149,7 @@ def test_duplicate_messages_are_in_quarantine(left_half):
     ("name", "means", "deviations"),
     [
         ("mnist", [0.1307], [0.3081]),
-        ("cifar10", [0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]),
+        ("cifar10-fast", [0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]),
     ],
 )
 def test_pixels_have_the_published_mean_and_deviation(left_half, name, means, deviations):
