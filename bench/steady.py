@@ -18,9 +18,8 @@ UNEQUAL = (
     "same network, batch size, Adam, float32, threads and rows (drawn at random); median of epochs 2 and 3. Ours is"
     " `headrace train` (num_workers 0) with its defaults otherwise: inside its epochs it also reads rows from"
     " memory-mapped files, measures 512 validation rows, sums losses and accuracies, writes the best weights and the"
-    " state to resume from; it keeps a step's memory for the next, and pools before it activates, which is the same. The"
-    " loop has its rows in memory, torch's Adam as it comes, and"
-    " measures nothing"
+    " state to resume from; it keeps a step's memory for the next, and pools before it activates, which is the same."
+    " The loop has its rows in memory, torch's Adam as it comes, and measures nothing"
 )
 
 
