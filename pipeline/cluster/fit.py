@@ -47,7 +47,7 @@ def fit_on_workers(job: FitJob, observer: Observer, *, num_workers: int, num_thr
 
     mailbox = ray.remote(num_cpus=0)(Mailbox).remote()
     use_gpu = ray.cluster_resources().get("GPU", 0) >= num_workers
-    trainer = _trainer_class()(
+    trainer = trainer_class()(
         _work,
         train_loop_config={"job": asdict(job), "mailbox": mailbox, "num_threads": num_threads, "sys_path": sys.path},
         scaling_config=ScalingConfig(
@@ -64,7 +64,7 @@ def fit_on_workers(job: FitJob, observer: Observer, *, num_workers: int, num_thr
             raise _told(error) from error
 
 
-def _trainer_class() -> Any:
+def trainer_class() -> Any:
     """Ray's TorchTrainer, less two of the actors that it starts beside the workers, each a process that imports Ray.
 
     One shares out sets of Ray Data, which there are none of; the other clears up behind a lost controller, on clusters

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from pipeline.errors import DataError
 from pipeline.storage.ragged import PADDING, Ragged
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST = 256 * 2**20
-"""Bytes of a file that may stay mapped. Rows of 3 KB: 1.5 million a second mapped, 0.2 million read one by one."""
+"""Bytes of a file that may stay mapped. Rows of 3 KB: 0.9 million a second mapped, 0.3 million read one by one."""
 
 
 class Reads:
@@ -28,7 +29,8 @@ class Reads:
         self.rows = rows
         values: Any = rows.values if isinstance(rows, Ragged) else rows
         self._offset, self._bytes_per_value = values.offset, values.itemsize
-        self._file = os.open(values.filename, os.O_RDONLY)
+        self._path = values.filename
+        self._file = os.open(self._path, os.O_RDONLY)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -45,8 +47,8 @@ class Reads:
 
         made = np.empty((len(rows), *self.rows.shape[1:]), self.rows.dtype)
         values_per_row = made[0].size if len(made) else 0
-        for place in np.argsort(rows).tolist():  # along the file: twice as fast
-            self._read(made[place].reshape(-1), int(rows[place]) * values_per_row)
+        for place, row in enumerate(rows.tolist()):
+            self._read(made[place].reshape(-1), row * values_per_row)
         return made
 
     def _ragged(self, rows: NDArray[np.int64]) -> NDArray[Any]:
@@ -64,7 +66,7 @@ class Reads:
         while done < len(bytes_):
             read = os.preadv(self._file, [bytes_[done:]], self._offset + start * self._bytes_per_value + done)
             if read == 0:
-                raise OSError("a file of rows ends before its rows do; run: dvc repro --force")
+                raise DataError(f"{self._path}: ends before its rows do; run: dvc repro --force")
             done += read
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 
-from pipeline.cluster.fit import fit_on_workers
+from pipeline.cluster.fit import fit_on_workers, trainer_class
 from pipeline.cluster.plan import plan_workers
 from pipeline.cluster.session import num_local_cpus, session
 from pipeline.errors import ClusterError, DataError
@@ -103,3 +103,23 @@ class Wrong:
     def build(self, input_shape, num_outputs):
         raise RuntimeError("an odd bug")
 """
+
+
+@pytest.mark.parametrize("address", [None, "127.0.0.1:6379"])
+def test_trainer_starts_no_actor_that_nothing_here_needs(address, monkeypatch):
+    from ray.train import ScalingConfig
+    from ray.train.torch import TorchTrainer
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    if address:
+        monkeypatch.setenv("RAY_ADDRESS", address)
+    ours, rays = (
+        {
+            type(callback).__name__
+            for callback in made(print, scaling_config=ScalingConfig(num_workers=1))._create_default_callbacks()
+        }
+        for made in (trainer_class(), TorchTrainer)
+    )
+    gone = {"DatasetsCallback"} if address else {"DatasetsCallback", "PlacementGroupCleanerCallback"}
+    assert rays - ours == gone
+    assert ours <= rays

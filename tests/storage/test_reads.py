@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.errors import DataError
 from pipeline.storage import reads
 from pipeline.storage.arrays import create, open_arrays
 from pipeline.storage.reads import Reads, lean
@@ -60,7 +61,7 @@ def test_reads_of_a_file_that_was_cut_say_so(images: Any) -> None:
     rows = Reads(images)
     with Path(images.filename).open("r+b") as file:
         file.truncate(10_000)
-    with pytest.raises(OSError, match="ends before its rows do"):
+    with pytest.raises(DataError, match=r"inputs\.npy: ends before its rows do; run: dvc repro --force"):
         rows[np.array([NUM_ROWS - 1])]
 
 
