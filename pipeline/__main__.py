@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
+import gc
 import logging
 import signal
 import sys
@@ -17,6 +19,7 @@ from pipeline import __version__
 from pipeline.errors import ConfigError, DataError, HeadraceError, Terminated
 from pipeline.paths import Paths
 from pipeline.stages import STAGES
+from pipeline.startup import collect_seldom
 
 app = typer.Typer(name="headrace", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 USERS_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG}
@@ -100,6 +103,8 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Show the vers
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Runs a command and ends the process: 0 done, 1 a bug, 2 refused, 3 a gate not passed, 130/143 interrupted."""
+    collect_seldom()
+    atexit.register(gc.freeze)  # the last search for garbage is of no use: with torch and MLflow loaded it takes 1.5 s
     logging.basicConfig(format="headrace: %(message)s", level=logging.ERROR)
     logging.getLogger("pipeline").setLevel(logging.WARNING)
     if str(Path.cwd()) not in sys.path:  # `headrace` finds the project's own packages, as `python -m pipeline` does

@@ -16,8 +16,11 @@ from pipeline.errors import ClusterError, HeadraceError
 from pipeline.learning.events import Event, Observer
 from pipeline.learning.fit import FitJob, Place, fit
 from pipeline.paths import Paths
+from pipeline.startup import collect_seldom
 
 SECONDS_BETWEEN_POLLS = 0.3
+COORDINATOR = "AutoscalingCoordinator"
+"""Ray's name, and namespace, for the actor that asks a cluster's autoscaler for nodes."""
 
 
 class Mailbox:
@@ -36,32 +39,79 @@ class Mailbox:
         events, self._events = self._events, []
         return events
 
+    def request_resources(self, **_: Any) -> None:
+        """For Ray Train, that tells so what a cluster should grow to: a session of our own cannot (see `_mailbox`)."""
+
+    def cancel_request(self, **_: Any) -> None:
+        """See `request_resources`."""
+
+
+class Training:
+    """A training on Ray's workers, from its start to its end; both inside `session`."""
+
+    def __init__(self, job: FitJob, *, num_workers: int, num_threads: int, paths: Paths) -> None:
+        """Starts `num_workers` workers of Ray Train, each with `num_threads` CPUs (and a GPU where there are some)."""
+        import ray
+        from ray.train import RunConfig, ScalingConfig
+
+        self._mailbox = _mailbox()
+        use_gpu = ray.cluster_resources().get("GPU", 0) >= num_workers
+        loop = {"job": asdict(job), "mailbox": self._mailbox, "num_threads": num_threads, "sys_path": sys.path}
+        trainer = trainer_class()(
+            _work,
+            train_loop_config=loop,
+            scaling_config=ScalingConfig(
+                num_workers=num_workers,
+                use_gpu=use_gpu,
+                resources_per_worker={"CPU": num_threads, **({"GPU": 1} if use_gpu else {})},
+            ),
+            run_config=RunConfig(name=Path(job.work_dir).name, storage_path=str(paths.state_dir / "ray")),
+        )
+        self._failures: list[BaseException] = []
+        self._thread = threading.Thread(target=self._run, args=(trainer.fit,), name="ray", daemon=True)
+        self._thread.start()
+
+    def _run(self, fit: Callable[[], object]) -> None:
+        """Ray's call has a thread, so that a signal ends the wait for it and not something in Ray's compiled code.
+
+        There it may be lost, or end the process at once; and Ray Train would take SIGINT for itself.
+        """
+        try:
+            fit()
+        except BaseException as error:  # noqa: BLE001 whatever it is, it is raised in the caller's thread
+            self._failures.append(error)
+
+    def wait(self, observer: Observer) -> None:
+        """Hands rank 0's events to the observer until the workers end.
+
+        Raises the HeadraceError of a worker as it is, and ClusterError when workers are lost.
+        """
+        import ray
+
+        with _delivering(self._mailbox, observer):
+            while self._thread.is_alive():
+                self._thread.join(SECONDS_BETWEEN_POLLS)
+        for error in self._failures:
+            if not isinstance(error, ray.train.TrainingFailedError):
+                raise error
+            raise _told(error) from error
+
 
 def fit_on_workers(job: FitJob, observer: Observer, *, num_workers: int, num_threads: int, paths: Paths) -> None:
-    """Trains on `num_workers` workers of Ray Train, each with `num_threads` CPUs (and a GPU where there are some).
+    """Trains, from start to end; see Training."""
+    Training(job, num_workers=num_workers, num_threads=num_threads, paths=paths).wait(observer)
 
-    Call it inside `session`. Raises the HeadraceError of a worker as it is, and ClusterError when workers are lost.
+
+def _mailbox() -> Any:
+    """The actor; in a session of our own it also stands where Ray Train looks for the one that asks for more nodes.
+
+    Ray Train waits for that one before it starts any worker, a process more and more than a second. Where it looks for
+    another name some day, it starts its own.
     """
     import ray
-    from ray.train import RunConfig, ScalingConfig
 
-    mailbox = ray.remote(num_cpus=0)(Mailbox).remote()
-    use_gpu = ray.cluster_resources().get("GPU", 0) >= num_workers
-    trainer = trainer_class()(
-        _work,
-        train_loop_config={"job": asdict(job), "mailbox": mailbox, "num_threads": num_threads, "sys_path": sys.path},
-        scaling_config=ScalingConfig(
-            num_workers=num_workers,
-            use_gpu=use_gpu,
-            resources_per_worker={"CPU": num_threads, **({"GPU": 1} if use_gpu else {})},
-        ),
-        run_config=RunConfig(name=Path(job.work_dir).name, storage_path=str(paths.state_dir / "ray")),
-    )
-    with _delivering(mailbox, observer):
-        try:
-            _interruptible(trainer.fit)
-        except ray.train.TrainingFailedError as error:
-            raise _told(error) from error
+    actor = ray.remote(num_cpus=0)(Mailbox)
+    return actor.remote() if is_attached() else actor.options(name=COORDINATOR, namespace=COORDINATOR).remote()
 
 
 def trainer_class() -> Any:
@@ -84,6 +134,7 @@ def trainer_class() -> Any:
 
 def _work(config: dict[str, Any]) -> None:
     """One worker: joins the others and runs the loop."""
+    collect_seldom()
     import ray
     import ray.train
     from ray.train.lightning import RayLightningEnvironment
@@ -102,27 +153,6 @@ def _work(config: dict[str, Any]) -> None:
     )
     fit(FitJob(**config["job"]), mailbox.put.remote, place)
     ray.get(mailbox.put.remote({"kind": "end"}))  # events are delivered in order: all are there when the worker ends
-
-
-def _interruptible(call: Callable[[], object]) -> None:
-    """Runs a call of Ray in a thread, so that a signal ends the wait here and not somewhere in Ray's compiled code.
-
-    There it may be lost, or end the process at once; and Ray Train would take SIGINT for itself.
-    """
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            call()
-        except BaseException as error:  # noqa: BLE001 whatever it is, it is raised in the caller's thread
-            failures.append(error)
-
-    thread = threading.Thread(target=run, name="ray", daemon=True)
-    thread.start()
-    while thread.is_alive():
-        thread.join(SECONDS_BETWEEN_POLLS)
-    if failures:
-        raise failures[0]
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,21 +28,47 @@ LOCAL_ENVIRONMENT = {
 """What a session of our own adds to the environment (measured: a training of two workers ends 2 to 4 s sooner)."""
 
 
+class Ending:
+    """Ends Ray in the background: its processes take a second or two to go, in which a training can be written."""
+
+    def __init__(self, started: contextlib.ExitStack) -> None:
+        """`started`: what there is to be left."""
+        self._thread: threading.Thread | None = None
+        self._started = started
+
+    def begin(self) -> None:
+        """Begins to end it; nothing of Ray may be called from here on."""
+        left = self._started.pop_all()  # whatever happens meanwhile, it is left once
+        self._thread = threading.Thread(target=left.close, name="ray's end")
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Waits for its end, where that has begun."""
+        if self._thread:
+            self._thread.join()
+
+
 @contextlib.contextmanager
-def session(paths: Paths, *, num_cpus_needed: int, wanted_by: str = "train.num_workers") -> Iterator[None]:
+def session(paths: Paths, *, num_cpus_needed: int, wanted_by: str = "train.num_workers") -> Iterator[Ending]:
     """Runs its body with Ray: quiet, reachable from this machine only, gone afterwards.
 
-    Ray's own logs are in `.headrace/logs/ray`. `wanted_by` is the key of `params.yaml` to blame.
+    Ray's own logs are in `.headrace/logs/ray`. `wanted_by` is the key of `params.yaml` to blame. The body gets a way to
+    be rid of Ray before its end.
 
     Raises:
         ClusterError: Fewer CPUs than needed (told before Ray starts on this machine), or Ray does not start.
     """
     if not is_attached():
         check_cpus(num_cpus_needed, num_local_cpus(), wanted_by, "this machine")
-    with _signals_kept(), _attached() if is_attached() else _local(paths):
+    with _signals_kept(), contextlib.ExitStack() as started:
+        started.enter_context(_attached() if is_attached() else _local(paths))
         if is_attached():
             check_cpus(num_cpus_needed, int(_cluster_resources().get("CPU", 0)), wanted_by, "the cluster")
-        yield
+        ending = Ending(started)
+        try:
+            yield ending
+        finally:
+            ending.wait()
 
 
 def is_attached() -> bool:

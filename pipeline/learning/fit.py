@@ -111,9 +111,11 @@ def make_trainer(settings: TrainSettings, place: Place, callbacks: list[Any], **
 
     from pipeline.learning.allocation import keep_freed_memory
     from pipeline.learning.loop import use_step_loop
+    from pipeline.startup import collect_as_usual
 
     _quiet()
     keep_freed_memory()
+    collect_as_usual()
     trainer = pl.Trainer(
         devices="auto" if place.num_workers > 1 else 1,
         strategy=place.strategy,

@@ -53,11 +53,12 @@ def count_workload(model: Json, spec: Spec, transform: Json, train: Arrays, loss
     """
     import numpy as np
     import torch
-    from torch.utils.flop_counter import FlopCounterMode
+    from torch.utils.flop_counter import FlopCounterMode, _FlopCounterMode
 
-    from pipeline.learning.operations import OperationCounter
+    from pipeline.learning.operations import OperationCounter, never_compiled
     from pipeline.modalities.network import build_network
 
+    never_compiled(_FlopCounterMode, OperationCounter)
     network = build_network(model, spec, transform, loss)
     inputs = torch.from_numpy(np.array(train.inputs[:ROWS_COUNTED]))
     with FlopCounterMode(display=False) as flops, OperationCounter() as operations:

@@ -16,6 +16,8 @@ from pipeline.storage.onnx_model import OnnxModel
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+EXPORTER = ("onnxscript.function_libs.torch_lib.ops", "torch.onnx._internal.exporter._compat", "torch.export._trace")
+"""What torch.onnx.export imports when it is first called, two seconds of work; for who has time to do so ahead."""
 ROWS_OF_EXAMPLE, MOST_TOKENS_OF_EXAMPLE = 2, 16
 
 

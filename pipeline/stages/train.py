@@ -6,11 +6,12 @@ import hashlib
 import json
 import logging
 import shutil
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.contracts import Json, Metrics, Spec
 from pipeline.errors import ConfigError, DataError
@@ -19,9 +20,14 @@ from pipeline.learning.fit import FitJob, read_result
 from pipeline.learning.settings import AutoSettings, TrainSettings
 from pipeline.learning.workload import Workload, count_workload
 from pipeline.paths import Paths
+from pipeline.startup import import_ahead
 from pipeline.storage import bundle
 from pipeline.storage.arrays import open_arrays
 from pipeline.storage.atomic import atomic_dir
+
+if TYPE_CHECKING:
+    from pipeline.cluster.fit import Training
+    from pipeline.cluster.session import Ending
 
 logger = logging.getLogger(__name__)
 LARGEST_DIFFERENCE = 1e-2
@@ -30,6 +36,13 @@ LARGEST_DIFFERENCE = 1e-2
 Float32 sums in another order differ by 1e-5.
 """
 ROWS_COMPARED = 256
+
+
+class Workers(NamedTuple):
+    """What trains on Ray, and how to be rid of Ray."""
+
+    training: Training
+    ending: Ending
 
 
 class Config(AutoSettings):
@@ -46,7 +59,11 @@ def run(config: Config, paths: Paths) -> Metrics:
     num_workers = card.settings["num_workers"]
     job = FitJob(str(paths.normalized_dir), str(paths.state_dir / "train" / card.training_id), card.settings)
     _warn_of_known_noise(TrainSettings.model_validate(card.settings))
-    with _cluster(job, paths), live_run(paths, card) as run, progress(card.settings["max_epochs"], num_workers) as show:
+    with (
+        _workers(job, paths) as workers,
+        live_run(paths, card) as run,
+        progress(card.settings["max_epochs"], num_workers) as show,
+    ):
         if trials and run.run_id:
             log_trials(paths, run.run_id, trials)
 
@@ -54,7 +71,7 @@ def run(config: Config, paths: Paths) -> Metrics:
             show(event)
             run.observe(event)
 
-        result = _fit(job, observe, paths)
+        result = _fit(job, observe, workers)
         difference = _write(paths, card, Path(job.work_dir), result)
     if result["ended_by"] != "max_epochs":
         print(  # noqa: T201
@@ -133,31 +150,38 @@ def _check(wanted: AutoSettings, paths: Paths, spec: Json) -> tuple[Machine, Wor
     return Machine(num_workers, num_cores), workload
 
 
-def _cluster(job: FitJob, paths: Paths) -> AbstractContextManager[None]:
-    """A session of Ray where the training wants workers; MLflow is imported while it starts."""
-    settings = job.settings
-    if settings["num_workers"] == 0 or read_result(Path(job.work_dir)) is not None:
-        return nullcontext()
+@contextmanager
+def _workers(job: FitJob, paths: Paths) -> Iterator[Workers | None]:
+    """A session of Ray and the training started in it, where the settings want workers and it is not done already.
+
+    What is imported later, by MLflow and by the export, is imported meanwhile.
+    """
+    num_workers, num_threads = job.settings["num_workers"], job.settings["num_threads"]
+    if num_workers == 0 or read_result(Path(job.work_dir)) is not None:
+        yield None
+        return
+    from pipeline.cluster.fit import Training
     from pipeline.cluster.session import session
-    from pipeline.tracking.client import preload
+    from pipeline.quantization.export import EXPORTER
+    from pipeline.tracking.client import prepared
 
-    preload()
-    return session(paths, num_cpus_needed=settings["num_workers"] * settings["num_threads"])
+    import_ahead(prepared())
+    with session(paths, num_cpus_needed=num_workers * num_threads) as ending:
+        training = Training(job, num_workers=num_workers, num_threads=num_threads, paths=paths)
+        import_ahead(*EXPORTER)
+        yield Workers(training, ending)
 
 
-def _fit(job: FitJob, observe: Any, paths: Paths) -> Json:
+def _fit(job: FitJob, observe: Any, workers: Workers | None) -> Json:
     """Runs the loop, unless a killed run of the same training had already finished it."""
     from pipeline.learning.fit import Place, fit
 
     work_dir = Path(job.work_dir)
-    num_workers, num_threads = job.settings["num_workers"], job.settings["num_threads"]
-    if read_result(work_dir) is None:
-        if num_workers == 0:
-            fit(job, observe, Place(num_threads=num_threads))
-        else:
-            from pipeline.cluster.fit import fit_on_workers
-
-            fit_on_workers(job, observe, num_workers=num_workers, num_threads=num_threads, paths=paths)
+    if workers:
+        workers.training.wait(observe)
+        workers.ending.begin()  # while the graph is written
+    elif read_result(work_dir) is None:
+        fit(job, observe, Place(num_threads=job.settings["num_threads"]))
     result = read_result(work_dir)
     if result is None:
         raise DataError(

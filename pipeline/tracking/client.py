@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import re
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from importlib import import_module
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pipeline.errors import TrackingError
@@ -25,15 +23,10 @@ def tracking_uri(paths: Paths) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.root / 'mlflow.db'}"
 
 
-def preload() -> None:
-    """Imports MLflow in the background, four seconds of work that fit where something else is waited for."""
-
-    def load() -> None:
-        with suppress(Exception):  # whoever needs it gets the error
-            import_module("mlflow")
-
+def prepared() -> str:
+    """Sets what MLflow reads when it is imported; returns what to import, for who has time to do so ahead."""
     _set_environment()
-    threading.Thread(target=load, name="mlflow", daemon=True).start()
+    return "mlflow.store.tracking.sqlalchemy_store"
 
 
 def _set_environment() -> None:
