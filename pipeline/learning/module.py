@@ -17,6 +17,7 @@ from pipeline.learning.optimizers import make_optimizer
 from pipeline.learning.schedules import make_schedule
 from pipeline.learning.settings import TrainSettings
 from pipeline.learning.sharding import average_buffers, shard
+from pipeline.models.views import ask_alone
 from pipeline.tasks import Task
 
 
@@ -29,6 +30,7 @@ class Learner(pl.LightningModule):
         """`num_steps`: optimizer steps of the whole training, for the schedule; raises ConfigError as the task does."""
         super().__init__()
         self.network, self.task, self.settings, self.num_steps = network, task, settings, num_steps
+        ask_alone(network)
         self.loss_options = task.loss_options(settings.model_dump(), transform)
         # [sum of losses, sum of the task's figures, rows], kept on the device and read once an epoch
         # (no buffers: DDP would overwrite those of every rank by rank 0's, each step)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pipeline.contracts import ModalityName
 from pipeline.errors import ConfigError
 from pipeline.models.dense import dense_layers
-from pipeline.models.options import Activated, ActivationName, Mirrorable, Share, Width
+from pipeline.models.options import Activated, ActivationName, Share, Viewable, Width
 
 if TYPE_CHECKING:
     from torch import nn
@@ -17,7 +17,7 @@ RISING: tuple[ActivationName, ...] = ("relu", "tanh", "sigmoid")
 """Activations that never fall: the largest of four values is the same before and after them."""
 
 
-class Cnn(Activated, Mirrorable):
+class Cnn(Activated, Viewable):
     """Convolutions 3x3, max-pooling, dense layers: the network that tutorials begin with, small and fast.
 
     Where pooling follows a convolution, its norm and activation come behind the pooling, at a quarter of the work; of
@@ -68,7 +68,7 @@ class Cnn(Activated, Mirrorable):
             num_outputs=num_outputs,
             activation=self.activation,
         )
-        return self.mirrored(initialised(nn.Sequential(*layers, nn.Flatten(), *head), self.init))
+        return self.viewed(initialised(nn.Sequential(*layers, nn.Flatten(), *head), self.init))
 
     def _convolution(self, num_inputs: int, num_outputs: int) -> list[nn.Module]:
         from torch import nn
@@ -100,7 +100,7 @@ class Cnn(Activated, Mirrorable):
         return height, width
 
 
-class ResNet(Activated, Mirrorable):
+class ResNet(Activated, Viewable):
     """A narrow residual network for small images (He et al. 2016), global average pooling, one dense layer."""
 
     modalities: ClassVar[tuple[ModalityName, ...]] = ("image",)
@@ -143,4 +143,4 @@ class ResNet(Activated, Mirrorable):
             dropout=self.dropout,
             num_outputs=num_outputs,
         )
-        return self.mirrored(initialised(network, self.init))
+        return self.viewed(initialised(network, self.init))

@@ -31,22 +31,25 @@ class Activated(Initialised):
     """Function behind each layer but the last: ReLU, tanh, the logistic sigmoid, GELU or SiLU."""
 
 
-class Mirrorable(Section):
-    """A network for images that mean the same as their mirror images."""
+class Viewable(Section):
+    """A network for images that mean the same when they are mirrored, or moved a little.
 
-    mirror: bool = False
-    """Whether a prediction is the mean of those for the image and for its mirror image, at twice the cost.
-
-    Training is as without it; `augmentation: [{name: HorizontalFlip}]` shows the network both.
+    Training, and its own validation, are as without these options; `train.augmentation` shows the network such images.
     """
 
-    def mirrored(self, network: nn.Module) -> nn.Module:
-        """The network, or what asks it twice."""
-        if not self.mirror:
-            return network
-        from pipeline.models.mirror import Mirrored
+    mirror: bool = False
+    """Whether a prediction is the mean of those for the image and for its mirror image, at twice the cost."""
+    shift: Annotated[int, Field(ge=0)] = 0
+    """Pixels by which two copies are moved, along a diagonal; a prediction is their mean with the image's, which counts
+    twice, at three times the cost. 0: none."""
 
-        return Mirrored(network)
+    def viewed(self, network: nn.Module) -> nn.Module:
+        """The network, or what asks it for each copy."""
+        if not (self.mirror or self.shift):
+            return network
+        from pipeline.models.views import Views
+
+        return Views(network, mirror=self.mirror, shift=self.shift)
 
 
 class EncoderOptions(Initialised):

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pipeline.contracts import ModalityName
 from pipeline.errors import ConfigError
-from pipeline.models.options import EncoderOptions, Mirrorable, Share, Width
+from pipeline.models.options import EncoderOptions, Share, Viewable, Width
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class Vit(EncoderOptions, Mirrorable):
+class Vit(EncoderOptions, Viewable):
     """Vision transformer (Dosovitskiy et al. 2021): square patches as tokens, learned positions, encoder blocks."""
 
     modalities: ClassVar[tuple[ModalityName, ...]] = ("image",)
@@ -40,4 +40,4 @@ class Vit(EncoderOptions, Mirrorable):
         patches = Patches(input_shape, self.patch, self.width, dropout=self.dropout)
         blocks, head = self.encoder_blocks(self.dropout), nn.Linear(self.width, num_outputs)
         encoder = TokenEncoder(self.width, blocks, head, has_class_token=self.pool == "class")
-        return self.mirrored(initialised(nn.Sequential(patches, encoder), self.init))
+        return self.viewed(initialised(nn.Sequential(patches, encoder), self.init))

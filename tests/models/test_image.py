@@ -116,7 +116,7 @@ def test_dropout_stands_before_each_dense_layer_but_the_last() -> None:
         ({"dense": [-1]}, "here.dense.0: got -1; must be greater than 0"),
         ({"dropout": 1.0}, "here.dropout: got 1.0; must be less than 1"),
         ({"dropot": 0.1}, "here.dropot: unknown key; choose one of ['activation', 'batch_norm', 'blocks', "
-         "'dense', 'dropout', 'init', 'mirror', 'padding'] (did you mean 'dropout'?)"),
+         "'dense', 'dropout', 'init', 'mirror', 'padding', 'shift'] (did you mean 'dropout'?)"),
     ],
 )  # fmt: skip
 def test_cnn_of_a_mistaken_option_names_it(options: dict[str, object], told: str) -> None:

@@ -7,6 +7,7 @@ import torch
 from pipeline.contracts import Json, Spec
 from pipeline.modalities.network import build_network
 from pipeline.models import models_of
+from pipeline.models.views import ask_alone
 from pipeline.quantization.export import export_graph, largest_difference
 from pipeline.storage.onnx_model import OnnxModel
 
@@ -20,9 +21,9 @@ MODELS: dict[str, Json] = {"cnn": {"batch_norm": True}, "resnet": {}, "vit": {}}
 models = pytest.mark.parametrize("name", MODELS)
 
 
-def network_of(name: str, *, mirror: bool) -> torch.nn.Sequential:
+def network_of(name: str, **views: bool | int) -> torch.nn.Sequential:
     torch.manual_seed(0)
-    return build_network({"name": name, "mirror": mirror, **MODELS[name]}, SPEC, TRANSFORM)
+    return build_network({"name": name, **views, **MODELS[name]}, SPEC, TRANSFORM)
 
 
 def images(num_rows: int = 6) -> torch.Tensor:
@@ -32,7 +33,7 @@ def images(num_rows: int = 6) -> torch.Tensor:
 
 @models
 def test_mirrored_network_predicts_the_mean_of_both(name: str) -> None:
-    network, plain = network_of(name, mirror=True).eval(), network_of(name, mirror=False).eval()
+    network, plain = network_of(name, mirror=True).eval(), network_of(name).eval()
     given, mirrored = images(), images().flip(2)
     with torch.inference_mode():
         mean = (plain(given) + plain(mirrored)) / 2
@@ -42,10 +43,23 @@ def test_mirrored_network_predicts_the_mean_of_both(name: str) -> None:
 
 
 @models
+def test_shifted_copies_count_half_together(name: str) -> None:
+    network, plain = network_of(name, shift=2).eval(), network_of(name).eval()
+    given = images()
+    padded = np.pad(given.numpy(), ((0, 0), (2, 2), (2, 2), (0, 0)), "edge")
+    up, down = (torch.from_numpy(padded[:, start : start + 16, start : start + 12].copy()) for start in (4, 0))
+    with torch.inference_mode():
+        torch.testing.assert_close(network(given), plain(given) / 2 + plain(up) / 4 + plain(down) / 4)
+        both = network_of(name, shift=2, mirror=True).eval()
+        mirrored = plain(given.flip(2)) / 2 + plain(up.flip(2)) / 4 + plain(down.flip(2)) / 4
+        torch.testing.assert_close(both(given), (network(given) + mirrored) / 2)
+
+
+@models
 def test_mirrored_network_trains_as_the_plain_one(name: str) -> None:
     found = []
     for mirror in (True, False):
-        network = network_of(name, mirror=mirror).train()
+        network = network_of(name, mirror=mirror, shift=int(mirror)).train()
         outputs = network(images())
         outputs.square().sum().backward()
         found.append([outputs, *(parameter.grad for parameter in network.parameters())])
@@ -54,10 +68,17 @@ def test_mirrored_network_trains_as_the_plain_one(name: str) -> None:
 
 @models
 def test_mirrored_network_is_exported_as_it_predicts(name: str, tmp_path: Path) -> None:
-    network = network_of(name, mirror=True)
+    network = network_of(name, mirror=True, shift=1)
     export_graph(network, tmp_path / "model.onnx", input_shape=SHAPE)
     graph = OnnxModel(tmp_path / "model.onnx", num_threads=1)
     assert largest_difference(network, graph, images().numpy()) < 1e-4
+
+
+def test_training_validates_the_network_alone() -> None:
+    network, plain = network_of("cnn", mirror=True, shift=1).eval(), network_of("cnn").eval()
+    assert not torch.equal(network(images()), plain(images()))
+    ask_alone(network)
+    assert torch.equal(network(images()), plain(images()))
 
 
 def test_mirroring_is_offered_by_the_networks_that_look_at_places() -> None:
