@@ -111,7 +111,10 @@ def _mailbox() -> Any:
     import ray
 
     actor = ray.remote(num_cpus=0)(Mailbox)
-    return actor.remote() if is_attached() else actor.options(name=COORDINATOR, namespace=COORDINATOR).remote()
+    if not is_attached():
+        with suppress(ValueError):  # the name is taken by an earlier training of this session
+            return actor.options(name=COORDINATOR, namespace=COORDINATOR).remote()
+    return actor.remote()
 
 
 def trainer_class() -> Any:

@@ -1,6 +1,7 @@
 """Training on real Ray workers: the same batches, events from rank 0, errors as they are."""
 
 import numpy as np
+import psutil
 import pytest
 from safetensors.torch import load_file
 
@@ -48,8 +49,16 @@ def test_two_workers_train_as_one(trained, strategy, changes):
     fit(alone, lambda _: None, Place(num_threads=1))
     events = []
     both, both_dir = job_in(trained, "both", strategy=strategy, **changes)
+    running = set()
+
+    def observe(event):
+        events.append(event)
+        running.update(process.name() for process in psutil.Process().children(recursive=True))
+
     with session(trained, num_cpus_needed=2):
-        fit_on_workers(both, events.append, num_workers=2, num_threads=1, paths=trained)
+        fit_on_workers(both, observe, num_workers=2, num_threads=1, paths=trained)
+    assert any(name.startswith("ray::TrainController") for name in running)
+    assert not {name for name in running if "Autoscaling" in name}, "the mailbox stands in for it"
     first, second = read_result(alone_dir), read_result(both_dir)
     assert first["steps"] == second["steps"] == 36
     names = ("train_loss", "val_loss", "val_accuracy")

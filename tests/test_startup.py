@@ -1,0 +1,53 @@
+import gc
+import subprocess
+import sys
+import threading
+
+from pipeline.startup import SELDOM, USUAL, collect_as_usual, collect_seldom, import_ahead
+
+
+def test_garbage_is_searched_seldom_until_the_work_begins():
+    before = gc.get_threshold()
+    try:
+        collect_seldom()
+        assert gc.get_threshold() == SELDOM
+        collect_as_usual()
+        assert gc.get_threshold() == USUAL
+        frozen = gc.get_freeze_count()
+        assert frozen > 0
+        left = [[] for _ in range(100)]  # of an earlier training: to be searched again
+        collect_as_usual()
+        assert gc.get_freeze_count() == frozen
+        assert len(left) == 100
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
+
+
+def test_modules_are_imported_in_the_background_and_a_missing_one_is_left_out(tmp_path, monkeypatch):
+    (tmp_path / "ahead_of_time.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    import_ahead("no_such_module_anywhere", "ahead_of_time")
+    for thread in threading.enumerate():
+        if thread.name == "imports":
+            thread.join()
+    assert "ahead_of_time" in sys.modules
+    assert "no_such_module_anywhere" not in sys.modules
+
+
+def test_work_is_counted_without_the_compiler(trained):
+    """torch._dynamo takes a second to import, in which Ray could start already."""
+    program = """
+import json, sys
+from pathlib import Path
+from pipeline.contracts import Spec
+from pipeline.learning.workload import count_workload
+from pipeline.storage.arrays import open_arrays
+folder = Path(sys.argv[1])
+transform = json.loads((folder / "transform.json").read_bytes())
+model = {"name": "cnn", "blocks": [8, "pool"], "dense": [16]}
+assert count_workload(model, Spec.read(folder), transform, open_arrays(folder / "train")).num_operations > 10
+assert "torch" in sys.modules
+sys.exit("torch._dynamo" in sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", program, str(trained.normalized_dir)], check=True)
