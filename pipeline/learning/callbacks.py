@@ -30,6 +30,7 @@ class Reporter(pl.Callback):
         """Begins to count the epoch's throughput."""
         self._told_at, self._told_step = time.perf_counter(), trainer.global_step
         self._epoch_at, self._epoch_step = self._told_at, self._told_step
+        self._validated_at: float | None = None
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any) -> None:  # noqa: ARG002
         """Tells of a step, seldom enough to cost nothing."""
@@ -41,10 +42,15 @@ class Reporter(pl.Callback):
         loss = float(outputs["loss"])
         self._observer({"kind": "step", **_position(trainer), "loss": loss, "samples_per_second": rate})
 
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Ends the time of the epoch's steps."""
+        self._validated_at = time.perf_counter()
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Tells of an epoch: the figures over all rows of all workers."""
+        """Tells of an epoch: the figures over all rows of all workers, and the train rows a second of its steps."""
         steps = trainer.global_step - self._epoch_step
-        rate = steps * self._batch_size / max(time.perf_counter() - self._epoch_at, 1e-9)
+        ended_at = self._validated_at or time.perf_counter()
+        rate = steps * self._batch_size / max(ended_at - self._epoch_at, 1e-9)
         metrics = getattr(pl_module, "val_metrics", {})
         self.history.append({**_position(trainer), **metrics, "samples_per_second": rate})
         self._observer({"kind": "epoch", **self.history[-1]})

@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 TRAINING_ID, HOLDER, LOGGED = "headrace.training_id", "headrace.holder", "headrace.logged."
 VALUE_CHARACTERS = 500
 STEP_METRICS = ("loss", *FIGURES)
+SECONDS_BETWEEN_STEPS = 2.0
+"""At least, of those that the server is told of: a training in this process waits for its answer."""
 
 
 class LiveRun:
@@ -34,11 +36,15 @@ class LiveRun:
     def __init__(self, client: MlflowClient | None, run_id: str) -> None:
         """Without a client nothing is told now: the run is rebuilt from files later."""
         self._client, self.run_id = client, run_id
+        self._next_step_at = 0.0
 
     def observe(self, event: Json) -> None:
-        """Logs a step's or an epoch's figures."""
-        if self._client is None:
+        """Logs an epoch's figures, and those of a step now and then."""
+        is_step = event.get("kind") == "step"
+        if self._client is None or (is_step and time.monotonic() < self._next_step_at):
             return
+        if is_step:
+            self._next_step_at = time.monotonic() + SECONDS_BETWEEN_STEPS
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
