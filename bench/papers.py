@@ -114,7 +114,8 @@ def row(name: str, runs: dict[str, Runs]) -> Row:
         unequal="ours in the precision and memory format that it found quickest at its start (bfloat16 autocast where"
         " the processor has it), Keras in float32, its default;"
         " median epoch, the first left out; ours in the calling process (num_workers 0), all cores for both;"
-        f" our epoch's time is that of its steps, without its validation; accuracies of the runs of all epochs, others are cut to {CUT_EPOCHS};"
+        " our epoch's time is that of its steps, without its validation;"
+        f" accuracies of the runs of all epochs, others are cut to {CUT_EPOCHS};"
         f" seeds differ; {ROWS}",
     )
 

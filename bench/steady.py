@@ -16,10 +16,10 @@ NUM_ROWS: dict[Size, int] = {"full": 19_200, "quick": 1_280}
 NUM_EPOCHS = 3
 UNEQUAL = (
     "same network, batch size, Adam, float32, threads and rows (drawn at random); median of epochs 2 and 3. Ours is"
-    " `headrace train` (num_workers 0) with its defaults otherwise: in its steps it also reads rows from"
-    " memory-mapped files, sums losses and accuracies and tells MLflow; its validation, its files of weights and of the"
-    " state to resume from are between the steps, and not timed; it keeps a step's memory for the next, and pools before it activates, which is the same."
-    " The loop has its rows in memory, torch's Adam as it comes, and measures nothing"
+    " `headrace train` (num_workers 0) with its defaults otherwise: in its steps it also reads rows from memory-mapped"
+    " files, sums losses and accuracies and tells MLflow; its validation, its files of weights and of the state to"
+    " resume from are between the steps, and not timed; it keeps a step's memory for the next, and pools before it"
+    " activates, which is the same. The loop has its rows in memory, torch's Adam as it comes, and measures nothing"
 )
 
 
