@@ -92,6 +92,16 @@ def test_reporter_tells_each_epoch_and_seldom_a_step(monkeypatch: pytest.MonkeyP
     }  # fmt: skip
 
 
+def test_rate_of_an_epoch_leaves_its_validation_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([100.0, 102.0])  # the start, and the validation's
+    monkeypatch.setattr(callbacks, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    reporter = Reporter(lambda _: None, batch_size=50)
+    reporter.on_train_epoch_start(trainer(), module())
+    reporter.on_validation_start(trainer(global_step=4), module())
+    reporter.on_train_epoch_end(trainer(global_step=4), module(0.25))
+    assert reporter.history[0]["samples_per_second"] == pytest.approx(4 * 50 / 2.0)
+
+
 def test_reporter_of_a_resumed_training_has_the_epochs_before() -> None:
     before, after = Reporter(lambda _: None, 50), Reporter(lambda _: None, 50)
     before.history = [{"epoch": 0}]

@@ -4,14 +4,17 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from types import SimpleNamespace
 
 import pytest
 
 from pipeline.errors import TrackingError
 from pipeline.storage.atomic import write_json
 from pipeline.storage.bundle import read_bundle
+from pipeline.tracking import runs
 from pipeline.tracking.client import connect, experiment_id
-from pipeline.tracking.runs import HOLDER, complete, find_run, live_run
+from pipeline.tracking.runs import HOLDER, STEP_METRICS, complete, find_run, live_run
 
 EVENT = {"kind": "epoch", "epoch": 0, "step": 7, "val_loss": 0.5, "learning_rate": 0.01, "samples_per_second": 10.0}
 
@@ -42,6 +45,19 @@ def test_stage_is_told_once_and_again_when_it_changes(tracked):
     write_json(tracked.metrics_path("train"), {"val_accuracy": 0.5})
     complete(tracked, ["train"])
     assert [metric.value for metric in client.get_metric_history(run_id, "train/val_accuracy")] == [0.75, 0.5]
+
+
+def test_steps_are_told_now_and_then_and_every_epoch(tracked, monkeypatch):
+    times = iter([10.0, 10.0, 11.5, 12.5, 12.5])  # asked once of a step that is left out, else twice
+    monkeypatch.setattr(runs, "time", SimpleNamespace(monotonic=lambda: next(times), time=time.time))
+    with live_run(tracked, read_bundle(tracked.trained_dir).card) as run:
+        for step in (1, 2, 3):
+            run.observe({"kind": "step", "step": step, "loss": 2.0})
+            run.observe({**EVENT, "step": step})
+    client = connect(tracked)
+    told = {name: [one.step for one in client.get_metric_history(run.run_id, f"fit/{name}")] for name in STEP_METRICS}
+    assert told["loss"] == [1, 3]
+    assert told["val_loss"] == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
