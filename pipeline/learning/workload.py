@@ -53,14 +53,14 @@ def count_workload(model: Json, spec: Spec, transform: Json, train: Arrays, loss
     """
     import numpy as np
     import torch
-    from torch.utils.flop_counter import FlopCounterMode, _FlopCounterMode
+    from torch.utils import flop_counter
 
     from pipeline.learning.operations import OperationCounter, never_compiled
     from pipeline.modalities.network import build_network
 
-    never_compiled(_FlopCounterMode, OperationCounter)
+    never_compiled(getattr(flop_counter, "_FlopCounterMode", OperationCounter), OperationCounter)
     network = build_network(model, spec, transform, loss)
     inputs = torch.from_numpy(np.array(train.inputs[:ROWS_COUNTED]))
-    with FlopCounterMode(display=False) as flops, OperationCounter() as operations:
+    with flop_counter.FlopCounterMode(display=False) as flops, OperationCounter() as operations:
         network(inputs).sum().backward()
     return Workload(len(train), flops.get_total_flops() / len(inputs), max(operations.count, 1))
