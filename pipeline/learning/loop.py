@@ -18,6 +18,8 @@ from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
 Hook = Callable[..., object]
+OWN_WAYS = "optimizer_step", "backward", "lr_scheduler_step"
+"""Methods of a module that this loop would pass by."""
 
 
 class StepLoop(_TrainingEpochLoop):
@@ -39,7 +41,7 @@ class StepLoop(_TrainingEpochLoop):
         progress.increment_started()
         outputs = {"loss": self._step(batch, batch_idx)}
         progress.increment_processed()
-        self.update_lr_schedulers("step", update_plateau_schedulers=False)
+        self._step_schedules()
         self._call("on_train_batch_end", outputs, batch, batch_idx)
         progress.increment_completed()
 
@@ -62,6 +64,12 @@ class StepLoop(_TrainingEpochLoop):
         optimizer.step()
         told.step.increment_completed()
         return loss.detach()
+
+    def _step_schedules(self) -> None:
+        for config in self.trainer.lr_scheduler_configs:
+            self.scheduler_progress.increment_ready()
+            config.scheduler.step()
+            self.scheduler_progress.increment_completed()
 
     def on_advance_end(self, data_fetcher: Any) -> None:
         """Validates and ends where it is time for it."""
@@ -105,7 +113,11 @@ class StepLoop(_TrainingEpochLoop):
             and isinstance(trainer.strategy, SingleDeviceStrategy | DDPStrategy)
             and getattr(trainer.precision_plugin, "scaler", None) is None
             and trainer.lightning_module.automatic_optimization
-            and not any(is_overridden(name, trainer.lightning_module) for name in ("optimizer_step", "backward"))
+            and not any(is_overridden(name, trainer.lightning_module) for name in OWN_WAYS)
+            and all(
+                (config.interval, config.frequency, config.reduce_on_plateau) == ("step", 1, False)
+                for config in trainer.lr_scheduler_configs
+            )
         )
 
     @cached_property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from torch import Tensor, nn
 
 
@@ -22,7 +24,7 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     return (values * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1.0)
 
 
-class TextModel(nn.Module):
+class TextModel(nn.Module, ABC):
     """Embeds token ids and hands them to a network that takes embedded tokens, which explanations start from."""
 
     def __init__(self, vocabulary: int, width: int) -> None:
@@ -35,9 +37,9 @@ class TextModel(nn.Module):
         embedded: Tensor = self.embedding(ids)
         return embedded
 
+    @abstractmethod
     def forward_embedded(self, embedded: Tensor, mask: Tensor) -> Tensor:
         """`[batch, tokens, width]`, `mask` `[batch, tokens]` true where a token is -> `[batch, outputs]`."""
-        raise NotImplementedError
 
     def forward(self, ids: Tensor) -> Tensor:
         """int64 `[batch, tokens]`, 0 as padding behind each row's tokens -> `[batch, outputs]`."""
