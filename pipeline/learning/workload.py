@@ -40,10 +40,14 @@ class Workload(NamedTuple):
     def seconds(self, settings: AutoSettings, *, num_threads: int) -> float:
         """How long the whole training will take in one process, roughly; early stopping is left aside."""
         rows = self.num_rows * settings.max_epochs
-        batch_size = USUAL_BATCH_SIZE if settings.batch_size == "auto" else min(settings.batch_size, self.num_rows)
         augmented = SECONDS_AN_AUGMENTED_ROW * rows if settings.augmentation else 0.0
         arithmetic = rows * self.flops_a_row / (FLOPS_A_SECOND * num_threads)
-        return arithmetic + augmented + SECONDS_A_STEP * rows / batch_size
+        return arithmetic + augmented + SECONDS_A_STEP * self.num_steps(settings)
+
+    def num_steps(self, settings: AutoSettings) -> int:
+        """Optimizer steps of the whole training, roughly; early stopping is left aside."""
+        batch_size = USUAL_BATCH_SIZE if settings.batch_size == "auto" else min(settings.batch_size, self.num_rows)
+        return self.num_rows * settings.max_epochs // batch_size
 
 
 def count_workload(model: Json, spec: Spec, transform: Json, train: Arrays, loss: str = "auto") -> Workload:

@@ -137,7 +137,7 @@ def _check(wanted: AutoSettings, paths: Paths, spec: Json) -> tuple[Machine, Wor
     check_fits(wanted, data, network)
     workload = count_workload(wanted.model, data, transform, open_arrays(paths.normalized_dir / "train"), wanted.loss)
     seconds = workload.seconds(wanted, num_threads=num_local_cpus()) if wanted.strategy == "ddp" else None
-    num_workers, num_cores = plan_workers(wanted.num_workers, seconds)
+    num_workers, num_cores = plan_workers(wanted.num_workers, seconds, workload.num_steps(wanted))
     if num_workers > 1 and wanted.batch_size != "auto" and wanted.batch_size % num_workers:
         raise DataError(
             f"params.yaml: train.batch_size: {wanted.batch_size} rows cannot be shared by {num_workers} workers; "

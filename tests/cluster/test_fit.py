@@ -31,6 +31,8 @@ def test_plan_is_threads_for_each_worker():
     assert plan_workers("auto")[0] in {1, 2}
     assert plan_workers("auto", 5.0) == (0, cores), "a short training does not wait for Ray"
     assert plan_workers("auto", 1e4) == plan_workers("auto")
+    assert plan_workers("auto", 1e4, 10_000) == plan_workers("auto")
+    assert plan_workers("auto", 100.0, 25_000) == (0, cores), "steps of 4 ms are not worth sums between workers"
     assert plan_workers(1, 5.0) == (1, cores)
     with pytest.raises(ClusterError, match=r"params.yaml: train.num_workers"):
         plan_workers(cores + 1)
