@@ -12,6 +12,7 @@ from pipeline.learning.callbacks import Patience
 from pipeline.learning.data import ArraysDataModule
 from pipeline.learning.fit import _PLAIN_TRAINER, FitJob, _quiet, make_learner
 from pipeline.learning.loop import StepLoop, use_step_loop
+from pipeline.learning.module import Learner
 from pipeline.learning.settings import TrainSettings
 from pipeline.paths import Paths
 
@@ -88,6 +89,19 @@ def test_weights_hooks_and_counts_are_lightnings_own(trained_project: Paths, opt
     assert not isinstance(theirs[0].fit_loop.epoch_loop, StepLoop)
     counts = [trainer.fit_loop.state_dict() for trainer in (ours[0], theirs[0])]
     assert counts[0] == counts[1]  # so a state that one writes the other can go on from
+
+
+def test_schedule_by_epoch_steps_once_an_epoch_as_lightnings_does(
+    trained_project: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def by_epoch(learner: Learner) -> Any:
+        optimizer = torch.optim.SGD(learner.network.parameters(), lr=0.1)
+        return {"optimizer": optimizer, "lr_scheduler": torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)}
+
+    monkeypatch.setattr(Learner, "configure_optimizers", by_epoch)
+    ours, theirs = (trained(trained_project, is_ours=is_ours) for is_ours in (True, False))
+    assert ours[0].optimizers[0].param_groups[0]["lr"] == pytest.approx(0.1 * 0.5**3)
+    assert all(torch.equal(ours[2][name], weights) for name, weights in theirs[2].items())
 
 
 def test_training_that_is_told_to_stop_within_an_epoch_is_validated_and_ends(trained_project: Paths) -> None:
