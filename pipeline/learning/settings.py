@@ -116,7 +116,7 @@ class AutoSettings(Section):
     num_workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
     """Workers of Ray Train; auto: one a GPU, or on CPUs two where there are two cores; 0: in the calling process.
 
-    On CPUs of this machine auto is 0 for a training that ends before Ray's start would have paid (plan.py).
+    On CPUs of this machine auto is 0 for a training that is short, or of short steps: it ends sooner so (plan.py).
     """
     num_threads: Count | Auto | None = None
     """Threads a worker; null: the cores, shared out, or one where the network's operations are too small to share.
