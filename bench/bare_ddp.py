@@ -35,7 +35,7 @@ def work(rank: int, meeting: str, num_processes: int, sharing: str, num_steps: i
         network = nn.parallel.DistributedDataParallel(network, gradient_as_bucket_view=True)
     optimizer = optim.Adam(network.parameters(), 1e-3, fused=True)
     height, width, channels = SHAPES["001"]
-    images = torch.rand(BATCH_SIZE, height, width, channels).permute(0, 3, 1, 2)  # as rows lie in our files: the quicker
+    images = torch.rand(BATCH_SIZE, height, width, channels).permute(0, 3, 1, 2)  # as rows lie in our files
     targets = torch.randint(0, NUM_CLASSES, (BATCH_SIZE,))
 
     def step() -> None:
