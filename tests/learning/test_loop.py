@@ -104,6 +104,15 @@ def test_schedule_by_epoch_steps_once_an_epoch_as_lightnings_does(
     assert all(torch.equal(ours[2][name], weights) for name, weights in theirs[2].items())
 
 
+def test_module_that_steps_its_schedule_by_itself_is_asked(
+    trained_project: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(Learner, "lr_scheduler_step", lambda *arguments: asked.append(arguments))
+    trainer, _, _ = trained(trained_project, is_ours=True)
+    assert len(asked) == trainer.global_step > 0
+
+
 def test_training_that_is_told_to_stop_within_an_epoch_is_validated_and_ends(trained_project: Paths) -> None:
     class Stop(pl.Callback):
         def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:

@@ -5,10 +5,12 @@ import json
 import numpy as np
 import pytest
 
+from pipeline.cluster.session import available_workers
 from pipeline.contracts import Spec
 from pipeline.errors import ClusterError, ConfigError, DataError
 from pipeline.learning.history import read_history
-from pipeline.stages.train import Config, run
+from pipeline.learning.settings import AutoSettings
+from pipeline.stages.train import Config, _check, run
 from pipeline.storage.arrays import open_arrays
 from pipeline.storage.bundle import WEIGHTS, read_bundle
 from pipeline.tracking.client import connect, experiment_id
@@ -69,6 +71,19 @@ def test_train_that_chooses_keeps_its_choice_and_trains_as_if_it_had_been_writte
     assert capsys.readouterr().out.count("chosen") == 0
     _, found = runs_of(normalized)
     assert {item.data.params["learning_rate"] for item in found} == {str(metrics["learning_rate"])}
+
+
+def test_workers_are_worth_their_start_and_each_step(normalized, monkeypatch):
+    def num_workers(start, step):
+        monkeypatch.setattr("pipeline.cluster.plan.SECONDS_WORTH_RAY", start)
+        monkeypatch.setattr("pipeline.cluster.plan.SECONDS_A_STEP_WORTH_SHARING", step)
+        wanted = AutoSettings.model_validate({**QUICK, "batch_size": 24, "num_workers": "auto"})
+        machine, _ = _check(wanted, normalized, json.loads((normalized.normalized_dir / "spec.json").read_text()))
+        return machine.num_workers
+
+    assert num_workers(start=0.0, step=0.0) == available_workers() > 0
+    assert num_workers(start=0.0, step=10.0) == 0
+    assert num_workers(start=1e4, step=0.0) == 0
 
 
 @pytest.mark.slow
