@@ -9,7 +9,7 @@ from cut import NUM_TEST
 from projects import LEFT_HALF, ROOT, metrics, steady_rate, time_stage, write_params
 from rows import Size
 
-from pipeline.config import read_params
+from headrace.config import read_params
 
 QUICK_VALIDATION_ROWS = 300
 

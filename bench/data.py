@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 from planted import plant
 from projects import LEFT_HALF, bench_data, metrics, project, run_stage
 
-from pipeline.contracts import Spec
-from pipeline.storage import atomic
-from pipeline.storage.tables import read_shards, read_table, write_shards
+from headrace.contracts import Spec
+from headrace.storage import atomic
+from headrace.storage.tables import read_shards, read_table, write_shards
 
 NUM_RUNS = 3
 BASE_ROWS = 7_000

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.contracts import Spec
-from pipeline.storage import arrays, atomic
+from headrace.contracts import Spec
+from headrace.storage import arrays, atomic
 
 SHAPES = {"000": [28, 28, 1], "001": [28, 28, 1], "003": [32, 32, 3]}
 NETWORKS = {

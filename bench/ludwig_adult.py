@@ -10,7 +10,7 @@ from environments import BENCH_DIR, python_of, run_program
 from projects import LEFT_HALF, ROOT, bench_data, metrics, project, time_stage
 from rows import NUM_RUNS, Row, Size, ratio
 
-from pipeline.config import read_params
+from headrace.config import read_params
 
 NAMES = ("ludwig",)
 OURS, THEIRS = "headrace", "Ludwig"

@@ -112,7 +112,7 @@ def time_stage(folder: Path, stage: str, *, cores: int = 0) -> Timed:
 
 def command_of(stage: str) -> list[str]:
     """What runs a stage."""
-    return [sys.executable, "-m", "pipeline", stage]
+    return [sys.executable, "-m", "headrace", stage]
 
 
 def metrics(folder: Path, stage: str) -> dict:

@@ -22,7 +22,7 @@ from environments import BENCH_DIR
 from machine import machine, this_run
 from rows import Row, Size, failed
 
-from pipeline.storage import atomic
+from headrace.storage import atomic
 
 Measure = Callable[[Sequence[str], Size], Iterator[Row]]
 GROUPS: tuple[tuple[tuple[str, ...], Measure], ...] = tuple(

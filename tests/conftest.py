@@ -14,8 +14,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.contracts import Spec
-from pipeline.paths import SPLITS, Paths
+from headrace.contracts import Spec
+from headrace.paths import SPLITS, Paths
 
 # a shell that runs this in the background ignores SIGINT, which the processes under test would inherit
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -76,9 +76,9 @@ def trained_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project as it stands after `train`: normalised arrays and a bundle that a short training made."""
     import torch
 
-    from pipeline.modalities.network import build_network
-    from pipeline.quantization.export import export_graph
-    from pipeline.storage import arrays, atomic, bundle
+    from headrace.modalities.network import build_network
+    from headrace.quantization.export import export_graph
+    from headrace.storage import arrays, atomic, bundle
 
     paths = Paths(tmp_path_factory.mktemp("trained"))
     transform = {"input_shape": [SIDE, SIDE, 1], "mean": [0.2], "std": [0.25], "resize": "pad"}
@@ -191,7 +191,7 @@ def _transform_of(modality: str, values: NDArray[np.float64]) -> dict[str, objec
 
 def _write_rows(paths: Paths, modality: str, task: str, input_shape: list[int]) -> NDArray[np.float64]:
     """The arrays of all splits; returns the train rows' values."""
-    from pipeline.storage import arrays
+    from headrace.storage import arrays
 
     draw = text_rows if modality == "text" else table_rows
     all_values = {}
@@ -210,9 +210,9 @@ def _write_rows(paths: Paths, modality: str, task: str, input_shape: list[int]) 
 def _train_bundle(paths: Paths, model: dict[str, object], spec: Spec, transform: dict[str, object]) -> None:
     import torch
 
-    from pipeline.modalities.network import build_network
-    from pipeline.quantization.export import export_graph
-    from pipeline.storage import arrays, bundle
+    from headrace.modalities.network import build_network
+    from headrace.quantization.export import export_graph
+    from headrace.storage import arrays, bundle
 
     torch.manual_seed(0)
     network = build_network(model, spec, transform)
@@ -245,7 +245,7 @@ def made_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str
 
     @cache
     def made(modality: str, task: str) -> Paths:
-        from pipeline.storage import atomic
+        from headrace.storage import atomic
 
         paths = Paths(tmp_path_factory.mktemp(f"{modality}-{task}"))
         input_shape = [12] if modality == "text" else [len(TABLE_INPUTS)]

@@ -11,11 +11,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.contracts import Column, Spec
-from pipeline.modalities.image.schema import RAW_SCHEMA
-from pipeline.modalities.text.rows import text_schema
-from pipeline.paths import Paths
-from pipeline.storage.tables import write_shards
+from headrace.contracts import Column, Spec
+from headrace.modalities.image.schema import RAW_SCHEMA
+from headrace.modalities.text.rows import text_schema
+from headrace.paths import Paths
+from headrace.storage.tables import write_shards
 
 TABLE_COLUMNS = {"size": "numeric", "colour": "categorical", "seen": "date", "share/of": "numeric"}
 WORDS = ["river", "stone", "maple", "engine", "lantern", "copper", "violet", "harbour", "thunder", "meadow"]

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline.config import Section
-from pipeline.paths import OUTS
-from pipeline.stages import STAGES
+from headrace.config import Section
+from headrace.paths import OUTS
+from headrace.stages import STAGES
 
 ROOT = Path(__file__).resolve().parent.parent
 DVC = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
@@ -21,7 +21,7 @@ ENGINE_FILES = ("__init__", "engine", "pool", "counting", "ray_data", "session",
 
 
 def test_stages_have_one_name_in_five_places():
-    files = {path.stem for path in (ROOT / "pipeline" / "stages").glob("[a-z]*.py")}
+    files = {path.stem for path in (ROOT / "pipeline" / "headrace" / "stages").glob("[a-z]*.py")}
     tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests" / "stages").glob("test_*.py")}
     assert list(DVC) == list(STAGES) == list(OUTS)
     assert files == set(STAGES) <= tests
@@ -30,7 +30,7 @@ def test_stages_have_one_name_in_five_places():
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_stage_is_a_config_and_a_run(stage):
-    module = importlib.import_module(f"pipeline.stages.{stage}")
+    module = importlib.import_module(f"headrace.stages.{stage}")
     assert issubclass(module.Config, Section)
     assert callable(module.run)
     assert module.__doc__.startswith(f"{stage.capitalize()}: ")
@@ -42,7 +42,7 @@ def test_stage_is_a_config_and_a_run(stage):
 @pytest.mark.parametrize("stage", STAGES)
 def test_stage_declares_command_params_outs_and_metrics(stage):
     entry = DVC[stage]
-    assert entry["cmd"] == f"python -m pipeline {stage}"
+    assert entry["cmd"] == f"python -m headrace {stage}"
     # the one exception: a search is a search over the settings of train
     assert set(entry["params"]) == ({"tune", "train"} if stage == "tune" else {stage})
     assert sorted(entry["outs"]) == sorted(OUTS[stage])
@@ -69,15 +69,21 @@ def test_deps_cover_each_import_closure():
 
 def test_stages_do_not_depend_on_code_of_stages_after_them():
     before = {dep for stage in ("ingest", "clean", "split", "normalize") for dep in DVC[stage]["deps"]}
-    engines = {f"pipeline/cluster/{name}.py" for name in ENGINE_FILES}
-    rooms = ("pipeline/learning", "pipeline/tracking", "pipeline/cluster", "pipeline/models", "pipeline/evaluation")
+    engines = {f"pipeline/headrace/cluster/{name}.py" for name in ENGINE_FILES}
+    rooms = (
+        "pipeline/headrace/learning",
+        "pipeline/headrace/tracking",
+        "pipeline/headrace/cluster",
+        "pipeline/headrace/models",
+        "pipeline/headrace/evaluation",
+    )
     assert not [dep for dep in before - engines if dep.startswith(rooms)]
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_importing_a_stage_is_light(stage):
     heavy = ("torch", "ray", "mlflow", "pandas", "sklearn")
-    code = f"import sys, pipeline.stages.{stage}; print([name for name in {heavy} if name in sys.modules])"
+    code = f"import sys, headrace.stages.{stage}; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -86,10 +92,12 @@ def test_readme_tree_is_the_real_tree():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     tree = text.partition("<!-- tree -->")[2].partition("<!-- /tree -->")[0]
     named = {line.split()[0].rstrip("/") for line in tree.splitlines() if line.startswith("      ")}
-    real = {path.name for path in (ROOT / "pipeline").iterdir() if not path.name.startswith("__pycache__")}
+    real = {path.name for path in (ROOT / "pipeline" / "headrace").iterdir() if not path.name.startswith("__pycache__")}
     assert named == real - {"__init__.py", "py.typed"}
 
 
 def test_tests_mirror_the_package():
-    rooms = {path.name for path in (ROOT / "pipeline").iterdir() if path.is_dir() and path.name != "__pycache__"}
+    rooms = {
+        path.name for path in (ROOT / "pipeline" / "headrace").iterdir() if path.is_dir() and path.name != "__pycache__"
+    }
     assert {room for room in rooms if not any((ROOT / "tests" / room).glob("**/test_*.py"))} == set()

@@ -4,11 +4,11 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field, ValidationError, field_validator
 
-from pipeline.commands.stage import check_settings
-from pipeline.config import Section, check, load_sections, read_params
-from pipeline.errors import ConfigError
-from pipeline.paths import Paths
-from pipeline.stages import STAGES
+from headrace.commands.stage import check_settings
+from headrace.config import Section, check, load_sections, read_params
+from headrace.errors import ConfigError
+from headrace.paths import Paths
+from headrace.stages import STAGES
 
 ROOT = Path(__file__).parents[1]
 

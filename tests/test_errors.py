@@ -2,8 +2,8 @@ import inspect
 
 import pytest
 
-from pipeline import errors
-from pipeline.errors import HeadraceError, choices
+from headrace import errors
+from headrace.errors import HeadraceError, choices
 
 KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, HeadraceError)]
 

@@ -11,16 +11,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pipeline.contracts import Batch, Json, Spec
-from pipeline.learning.fit import FitJob, Place, fit
-from pipeline.learning.optimizers import make_optimizer
-from pipeline.learning.schedules import SCHEDULES
-from pipeline.learning.settings import TrainSettings
-from pipeline.modalities.network import build_network
-from pipeline.models import find_model
-from pipeline.models.recurrent import Recurrence
-from pipeline.storage import arrays, atomic, bundle
-from pipeline.tasks import TASKS
+from headrace.contracts import Batch, Json, Spec
+from headrace.learning.fit import FitJob, Place, fit
+from headrace.learning.optimizers import make_optimizer
+from headrace.learning.schedules import SCHEDULES
+from headrace.learning.settings import TrainSettings
+from headrace.modalities.network import build_network
+from headrace.models import find_model
+from headrace.models.recurrent import Recurrence
+from headrace.storage import arrays, atomic, bundle
+from headrace.tasks import TASKS
 
 Floats = NDArray[np.float64]
 

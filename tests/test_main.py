@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from pipeline import __main__ as cli
-from pipeline import __version__
-from pipeline.errors import ConfigError, GateError
-from pipeline.stages import STAGES
+from headrace import __main__ as cli
+from headrace import __version__
+from headrace.errors import ConfigError, GateError
+from headrace.stages import STAGES
 
 ROOT = Path(__file__).parents[1]
 
 
 def headrace(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "pipeline", *arguments],
-        cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        [sys.executable, "-m", "headrace", *arguments],
+        cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT / "pipeline")},
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
 
@@ -37,7 +37,7 @@ def exit_code(*arguments: str) -> Any:
 
 
 def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
-    from pipeline.commands import stage
+    from headrace.commands import stage
 
     def run_stage(*_: Any) -> None:
         raise error
@@ -101,13 +101,13 @@ def test_missing_params_are_one_line(tmp_path: Path) -> None:
 def test_bug_keeps_its_traceback(tmp_path: Path) -> None:
     """Exit code 1 and where it happened: a bug is not to be told as if the user could mend it."""
     program = (
-        "import pipeline.stages.ingest as stage, pipeline.__main__ as cli\n"
+        "import headrace.stages.ingest as stage, headrace.__main__ as cli\n"
         "def run(config, paths): raise RuntimeError('a bug')\n"
         "stage.run = run\n"
         "cli.main(['ingest'])\n"
     )
     (tmp_path / "params.yaml").write_text("ingest: {}\n")
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "pipeline")}
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
@@ -156,8 +156,8 @@ def test_error_of_the_system_that_users_cannot_mend_is_raised(monkeypatch: pytes
 SLOW = """
 import time
 from pathlib import Path
-import pipeline.stages.ingest as stage, pipeline.__main__ as cli
-from pipeline.storage.atomic import atomic_dir
+import headrace.stages.ingest as stage, headrace.__main__ as cli
+from headrace.storage.atomic import atomic_dir
 def run(config, paths):
     with atomic_dir(paths.raw_dir) as folder:
         (folder / "half").touch()
@@ -173,7 +173,7 @@ def test_stage_that_is_ended_leaves_nothing_half_done(tmp_path: Path, number: si
     (tmp_path / "params.yaml").write_text("ingest: {}\n")
     with subprocess.Popen(
         [sys.executable, "-c", SLOW],
-        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT / "pipeline")},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         assert process.stdout is not None

@@ -33,10 +33,10 @@ def test_wheel_and_sdist_hold_what_init_needs(tmp_path):
         "cluster/rayjob.yaml",
         "cluster/ray-up.yaml",
     }
-    assert {f"pipeline/template/{name}" for name in template} <= names
-    assert {"pipeline/__main__.py", "pipeline/py.typed", "pipeline/tracking/served.py"} <= names
+    assert {f"headrace/template/{name}" for name in template} <= names
+    assert {"headrace/__main__.py", "headrace/py.typed", "headrace/tracking/served.py"} <= names
     entry_points = next(name for name in names if name.endswith("entry_points.txt"))
-    assert "headrace = pipeline.__main__:main" in zipfile.ZipFile(wheel_path).read(entry_points).decode()
+    assert "headrace = headrace.__main__:main" in zipfile.ZipFile(wheel_path).read(entry_points).decode()
     check_init_of_the_wheel(wheel_path, tmp_path)
     (sdist_path,) = tmp_path.glob("headrace-*.tar.gz")
     with tarfile.open(sdist_path) as sdist:
@@ -49,7 +49,7 @@ def check_init_of_the_wheel(wheel_path, folder):
     """What the wheel holds, far from any checkout, makes a project."""
     zipfile.ZipFile(wheel_path).extractall(folder / "installed")
     environment = os.environ | {"PYTHONPATH": str(folder / "installed")}
-    command = [sys.executable, "-m", "pipeline", "init", "project", "--recipe", "wine"]
+    command = [sys.executable, "-m", "headrace", "init", "project", "--recipe", "wine"]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert (folder / "project" / "params.yaml").read_bytes() == (ROOT / "recipes" / "wine.yaml").read_bytes()

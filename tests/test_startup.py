@@ -2,14 +2,14 @@ import subprocess
 import sys
 import threading
 
-from pipeline.startup import import_ahead
+from headrace.startup import import_ahead
 
 
 def test_garbage_is_searched_seldom_until_the_work_begins():
     """In a process of its own: what an earlier training left is not set aside with the imports."""
     program = """
 import gc
-from pipeline.startup import SELDOM, USUAL, collect_as_usual, collect_seldom
+from headrace.startup import SELDOM, USUAL, collect_as_usual, collect_seldom
 collect_seldom()
 assert gc.get_threshold() == SELDOM
 collect_as_usual()
@@ -39,9 +39,9 @@ def test_work_is_counted_without_the_compiler(trained):
     program = """
 import json, sys
 from pathlib import Path
-from pipeline.contracts import Spec
-from pipeline.learning.workload import count_workload
-from pipeline.storage.arrays import open_arrays
+from headrace.contracts import Spec
+from headrace.learning.workload import count_workload
+from headrace.storage.arrays import open_arrays
 folder = Path(sys.argv[1])
 transform = json.loads((folder / "transform.json").read_bytes())
 model = {"name": "cnn", "blocks": [8, "pool"], "dense": [16]}

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from pipeline.cleaning.checks import ALL, CHECKS, Check
+from headrace.cleaning.checks import ALL, CHECKS, Check
 
 PATH = Path(__file__).resolve().parent.parent / "docs" / "checks.md"
 HEAD = """\

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from pipeline.tracking.serving import TRAVELLING
+from headrace.tracking.serving import TRAVELLING
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = "pipeline"
+PACKAGE = "headrace"
+SOURCE_ROOT = "pipeline"
 COPIED = {
     f"{PACKAGE}.tracking.registry": [f"{PACKAGE}.tracking.served"],
     f"{PACKAGE}.tracking.serving": [
@@ -23,7 +24,7 @@ COPIED = {
 
 def module_path(name: str) -> Path | None:
     """The file of a module of the package, or None."""
-    base = ROOT.joinpath(*name.split("."))
+    base = ROOT.joinpath(SOURCE_ROOT, *name.split("."))
     for path in (base.with_suffix(".py"), base / "__init__.py"):
         if path.is_file():
             return path
@@ -71,7 +72,7 @@ def main() -> None:
     stale = []
     for name, stage in document["stages"].items():
         code = closure(f"{PACKAGE}.stages.{name}")
-        deps = [*(dep for dep in stage.get("deps", []) if not dep.startswith(f"{PACKAGE}/")), *code]
+        deps = [*(dep for dep in stage.get("deps", []) if not dep.startswith(f"{SOURCE_ROOT}/")), *code]
         if deps != list(stage.get("deps", [])):
             stale.append(name)
             keys = list(stage)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.cleaning.look import Facts
-from pipeline.storage.scratch import Scratch
+from headrace.cleaning.look import Facts
+from headrace.storage.scratch import Scratch
 
 
 @pytest.fixture

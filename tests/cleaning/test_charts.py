@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 
-from pipeline.cleaning.charts import CLASSES_SHOWN, HEIGHT, NUM_BINS, classes, histogram
+from headrace.cleaning.charts import CLASSES_SHOWN, HEIGHT, NUM_BINS, classes, histogram
 
 
 def heights(svg, kind):

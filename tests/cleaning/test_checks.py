@@ -4,8 +4,8 @@ from typing import get_args
 
 import pytest
 
-from pipeline.cleaning.checks import CHECKS, Severity, left_out, rules
-from pipeline.contracts import ModalityName
+from headrace.cleaning.checks import CHECKS, Severity, left_out, rules
+from headrace.contracts import ModalityName
 
 
 @pytest.mark.parametrize("modality", get_args(ModalityName))

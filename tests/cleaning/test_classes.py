@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from pipeline.cleaning.checks import Rule
-from pipeline.cleaning.classes import by_check, imbalance, num_labels, rare, sizes
-from pipeline.contracts import Finding
-from pipeline.errors import DataError
+from headrace.cleaning.checks import Rule
+from headrace.cleaning.classes import by_check, imbalance, num_labels, rare, sizes
+from headrace.contracts import Finding
+from headrace.errors import DataError
 
 LABELS = ["b", "b", "b", "a", None, "b", "a"]
 

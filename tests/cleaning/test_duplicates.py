@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pipeline.cleaning.checks import rules
-from pipeline.cleaning.duplicates import duplicates
+from headrace.cleaning.checks import rules
+from headrace.cleaning.duplicates import duplicates
 
 KEYS = np.array([b"x", b"y", b"x", b"x", b"", b""], "S16")
 

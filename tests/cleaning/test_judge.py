@@ -5,11 +5,11 @@ import re
 import numpy as np
 import pytest
 
-from pipeline.cleaning.checks import rules
-from pipeline.cleaning.judge import Judgement, judge, refuse_errors
-from pipeline.contracts import Finding, Spec
-from pipeline.errors import DataError
-from pipeline.modalities.clean import EXAMINERS
+from headrace.cleaning.checks import rules
+from headrace.cleaning.judge import Judgement, judge, refuse_errors
+from headrace.contracts import Finding, Spec
+from headrace.errors import DataError
+from headrace.modalities.clean import EXAMINERS
 
 SPEC = Spec(modality="text", task="classification", source="x", format="x", num_rows=0)
 

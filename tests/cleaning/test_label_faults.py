@@ -1,7 +1,7 @@
 import pytest
 
-from pipeline.cleaning.label_faults import label_fault
-from pipeline.contracts import Spec, TaskName
+from headrace.cleaning.label_faults import label_fault
+from headrace.contracts import Spec, TaskName
 
 OPTIONS = {"missing_label": {}, "unknown_label": {"known": None}}
 

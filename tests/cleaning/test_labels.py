@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.cleaning.labels import label_errors
+from headrace.cleaning.labels import label_errors
 
 CLASSES = 4
 

@@ -4,11 +4,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.cleaning.checks import rules
-from pipeline.cleaning.look import look
-from pipeline.contracts import Column, Spec
-from pipeline.modalities.clean import EXAMINERS
-from pipeline.storage.scratch import Scratch
+from headrace.cleaning.checks import rules
+from headrace.cleaning.look import look
+from headrace.contracts import Column, Spec
+from headrace.modalities.clean import EXAMINERS
+from headrace.storage.scratch import Scratch
 from tests.drawn import TABLE_COLUMNS, faulty_rows, row_id, rows, schema_of
 
 

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.cleaning import near as room
-from pipeline.cleaning.near import groups, near_pairs
+from headrace.cleaning import near as room
+from headrace.cleaning.near import groups, near_pairs
 
 Array = np.ndarray
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline.cleaning.outliers import outliers
+from headrace.cleaning.outliers import outliers
 
 OPTIONS = {"size_outlier": {"z": 8.0}, "length_outlier": {"z": 8.0}}
 

@@ -2,9 +2,9 @@
 
 from html.parser import HTMLParser
 
-from pipeline.cleaning.checks import rules
-from pipeline.cleaning.page import Report, Shown, page
-from pipeline.contracts import ColumnFinding
+from headrace.cleaning.checks import rules
+from headrace.cleaning.page import Report, Shown, page
+from headrace.contracts import ColumnFinding
 
 EVIL = "<script>alert(1)</script>"
 VOID = {"meta", "img", "br", "rect"}

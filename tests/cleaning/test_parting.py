@@ -4,13 +4,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.cleaning.checks import rules
-from pipeline.cleaning.judge import Judgement
-from pipeline.cleaning.parting import write_findings, write_groups, write_rows
-from pipeline.cleaning.similar import Cluster
-from pipeline.contracts import Finding, Spec
-from pipeline.modalities.clean import EXAMINERS
-from pipeline.storage.tables import read_table
+from headrace.cleaning.checks import rules
+from headrace.cleaning.judge import Judgement
+from headrace.cleaning.parting import write_findings, write_groups, write_rows
+from headrace.cleaning.similar import Cluster
+from headrace.contracts import Finding, Spec
+from headrace.modalities.clean import EXAMINERS
+from headrace.storage.tables import read_table
 from tests.drawn import row_id, rows, write_raw
 
 IDS = np.array([row_id(index).encode() for index in range(20)], "S32")

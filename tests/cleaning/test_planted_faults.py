@@ -8,13 +8,13 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from pipeline.cleaning.checks import CHECKS
-from pipeline.cleaning.labels import label_errors
-from pipeline.cleaning.near import groups, near_pairs
-from pipeline.contracts import Examined, Spec
-from pipeline.modalities.image.clean import ImageExaminer
-from pipeline.modalities.image.read import _mnist5k_table
-from pipeline.modalities.image.rows import BATCH_ROWS, png
+from headrace.cleaning.checks import CHECKS
+from headrace.cleaning.labels import label_errors
+from headrace.cleaning.near import groups, near_pairs
+from headrace.contracts import Examined, Spec
+from headrace.modalities.image.clean import ImageExaminer
+from headrace.modalities.image.read import _mnist5k_table
+from headrace.modalities.image.rows import BATCH_ROWS, png
 
 EXAMINER = ImageExaminer()
 OPTIONS = {name: check.options for name, check in CHECKS.items() if "image" in check.modalities}

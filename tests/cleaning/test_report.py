@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from pipeline.cleaning import report as made_by
-from pipeline.cleaning.checks import rules
-from pipeline.cleaning.judge import Judgement
-from pipeline.cleaning.report import report, rows_at, shown
-from pipeline.cleaning.similar import Cluster
-from pipeline.contracts import ColumnFinding, Finding, Spec
-from pipeline.modalities.clean import EXAMINERS
+from headrace.cleaning import report as made_by
+from headrace.cleaning.checks import rules
+from headrace.cleaning.judge import Judgement
+from headrace.cleaning.report import report, rows_at, shown
+from headrace.cleaning.similar import Cluster
+from headrace.contracts import ColumnFinding, Finding, Spec
+from headrace.modalities.clean import EXAMINERS
 from tests.drawn import row_id, rows, write_raw
 
 PICTURE = EXAMINERS["text"].picture

@@ -2,9 +2,9 @@
 
 import pytest
 
-from pipeline.cleaning.checks import CHECKS, rules
-from pipeline.cleaning.settings import BOUNDS, KINDS, mistakes, refuse_useless, severities
-from pipeline.errors import ConfigError
+from headrace.cleaning.checks import CHECKS, rules
+from headrace.cleaning.settings import BOUNDS, KINDS, mistakes, refuse_useless, severities
+from headrace.errors import ConfigError
 
 
 def test_every_default_is_allowed():

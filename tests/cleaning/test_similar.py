@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from pipeline.cleaning.similar import near_duplicates
-from pipeline.modalities.clean import EXAMINERS
-from pipeline.modalities.text.near import minhash
+from headrace.cleaning.similar import near_duplicates
+from headrace.modalities.clean import EXAMINERS
+from headrace.modalities.text.near import minhash
 
 LONG = "the quick brown fox jumps over the lazy dog while seven wizards quietly box a jumping quartz sphinx "
 TEXTS = [LONG, LONG + "now", "something else altogether, that nobody would take for the same", LONG + "then"]

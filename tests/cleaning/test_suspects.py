@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline.cleaning.suspects import Suspect, suspects
+from headrace.cleaning.suspects import Suspect, suspects
 from tests.drawn import row_id
 
 OPTIONS = {"max_rows": 20_000, "folds": 5}

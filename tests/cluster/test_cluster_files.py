@@ -33,7 +33,7 @@ def test_ray_up_file_wants_a_token_and_listens_on_loopback() -> None:
 def test_rayjob_file_is_a_rayjob_that_runs_the_pipeline_and_ends() -> None:
     job = load("rayjob.yaml")
     assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
-    assert job["spec"]["entrypoint"].endswith("python -m pipeline.cluster.job")
+    assert job["spec"]["entrypoint"].endswith("python -m headrace.cluster.job")
     assert job["spec"]["shutdownAfterJobFinishes"] is True
     assert job["spec"]["rayClusterSpec"]["authOptions"] == {"mode": "token"}
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from pipeline.cluster.counting import counted
+from headrace.cluster.counting import counted
 
 
 class Terminal(io.StringIO):

@@ -10,11 +10,11 @@ import psutil
 import pyarrow as pa
 import pytest
 
-from pipeline.cluster.engine import Selection, StoredRows, engine
-from pipeline.cluster.pool import Processes
-from pipeline.errors import ClusterError, DataError
-from pipeline.paths import Paths
-from pipeline.storage.tables import write_shards
+from headrace.cluster.engine import Selection, StoredRows, engine
+from headrace.cluster.pool import Processes
+from headrace.errors import ClusterError, DataError
+from headrace.paths import Paths
+from headrace.storage.tables import write_shards
 
 SCHEMA = pa.schema([("row_id", pa.string()), ("value", pa.int64())])
 
@@ -52,8 +52,8 @@ def wait_long(rows):  # noqa: ARG001 the signature of work
 
 @pytest.fixture
 def no_serial(monkeypatch):
-    monkeypatch.setattr("pipeline.cluster.engine.SERIAL_BYTES", 0)
-    monkeypatch.setattr("pipeline.cluster.engine.num_local_cpus", lambda: 2)
+    monkeypatch.setattr("headrace.cluster.engine.SERIAL_BYTES", 0)
+    monkeypatch.setattr("headrace.cluster.engine.num_local_cpus", lambda: 2)
 
 
 EXPECTED = [sum(range(start, start + 10)) for start in range(0, 200, 10)]
@@ -90,7 +90,7 @@ def test_killed_process_is_told_in_one_line():
 def test_processes_do_not_outlive_a_killed_caller(tmp_path):
     script = tmp_path / "caller.py"
     script.write_text(
-        "import time\nfrom pipeline.cluster.pool import Processes\n"
+        "import time\nfrom headrace.cluster.pool import Processes\n"
         "if __name__ == '__main__':\n    print('go', flush=True)\n    list(Processes(2)(time.sleep, [600, 600]))\n"
     )
     caller = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cluster.results import bring_back, pack_results
-from pipeline.errors import ClusterError
-from pipeline.paths import Paths
+from headrace.cluster.results import bring_back, pack_results
+from headrace.errors import ClusterError
+from headrace.paths import Paths
 
 
 def put(root: Path, *names: str, text: str = "text") -> None:

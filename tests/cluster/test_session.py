@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cluster import session as module
-from pipeline.cluster.session import available_workers, session
-from pipeline.errors import ClusterError
-from pipeline.paths import Paths
+from headrace.cluster import session as module
+from headrace.cluster.session import available_workers, session
+from headrace.errors import ClusterError
+from headrace.paths import Paths
 
 USE = """
 import os, signal, sys
 from pathlib import Path
 import psutil
-from pipeline.cluster.session import session
-from pipeline.paths import Paths
+from headrace.cluster.session import session
+from headrace.paths import Paths
 paths, handlers = Paths(Path(sys.argv[1])), [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
 try:
     with session(paths, num_cpus_needed=1):

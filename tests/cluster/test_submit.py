@@ -14,19 +14,27 @@ from typing import Any
 
 import pytest
 
-from pipeline.cluster import job, upload
-from pipeline.cluster.results import archive_name
-from pipeline.cluster.submit import MAX_RECONNECTIONS, _ended, _Lines, _stream, submit
-from pipeline.cluster.upload import files_to_send, job_environment, pack
-from pipeline.errors import ClusterError, ConfigError
-from pipeline.paths import Paths
+from headrace.cluster import job, upload
+from headrace.cluster.results import archive_name
+from headrace.cluster.submit import MAX_RECONNECTIONS, _ended, _Lines, _stream, submit
+from headrace.cluster.upload import files_to_send, job_environment, pack
+from headrace.errors import ClusterError, ConfigError
+from headrace.paths import Paths
 
-SENT = [".dvc/config", ".dvcignore", "dvc.lock", "dvc.yaml", "mine/models/net.py", "params.yaml", "pipeline/x.py"]
+SENT = [
+    ".dvc/config",
+    ".dvcignore",
+    "dvc.lock",
+    "dvc.yaml",
+    "mine/models/net.py",
+    "params.yaml",
+    "pipeline/headrace/x.py",
+]
 NOT_SENT = [
     ".dvc/config.local", ".dvc/cache/files/md5/00/a", ".dvc/tmp/lock", ".env", ".git/HEAD", ".headrace/logs/a.log",
     ".venv/bin/python", "data/raw/a.parquet", "env/pyvenv.cfg", "env/lib/x.py", "metrics/test.json", "mlartifacts/a",
-    "mlflow.db", "mlflow.db-wal", "models/trained/weights", "pipeline/__pycache__/x.pyc", "plots/a", "registered.json",
-    "reports/a", "secret/key.txt",
+    "mlflow.db", "mlflow.db-wal", "models/trained/weights", "pipeline/headrace/__pycache__/x.pyc", "plots/a",
+    "registered.json", "reports/a", "secret/key.txt",
 ]  # fmt: skip
 
 
@@ -57,13 +65,13 @@ def test_pack_sends_code_and_settings_only(project: Paths, tmp_path: Path) -> No
     pack(project, tmp_path / "a.zip")
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         assert sorted(archive.namelist()) == SENT
-        assert archive.read("pipeline/x.py") == b"text"
+        assert archive.read("pipeline/headrace/x.py") == b"text"
 
 
 def test_pack_twice_gives_equal_bytes(project: Paths, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("archives")
     pack(project, folder / "a.zip")
-    (project.root / "pipeline/x.py").touch()
+    (project.root / "pipeline/headrace/x.py").touch()
     pack(project, folder / "b.zip")
     assert (folder / "a.zip").read_bytes() == (folder / "b.zip").read_bytes()
 
@@ -225,12 +233,12 @@ def test_job_runs_dvc_and_returns_its_code(tmp_path: Path, monkeypatch: pytest.M
 def test_workspace_keeps_its_data_and_loses_modules_that_were_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put(tmp_path / "upload", "pipeline/new.py", "params.yaml", text="new")
-    put(tmp_path / "workspace", "pipeline/old.py", "params.yaml", "data/raw/a", text="old")
+    put(tmp_path / "upload", "pipeline/headrace/new.py", "params.yaml", text="new")
+    put(tmp_path / "workspace", "pipeline/headrace/old.py", "params.yaml", "data/raw/a", text="old")
     monkeypatch.setenv("HEADRACE_WORKSPACE", str(tmp_path / "workspace"))
     root = job._workspace(tmp_path / "upload")
     files = {path.relative_to(root).as_posix(): path.read_text() for path in root.rglob("*") if path.is_file()}
-    assert files == {"pipeline/new.py": "new", "params.yaml": "new", "data/raw/a": "old"}
+    assert files == {"pipeline/headrace/new.py": "new", "params.yaml": "new", "data/raw/a": "old"}
 
 
 def test_archive_lies_beside_the_jobs_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

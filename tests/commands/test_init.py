@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline import __version__
-from pipeline.commands.init import init
-from pipeline.commands.project_files import DVC_IGNORED, dvc_text, local_source
-from pipeline.commands.stage import check_settings
-from pipeline.errors import ConfigError, DataError
-from pipeline.paths import OUTS, Paths
-from pipeline.stages import STAGES
+from headrace import __version__
+from headrace.commands.init import init
+from headrace.commands.project_files import DVC_IGNORED, dvc_text, local_source
+from headrace.commands.stage import check_settings
+from headrace.errors import ConfigError, DataError
+from headrace.paths import OUTS, Paths
+from headrace.stages import STAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -154,7 +154,7 @@ def test_init_that_fails_half_way_takes_everything_back(tmp_path: Path, monkeypa
 
 
 def test_command_refuses_with_exit_code_2(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pipeline", "init", "x", "--recipe", "nist"]
+    command = [sys.executable, "-m", "headrace", "init", "x", "--recipe", "nist"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert done.stderr.startswith("headrace: --recipe: 'nist' is no recipe")

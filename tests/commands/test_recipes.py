@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.commands import recipes
-from pipeline.errors import DataError
+from headrace.commands import recipes
+from headrace.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "recipes").glob("*.yaml"))
@@ -40,24 +40,24 @@ def test_show_recipes_lists_each_one_whole(
 def test_template_of_an_installed_package_goes_before_its_surroundings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for folder in (tmp_path, tmp_path / "pipeline" / "template"):
+    for folder in (tmp_path, tmp_path / "pipeline" / "headrace" / "template"):
         (folder / "recipes").mkdir(parents=True)
         (folder / "dvc.yaml").touch()
-    monkeypatch.setattr(recipes, "PACKAGE_DIR", tmp_path / "pipeline")
-    assert recipes.template_dir() == tmp_path / "pipeline" / "template"
-    shutil.rmtree(tmp_path / "pipeline" / "template")
+    monkeypatch.setattr(recipes, "PACKAGE_DIR", tmp_path / "pipeline" / "headrace")
+    assert recipes.template_dir() == tmp_path / "pipeline" / "headrace" / "template"
+    shutil.rmtree(tmp_path / "pipeline" / "headrace" / "template")
     assert recipes.template_dir() == tmp_path
 
 
 def test_template_of_a_package_that_was_copied_in_part_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recipes, "PACKAGE_DIR", tmp_path / "pipeline")
+    monkeypatch.setattr(recipes, "PACKAGE_DIR", tmp_path / "pipeline" / "headrace")
     with pytest.raises(DataError, match="template: no such folder; .* install headrace anew"):
         recipes.template_dir()
 
 
 def test_listing_imports_nothing_heavy(tmp_path: Path) -> None:
     code = (
-        "import sys\nfrom pipeline.__main__ import app\napp(['recipes'], standalone_mode=False)\n"
+        "import sys\nfrom headrace.__main__ import app\napp(['recipes'], standalone_mode=False)\n"
         "print([name for name in ('torch', 'ray', 'mlflow', 'pandas', 'numpy', 'pyarrow') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.commands import stage
-from pipeline.commands.stage import read_metrics, run_stage, stage_module, summary
-from pipeline.config import Section
-from pipeline.contracts import Metrics
-from pipeline.errors import ConfigError, DataError, GateError, TrackingError
-from pipeline.paths import Paths
-from pipeline.stages import STAGES
-from pipeline.storage.lock import exclusive
+from headrace.commands import stage
+from headrace.commands.stage import read_metrics, run_stage, stage_module, summary
+from headrace.config import Section
+from headrace.contracts import Metrics
+from headrace.errors import ConfigError, DataError, GateError, TrackingError
+from headrace.paths import Paths
+from headrace.stages import STAGES
+from headrace.storage.lock import exclusive
 
 
 class Config(Section):
@@ -101,7 +101,7 @@ def test_run_stage_that_runs_already_is_refused(paths: Paths) -> None:
 def test_run_stage_whose_server_is_away_only_warns(
     paths: Paths, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
-    from pipeline.tracking import runs
+    from headrace.tracking import runs
 
     asked: list[tuple[str, ...]] = []
 

@@ -3,12 +3,12 @@ from typing import Any
 
 import pytest
 
-from pipeline.commands.status import rows_of, show_status
-from pipeline.contracts import Spec
-from pipeline.errors import DataError
-from pipeline.paths import Paths
-from pipeline.stages import STAGES
-from pipeline.storage.atomic import write_json, write_text
+from headrace.commands.status import rows_of, show_status
+from headrace.contracts import Spec
+from headrace.errors import DataError
+from headrace.paths import Paths
+from headrace.stages import STAGES
+from headrace.storage.atomic import write_json, write_text
 
 QUANTIZE = {
     "passed": 1, "fp32_accuracy": 0.99, "fp32_bytes": 500_000, "fp32_latency_ms": 0.1234,

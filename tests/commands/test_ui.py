@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.commands.ui import HOST, check_port, serve_ui
-from pipeline.errors import ConfigError
-from pipeline.paths import Paths
+from headrace.commands.ui import HOST, check_port, serve_ui
+from headrace.errors import ConfigError
+from headrace.paths import Paths
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,9 +33,9 @@ def free_port() -> int:
 def ui(tmp_path: Path, port: int) -> subprocess.Popen[str]:
     """`headrace ui` in `tmp_path`, with MLflow's real server."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW")}
-    environment["PYTHONPATH"] = str(ROOT)
+    environment["PYTHONPATH"] = str(ROOT / "pipeline")
     return subprocess.Popen(
-        [sys.executable, "-m", "pipeline", "ui", "--port", str(port)],
+        [sys.executable, "-m", "headrace", "ui", "--port", str(port)],
         cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 

@@ -4,14 +4,14 @@ from typing import get_args
 
 import pytest
 
-from pipeline.contracts import ModalityName, TaskName
-from pipeline.modalities.augment import AUGMENTERS
-from pipeline.modalities.built_in import BUILT_INS
-from pipeline.modalities.clean import EXAMINERS
-from pipeline.modalities.network import PREPROCESSORS
-from pipeline.modalities.read import READERS
-from pipeline.modalities.transform import TRANSFORMS
-from pipeline.tasks import TASKS
+from headrace.contracts import ModalityName, TaskName
+from headrace.modalities.augment import AUGMENTERS
+from headrace.modalities.built_in import BUILT_INS
+from headrace.modalities.clean import EXAMINERS
+from headrace.modalities.network import PREPROCESSORS
+from headrace.modalities.read import READERS
+from headrace.modalities.transform import TRANSFORMS
+from headrace.tasks import TASKS
 
 BY_MODALITY = {"augment": AUGMENTERS, "clean": EXAMINERS, "network": PREPROCESSORS, "transform": TRANSFORMS}
 

@@ -9,14 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from pipeline.contracts import Json, ModalityName, Spec, TaskName
-from pipeline.errors import ConfigError
-from pipeline.modalities.network import build_network, load_network
-from pipeline.models import MODELS, find_model, models_of
-from pipeline.quantization.candidates import RECIPES, make, prepare
-from pipeline.quantization.export import export_graph, largest_difference
-from pipeline.storage.bundle import WEIGHTS, Bundle, Card, write_weights
-from pipeline.storage.onnx_model import OnnxModel
+from headrace.contracts import Json, ModalityName, Spec, TaskName
+from headrace.errors import ConfigError
+from headrace.modalities.network import build_network, load_network
+from headrace.models import MODELS, find_model, models_of
+from headrace.quantization.candidates import RECIPES, make, prepare
+from headrace.quantization.export import export_graph, largest_difference
+from headrace.storage.bundle import WEIGHTS, Bundle, Card, write_weights
+from headrace.storage.onnx_model import OnnxModel
 
 INPUT_SHAPES: dict[ModalityName, list[int]] = {"image": [16, 20, 3], "table": [3], "text": [8]}
 NUMERIC = {"kind": "numeric", "fill": 0.5, "center": 0.5, "scale": 0.3, "has_missing": True, "quantiles": None}
@@ -177,7 +177,7 @@ def test_model_of_another_modality_is_refused(name: str, modality: ModalityName,
 
 OUTSIDE = """
 from torch import nn
-from pipeline.config import Section
+from headrace.config import Section
 
 class Line(Section):
     bias: bool = True
@@ -238,7 +238,7 @@ def test_find_model_outside_the_tree_tells_its_mistakes(
     assert str(caught.value) == told.replace("{}", package)
 
 
-@pytest.mark.parametrize("name", ["no_such_package:Thing", "pipeline.no_such:Thing", ":Thing", ".here:Thing", "json:"])
+@pytest.mark.parametrize("name", ["no_such_package:Thing", "headrace.no_such:Thing", ":Thing", ".here:Thing", "json:"])
 def test_find_model_that_cannot_be_imported_says_how_to_write_it(name: str) -> None:
     with pytest.raises(ConfigError, match=r"^here\.name: cannot import '.*' \(.*\); write 'my_package\.module:Thing'$"):
         find_model({"name": name}, "here")

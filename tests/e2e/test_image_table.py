@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pipeline.contracts import Spec
-from pipeline.paths import Paths
-from pipeline.stages import STAGES
-from pipeline.storage.arrays import open_arrays
-from pipeline.storage.tables import read_table
+from headrace.contracts import Spec
+from headrace.paths import Paths
+from headrace.stages import STAGES
+from headrace.storage.arrays import open_arrays
+from headrace.storage.tables import read_table
 from tests.image_server import serving
 
 NUM_PATIENTS, MISSING = 60, {7, 70, 133}
@@ -53,7 +53,7 @@ def project(tmp_path_factory, write_pictures):
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         write_scans(folder, site, write_pictures)
         for stage in STAGES:
-            command = [sys.executable, "-m", "pipeline", stage]
+            command = [sys.executable, "-m", "headrace", stage]
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
             assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
             told[stage] = done.stderr

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline.contracts import Spec
-from pipeline.paths import SPLITS, Paths
-from pipeline.storage.arrays import open_arrays
-from pipeline.storage.tables import read_table
+from headrace.contracts import Spec
+from headrace.paths import SPLITS, Paths
+from headrace.storage.arrays import open_arrays
+from headrace.storage.tables import read_table
 
 PLACE = os.environ.get("HEADRACE_BENCH_DATA", "")
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
@@ -69,7 +69,7 @@ def left_half(tmp_path_factory):
         params["ingest"] |= COPIES[name] | {"source": str(Path(PLACE) / COPIES[name]["source"])}
         (folder / "params.yaml").write_text(json.dumps(params))  # JSON is YAML
         for stage in LEFT_HALF:
-            command = [sys.executable, "-m", "pipeline", stage]
+            command = [sys.executable, "-m", "headrace", stage]
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=400)
             assert done.returncode == 0, done.stderr[-2000:]
         paths = Paths(folder)

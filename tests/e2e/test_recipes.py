@@ -11,13 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline.commands.stage import check_settings, run_stage
-from pipeline.contracts import Spec
-from pipeline.errors import ConfigError
-from pipeline.modalities.built_in import BUILT_INS
-from pipeline.paths import Paths
-from pipeline.stages import STAGES
-from pipeline.storage.tables import read_table
+from headrace.commands.stage import check_settings, run_stage
+from headrace.contracts import Spec
+from headrace.errors import ConfigError
+from headrace.modalities.built_in import BUILT_INS
+from headrace.paths import Paths
+from headrace.stages import STAGES
+from headrace.storage.tables import read_table
 
 RECIPES = sorted((Path(__file__).resolve().parents[2] / "recipes").glob("*.yaml"))
 TALK = "we are at the shop now see you later tonight call home ok love train late dinner work film bus soon"

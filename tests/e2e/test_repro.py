@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline.paths import OUTS
-from pipeline.stages import STAGES
+from headrace.paths import OUTS
+from headrace.stages import STAGES
 
 BIN = Path(sys.executable).parent
 pytestmark = [pytest.mark.e2e, pytest.mark.ray, pytest.mark.slow]
@@ -164,7 +164,7 @@ model = mlflow.pyfunc.load_model("{registered["uri"]}")
 paths = sorted(Path("{project / "photos"}").glob("*/00[0-9][0-9].png"))
 found = model.predict(pd.DataFrame({{"image": [path.read_bytes() for path in paths]}}))
 right = [label == path.parent.name for label, path in zip(found["label"], paths)]
-heavy = [name for name in ("torch", "ray", "pipeline", "pytorch_lightning") if name in sys.modules]
+heavy = [name for name in ("torch", "ray", "headrace", "pytorch_lightning") if name in sys.modules]
 requirements = Path(mlflow.artifacts.download_artifacts("{registered["uri"]}") , "requirements.txt").read_text().split()
 print(json.dumps([sum(right) / len(right), heavy, requirements, model.metadata.signature.inputs.to_dict()]))
 """

@@ -9,12 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline.commands.stage import run_stage
-from pipeline.contracts import Spec
-from pipeline.paths import Paths
-from pipeline.stages import STAGES
-from pipeline.storage.arrays import open_arrays
-from pipeline.storage.tables import read_table
+from headrace.commands.stage import run_stage
+from headrace.contracts import Spec
+from headrace.paths import Paths
+from headrace.stages import STAGES
+from headrace.storage.arrays import open_arrays
+from headrace.storage.tables import read_table
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
 TRAIN = {"max_epochs": 8, "batch_size": 32, "schedule": "constant", "num_workers": 0, "early_stopping": {"patience": 0}}
@@ -26,7 +26,7 @@ FILL = ["the", "a", "of", "and", "story", "about", "film", "with", "people", "wh
 def run_all(tmp_path, monkeypatch):
     """Writes params.yaml and runs every stage -> the project."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setattr("pipeline.quantization.measure.SECONDS_PER_BATCH_SIZE", 0.0)
+    monkeypatch.setattr("headrace.quantization.measure.SECONDS_PER_BATCH_SIZE", 0.0)
 
     def run(**sections):
         lenient = {"quantize": {"max_latency": 1000.0, "max_size": 10.0, "max_loss": 0.1}, "explain": {"num_rows": 16}}

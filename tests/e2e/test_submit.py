@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.cluster.submit import submit
-from pipeline.errors import ClusterError
-from pipeline.paths import Paths
+from headrace.cluster.submit import submit
+from headrace.errors import ClusterError
+from headrace.paths import Paths
 
 pytestmark = [
     pytest.mark.e2e, pytest.mark.ray, pytest.mark.slow,
@@ -33,12 +33,15 @@ stages:
 """
 STAGE = """
 import json, os, pathlib, sys
-from pipeline.cluster.session import session
-from pipeline.paths import Paths
+from headrace.cluster.session import session
+from headrace.paths import Paths
 with session(Paths(pathlib.Path.cwd()), num_cpus_needed=2):
     import ray
     read = ray.remote(lambda folder: pathlib.Path(folder, "row.txt").read_text()).remote(os.path.abspath("data/raw"))
     print("a worker read", ray.get(read), flush=True)
+    find = ray.remote(lambda: __import__("headrace").__file__).remote()
+    paths = [ray.get(find), sys.modules["headrace"].__file__]
+    print("uploaded code:", [str(pathlib.Path.cwd()) in path for path in paths])
 pathlib.Path("metrics").mkdir(exist_ok=True)
 pathlib.Path("metrics/test.json").write_text(json.dumps({"accuracy": 1.0, "key": os.environ.get("HEADRACE_KEY")}))
 pathlib.Path("reports/test").mkdir(parents=True, exist_ok=True)
@@ -70,6 +73,7 @@ def test_submit_brings_log_and_results_back(project: Paths, ray_cluster: Any, mo
     code, lines = run(project, ray_cluster.address)
     assert code == 0, lines
     assert "a worker read one row" in lines
+    assert "uploaded code: [True, True]" in lines
     assert lines[-1] == "brought back: metrics/test.json, reports/test, dvc.lock"
     assert not [line for line in lines if "job_manager" in line or ray_cluster.token in line]
     metrics = json.loads(project.metrics_path("test").read_text())
@@ -117,8 +121,8 @@ def test_interrupt_leaves_the_job_running_and_tells_how_to_stop_it(project: Path
     program = f"""
 import os, signal
 from pathlib import Path
-from pipeline.paths import Paths
-from pipeline.cluster.submit import submit
+from headrace.paths import Paths
+from headrace.cluster.submit import submit
 def echo(line):
     print(line, flush=True)
     if line == "sleeps":

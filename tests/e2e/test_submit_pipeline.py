@@ -8,7 +8,7 @@ import sys
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline.stages import STAGES
+from headrace.stages import STAGES
 
 pytestmark = [pytest.mark.e2e, pytest.mark.ray, pytest.mark.slow]
 
@@ -30,7 +30,7 @@ def test_submit_runs_the_whole_pipeline_and_brings_its_results_back(tmp_path, ra
 
     environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline", "submit", "--address", ray_cluster.address, "--wait"],
+        [sys.executable, "-m", "headrace", "submit", "--address", ray_cluster.address, "--wait"],
         cwd=project, env=environment | {"RAY_AUTH_TOKEN": ray_cluster.token},
         capture_output=True, text=True, timeout=540,
     )  # fmt: skip

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from pipeline.evaluation.comparison import (
+from headrace.evaluation.comparison import (
     Z_95_ONE_SIDED,
     compare_errors_paired,
     compare_errors_unpaired,

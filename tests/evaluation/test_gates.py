@@ -2,9 +2,9 @@ import math
 
 import pytest
 
-from pipeline.config import check
-from pipeline.errors import ConfigError, GateError
-from pipeline.evaluation.gates import Bound, check_gate
+from headrace.config import check
+from headrace.errors import ConfigError, GateError
+from headrace.evaluation.gates import Bound, check_gate
 
 METRICS = {"accuracy": 0.91, "ece": 0.04, "num_rows": 200}
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from pipeline.evaluation import groups
-from pipeline.storage import arrays
+from headrace.evaluation import groups
+from headrace.storage import arrays
 
 
 def table(values, inputs, columns):

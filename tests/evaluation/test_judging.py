@@ -3,11 +3,11 @@ import shutil
 import numpy as np
 import pytest
 
-from pipeline.errors import DataError
-from pipeline.evaluation.judging import answers
-from pipeline.paths import Paths
-from pipeline.storage import arrays
-from pipeline.storage.bundle import read_bundle
+from headrace.errors import DataError
+from headrace.evaluation.judging import answers
+from headrace.paths import Paths
+from headrace.storage import arrays
+from headrace.storage.bundle import read_bundle
 
 
 def test_answers_hold_every_row_and_can_be_asked_again(trained: Paths) -> None:

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.evaluation import robustness
-from pipeline.evaluation.robustness import accuracy_under_noise
+from headrace.evaluation import robustness
+from headrace.evaluation.robustness import accuracy_under_noise
 
 TARGETS = np.arange(600) % 2
 INPUTS = np.broadcast_to(np.where(TARGETS == 1, 138, 118).astype(np.uint8)[:, None, None, None], (600, 2, 2, 1))

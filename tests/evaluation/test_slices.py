@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.evaluation import slices
+from headrace.evaluation import slices
 
 
 def test_class_slices_with_rows_are_measured_the_worst_first() -> None:

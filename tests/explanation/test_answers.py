@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from pipeline.contracts import Spec
-from pipeline.explanation.answers import said_of, values_of
-from pipeline.explanation.telling import Explained, predicted_groups
-from pipeline.storage.arrays import Arrays
+from headrace.contracts import Spec
+from headrace.explanation.answers import said_of, values_of
+from headrace.explanation.telling import Explained, predicted_groups
+from headrace.storage.arrays import Arrays
 
 IDS = np.array([b"a", b"b", b"c"], "S32")
 

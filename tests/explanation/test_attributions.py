@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.explanation.attributions import METHODS, Asked, attribute
-from pipeline.modalities.network import load_network
-from pipeline.paths import Paths
-from pipeline.storage.arrays import open_arrays
-from pipeline.storage.bundle import read_bundle
+from headrace.explanation.attributions import METHODS, Asked, attribute
+from headrace.modalities.network import load_network
+from headrace.paths import Paths
+from headrace.storage.arrays import open_arrays
+from headrace.storage.bundle import read_bundle
 
 
 @pytest.mark.parametrize("method", METHODS)

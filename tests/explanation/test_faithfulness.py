@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.evaluation.classification import softmax
-from pipeline.explanation.attributions import METHODS, Asked, attribute
-from pipeline.explanation.faithfulness import area, deletion_curve, likeness
-from pipeline.explanation.images import ImageView
-from pipeline.modalities.network import load_network
-from pipeline.paths import Paths
-from pipeline.storage.arrays import open_arrays
-from pipeline.storage.bundle import read_bundle
+from headrace.evaluation.classification import softmax
+from headrace.explanation.attributions import METHODS, Asked, attribute
+from headrace.explanation.faithfulness import area, deletion_curve, likeness
+from headrace.explanation.images import ImageView
+from headrace.modalities.network import load_network
+from headrace.paths import Paths
+from headrace.storage.arrays import open_arrays
+from headrace.storage.bundle import read_bundle
 
 
 def brightness(inputs: NDArray[np.uint8]) -> NDArray[np.float64]:

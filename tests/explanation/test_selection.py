@@ -1,6 +1,6 @@
 import numpy as np
 
-from pipeline.explanation.selection import pick_examples, pick_values
+from headrace.explanation.selection import pick_examples, pick_values
 
 CONFIDENCE = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.95, 0.4])
 CORRECT = np.array([True, False, True, False, True, True, False])

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from pipeline.errors import ConfigError
-from pipeline.explanation.attributions import Asked
-from pipeline.explanation.hiding import run_network
-from pipeline.explanation.marks import marked, top_bars
-from pipeline.explanation.views import VIEWS
-from pipeline.modalities.network import load_network
-from pipeline.storage.arrays import open_arrays
-from pipeline.storage.bundle import read_bundle
+from headrace.errors import ConfigError
+from headrace.explanation.attributions import Asked
+from headrace.explanation.hiding import run_network
+from headrace.explanation.marks import marked, top_bars
+from headrace.explanation.views import VIEWS
+from headrace.modalities.network import load_network
+from headrace.storage.arrays import open_arrays
+from headrace.storage.bundle import read_bundle
 
 KINDS = [(modality, task) for modality in ("table", "text") for task in ("classification", "regression")]
 

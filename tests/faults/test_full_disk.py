@@ -33,8 +33,8 @@ def small_disk():
 
 
 def stage(folder, name):
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "pipeline", name]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "pipeline")}
+    command = [sys.executable, "-m", "headrace", name]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.paths import Paths
-from pipeline.stages import clean, normalize, split
+from headrace.paths import Paths
+from headrace.stages import clean, normalize, split
 from tests.drawn import MODALITIES, faulty_rows, hashes, rows, write_raw
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,7 +24,7 @@ STANDING_STILL = """
 import sys, time
 from importlib import import_module
 from pathlib import Path
-from pipeline.__main__ import main
+from headrace.__main__ import main
 
 stage, where, name, num_processes = sys.argv[1:]
 owner = import_module(where)
@@ -43,16 +43,16 @@ def still(*given, **more):
 if __name__ == "__main__":
     setattr(owner, last, still)
     if int(num_processes) > 1:
-        from pipeline.cluster import engine
+        from headrace.cluster import engine
         engine.SERIAL_BYTES, engine.num_local_cpus = 0, lambda: int(num_processes)
     main([stage])
 """
 PLACES = {
-    "clean: while rows are looked at": ("clean", "pipeline.cleaning.look", "_add", "1"),
-    "clean: while rows are looked at by processes": ("clean", "pipeline.cleaning.look", "_add", "2"),
-    "clean: while rows are written": ("clean", "pipeline.cleaning.parting", "_rejected", "1"),
-    "normalize: while rows are stored": ("normalize", "pipeline.storage.arrays", "NewArrays.put", "1"),
-    "normalize: while rows are stored by processes": ("normalize", "pipeline.storage.arrays", "NewArrays.put", "2"),
+    "clean: while rows are looked at": ("clean", "headrace.cleaning.look", "_add", "1"),
+    "clean: while rows are looked at by processes": ("clean", "headrace.cleaning.look", "_add", "2"),
+    "clean: while rows are written": ("clean", "headrace.cleaning.parting", "_rejected", "1"),
+    "normalize: while rows are stored": ("normalize", "headrace.storage.arrays", "NewArrays.put", "1"),
+    "normalize: while rows are stored by processes": ("normalize", "headrace.storage.arrays", "NewArrays.put", "2"),
 }
 pytestmark = pytest.mark.faults
 
@@ -61,7 +61,7 @@ def stand_still(paths, place):
     """Starts a stage that stands still at a place."""
     script = paths.root / "standing_still.py"
     script.write_text(STANDING_STILL)
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "pipeline")}
     command = [sys.executable, script, *PLACES[place]]
     with (paths.root / "log").open("w") as log:
         process = subprocess.Popen(
@@ -76,8 +76,8 @@ def stand_still(paths, place):
 
 
 def again(paths, stage):
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "pipeline", stage]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "pipeline")}
+    command = [sys.executable, "-m", "headrace", stage]
     done = subprocess.run(command, cwd=paths.root, env=environment, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stderr) == (0, "")
 

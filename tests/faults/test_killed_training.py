@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.learning.history import read_history
-from pipeline.paths import Paths
-from pipeline.storage.bundle import WEIGHTS
-from pipeline.tracking.client import connect, experiment_id
+from headrace.learning.history import read_history
+from headrace.paths import Paths
+from headrace.storage.bundle import WEIGHTS
+from headrace.tracking.client import connect, experiment_id
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = """
@@ -31,9 +31,9 @@ pytestmark = [pytest.mark.faults, pytest.mark.ray, pytest.mark.slow]
 
 
 def start(paths):
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "pipeline")}
     environment.pop("MLFLOW_TRACKING_URI", None)
-    command = [sys.executable, "-m", "pipeline", "train"]
+    command = [sys.executable, "-m", "headrace", "train"]
     with (paths.root / "train.log").open("w") as log:
         return subprocess.Popen(
             command, cwd=paths.root, env=environment, stdout=log, stderr=log, start_new_session=True

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.paths import Paths
+from headrace.paths import Paths
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = """
@@ -30,10 +30,10 @@ pytestmark = [pytest.mark.faults, pytest.mark.ray, pytest.mark.slow]
 
 
 def start(paths):
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "pipeline")}
     with (paths.root / "tune.log").open("w") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "pipeline", "tune"], cwd=paths.root, env=environment, stdout=log, stderr=log,
+            [sys.executable, "-m", "headrace", "tune"], cwd=paths.root, env=environment, stdout=log, stderr=log,
             start_new_session=True,
         )  # fmt: skip
 

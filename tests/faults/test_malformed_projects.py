@@ -19,8 +19,9 @@ Maker = Callable[[Path], None]
 def refusal(folder: Path, stage: str) -> str:
     """The line that a stage refuses a project with."""
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline", stage],
-        cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120,
+        [sys.executable, "-m", "headrace", stage],
+        cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT / "pipeline")},
+        capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     assert done.stderr.startswith("headrace: ")

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from pipeline.errors import ConfigError, DataError
-from pipeline.storage import transfer
-from pipeline.storage.fetch import fetch
+from headrace.errors import ConfigError, DataError
+from headrace.storage import transfer
+from headrace.storage.fetch import fetch
 
 Maker = Callable[[Path], object]
 ZIP = io.BytesIO()

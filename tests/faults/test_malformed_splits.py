@@ -6,9 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.config import check
-from pipeline.errors import ConfigError, DataError
-from pipeline.stages import split
+from headrace.config import check
+from headrace.errors import ConfigError, DataError
+from headrace.stages import split
 from tests.splitting.conftest import row_id, write_project
 
 NUM_ROWS = 60

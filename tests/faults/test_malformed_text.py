@@ -7,16 +7,16 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pipeline.cleaning.checks import rules
-from pipeline.contracts import Spec
-from pipeline.errors import ConfigError, DataError, HeadraceError
-from pipeline.modalities.options import ReadOptions, TableFormat
-from pipeline.modalities.text import read
-from pipeline.modalities.text.clean import TextExaminer
-from pipeline.modalities.text.read import read_text_folder
-from pipeline.modalities.text.rows import text_schema
-from pipeline.modalities.text.tokenizer import PADDING_NAMES
-from pipeline.modalities.text.transform import TextTransform
+from headrace.cleaning.checks import rules
+from headrace.contracts import Spec
+from headrace.errors import ConfigError, DataError, HeadraceError
+from headrace.modalities.options import ReadOptions, TableFormat
+from headrace.modalities.text import read
+from headrace.modalities.text.clean import TextExaminer
+from headrace.modalities.text.read import read_text_folder
+from headrace.modalities.text.rows import text_schema
+from headrace.modalities.text.tokenizer import PADDING_NAMES
+from headrace.modalities.text.transform import TextTransform
 
 SPEC = Spec(modality="text", task="classification", source="x", format="text_folder", num_rows=0)
 OPTIONS: dict[str, Any] = {name: rule.options for name, rule in rules({}, "text").items()}

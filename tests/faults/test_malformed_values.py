@@ -7,11 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.cleaning.checks import rules
-from pipeline.contracts import Column, Spec
-from pipeline.errors import ConfigError
-from pipeline.modalities.table.clean import TableExaminer
-from pipeline.modalities.table.transform import TableTransform
+from headrace.cleaning.checks import rules
+from headrace.contracts import Column, Spec
+from headrace.errors import ConfigError
+from headrace.modalities.table.clean import TableExaminer
+from headrace.modalities.table.transform import TableTransform
 
 OPTIONS = {name: rule.options for name, rule in rules({}, "table").items()}
 NORMALIZE = {"max_categories": 64, "min_category_rows": 2, "num_quantiles": 32}

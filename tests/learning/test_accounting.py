@@ -3,7 +3,7 @@ from math import exp, sqrt
 import pytest
 from scipy.stats import norm
 
-from pipeline.learning.accounting import Budget
+from headrace.learning.accounting import Budget
 
 
 def test_epsilon_is_what_opacus_accounts_step_by_step() -> None:

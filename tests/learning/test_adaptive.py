@@ -4,15 +4,15 @@ import json
 
 import pytest
 
-from pipeline.contracts import Spec
-from pipeline.learning import adaptive
-from pipeline.learning.adaptive import Machine, decide, first_guess
-from pipeline.learning.choice import kept
-from pipeline.learning.fit import FitJob, Place, fit
-from pipeline.learning.settings import AutoSettings, TrainSettings
-from pipeline.learning.workload import count_workload
-from pipeline.storage.arrays import open_arrays
-from pipeline.storage.bundle import WEIGHTS
+from headrace.contracts import Spec
+from headrace.learning import adaptive
+from headrace.learning.adaptive import Machine, decide, first_guess
+from headrace.learning.choice import kept
+from headrace.learning.fit import FitJob, Place, fit
+from headrace.learning.settings import AutoSettings, TrainSettings
+from headrace.learning.workload import count_workload
+from headrace.storage.arrays import open_arrays
+from headrace.storage.bundle import WEIGHTS
 
 MODEL = {"name": "cnn", "blocks": [8, "pool"], "dense": [16]}
 ALL = {"learning_rate": "auto", "batch_size": "auto", "num_threads": "auto", "precision": "auto",
@@ -28,7 +28,7 @@ def decided(paths, machine, **wanted):
 
 
 def test_nothing_is_measured_where_nothing_is_auto(trained, monkeypatch):
-    monkeypatch.setattr("pipeline.learning.measuring.train_steps", lambda *_, **__: pytest.fail("measured"))
+    monkeypatch.setattr("headrace.learning.measuring.train_steps", lambda *_, **__: pytest.fail("measured"))
     found = decided(trained, Machine(0, 2), batch_size=50, num_threads=3)
     assert found["told"] == ""
     assert TrainSettings(**found["settings"]).batch_size == 50

@@ -7,7 +7,7 @@ import pytest
 PROGRAM = """
 import resource, sys
 import torch
-from pipeline.learning.allocation import keep_freed_memory
+from headrace.learning.allocation import keep_freed_memory
 if sys.argv[1] == "keep":
     keep_freed_memory()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from pipeline.learning.averaging import Averaging
+from headrace.learning.averaging import Averaging
 
 
 def network_of(seed: int = 0) -> nn.Module:

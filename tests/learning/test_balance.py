@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.learning.balance import ROWS_PER_DRAW, balanced_rows
+from headrace.learning.balance import ROWS_PER_DRAW, balanced_rows
 
 labelled = st.lists(st.integers(0, 4), min_size=1, max_size=60).map(lambda labels: np.array(labels, np.int64))
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.learning.batch_size import largest_that_pays, sizes_to_try
+from headrace.learning.batch_size import largest_that_pays, sizes_to_try
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.learning import callbacks
-from pipeline.learning.callbacks import BestWeights, LastWeights, Patience, Reporter, ResumeState
-from pipeline.learning.events import Event
-from pipeline.storage.bundle import WEIGHTS
+from headrace.learning import callbacks
+from headrace.learning.callbacks import BestWeights, LastWeights, Patience, Reporter, ResumeState
+from headrace.learning.events import Event
+from headrace.storage.bundle import WEIGHTS
 
 
 def trainer(**given: Any) -> Any:

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.errors import ConfigError
-from pipeline.learning.checkpointing import WITH_BLOCKS, check_has_blocks, checkpoint_blocks
-from pipeline.models import MODELS, find_model
+from headrace.errors import ConfigError
+from headrace.learning.checkpointing import WITH_BLOCKS, check_has_blocks, checkpoint_blocks
+from headrace.models import MODELS, find_model
 
 SHAPES = {"image": [16, 16, 1], "text": [8, 20], "table": [6]}
 OPTIONS: dict[str, dict[str, Any]] = {"resnet": {"num_stages": 2, "depth": 2, "dropout": 0.2}}

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.contracts import ModalityName, Spec
-from pipeline.errors import ConfigError, DataError
-from pipeline.learning.data import VALIDATION_BATCH_SIZE, ArraysDataModule, Batches
-from pipeline.learning.order import Order
-from pipeline.learning.settings import TrainSettings
-from pipeline.paths import Paths
-from pipeline.storage.arrays import create, open_arrays
+from headrace.contracts import ModalityName, Spec
+from headrace.errors import ConfigError, DataError
+from headrace.learning.data import VALIDATION_BATCH_SIZE, ArraysDataModule, Batches
+from headrace.learning.order import Order
+from headrace.learning.settings import TrainSettings
+from headrace.paths import Paths
+from headrace.storage.arrays import create, open_arrays
 
 FLIP = [{"name": "HorizontalFlip", "p": 0.5}]
 

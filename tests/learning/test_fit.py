@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.contracts import Json
-from pipeline.errors import ConfigError
-from pipeline.learning import fit as fit_module
-from pipeline.learning.callbacks import ResumeState
-from pipeline.learning.events import Event
-from pipeline.learning.fit import RESULT, FitJob, Place, fit, read_result
-from pipeline.paths import Paths
-from pipeline.storage.bundle import WEIGHTS
+from headrace.contracts import Json
+from headrace.errors import ConfigError
+from headrace.learning import fit as fit_module
+from headrace.learning.callbacks import ResumeState
+from headrace.learning.events import Event
+from headrace.learning.fit import RESULT, FitJob, Place, fit, read_result
+from headrace.paths import Paths
+from headrace.storage.bundle import WEIGHTS
 
 SETTINGS = {
     "model": {"name": "cnn", "blocks": [8, "pool", 16, "pool"], "dense": [16], "dropout": 0.1},
@@ -30,7 +30,7 @@ SETTINGS = {
 }
 KILLED = """
 import json, sys
-from pipeline.learning.fit import FitJob, Place, fit
+from headrace.learning.fit import FitJob, Place, fit
 folder, work_dir, settings = sys.argv[1:]
 def tell(event):
     if event["kind"] == "epoch":
@@ -98,8 +98,8 @@ def test_fit_keeps_the_weights_of_the_best_epoch(trained: Paths) -> None:
     import torch
     from safetensors.torch import load_file
 
-    from pipeline.contracts import Spec
-    from pipeline.modalities.network import build_network
+    from headrace.contracts import Spec
+    from headrace.modalities.network import build_network
 
     work_dir = train(trained, "a", max_epochs=3)
     transform = json.loads((trained.normalized_dir / "transform.json").read_text())

@@ -9,12 +9,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pipeline.contracts import Json, Spec
-from pipeline.errors import ConfigError
-from pipeline.learning.fit import RESULT, FitJob, Place, fit, read_result
-from pipeline.modalities.network import build_network
-from pipeline.paths import Paths
-from pipeline.storage.bundle import WEIGHTS
+from headrace.contracts import Json, Spec
+from headrace.errors import ConfigError
+from headrace.learning.fit import RESULT, FitJob, Place, fit, read_result
+from headrace.modalities.network import build_network
+from headrace.paths import Paths
+from headrace.storage.bundle import WEIGHTS
 
 SETTINGS: Json = {
     "model": {"name": "cnn", "blocks": [8, "pool", 16, "pool"], "dense": [16]},

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from pipeline.learning.history import NAMES, read_history, write_history
+from headrace.learning.history import NAMES, read_history, write_history
 
 EPOCH = {
     "epoch": 0, "step": 10, "train_loss": 1.25, "train_accuracy": 0.1, "val_loss": 1e-9, "val_accuracy": 1.0,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pipeline.learning.keyed import KEY_BYTES, key_in, key_of_seed, normals, uniforms
+from headrace.learning.keyed import KEY_BYTES, key_in, key_of_seed, normals, uniforms
 
 KEY = key_of_seed(0)
 

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.learning import limits
-from pipeline.learning.limits import Limits
+from headrace.learning import limits
+from headrace.learning.limits import Limits
 
 
 class Clock:

@@ -8,13 +8,13 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from pipeline.learning.callbacks import Patience
-from pipeline.learning.data import ArraysDataModule
-from pipeline.learning.fit import _PLAIN_TRAINER, FitJob, _quiet, make_learner
-from pipeline.learning.loop import StepLoop, use_step_loop
-from pipeline.learning.module import Learner
-from pipeline.learning.settings import TrainSettings
-from pipeline.paths import Paths
+from headrace.learning.callbacks import Patience
+from headrace.learning.data import ArraysDataModule
+from headrace.learning.fit import _PLAIN_TRAINER, FitJob, _quiet, make_learner
+from headrace.learning.loop import StepLoop, use_step_loop
+from headrace.learning.module import Learner
+from headrace.learning.settings import TrainSettings
+from headrace.paths import Paths
 
 HOOKS = (
     "on_train_batch_start",
@@ -132,8 +132,8 @@ def test_patience_ends_it(trained_project: Paths) -> None:
 @pytest.fixture
 def trained_project(tmp_path: Path) -> Paths:
     """Rows whose number is no multiple of the batch size."""
-    from pipeline.contracts import Spec
-    from pipeline.storage import arrays, atomic
+    from headrace.contracts import Spec
+    from headrace.storage import arrays, atomic
 
     paths, rng = Paths(tmp_path), np.random.default_rng(0)
     spec = Spec(

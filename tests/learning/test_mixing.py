@@ -6,14 +6,14 @@ import torch
 from scipy.stats import beta, kstest
 from torch.nn.functional import cross_entropy
 
-from pipeline.contracts import Batch
-from pipeline.learning.data import ArraysDataModule
-from pipeline.learning.mixing import Mixer, make_mixer, parts, summed
-from pipeline.learning.order import Order
-from pipeline.learning.settings import TrainSettings
-from pipeline.paths import Paths
-from pipeline.storage.arrays import open_arrays
-from pipeline.tasks import TASKS
+from headrace.contracts import Batch
+from headrace.learning.data import ArraysDataModule
+from headrace.learning.mixing import Mixer, make_mixer, parts, summed
+from headrace.learning.order import Order
+from headrace.learning.settings import TrainSettings
+from headrace.paths import Paths
+from headrace.storage.arrays import open_arrays
+from headrace.tasks import TASKS
 
 MIXES: list[dict[str, Any]] = [{"mixup": 0.4}, {"cutmix": 1.0}, {"mixup": 0.4, "cutmix": 1.0}]
 

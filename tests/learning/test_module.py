@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.contracts import Batch
-from pipeline.errors import ConfigError
-from pipeline.learning.module import Learner
-from pipeline.learning.order import Order
-from pipeline.learning.settings import TrainSettings
-from pipeline.tasks import TASKS
+from headrace.contracts import Batch
+from headrace.errors import ConfigError
+from headrace.learning.module import Learner
+from headrace.learning.order import Order
+from headrace.learning.settings import TrainSettings
+from headrace.tasks import TASKS
 
 ROWS = torch.from_numpy(np.random.default_rng(0).normal(size=(31, 6))).float()
 TARGETS = torch.from_numpy(np.random.default_rng(1).integers(0, 3, 31))

@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.learning.muon import Muon, orthogonal
-from pipeline.learning.optimizers import OPTIMIZERS, make_optimizer
-from pipeline.learning.parameters import inner_matrices, weights_and_rest
-from pipeline.learning.settings import TrainSettings
-from pipeline.models import MODELS, find_model
+from headrace.learning.muon import Muon, orthogonal
+from headrace.learning.optimizers import OPTIMIZERS, make_optimizer
+from headrace.learning.parameters import inner_matrices, weights_and_rest
+from headrace.learning.settings import TrainSettings
+from headrace.models import MODELS, find_model
 
 FIRST, GRADIENT = [1.0, -2.0, 0.5], [0.3, -0.1, 2.0]
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.learning.order import Order, Share
+from headrace.learning.order import Order, Share
 
 sizes = {"num_rows": st.integers(1, 90), "batch_size": st.integers(1, 40), "epoch": st.integers(0, 50)}
 

@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from pipeline.learning.penalty import L1Penalty
+from headrace.learning.penalty import L1Penalty
 
 
 def test_penalty_adds_the_gradient_of_the_sum_of_the_weights_sizes() -> None:

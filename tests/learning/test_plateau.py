@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch.optim import SGD
 
-from pipeline.learning.plateau import PlateauFalls
-from pipeline.learning.schedules import Plateau, make_schedule
-from pipeline.learning.settings import TrainSettings
+from headrace.learning.plateau import PlateauFalls
+from headrace.learning.schedules import Plateau, make_schedule
+from headrace.learning.settings import TrainSettings
 
 
 def training(**options: Any) -> Any:

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from pipeline.learning.keyed import key_of_seed
-from pipeline.learning.order import Order
-from pipeline.learning.poisson import PoissonOrder
+from headrace.learning.keyed import key_of_seed
+from headrace.learning.order import Order
+from headrace.learning.poisson import PoissonOrder
 
 KEY = key_of_seed(5)
 

@@ -2,10 +2,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.config import check
-from pipeline.errors import ConfigError
-from pipeline.learning.privacy import Privacy, clash, delta_of
-from pipeline.learning.settings import TrainSettings
+from headrace.config import check
+from headrace.errors import ConfigError
+from headrace.learning.privacy import Privacy, clash, delta_of
+from headrace.learning.settings import TrainSettings
 
 
 def refusal(**settings: Any) -> str:

@@ -4,13 +4,13 @@ from typing import Any
 import pytest
 from torch import nn
 
-from pipeline.contracts import Spec
-from pipeline.errors import ConfigError
-from pipeline.learning.privacy_checks import refuse_unfit
-from pipeline.learning.settings import TrainSettings
-from pipeline.modalities.network import build_network
-from pipeline.paths import Paths
-from pipeline.tasks import TASKS
+from headrace.contracts import Spec
+from headrace.errors import ConfigError
+from headrace.learning.privacy_checks import refuse_unfit
+from headrace.learning.settings import TrainSettings
+from headrace.modalities.network import build_network
+from headrace.paths import Paths
+from headrace.tasks import TASKS
 
 
 class Kept:

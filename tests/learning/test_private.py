@@ -14,17 +14,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.contracts import Batch
-from pipeline.learning.events import Event
-from pipeline.learning.fit import KEY, FitJob, Place, fit, read_result
-from pipeline.learning.keyed import key_of_seed
-from pipeline.learning.poisson import PoissonOrder
-from pipeline.learning.private import PrivateLearner
-from pipeline.learning.row_gradients import RowGradients
-from pipeline.learning.settings import TrainSettings
-from pipeline.paths import Paths
-from pipeline.storage.bundle import WEIGHTS
-from pipeline.tasks import TASKS
+from headrace.contracts import Batch
+from headrace.learning.events import Event
+from headrace.learning.fit import KEY, FitJob, Place, fit, read_result
+from headrace.learning.keyed import key_of_seed
+from headrace.learning.poisson import PoissonOrder
+from headrace.learning.private import PrivateLearner
+from headrace.learning.row_gradients import RowGradients
+from headrace.learning.settings import TrainSettings
+from headrace.paths import Paths
+from headrace.storage.bundle import WEIGHTS
+from headrace.tasks import TASKS
 
 ROWS = torch.from_numpy(np.random.default_rng(0).normal(size=(40, 6))).float()
 TARGETS = torch.from_numpy(np.random.default_rng(1).integers(0, 3, 40))
@@ -38,7 +38,7 @@ SETTINGS = {
 }
 KILLED = """
 import json, sys
-from pipeline.learning.fit import FitJob, Place, fit
+from headrace.learning.fit import FitJob, Place, fit
 folder, work_dir, settings = sys.argv[1:]
 def tell(event):
     if event["kind"] == "epoch":

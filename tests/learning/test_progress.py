@@ -1,7 +1,7 @@
 import pytest
 
-from pipeline.learning.events import Event
-from pipeline.learning.progress import progress
+from headrace.learning.events import Event
+from headrace.learning.progress import progress
 
 STEP: Event = {
     "kind": "step", "epoch": 0, "step": 5, "learning_rate": 0.00312, "loss": 1.23456, "samples_per_second": 12345.6,

@@ -4,10 +4,10 @@ import math
 
 import pytest
 
-from pipeline.errors import ConfigError
-from pipeline.learning.fit import FitJob
-from pipeline.learning.range_test import Tried, choose_rate, range_test
-from pipeline.learning.settings import TrainSettings
+from headrace.errors import ConfigError
+from headrace.learning.fit import FitJob
+from headrace.learning.range_test import Tried, choose_rate, range_test
+from headrace.learning.settings import TrainSettings
 
 SETTINGS = {"model": {"name": "cnn", "blocks": [8, "pool"], "dense": [16]}, "batch_size": 25, "num_workers": 0}
 

@@ -1,10 +1,10 @@
 import pytest
 from torch import nn
 
-from pipeline.contracts import Spec
-from pipeline.errors import ConfigError
-from pipeline.learning.refusals import check_fits
-from pipeline.learning.settings import TrainSettings
+from headrace.contracts import Spec
+from headrace.errors import ConfigError
+from headrace.learning.refusals import check_fits
+from headrace.learning.settings import TrainSettings
 
 SPEC = Spec(modality="table", task="regression", source="drawn", format="table", num_rows=9, target="y")
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.contracts import Batch
-from pipeline.learning import row_gradients
-from pipeline.learning.row_gradients import RowGradients
-from pipeline.models import find_model, models_of
-from pipeline.paths import Paths
-from pipeline.tasks import TASKS
+from headrace.contracts import Batch
+from headrace.learning import row_gradients
+from headrace.learning.row_gradients import RowGradients
+from headrace.models import find_model, models_of
+from headrace.paths import Paths
+from headrace.tasks import TASKS
 
 CLIP = 0.7
 IDS = torch.from_numpy(np.random.default_rng(0).integers(1, 12, (9, 6)))
@@ -132,8 +132,8 @@ def test_padding_of_an_embedding_is_fixed() -> None:
 
 
 def test_a_whole_network_takes_raw_rows(trained: Paths) -> None:
-    from pipeline.contracts import Spec
-    from pipeline.modalities.network import build_network
+    from headrace.contracts import Spec
+    from headrace.modalities.network import build_network
 
     transform = json.loads((trained.normalized_dir / "transform.json").read_text())
     network = build_network({"name": "cnn", "blocks": [8, "pool"]}, Spec.read(trained.normalized_dir), transform)

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.optim import SGD
 
-from pipeline.learning.schedules import SCHEDULES, make_schedule
-from pipeline.learning.settings import TrainSettings
+from headrace.learning.schedules import SCHEDULES, make_schedule
+from headrace.learning.settings import TrainSettings
 
 # by share of 1000 steps, at 100 steps an epoch
 POINTS: list[tuple[Any, dict[float, float]]] = [

@@ -4,10 +4,10 @@ import math
 
 import pytest
 
-from pipeline.errors import ConfigError
-from pipeline.learning.search_space import check_space, draw_trials, with_drawn
-from pipeline.learning.settings import AutoSettings
-from pipeline.stages.tune import Range
+from headrace.errors import ConfigError
+from headrace.learning.search_space import check_space, draw_trials, with_drawn
+from headrace.learning.settings import AutoSettings
+from headrace.stages.tune import Range
 
 MODEL = {"name": "mlp", "dense": [16]}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.learning.trials import ended_trial, finished, ranked, trials_table
+from headrace.learning.trials import ended_trial, finished, ranked, trials_table
 
 HISTORY = [{"epoch": 1, "val_loss": 0.9, "val_accuracy": 0.5}, {"epoch": 2, "val_loss": 0.4, "val_accuracy": 0.6},
            {"epoch": 3, "val_loss": 0.6, "val_accuracy": 0.7}]  # fmt: skip

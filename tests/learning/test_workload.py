@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from pipeline.contracts import Spec
-from pipeline.learning.adaptive import Machine, counted_threads
-from pipeline.learning.settings import TrainSettings
-from pipeline.learning.workload import FLOPS_A_SECOND, SECONDS_A_STEP, Workload, count_workload
-from pipeline.storage.arrays import open_arrays
+from headrace.contracts import Spec
+from headrace.learning.adaptive import Machine, counted_threads
+from headrace.learning.settings import TrainSettings
+from headrace.learning.workload import FLOPS_A_SECOND, SECONDS_A_STEP, Workload, count_workload
+from headrace.storage.arrays import open_arrays
 
 
 def workload_of(paths, model):

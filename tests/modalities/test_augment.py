@@ -2,10 +2,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.contracts import ModalityName
-from pipeline.errors import ConfigError
-from pipeline.learning.settings import TrainSettings
-from pipeline.modalities.augment import AUGMENTERS, MIXES, make_augmenter, make_mixes
+from headrace.contracts import ModalityName
+from headrace.errors import ConfigError
+from headrace.learning.settings import TrainSettings
+from headrace.modalities.augment import AUGMENTERS, MIXES, make_augmenter, make_mixes
 
 TRANSFORM: dict[str, Any] = {"unknown": 1, "tokenizer": {}, "inputs": []}
 FLIP = [{"name": "HorizontalFlip"}]

@@ -15,14 +15,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.errors import DataError
-from pipeline.modalities.built_in import BUILT_INS
-from pipeline.modalities.image.cifar import read_cifar
-from pipeline.modalities.image.decode import decode
-from pipeline.modalities.image.idx import read_idx
-from pipeline.modalities.options import ReadOptions
-from pipeline.modalities.tabular import read_tabular
-from pipeline.storage.fetch import fetch
+from headrace.errors import DataError
+from headrace.modalities.built_in import BUILT_INS
+from headrace.modalities.image.cifar import read_cifar
+from headrace.modalities.image.decode import decode
+from headrace.modalities.image.idx import read_idx
+from headrace.modalities.options import ReadOptions
+from headrace.modalities.tabular import read_tabular
+from headrace.storage.fetch import fetch
 from tests import published
 from tests.image_server import serving
 

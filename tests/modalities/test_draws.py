@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from pipeline.modalities.draws import STREAMS, philox, uniforms
+from headrace.modalities.draws import STREAMS, philox, uniforms
 
 ROWS = np.array([5, 0, 17, 123_456_789, 2**40 + 5])
 

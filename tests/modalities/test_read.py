@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import ConfigError, DataError
-from pipeline.modalities.built_in import BUILT_INS
-from pipeline.modalities.read import READERS, check_format, find_reader
+from headrace.errors import ConfigError, DataError
+from headrace.modalities.built_in import BUILT_INS
+from headrace.modalities.read import READERS, check_format, find_reader
 from tests.drawn import noise, png
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 import pyarrow as pa
 from PIL import Image
 
-from pipeline.contracts import Column
-from pipeline.modalities.image.schema import RAW_SCHEMA
-from pipeline.modalities.options import ReadOptions
-from pipeline.modalities.tabular import read_tabular
+from headrace.contracts import Column
+from headrace.modalities.image.schema import RAW_SCHEMA
+from headrace.modalities.options import ReadOptions
+from headrace.modalities.tabular import read_tabular
 
 SENTENCES = [f"this is sentence number {number} of a list" for number in range(20)]
 

@@ -2,8 +2,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.contracts import Spec
-from pipeline.modalities.targets import class_rows, target_scale, target_shape, targets_of
+from headrace.contracts import Spec
+from headrace.modalities.targets import class_rows, target_scale, target_shape, targets_of
 
 
 class Listed:

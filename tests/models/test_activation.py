@@ -6,13 +6,13 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import expit, ndtr
 
-from pipeline.config import check
-from pipeline.errors import ConfigError
-from pipeline.models.activation import ACTIVATIONS, activation_of
-from pipeline.models.dense import Mlp
-from pipeline.models.image import Cnn, ResNet
-from pipeline.models.options import ActivationName
-from pipeline.models.table import ResMlp
+from headrace.config import check
+from headrace.errors import ConfigError
+from headrace.models.activation import ACTIVATIONS, activation_of
+from headrace.models.dense import Mlp
+from headrace.models.image import Cnn, ResNet
+from headrace.models.options import ActivationName
+from headrace.models.table import ResMlp
 
 FORMULAS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     "relu": lambda z: np.maximum(z, 0),

@@ -2,11 +2,11 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.models.attention import Attention, attention_maps
-from pipeline.models.dense import Mlp
-from pipeline.models.table import TableTransformer
-from pipeline.models.text import Transformer
-from pipeline.models.vit import Vit
+from headrace.models.attention import Attention, attention_maps
+from headrace.models.dense import Mlp
+from headrace.models.table import TableTransformer
+from headrace.models.text import Transformer
+from headrace.models.vit import Vit
 
 IDS = torch.tensor([[3, 4, 5, 0, 0], [6, 7, 8, 9, 1], [2, 0, 0, 0, 0]])
 CASES = {

@@ -2,11 +2,11 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.config import check
-from pipeline.errors import ConfigError
-from pipeline.models.dense import Mlp, dense_layers
-from pipeline.models.image import Cnn
-from pipeline.models.options import ActivationName
+from headrace.config import check
+from headrace.errors import ConfigError
+from headrace.models.dense import Mlp, dense_layers
+from headrace.models.image import Cnn
+from headrace.models.options import ActivationName
 
 SYSTEM_000 = Cnn(blocks=[32, "pool", 64, "pool", 64], dense=[64])
 

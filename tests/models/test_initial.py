@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.config import Section
-from pipeline.models import MODELS
-from pipeline.models.dense import Mlp
-from pipeline.models.image import Cnn
-from pipeline.models.initial import initialised
-from pipeline.models.text import Rnn, TextMean
+from headrace.config import Section
+from headrace.models import MODELS
+from headrace.models.dense import Mlp
+from headrace.models.image import Cnn
+from headrace.models.initial import initialised
+from headrace.models.text import Rnn, TextMean
 
 INPUT_SHAPES = {"image": [16, 20, 3], "table": [7], "text": [9, 30]}
 

@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.errors import ConfigError
-from pipeline.models.image import ResNet
-from pipeline.models.residual import PostActivated, PreActivated, Style
+from headrace.errors import ConfigError
+from headrace.models.image import ResNet
+from headrace.models.residual import PostActivated, PreActivated, Style
 
 STYLES = [Style("relu", norm, is_pre_activated=is_pre) for norm in ("batch", "group") for is_pre in (True, False)]
 styles = pytest.mark.parametrize("style", STYLES)

@@ -1,7 +1,7 @@
 import torch
 
-from pipeline.models.dense import Linear, Mlp
-from pipeline.models.table import ResMlp
+from headrace.models.dense import Linear, Mlp
+from headrace.models.table import ResMlp
 
 
 def num_parameters(network: torch.nn.Module) -> int:

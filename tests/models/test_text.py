@@ -4,11 +4,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from pipeline.config import Section, check
-from pipeline.errors import ConfigError
-from pipeline.models.layers import TextModel
-from pipeline.models.recurrent import CellName
-from pipeline.models.text import Rnn, TextMean, Transformer
+from headrace.config import Section, check
+from headrace.errors import ConfigError
+from headrace.models.layers import TextModel
+from headrace.models.recurrent import CellName
+from headrace.models.text import Rnn, TextMean, Transformer
 
 MAX_TOKENS, VOCABULARY = 9, 30
 NETWORKS = {

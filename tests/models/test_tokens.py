@@ -3,8 +3,8 @@ import torch
 from torch import nn
 from torch.nn.functional import embedding
 
-from pipeline.models.table import TableTransformer
-from pipeline.models.tokens import Columns, Patches, TokenEncoder
+from headrace.models.table import TableTransformer
+from headrace.models.tokens import Columns, Patches, TokenEncoder
 
 
 def test_patch_is_its_pixels_times_a_matrix_plus_its_position() -> None:

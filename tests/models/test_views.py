@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.contracts import Json, Spec
-from pipeline.modalities.network import build_network
-from pipeline.models import models_of
-from pipeline.models.views import ask_alone
-from pipeline.quantization.export import export_graph, largest_difference
-from pipeline.storage.onnx_model import OnnxModel
+from headrace.contracts import Json, Spec
+from headrace.modalities.network import build_network
+from headrace.models import models_of
+from headrace.models.views import ask_alone
+from headrace.quantization.export import export_graph, largest_difference
+from headrace.storage.onnx_model import OnnxModel
 
 SHAPE = [16, 12, 3]
 TRANSFORM = {"input_shape": SHAPE, "mean": [0.4] * 3, "std": [0.2] * 3, "resize": "pad"}

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from pipeline.config import check
-from pipeline.errors import ConfigError
-from pipeline.models.vit import Vit
+from headrace.config import check
+from headrace.errors import ConfigError
+from headrace.models.vit import Vit
 
 
 @pytest.mark.parametrize("pool", ["mean", "class"])

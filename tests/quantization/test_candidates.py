@@ -6,14 +6,14 @@ import onnx
 import pytest
 import torch
 
-from pipeline.errors import DataError
-from pipeline.modalities.table.preprocess import TablePreprocess
-from pipeline.models.dense import Mlp
-from pipeline.paths import Paths
-from pipeline.quantization.candidates import RECIPES, Recipe, make, prepare
-from pipeline.quantization.export import export_graph
-from pipeline.storage.arrays import open_arrays
-from pipeline.storage.onnx_model import OnnxModel
+from headrace.errors import DataError
+from headrace.modalities.table.preprocess import TablePreprocess
+from headrace.models.dense import Mlp
+from headrace.paths import Paths
+from headrace.quantization.candidates import RECIPES, Recipe, make, prepare
+from headrace.quantization.export import export_graph
+from headrace.storage.arrays import open_arrays
+from headrace.storage.onnx_model import OnnxModel
 
 
 def made(trained: Paths, recipe: Recipe, folder: Path) -> Path:

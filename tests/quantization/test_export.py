@@ -5,14 +5,14 @@ import onnx
 import pytest
 import torch
 
-from pipeline.errors import ConfigError
-from pipeline.modalities.network import load_network
-from pipeline.models.text import Rnn, TextMean, Transformer
-from pipeline.paths import Paths
-from pipeline.quantization.export import export_graph, largest_difference
-from pipeline.storage.arrays import open_arrays
-from pipeline.storage.bundle import read_bundle
-from pipeline.storage.onnx_model import OnnxModel
+from headrace.errors import ConfigError
+from headrace.modalities.network import load_network
+from headrace.models.text import Rnn, TextMean, Transformer
+from headrace.paths import Paths
+from headrace.quantization.export import export_graph, largest_difference
+from headrace.storage.arrays import open_arrays
+from headrace.storage.bundle import read_bundle
+from headrace.storage.onnx_model import OnnxModel
 
 
 def test_exported_graph_says_what_the_eager_network_says(trained: Paths) -> None:

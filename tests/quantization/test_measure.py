@@ -4,11 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.errors import DataError
-from pipeline.paths import Paths
-from pipeline.quantization import measure as measuring
-from pipeline.storage.arrays import open_arrays
-from pipeline.tasks import TASKS
+from headrace.errors import DataError
+from headrace.paths import Paths
+from headrace.quantization import measure as measuring
+from headrace.storage.arrays import open_arrays
+from headrace.tasks import TASKS
 
 
 def test_measure_tells_quality_size_time_and_memory(trained: Paths, tmp_path: Path) -> None:

@@ -9,13 +9,13 @@ import torch
 from ruamel.yaml import YAML
 from safetensors.numpy import load_file
 
-from pipeline.contracts import Spec
-from pipeline.learning.fit import FitJob, Place, fit, read_result
-from pipeline.modalities.network import build_network
-from pipeline.paths import Paths
-from pipeline.stages import clean, ingest, normalize, split
-from pipeline.storage.arrays import open_arrays
-from pipeline.storage.bundle import WEIGHTS
+from headrace.contracts import Spec
+from headrace.learning.fit import FitJob, Place, fit, read_result
+from headrace.modalities.network import build_network
+from headrace.paths import Paths
+from headrace.stages import clean, ingest, normalize, split
+from headrace.storage.arrays import open_arrays
+from headrace.storage.bundle import WEIGHTS
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "linear-gd.yaml"
 WEIGHT = "1.1.weight"

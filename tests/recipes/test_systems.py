@@ -8,9 +8,9 @@ import torch
 from ruamel.yaml import YAML
 from torch import Tensor, nn
 
-from pipeline.contracts import Json
-from pipeline.models import find_model
-from pipeline.models.attention import attention_maps
+from headrace.contracts import Json
+from headrace.models import find_model
+from headrace.models.attention import attention_maps
 
 FOLDER = Path(__file__).resolve().parents[2] / "recipes"
 

@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.contracts import Spec, TaskName
-from pipeline.paths import SPLITS, Paths
-from pipeline.splitting.rows import CleanRows
-from pipeline.splitting.units import Cluster, units
-from pipeline.storage.tables import read_table, write_shards
+from headrace.contracts import Spec, TaskName
+from headrace.paths import SPLITS, Paths
+from headrace.splitting.rows import CleanRows
+from headrace.splitting.units import Cluster, units
+from headrace.storage.tables import read_table, write_shards
 
 FRACTIONS = [0.7, 0.15, 0.15]
 

@@ -3,8 +3,8 @@ import logging
 import numpy as np
 import pytest
 
-from pipeline.errors import DataError
-from pipeline.splitting.figures import figures, warn_of_gaps
+from headrace.errors import DataError
+from headrace.splitting.figures import figures, warn_of_gaps
 from tests.splitting.conftest import clean_rows
 
 

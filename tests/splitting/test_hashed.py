@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import ConfigError, DataError
-from pipeline.paths import SPLITS
-from pipeline.splitting.hashed import Wish, by_hash, counts_of, folds
+from headrace.errors import ConfigError, DataError
+from headrace.paths import SPLITS
+from headrace.splitting.hashed import Wish, by_hash, counts_of, folds
 from tests.splitting.conftest import FRACTIONS, by_id, clean_rows, row_id
 
 IDS = st.sets(st.text("0123456789abcdef", min_size=32, max_size=32), min_size=1, max_size=40)

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import ConfigError, DataError
-from pipeline.paths import SPLITS
-from pipeline.splitting.official import leaking, official
+from headrace.errors import ConfigError, DataError
+from headrace.paths import SPLITS
+from headrace.splitting.official import leaking, official
 from tests.splitting.conftest import FRACTIONS, clean_rows
 
 GIVEN = st.lists(st.sampled_from(["train", "val", "test", None]), min_size=1, max_size=60)

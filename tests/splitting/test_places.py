@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.splitting.places import by_counts, by_fractions, interval_ends, place, places
+from headrace.splitting.places import by_counts, by_fractions, interval_ends, place, places
 
 
 def test_place_is_fixed_for_ever():

@@ -1,6 +1,6 @@
 import pyarrow as pa
 
-from pipeline.splitting.rarest import NONE, rarest
+from headrace.splitting.rarest import NONE, rarest
 
 
 def test_rows_go_by_the_label_that_fewest_have_then_by_the_alphabet():

@@ -3,8 +3,8 @@ import re
 import numpy as np
 import pytest
 
-from pipeline.errors import ConfigError, DataError
-from pipeline.splitting.rows import CleanRows, read_rows
+from headrace.errors import ConfigError, DataError
+from headrace.splitting.rows import CleanRows, read_rows
 from tests.splitting.conftest import row_id, write_project
 
 IDS = [row_id(number) for number in range(40)]

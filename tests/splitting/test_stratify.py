@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.paths import SPLITS
-from pipeline.splitting.places import by_fractions, places
-from pipeline.splitting.stratify import fill_gaps
+from headrace.paths import SPLITS
+from headrace.splitting.places import by_fractions, places
+from headrace.splitting.stratify import fill_gaps
 from tests.splitting.conftest import FRACTIONS, row_id
 
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import DataError
-from pipeline.splitting.times import by_time, times_of
-from pipeline.splitting.units import units
+from headrace.errors import DataError
+from headrace.splitting.times import by_time, times_of
+from headrace.splitting.units import units
 from tests.splitting.conftest import FRACTIONS
 
 

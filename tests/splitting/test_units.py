@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.splitting.units import units
+from headrace.splitting.units import units
 
 IDS = np.array([f"{number:032x}" for number in range(30)], "S32")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.paths import Paths
+from headrace.paths import Paths
 
 
 @pytest.fixture

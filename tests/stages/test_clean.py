@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipeline.config import check
-from pipeline.contracts import Metrics, Spec
-from pipeline.errors import ConfigError, DataError
-from pipeline.paths import Paths
-from pipeline.stages import clean, ingest
-from pipeline.storage.tables import read_table
+from headrace.config import check
+from headrace.contracts import Metrics, Spec
+from headrace.errors import ConfigError, DataError
+from headrace.paths import Paths
+from headrace.stages import clean, ingest
+from headrace.storage.tables import read_table
 from tests.drawn import MODALITIES, faulty_rows, row_id, rows, write_raw
 
 FLAT = {"blank": "off"}

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.cleaning.checks import CHECKS, rules
-from pipeline.cleaning.settings import severities
-from pipeline.contracts import Spec
-from pipeline.errors import ConfigError, DataError
-from pipeline.stages import clean
-from pipeline.storage.tables import read_table
+from headrace.cleaning.checks import CHECKS, rules
+from headrace.cleaning.settings import severities
+from headrace.contracts import Spec
+from headrace.errors import ConfigError, DataError
+from headrace.stages import clean
+from headrace.storage.tables import read_table
 from tests.drawn import MODALITIES, content, noise, png, row_id, rows, write_raw
 
 ODD = {

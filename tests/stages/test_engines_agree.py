@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.paths import Paths
-from pipeline.stages import clean, normalize, split
-from pipeline.storage.arrays import open_arrays
-from pipeline.storage.tables import read_table
+from headrace.paths import Paths
+from headrace.stages import clean, normalize, split
+from headrace.storage.arrays import open_arrays
+from headrace.storage.tables import read_table
 from tests.drawn import MODALITIES, content, faulty_rows, hashes, row_id, rows, write_raw
 
 MADE = ("data/clean", "data/quarantine", "data/split", "data/normalized", "reports/clean.html")
@@ -33,8 +33,8 @@ def all_rows(modality: str) -> list[dict]:
 )
 def test_processes_write_the_same_bytes_as_one(tmp_path, monkeypatch, modality):
     one = prepared(tmp_path / "one", modality, all_rows(modality))
-    monkeypatch.setattr("pipeline.cluster.engine.SERIAL_BYTES", 0)
-    monkeypatch.setattr("pipeline.cluster.engine.num_local_cpus", lambda: 2)
+    monkeypatch.setattr("headrace.cluster.engine.SERIAL_BYTES", 0)
+    monkeypatch.setattr("headrace.cluster.engine.num_local_cpus", lambda: 2)
     many = prepared(tmp_path / "many", modality, all_rows(modality))
     assert hashes(one.root, *MADE) == hashes(many.root, *MADE)
     assert {"data/clean/part-00000.parquet", "data/normalized/transform.json", "reports/clean.html"} <= hashes(

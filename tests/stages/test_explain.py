@@ -4,8 +4,8 @@ import shutil
 import numpy as np
 import pytest
 
-from pipeline.paths import Paths
-from pipeline.stages.explain import Config, run
+from headrace.paths import Paths
+from headrace.stages.explain import Config, run
 
 SMALL = Config(num_rows=20, num_examples=6, num_steps=8)
 

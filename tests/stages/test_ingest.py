@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.contracts import Spec
-from pipeline.errors import ConfigError, DataError
-from pipeline.paths import Paths
-from pipeline.stages import STAGES, ingest
-from pipeline.storage.tables import read_table
+from headrace.contracts import Spec
+from headrace.errors import ConfigError, DataError
+from headrace.paths import Paths
+from headrace.stages import STAGES, ingest
+from headrace.storage.tables import read_table
 
 
 def dvc_yaml(dep: str) -> str:
-    return f"stages:\n  ingest:\n    deps:\n    - pipeline/stages/ingest.py\n    - {dep}\n"
+    return f"stages:\n  ingest:\n    deps:\n    - pipeline/headrace/stages/ingest.py\n    - {dep}\n"
 
 
 def test_ingest_folder_writes_every_row_and_what_they_are(image_folder: Path) -> None:
@@ -94,6 +94,6 @@ def test_ingest_source_that_dvc_does_not_watch_is_warned_of(
 @pytest.mark.parametrize("stage", STAGES[:4])
 def test_importing_a_stage_needs_no_heavy_package(stage: str) -> None:
     heavy = {"numpy", "pyarrow", "PIL", "torch", "ruamel"}
-    code = f"import sys, pipeline.stages.{stage}; print(*sorted({heavy} & set(sys.modules)))"
+    code = f"import sys, headrace.stages.{stage}; print(*sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []

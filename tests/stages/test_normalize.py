@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline.config import check
-from pipeline.contracts import Spec
-from pipeline.errors import ConfigError, DataError
-from pipeline.modalities.image.schema import RAW_SCHEMA
-from pipeline.paths import SPLITS, Paths
-from pipeline.stages import normalize
-from pipeline.storage.arrays import open_arrays
-from pipeline.storage.tables import write_shards
+from headrace.config import check
+from headrace.contracts import Spec
+from headrace.errors import ConfigError, DataError
+from headrace.modalities.image.schema import RAW_SCHEMA
+from headrace.paths import SPLITS, Paths
+from headrace.stages import normalize
+from headrace.storage.arrays import open_arrays
+from headrace.storage.tables import write_shards
 
 OF_INDEX = ("train", "train", "val", "test")
 """Row i is in OF_INDEX[i % 4]."""

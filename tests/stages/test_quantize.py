@@ -6,13 +6,13 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from pipeline.paths import Paths
-from pipeline.quantization import candidates, measure
-from pipeline.stages.quantize import Config, run
-from pipeline.storage.arrays import open_arrays
-from pipeline.storage.bundle import read_bundle
-from pipeline.storage.onnx_model import OnnxModel
-from pipeline.tasks import TASKS
+from headrace.paths import Paths
+from headrace.quantization import candidates, measure
+from headrace.stages.quantize import Config, run
+from headrace.storage.arrays import open_arrays
+from headrace.storage.bundle import read_bundle
+from headrace.storage.onnx_model import OnnxModel
+from headrace.tasks import TASKS
 
 # the network of the tests is a few kilobytes, most of them names, and no time is judged here
 LENIENT = Config(max_latency=1000, max_size=10, max_loss=0.05)

@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pipeline.errors import TrackingError
-from pipeline.stages import quantize, test, validate
-from pipeline.stages.register import Config, compare_files, run
-from pipeline.storage.arrays import open_arrays
-from pipeline.storage.atomic import write_json
-from pipeline.tracking.client import connect, experiment_id
+from headrace.errors import TrackingError
+from headrace.stages import quantize, test, validate
+from headrace.stages.register import Config, compare_files, run
+from headrace.storage.arrays import open_arrays
+from headrace.storage.atomic import write_json
+from headrace.tracking.client import connect, experiment_id
 
 pytestmark = pytest.mark.slow  # real registrations
 
@@ -53,7 +53,7 @@ import json, sys, mlflow, pandas as pd
 mlflow.set_tracking_uri("sqlite:///{judged.root}/mlflow.db")
 pictures = [bytes.fromhex(text) for text in json.load(open("{judged.root}/pictures.json"))]
 found = mlflow.pyfunc.load_model("models:/shapes@champion").predict(pd.DataFrame({{"image": pictures}}))
-heavy = [name for name in ("torch", "pipeline") if name in sys.modules]
+heavy = [name for name in ("torch", "headrace") if name in sys.modules]
 print(json.dumps([list(found["label"]), list(found["confidence"]), heavy]))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=judged.root)

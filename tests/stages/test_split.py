@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.config import check
-from pipeline.contracts import TaskName
-from pipeline.errors import ConfigError, DataError
-from pipeline.paths import SPLITS, Paths
-from pipeline.splitting.hashed import Wish, by_hash
-from pipeline.splitting.places import place
-from pipeline.stages import split
+from headrace.config import check
+from headrace.contracts import TaskName
+from headrace.errors import ConfigError, DataError
+from headrace.paths import SPLITS, Paths
+from headrace.splitting.hashed import Wish, by_hash
+from headrace.splitting.places import place
+from headrace.stages import split
 from tests.splitting.conftest import FRACTIONS, assigned, by_id, clean_rows, row_id, write_project
 
 Row = tuple[str, str, str | None]

@@ -5,11 +5,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.errors import DataError
-from pipeline.paths import Paths
-from pipeline.stages.test import Config, run
-from pipeline.storage import atomic
-from pipeline.storage.arrays import open_arrays
+from headrace.errors import DataError
+from headrace.paths import Paths
+from headrace.stages.test import Config, run
+from headrace.storage import atomic
+from headrace.storage.arrays import open_arrays
 
 
 @pytest.fixture

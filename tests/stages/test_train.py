@@ -5,15 +5,15 @@ import json
 import numpy as np
 import pytest
 
-from pipeline.cluster.session import available_workers
-from pipeline.contracts import Spec
-from pipeline.errors import ClusterError, ConfigError, DataError
-from pipeline.learning.history import read_history
-from pipeline.learning.settings import AutoSettings
-from pipeline.stages.train import Config, _check, run
-from pipeline.storage.arrays import open_arrays
-from pipeline.storage.bundle import WEIGHTS, read_bundle
-from pipeline.tracking.client import connect, experiment_id
+from headrace.cluster.session import available_workers
+from headrace.contracts import Spec
+from headrace.errors import ClusterError, ConfigError, DataError
+from headrace.learning.history import read_history
+from headrace.learning.settings import AutoSettings
+from headrace.stages.train import Config, _check, run
+from headrace.storage.arrays import open_arrays
+from headrace.storage.bundle import WEIGHTS, read_bundle
+from headrace.tracking.client import connect, experiment_id
 
 MODEL = {"name": "cnn", "blocks": [8, "pool", 16, "pool"], "dense": [16]}
 QUICK = {"model": MODEL, "max_epochs": 4, "batch_size": 25, "learning_rate": 0.01, "num_workers": 0}
@@ -55,10 +55,10 @@ def test_train_tells_mlflow_steps_and_settings(normalized):
 def test_train_that_chooses_keeps_its_choice_and_trains_as_if_it_had_been_written(normalized, capsys, monkeypatch):
     automatic = {**QUICK, "learning_rate": "auto", "batch_size": "auto", "num_threads": "auto"}
     with monkeypatch.context() as patched, pytest.raises(DataError):
-        patched.setattr("pipeline.stages.train.LARGEST_DIFFERENCE", -1.0)
+        patched.setattr("headrace.stages.train.LARGEST_DIFFERENCE", -1.0)
         run(Config(**automatic), normalized)
     (told,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("chosen: ")]
-    monkeypatch.setattr("pipeline.stages.train.decide", lambda *_: pytest.fail("it was decided before"))
+    monkeypatch.setattr("headrace.stages.train.decide", lambda *_: pytest.fail("it was decided before"))
     metrics = run(Config(**automatic), normalized)
     assert told in capsys.readouterr().out
     assert f"learning_rate {metrics['learning_rate']:.1e}" in told
@@ -75,8 +75,8 @@ def test_train_that_chooses_keeps_its_choice_and_trains_as_if_it_had_been_writte
 
 def test_workers_are_worth_their_start_and_each_step(normalized, monkeypatch):
     def num_workers(start, step):
-        monkeypatch.setattr("pipeline.cluster.plan.SECONDS_WORTH_RAY", start)
-        monkeypatch.setattr("pipeline.cluster.plan.SECONDS_A_STEP_WORTH_SHARING", step)
+        monkeypatch.setattr("headrace.cluster.plan.SECONDS_WORTH_RAY", start)
+        monkeypatch.setattr("headrace.cluster.plan.SECONDS_A_STEP_WORTH_SHARING", step)
         wanted = AutoSettings.model_validate({**QUICK, "batch_size": 24, "num_workers": "auto"})
         machine, _ = _check(wanted, normalized, json.loads((normalized.normalized_dir / "spec.json").read_text()))
         return machine.num_workers
@@ -136,7 +136,7 @@ def test_train_refuses_before_it_starts(normalized, changes, error, told):
 def test_train_that_fails_leaves_no_running_run_and_the_old_bundle(normalized, monkeypatch):
     run(Config(**QUICK), normalized)
     before = (normalized.trained_dir / WEIGHTS).read_bytes()
-    monkeypatch.setattr("pipeline.stages.train.LARGEST_DIFFERENCE", -1.0)
+    monkeypatch.setattr("headrace.stages.train.LARGEST_DIFFERENCE", -1.0)
     with pytest.raises(DataError, match="differ from the network's"):
         run(Config(**QUICK, seed=3), normalized)
     assert (normalized.trained_dir / WEIGHTS).read_bytes() == before

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from pipeline.errors import ConfigError
-from pipeline.stages import tune
-from pipeline.stages.train import Config, run
-from pipeline.storage.bundle import read_bundle
-from pipeline.tracking.serving import make_card
+from headrace.errors import ConfigError
+from headrace.stages import tune
+from headrace.stages.train import Config, run
+from headrace.storage.bundle import read_bundle
+from headrace.tracking.serving import make_card
 
 MODEL = {"name": "cnn", "blocks": [8, "pool", 16, "pool"], "dense": [16], "activation": "tanh"}
 QUICK = {"model": MODEL, "max_epochs": 2, "batch_size": 50, "learning_rate": 0.01, "num_workers": 0}

@@ -5,9 +5,9 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from pipeline.errors import ConfigError
-from pipeline.learning.settings import AutoSettings
-from pipeline.stages.tune import Config, Range, run
+from headrace.errors import ConfigError
+from headrace.learning.settings import AutoSettings
+from headrace.stages.tune import Config, Range, run
 
 
 def test_tune_without_trials_does_nothing(normalized):
@@ -21,7 +21,7 @@ def test_tune_refuses_a_grace_that_outlasts_the_trials():
 
 
 def test_tune_whose_trials_all_fail_says_why_without_ray(normalized, monkeypatch):
-    monkeypatch.setattr("pipeline.cluster.session.session", lambda *_, **__: pytest.fail("Ray was started"))
+    monkeypatch.setattr("headrace.cluster.session.session", lambda *_, **__: pytest.fail("Ray was started"))
     normalized.params_path.write_text("train: {model: {name: cnn, blocks: [8, pool]}}\n")
     space = {"model.name": {"choices": ["mlp"]}, "batch_size": {"low": 8, "high": 64}}
     with pytest.raises(ConfigError) as caught:

@@ -3,13 +3,13 @@ import csv
 import numpy as np
 import pytest
 
-from pipeline.config import check
-from pipeline.errors import ConfigError, GateError
-from pipeline.evaluation.gates import Bound
-from pipeline.paths import Paths
-from pipeline.stages.validate import Config, run
-from pipeline.storage.arrays import open_arrays
-from pipeline.storage.bundle import read_bundle
+from headrace.config import check
+from headrace.errors import ConfigError, GateError
+from headrace.evaluation.gates import Bound
+from headrace.paths import Paths
+from headrace.stages.validate import Config, run
+from headrace.storage.arrays import open_arrays
+from headrace.storage.bundle import read_bundle
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from random import Random
 import numpy as np
 import pytest
 
-from pipeline.errors import DataError
-from pipeline.storage.arrays import create, open_arrays
+from headrace.errors import DataError
+from headrace.storage.arrays import create, open_arrays
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.storage.atomic import atomic_dir, atomic_file, write_json, write_text
+from headrace.storage.atomic import atomic_dir, atomic_file, write_json, write_text
 
 KILLED_WHILE_WRITING = """
 import sys, time
 from pathlib import Path
-from pipeline.storage.atomic import atomic_file, atomic_dir
+from headrace.storage.atomic import atomic_file, atomic_dir
 with atomic_file(Path("file.txt")) as file, atomic_dir(Path("folder")) as folder:
     file.write_text("half")
     (folder / "a.txt").write_text("half")

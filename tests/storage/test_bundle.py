@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-import pipeline
-from pipeline.errors import DataError
-from pipeline.paths import Paths
-from pipeline.storage.bundle import CARD, GRAPH, WEIGHTS, load_model, load_spec, read_bundle, write_card, write_weights
+import headrace
+from headrace.errors import DataError
+from headrace.paths import Paths
+from headrace.storage.bundle import CARD, GRAPH, WEIGHTS, load_model, load_spec, read_bundle, write_card, write_weights
 
 
 def test_read_bundle_gives_back_the_card(trained: Paths) -> None:
@@ -88,14 +88,14 @@ def test_read_bundle_that_is_missing_says_what_to_run(tmp_path: Path) -> None:
 def test_load_model_predicts_from_raw_pixels(trained: Paths) -> None:
     inputs = np.load(trained.normalized_dir / "val" / "inputs.npy")
     targets = np.load(trained.normalized_dir / "val" / "targets.npy")
-    assert pipeline.load_model is load_model
-    logits = pipeline.load_model(trained.trained_dir).predict(inputs)
+    assert headrace.load_model is load_model
+    logits = headrace.load_model(trained.trained_dir).predict(inputs)
     assert (logits.argmax(axis=1) == targets).mean() > 0.9
 
 
 def test_load_spec_reads_a_stages_folder(trained: Paths) -> None:
-    assert pipeline.load_spec is load_spec
-    assert pipeline.load_spec(str(trained.normalized_dir)).input_shape == [16, 16, 1]
+    assert headrace.load_spec is load_spec
+    assert headrace.load_spec(str(trained.normalized_dir)).input_shape == [16, 16, 1]
     (trained.normalized_dir / "spec.json").write_text('{"modality": "image"}')
     with pytest.raises(DataError, match=r"^.*spec\.json: not a spec \(4 mistakes\); run: dvc repro --force$"):
         load_spec(trained.normalized_dir)
@@ -106,4 +106,4 @@ def test_load_spec_reads_a_stages_folder(trained: Paths) -> None:
 
 def test_package_of_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'load_modle'"):
-        _ = pipeline.load_modle
+        _ = headrace.load_modle

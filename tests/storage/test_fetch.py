@@ -16,11 +16,11 @@ from random import Random
 import fsspec
 import pytest
 
-from pipeline.errors import ConfigError, DataError
-from pipeline.storage import transfer
-from pipeline.storage.fetch import fetch, local_path
-from pipeline.storage.limits import Limits
-from pipeline.storage.urls import cache_key, file_name, scrub, shown
+from headrace.errors import ConfigError, DataError
+from headrace.storage import transfer
+from headrace.storage.fetch import fetch, local_path
+from headrace.storage.limits import Limits
+from headrace.storage.urls import cache_key, file_name, scrub, shown
 
 CONTENT = Random(0).randbytes(3_000_000)
 SHA256 = "sha256:" + hashlib.sha256(CONTENT).hexdigest()

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import DataError
-from pipeline.storage.lock import exclusive
+from headrace.errors import DataError
+from headrace.storage.lock import exclusive
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from pipeline.storage.lock import exclusive
+from headrace.storage.lock import exclusive
 with exclusive(Path(sys.argv[1]), "stage train"):
     print("held", flush=True)
     sys.stdin.readline()

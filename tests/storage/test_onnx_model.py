@@ -3,10 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.errors import DataError
-from pipeline.paths import Paths
-from pipeline.storage.bundle import GRAPH
-from pipeline.storage.onnx_model import ROWS_PER_RUN, OnnxModel
+from headrace.errors import DataError
+from headrace.paths import Paths
+from headrace.storage.bundle import GRAPH
+from headrace.storage.onnx_model import ROWS_PER_RUN, OnnxModel
 
 
 def test_predict_in_parts_is_one_run(trained: Paths) -> None:

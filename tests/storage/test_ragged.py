@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.storage.ragged import RaggedWriter, open_ragged
+from headrace.storage.ragged import RaggedWriter, open_ragged
 
 
 def written(folder, rows, order):

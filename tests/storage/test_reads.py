@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.errors import DataError
-from pipeline.storage import reads
-from pipeline.storage.arrays import create, open_arrays
-from pipeline.storage.reads import Reads, lean
+from headrace.errors import DataError
+from headrace.storage import reads
+from headrace.storage.arrays import create, open_arrays
+from headrace.storage.reads import Reads, lean
 
 NUM_ROWS, SIDE = 512, 32
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline.storage.scratch import Scratch
+from headrace.storage.scratch import Scratch
 
 
 def test_scratch_reads_what_was_appended_in_order(tmp_path):

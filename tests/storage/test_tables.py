@@ -6,9 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.errors import DataError
-from pipeline.storage import tables
-from pipeline.storage.tables import read_shards, read_table, write_shards
+from headrace.errors import DataError
+from headrace.storage import tables
+from headrace.storage.tables import read_shards, read_table, write_shards
 
 SCHEMA = pa.schema([("row_id", pa.string()), ("image", pa.binary())])
 

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from pipeline.contracts import Batch, Json, Spec
-from pipeline.errors import ConfigError
-from pipeline.learning.settings import TrainSettings
-from pipeline.modalities.network import TwoLogits
-from pipeline.tasks import TASKS
+from headrace.contracts import Batch, Json, Spec
+from headrace.errors import ConfigError
+from headrace.learning.settings import TrainSettings
+from headrace.modalities.network import TwoLogits
+from headrace.tasks import TASKS
 
 CLASSIFICATION = TASKS["classification"]
 SPEC = Spec(modality="image", task="classification", source="x", format="folder", num_rows=9, classes=["a", "b", "c"])

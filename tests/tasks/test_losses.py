@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.tasks.losses import sigmoid_losses, softmax_losses
+from headrace.tasks.losses import sigmoid_losses, softmax_losses
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0, 5.0])

@@ -5,10 +5,10 @@ import pytest
 import torch
 from sklearn.metrics import f1_score
 
-from pipeline.contracts import Batch, Json, Spec
-from pipeline.errors import ConfigError
-from pipeline.learning.settings import TrainSettings
-from pipeline.tasks import TASKS
+from headrace.contracts import Batch, Json, Spec
+from headrace.errors import ConfigError
+from headrace.learning.settings import TrainSettings
+from headrace.tasks import TASKS
 
 MULTILABEL = TASKS["multilabel"]
 TRANSFORM: Json = {"target": {"num_rows": 40, "rows": {"comedy": 30, "war": 10}}}

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.contracts import Batch, Json, Spec
-from pipeline.errors import ConfigError
-from pipeline.learning.settings import TrainSettings
-from pipeline.tasks import TASKS
+from headrace.contracts import Batch, Json, Spec
+from headrace.errors import ConfigError
+from headrace.learning.settings import TrainSettings
+from headrace.tasks import TASKS
 
 REGRESSION = TASKS["regression"]
 SPEC = Spec(modality="table", task="regression", source="x", format="table", num_rows=9)

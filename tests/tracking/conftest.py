@@ -10,7 +10,7 @@ import urllib.request
 
 import pytest
 
-from pipeline.storage.atomic import write_json
+from headrace.storage.atomic import write_json
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@
 
 import pytest
 
-from pipeline.errors import TrackingError
-from pipeline.paths import Paths
-from pipeline.tracking.client import connect, experiment_id, told, tracking_uri
+from headrace.errors import TrackingError
+from headrace.paths import Paths
+from headrace.tracking.client import connect, experiment_id, told, tracking_uri
 
 
 def test_embedded_uri_is_absolute(tmp_path, monkeypatch):

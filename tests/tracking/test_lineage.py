@@ -2,8 +2,8 @@
 
 import subprocess
 
-from pipeline.paths import Paths
-from pipeline.tracking.lineage import COMMIT_VARIABLE, data_hashes, git_commit, lineage
+from headrace.paths import Paths
+from headrace.tracking.lineage import COMMIT_VARIABLE, data_hashes, git_commit, lineage
 
 
 def git(folder, *arguments):

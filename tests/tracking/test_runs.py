@@ -9,12 +9,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipeline.errors import TrackingError
-from pipeline.storage.atomic import write_json
-from pipeline.storage.bundle import read_bundle
-from pipeline.tracking import runs
-from pipeline.tracking.client import connect, experiment_id
-from pipeline.tracking.runs import HOLDER, STEP_METRICS, complete, find_run, live_run
+from headrace.errors import TrackingError
+from headrace.storage.atomic import write_json
+from headrace.storage.bundle import read_bundle
+from headrace.tracking import runs
+from headrace.tracking.client import connect, experiment_id
+from headrace.tracking.runs import HOLDER, STEP_METRICS, complete, find_run, live_run
 
 EVENT = {"kind": "epoch", "epoch": 0, "step": 7, "val_loss": 0.5, "learning_rate": 0.01, "samples_per_second": 10.0}
 
@@ -88,9 +88,9 @@ def test_run_of_a_killed_process_is_closed_by_the_next_training(tracked):
     code = f"""
 import os, signal
 from pathlib import Path
-from pipeline.paths import Paths
-from pipeline.storage.bundle import read_bundle
-from pipeline.tracking.runs import live_run
+from headrace.paths import Paths
+from headrace.storage.bundle import read_bundle
+from headrace.tracking.runs import live_run
 paths = Paths(Path({str(tracked.root)!r}))
 with live_run(paths, read_bundle(paths.trained_dir).card):
     os.kill(os.getpid(), signal.SIGKILL)

@@ -10,17 +10,17 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from pipeline.cleaning.checks import rules
-from pipeline.contracts import Column, Spec
-from pipeline.modalities.table.clean import TableExaminer
-from pipeline.modalities.table.transform import TableTransform
-from pipeline.modalities.text.clean import TextExaminer
-from pipeline.modalities.text.transform import TextTransform
-from pipeline.paths import Paths
-from pipeline.stages import register, validate
-from pipeline.stages import test as judge
-from pipeline.storage import arrays, atomic
-from pipeline.storage.bundle import read_bundle
+from headrace.cleaning.checks import rules
+from headrace.contracts import Column, Spec
+from headrace.modalities.table.clean import TableExaminer
+from headrace.modalities.table.transform import TableTransform
+from headrace.modalities.text.clean import TextExaminer
+from headrace.modalities.text.transform import TextTransform
+from headrace.paths import Paths
+from headrace.stages import register, validate
+from headrace.stages import test as judge
+from headrace.storage import arrays, atomic
+from headrace.storage.bundle import read_bundle
 
 pytestmark = pytest.mark.slow  # real registrations, read in processes of their own
 TABLE_OPTIONS = {"scaling": "standard", "max_categories": 64, "min_category_rows": 2, "num_quantiles": 32}
@@ -123,7 +123,7 @@ import json, sys, mlflow, pandas as pd
 mlflow.set_tracking_uri("sqlite:///{paths.root}/mlflow.db")
 rows = pd.DataFrame(json.load(open("{paths.root}/rows.json")))
 found = mlflow.pyfunc.load_model("models:/worth@champion").predict(rows)
-heavy = [name for name in ("torch", "pipeline") if name in sys.modules]
+heavy = [name for name in ("torch", "headrace") if name in sys.modules]
 print(json.dumps([found.to_dict("list"), heavy]))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=paths.root)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.errors import ConfigError
-from pipeline.modalities.image.augment import ImageAugmenter
+from headrace.errors import ConfigError
+from headrace.modalities.image.augment import ImageAugmenter
 
 TRANSFORMS = [
     {"name": "Affine", "rotate": [-30, 30], "scale": [0.8, 1.2], "translate_percent": [-0.1, 0.1], "p": 1.0},

@@ -12,10 +12,10 @@ from albumentations.augmentations.geometric.functional import center, create_aff
 from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 
-from pipeline.errors import ConfigError
-from pipeline.modalities.image.affine import BatchAffine
-from pipeline.modalities.image.augment import ImageAugmenter
-from pipeline.modalities.image.batched import BATCHED, Crop, Flip, Holes, Padding, batched
+from headrace.errors import ConfigError
+from headrace.modalities.image.affine import BatchAffine
+from headrace.modalities.image.augment import ImageAugmenter
+from headrace.modalities.image.batched import BATCHED, Crop, Flip, Holes, Padding, batched
 
 NUM_ROWS, HEIGHT, WIDTH = 60, 20, 24
 WIDE = {"rotate": (-30, 40), "scale": (0.7, 1.3), "shear": {"x": (-10, 5), "y": (3, 9)}}

@@ -4,11 +4,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.errors import ConfigError, DataError
-from pipeline.modalities.image.cifar import is_cifar_folder, read_cifar
-from pipeline.modalities.image.decode import decode
-from pipeline.modalities.image.schema import RAW_SCHEMA
-from pipeline.modalities.options import ReadOptions
+from headrace.errors import ConfigError, DataError
+from headrace.modalities.image.cifar import is_cifar_folder, read_cifar
+from headrace.modalities.image.decode import decode
+from headrace.modalities.image.schema import RAW_SCHEMA
+from headrace.modalities.options import ReadOptions
 from tests import published
 
 

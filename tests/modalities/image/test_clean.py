@@ -6,10 +6,10 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from pipeline.cleaning.checks import CHECKS
-from pipeline.contracts import Examined, Spec
-from pipeline.modalities.image.clean import MEASURES, ImageExaminer
-from pipeline.modalities.image.schema import RAW_SCHEMA
+from headrace.cleaning.checks import CHECKS
+from headrace.contracts import Examined, Spec
+from headrace.modalities.image.clean import MEASURES, ImageExaminer
+from headrace.modalities.image.schema import RAW_SCHEMA
 
 OPTIONS = {name: check.options for name, check in CHECKS.items() if "image" in check.modalities}
 SPEC = Spec(modality="image", task="classification", source="drawn", format="folder", num_rows=0)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline.modalities.image.decode import UndecodableError, decode, decode_with_mode, map_decoded
+from headrace.modalities.image.decode import UndecodableError, decode, decode_with_mode, map_decoded
 
 RAMP = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from pipeline.modalities.image.features import CELLS, NUM_FEATURES, features
-from pipeline.modalities.image.measures import greys
+from headrace.modalities.image.features import CELLS, NUM_FEATURES, features
+from headrace.modalities.image.measures import greys
 
 CELL_COUNT = CELLS * CELLS
 

@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.errors import ConfigError, DataError
-from pipeline.modalities.image.decode import decode
-from pipeline.modalities.image.idx import IMAGES, LABELS, is_idx_folder, read_idx
-from pipeline.modalities.image.schema import RAW_SCHEMA
-from pipeline.modalities.options import ReadOptions
+from headrace.errors import ConfigError, DataError
+from headrace.modalities.image.decode import decode
+from headrace.modalities.image.idx import IMAGES, LABELS, is_idx_folder, read_idx
+from headrace.modalities.image.schema import RAW_SCHEMA
+from headrace.modalities.options import ReadOptions
 from tests.conftest import pictures
 
 NAME = f"train-{IMAGES}.gz"

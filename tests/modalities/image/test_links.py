@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.errors import ConfigError, DataError
-from pipeline.modalities.image import links, rows
-from pipeline.modalities.image.links import image_schema, load_images
-from pipeline.modalities.image.loading import LinkLimits
-from pipeline.modalities.image.schema import RAW_SCHEMA
+from headrace.errors import ConfigError, DataError
+from headrace.modalities.image import links, rows
+from headrace.modalities.image.links import image_schema, load_images
+from headrace.modalities.image.loading import LinkLimits
+from headrace.modalities.image.schema import RAW_SCHEMA
 from tests.conftest import png
 from tests.image_server import send, serving
 
@@ -184,7 +184,7 @@ def test_an_endless_drip_is_given_up(tmp_path, site):
 def test_secrets_in_urls_are_not_told(tmp_path, site, caplog):
     host = site.url.removeprefix("http://")
     cells = [f"http://user:hush@{host}/{index}.png?token=hush" for index in range(3)]
-    with caplog.at_level(logging.DEBUG, logger="pipeline"), pytest.raises(DataError) as told:
+    with caplog.at_level(logging.DEBUG, logger="headrace"), pytest.raises(DataError) as told:
         loaded(cells, tmp_path)
     assert "hush" not in str(told.value) + caplog.text
     assert f"http://{host}/0.png" in str(told.value)

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from pipeline.modalities.image import measures as room
-from pipeline.modalities.image.measures import greys, measures
+from headrace.modalities.image import measures as room
+from headrace.modalities.image.measures import greys, measures
 
 STACKS = arrays.arrays(np.uint8, st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9), st.just(1)))
 

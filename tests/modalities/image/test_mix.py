@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.modalities.draws import STREAMS, uniforms
-from pipeline.modalities.image.mix import blend, paste
+from headrace.modalities.draws import STREAMS, uniforms
+from headrace.modalities.image.mix import blend, paste
 
 NUM_ROWS = 400
 INPUTS, PARTNERS = np.full((NUM_ROWS, 10, 14, 3), 200, np.uint8), np.full((NUM_ROWS, 10, 14, 3), 50, np.uint8)

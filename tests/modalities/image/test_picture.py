@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.modalities.image.picture import SIDE_PX, picture
-from pipeline.modalities.image.rows import png
+from headrace.modalities.image.picture import SIDE_PX, picture
+from headrace.modalities.image.rows import png
 
 NOISE = np.random.default_rng(0).integers(0, 256, (1200, 900, 3), np.uint8)
 

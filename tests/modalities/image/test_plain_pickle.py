@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.modalities.image.plain_pickle import NotPlainError, read_plain
+from headrace.modalities.image.plain_pickle import NotPlainError, read_plain
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.text(),

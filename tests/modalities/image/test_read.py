@@ -6,11 +6,11 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from pipeline.errors import ConfigError, DataError
-from pipeline.modalities.image import read, rows
-from pipeline.modalities.image.decode import FORMATS, decode
-from pipeline.modalities.image.schema import RAW_SCHEMA
-from pipeline.modalities.options import ReadOptions
+from headrace.errors import ConfigError, DataError
+from headrace.modalities.image import read, rows
+from headrace.modalities.image.decode import FORMATS, decode
+from headrace.modalities.image.schema import RAW_SCHEMA
+from headrace.modalities.options import ReadOptions
 
 
 def read_batches(folder: Path) -> Iterator[pa.RecordBatch]:

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.modalities.image.resize import fit_to, with_channels
+from headrace.modalities.image.resize import fit_to, with_channels
 
 
 def test_fit_to_pad_keeps_the_aspect_ratio_with_black_borders() -> None:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.modalities.image import sketches as room
-from pipeline.modalities.image.measures import greys
-from pipeline.modalities.image.sketches import SIDE, hashes, similarity, sketches, thumbnails
+from headrace.modalities.image import sketches as room
+from headrace.modalities.image.measures import greys
+from headrace.modalities.image.sketches import SIDE, hashes, similarity, sketches, thumbnails
 
 
 def scenes(number: int, side: int, seed: int = 0) -> np.ndarray:

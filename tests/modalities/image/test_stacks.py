@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.modalities.image import stacks as room
-from pipeline.modalities.image.rows import png
-from pipeline.modalities.image.stacks import Stack, Unusable, stacks
+from headrace.modalities.image import stacks as room
+from headrace.modalities.image.rows import png
+from headrace.modalities.image.stacks import Stack, Unusable, stacks
 
 
 @pytest.mark.parametrize("stack_bytes", [1, 60, 10_000])

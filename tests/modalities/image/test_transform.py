@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from pipeline.contracts import Spec
-from pipeline.errors import DataError
-from pipeline.modalities.image.transform import ImageTransform
-from pipeline.modalities.transform import TRANSFORMS
+from headrace.contracts import Spec
+from headrace.errors import DataError
+from headrace.modalities.image.transform import ImageTransform
+from headrace.modalities.transform import TRANSFORMS
 
 SPEC = Spec(modality="image", task="classification", source="drawn", format="folder", num_rows=9)
 AUTO = {"image_size": None, "resize": "pad"}

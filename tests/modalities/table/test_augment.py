@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.modalities.draws import STREAMS, uniforms
-from pipeline.modalities.table.augment import FeatureDropout, TableMixup
-from pipeline.modalities.table.preprocess import TablePreprocess
+from headrace.modalities.draws import STREAMS, uniforms
+from headrace.modalities.table.augment import FeatureDropout, TableMixup
+from headrace.modalities.table.preprocess import TablePreprocess
 
 NUMBER = {"kind": "numeric", "fill": 7.0, "center": 5.0, "scale": 2.0, "quantiles": None}
 TRANSFORM = {

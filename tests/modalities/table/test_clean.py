@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.cleaning.checks import rules
-from pipeline.contracts import Column, Examined, Repaired, Spec
-from pipeline.modalities.table.clean import TableExaminer
+from headrace.cleaning.checks import rules
+from headrace.contracts import Column, Examined, Repaired, Spec
+from headrace.modalities.table.clean import TableExaminer
 
 OPTIONS = {name: rule.options for name, rule in rules({}, "table").items()}
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pyarrow as pa
 
-from pipeline.modalities.table import codes
+from headrace.modalities.table import codes
 
 
 def strings(*cells: str | None) -> pa.Array:

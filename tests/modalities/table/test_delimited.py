@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import DataError
-from pipeline.modalities.options import ReadOptions, TableFormat
-from pipeline.modalities.table import delimited
-from pipeline.modalities.table.delimited import open_delimited
+from headrace.errors import DataError
+from headrace.modalities.options import ReadOptions, TableFormat
+from headrace.modalities.table import delimited
+from headrace.modalities.table.delimited import open_delimited
 
 
 def rows_of(path: Path, expected: list[str] | None = None, **table: object) -> list[list[str]]:

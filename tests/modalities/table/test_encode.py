@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from pipeline.modalities.table.encode import batch_from_rows, encode
+from headrace.modalities.table.encode import batch_from_rows, encode
 
 NUMBER = {"name": "n", "kind": "numeric", "offset": 0.0, "unit": 1.0}
 DATE = {"name": "d", "kind": "date", "offset": 18262.0, "unit": 1.0, "parts": ["days"]}  # from 2020 on
@@ -88,13 +88,13 @@ def test_offset_is_taken_off_before_float32_rounds() -> None:
 
 def test_serving_needs_numpy_and_arrow_alone() -> None:
     code = (
-        "import sys, json, pipeline.modalities.table.encode as e;"
+        "import sys, json, headrace.modalities.table.encode as e;"
         f"t = json.loads({json.dumps(TRANSFORM)!r});"
         "e.encode(e.batch_from_rows([{'n': 1, 'd': '2020-01-01', 'c': 'a'}], t), t);"
-        "print(*[m for m in sys.modules if m.startswith('pipeline.') or m in ('sklearn', 'torch', 'pydantic')])"
+        "print(*[m for m in sys.modules if m.startswith('headrace.') or m in ('sklearn', 'torch', 'pydantic')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert set(done.stdout.split()) == {
-        "pipeline.modalities", "pipeline.modalities.table", "pipeline.modalities.table.encode",
-        "pipeline.modalities.table.parse",
+        "headrace.modalities", "headrace.modalities.table", "headrace.modalities.table.encode",
+        "headrace.modalities.table.parse",
     }  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.modalities.table.exact import Sums
+from headrace.modalities.table.exact import Sums
 
 FINITE = st.floats(min_value=-1e37, max_value=1e37)
 

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import DataError
-from pipeline.modalities.table.files import base_dir, find_files, is_table_file
+from headrace.errors import DataError
+from headrace.modalities.table.files import base_dir, find_files, is_table_file
 
 
 def put(root: Path, *names: str) -> Path:

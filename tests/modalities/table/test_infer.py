@@ -1,10 +1,10 @@
 import pyarrow as pa
 import pytest
 
-from pipeline.contracts import Column
-from pipeline.errors import ConfigError, DataError
-from pipeline.modalities.options import ReadOptions
-from pipeline.modalities.table.infer import infer
+from headrace.contracts import Column
+from headrace.errors import ConfigError, DataError
+from headrace.modalities.options import ReadOptions
+from headrace.modalities.table.infer import infer
 
 WORDS = [f"a sentence of {number} words or so" for number in range(60)]
 HALVES = ["0", "1"] * 30

@@ -1,9 +1,9 @@
 import pytest
 
-from pipeline.errors import DataError
-from pipeline.modalities.options import ReadOptions
-from pipeline.modalities.table import jsonl
-from pipeline.modalities.table.jsonl import open_jsonl
+from headrace.errors import DataError
+from headrace.modalities.options import ReadOptions
+from headrace.modalities.table import jsonl
+from headrace.modalities.table.jsonl import open_jsonl
 
 
 def read(tmp_path, text, expected=None, **options):

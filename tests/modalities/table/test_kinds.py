@@ -1,8 +1,8 @@
 import pyarrow as pa
 import pytest
 
-from pipeline.modalities.image.read import EXTENSIONS
-from pipeline.modalities.table.kinds import is_wordy, kind_of
+from headrace.modalities.image.read import EXTENSIONS
+from headrace.modalities.table.kinds import is_wordy, kind_of
 
 
 @pytest.mark.parametrize(

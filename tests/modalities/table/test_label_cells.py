@@ -1,7 +1,7 @@
 import pyarrow as pa
 import pytest
 
-from pipeline.modalities.table.label_cells import label_cells
+from headrace.modalities.table.label_cells import label_cells
 
 
 def labels(task, separator=None, **columns):

@@ -3,7 +3,7 @@ import logging
 import pyarrow as pa
 import pytest
 
-from pipeline.modalities.table.labels import dotted_splits, without_dots
+from headrace.modalities.table.labels import dotted_splits, without_dots
 
 
 def test_split_whose_labels_all_end_in_a_stop_is_found(caplog):

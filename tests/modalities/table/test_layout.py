@@ -1,9 +1,9 @@
 import pytest
 
-from pipeline.errors import ConfigError, DataError
-from pipeline.modalities.options import TableFormat
-from pipeline.modalities.table.header import is_header
-from pipeline.modalities.table.layout import find_layout
+from headrace.errors import ConfigError, DataError
+from headrace.modalities.options import TableFormat
+from headrace.modalities.table.header import is_header
+from headrace.modalities.table.layout import find_layout
 
 MISSING = TableFormat().missing
 

@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_curve
 
-from pipeline.modalities.table.leakage import group_correlation, interval_score, purity, rank_correlation
+from headrace.modalities.table.leakage import group_correlation, interval_score, purity, rank_correlation
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(0, 3, 3000)

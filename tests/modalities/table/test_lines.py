@@ -7,9 +7,9 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import ConfigError, DataError
-from pipeline.modalities.table import lines
-from pipeline.modalities.table.lines import Utf8, single_blanks, skip, text_blocks
+from headrace.errors import ConfigError, DataError
+from headrace.modalities.table import lines
+from headrace.modalities.table.lines import Utf8, single_blanks, skip, text_blocks
 
 PACKERS = {
     "x.csv": bytes,

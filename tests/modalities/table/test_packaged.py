@@ -3,9 +3,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pipeline.errors import ConfigError
-from pipeline.modalities.options import ReadOptions
-from pipeline.modalities.table.packaged import read_breast_cancer, read_diabetes, read_wine
+from headrace.errors import ConfigError
+from headrace.modalities.options import ReadOptions
+from headrace.modalities.table.packaged import read_breast_cancer, read_diabetes, read_wine
 
 NOWHERE = Path("/nowhere")
 

@@ -6,9 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.errors import DataError
-from pipeline.modalities.options import ReadOptions
-from pipeline.modalities.table.parquet import open_parquet
+from headrace.errors import DataError
+from headrace.modalities.options import ReadOptions
+from headrace.modalities.table.parquet import open_parquet
 
 
 def read(tmp_path, table, expected=None, **options):

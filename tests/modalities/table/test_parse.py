@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.modalities.table.parse import choose_order, count_orders, dates, numbers
+from headrace.modalities.table.parse import choose_order, count_orders, dates, numbers
 
 
 def strings(*cells: str | None) -> pa.Array:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipeline.contracts import Json
-from pipeline.modalities.table.preprocess import TablePreprocess, feature_columns, num_features
+from headrace.contracts import Json
+from headrace.modalities.table.preprocess import TablePreprocess, feature_columns, num_features
 
 
 def numeric(**given_entry: Any) -> Json:

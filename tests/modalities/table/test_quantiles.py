@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.preprocessing import QuantileTransformer
 
-from pipeline.modalities.table.quantiles import knots
+from headrace.modalities.table.quantiles import knots
 
 NUM_KNOTS = 32
 

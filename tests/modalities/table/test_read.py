@@ -7,11 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.contracts import Column
-from pipeline.errors import ConfigError, DataError
-from pipeline.modalities.options import ReadOptions, TableFormat
-from pipeline.modalities.table import read
-from pipeline.modalities.table.read import read_table_files
+from headrace.contracts import Column
+from headrace.errors import ConfigError, DataError
+from headrace.modalities.options import ReadOptions, TableFormat
+from headrace.modalities.table import read
+from headrace.modalities.table.read import read_table_files
 
 ROWS = [
     (str(number), f"{number / 7:.3f}", ["red", "blue"][number % 2], ["yes", "no"][number // 3 % 2])

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from pipeline.modalities.options import ReadOptions, TableFormat
-from pipeline.modalities.table.read import read_table_files
+from headrace.modalities.options import ReadOptions, TableFormat
+from headrace.modalities.table.read import read_table_files
 
 pytestmark = pytest.mark.skipif(
     "HEADRACE_BENCH_DATA" not in os.environ, reason="HEADRACE_BENCH_DATA is not set: no real tables"

@@ -2,7 +2,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.modalities.table.row_ids import RowIds
+from headrace.modalities.table.row_ids import RowIds
 
 CELLS = st.sampled_from(["a", "b", "", None, "\u00e9"])
 

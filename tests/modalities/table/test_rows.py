@@ -1,8 +1,8 @@
 import pyarrow as pa
 import pytest
 
-from pipeline.errors import DataError
-from pipeline.modalities.table.rows import ROWS_PER_BATCH, Shape, raw_batches, raw_schema, renamed
+from headrace.errors import DataError
+from headrace.modalities.table.rows import ROWS_PER_BATCH, Shape, raw_batches, raw_schema, renamed
 
 SHAPE = Shape(targets=["y"], split_column=None, missing=["", "?"], dotted={})
 

@@ -1,9 +1,9 @@
 import pyarrow as pa
 import pytest
 
-from pipeline.errors import ConfigError, DataError
-from pipeline.modalities.options import ReadOptions
-from pipeline.modalities.table.infer import infer
+from headrace.errors import ConfigError, DataError
+from headrace.modalities.options import ReadOptions
+from headrace.modalities.table.infer import infer
 
 FLAGS, NUMBERS, WORDS = ["0", "1"] * 20, [str(n / 7) for n in range(40)], [f"w {n}" for n in range(40)]
 LISTS = ['["a"]', '["a", "b"]'] * 20

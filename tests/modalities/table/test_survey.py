@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.cleaning.checks import rules
-from pipeline.contracts import Column, ColumnFinding, Spec
-from pipeline.errors import DataError
-from pipeline.modalities.table import column_part, sample
-from pipeline.modalities.table.clean import TableExaminer
+from headrace.cleaning.checks import rules
+from headrace.contracts import Column, ColumnFinding, Spec
+from headrace.errors import DataError
+from headrace.modalities.table import column_part, sample
+from headrace.modalities.table.clean import TableExaminer
 
 OPTIONS = {name: rule.options for name, rule in rules({}, "table").items()}
 RNG = np.random.default_rng(0)

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.modalities.table.told import column_places, source_value, value_name
+from headrace.modalities.table.told import column_places, source_value, value_name
 
 TRANSFORM = {
     "columns": [

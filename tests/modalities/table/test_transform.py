@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardScaler
 
-from pipeline.contracts import Column, Spec
-from pipeline.errors import DataError
-from pipeline.modalities.table import sample
-from pipeline.modalities.table.transform import TableTransform
+from headrace.contracts import Column, Spec
+from headrace.errors import DataError
+from headrace.modalities.table import sample
+from headrace.modalities.table.transform import TableTransform
 
 OPTIONS = {"scaling": "standard", "max_categories": 64, "min_category_rows": 2, "num_quantiles": 32}
 TYPES = {"numeric": pa.float64(), "date": pa.timestamp("us"), "categorical": pa.string(), "text": pa.string()}

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.modalities.text.augment import TokenDropout
+from headrace.modalities.text.augment import TokenDropout
 
 TRANSFORM = {
     "unknown": 1,

@@ -5,10 +5,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.cleaning.checks import rules
-from pipeline.contracts import Examined, Examiner, Finding, Repaired, Spec
-from pipeline.modalities.text.clean import BEGINNING, TextExaminer
-from pipeline.modalities.text.rows import text_schema
+from headrace.cleaning.checks import rules
+from headrace.contracts import Examined, Examiner, Finding, Repaired, Spec
+from headrace.modalities.text.clean import BEGINNING, TextExaminer
+from headrace.modalities.text.rows import text_schema
 
 SPEC = Spec(modality="text", task="classification", source="x", format="text_folder", num_rows=0)
 OPTIONS: dict[str, Any] = {name: rule.options for name, rule in rules({}, "text").items()}

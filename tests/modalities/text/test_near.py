@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from pipeline.modalities.text.near import BANDS, NUM_HASHES, SHINGLE, minhash, similarity
+from headrace.modalities.text.near import BANDS, NUM_HASHES, SHINGLE, minhash, similarity
 
 WORDS = [f"{a}{b}{c}" for a in "bdfgkl" for b in "aeiou" for c in ("nt", "rk", "st", "mp")]
 
@@ -66,7 +66,7 @@ def test_minhash_of_a_text_is_the_same_in_any_batch() -> None:
 
 
 def test_minhash_is_the_same_in_every_process() -> None:
-    code = "from pipeline.modalities.text.near import minhash; h, s = minhash(['the same']); print(h.sum(), s.sum())"
+    code = "from headrace.modalities.text.near import minhash; h, s = minhash(['the same']); print(h.sum(), s.sum())"
     told = {
         subprocess.run(
             [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, capture_output=True, check=True

@@ -1,6 +1,6 @@
 import torch
 
-from pipeline.modalities.text.preprocess import TextPreprocess
+from headrace.modalities.text.preprocess import TextPreprocess
 
 
 def test_ids_are_widened_and_stay_as_they_are() -> None:

@@ -5,11 +5,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pipeline.errors import ConfigError, DataError
-from pipeline.modalities.options import ReadOptions, TableFormat
-from pipeline.modalities.text import rows as text_rows
-from pipeline.modalities.text.read import is_text_folder, read_text_folder
-from pipeline.modalities.text.rows import text_schema
+from headrace.errors import ConfigError, DataError
+from headrace.modalities.options import ReadOptions, TableFormat
+from headrace.modalities.text import rows as text_rows
+from headrace.modalities.text.read import is_text_folder, read_text_folder
+from headrace.modalities.text.rows import text_schema
 
 # as Maas et al. packed IMDB's reviews
 IMDB = [

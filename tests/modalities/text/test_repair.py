@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.modalities.text.repair import Mended, mend
+from headrace.modalities.text.repair import Mended, mend
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pyarrow as pa
 
-from pipeline.modalities.text.rows import text_schema, to_text_batch, to_text_schema
+from headrace.modalities.text.rows import text_schema, to_text_batch, to_text_schema
 
 
 def test_to_text_batch_moves_the_text_and_keeps_the_rest() -> None:

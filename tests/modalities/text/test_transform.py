@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.contracts import Json, Spec, Transform
-from pipeline.errors import ConfigError, DataError
-from pipeline.modalities.text.tokenizer import LEAST_VOCABULARY, loaded
-from pipeline.modalities.text.transform import TextTransform
+from headrace.contracts import Json, Spec, Transform
+from headrace.errors import ConfigError, DataError
+from headrace.modalities.text.tokenizer import LEAST_VOCABULARY, loaded
+from headrace.modalities.text.transform import TextTransform
 
 SPEC = Spec(modality="text", task="classification", source="x", format="text_folder", num_rows=0)
 OPTIONS: dict[str, Any] = {"vocabulary": 400, "max_tokens": 16, "lowercase": True, "tokenizer": None}

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import chi2_contingency
 
-from pipeline.modalities.text import words
-from pipeline.modalities.text.words import NUM_MANNERS, buckets, count_words, features, telling_words
+from headrace.modalities.text import words
+from headrace.modalities.text.words import NUM_MANNERS, buckets, count_words, features, telling_words
 
 TEXTS = ["win a prize now", "call me later", "win cash now now", "see you later", "a b c"]
 LABELS = ["spam", "ham", "spam", "ham", None]

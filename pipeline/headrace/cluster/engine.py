@@ -1,0 +1,92 @@
+"""Engines: the same work on every batch of rows, here or on a Ray cluster; the same results in the same order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, TypeVar
+
+from headrace.cluster.counting import counted
+from headrace.cluster.pool import Processes
+from headrace.cluster.session import is_attached, num_local_cpus, session
+from headrace.paths import Paths
+from headrace.storage.tables import BatchRef, batch_refs, read_batch
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+T = TypeVar("T")
+EngineName: TypeAlias = Literal["auto", "local", "ray"]
+RAY_BYTES = 4 * 2**30
+"""From here on `auto` takes the Ray cluster that it runs in: below, starting Ray Data costs more than it gains."""
+SERIAL_BYTES = 6 * 2**20
+"""Up to here the work is done in the calling process: a second one takes about half a second to start."""
+
+
+class Engine(Protocol):
+    """Runs work on batches."""
+
+    def __call__(self, work: Callable[[BatchRef], T], refs: list[BatchRef], /) -> Iterator[T]:
+        """`work(ref)` of each, in order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Rows of one split only."""
+
+    split_dir: Path
+    split: str
+
+
+@dataclass(frozen=True)
+class StoredRows:
+    """The rows of a folder of shards, or those of one split; see contracts.Rows."""
+
+    folder: Path
+    engine: Engine
+    title: str = ""
+    """For the progress bar."""
+    selection: Selection | None = None
+
+    def map(self, work: Callable[[pa.RecordBatch], T]) -> Iterator[T]:
+        """`work(batch)` of every batch, in order; it and its results are pickled."""
+        refs = batch_refs(self.folder)
+        results = self.engine(partial(_on_batch, work=work, selection=self.selection), refs)
+        return counted(results, [ref.num_rows for ref in refs], self.title)
+
+
+@contextmanager
+def engine(wanted: EngineName, folder: Path, paths: Paths) -> Iterator[Engine]:
+    """The engine for the rows of `folder`, for as long as the body runs.
+
+    Raises ClusterError when Ray is wanted and does not start.
+    """
+    num_bytes = sum(path.stat().st_size for path in folder.glob("part-*.parquet"))
+    if wanted == "ray" or (wanted == "auto" and is_attached() and num_bytes > RAY_BYTES):
+        from headrace.cluster.ray_data import map_on_ray
+
+        with session(paths, num_cpus_needed=1, wanted_by="engine"):
+            yield map_on_ray
+        return
+    num_processes = num_local_cpus()
+    if num_bytes <= SERIAL_BYTES or num_processes == 1:
+        yield map
+        return
+    processes = Processes(num_processes)
+    try:
+        yield processes
+    finally:
+        processes.close()
+
+
+def _on_batch(ref: BatchRef, *, work: Callable[[pa.RecordBatch], T], selection: Selection | None) -> T:
+    batch = read_batch(ref)
+    if selection:
+        from headrace.storage.splits import is_in_split
+
+        batch = batch.filter(is_in_split(batch.column("row_id"), selection.split_dir, selection.split))
+    return work(batch)

@@ -1,0 +1,88 @@
+"""The journal of a search: a file a trial that ended, so that a search that is killed goes on with the others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ray.tune import Callback
+
+from headrace.contracts import Json
+from headrace.learning.trials import ERROR, FIGURES, ended_trial
+from headrace.storage.atomic import write_json
+
+if TYPE_CHECKING:
+    from headrace.cluster.search import Search
+
+
+class Journal:
+    """Which trials ended, and how; only the process that searches writes it."""
+
+    def __init__(self, folder: Path, wanted: Search, tell: Callable[[Json], None]) -> None:
+        """`tell` is told of each trial that ends from now on: as in `trials`, with its `index`."""
+        self._folder, self._wanted, self._tell = folder, wanted, tell
+        self._running: dict[int, list[Json]] = {}
+        self._ended = {
+            index: json.loads(self._path(index).read_bytes())
+            for index in range(len(wanted.trials))
+            if self._path(index).is_file()
+        }
+
+    def _path(self, index: int) -> Path:
+        return self._folder / f"{index:04d}.json"
+
+    def open_trials(self) -> list[int]:
+        """Places of the trials that have not ended."""
+        return [index for index in range(len(self._wanted.trials)) if index not in self._ended]
+
+    def histories(self) -> dict[int, list[Json]]:
+        """Figures by epoch of the trials that ended."""
+        return {index: ended["history"] for index, ended in self._ended.items()}
+
+    def trials(self) -> list[Json]:
+        """All trials in order, as `reports/tune.json` has them."""
+        return [self._ended[index]["trial"] for index in sorted(self._ended)]
+
+    def add(self, index: int, epoch: Json) -> None:
+        """Notes the figures of an epoch."""
+        figures = {name: epoch[name] for name in ("epoch", *FIGURES) if name in epoch}
+        self._running.setdefault(index, []).append(figures)
+
+    def close(self, index: int, error: str = "") -> None:
+        """Keeps a trial that ended."""
+        history = self._running.pop(index, [])
+        trial = ended_trial(self._wanted.trials[index], history, self._wanted.metric, error)
+        self._ended[index] = {"trial": trial, "history": history}
+        write_json(self._path(index), self._ended[index])
+        self._tell({"index": index, **trial})
+
+    def callback(self) -> Callback:
+        """What Ray Tune tells of the trials goes into this journal."""
+        return _Listener(self)
+
+
+class _Listener(Callback):
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._refused: dict[str, str] = {}
+
+    def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: Json, **_: Any) -> None:  # noqa: ARG002
+        if ERROR in result:
+            self._refused[trial.trial_id] = result[ERROR]
+        else:
+            self._journal.add(trial.config["index"], result)
+
+    def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:  # noqa: ARG002
+        self._journal.close(trial.config["index"], error=self._refused.get(trial.trial_id, ""))
+
+    def on_trial_error(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:  # noqa: ARG002
+        self._journal.close(trial.config["index"], error=last_line(Path(trial.error_file or "")))
+
+
+def last_line(error_path: Path) -> str:
+    """What was raised in a trial, without the traceback that Ray keeps there."""
+    text = error_path.read_text(encoding="utf-8", errors="replace") if error_path.is_file() else ""
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["its process was lost"]
+    return lines[-1][:300]

@@ -1,0 +1,117 @@
+"""Work on batches under Ray Data: streamed over a cluster that shares the project's storage, results in order."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import pickle
+import queue
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from headrace.cluster.worker import import_as
+from headrace.errors import ClusterError, HeadraceError
+from headrace.storage.tables import BatchRef
+
+T = TypeVar("T")
+BLOCKS_PER_CPU = 8
+"""Parts that the batches are dealt out in: some more than CPUs, so that none waits long for the last one."""
+RESULTS_WAITING = 4
+SECONDS_BETWEEN_POLLS = 0.2
+
+
+def map_on_ray(work: Callable[[BatchRef], T], refs: list[BatchRef], /) -> Iterator[T]:
+    """`work(ref)` of each, in order, inside a running session.
+
+    Raises what the work raises where users can mend it, and ClusterError when the workers are lost.
+    """
+    import ray
+    import ray.data
+    import ray.exceptions
+
+    _quiet()
+    num_blocks = min(len(refs), BLOCKS_PER_CPU * max(1, int(ray.cluster_resources().get("CPU", 1))))
+    rows = ray.data.from_items([{"ref": list(ref)} for ref in refs], override_num_blocks=max(1, num_blocks))
+    done = rows.map(_Work(work, list(sys.path)))
+    try:
+        for row in _from_thread(done.iter_rows):
+            result = pickle.loads(row["result"])  # noqa: S301 our own workers pickled it
+            if isinstance(result, HeadraceError | OSError):
+                raise result
+            yield result
+    except ray.exceptions.RayError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ClusterError(
+            f"ray: a worker was lost or failed ({reason}); look at .headrace/logs/ray, then run the same command again"
+        ) from error
+
+
+class _Work:
+    """Runs on a worker."""
+
+    def __init__(self, work: Callable[[BatchRef], Any], sys_path: list[str]) -> None:
+        self.work, self.sys_path = work, sys_path
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, bytes]:
+        import_as(self.sys_path)
+        shard, row_group, num_rows = row["ref"]
+        try:
+            result: Any = self.work(BatchRef(str(shard), int(row_group), int(num_rows)))
+        except (HeadraceError, OSError) as error:  # as a result: Ray would wrap it, and log it on the terminal
+            result = error
+        return {"result": pickle.dumps(result)}
+
+
+def _from_thread(iterate: Callable[[], Iterator[T]]) -> Iterator[T]:
+    """Ray's iterator runs in a thread, so that a signal ends the wait here and not in Ray's compiled code."""
+    results: queue.Queue[tuple[str, Any]] = queue.Queue(RESULTS_WAITING)
+    is_over = threading.Event()
+    thread = threading.Thread(target=_feed, args=(iterate, results, is_over), name="ray-data", daemon=True)
+    thread.start()
+    try:
+        while True:
+            with contextlib.suppress(queue.Empty):
+                kind, value = results.get(timeout=SECONDS_BETWEEN_POLLS)
+                if kind == "end":
+                    return
+                if kind == "error":
+                    raise value
+                yield value
+    finally:
+        is_over.set()
+        thread.join(timeout=30)
+
+
+def _feed(
+    iterate: Callable[[], Iterator[Any]], results: queue.Queue[tuple[str, Any]], is_over: threading.Event
+) -> None:
+    """Puts what Ray yields into the queue, until nobody wants it any more."""
+
+    def put(kind: str, value: Any) -> None:
+        while not is_over.is_set():
+            with contextlib.suppress(queue.Full):
+                results.put((kind, value), timeout=SECONDS_BETWEEN_POLLS)
+                return
+
+    try:
+        for value in iterate():
+            put("value", value)
+            if is_over.is_set():
+                return
+        put("end", None)
+    except BaseException as error:  # noqa: BLE001 whatever it is, it is raised in the caller's thread
+        put("error", error)
+
+
+def _quiet() -> None:
+    """In order, and with one progress bar, which is ours."""
+    import ray.data
+
+    context = ray.data.DataContext.get_current()
+    context.execution_options.preserve_order = True
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    for name in ("ray.data", "ray.data._internal"):
+        logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,0 +1,149 @@
+"""What travels to a cluster: the project's files without its data, and the variables that a job needs."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from headrace.config import read_params
+from headrace.errors import ClusterError, ConfigError
+from headrace.paths import OUTS, Paths
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
+
+LIMIT_BYTES = 100 * 2**20
+"""What a dashboard takes in one request (DASHBOARD_CLIENT_MAX_SIZE); Ray's 512 MiB for a working_dir come later."""
+LEFT_OUT_AT_ROOT = {out.split("/")[0] for outs in OUTS.values() for out in outs} | {
+    "metrics", "mlartifacts", "mlruns", "build", "dist",
+}  # fmt: skip
+LEFT_OUT_ANYWHERE = {"__pycache__", "node_modules"}
+SOURCE_ROOT = "pipeline"
+"""The folder of a clone that holds the package."""
+HIDDEN_BUT_SENT = {".dvc/config", ".dvcignore"}
+"""Any other hidden file stays at home: .git, caches, and those that hold secrets (.env, .dvc/config.local)."""
+
+
+def pack(paths: Paths, archive_path: Path) -> None:
+    """Zips the project; equal files give equal bytes, so that Ray does not upload them twice.
+
+    Raises:
+        ClusterError: More than Ray takes.
+        ConfigError: `ingest.source` lies where the cluster cannot find it.
+    """
+    files = list(files_to_send(paths))
+    with zipfile.ZipFile(archive_path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for file in files:
+            info = zipfile.ZipInfo(file.relative_to(paths.root).as_posix())  # its date is 1980, always
+            info.compress_type = zipfile.ZIP_DEFLATED
+            info.external_attr = (file.stat().st_mode & 0o777) << 16
+            with file.open("rb") as source, archive.open(info, "w") as sink:
+                while chunk := source.read(2**20):
+                    sink.write(chunk)
+            _check_size(archive_path, paths, files)
+
+
+def files_to_send(paths: Paths) -> Iterator[Path]:
+    """The project's files in a stable order: no data, results, caches, environments, nor what `.rayignore` names."""
+    source = _source_in_project(paths)
+    ignored = _ignored(paths.root / ".rayignore")
+    for folder, names, files in os.walk(paths.root):
+        here = Path(folder)
+        names[:] = sorted(name for name in names if _enters(here / name, paths.root, source))
+        for file in sorted(here / name for name in files):
+            relative = file.relative_to(paths.root).as_posix()
+            if not ignored.match_file(relative) and (_is_under(file, source) or _is_sent(relative)):
+                yield file
+
+
+def _enters(folder: Path, root: Path, source: Path | None) -> bool:
+    if source and (_is_under(folder, source) or _is_under(source, folder)):
+        return True
+    relative = folder.relative_to(root).as_posix()
+    if relative == ".dvc":
+        return True
+    is_hidden_or_made = folder.name.startswith(".") or folder.name in LEFT_OUT_ANYWHERE
+    is_environment = (folder / "pyvenv.cfg").exists()
+    return not (
+        is_hidden_or_made or is_environment or folder.name.endswith(".egg-info") or relative in LEFT_OUT_AT_ROOT
+    )
+
+
+def _is_sent(relative: str) -> bool:
+    parts = relative.split("/")
+    if relative in HIDDEN_BUT_SENT:
+        return True
+    if any(part.startswith(".") for part in parts) or parts[0] in LEFT_OUT_AT_ROOT:
+        return False
+    return not relative.startswith("mlflow.db") and not relative.endswith((".pyc", ".tmp"))
+
+
+def _is_under(path: Path, folder: Path | None) -> bool:
+    return folder is not None and path.is_relative_to(folder)
+
+
+def _ignored(path: Path) -> GitIgnoreSpec:
+    from pathspec import GitIgnoreSpec  # comes with DVC, and with Ray, which reads the same file
+
+    return GitIgnoreSpec.from_lines(path.read_text(encoding="utf-8").splitlines() if path.exists() else [])
+
+
+def _source_in_project(paths: Paths) -> Path | None:
+    """The file or folder of `ingest.source`, where it lies inside the project: it is sent even from `data/`."""
+    source = (read_params(paths.params_path).get("ingest") or {}).get("source")
+    if not isinstance(source, str) or "://" in source:
+        return None
+    root, found = paths.root.resolve(), (paths.root / source).resolve()
+    if not found.exists() or found == root:
+        return None  # a built-in set, or a path that only the cluster has
+    is_inside, is_absolute = found.is_relative_to(root), Path(source).is_absolute()
+    if is_inside == is_absolute:
+        remedy = f"write {found.relative_to(root)}" if is_inside else "move it into the project"
+        raise ConfigError(
+            f"params.yaml: ingest.source: the cluster has no {source!r}; {remedy}, or name a path on storage that all "
+            "nodes see, or a URL"
+        )
+    return paths.root / source if is_inside else None
+
+
+def _check_size(archive_path: Path, paths: Paths, files: list[Path]) -> None:
+    if archive_path.stat().st_size < LIMIT_BYTES - 2**20:  # the archive's index is still to come
+        return
+    sizes: Counter[str] = Counter()
+    for file in files:
+        sizes["/".join(file.relative_to(paths.root).parts[:-1][:2]) or file.name] += file.stat().st_size
+    largest, size = sizes.most_common(1)[0]
+    raise ClusterError(
+        f"submit: the project is {sizes.total() / 2**20:.0f} MiB, a cluster takes {LIMIT_BYTES / 2**20:.0f} (zipped); "
+        f"the largest part is {largest} ({size / 2**20:.0f} MiB): name it in .rayignore, and let ingest.source be a "
+        "URL or a path on storage that all nodes see"
+    )
+
+
+def job_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """MLFLOW_TRACKING_URI and HEADRACE_*, for the job; everybody who reads the dashboard can read them.
+
+    Raises:
+        ClusterError: A value that holds a password.
+    """
+    sent = {name: value for name, value in environ.items() if name == "MLFLOW_TRACKING_URI" or name[:9] == "HEADRACE_"}
+    for name, value in sent.items():
+        if "@" in urlsplit(value).netloc:
+            raise ClusterError(
+                f"{name}: holds a user or password, which the job's settings would show on the dashboard; take it out, "
+                "and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD where Ray is started on the cluster"
+            )
+    return sent
+
+
+def source_path(root: Path) -> dict[str, str]:
+    """PYTHONPATH for a job whose project holds Headrace's own source, as a clone of it does; else nothing.
+
+    It is relative: Ray starts a job's processes in the folder where it unpacked the upload, and puts that folder first.
+    """
+    return {"PYTHONPATH": SOURCE_ROOT} if (root / SOURCE_ROOT / "headrace" / "__init__.py").is_file() else {}

@@ -1,0 +1,89 @@
+"""The files of a new project: settings of a recipe, and stages that an installed headrace runs."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from headrace import __version__
+from headrace.commands.recipes import template_dir
+from headrace.config import read_params
+from headrace.paths import OUTS
+from headrace.storage.atomic import write_text
+
+LOCK = "requirements.lock"
+MADE = sorted({"metrics", *(out.partition("/")[0] for outs in OUTS.values() for out in outs)})
+GITIGNORE = [
+    "# made by the pipeline; DVC caches the stages' outs",
+    *(f"/{name}" for name in [*MADE, "mlflow.db*", "mlartifacts", ".headrace"]),
+    "# made by tools",
+    *(".venv/", "__pycache__/", "*.tmp"),
+]
+LOCK_END = ["# this package; where no index has it, the path or URL of its wheel", f"headrace=={__version__}"]
+DVC_HEADER = [
+    f"# The order of the stages. All of them depend on {LOCK}: after an update of headrace, write its version",
+    "# there, and `dvc repro` runs them anew.",
+]
+DVC_CONFIG = ["[core]", "    analytics = false", "    check_update = false"]
+DVC_IGNORED = ["/config.local", "/tmp", "/cache"]  # noqa: S108 - of .dvc, not of the machine
+GLOB = re.compile(r"[*?[]")
+
+
+def write_project(project: Path, params_path: Path, *, has_git: bool) -> None:
+    """Writes all that `git clone` would bring of a project of these settings; `project` is there, and empty."""
+    template = template_dir()
+    source = local_source(read_params(params_path))
+    shutil.copyfile(params_path, project / "params.yaml")
+    shutil.copyfile(template / ".dvcignore", project / ".dvcignore")
+    shutil.copytree(template / "cluster", project / "cluster", ignore=shutil.ignore_patterns("__pycache__"))
+    write_text(project / "dvc.yaml", dvc_text((template / "dvc.yaml").read_text(encoding="utf-8"), source))
+    write_text(project / ".gitignore", _text(GITIGNORE))
+    write_text(project / LOCK, (template / LOCK).read_text(encoding="utf-8") + _text(LOCK_END))
+    # what `dvc init` leaves: by itself it would add this folder to the index of a git repository around it
+    write_text(project / ".dvc" / "config", _text([*DVC_CONFIG, *([] if has_git else ["    no_scm = True"])]))
+    write_text(project / ".dvc" / ".gitignore", _text(DVC_IGNORED))
+
+
+def local_source(params: Mapping[str, Any]) -> str:
+    """`ingest.source` where it is a path of the user's own; empty for a built-in set or a URL."""
+    from headrace.modalities.built_in import BUILT_INS
+
+    source = str((params.get("ingest") or {}).get("source", ""))
+    return "" if source in BUILT_INS or "://" in source else source
+
+
+def dvc_text(template: str, source: str) -> str:
+    """`dvc.yaml` for a project without the pipeline's code, which is installed.
+
+    Deps on that code give way to one on the lock file, and `python -m headrace` to `headrace`, which no folder
+    `pipeline` of the project hides. A relative `source` is a dep of ingest.
+    """
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.width = 120
+    document = yaml.load(template)
+    for name, stage in document["stages"].items():
+        stage["cmd"] = f"headrace {name}"
+        kept = [dep for dep in stage["deps"] if not dep.startswith("pipeline/")]
+        stage["deps"] = [*(_dep_of(source) if name == "ingest" else []), *kept, LOCK]
+    text = StringIO()
+    yaml.dump({"stages": document["stages"], "plots": document["plots"]}, text)
+    return _text(DVC_HEADER) + text.getvalue()
+
+
+def _dep_of(source: str) -> list[str]:
+    """What DVC can watch of a source: a relative path; of a pattern, the folder before it."""
+    if not source or Path(source).is_absolute() or source.startswith("~"):
+        return []
+    parts = Path(source).parts
+    plain = next((place for place, part in enumerate(parts) if GLOB.search(part)), len(parts))
+    return [str(Path(*parts[:plain]))] if plain else []
+
+
+def _text(lines: list[str]) -> str:
+    return "\n".join(lines) + "\n"

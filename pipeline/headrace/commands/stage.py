@@ -1,0 +1,87 @@
+"""Runs one stage: checks all settings, locks, runs, writes the figures, tells MLflow."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+from headrace.config import Section, load_sections
+from headrace.contracts import Metrics
+from headrace.errors import DataError, TrackingError
+from headrace.paths import Paths
+from headrace.stages import STAGES
+from headrace.storage.atomic import write_json
+from headrace.storage.lock import exclusive
+
+logger = logging.getLogger(__name__)
+BEFORE_TRAINING = ("ingest", "clean", "split", "normalize", "tune", "train")
+TRACKED = ("train", "validate", "test", "quantize", "explain", "register")
+"""Stages whose figures MLflow is told as soon as they are there."""
+
+
+def run_stage(name: str, paths: Paths) -> Metrics:
+    """Runs stage `name` of the project; returns its figures, which are in `metrics/<name>.json` too.
+
+    Raises HeadraceError for whatever the user can mend.
+    """
+    module = stage_module(name)
+    config = check_settings(paths)[name]
+    started = time.perf_counter()
+    with exclusive(paths.state_dir / "locks" / f"{name}.lock", f"stage {name}"):
+        metrics: Metrics = module.run(config, paths)
+        write_json(paths.metrics_path(name), {key: _plain(name, key, value) for key, value in metrics.items()})
+    if name in TRACKED:
+        _tell(name, paths)
+    print(f"{name:<10}{summary(metrics)}  ({time.perf_counter() - started:.1f} s)", flush=True)  # noqa: T201
+    return metrics
+
+
+def stage_module(name: str) -> ModuleType:
+    """The module of a stage: `Config` and `run`."""
+    return import_module(f"headrace.stages.{name}")
+
+
+def check_settings(paths: Paths) -> dict[str, Section]:
+    """All sections of `params.yaml`, so that a mistake in any of them is told before the first stage works."""
+    return load_sections(paths.params_path, {stage: stage_module(stage).Config for stage in STAGES})
+
+
+def read_metrics(paths: Paths, stage: str) -> Metrics:
+    """The figures that a stage left; empty when it has not run. Raises DataError when they are not readable."""
+    path = paths.metrics_path(stage)
+    try:
+        metrics: Metrics = json.loads(path.read_bytes()) if path.is_file() else {}
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON ({error}); run: dvc repro --force {stage}") from None
+    return metrics
+
+
+def summary(metrics: Metrics) -> str:
+    """The first figures, in a line."""
+    return ", ".join(f"{name} {_short(value)}" for name, value in list(metrics.items())[:6])
+
+
+def _short(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+
+
+def _plain(stage: str, key: str, value: float) -> float | int:
+    """A JSON number: NumPy's scalars become Python's; NaN and infinity are refused, since JSON has none."""
+    if not math.isfinite(value):
+        raise DataError(f"metrics/{stage}.json: {key} is {value}; look at this stage's input, then run it again")
+    return int(value) if float(value).is_integer() and not isinstance(value, float) else float(value)
+
+
+def _tell(stage: str, paths: Paths) -> None:
+    """Tells MLflow; an outage is no reason to fail: the next stage, and at last `register`, makes up for it."""
+    from headrace.tracking.runs import complete
+
+    try:
+        complete(paths, (*BEFORE_TRAINING, *(() if stage in BEFORE_TRAINING else (stage,))))
+    except TrackingError as error:
+        logger.warning("%s; %s is told later", error, Path(f"metrics/{stage}.json"))

@@ -1,0 +1,91 @@
+"""`headrace status`: where the data went, how good the model is, and how to look at it."""
+
+from __future__ import annotations
+
+import json
+
+from headrace.commands.stage import read_metrics
+from headrace.contracts import Metrics, Spec
+from headrace.paths import Paths
+from headrace.stages import STAGES
+
+Row = tuple[str, str]
+
+
+def show_status(paths: Paths) -> None:
+    """Prints a short table of what the stages left."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    metrics = {stage: read_metrics(paths, stage) for stage in STAGES}
+    rows = rows_of(metrics, paths) or [("nothing yet", "dvc repro runs the pipeline")]
+    for name, value in rows:
+        table.add_row(f"[bold]{name}", value)
+    Console(highlight=False).print(table)
+
+
+def rows_of(metrics: dict[str, Metrics], paths: Paths) -> list[Row]:
+    """Name and value of each line; only of stages that have run."""
+    rows: list[Row] = []
+    if metrics["ingest"] and metrics["clean"]:
+        rows.append(("rows", f"{metrics['ingest']['rows']:,} in, {metrics['clean']['quarantined']:,} quarantined"))
+    if split := metrics["split"]:
+        rows.append(("split", f"{split['train']:,} train, {split['val']:,} validation, {split['test']:,} test"))
+    if "epsilon" in (train := metrics["train"]):
+        epsilon, delta = train["epsilon"], train["delta"]
+        rows.append(("privacy", f"epsilon {epsilon:.2f} at delta {delta:.1e} of the train rows (docs/privacy.md)"))
+    if test := metrics["test"]:
+        rows.append(_tested(test))
+    if quantize := metrics["quantize"]:
+        rows += _quantized(quantize, "an image" if _is_of_images(paths) else "a row")
+    return rows + _registered(paths)
+
+
+def _is_of_images(paths: Paths) -> bool:
+    has_spec = (paths.normalized_dir / "spec.json").is_file()
+    return not has_spec or Spec.read(paths.normalized_dir).modality == "image"
+
+
+def _tested(test: Metrics) -> Row:
+    if "micro_f1" in test:
+        shares = f"{test['accuracy']:.2%} of all labels are right, {test['exact_match']:.2%} of the rows wholly"
+        return "micro F1", f"{test['micro_f1']:.4f} on test rows ({shares})"
+    if "accuracy" in test:
+        interval = f"95 % interval {test['accuracy_low']:.2%} to {test['accuracy_high']:.2%}"
+        return "accuracy", f"{test['accuracy']:.2%} on test rows ({interval})"
+    interval = f"95 % interval {test['rmse_low']:.4g} to {test['rmse_high']:.4g}"
+    return "error", f"{test['rmse']:.4g} (root of the mean square) on test rows ({interval}), R2 {test['r2']:.4f}"
+
+
+def _quantized(quantize: Metrics, unit: str) -> list[Row]:
+    def line(kind: str) -> str:
+        return (
+            f"{_quality(quantize, kind)} on validation rows, {quantize[f'{kind}_bytes'] / 1000:,.0f} kB, "
+            f"{quantize[f'{kind}_latency_ms']:.3f} ms {unit}"
+        )
+
+    rows = [("fp32", line("fp32"))]
+    return [*rows, ("int8", line("int8"))] if quantize.get("passed") else [*rows, ("int8", "no candidate passed")]
+
+
+def _quality(quantize: Metrics, kind: str) -> str:
+    for figure, told in (("r2", "R2"), ("micro_f1", "micro F1")):
+        if f"{kind}_{figure}" in quantize:
+            return f"{told} {quantize[f'{kind}_{figure}']:.4f}"
+    return f"{quantize[f'{kind}_accuracy']:.2%}"
+
+
+def _registered(paths: Paths) -> list[Row]:
+    if not paths.registered_path.is_file():
+        return []
+    found = json.loads(paths.registered_path.read_bytes())
+    return [
+        (
+            "registered",
+            f"{found['name']} version {found['version']}, {found['precision']} ({', '.join(found['aliases'])})",
+        ),
+        ("look at it", "make ui                  runs, registry: http://127.0.0.1:5000"),
+        ("", "dvc plots show --open    curves of the training, what it got wrong"),
+        ("why it says so", "reports/explain/index.html"),
+    ]

@@ -1,0 +1,46 @@
+"""Judgement: what validate and test find out about a model, before anything of it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from headrace.contracts import Metrics
+from headrace.evaluation.csv_files import write_csv
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Table(NamedTuple):
+    """A CSV file to be."""
+
+    columns: Sequence[str]
+    rows: Iterable[Sequence[Any]]
+
+
+# header alone: `dvc plots` shows nothing for it, and complains of a missing file
+NO_CONFUSION = Table(("actual", "predicted"), ())
+NO_CALIBRATION = Table(("confidence", "accuracy", "rows"), ())
+NO_RESIDUALS = Table(("predicted", "error"), ())
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Figures, and the tables that they stand for."""
+
+    metrics: Metrics
+    plots: dict[str, Table]
+    """Name of a file, without `.csv` -> what `dvc plots` shows."""
+    reports: dict[str, Table] = field(default_factory=dict)
+    """Name of a file, without `.csv` -> what people read."""
+    predictions: dict[str, NDArray[Any]] = field(default_factory=dict)
+    """Column -> `[rows]`: what the model said of every row."""
+
+
+def write_tables(folder: Path, tables: dict[str, Table]) -> None:
+    """Writes each as `<name>.csv`; the caller's folder is atomic."""
+    for name, table in tables.items():
+        write_csv(folder / f"{name}.csv", table.columns, table.rows)

@@ -1,0 +1,61 @@
+"""Judging values: what validate and test say of a regression."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from headrace.evaluation import regression
+from headrace.evaluation.judgement import NO_CALIBRATION, NO_CONFUSION, NO_RESIDUALS, Judgement, Table
+from headrace.evaluation.slices import ErrorSlice, Slices, measure_errors, tercile_slices
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from headrace.evaluation.judging import Answers
+
+MAX_PLOTTED = 2000
+
+
+def validate_values(found: Answers) -> Judgement:
+    """Quality, and `interval_90`: what to add to and take from a value so that 90 % of targets lie between."""
+    metrics = {
+        **regression.headline(found.values, _targets(found)),
+        "interval_90": regression.interval_half_width(found.errors),
+    }
+    return Judgement(metrics, {"residuals": _residuals(found), "calibration": NO_CALIBRATION})
+
+
+def judge_values(found: Answers, groups: Slices, *, interval: float, seed: int) -> Judgement:
+    """Quality overall, by thirds of the target and by group; `seed` draws the intervals.
+
+    `coverage_90` is the share of targets within `interval` of the value, which validate made for 90 %.
+    """
+    import numpy as np
+
+    targets = _targets(found)
+    slices = measure_errors(found.errors, {**tercile_slices("target", targets), **groups}, seed=seed)
+    metrics = {
+        **regression.headline(found.values, targets, seed=seed),
+        "coverage_90": float(np.mean(np.abs(found.errors) <= interval)),
+        "worst_slice_rmse": slices[0].rmse,
+    }
+    return Judgement(
+        metrics,
+        plots={"residuals": _residuals(found), "confusion": NO_CONFUSION, "calibration": NO_CALIBRATION},
+        reports={"slices": Table(ErrorSlice._fields, slices)},
+        predictions={"target": targets, "predicted": found.values, "error": found.errors},
+    )
+
+
+def _targets(found: Answers) -> NDArray[np.float64]:
+    import numpy as np
+
+    return np.asarray(found.arrays.targets, dtype=np.float64)
+
+
+def _residuals(found: Answers) -> Table:
+    """Value and error of MAX_PLOTTED rows at most, evenly over the file: a browser draws no more of them well."""
+    step = max(1, -(-len(found.values) // MAX_PLOTTED))
+    pairs = zip(found.values[::step].tolist(), found.errors[::step].tolist(), strict=True)
+    return Table(NO_RESIDUALS.columns, pairs)

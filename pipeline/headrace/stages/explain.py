@@ -1,0 +1,211 @@
+"""Explain: models/trained + models/quantized + data/normalized/val -> reports/explain. What the model looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from headrace.config import Section
+from headrace.contracts import Metrics, TaskName
+from headrace.explanation.page import Findings
+from headrace.paths import Paths
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from headrace.evaluation.judging import Answers
+    from headrace.explanation.telling import Explained, Said
+    from headrace.explanation.view import View
+    from headrace.storage.bundle import Bundle
+
+
+class Config(Section):
+    """The section `explain`."""
+
+    num_rows: Annotated[int, Field(gt=0)] = 64
+    """Validation rows, drawn at random, that the figures and the overview are over."""
+    num_examples: Annotated[int, Field(ge=0)] = 12
+    """Rows shown beside: a third each of surest mistakes, least sure and right ones (regression: of the largest
+    errors, extreme values and others)."""
+    method: Literal["integrated_gradients", "occlusion"] = "integrated_gradients"
+    """Gradients along the way from an input that says nothing to the row's, or hiding it part by part (slower)."""
+    num_steps: Annotated[int, Field(ge=2)] = 32
+    """Points along that way; occlusion does not use it."""
+    seed: int = 0
+    """Of the rows drawn and of the random order to compare with."""
+
+
+def run(config: Config, paths: Paths) -> Metrics:
+    """Explains a sample and some telling examples, measures how faithful that is, and writes the page.
+
+    What is there when `quantize` kept a model, over the same rows: `int8_agreement`, the share of equal answers, or
+    for a regression `int8_difference`, the mean distance of the answers in the target's unit (of several targets, in
+    standard deviations of the train rows').
+    """
+    import numpy as np
+
+    from headrace.evaluation.judging import answers
+    from headrace.explanation.answers import said_of
+    from headrace.explanation.telling import Explained, make_examples, predicted_groups
+    from headrace.explanation.views import VIEWS
+    from headrace.storage.bundle import read_bundle
+
+    bundle = read_bundle(paths.trained_dir)
+    found, view = answers(bundle, paths.normalized_dir / "val"), VIEWS[bundle.spec.modality](bundle.card.transform)
+    said = said_of(bundle.spec, found.arrays, found.logits, _probabilities(bundle.spec.task, found.logits))
+    sample, groups = _rows(config, bundle, found, said)
+    rows = np.concatenate([sample, *groups.values()])
+    inputs = found.arrays.inputs[rows]
+    maps = _maps(config, bundle, inputs, said.asked[rows], view)
+    parts = slice(len(sample)), slice(len(sample), None)
+    drawn, shown = (Explained(rows[part], inputs[part], maps[part]) for part in parts)
+    curves = _curves(config, bundle, _follower(bundle, found, drawn, said), drawn, view)
+    metrics = _metrics(curves, len(sample)) | _int8(paths, bundle, found, drawn)
+    findings = Findings(
+        source=bundle.spec.source,
+        task=bundle.spec.task,
+        method=config.method,
+        words=view.words,
+        metrics=metrics,
+        curves=curves,
+        examples=make_examples(bundle.spec, said, groups=groups, shown=shown, view=view),
+        overview=view.overview(drawn.inputs, drawn.maps, predicted_groups(bundle.spec, said, drawn)),
+    )
+    _write(paths, findings, maps=maps, row_ids=found.arrays.row_ids[rows])
+    return metrics
+
+
+def _maps(
+    config: Config, bundle: Bundle, inputs: NDArray[Any], asked: NDArray[np.int64], view: View
+) -> NDArray[np.float32]:
+    """Attributions of the outputs `asked`, of several targets in standard deviations: else one unit drowned others."""
+    import numpy as np
+
+    from headrace.explanation.attributions import Asked
+    from headrace.modalities.network import load_network
+
+    maps = view.attribute(Asked(load_network(bundle), inputs, asked, config.method, config.num_steps))
+    if not bundle.spec.targets:
+        return maps
+    std = np.array(bundle.card.transform["target"]["std"], np.float32)[asked]
+    return np.asarray(maps / std.reshape(-1, *(1,) * (maps.ndim - 1)))
+
+
+def _probabilities(task: TaskName, outputs: NDArray[np.float32]) -> NDArray[np.float64] | None:
+    """Of classes or labels, before calibration; None for values."""
+    from headrace.evaluation.classification import softmax
+    from headrace.evaluation.multilabel import sigmoid
+
+    if task == "regression":
+        return None
+    return softmax(outputs) if task == "classification" else sigmoid(outputs)
+
+
+def _rows(
+    config: Config, bundle: Bundle, found: Answers, said: Said
+) -> tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]]:
+    """Indices of the sample, and of the examples by group; a regression has no confidence."""
+    import numpy as np
+
+    from headrace.explanation.answers import values_of
+    from headrace.explanation.selection import pick_examples, pick_values
+
+    num_rows = min(config.num_rows, len(found.arrays))
+    sample = np.sort(np.random.default_rng(config.seed).choice(len(found.arrays), num_rows, replace=False))
+    told = {"num_examples": config.num_examples, "seed": config.seed}
+    if said.confidence is None:
+        scale = bundle.card.transform["target"]
+        values, errors, _ = values_of(found.arrays, found.logits, said.asked, scale)
+        return sample, pick_values(values, errors, **told)
+    is_right = np.asarray(said.predicted == said.targets, bool)
+    return sample, pick_examples(said.confidence, is_right, **told)
+
+
+def _follower(
+    bundle: Bundle, found: Answers, drawn: Explained, said: Said
+) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
+    """Inputs of the sample -> `[rows]`: probability of what was predicted, or the likeness to the value before."""
+    import numpy as np
+
+    from headrace.explanation.faithfulness import likeness
+
+    task, asked, rows = bundle.spec.task, said.asked[drawn.rows], np.arange(len(drawn.rows))
+
+    def follow(inputs: NDArray[Any]) -> NDArray[np.float64]:
+        outputs = found.predict(inputs)
+        probabilities = _probabilities(task, outputs)
+        if probabilities is not None:
+            return np.asarray(probabilities[rows, asked])
+        before = found.logits[drawn.rows, asked].astype(np.float64)
+        spread = np.atleast_1d(bundle.card.transform["target"]["std"])[asked]
+        return likeness(outputs[rows, asked].astype(np.float64), before, spread)
+
+    return follow
+
+
+def _curves(
+    config: Config,
+    bundle: Bundle,
+    follow: Callable[[NDArray[Any]], NDArray[np.float64]],
+    drawn: Explained,
+    view: View,
+) -> dict[str, NDArray[np.float64]]:
+    """Deletion curves of the sample: the most attributed places first, and in random order.
+
+    Of a class, those that speak for it; of a value, those that move it most either way.
+    """
+    import numpy as np
+
+    from headrace.explanation.faithfulness import deletion_curve
+
+    maps = np.abs(drawn.maps) if bundle.spec.task == "regression" else drawn.maps
+    chance = np.random.default_rng(config.seed).random(maps.shape, dtype=np.float32)
+    is_place = view.are_places(drawn.inputs)
+    return {
+        name: deletion_curve(follow, drawn.inputs, np.where(is_place, order, -np.inf), erase=view.erase)
+        for name, order in (("most attributed first", maps), ("random order", chance))
+    }
+
+
+def _metrics(curves: dict[str, NDArray[np.float64]], num_rows: int) -> Metrics:
+    from headrace.explanation.faithfulness import area
+
+    deletion, chance = (area(curve) for curve in curves.values())
+    return {
+        "num_rows": num_rows,
+        "deletion_auc": deletion,
+        "random_auc": chance,
+        "faithfulness": chance - deletion,
+    }
+
+
+def _int8(paths: Paths, bundle: Bundle, found: Answers, drawn: Explained) -> Metrics:
+    import numpy as np
+
+    from headrace.storage.onnx_model import OnnxModel
+
+    path = paths.quantized_dir / "model.onnx"
+    if not path.is_file():
+        return {}
+    outputs, before = OnnxModel(path).predict(drawn.inputs), found.logits[drawn.rows]
+    if bundle.spec.task == "regression":
+        unit = np.array(bundle.card.transform["target"]["std"]) if bundle.spec.targets else 1.0
+        return {"int8_difference": float(np.abs((outputs - before.astype(np.float64)) / unit).mean())}
+    if bundle.spec.task == "multilabel":
+        return {"int8_agreement": float(((outputs > 0) == (before > 0)).all(axis=1).mean())}
+    return {"int8_agreement": float((outputs.argmax(axis=1) == found.predicted[drawn.rows]).mean())}
+
+
+def _write(paths: Paths, findings: Findings, *, maps: NDArray[np.float32], row_ids: NDArray[np.bytes_]) -> None:
+    import numpy as np
+
+    from headrace.explanation.page import page
+    from headrace.storage.atomic import atomic_dir, write_json, write_text
+
+    with atomic_dir(paths.report_dir("explain")) as folder:
+        write_text(folder / "index.html", page(findings))
+        write_json(folder / "examples.json", {"examples": [example.told() for example in findings.examples]})
+        np.savez_compressed(folder / "attributions.npz", row_ids=row_ids, attributions=maps)

@@ -1,0 +1,59 @@
+"""Validate: models/trained + data/normalized/val -> plots/validate. Calibrates, finds the threshold, holds the gate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from headrace.config import Section
+from headrace.contracts import Metrics
+from headrace.evaluation.gates import Bound
+from headrace.paths import Paths
+
+if TYPE_CHECKING:
+    from headrace.evaluation.judgement import Judgement
+    from headrace.evaluation.judging import Answers
+    from headrace.storage.bundle import Bundle
+
+
+class Config(Section):
+    """The section `validate`."""
+
+    gate: dict[str, Bound] = {}
+    """What this stage's metrics must keep within to go on, such as `{accuracy: {min: 0.9}}`; empty lets all pass.
+    Regression: `{r2: {min: 0.8}}`, or `{rmse: {max: 3}}` in the target's unit; several labels: `{micro_f1: ...}`."""
+    target_accuracy: Annotated[float, Field(gt=0, le=1)] = 0.99
+    """Accuracy in (0, 1] that rows above the confidence `threshold` must reach; of classification only."""
+
+
+def run(config: Config, paths: Paths) -> Metrics:
+    """Judges the model on the validation rows; raises GateError when the gate is not passed."""
+    from headrace.evaluation.gates import check_gate
+    from headrace.evaluation.judgement import write_tables
+    from headrace.evaluation.judging import answers
+    from headrace.storage.atomic import atomic_dir
+    from headrace.storage.bundle import read_bundle
+
+    bundle = read_bundle(paths.trained_dir)
+    judged = _judged(bundle, answers(bundle, paths.normalized_dir / "val"), config)
+    with atomic_dir(paths.plots_dir("validate")) as folder:
+        write_tables(folder, judged.plots)
+    check_gate(config.gate, judged.metrics, key="validate.gate")
+    return judged.metrics
+
+
+def _judged(bundle: Bundle, found: Answers, config: Config) -> Judgement:
+    from headrace.evaluation.classes import validate_classes
+    from headrace.evaluation.labels import validate_labels
+    from headrace.evaluation.several import validate_several
+    from headrace.evaluation.values import validate_values
+
+    spec = bundle.spec
+    if spec.task == "multilabel":
+        return validate_labels(found)
+    if spec.targets:
+        return validate_several(found, spec.targets, bundle.card.transform["target"])
+    if spec.task == "regression":
+        return validate_values(found)
+    return validate_classes(found, config.target_accuracy)

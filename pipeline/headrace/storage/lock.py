@@ -1,0 +1,31 @@
+"""One writer a project and stage: a lock that the kernel releases when its holder dies, so that none is ever stale."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from headrace.errors import DataError
+
+
+@contextmanager
+def exclusive(path: Path, what: str) -> Iterator[None]:
+    """Holds `path`; raises DataError at once when another live process does. A dead one's file is taken over."""
+    from filelock import FileLock, Timeout
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path, timeout=0)
+    holder = path.with_suffix(".pid")
+    try:
+        lock.acquire()
+    except Timeout:
+        pid = holder.read_text().strip() if holder.is_file() else "unknown"
+        raise DataError(f"{path}: {what} is already running here (process {pid}); wait for it, or stop it") from None
+    try:
+        holder.write_text(f"{os.getpid()}\n")
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()

@@ -1,0 +1,152 @@
+"""Parquet shards: rows are written and read a batch at a time, so that no step needs the whole set in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from headrace.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+ROWS_PER_BATCH = 1024
+SHARD_BYTES = 256 * 1024 * 1024
+
+
+class ShardWriter:
+    """Writes `part-00000.parquet` and on, a new one after SHARD_BYTES; raises OSError when the disk is full."""
+
+    def __init__(self, folder: Path, schema: pa.Schema) -> None:
+        """Writes nothing yet; `folder` must exist."""
+        self._folder, self._schema = folder, schema
+        self._writer: pq.ParquetWriter | None = None
+        self._num_shards = self._size = 0
+        self.num_rows = 0
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Adds a batch, which becomes a row group; an empty one is left out."""
+        if not batch.num_rows:
+            return
+        writer = self._writer or self._open()
+        writer.write_batch(batch)
+        self.num_rows += batch.num_rows
+        self._size += batch.nbytes
+        if self._size >= SHARD_BYTES:
+            self._end()
+
+    def _open(self) -> pq.ParquetWriter:
+        import pyarrow.parquet as pq
+
+        path = self._folder / f"part-{self._num_shards:05d}.parquet"
+        self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
+        self._num_shards, self._size = self._num_shards + 1, 0
+        return self._writer
+
+    def _end(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None and self._num_shards == 0:  # no rows: one empty shard still tells the schema
+            self._open()
+        self._end()
+
+
+def write_shards(folder: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
+    """Writes all batches with a ShardWriter; returns the number of rows."""
+    with ShardWriter(folder, schema) as shards:
+        for batch in batches:
+            shards.write(batch)
+    return shards.num_rows
+
+
+def read_shards(folder: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Yields the rows of a folder's shards in order; raises DataError when there are none or one is damaged."""
+    import pyarrow.parquet as pq
+
+    for shard in _shards(folder):
+        with _told(shard), pq.ParquetFile(shard) as file:
+            for group in range(file.num_row_groups):  # one by one: else batches of large rows are put together
+                yield from file.iter_batches(ROWS_PER_BATCH, row_groups=[group], columns=columns)
+
+
+class BatchRef(NamedTuple):
+    """Where a batch lies: a row group of a shard, readable from every process that sees the folder."""
+
+    shard: str
+    row_group: int
+    num_rows: int
+
+
+def batch_refs(folder: Path) -> list[BatchRef]:
+    """The batches of a folder's shards, in order; raises DataError when there are no shards or one is damaged."""
+    import pyarrow.parquet as pq
+
+    refs = []
+    for shard in _shards(folder):
+        with _told(shard):
+            metadata = pq.read_metadata(shard)
+        refs += [
+            BatchRef(str(shard), group, metadata.row_group(group).num_rows) for group in range(metadata.num_row_groups)
+        ]
+    return refs
+
+
+def read_batch(ref: BatchRef, columns: list[str] | None = None) -> pa.RecordBatch:
+    """One row group, in one batch; raises DataError when it is damaged."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with _told(Path(ref.shard)), pq.ParquetFile(ref.shard) as file:
+        table = file.read_row_group(ref.row_group, columns=columns, use_threads=False).combine_chunks()
+        return table.to_batches()[0] if table.num_rows else pa.RecordBatch.from_pylist([], table.schema)
+
+
+def read_schema(folder: Path) -> pa.Schema:
+    """The schema of a folder's rows."""
+    import pyarrow.parquet as pq
+
+    shard = _shards(folder)[0]
+    with _told(shard):
+        return pq.read_schema(shard)
+
+
+def _shards(folder: Path) -> list[Path]:
+    shards = sorted(folder.glob("part-*.parquet"))
+    if not shards:
+        raise DataError(f"{folder}: holds no part-*.parquet; run the stages before this one: dvc repro")
+    return shards
+
+
+@contextmanager
+def _told(shard: Path) -> Iterator[None]:
+    """Damage in one line; what the disk itself says passes through."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        if getattr(error, "errno", None):  # of the disk, not of the file's content
+            raise
+        raise DataError(
+            f"{shard}: not readable as Parquet ({str(error).splitlines()[0]}); run: dvc repro --force"
+        ) from None
+
+
+def read_table(folder: Path, columns: list[str] | None = None) -> pa.Table:
+    """Reads some columns of every row into memory."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    batches = list(read_shards(folder, columns))
+    if not batches:  # an empty shard still tells the schema
+        return pq.ParquetFile(min(folder.glob("part-*.parquet"))).read(columns=columns)
+    return pa.Table.from_batches(batches)

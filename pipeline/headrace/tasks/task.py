@@ -1,0 +1,51 @@
+"""The Protocol of a task: what training, quantisation and export ask of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from headrace.contracts import Batch, Json, Spec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+
+class Task(Protocol):
+    """What a network is asked for: loss, figures, output size."""
+
+    figure: str
+    """Name of what an epoch tells beside its loss, the mean of `figures` over the rows."""
+    quality: str
+    """Name of what `score` tells: better where it is higher, 1 at best."""
+    outputs: str
+    """Name of the graph's outputs."""
+
+    def num_outputs(self, spec: Spec, loss: str = "auto") -> int:
+        """Width of the network's last trained layer, under `train.loss`."""
+        ...
+
+    def loss_options(self, settings: Mapping[str, Any], transform: Json) -> Json:
+        """What `loss` needs of the section `train` and of `transform.json`, in plain values.
+
+        Raises ConfigError for settings that are another task's, or that do not fit the data.
+        """
+        ...
+
+    def loss(self, outputs: Tensor, batch: Batch, options: Json) -> Tensor:
+        """Weighted sum of the rows' losses (a scalar); the caller divides by rows."""
+        ...
+
+    def figures(self, outputs: Tensor, batch: Batch, options: Json) -> Tensor:
+        """Weighted sum of the rows' figures (a scalar); `options` are those of the loss."""
+        ...
+
+    def score(self, outputs: NDArray[np.float32], targets: NDArray[Any]) -> float:
+        """How good a model's outputs `[rows, outputs]` are: the figure that int8 may lose some of."""
+        ...
+
+    def agreement(self, outputs: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
+        """How far two models say the same, 1 at best."""
+        ...

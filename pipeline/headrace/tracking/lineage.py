@@ -1,0 +1,64 @@
+"""Where a model comes from: hash of the data, commit, environment."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from headrace.contracts import Json
+from headrace.paths import Paths
+
+PACKAGES = ("headrace", "torch", "pytorch-lightning", "ray", "mlflow", "dvc", "albumentations", "onnxruntime", "numpy")
+COMMIT_VARIABLE = "HEADRACE_GIT_COMMIT"
+"""Says the commit where the project was sent without its .git."""
+DATA = {"raw": "data/raw", "normalized": "data/normalized"}
+
+
+def lineage(paths: Paths) -> Json:
+    """Hashes of the data (DVC's MD5), commit, whether the work tree differs from it, and versions of what computes."""
+    commit, is_dirty = git_commit(paths.root)
+    return {
+        "data": data_hashes(paths.root),
+        "git_commit": commit,
+        "git_dirty": is_dirty,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+    }
+
+
+def data_hashes(root: Path) -> dict[str, str]:
+    """DVC's hash of each data folder, from `dvc.lock`; empty for stages that DVC has not run."""
+    from ruamel.yaml import YAML
+
+    lock_path = root / "dvc.lock"
+    lock = (YAML(typ="safe").load(lock_path) if lock_path.is_file() else None) or {}
+    outs = [out for stage in (lock.get("stages") or {}).values() for out in stage.get("outs", [])]
+    by_path = {out["path"]: out.get("md5", "") for out in outs}
+    return {name: by_path.get(path, "") for name, path in DATA.items()}
+
+
+def git_commit(root: Path) -> tuple[str, bool]:
+    """The commit of the project and whether tracked files differ from it; ("", False) where nothing tells."""
+    commit = _git(root, "rev-parse", "HEAD") or os.environ.get(COMMIT_VARIABLE, "")
+    return commit, bool(_git(root, "status", "--porcelain", "--untracked-files=no"))
+
+
+def _git(root: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False, timeout=20
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,120 @@
+"""The registry: versions with lineage, a served model without pickle, and the aliases challenger and champion."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headrace.contracts import Json
+from headrace.paths import Paths
+from headrace.storage.bundle import Bundle
+from headrace.tracking import serving
+from headrace.tracking.client import connect, experiment_id, told
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+PREDICTIONS = "reports/test/predictions.parquet"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What may become a version."""
+
+    name: str
+    """Of the model in the registry."""
+    run_id: str
+    bundle: Bundle
+    graph: Path
+    """The bundle's, or what quantize made of it."""
+    card: Json
+    """What serving must know (`serving.make_card`)."""
+    example: dict[str, Any]
+    """A row as a server is asked, kept as the input example."""
+    tags: Mapping[str, str]
+
+
+def register_version(paths: Paths, candidate: Candidate) -> ModelVersion:
+    """Logs the served model to its run and makes it a new version; raises TrackingError."""
+    client = connect(paths)
+    with told(paths), tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "model"
+        _save(folder, candidate)
+        model = client.create_logged_model(
+            experiment_id(client, paths), name=candidate.name, source_run_id=candidate.run_id, tags=dict(candidate.tags)
+        )
+        client.log_model_artifacts(model.model_id, str(folder))
+        client.finalize_logged_model(model.model_id, "READY")
+        _ensure_registered(client, candidate.name)
+        return client.create_model_version(
+            candidate.name,
+            source=model.artifact_location,
+            run_id=candidate.run_id,
+            tags=dict(candidate.tags),
+            model_id=model.model_id,
+        )
+
+
+def set_alias(paths: Paths, name: str, alias: str, number: int) -> None:
+    """Points an alias at a version."""
+    client = connect(paths)
+    with told(paths):
+        client.set_registered_model_alias(name, alias, str(number))
+
+
+def champion(paths: Paths, name: str) -> ModelVersion | None:
+    """The version that reigns, or None."""
+    from mlflow.exceptions import MlflowException
+
+    client = connect(paths)
+    with told(paths):
+        try:
+            return client.get_model_version_by_alias(name, CHAMPION)
+        except MlflowException as error:
+            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+                return None
+            raise
+
+
+def test_predictions(paths: Paths, run_id: str) -> Path | None:
+    """The predictions on test rows that a run keeps, downloaded; None when it has none."""
+    client = connect(paths)
+    with told(paths):
+        folder = PREDICTIONS.rpartition("/")[0]
+        if PREDICTIONS not in {item.path for item in client.list_artifacts(run_id, folder)}:
+            return None
+        return Path(client.download_artifacts(run_id, PREDICTIONS, tempfile.mkdtemp(prefix="headrace-")))
+
+
+def _ensure_registered(client: MlflowClient, name: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _save(folder: Path, candidate: Candidate) -> None:
+    """Writes the model in MLflow's layout: code, graph, card, signature, example, pinned requirements."""
+    import mlflow
+    import pandas as pd
+
+    scratch, bundle = folder.parent, candidate.bundle
+    modality = bundle.spec.modality
+    mlflow.pyfunc.save_model(
+        folder,
+        python_model=str(files("headrace.tracking") / "served.py"),
+        artifacts={"graph": str(candidate.graph), **serving.write_artifacts(scratch, candidate.card, bundle)},
+        code_paths=[serving.write_code(scratch, modality)],
+        signature=serving.signature(bundle),
+        input_example=pd.DataFrame([candidate.example]),
+        pip_requirements=serving.requirements(modality),
+    )
