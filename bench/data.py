@@ -18,7 +18,7 @@ from projects import LEFT_HALF, bench_data, metrics, project, run_stage
 
 from headrace.contracts import Spec
 from headrace.storage import atomic
-from headrace.storage.tables import read_shards, read_table, write_shards
+from headrace.storage.parquet import read_shards, read_table, write_shards
 
 NUM_RUNS = 3
 BASE_ROWS = 7_000

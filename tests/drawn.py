@@ -15,7 +15,7 @@ from headrace.contracts import Column, Spec
 from headrace.modalities.image.schema import RAW_SCHEMA
 from headrace.modalities.text.rows import text_schema
 from headrace.paths import Paths
-from headrace.storage.tables import write_shards
+from headrace.storage.parquet import write_shards
 
 TABLE_COLUMNS = {"size": "numeric", "colour": "categorical", "seen": "date", "share/of": "numeric"}
 WORDS = ["river", "stone", "maple", "engine", "lantern", "copper", "violet", "harbour", "thunder", "meadow"]

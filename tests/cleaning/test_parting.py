@@ -10,7 +10,7 @@ from headrace.cleaning.parting import write_findings, write_groups, write_rows
 from headrace.cleaning.similar import Cluster
 from headrace.contracts import Finding, Spec
 from headrace.modalities.clean import EXAMINERS
-from headrace.storage.tables import read_table
+from headrace.storage.parquet import read_table
 from tests.drawn import row_id, rows, write_raw
 
 IDS = np.array([row_id(index).encode() for index in range(20)], "S32")

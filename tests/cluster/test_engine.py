@@ -14,7 +14,7 @@ from headrace.cluster.engine import Selection, StoredRows, engine
 from headrace.cluster.pool import Processes
 from headrace.errors import ClusterError, DataError
 from headrace.paths import Paths
-from headrace.storage.tables import write_shards
+from headrace.storage.parquet import write_shards
 
 SCHEMA = pa.schema([("row_id", pa.string()), ("value", pa.int64())])
 

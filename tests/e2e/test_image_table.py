@@ -14,7 +14,7 @@ from headrace.contracts import Spec
 from headrace.paths import Paths
 from headrace.stages import STAGES
 from headrace.storage.arrays import open_arrays
-from headrace.storage.tables import read_table
+from headrace.storage.parquet import read_table
 from tests.image_server import serving
 
 NUM_PATIENTS, MISSING = 60, {7, 70, 133}

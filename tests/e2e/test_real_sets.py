@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from headrace.contracts import Spec
 from headrace.paths import SPLITS, Paths
 from headrace.storage.arrays import open_arrays
-from headrace.storage.tables import read_table
+from headrace.storage.parquet import read_table
 
 PLACE = os.environ.get("HEADRACE_BENCH_DATA", "")
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"

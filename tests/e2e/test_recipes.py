@@ -17,7 +17,7 @@ from headrace.errors import ConfigError
 from headrace.modalities.built_in import BUILT_INS
 from headrace.paths import Paths
 from headrace.stages import STAGES
-from headrace.storage.tables import read_table
+from headrace.storage.parquet import read_table
 
 RECIPES = sorted((Path(__file__).resolve().parents[2] / "recipes").glob("*.yaml"))
 TALK = "we are at the shop now see you later tonight call home ok love train late dinner work film bus soon"

@@ -14,7 +14,7 @@ from headrace.contracts import Spec
 from headrace.paths import Paths
 from headrace.stages import STAGES
 from headrace.storage.arrays import open_arrays
-from headrace.storage.tables import read_table
+from headrace.storage.parquet import read_table
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
 TRAIN = {"max_epochs": 8, "batch_size": 32, "schedule": "constant", "num_workers": 0, "early_stopping": {"patience": 0}}

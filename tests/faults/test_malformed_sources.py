@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from headrace.data.sources.fetch import fetch
+from headrace.data.sources.transfer import resume
 from headrace.errors import ConfigError, DataError
-from headrace.storage import transfer
-from headrace.storage.fetch import fetch
 
 Maker = Callable[[Path], object]
 ZIP = io.BytesIO()
@@ -221,7 +221,7 @@ def address() -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transfer, "WAITS_S", (0.0,))
+    monkeypatch.setattr(resume, "WAITS_S", (0.0,))
 
 
 def refusal(source: str, folder: Path, kinds: type[Exception] | tuple[type[Exception], ...] = DataError) -> str:

@@ -2,16 +2,9 @@ from typing import Any
 
 import pytest
 
-from headrace.config import check
 from headrace.errors import ConfigError
 from headrace.learning.privacy import Privacy, clash, delta_of
 from headrace.learning.settings import TrainSettings
-
-
-def refusal(**settings: Any) -> str:
-    with pytest.raises(ConfigError) as caught:
-        check(TrainSettings, settings, "train")
-    return str(caught.value)
 
 
 def test_privacy_is_off_unless_asked_for() -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from headrace.data.sources.fetch import fetch
 from headrace.errors import DataError
 from headrace.modalities.built_in import BUILT_INS
 from headrace.modalities.image.cifar import read_cifar
@@ -22,7 +23,6 @@ from headrace.modalities.image.decode import decode
 from headrace.modalities.image.idx import read_idx
 from headrace.modalities.options import ReadOptions
 from headrace.modalities.tabular import read_tabular
-from headrace.storage.fetch import fetch
 from tests import published
 from tests.image_server import serving
 

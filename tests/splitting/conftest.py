@@ -12,7 +12,7 @@ from headrace.contracts import Spec, TaskName
 from headrace.paths import SPLITS, Paths
 from headrace.splitting.rows import CleanRows
 from headrace.splitting.units import Cluster, units
-from headrace.storage.tables import read_table, write_shards
+from headrace.storage.parquet import read_table, write_shards
 
 FRACTIONS = [0.7, 0.15, 0.15]
 

@@ -9,7 +9,7 @@ from headrace.contracts import Metrics, Spec
 from headrace.errors import ConfigError, DataError
 from headrace.paths import Paths
 from headrace.stages import clean, ingest
-from headrace.storage.tables import read_table
+from headrace.storage.parquet import read_table
 from tests.drawn import MODALITIES, faulty_rows, row_id, rows, write_raw
 
 FLAT = {"blank": "off"}

@@ -14,7 +14,7 @@ from headrace.cleaning.settings import severities
 from headrace.contracts import Spec
 from headrace.errors import ConfigError, DataError
 from headrace.stages import clean
-from headrace.storage.tables import read_table
+from headrace.storage.parquet import read_table
 from tests.drawn import MODALITIES, content, noise, png, row_id, rows, write_raw
 
 ODD = {

@@ -8,7 +8,7 @@ import pytest
 from headrace.paths import Paths
 from headrace.stages import clean, normalize, split
 from headrace.storage.arrays import open_arrays
-from headrace.storage.tables import read_table
+from headrace.storage.parquet import read_table
 from tests.drawn import MODALITIES, content, faulty_rows, hashes, row_id, rows, write_raw
 
 MADE = ("data/clean", "data/quarantine", "data/split", "data/normalized", "reports/clean.html")

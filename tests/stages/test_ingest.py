@@ -9,7 +9,7 @@ from headrace.contracts import Spec
 from headrace.errors import ConfigError, DataError
 from headrace.paths import Paths
 from headrace.stages import STAGES, ingest
-from headrace.storage.tables import read_table
+from headrace.storage.parquet import read_table
 
 
 def dvc_yaml(dep: str) -> str:

@@ -17,7 +17,7 @@ from headrace.modalities.image.schema import RAW_SCHEMA
 from headrace.paths import SPLITS, Paths
 from headrace.stages import normalize
 from headrace.storage.arrays import open_arrays
-from headrace.storage.tables import write_shards
+from headrace.storage.parquet import write_shards
 
 OF_INDEX = ("train", "train", "val", "test")
 """Row i is in OF_INDEX[i % 4]."""

@@ -10,7 +10,7 @@ from headrace.cleaning.checks import Rule
 from headrace.cleaning.look import Facts
 from headrace.contracts import Finding, Json
 from headrace.errors import DataError
-from headrace.storage.labels import read_names
+from headrace.storage.label_codec import read_names
 
 if TYPE_CHECKING:
     import numpy as np

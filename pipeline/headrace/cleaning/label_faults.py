@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headrace.contracts import Json, Spec
-from headrace.storage.labels import read_list
+from headrace.storage.label_codec import read_list
 
 MAX_TARGET = 3e38
 """Targets are stored with 32 bits."""

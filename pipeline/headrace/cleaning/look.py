@@ -11,7 +11,7 @@ from headrace.cleaning.checks import Rule
 from headrace.cleaning.label_faults import label_fault
 from headrace.contracts import Examined, Examiner, Finding, Json, Rows, Spec
 from headrace.storage.scratch import Scratch
-from headrace.storage.splits import ascii_ids
+from headrace.storage.split_index import ascii_ids
 
 if TYPE_CHECKING:
     import numpy as np

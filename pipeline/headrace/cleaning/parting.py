@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from headrace.cleaning.judge import Judgement
 from headrace.contracts import Examiner, Finding, Json, Spec
-from headrace.storage.tables import ShardWriter, read_schema, read_shards
+from headrace.storage.parquet import ShardWriter, read_schema, read_shards
 
 if TYPE_CHECKING:
     import numpy as np

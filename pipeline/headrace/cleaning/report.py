@@ -15,7 +15,7 @@ from headrace.cleaning.judge import Judgement
 from headrace.cleaning.look import Facts
 from headrace.cleaning.page import Report, Shown
 from headrace.contracts import ColumnFinding, Finding, Json, Metrics, Spec
-from headrace.storage.tables import batch_refs, read_batch
+from headrace.storage.parquet import batch_refs, read_batch
 
 if TYPE_CHECKING:
     import numpy as np

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
-
-T = TypeVar("T")
 
 
 def counted(results: Iterable[T], num_rows: list[int], title: str) -> Iterator[T]:

@@ -13,7 +13,7 @@ from headrace.cluster.counting import counted
 from headrace.cluster.pool import Processes
 from headrace.cluster.session import is_attached, num_local_cpus, session
 from headrace.paths import Paths
-from headrace.storage.tables import BatchRef, batch_refs, read_batch
+from headrace.storage.parquet import BatchRef, batch_refs, read_batch
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -86,7 +86,7 @@ def engine(wanted: EngineName, folder: Path, paths: Paths) -> Iterator[Engine]:
 def _on_batch(ref: BatchRef, *, work: Callable[[pa.RecordBatch], T], selection: Selection | None) -> T:
     batch = read_batch(ref)
     if selection:
-        from headrace.storage.splits import is_in_split
+        from headrace.storage.split_index import is_in_split
 
         batch = batch.filter(is_in_split(batch.column("row_id"), selection.split_dir, selection.split))
     return work(batch)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from headrace.cluster.worker import import_as
 from headrace.errors import ClusterError, HeadraceError
-from headrace.storage.tables import BatchRef
+from headrace.storage.parquet import BatchRef
 
 T = TypeVar("T")
 BLOCKS_PER_CPU = 8

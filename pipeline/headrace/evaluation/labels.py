@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from headrace.evaluation import calibration, multilabel
 from headrace.evaluation.judgement import NO_CONFUSION, NO_RESIDUALS, Judgement, Table
 from headrace.evaluation.slices import Slice, Slices, measure
-from headrace.storage.labels import write_names
+from headrace.storage.label_codec import write_names
 
 if TYPE_CHECKING:
     import numpy as np

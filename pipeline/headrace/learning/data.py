@@ -21,7 +21,7 @@ from headrace.learning.poisson import PoissonOrder
 from headrace.learning.settings import TrainSettings
 from headrace.modalities.augment import make_augmenter
 from headrace.storage.arrays import Arrays, open_arrays
-from headrace.storage.reads import lean
+from headrace.storage.positional_reads import lean
 
 VALIDATION_BATCH_SIZE = 512
 

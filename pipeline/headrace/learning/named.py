@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from headrace.config import Section, check
 from headrace.errors import ConfigError, choices
-
-S = TypeVar("S", bound=Section)
 
 
 def named(value: Any, table: Mapping[str, type[Section]], field: str) -> dict[str, Any]:

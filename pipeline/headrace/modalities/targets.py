@@ -7,7 +7,7 @@ from math import fsum, sqrt
 from typing import TYPE_CHECKING, Any
 
 from headrace.contracts import Json, Rows, Spec
-from headrace.storage.labels import read_list, read_names
+from headrace.storage.label_codec import read_list, read_names
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from headrace.storage.labels import read_names
+from headrace.storage.label_codec import read_names
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -12,8 +12,8 @@ from headrace.errors import ConfigError, DataError, choices
 from headrace.paths import SPLITS
 from headrace.splitting.rarest import rarest
 from headrace.splitting.units import Cluster, Units, units
-from headrace.storage.splits import ascii_ids, positions
-from headrace.storage.tables import read_schema, read_table
+from headrace.storage.parquet import read_schema, read_table
+from headrace.storage.split_index import ascii_ids, positions
 
 if TYPE_CHECKING:
     import numpy as np

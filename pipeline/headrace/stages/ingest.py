@@ -14,15 +14,15 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from headrace.config import read_params
 from headrace.contracts import Metrics, Opened, TaskName
+from headrace.data.sources.fetch import Limits, fetch, local_path
 from headrace.errors import ConfigError, DataError
 from headrace.modalities.built_in import BUILT_INS, BuiltIn
 from headrace.modalities.options import ReadOptions
 from headrace.modalities.read import READERS, check_format, find_reader, missing
 from headrace.paths import Paths
 from headrace.storage.atomic import atomic_dir, write_text
-from headrace.storage.fetch import Limits, fetch, local_path
-from headrace.storage.labels import read_names
-from headrace.storage.tables import write_shards
+from headrace.storage.label_codec import read_names
+from headrace.storage.parquet import write_shards
 
 if TYPE_CHECKING:
     import pyarrow as pa

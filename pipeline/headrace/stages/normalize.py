@@ -17,8 +17,8 @@ from headrace.modalities.transform import TRANSFORMS
 from headrace.paths import SPLITS, UNUSED, Paths
 from headrace.storage import arrays
 from headrace.storage.atomic import atomic_dir, write_json, write_text
-from headrace.storage.splits import ascii_ids, positions, row_ids_of
-from headrace.storage.tables import read_table
+from headrace.storage.parquet import read_table
+from headrace.storage.split_index import ascii_ids, positions, row_ids_of
 
 if TYPE_CHECKING:
     import numpy as np

@@ -82,7 +82,7 @@ def run(config: Config, paths: Paths) -> Metrics:
     from headrace.splitting.hashed import folds
     from headrace.splitting.rows import read_rows
     from headrace.storage.atomic import atomic_dir
-    from headrace.storage.tables import write_shards
+    from headrace.storage.parquet import write_shards
 
     task = Spec.read(paths.clean_dir).task
     rows = read_rows(paths.clean_dir, task=task, group=config.group, time=config.time)

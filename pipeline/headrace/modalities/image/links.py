@@ -11,10 +11,10 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headrace.data.sources.transfer.urls import scheme_of, shown
 from headrace.errors import DataError
 from headrace.modalities.image.loading import LINK_LIMITS, LinkLimits, Loaded, Loader
 from headrace.modalities.image.rows import batches as image_batches
-from headrace.storage.urls import scheme_of, shown
 
 if TYPE_CHECKING:
     import pyarrow as pa

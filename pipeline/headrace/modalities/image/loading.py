@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from headrace import __version__
+from headrace.data.sources.transfer.filesystems import EXTRAS, open_client
+from headrace.data.sources.transfer.http_client import BUSY, is_page
+from headrace.data.sources.transfer.urls import WEB, scheme_of, scrub, shown
 from headrace.errors import ConfigError
-from headrace.storage.clients import EXTRAS, open_client
-from headrace.storage.urls import WEB, scheme_of, scrub, shown
-from headrace.storage.web import BUSY, is_page
 
 if TYPE_CHECKING:
     import requests

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headrace.contracts import Opened
+from headrace.data.sources.class_folders import check_classes, find_files, place, read_bytes, tell
 from headrace.errors import DataError
 from headrace.modalities.image.opened import opened
 from headrace.modalities.image.rows import batches, png, row_id
 from headrace.modalities.options import ReadOptions
-from headrace.storage.class_folders import check_classes, find_files, place, read_bytes, tell
 
 if TYPE_CHECKING:
     import numpy as np

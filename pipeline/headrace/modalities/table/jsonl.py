@@ -12,7 +12,7 @@ from headrace.errors import DataError
 from headrace.modalities.options import ReadOptions
 from headrace.modalities.table.lines import text_blocks
 from headrace.modalities.table.part import Part, check_names
-from headrace.storage.labels import write_names
+from headrace.storage.label_codec import write_names
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from headrace.contracts import TaskName
-from headrace.storage.labels import read_list, write_names, write_values
+from headrace.storage.label_codec import read_list, write_names, write_values
 
 if TYPE_CHECKING:
     import pyarrow as pa

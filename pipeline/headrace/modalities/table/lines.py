@@ -14,8 +14,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headrace.data.sources.text_encoding import check_encoding, detect
 from headrace.errors import DataError
-from headrace.storage.encodings import check_encoding, detect
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.errors import DataError
 from headrace.modalities.options import ReadOptions
 from headrace.modalities.table.part import Part, check_names, check_same
-from headrace.storage.labels import write_names
+from headrace.storage.label_codec import write_names
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -10,7 +10,7 @@ from headrace.errors import ConfigError, DataError
 from headrace.modalities.options import ReadOptions
 from headrace.modalities.table.kinds import MOSTLY
 from headrace.modalities.table.label_cells import FLAGS
-from headrace.storage.labels import read_list
+from headrace.storage.label_codec import read_list
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -13,7 +13,7 @@ from headrace.modalities.table.column_part import Part
 from headrace.modalities.table.facts import Sampled, facts, scores
 from headrace.modalities.table.parse import DateOrder, choose_order, count_orders, numbers, stripped
 from headrace.modalities.table.sample import Sample, may_be_sampled
-from headrace.storage.labels import read_list
+from headrace.storage.label_codec import read_list
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,10 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.contracts import Opened, Spec
-from headrace.errors import ConfigError, DataError
-from headrace.modalities.options import ReadOptions
-from headrace.modalities.text.rows import batches, text_schema
-from headrace.storage.class_folders import (
+from headrace.data.sources.class_folders import (
     SPLIT_FOLDERS,
     File,
     check_classes,
@@ -23,7 +20,10 @@ from headrace.storage.class_folders import (
     tell,
     walk,
 )
-from headrace.storage.encodings import check_encoding, decode_text
+from headrace.data.sources.text_encoding import check_encoding, decode_text
+from headrace.errors import ConfigError, DataError
+from headrace.modalities.options import ReadOptions
+from headrace.modalities.text.rows import batches, text_schema
 
 log = logging.getLogger(__name__)
 

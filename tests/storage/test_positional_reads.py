@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from headrace.errors import DataError
-from headrace.storage import reads
+from headrace.storage import positional_reads
 from headrace.storage.arrays import create, open_arrays
-from headrace.storage.reads import Reads, lean
+from headrace.storage.positional_reads import Reads, lean
 
 NUM_ROWS, SIDE = 512, 32
 
@@ -49,10 +49,10 @@ def test_reads_are_what_an_index_gives(kind: str, chosen: list[int], request: py
 def test_reads_of_a_large_file_leave_it_unmapped(images: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     path = Path(images.filename)
     positions = np.random.default_rng(0).permutation(NUM_ROWS)
-    monkeypatch.setattr(reads, "MOST", images.nbytes - 1)
+    monkeypatch.setattr(positional_reads, "MOST", images.nbytes - 1)
     assert lean(images)[positions].any()
     assert mapped_bytes(path) < images.nbytes / 4
-    monkeypatch.setattr(reads, "MOST", images.nbytes)
+    monkeypatch.setattr(positional_reads, "MOST", images.nbytes)
     assert lean(images)[positions].any()
     assert mapped_bytes(path) >= images.nbytes
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headrace.storage.tables import read_table
+from headrace.storage.parquet import read_table
 
 if TYPE_CHECKING:
     import numpy as np

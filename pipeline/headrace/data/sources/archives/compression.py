@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
-from headrace.storage.limits import Budget
+from headrace.data.sources.limits import Budget
 
 Packing = Literal["gz", "bz2", "xz", "zst"]
 CHUNK = 1 << 20

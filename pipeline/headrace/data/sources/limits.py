@@ -1,7 +1,11 @@
-"""How much a source may hold, so that a small archive cannot fill the disk."""
+"""How much a source may hold, so that a small archive cannot fill the disk.
+
+Which errors of the operating system are told as they are.
+"""
 
 from __future__ import annotations
 
+import errno
 from typing import NamedTuple
 
 from headrace.errors import DataError
@@ -56,3 +60,7 @@ class Budget:
         raise DataError(
             f"{self._where}: unpacks to more than {limit}, the most that is taken; {remedy} if you trust it"
         )
+
+
+LOCAL_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
+"""Troubles of this machine's disk, not of the source that is read: the command line tells them in one line."""

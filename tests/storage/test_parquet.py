@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from headrace.errors import DataError
-from headrace.storage import tables
-from headrace.storage.tables import read_shards, read_table, write_shards
+from headrace.storage import parquet
+from headrace.storage.parquet import read_shards, read_table, write_shards
 
 SCHEMA = pa.schema([("row_id", pa.string()), ("image", pa.binary())])
 
@@ -27,7 +27,7 @@ def test_write_shards_reads_back_in_order(tmp_path: Path) -> None:
 
 
 def test_write_shards_begins_a_new_one_after_so_many_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "SHARD_BYTES", 3000)
+    monkeypatch.setattr(parquet, "SHARD_BYTES", 3000)
     write_shards(tmp_path, SCHEMA, (rows(first, 50) for first in range(0, 300, 50)))
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"part-{n:05d}.parquet" for n in range(3)]
     assert read_table(tmp_path).column("row_id").to_pylist() == [f"{n:04d}" for n in range(300)]

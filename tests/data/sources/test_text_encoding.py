@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headrace.data.sources.text_encoding import SAMPLE_BYTES, check_encoding, decode_text, detect
 from headrace.errors import ConfigError
-from headrace.storage.encodings import SAMPLE_BYTES, check_encoding, decode_text, detect
 
 SENTENCES = {
     "cp1252": "L'été dernier, nous avons mangé à la plage; ça était très bon. It\u2019s \u201cso\u201d \u2014 £5",

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from headrace.data.sources.class_folders import File, check_classes, find_files, place, read_bytes, tell, walk
 from headrace.errors import DataError
-from headrace.storage.class_folders import File, check_classes, find_files, place, read_bytes, tell, walk
 
 WHERE = "params.yaml: ingest.source: 'x'"
 

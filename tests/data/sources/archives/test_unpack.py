@@ -16,10 +16,10 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace.data.sources.archives.safe_extract import Names
+from headrace.data.sources.archives.unpack import unpack
+from headrace.data.sources.limits import Limits
 from headrace.errors import DataError
-from headrace.storage.archives import unpack
-from headrace.storage.limits import Limits
-from headrace.storage.names import Names
 
 FILES = {"cat/1.png": b"one", "cat/2.png": b"two" * 1000, "dog/\u00e9 1.png": b"", "labels.csv": b"a,b\n1,2\n"}
 PACK: dict[str, Callable[[bytes], bytes]] = {
@@ -216,7 +216,7 @@ def test_unpack_stopped_in_the_middle_leaves_nothing(tmp_path: Path, monkeypatch
         raise KeyboardInterrupt
 
     path = written(tmp_path / "a.tar.gz", ARCHIVES["photos.tgz"])
-    monkeypatch.setattr("headrace.storage.members._write", stop)
+    monkeypatch.setattr("headrace.data.sources.archives.safe_extract._write", stop)
     with pytest.raises(KeyboardInterrupt):
         unpack(path, tmp_path / "cache")
     assert list((tmp_path / "cache").glob("*/*unpacked*")) == []

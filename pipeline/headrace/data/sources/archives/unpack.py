@@ -13,13 +13,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
+from headrace.data.sources.archives.compression import Forward, Packing, open_packed, packing_of
+from headrace.data.sources.archives.safe_extract import END, Target, write_tar, write_zip
+from headrace.data.sources.limits import LIMITS, LOCAL_ERRNOS, Budget, Limits
 from headrace.errors import DataError
 from headrace.storage.atomic import atomic_dir
-from headrace.storage.limits import LIMITS, Budget, Limits
 from headrace.storage.lock import exclusive
-from headrace.storage.members import END, Target, write_tar, write_zip
-from headrace.storage.packed import Forward, Packing, open_packed, packing_of
-from headrace.storage.troubles import LOCAL_ERRNOS
 
 READ = ("zip", "tar", "tar.gz", "tgz", "tar.bz2", "tar.xz", "tar.zst", "gz", "bz2", "xz", "zst")
 ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")

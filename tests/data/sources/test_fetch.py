@@ -16,11 +16,11 @@ from random import Random
 import fsspec
 import pytest
 
+from headrace.data.sources.fetch import fetch, local_path
+from headrace.data.sources.limits import Limits
+from headrace.data.sources.transfer import resume
+from headrace.data.sources.transfer.urls import cache_key, file_name, scrub, shown
 from headrace.errors import ConfigError, DataError
-from headrace.storage import transfer
-from headrace.storage.fetch import fetch, local_path
-from headrace.storage.limits import Limits
-from headrace.storage.urls import cache_key, file_name, scrub, shown
 
 CONTENT = Random(0).randbytes(3_000_000)
 SHA256 = "sha256:" + hashlib.sha256(CONTENT).hexdigest()
@@ -87,7 +87,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(autouse=True)
 def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transfer, "WAITS_S", (0.0, 0.0))
+    monkeypatch.setattr(resume, "WAITS_S", (0.0, 0.0))
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.storage.splits import ascii_ids, is_in_split, positions, row_ids_of
-from headrace.storage.tables import write_shards
+from headrace.storage.parquet import write_shards
+from headrace.storage.split_index import ascii_ids, is_in_split, positions, row_ids_of
 from tests.drawn import row_id
 
 SCHEMA = pa.schema([("row_id", pa.string()), ("split", pa.string())])

@@ -1,6 +1,6 @@
 import pytest
 
-from headrace.storage.labels import read_list, read_names, write_names, write_values
+from headrace.storage.label_codec import read_list, read_names, write_names, write_values
 
 
 def test_names_are_sorted_each_once_without_blanks() -> None:

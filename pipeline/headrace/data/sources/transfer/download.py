@@ -7,15 +7,15 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from headrace.data.sources.limits import LIMITS, Limits
+from headrace.data.sources.transfer.checksums import matches, verify
+from headrace.data.sources.transfer.filesystems import Remote
+from headrace.data.sources.transfer.http_client import is_page, open_web
+from headrace.data.sources.transfer.resume import Opener, note_path, part_path, read_note, receive
+from headrace.data.sources.transfer.urls import WEB, cache_key, check_url, file_name, scheme_of, shown
 from headrace.errors import ConfigError, DataError
 from headrace.storage.atomic import write_json
-from headrace.storage.checksums import matches, verify
-from headrace.storage.limits import LIMITS, Limits
 from headrace.storage.lock import exclusive
-from headrace.storage.remote import Remote
-from headrace.storage.transfer import Opener, note_path, part_path, read_note, receive
-from headrace.storage.urls import WEB, cache_key, check_url, file_name, scheme_of, shown
-from headrace.storage.web import is_page, open_web
 
 PAGE_NAMES = (".html", ".htm", ".xhtml")
 

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from headrace import __version__
+from headrace.data.sources.transfer.resume import Answer, DroppedError, Known
+from headrace.data.sources.transfer.urls import scrub
 from headrace.errors import ConfigError, DataError
-from headrace.storage.transfer import Answer, DroppedError, Known
-from headrace.storage.urls import scrub
 
 if TYPE_CHECKING:
     from requests import Response

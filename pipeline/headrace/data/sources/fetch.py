@@ -7,12 +7,12 @@ import os
 import re
 from pathlib import Path
 
+from headrace.data.sources.archives.unpack import DamagedError, unpack
+from headrace.data.sources.limits import LIMITS, Limits
+from headrace.data.sources.transfer.checksums import check_form, verify
+from headrace.data.sources.transfer.download import download
+from headrace.data.sources.transfer.urls import scheme_of, shown
 from headrace.errors import DataError
-from headrace.storage.archives import DamagedError, unpack
-from headrace.storage.checksums import check_form, verify
-from headrace.storage.download import download
-from headrace.storage.limits import LIMITS, Limits
-from headrace.storage.urls import scheme_of, shown
 
 __all__ = ["LIMITS", "Limits", "fetch", "local_path"]
 ABSENT_ERRNOS = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
