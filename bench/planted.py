@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from headrace.modalities.image.read import _mnist5k_table
+from headrace.data.image.reading.image_folder import _mnist5k_table
 
 NUM_BROKEN, NUM_EXACT, NUM_NEAR, NUM_FLIPPED = 20, 50, 50, 100
 

@@ -76,7 +76,7 @@ def trained_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project as it stands after `train`: normalised arrays and a bundle that a short training made."""
     import torch
 
-    from headrace.modalities.network import build_network
+    from headrace.models.network import build_network
     from headrace.quantization.export import export_graph
     from headrace.storage import arrays, atomic, bundle
 
@@ -210,7 +210,7 @@ def _write_rows(paths: Paths, modality: str, task: str, input_shape: list[int]) 
 def _train_bundle(paths: Paths, model: dict[str, object], spec: Spec, transform: dict[str, object]) -> None:
     import torch
 
-    from headrace.modalities.network import build_network
+    from headrace.models.network import build_network
     from headrace.quantization.export import export_graph
     from headrace.storage import arrays, bundle
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from headrace.contracts import Column, Spec
-from headrace.modalities.image.schema import RAW_SCHEMA
-from headrace.modalities.text.rows import text_schema
+from headrace.data.image.reading.rows import RAW_SCHEMA
+from headrace.data.text.rows import text_schema
 from headrace.paths import Paths
 from headrace.storage.parquet import write_shards
 

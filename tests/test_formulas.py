@@ -16,8 +16,8 @@ from headrace.learning.fit import FitJob, Place, fit
 from headrace.learning.optimizers import make_optimizer
 from headrace.learning.schedules import SCHEDULES
 from headrace.learning.settings import TrainSettings
-from headrace.modalities.network import build_network
 from headrace.models import find_model
+from headrace.models.network import build_network
 from headrace.models.recurrent import Recurrence
 from headrace.storage import arrays, atomic, bundle
 from headrace.tasks import TASKS

@@ -8,8 +8,8 @@ import pytest
 from headrace.cleaning.checks import rules
 from headrace.cleaning.judge import Judgement, judge, refuse_errors
 from headrace.contracts import Finding, Spec
+from headrace.data.checkers import EXAMINERS
 from headrace.errors import DataError
-from headrace.modalities.clean import EXAMINERS
 
 SPEC = Spec(modality="text", task="classification", source="x", format="x", num_rows=0)
 

@@ -7,7 +7,7 @@ import pytest
 from headrace.cleaning.checks import rules
 from headrace.cleaning.look import look
 from headrace.contracts import Column, Spec
-from headrace.modalities.clean import EXAMINERS
+from headrace.data.checkers import EXAMINERS
 from headrace.storage.scratch import Scratch
 from tests.drawn import TABLE_COLUMNS, faulty_rows, row_id, rows, schema_of
 

@@ -9,7 +9,7 @@ from headrace.cleaning.judge import Judgement
 from headrace.cleaning.parting import write_findings, write_groups, write_rows
 from headrace.cleaning.similar import Cluster
 from headrace.contracts import Finding, Spec
-from headrace.modalities.clean import EXAMINERS
+from headrace.data.checkers import EXAMINERS
 from headrace.storage.parquet import read_table
 from tests.drawn import row_id, rows, write_raw
 

@@ -12,9 +12,9 @@ from headrace.cleaning.checks import CHECKS
 from headrace.cleaning.labels import label_errors
 from headrace.cleaning.near import groups, near_pairs
 from headrace.contracts import Examined, Spec
-from headrace.modalities.image.clean import ImageExaminer
-from headrace.modalities.image.read import _mnist5k_table
-from headrace.modalities.image.rows import BATCH_ROWS, png
+from headrace.data.image.cleaning.checker import ImageExaminer
+from headrace.data.image.reading.image_folder import _mnist5k_table
+from headrace.data.image.reading.rows import BATCH_ROWS, png
 
 EXAMINER = ImageExaminer()
 OPTIONS = {name: check.options for name, check in CHECKS.items() if "image" in check.modalities}

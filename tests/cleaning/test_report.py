@@ -9,7 +9,7 @@ from headrace.cleaning.judge import Judgement
 from headrace.cleaning.report import report, rows_at, shown
 from headrace.cleaning.similar import Cluster
 from headrace.contracts import ColumnFinding, Finding, Spec
-from headrace.modalities.clean import EXAMINERS
+from headrace.data.checkers import EXAMINERS
 from tests.drawn import row_id, rows, write_raw
 
 PICTURE = EXAMINERS["text"].picture

@@ -3,8 +3,8 @@
 import numpy as np
 
 from headrace.cleaning.similar import near_duplicates
-from headrace.modalities.clean import EXAMINERS
-from headrace.modalities.text.near import minhash
+from headrace.data.checkers import EXAMINERS
+from headrace.data.text.minhash import minhash
 
 LONG = "the quick brown fox jumps over the lazy dog while seven wizards quietly box a jumping quartz sphinx "
 TEXTS = [LONG, LONG + "now", "something else altogether, that nobody would take for the same", LONG + "then"]

@@ -5,12 +5,12 @@ from typing import get_args
 import pytest
 
 from headrace.contracts import ModalityName, TaskName
-from headrace.modalities.augment import AUGMENTERS
-from headrace.modalities.built_in import BUILT_INS
-from headrace.modalities.clean import EXAMINERS
-from headrace.modalities.network import PREPROCESSORS
-from headrace.modalities.read import READERS
-from headrace.modalities.transform import TRANSFORMS
+from headrace.data.augmenters import AUGMENTERS
+from headrace.data.checkers import EXAMINERS
+from headrace.data.datasets import BUILT_INS
+from headrace.data.readers import READERS
+from headrace.data.transforms import TRANSFORMS
+from headrace.models.network import PREPROCESSORS
 from headrace.tasks import TASKS
 
 BY_MODALITY = {"augment": AUGMENTERS, "clean": EXAMINERS, "network": PREPROCESSORS, "transform": TRANSFORMS}

@@ -11,8 +11,8 @@ from torch import nn
 
 from headrace.contracts import Json, ModalityName, Spec, TaskName
 from headrace.errors import ConfigError
-from headrace.modalities.network import build_network, load_network
 from headrace.models import MODELS, find_model, models_of
+from headrace.models.network import build_network, load_network
 from headrace.quantization.candidates import RECIPES, make, prepare
 from headrace.quantization.export import export_graph, largest_difference
 from headrace.storage.bundle import WEIGHTS, Bundle, Card, write_weights

@@ -13,8 +13,8 @@ from ruamel.yaml import YAML
 
 from headrace.commands.stage import check_settings, run_stage
 from headrace.contracts import Spec
+from headrace.data.datasets import BUILT_INS
 from headrace.errors import ConfigError
-from headrace.modalities.built_in import BUILT_INS
 from headrace.paths import Paths
 from headrace.stages import STAGES
 from headrace.storage.parquet import read_table

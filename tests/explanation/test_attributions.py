@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from headrace.explanation.attributions import METHODS, Asked, attribute
-from headrace.modalities.network import load_network
+from headrace.models.network import load_network
 from headrace.paths import Paths
 from headrace.storage.arrays import open_arrays
 from headrace.storage.bundle import read_bundle

@@ -6,7 +6,7 @@ from headrace.evaluation.classification import softmax
 from headrace.explanation.attributions import METHODS, Asked, attribute
 from headrace.explanation.faithfulness import area, deletion_curve, likeness
 from headrace.explanation.images import ImageView
-from headrace.modalities.network import load_network
+from headrace.models.network import load_network
 from headrace.paths import Paths
 from headrace.storage.arrays import open_arrays
 from headrace.storage.bundle import read_bundle

@@ -8,7 +8,7 @@ from headrace.explanation.attributions import Asked
 from headrace.explanation.hiding import run_network
 from headrace.explanation.marks import marked, top_bars
 from headrace.explanation.views import VIEWS
-from headrace.modalities.network import load_network
+from headrace.models.network import load_network
 from headrace.storage.arrays import open_arrays
 from headrace.storage.bundle import read_bundle
 

@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from headrace.data.image.reading.cifar import read_cifar
+from headrace.data.image.reading.idx import IMAGES, LABELS, read_idx
+from headrace.data.image.reading.image_folder import read_folder
+from headrace.data.image.reading.image_loader import LinkLimits
+from headrace.data.image.reading.image_table import load_images
+from headrace.data.sources.read_options import ReadOptions
 from headrace.errors import DataError
-from headrace.modalities.image.cifar import read_cifar
-from headrace.modalities.image.idx import IMAGES, LABELS, read_idx
-from headrace.modalities.image.links import load_images
-from headrace.modalities.image.loading import LinkLimits
-from headrace.modalities.image.read import read_folder
-from headrace.modalities.options import ReadOptions
 from tests import published
 from tests.conftest import png
 from tests.image_server import send, serving

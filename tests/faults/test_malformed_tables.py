@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from headrace.data.readers import read_tabular
+from headrace.data.sources.read_options import ReadOptions, TableFormat
 from headrace.errors import ConfigError, DataError
-from headrace.modalities.options import ReadOptions, TableFormat
-from headrace.modalities.tabular import read_tabular
 
 GOOD = "a,b,label\n" + "".join(f"{n},{n * n},{'pq'[n % 2]}\n" for n in range(20))
 

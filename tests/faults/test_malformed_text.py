@@ -9,14 +9,14 @@ import pytest
 
 from headrace.cleaning.checks import rules
 from headrace.contracts import Spec
+from headrace.data.sources.read_options import ReadOptions, TableFormat
+from headrace.data.text import reader
+from headrace.data.text.checker import TextExaminer
+from headrace.data.text.reader import read_text_folder
+from headrace.data.text.rows import text_schema
+from headrace.data.text.tokenizer import PADDING_NAMES
+from headrace.data.text.transform import TextTransform
 from headrace.errors import ConfigError, DataError, HeadraceError
-from headrace.modalities.options import ReadOptions, TableFormat
-from headrace.modalities.text import read
-from headrace.modalities.text.clean import TextExaminer
-from headrace.modalities.text.read import read_text_folder
-from headrace.modalities.text.rows import text_schema
-from headrace.modalities.text.tokenizer import PADDING_NAMES
-from headrace.modalities.text.transform import TextTransform
 
 SPEC = Spec(modality="text", task="classification", source="x", format="text_folder", num_rows=0)
 OPTIONS: dict[str, Any] = {name: rule.options for name, rule in rules({}, "text").items()}
@@ -128,7 +128,7 @@ def test_dangling_link_is_one_line(folder: Path) -> None:
 
 
 def test_file_that_is_too_large_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read, "MAX_BYTES", 5)
+    monkeypatch.setattr(reader, "MAX_BYTES", 5)
     assert line_of(folder).endswith("a/good.txt: holds 11 bytes; a text has at most 5; split or remove it")
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from headrace.cleaning.checks import rules
 from headrace.contracts import Column, Spec
+from headrace.data.table.cleaning.checker import TableExaminer
+from headrace.data.table.encoding.transform import TableTransform
 from headrace.errors import ConfigError
-from headrace.modalities.table.clean import TableExaminer
-from headrace.modalities.table.transform import TableTransform
 
 OPTIONS = {name: rule.options for name, rule in rules({}, "table").items()}
 NORMALIZE = {"max_categories": 64, "min_category_rows": 2, "num_quantiles": 32}

@@ -99,7 +99,7 @@ def test_fit_keeps_the_weights_of_the_best_epoch(trained: Paths) -> None:
     from safetensors.torch import load_file
 
     from headrace.contracts import Spec
-    from headrace.modalities.network import build_network
+    from headrace.models.network import build_network
 
     work_dir = train(trained, "a", max_epochs=3)
     transform = json.loads((trained.normalized_dir / "transform.json").read_text())

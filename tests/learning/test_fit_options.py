@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from headrace.contracts import Json, Spec
 from headrace.errors import ConfigError
 from headrace.learning.fit import RESULT, FitJob, Place, fit, read_result
-from headrace.modalities.network import build_network
+from headrace.models.network import build_network
 from headrace.paths import Paths
 from headrace.storage.bundle import WEIGHTS
 

@@ -8,7 +8,7 @@ from headrace.contracts import Spec
 from headrace.errors import ConfigError
 from headrace.learning.privacy_checks import refuse_unfit
 from headrace.learning.settings import TrainSettings
-from headrace.modalities.network import build_network
+from headrace.models.network import build_network
 from headrace.paths import Paths
 from headrace.tasks import TASKS
 

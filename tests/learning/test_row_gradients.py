@@ -133,7 +133,7 @@ def test_padding_of_an_embedding_is_fixed() -> None:
 
 def test_a_whole_network_takes_raw_rows(trained: Paths) -> None:
     from headrace.contracts import Spec
-    from headrace.modalities.network import build_network
+    from headrace.models.network import build_network
 
     transform = json.loads((trained.normalized_dir / "transform.json").read_text())
     network = build_network({"name": "cnn", "blocks": [8, "pool"]}, Spec.read(trained.normalized_dir), transform)

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from headrace.contracts import Json, Spec
-from headrace.modalities.network import build_network
 from headrace.models import models_of
+from headrace.models.network import build_network
 from headrace.models.views import ask_alone
 from headrace.quantization.export import export_graph, largest_difference
 from headrace.storage.onnx_model import OnnxModel

@@ -6,8 +6,8 @@ import onnx
 import pytest
 import torch
 
+from headrace.data.table.encoding.preprocess import TablePreprocess
 from headrace.errors import DataError
-from headrace.modalities.table.preprocess import TablePreprocess
 from headrace.models.dense import Mlp
 from headrace.paths import Paths
 from headrace.quantization.candidates import RECIPES, Recipe, make, prepare

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from headrace.errors import ConfigError
-from headrace.modalities.network import load_network
+from headrace.models.network import load_network
 from headrace.models.text import Rnn, TextMean, Transformer
 from headrace.paths import Paths
 from headrace.quantization.export import export_graph, largest_difference

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from headrace.contracts import Spec
 from headrace.learning.fit import FitJob, Place, fit, read_result
-from headrace.modalities.network import build_network
+from headrace.models.network import build_network
 from headrace.paths import Paths
 from headrace.stages import clean, ingest, normalize, split
 from headrace.storage.arrays import open_arrays

@@ -12,8 +12,8 @@ from PIL import Image
 
 from headrace.config import check
 from headrace.contracts import Spec
+from headrace.data.image.reading.rows import RAW_SCHEMA
 from headrace.errors import ConfigError, DataError
-from headrace.modalities.image.schema import RAW_SCHEMA
 from headrace.paths import SPLITS, Paths
 from headrace.stages import normalize
 from headrace.storage.arrays import open_arrays

@@ -10,7 +10,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from headrace.contracts import Batch, Json, Spec
 from headrace.errors import ConfigError
 from headrace.learning.settings import TrainSettings
-from headrace.modalities.network import TwoLogits
+from headrace.models.network import TwoLogits
 from headrace.tasks import TASKS
 
 CLASSIFICATION = TASKS["classification"]

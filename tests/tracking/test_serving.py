@@ -12,10 +12,10 @@ import pytest
 
 from headrace.cleaning.checks import rules
 from headrace.contracts import Column, Spec
-from headrace.modalities.table.clean import TableExaminer
-from headrace.modalities.table.transform import TableTransform
-from headrace.modalities.text.clean import TextExaminer
-from headrace.modalities.text.transform import TextTransform
+from headrace.data.table.cleaning.checker import TableExaminer
+from headrace.data.table.encoding.transform import TableTransform
+from headrace.data.text.checker import TextExaminer
+from headrace.data.text.transform import TextTransform
 from headrace.paths import Paths
 from headrace.stages import register, validate
 from headrace.stages import test as judge

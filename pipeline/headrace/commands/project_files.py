@@ -50,7 +50,7 @@ def write_project(project: Path, params_path: Path, *, has_git: bool) -> None:
 
 def local_source(params: Mapping[str, Any]) -> str:
     """`ingest.source` where it is a path of the user's own; empty for a built-in set or a URL."""
-    from headrace.modalities.built_in import BUILT_INS
+    from headrace.data.datasets import BUILT_INS
 
     source = str((params.get("ingest") or {}).get("source", ""))
     return "" if source in BUILT_INS or "://" in source else source

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from headrace.contracts import Json
+from headrace.data.table.encoding.decode import column_places, value_name
 from headrace.evaluation.slices import TERCILES, mean_input, tercile_slices
-from headrace.modalities.table.told import column_places, value_name
 
 if TYPE_CHECKING:
     import numpy as np

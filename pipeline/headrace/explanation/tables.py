@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from headrace.contracts import Json
+from headrace.data.table.encoding.decode import UNKNOWN, column_places, value_name
 from headrace.explanation.attributions import Asked
 from headrace.explanation.hiding import hide_each
 from headrace.explanation.marks import STYLE, top_bars
 from headrace.explanation.view import Words
-from headrace.modalities.table.told import UNKNOWN, column_places, value_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -113,7 +113,7 @@ for a missing one, categories unknown.""",
         """`[features]`: the column that each preprocessed feature comes from."""
         import numpy as np
 
-        from headrace.modalities.table.preprocess import feature_columns
+        from headrace.data.table.encoding.preprocess import feature_columns
 
         names, inputs = list(self._places), self._transform["inputs"]
         return np.array([names.index(inputs[place]["column"]) for place in feature_columns(self._transform)])

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from torch.utils.data import IterableDataset
 
 from headrace.contracts import Augmenter, Batch, Spec
+from headrace.data.augmenters import make_augmenter
 from headrace.learning.mixing import Mixer, make_mixer
 from headrace.learning.order import Order, Share
 from headrace.learning.poisson import PoissonOrder
 from headrace.learning.settings import TrainSettings
-from headrace.modalities.augment import make_augmenter
 from headrace.storage.arrays import Arrays, open_arrays
 from headrace.storage.positional_reads import lean
 

@@ -146,7 +146,7 @@ def make_learner(job: FitJob, settings: TrainSettings, key: bytes = b"") -> Any:
     from headrace.learning.checkpointing import checkpoint_blocks
     from headrace.learning.module import Learner
     from headrace.learning.order import Order
-    from headrace.modalities.network import build_network
+    from headrace.models.network import build_network
     from headrace.tasks import TASKS
 
     folder = Path(job.normalized_dir)

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from headrace.contracts import Batch, Json, Mix, ModalityName
+from headrace.data.augmenters import make_mixes
+from headrace.data.row_random import STREAMS, uniforms
 from headrace.learning.order import Share
-from headrace.modalities.augment import make_mixes
-from headrace.modalities.draws import STREAMS, uniforms
 
 
 class Pairs(NamedTuple):

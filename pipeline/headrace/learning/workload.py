@@ -60,7 +60,7 @@ def count_workload(model: Json, spec: Spec, transform: Json, train: Arrays, loss
     from torch.utils import flop_counter
 
     from headrace.learning.operations import OperationCounter, never_compiled
-    from headrace.modalities.network import build_network
+    from headrace.models.network import build_network
 
     never_compiled(getattr(flop_counter, "_FlopCounterMode", OperationCounter), OperationCounter)
     network = build_network(model, spec, transform, loss)

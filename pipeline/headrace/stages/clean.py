@@ -54,7 +54,7 @@ def run(config: Config, paths: Paths) -> Metrics:
     from headrace.cleaning.judge import judge
     from headrace.cleaning.look import look
     from headrace.cluster.engine import StoredRows, engine
-    from headrace.modalities.clean import EXAMINERS
+    from headrace.data.checkers import EXAMINERS
 
     spec = Spec.read(paths.raw_dir)
     examiner, rules = EXAMINERS[spec.modality], checks.rules(config.checks, spec.modality, spec.task)
@@ -168,7 +168,7 @@ def _metrics(spec: Spec, facts: Facts, judgement: Judgement, columns: list[Colum
 
 def _write(paths: Paths, spec: Spec, facts: Facts, judgement: Judgement, *, survey: Json) -> None:
     from headrace.cleaning.parting import write_findings, write_groups, write_rows
-    from headrace.modalities.clean import EXAMINERS
+    from headrace.data.checkers import EXAMINERS
     from headrace.storage.atomic import atomic_dir, write_text
 
     examiner, row_ids = EXAMINERS[spec.modality], facts.scratch.open("row_ids")
@@ -192,7 +192,7 @@ def _report(
 ) -> None:
     from headrace.cleaning.page import page
     from headrace.cleaning.report import report, shown
-    from headrace.modalities.clean import EXAMINERS
+    from headrace.data.checkers import EXAMINERS
     from headrace.storage.atomic import write_text
 
     figures = shown(paths.raw_dir, facts, judgement, EXAMINERS[spec.modality].picture)

@@ -85,7 +85,7 @@ def _maps(
     import numpy as np
 
     from headrace.explanation.attributions import Asked
-    from headrace.modalities.network import load_network
+    from headrace.models.network import load_network
 
     maps = view.attribute(Asked(load_network(bundle), inputs, asked, config.method, config.num_steps))
     if not bundle.spec.targets:

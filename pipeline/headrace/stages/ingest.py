@@ -14,11 +14,11 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from headrace.config import read_params
 from headrace.contracts import Metrics, Opened, TaskName
+from headrace.data.datasets import BUILT_INS, BuiltIn
+from headrace.data.readers import READERS, check_format, find_reader, missing
 from headrace.data.sources.fetch import Limits, fetch, local_path
+from headrace.data.sources.read_options import ReadOptions
 from headrace.errors import ConfigError, DataError
-from headrace.modalities.built_in import BUILT_INS, BuiltIn
-from headrace.modalities.options import ReadOptions
-from headrace.modalities.read import READERS, check_format, find_reader, missing
 from headrace.paths import Paths
 from headrace.storage.atomic import atomic_dir, write_text
 from headrace.storage.label_codec import read_names

@@ -11,9 +11,9 @@ from pydantic import Field, field_validator
 
 from headrace.config import Section
 from headrace.contracts import Json, Metrics, Rows, Spec
+from headrace.data.targets import class_rows, target_scale, target_shape, targets_of
+from headrace.data.transforms import TRANSFORMS
 from headrace.errors import DataError
-from headrace.modalities.targets import class_rows, target_scale, target_shape, targets_of
-from headrace.modalities.transform import TRANSFORMS
 from headrace.paths import SPLITS, UNUSED, Paths
 from headrace.storage import arrays
 from headrace.storage.atomic import atomic_dir, write_json, write_text

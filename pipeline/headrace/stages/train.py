@@ -118,9 +118,9 @@ def _check(wanted: AutoSettings, paths: Paths, spec: Json) -> tuple[Machine, Wor
     """Workers and cores of each; refuses, before Ray starts, what the workers would refuse."""
     from headrace.cluster.plan import plan_workers
     from headrace.cluster.session import num_local_cpus
+    from headrace.data.augmenters import make_augmenter, make_mixes
     from headrace.learning.refusals import check_fits
-    from headrace.modalities.augment import make_augmenter, make_mixes
-    from headrace.modalities.network import build_network
+    from headrace.models.network import build_network
     from headrace.tasks import TASKS
 
     data = Spec.model_validate(spec)
@@ -237,7 +237,7 @@ def _metrics(result: Json) -> Metrics:
 
 def _export(made: bundle.Bundle, paths: Paths) -> float:
     """Exports the graph and compares it with the eager network on validation rows: one alone, and many."""
-    from headrace.modalities.network import load_network
+    from headrace.models.network import load_network
     from headrace.quantization.export import export_graph, largest_difference
     from headrace.tasks import TASKS
 

@@ -73,8 +73,8 @@ def write_code(folder: Path, modality: ModalityName) -> str:
     package.mkdir()
     (package / "__init__.py").write_text("", encoding="utf-8")
     for name in TRAVELLING[modality].code:
-        text = (files(f"headrace.modalities.{modality}") / name).read_text(encoding="utf-8")
-        told = text.replace(f"headrace.modalities.{modality}", f"headrace_{modality}")
+        text = (files(f"headrace.data.{modality}") / name).read_text(encoding="utf-8")
+        told = text.replace(f"headrace.data.{modality}", f"headrace_{modality}")
         (package / name).write_text(told, encoding="utf-8")
     return str(package)
 
@@ -130,7 +130,7 @@ def _example_text(transform: Json, ids: Any) -> dict[str, Any]:
 
 
 def _example_row(transform: Json, stored: Any) -> dict[str, Any]:
-    from headrace.modalities.table.told import column_places, source_value
+    from headrace.data.table.encoding.decode import column_places, source_value
 
     places = {name: places[0] for name, places in column_places(transform).items()}
     values = {name: source_value(transform, place, float(stored[place])) for name, place in places.items()}

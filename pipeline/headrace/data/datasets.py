@@ -1,0 +1,122 @@
+"""Sets that are known by a name. BUILT_INS: name -> where its files lie, and how they are read.
+
+Checksums are those that the publishers or torchvision, torchtext and MLDatasets.jl state for the same files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from headrace.contracts import Json, Opened
+from headrace.data.image.reading.image_folder import read_mnist5k
+from headrace.data.image.reading.sklearn_digits import read_digits
+from headrace.data.sources.read_options import ReadOptions
+from headrace.data.table.reading.sklearn_tables import read_breast_cancer, read_diabetes, read_wine
+
+MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist"
+FASHION_MNIST = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"
+CIFAR = "https://www.cs.toronto.edu/~kriz"
+UCI = "https://archive.ics.uci.edu"
+ADULT_COLUMNS = [
+    "age", "workclass", "fnlwgt", "education", "education-num", "marital-status", "occupation", "relationship", "race",
+    "sex", "capital-gain", "capital-loss", "hours-per-week", "native-country", "income",
+]  # fmt: skip
+"""The files have no header; the names are those of adult.names beside them, which leaves the last one open."""
+
+
+@dataclass(frozen=True)
+class BuiltIn:
+    """A published set: either files to download, or a function that reads them out of an installed package."""
+
+    about: str
+    """One line: what the rows are, and how many."""
+    reader: str = ""
+    """A name in `READERS`; empty for a packaged set."""
+    files: tuple[tuple[str, str | None], ...] = ()
+    """URL and checksum (`md5:...` or `sha256:...`; null: only the length is verified) of each; none: packaged."""
+    member: str = ""
+    """Path, in what the one file unpacks to, of what is read; empty: all of it."""
+    options: Json = field(default_factory=dict)
+    """Of `ReadOptions`, beside the defaults; what params.yaml says goes before them."""
+    packaged: Callable[[Path, ReadOptions], Opened] | None = None
+
+    def read(self, path: Path, options: ReadOptions) -> Opened:
+        """Reads a packaged set; `path` is not looked at."""
+        if self.packaged is None:
+            raise ValueError(f"{self.about}: not packaged; its files are read by {self.reader!r}")
+        return self.packaged(path, options)
+
+
+BUILT_INS: dict[str, BuiltIn] = {
+    "mnist5k": BuiltIn("5,000 handwritten digits, 28 x 28 grey", packaged=read_mnist5k),
+    "digits": BuiltIn("1,797 handwritten digits, 8 x 8 grey", packaged=read_digits),
+    "wine": BuiltIn("178 wines of three cultivars, 13 measurements", packaged=read_wine),
+    "breast-cancer": BuiltIn("569 tumours, benign or malignant, 30 measurements", packaged=read_breast_cancer),
+    "diabetes": BuiltIn(
+        "442 patients, the disease's progression (regression), 10 measurements", packaged=read_diabetes
+    ),
+    "mnist": BuiltIn(
+        "70,000 handwritten digits, 28 x 28 grey",
+        "idx",
+        (
+            (f"{MNIST}/train-images-idx3-ubyte.gz", "md5:f68b3c2dcbeaaa9fbdd348bbdeb94873"),
+            (f"{MNIST}/train-labels-idx1-ubyte.gz", "md5:d53e105ee54ea40749a09fcbcd1e9432"),
+            (f"{MNIST}/t10k-images-idx3-ubyte.gz", "md5:9fb629c4189551a2d022fa330f9573f3"),
+            (f"{MNIST}/t10k-labels-idx1-ubyte.gz", "md5:ec29112dd5afa0611ce80d1b7f02629c"),
+        ),
+    ),
+    "fashion-mnist": BuiltIn(
+        "70,000 pieces of clothing of ten kinds, 28 x 28 grey",
+        "idx",
+        (
+            (f"{FASHION_MNIST}/train-images-idx3-ubyte.gz", "md5:8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
+            (f"{FASHION_MNIST}/train-labels-idx1-ubyte.gz", "md5:25c81989df183df01b3e8a0aad5dffbe"),
+            (f"{FASHION_MNIST}/t10k-images-idx3-ubyte.gz", "md5:bef4ecab320f06d8554ea6380940ec79"),
+            (f"{FASHION_MNIST}/t10k-labels-idx1-ubyte.gz", "md5:bb300cfdad3c16e7a12a480ee83cd310"),
+        ),
+    ),
+    "cifar10": BuiltIn(
+        "60,000 photographs of ten kinds, 32 x 32 in colour",
+        "cifar",
+        ((f"{CIFAR}/cifar-10-python.tar.gz", "md5:c58f30108f718f92721af3b95e74349a"),),
+    ),
+    "cifar100": BuiltIn(
+        "60,000 photographs of a hundred kinds, 32 x 32 in colour",
+        "cifar",
+        ((f"{CIFAR}/cifar-100-python.tar.gz", "md5:eb9058c3a382ffc7106e4002c42a8d85"),),
+    ),
+    "imdb": BuiltIn(
+        "50,000 reviews of films, positive or negative, and 50,000 without a label",
+        "text_folder",
+        (("https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz", "md5:7c2ac02c03563afcf9b574c7e56c153a"),),
+    ),
+    "sms-spam": BuiltIn(
+        "5,574 text messages, ham or spam",
+        "table",
+        (
+            (
+                f"{UCI}/static/public/228/sms+spam+collection.zip",
+                "sha256:1587ea43e58e82b14ff1f5425c88e17f8496bfcdb67a583dbff9eefaf9963ce3",
+            ),
+        ),
+        member="SMSSpamCollection",
+        options={
+            "target": "label",
+            "table": {"header": False, "quoting": False, "delimiter": "\t", "names": ["label", "text"]},
+        },
+    ),
+    "adult": BuiltIn(
+        "48,842 people of the 1994 census, income above 50,000 dollars or not, 14 columns",
+        "table",
+        (
+            (f"{UCI}/ml/machine-learning-databases/adult/adult.data", "md5:5d7c39d7b8804f071cdd1f2a7c460872"),
+            (f"{UCI}/ml/machine-learning-databases/adult/adult.test", "md5:35238206dfdf7f1fe215bbb874adecdc"),
+        ),
+        options={
+            "target": "income",
+            "table": {"header": False, "delimiter": ",", "names": ADULT_COLUMNS, "missing": ["?", ""]},
+        },
+    ),
+}

@@ -1,0 +1,120 @@
+"""Small real tables that scikit-learn ships, as if read from a CSV: no network needed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from headrace.contracts import Column, Opened, Spec, TaskName
+from headrace.data.sources.read_options import ReadOptions
+from headrace.errors import ConfigError, choices
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH_ROWS = 1024
+
+
+class Packaged(NamedTuple):
+    """One of the tables; all its columns are numbers."""
+
+    name: str
+    function: str
+    """In `sklearn.datasets`."""
+    target: str
+    """What the column to predict is called here: the package gives it no name."""
+    task: TaskName
+    arguments: dict[str, Any]
+
+
+WINE = Packaged("wine", "load_wine", "cultivar", "classification", {})
+BREAST_CANCER = Packaged("breast-cancer", "load_breast_cancer", "diagnosis", "classification", {})
+# as they were measured: scaled by the package, a test row would have had its say in the scale
+DIABETES = Packaged("diabetes", "load_diabetes", "progression", "regression", {"scaled": False})
+
+
+def _read(table: Packaged, path: Path, options: ReadOptions) -> Opened:
+    import sklearn.datasets
+
+    del path
+    _check(table, options)
+    data = getattr(sklearn.datasets, table.function)(**table.arguments)
+    names = [str(name) for name in data.feature_names]
+    labels = [_text(value) for value in data.target.tolist()]
+    if table.task == "classification":
+        labels = [str(data.target_names[target]) for target in data.target]
+    spec = Spec(
+        modality="table",
+        task=table.task,
+        source=options.source,
+        format=table.name,
+        num_rows=0,
+        target=table.target,
+        columns=_columns(names, options),
+    )
+    return Opened(spec, _schema(names), _batches(names, data.data.tolist(), labels))
+
+
+def _check(table: Packaged, options: ReadOptions) -> None:
+    if options.targets not in ([], [table.target]):
+        raise ConfigError(
+            f"params.yaml: ingest.target: got {options.target!r}; the target of {table.name} is {table.target!r};"
+            " set that, or null"
+        )
+    if options.label_separator is not None:
+        raise ConfigError(
+            f"params.yaml: ingest.label_separator: got {options.label_separator!r}; {table.name} has one label a row;"
+            " set null"
+        )
+    if options.split_column is not None:
+        raise ConfigError(
+            f"params.yaml: ingest.split_column: got {options.split_column!r}; {table.name} has no such column; set null"
+        )
+    if options.task not in {"auto", table.task}:
+        raise ConfigError(
+            f"params.yaml: ingest.task: got {options.task!r}; {table.name} is for {table.task}; set that, or auto"
+        )
+
+
+def _columns(names: list[str], options: ReadOptions) -> list[Column]:
+    for name in options.columns:
+        if name not in names:
+            raise ConfigError(f"params.yaml: ingest.columns: {name!r} is no column; {choices(name, names)}")
+    kinds = {name: options.columns.get(name, "numeric") for name in names}
+    return [Column(name=name, kind=kind) for name, kind in kinds.items() if kind != "ignore"]
+
+
+def _schema(names: list[str]) -> pa.Schema:
+    import pyarrow as pa
+
+    row_id = pa.field("row_id", pa.string(), nullable=False)
+    return pa.schema([row_id, *(pa.field(name, pa.string()) for name in ("label", "split", *names))])
+
+
+def _batches(names: list[str], rows: list[list[float]], labels: list[str]) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+
+    seen: Counter[str] = Counter()
+    for start in range(0, len(rows), BATCH_ROWS):
+        made = []
+        for values, label in zip(rows[start : start + BATCH_ROWS], labels[start : start + BATCH_ROWS], strict=True):
+            cells = [_text(value) for value in values]
+            content = "\x1f".join([*cells, label])
+            row_id = blake2b(f"{content}\x1f{seen[content]}".encode(), digest_size=16).hexdigest()
+            made.append({"row_id": row_id, "label": label, **dict(zip(names, cells, strict=True))})
+            seen[content] += 1
+        yield pa.RecordBatch.from_pylist(made, _schema(names))
+
+
+def _text(value: float) -> str:
+    """The shortest text that reads back as the number: 13.2, and 1065 rather than 1065.0."""
+    return repr(value).removesuffix(".0")
+
+
+read_wine = partial(_read, WINE)
+read_breast_cancer = partial(_read, BREAST_CANCER)
+read_diabetes = partial(_read, DIABETES)

@@ -1,0 +1,112 @@
+"""Where texts come from: a folder of text files by class."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from headrace.contracts import Opened, Spec
+from headrace.data.sources.class_folders import (
+    SPLIT_FOLDERS,
+    File,
+    check_classes,
+    extension_of,
+    find_files,
+    place,
+    read_bytes,
+    tell,
+    walk,
+)
+from headrace.data.sources.read_options import ReadOptions
+from headrace.data.sources.text_encoding import check_encoding, decode_text
+from headrace.data.text.rows import batches, text_schema
+from headrace.errors import ConfigError, DataError
+
+log = logging.getLogger(__name__)
+
+EXTENSIONS = (".md", ".text", ".txt")
+UNLABELLED = ("unlabeled", "unlabelled", "unsup")
+"""Folders beside those of the classes whose texts have no label; that of IMDB's reviews is `unsup`."""
+NUM_LOOKED_AT = 200
+MAX_BYTES = 256 * 2**20
+"""Of one file: Arrow's strings end at 2 GiB a batch, and no model reads a text of this length."""
+
+
+def is_text_folder(path: Path) -> bool:
+    """Whether most of the first files that lie in folders of classes are texts; looks into none of them."""
+    if not path.is_dir():
+        return False
+    inner = (file for file in walk(path) if _is_in_class(file))
+    kinds = Counter(extension_of(file) in EXTENSIONS for file in islice(inner, NUM_LOOKED_AT))
+    return kinds[True] > kinds[False]
+
+
+def read_text_folder(path: Path, options: ReadOptions) -> Opened:
+    """A folder of text files by class, with or without train, val and test folders above the classes.
+
+    Raises ConfigError for options that only tables have, and DataError for a folder that cannot be learned from.
+    """
+    _check(options)
+    encoding = options.table.encoding
+    if encoding != "auto":
+        check_encoding(encoding)
+    files = _files(path, options.source)
+    spec = Spec(modality="text", task="classification", source=options.source, format="text_folder", num_rows=0)
+    return Opened(spec, text_schema(), batches(_row(path, file, encoding) for file in files))
+
+
+def _files(folder: Path, source: str) -> list[File]:
+    """The texts that lie in a folder of a class, or of unlabelled ones."""
+    where = f"params.yaml: ingest.source: {source!r}"
+    paths, others = find_files(folder, EXTENSIONS, noun="text", where=where)
+    if others:
+        log.warning("%s: left out %d files that are no texts (%s)", source, others.total(), tell(others))
+    placed = place(paths, where)
+    check_classes([_without_label(file) for file in placed], noun="text", where=where)
+    files = [_without_label(file) for file in placed if file.label is not None]
+    if len(files) < len(placed):
+        first = next(file.row()["path"] for file in placed if file.label is None)
+        log.warning("%s: left out %d texts in no class's folder (%s)", source, len(placed) - len(files), first)
+    num_unlabelled = sum(file.label is None for file in files)
+    if num_unlabelled:
+        log.warning("%s: %d texts lie in a folder of unlabelled ones %s", source, num_unlabelled, list(UNLABELLED))
+    return files
+
+
+def _is_in_class(path: str) -> bool:
+    folders = path.split("/")[:-1]
+    return len(folders) > (bool(folders) and folders[0].lower() in SPLIT_FOLDERS)
+
+
+def _without_label(file: File) -> File:
+    is_unlabelled = file.label is not None and file.label.lower() in UNLABELLED
+    return file._replace(label=None) if is_unlabelled else file
+
+
+def _row(folder: Path, file: File, encoding: str) -> dict[str, Any]:
+    data = read_bytes(folder, file)
+    row = file.row()
+    if len(data) > MAX_BYTES:
+        raise DataError(
+            f"{folder}/{row['path']}: holds {len(data)} bytes; a text has at most {MAX_BYTES}; split or remove it"
+        )
+    text = decode_text(data, encoding)
+    return {**row, "text": text.replace("\r\n", "\n").replace("\r", "\n")}
+
+
+def _check(options: ReadOptions) -> None:
+    for key in ("target", "label_separator", "split_column"):
+        got = getattr(options, key)
+        if got is not None:
+            raise ConfigError(
+                f"params.yaml: ingest.{key}: got {got!r}; must be null for a folder of texts,"
+                " whose folders tell class and split; remove it"
+            )
+    if options.task not in {"auto", "classification"}:
+        raise ConfigError(
+            f"params.yaml: ingest.task: got {options.task!r}; texts by class are for classification; set auto, or give"
+            " a table that has a column of texts and a target of numbers or lists"
+        )

@@ -1,0 +1,95 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from headrace.data.image.cleaning import perceptual_hash as room
+from headrace.data.image.cleaning.perceptual_hash import SIDE, hashes, similarity, sketches, thumbnails
+from headrace.data.image.cleaning.quality_measures import greys
+
+
+def scenes(number: int, side: int, seed: int = 0) -> np.ndarray:
+    """Pictures `[number, side, side, 3]` of soft blobs, as unlike each other as photographs are."""
+    rng = np.random.default_rng(seed)
+    small = rng.integers(0, 256, (number, 6, 6, 3), np.uint8)
+    resized = [np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC)) for image in small]
+    return np.stack(resized)
+
+
+def sketched(stack: np.ndarray) -> np.ndarray:
+    return sketches(greys(thumbnails(stack)))
+
+
+def as_jpeg(pixels: np.ndarray) -> np.ndarray:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=60)
+    return np.asarray(Image.open(buffer))
+
+
+def moved(stack: np.ndarray) -> np.ndarray:
+    return np.concatenate([stack[:, :, :1], stack[:, :, :-1]], axis=2)
+
+
+def brighter(stack: np.ndarray) -> np.ndarray:
+    return np.clip(stack * 0.8 + 40, 0, 255).astype(np.uint8)
+
+
+def half(stack: np.ndarray) -> np.ndarray:
+    return np.stack([np.asarray(Image.fromarray(image).reduce(2)) for image in stack])
+
+
+CHANGES = {
+    "encoded anew": lambda stack: np.stack([as_jpeg(image) for image in stack]),
+    "moved": moved,
+    "brighter": brighter,
+    "resized": half,
+}
+
+
+# images of at most SIDE pixels keep them, so that resized ones are not found
+@pytest.mark.parametrize(("change", "side"), [(c, s) for c in CHANGES for s in (28, 120) if (c, s) != ("resized", 28)])
+def test_near_duplicates_are_alike_and_share_a_hash(change: str, side: int) -> None:
+    stack = scenes(60, side)
+    first, second = sketched(stack), sketched(CHANGES[change](stack))
+    alike = similarity(first, second)
+    assert (alike >= 0.98).mean() >= 0.95
+    shares = (hashes(first) == hashes(second)).any(axis=1)
+    assert shares.mean() >= 0.9
+
+
+def test_others_are_unlike_and_hardly_share_a_hash() -> None:
+    first, second = sketched(scenes(400, 28)), sketched(scenes(400, 28, seed=1))
+    assert similarity(first, second).max() < 0.9
+    assert (hashes(first) == hashes(second)).any(axis=1).mean() < 0.02
+
+
+def test_similarity_is_the_best_correlation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "FAR", 1e9)  # also of pairs that are far apart
+    monkeypatch.setattr(room, "PAIRS_AT_ONCE", 3)
+    rng = np.random.default_rng(0)
+    first, second = (sketches(rng.integers(0, 256, (8, SIDE, SIDE), np.uint8)) for _ in range(2))
+    for row, found in enumerate(similarity(first, second)):
+        one, other = (part[row, -SIDE * SIDE :].reshape(SIDE, SIDE).astype(float) for part in (first, second))
+        best = max(
+            np.corrcoef(one[1:-1, 1:-1].ravel(), other[top : top + SIDE - 2, left : left + SIDE - 2].ravel())[0, 1]
+            for top in range(3)
+            for left in range(3)
+        )
+        assert found == pytest.approx(max(0, best), abs=1e-4)
+
+
+def test_images_of_one_colour_are_like_no_other() -> None:
+    flat = sketched(np.full((2, 10, 10, 1), 77, np.uint8))
+    assert similarity(flat[:1], flat[1:]).tolist() == [0]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (28, 28), (32, 32), (5, 31), (33, 2), (600, 400)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_thumbnails_have_one_shape(shape: tuple[int, int], channels: int) -> None:
+    stack = np.random.default_rng(0).integers(0, 256, (2, *shape, channels), np.uint8)
+    made = thumbnails(stack)
+    assert made.shape == (2, SIDE, SIDE, channels)
+    if max(shape) <= SIDE:
+        top, left = (SIDE - shape[0]) // 2, (SIDE - shape[1]) // 2
+        assert np.array_equal(made[:, top : top + shape[0], left : left + shape[1]], stack)

@@ -1,0 +1,45 @@
+import pyarrow as pa
+import pytest
+
+from headrace.data.image.reading.image_folder import EXTENSIONS
+from headrace.data.table.reading.column_types import is_wordy, kind_of
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        (["1", "-2.5", "1e3", None], "numeric"),
+        (["1"] * 95 + ["x"] * 5, "numeric"),
+        (["1"] * 94 + ["x"] * 6, "categorical"),
+        (["1"] * 9 + ["inf"], "categorical"),  # infinite values are no numbers to learn from
+        (["2024-02-29", "2023-01-01 10:30:00"], "date"),
+        (["31/12/2024", "01/02/2024"], "date"),
+        (["12/31/2024", "01/02/2024"], "date"),
+        (["31/12/2024", "12/31/2024"], "categorical"),  # no one order fits
+        (["10-12-14", "x"], "categorical"),
+        (["a/1.png", "b c.JPG"], "image"),
+        (["https://example.org/1.jpeg?w=3", "http://example.org/2.png"], "image"),
+        (["see https://example.org"], "categorical"),
+        (["red", "green", "red"], "categorical"),
+        (["the film was not good", "I liked all of it"] * 3, "categorical"),  # phrases that repeat
+        ([f"this is sentence number {number} of many" for number in range(9)], "text"),
+        (["Braund, Mr. Owen Harris", "Heikkinen, Miss. Laina", "Allen, Mr. William Henry"], "categorical"),
+        (["\u6620\u753b\u306f\u3068\u3066\u3082\u826f\u304b\u3063\u305f", "\u96e8\u304c" * 6], "text"),  # no blanks
+        ([None, None], "categorical"),
+        ([], "categorical"),
+    ],
+)  # fmt: skip
+def test_kind_of_a_column(cells, kind):
+    assert kind_of(pa.array(cells, pa.string())) == kind
+
+
+def test_image_names_are_those_that_are_decoded():
+    assert {kind_of(pa.array([f"x{extension}"])) for extension in EXTENSIONS} == {"image"}
+    assert kind_of(pa.array(["x.svg"])) == "categorical"
+
+
+def test_wordy_is_many_and_distinct():
+    names = [f"name {number}" for number in range(60)]
+    assert is_wordy(pa.array(names))
+    assert not is_wordy(pa.array(names[:50]))
+    assert not is_wordy(pa.array(names * 3))

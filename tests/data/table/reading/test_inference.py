@@ -1,0 +1,123 @@
+import pyarrow as pa
+import pytest
+
+from headrace.contracts import Column
+from headrace.data.sources.read_options import ReadOptions
+from headrace.data.table.reading.inference import infer
+from headrace.errors import ConfigError, DataError
+
+WORDS = [f"a sentence of {number} words or so" for number in range(60)]
+HALVES = ["0", "1"] * 30
+NUMBERS = [str(number / 7) for number in range(60)]
+MANY = [str(number) for number in range(60)]
+NAMES = [f"name {number}" for number in range(60)]
+
+
+def inferred(table, /, **options):
+    return infer(
+        pa.table({name: pa.array(cells, pa.string()) for name, cells in table.items()}), ReadOptions(**options)
+    )
+
+
+@pytest.mark.parametrize(
+    ("columns", "target"),
+    [
+        ({"a": NUMBERS, "Survived": HALVES, "c": HALVES}, "Survived"),
+        ({"review": WORDS, "stars": HALVES}, "stars"),
+        ({"stars": HALVES, "review": WORDS}, "stars"),
+        ({"file": [f"{number}.png" for number in range(60)], "kind": NUMBERS}, "kind"),
+        ({"a": NUMBERS, "b": MANY, "kind": HALVES}, "kind"),
+        ({"column_0": MANY, "column_1": HALVES, "column_2": HALVES}, "column_2"),  # as files without a header have it
+    ],
+)
+def test_target_is_found(columns, target):
+    assert inferred(columns).target == target
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"label": HALVES, "class": HALVES, "a": NUMBERS},
+        {"a": HALVES, "b": HALVES},
+        {"a": HALVES, "b": MANY},
+        {"a": NUMBERS, "b": NUMBERS[::-1]},
+        {"column_0": HALVES, "column_1": NUMBERS, "column_2": HALVES},  # the first may be it as well
+    ],
+)
+def test_target_in_doubt_is_asked_for(columns):
+    with pytest.raises(ConfigError, match=r"params.yaml: ingest.target: null, but .*; choose one of \['") as told:
+        inferred(columns)
+    assert all(repr(name) in str(told.value) for name in columns)
+
+
+def test_many_columns_are_not_all_told():
+    with pytest.raises(ConfigError, match=r"'c19', \.\.\.\]$"):
+        inferred({f"c{index}": NUMBERS for index in range(99)})
+
+
+@pytest.mark.parametrize(
+    ("labels", "task"),
+    [
+        (HALVES, "classification"),
+        (["a", "b"] * 30, "classification"),
+        (NUMBERS, "regression"),
+        (MANY, "regression"),
+        (["0.5", "1.5"] * 30, "classification"),
+        (["1.5", "2.5", "3.1"], "regression"),
+        ([str(number % 100) for number in range(4000)], "classification"),  # a hundred numbered classes
+        ([str(number % 100 * 5000) for number in range(4000)], "regression"),
+        ([str(number % 10) for number in range(20)], "classification"),
+    ],
+)
+def test_task_is_found(labels, task):
+    features = [str(number) for number in range(len(labels))]
+    assert inferred({"a": features, "y": labels}).task == task
+
+
+def test_task_as_stated():
+    assert inferred({"a": NUMBERS, "y": MANY}, task="classification").task == "classification"
+    assert inferred({"a": NUMBERS, "y": HALVES}, task="regression").task == "regression"
+    with pytest.raises(ConfigError, match=r"ingest.task: 'regression' takes a target of numbers; column 'y' holds"):
+        inferred({"a": NUMBERS, "y": ["x", "z"] * 30}, task="regression")
+    assert inferred({"a": NUMBERS, "y": MANY}, columns={"y": "categorical"}).task == "classification"
+
+
+def test_labels_that_are_all_missing_are_told():
+    with pytest.raises(DataError, match=r"ingest.target: column 'y' has no value in the first 60 rows"):
+        inferred({"a": NUMBERS, "y": [None] * 60})
+
+
+@pytest.mark.parametrize(
+    ("columns", "options", "modality", "kinds"),
+    [
+        ({"a": WORDS, "y": HALVES}, {}, "text", {"a": "text"}),
+        ({"a": WORDS, "b": NUMBERS, "y": HALVES}, {}, "table", {"a": "text", "b": "numeric"}),
+        ({"a": WORDS, "b": NUMBERS, "y": HALVES}, {"columns": {"b": "ignore"}}, "text", {"a": "text"}),
+        ({"a": WORDS, "b": HALVES, "y": HALVES}, {"split_column": "b"}, "text", {"a": "text"}),
+        ({"a": NAMES, "y": HALVES}, {}, "text", {"a": "text"}),  # nothing else to learn from
+        ({"a": NAMES, "y": HALVES}, {"columns": {"a": "categorical"}}, "table", {"a": "categorical"}),
+        ({"a": ["x.png"] * 60, "b": NUMBERS, "y": HALVES}, {}, "image", {"a": "image", "b": "numeric"}),
+        ({"a": NUMBERS, "y": HALVES}, {"columns": {"a": "categorical"}}, "table", {"a": "categorical"}),
+    ],
+)
+def test_modality_by_what_columns_hold(columns, options, modality, kinds):
+    found = inferred(columns, **options)
+    assert found.modality == modality
+    assert found.columns == [Column(name=name, kind=kind) for name, kind in kinds.items()]
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"target": "z"}, r"ingest.target: no column 'z'; choose one of \['a', 'b', 'y'\]"),
+        ({"columns": {"aa": "numeric"}}, r"ingest.columns.aa: no such column; choose one of .*\(did you mean 'a'\?\)"),
+        ({"split_column": "z"}, r"ingest.split_column: no column 'z'; choose one of"),
+        ({"target": "y", "columns": {"y": "ignore"}}, r"ingest.columns.y: 'ignore', but it is ingest.target"),
+        ({"target": "y", "split_column": "y"}, r"ingest.split_column: 'y' is ingest.target too"),
+        ({"columns": {"a": "image", "b": "image"}}, r"ingest.columns: \['a', 'b'\] all name images; one a row"),
+        ({"columns": {"a": "ignore", "b": "ignore"}}, r"has 1 columns to learn from and to predict \('y'\); at least"),
+    ],
+)
+def test_settings_that_do_not_fit_are_told(options, line):
+    with pytest.raises(ConfigError, match="^params.yaml: .*" + line):
+        inferred({"a": NUMBERS, "b": MANY, "y": HALVES}, **options)

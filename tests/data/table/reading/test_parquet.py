@@ -1,0 +1,84 @@
+import datetime as dt
+from decimal import Decimal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from headrace.data.sources.read_options import ReadOptions
+from headrace.data.table.reading.parquet import open_parquet
+from headrace.errors import DataError
+
+
+def read(tmp_path, table, expected=None, **options):
+    pq.write_table(table, tmp_path / "x.parquet")
+    part = open_parquet(tmp_path / "x.parquet", ReadOptions(**options), expected)
+    return part.names, [list(row.values()) for batch in part.batches for row in batch.to_pylist()]
+
+
+@pytest.mark.parametrize(
+    ("column", "cells"),
+    [
+        (pa.array([1, None, -3]), ["1", None, "-3"]),
+        (pa.array([0.1, float("nan"), 1e300]), ["0.1", None, "1e+300"]),
+        (pa.array(np.array([0.1, 2.5], np.float32)), ["0.1", "2.5"]),
+        (pa.array(np.array([0.5], np.float16)), ["0.5"]),
+        (pa.array([True, False]), ["true", "false"]),
+        (pa.array(["x", None]), ["x", None]),
+        (pa.array(["x", "y", "x"]).dictionary_encode(), ["x", "y", "x"]),
+        (pa.array([dt.date(2024, 2, 29)]), ["2024-02-29"]),
+        (pa.array([np.datetime64("2024-02-29T01:02:03", "s")]), ["2024-02-29 01:02:03.000"]),
+        (
+            pa.array([dt.datetime(2024, 2, 29, 1, 2, 3, tzinfo=dt.UTC)], pa.timestamp("s", "UTC")),
+            ["2024-02-29 01:02:03.000Z"],
+        ),
+        (pa.array([dt.timedelta(seconds=3)], pa.duration("s")), ["3"]),
+        (pa.array([Decimal("1.50")]), ["1.50"]),
+        (pa.nulls(2), [None, None]),
+    ],
+)
+def test_scalars_become_text(tmp_path, column, cells):
+    assert read(tmp_path, pa.table({"a": column})) == (["a"], [[cell] for cell in cells])
+
+
+def test_index_of_pandas_is_left_out_and_order_is_free(tmp_path):
+    table = pa.table({"a": [1], "__index_level_0__": [9], "b": [2]})
+    assert read(tmp_path, table, expected=["b", "a"]) == (["a", "b"], [["1", "2"]])
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [(pa.array([[1]]), "list"), (pa.array([{"x": 1}]), "struct"), (pa.array([b"x"]), "binary")],
+)
+def test_columns_that_are_no_scalars_are_told(tmp_path, column, kind):
+    with pytest.raises(DataError, match=rf"x.parquet: column 'a' holds {kind}.*; cells are texts, numbers"):
+        read(tmp_path, pa.table({"a": column}))
+
+
+def test_damage_is_told(tmp_path):
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"a": list(range(9999))}), path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9])
+    with pytest.raises(DataError, match=r"x.parquet: not readable as Parquet \("):
+        open_parquet(path, ReadOptions(), None)
+    path.write_bytes(whole[:4] + b"\xff" * 2000 + whole[2004:])
+    part = open_parquet(path, ReadOptions(), None)
+    with pytest.raises(DataError, match=r"x.parquet: not readable as Parquet \("):
+        list(part.batches)
+
+
+def test_packed_parquet_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"a packed Parquet file, which cannot be read in pieces; unpack it"):
+        open_parquet(tmp_path / "x.parquet.gz", ReadOptions(), None)
+
+
+@pytest.mark.parametrize("kind", [pa.list_(pa.string()), pa.large_list(pa.int64())])
+def test_lists_are_read_of_the_target_alone(tmp_path, kind):
+    names = ["war", "comedy"] if kind.value_type == pa.string() else [7, 5]
+    table = pa.table({"a": [1, 2, 3], "y": pa.array([names, [], None], kind)})
+    found = read(tmp_path, table, target="y")[1]
+    assert [row[1] for row in found] == ['["comedy", "war"]' if names[0] == "war" else '["5", "7"]', "[]", None]
+    with pytest.raises(DataError, match="column 'y' holds .*; flatten it, leave it out, or name it as ingest.target"):
+        read(tmp_path, table)

@@ -1,0 +1,96 @@
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headrace.data.table.reading.rows import ROWS_PER_BATCH, RowIds, Shape, raw_batches, raw_schema, renamed
+from headrace.errors import DataError
+
+SHAPE = Shape(targets=["y"], split_column=None, missing=["", "?"], dotted={})
+
+
+def raw(columns, shape=SHAPE, split=None):
+    batch = pa.record_batch({name: pa.array(cells, pa.string()) for name, cells in columns.items()})
+    made = list(raw_batches([(split, iter([batch]))], list(columns), shape))
+    return pa.Table.from_batches(made, raw_schema(columns, shape))
+
+
+def test_rows_have_ids_labels_splits_and_the_other_columns():
+    table = raw({"a": [" x ", "?"], "y": ["p", ""], "text": ["", "t"]}, split="val")
+    assert table.schema.names == ["row_id", "label", "split", "a", "text_"]
+    assert [list(row.values())[1:] for row in table.to_pylist()] == [["p", "val", "x", None], [None, "val", None, "t"]]
+
+
+def test_names_that_are_ours_get_an_underscore():
+    assert renamed(["text", "text_", "row_id", "a"]) == {
+        "text": "text__",
+        "text_": "text_",
+        "row_id": "row_id_",
+        "a": "a",
+    }
+
+
+def test_batches_are_small():
+    batch = pa.record_batch({"a": ["x"] * 3000, "y": ["p"] * 3000})
+    made = list(raw_batches([(None, iter([batch]))], ["a", "y"], SHAPE))
+    assert [rows.num_rows for rows in made] == [ROWS_PER_BATCH, ROWS_PER_BATCH, 3000 - 2 * ROWS_PER_BATCH]
+
+
+def test_columns_in_another_order_give_the_same_rows():
+    shards = [pa.record_batch({"a": ["x"], "y": ["p"]}), pa.record_batch({"y": ["p"], "a": ["x"]})]
+    first, second = (next(raw_batches([(None, iter([shard]))], ["a", "y"], SHAPE)) for shard in shards)
+    assert first.equals(second)
+
+
+def test_split_column_tells_official_splits():
+    shape = SHAPE._replace(split_column="part")
+    table = raw({"part": ["Train", "dev", "testing", None], "y": ["p"] * 4, "a": ["1", "2", "3", "4"]}, shape)
+    assert table["split"].to_pylist() == ["train", "val", "test", None]
+    assert table.schema.names == ["row_id", "label", "split", "a"]
+    with pytest.raises(
+        DataError, match=r"ingest.split_column: column 'part' holds 'fold1'; must hold one of \['train'"
+    ):
+        raw({"part": ["fold1"], "y": ["p"]}, shape)
+
+
+def test_stops_are_left_out_of_the_split_that_has_them():
+    shape = SHAPE._replace(dotted={"test": ["p", "q"]})
+    columns = {"a": ["1", "2"], "y": ["p.", "r."]}
+    assert raw(columns, shape, "test")["label"].to_pylist() == ["p", "r."]
+    assert raw(columns, shape, "train")["label"].to_pylist() == ["p.", "r."]
+
+
+CELLS = st.sampled_from(["a", "b", "", None, "\u00e9"])
+
+
+def ids_of(rows, batch_rows=1000):
+    made, ids = RowIds(), []
+    for start in range(0, len(rows), batch_rows):
+        columns = zip(*rows[start : start + batch_rows], strict=True)
+        ids += made.of([pa.array(column, pa.string()) for column in columns]).to_pylist()
+    return ids
+
+
+def test_ids_are_fixed():
+    # other ids would move rows between splits
+    assert ids_of([("a", "1")] * 2) == ["b4feb303ba68581ff5140f67114e15e6", "75ecb58634ed30dca9f1c2d4c27a08af"]
+
+
+@given(rows=st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=60), batch_rows=st.integers(1, 9), data=st.data())
+def test_ids_do_not_depend_on_order_batches_or_further_rows(rows, batch_rows, data):
+    ids = ids_of(rows)
+    assert len(set(ids)) == len(rows)
+    assert ids_of(rows, batch_rows) == ids
+    assert set(ids_of(data.draw(st.permutations(rows)), batch_rows)) == set(ids)
+    assert ids_of([*rows, ("new", "row")])[: len(rows)] == ids
+
+
+def test_missing_and_empty_and_moved_cells_differ():
+    assert len(set(ids_of([("a", ""), ("a", None), ("", "a"), (None, "a")]))) == 4
+
+
+def test_many_batches_are_remembered():
+    rows = [(str(number), "x") for number in range(5000)]
+    ids = ids_of([*rows, *rows, *rows], batch_rows=64)
+    assert len(set(ids)) == 15_000
+    assert ids[:5000] == ids_of(rows)

@@ -1,0 +1,78 @@
+import pyarrow as pa
+import pytest
+
+from headrace.data.sources.read_options import ReadOptions
+from headrace.data.table.reading.inference import infer
+from headrace.errors import ConfigError, DataError
+
+FLAGS, NUMBERS, WORDS = ["0", "1"] * 20, [str(n / 7) for n in range(40)], [f"w {n}" for n in range(40)]
+LISTS = ['["a"]', '["a", "b"]'] * 20
+ALMOST = ["2", *FLAGS[1:]]
+TABLE = {
+    "x": NUMBERS,
+    "f": FLAGS,
+    "g": FLAGS[::-1],
+    "n": NUMBERS[::-1],
+    "w": WORDS,
+    "l": LISTS,
+    "e": [None] * 40,
+    "m": ALMOST,
+}
+
+
+def inferred(**options):
+    table = pa.table({name: pa.array(cells, pa.string()) for name, cells in TABLE.items()})
+    return infer(table, ReadOptions(**options))
+
+
+@pytest.mark.parametrize(
+    ("options", "task"),
+    [
+        ({"target": ["f", "g"]}, "multilabel"),
+        ({"target": ["f", "g"], "task": "regression"}, "regression"),
+        ({"target": ["f", "m"], "task": "multilabel"}, "multilabel"),
+        ({"target": ["x", "n"]}, "regression"),
+        ({"target": ["f", "n"]}, "regression"),
+        ({"target": ["n"]}, "regression"),
+        ({"target": "l"}, "multilabel"),
+        ({"target": "l", "task": "classification"}, "classification"),
+        ({"target": "w", "label_separator": " "}, "multilabel"),
+    ],
+)
+def test_task_is_found_and_targets_are_no_columns_to_learn_from(options, task):
+    found = inferred(**options)
+    assert (found.task, found.targets) == (task, ReadOptions(**options).targets)
+    assert not {column.name for column in found.columns} & set(found.targets)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"target": ["f", "z"]}, r"ingest\.target: no column 'z'"),
+        ({"target": ["n", "w"]}, r"ingest\.target: several targets must be numbers, or 0 and 1; column 'w' holds"),
+        ({"target": ["f", "n"], "task": "multilabel"}, r"ingest\.task: 'multilabel' of several columns takes 0 and 1;"),
+        ({"target": ["f", "g"], "task": "classification"}, r"'classification' is one class a row, but ingest\.target"),
+        ({"target": ["f", "g"], "label_separator": "|"}, r"ingest\.label_separator: '\|', but ingest\.target names 2"),
+        ({"target": "w", "task": "multilabel"}, r"'multilabel' takes lists, but column 'w' holds 'w 0'; set ingest"),
+        (
+            {"target": "w", "label_separator": "|", "task": "regression"},
+            r"ingest\.task is 'regression'; set multilabel",
+        ),
+        ({"target": ["f", "m"]}, r"task: auto, but .* columns of 0 and 1, of which 'm' also holds '2'; set multilabel"),
+        ({"target": list(TABLE)}, "ingest.target: column 'e' has no value"),
+        (
+            {"target": ["x", "f", "g", "n"], "columns": dict.fromkeys(["w", "l", "e", "m"], "ignore")},
+            "leave one to learn",
+        ),
+    ],
+)
+def test_what_does_not_fit_together_is_refused_in_one_line(options, told):
+    with pytest.raises((ConfigError, DataError), match=told) as caught:
+        inferred(**options)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("target", [[], ["a", "a"]])
+def test_targets_are_different_columns(target):
+    with pytest.raises(ValueError, match="must be a column, or several different ones"):
+        ReadOptions(target=target)

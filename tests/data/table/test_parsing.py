@@ -1,0 +1,110 @@
+import math
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headrace.data.table.parsing import choose_order, count_orders, dates, numbers
+
+
+def strings(*cells: str | None) -> pa.Array:
+    return pa.array(cells, pa.string())
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [("3", 3), (" -1.5 ", -1.5), ("+5", 5), (".5", 0.5), ("5.", 5), ("1e-3", 0.001), ("1E400", math.inf),
+     ("-inf", -math.inf), ("+Infinity", math.inf), ("\t7\n", 7)],
+)  # fmt: skip
+def test_numbers_reads_the_spellings_of_floats(cell: str, value: float) -> None:
+    read = numbers(strings(cell, "x"))
+    assert read.values[0] == value
+    assert read.is_broken.tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    "cell", ["1,234", "12%", "$5", "0x10", "1_0", "1 000", "--5", "e5", ".", "x", "true", "٣", "1\x00"]
+)
+def test_numbers_guesses_nothing(cell: str) -> None:
+    read = numbers(strings(cell))
+    assert math.isnan(read.values[0])
+    assert read.is_broken.tolist() == [True]
+
+
+@pytest.mark.parametrize("cell", [None, "", "   ", "nan", "NaN", "-nan"])
+def test_numbers_missing_cells_are_not_broken(cell: str | None) -> None:
+    read = numbers(strings(cell, "1"))
+    assert math.isnan(read.values[0])
+    assert not read.is_broken.any()
+
+
+@given(st.lists(st.one_of(st.floats().map(repr), st.none(), st.text(max_size=4)), max_size=20))
+def test_numbers_of_a_cell_do_not_depend_on_the_others(cells: list[str | None]) -> None:
+    together = numbers(strings(*cells))
+    alone = [numbers(strings(cell)) for cell in cells]
+    np.testing.assert_array_equal(together.values, [float(one.values[0]) for one in alone])
+    assert together.is_broken.tolist() == [bool(one.is_broken[0]) for one in alone]
+
+
+@given(st.lists(st.floats(allow_nan=False), min_size=1))
+def test_numbers_keep_every_bit(values: list[float]) -> None:
+    assert numbers(strings(*map(repr, values))).values.tolist() == values
+
+
+@pytest.mark.parametrize(
+    ("cell", "moment"),
+    [
+        ("2020-02-29", "2020-02-29T00:00:00"),
+        (" 2020-2-9 ", "2020-02-09T00:00:00"),
+        ("2020/02/09", "2020-02-09T00:00:00"),
+        ("2020-01-05 10:30", "2020-01-05T10:30:00"),
+        ("2020-01-05T10:30:15.25", "2020-01-05T10:30:15.250000"),
+        ("2020-01-05T10:30:15.123456789", "2020-01-05T10:30:15.123456"),
+        ("2020-01-05T10:00:00Z", "2020-01-05T10:00:00"),
+        ("2020-01-01T01:00:00+02:00", "2019-12-31T23:00:00"),
+        ("2020-01-05 10:00 -0230", "2020-01-05T12:30:00"),
+        ("0001-01-01", "0001-01-01T00:00:00"),
+        ("9999-12-31", "9999-12-31T00:00:00"),
+        ("25/12/2020", "2020-12-25T00:00:00"),
+        ("3.4.2021 7:05", "2021-04-03T07:05:00"),
+    ],
+)
+def test_dates_reads_iso_and_days_first(cell: str, moment: str) -> None:
+    for others in ((), ("x",)):  # with the fast way and without
+        read = dates(strings(cell, *others))
+        assert read.values[0] == np.datetime64(moment, "us")
+        assert read.is_broken.tolist() == [False] + [True] * len(others)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["2020-02-30", "2021-02-29", "2020-13-01", "2020-00-10", "0000-01-01", "2020-01-01 24:00", "2020-01-01 10:00:61",
+     "31/04/2020", "13/13/2020", "20200105", "5/1/20", "yesterday", "2020-01", "99999-01-01"],
+)  # fmt: skip
+def test_dates_that_no_calendar_has_are_broken(cell: str) -> None:
+    read = dates(strings(cell, None, ""))
+    assert np.isnat(read.values).all()
+    assert read.is_broken.tolist() == [True, False, False]
+
+
+def test_dates_one_order_for_the_whole_column() -> None:
+    column = strings("12/25/2020", "03/04/2020", None)
+    assert count_orders(column) == (1, 2)
+    assert dates(column).values[1] == np.datetime64("2020-03-04")
+    assert dates(column, "dmy").is_broken.tolist() == [True, False, False]
+    assert choose_order(5, 5) == "dmy"
+
+
+@given(st.datetimes())
+def test_dates_read_what_python_writes(moment) -> None:
+    assert dates(strings(str(moment), moment.isoformat())).values.tolist() == [moment, moment]
+
+
+@given(
+    st.lists(st.from_regex(r"\A[0-3]\d{3}-[0-3]\d-[0-3]\d([T ][0-2]\d:[0-6]\d(:[0-6]\d(\.\d{1,7})?)?)?\Z"), max_size=5)
+)
+def test_dates_of_an_iso_cell_do_not_depend_on_the_others(cells: list[str]) -> None:
+    together = dates(strings(*cells, "x")).values[:-1]  # never by the fast way
+    np.testing.assert_array_equal(together, [dates(strings(cell)).values[0] for cell in cells])

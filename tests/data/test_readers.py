@@ -1,0 +1,161 @@
+import io
+import re
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from headrace.contracts import Column
+from headrace.data.datasets import BUILT_INS
+from headrace.data.image.reading.rows import RAW_SCHEMA
+from headrace.data.readers import READERS, check_format, find_reader, read_tabular
+from headrace.data.sources.read_options import ReadOptions
+from headrace.errors import ConfigError, DataError
+from tests.drawn import noise, png
+
+
+def put(folder: Path, *names: str) -> Path:
+    """Files by name, with what their extension promises."""
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png(noise(0)) if path.suffix == ".png" else b"a,b\n1,2\n")
+    return folder
+
+
+def test_every_reader_has_a_line() -> None:
+    assert all(reader.__doc__ for reader in READERS.values())
+    assert all(built_in.reader in READERS for built_in in BUILT_INS.values() if built_in.files)
+
+
+@pytest.mark.parametrize(
+    ("names", "reader"),
+    [
+        (["cat/1.png", "dog/2.png"], "folder"),
+        (["train/cat/1.png", "test/dog/2.png"], "folder"),
+        (["cat/1.png", "dog/2.png", "labels.csv"], "folder"),
+        (["images/1.png", "images/2.png", "labels.csv"], "table"),
+        (["1.png", "labels.csv"], "table"),
+        (["spam/1.txt", "ham/2.txt"], "text_folder"),
+        (["train/spam/1.txt", "train/ham/2.txt"], "text_folder"),
+        (["part-1.csv", "part-2.csv"], "table"),
+        (["2024/part-1.parquet", "2025/part-2.parquet"], "table"),
+        (["cat/1.png", ".cache/1.csv", ".cache/2.csv"], "folder"),
+        (["train-images-idx3-ubyte", "train-labels-idx1-ubyte"], "idx"),
+        (["data_batch_1", "test_batch", "batches.meta"], "cifar"),
+    ],
+)
+def test_find_reader_auto_picks_by_what_a_folder_holds(tmp_path: Path, names: list[str], reader: str) -> None:
+    assert find_reader("auto", "data", put(tmp_path, *names)) == reader
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.parquet", "a.csv.gz"])
+def test_find_reader_of_a_file_is_table(tmp_path: Path, name: str) -> None:
+    assert find_reader("auto", name, put(tmp_path, name) / name) == "table"
+
+
+def test_find_reader_takes_what_is_asked_for(tmp_path: Path) -> None:
+    put(tmp_path, "cat/1.png")
+    assert find_reader("text_folder", "data", tmp_path) == "text_folder"
+    assert find_reader("auto", "data/*.csv", tmp_path / "*.csv") == "table"
+    assert find_reader("idx", "data/*.csv", tmp_path / "*.csv") == "idx"
+
+
+def test_check_format_contradiction_is_told() -> None:
+    with pytest.raises(
+        ConfigError, match=r"ingest\.format: 'mnist5k' is a built-in set, but ingest\.source is 'photos'"
+    ):
+        check_format("mnist5k", "photos")
+    check_format("mnist5k", "mnist5k")
+    check_format("adult", "downloads/adult")  # a published set's files may lie anywhere
+
+
+def test_check_format_unknown_is_told() -> None:
+    with pytest.raises(ConfigError, match=r"ingest\.format: 'foldr' is no format; choose one of .*mean 'folder'\?\)$"):
+        check_format("foldr", "photos")
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("mnist5", "no built-in set, and no file or folder {root}/mnist5; choose one of ["),
+        ("data/photos", "no file or folder {root}/data/photos; give a path, a URL, or one of ["),
+        ("notes.docx", "notes.docx is of no kind that is known; tables end in ['"),
+        ("empty", "is empty; put images or texts in one folder a class, or give a table; or set ingest.format"),
+        ("odd", "holds 3 files of other kinds (2 .docx, 1 without extension); put images or texts in one folder a"),
+    ],
+)
+def test_find_reader_source_that_cannot_be_read_is_told(tmp_path: Path, source: str, line: str) -> None:
+    put(tmp_path, "notes.docx", "odd/a.docx", "odd/b/b.docx", "odd/README")
+    (tmp_path / "empty").mkdir()
+    expected = f"params.yaml: ingest.source: {source!r}: {line.format(root=tmp_path)}"
+    with pytest.raises(DataError, match="^" + re.escape(expected)):
+        find_reader("auto", source, tmp_path / source)
+
+
+@pytest.mark.parametrize("wanted", ["folder", "table"])
+def test_find_reader_missing_path_is_told_for_every_format(tmp_path: Path, wanted: str) -> None:
+    with pytest.raises(DataError, match="no file or folder"):
+        find_reader(wanted, "here/not", tmp_path / "here/not")
+
+
+SENTENCES = [f"this is sentence number {number} of a list" for number in range(20)]
+
+
+def opened(path: Path, **options: object) -> tuple[object, pa.Table]:
+    found = read_tabular(path, ReadOptions(source=path.name, **options))
+    return found.spec, pa.Table.from_batches(found.batches, found.schema)
+
+
+def test_a_table_stays_a_table(tmp_path):
+    (tmp_path / "x.csv").write_text("a,label\n1,p\n2,q\n3,p\n")
+    spec, table = opened(tmp_path / "x.csv")
+    assert (spec.modality, spec.columns) == ("table", [Column(name="a", kind="numeric")])
+    assert table.schema.names == ["row_id", "label", "split", "a"]
+
+
+def test_a_table_of_texts_becomes_texts(tmp_path):
+    (tmp_path / "x.tsv").write_text(
+        "text\twho\tlabel\n" + "".join(f"{s}\tme\tp\n{s}\tyou\tq\n" for s in SENTENCES) + "?\tme\tp\n"
+    )
+    spec, table = opened(tmp_path / "x.tsv", columns={"who": "ignore", "text": "text"})
+    assert (spec.modality, spec.columns, spec.target) == ("text", [], "label")
+    assert table.schema.names == ["row_id", "text", "label", "path", "split", "who"]
+    assert table.slice(0, 2).drop_columns("row_id").to_pylist() == [
+        {"text": SENTENCES[0], "label": "p", "path": None, "split": None, "who": "me"},
+        {"text": SENTENCES[0], "label": "q", "path": None, "split": None, "who": "you"},
+    ]
+    assert table["text"].to_pylist()[-1] == ""
+
+
+def picture(path: Path, grey: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("L", (4, 4), grey).save(buffer, "PNG")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(buffer.getvalue())
+    return buffer.getvalue()
+
+
+def test_a_table_that_names_images_becomes_images(tmp_path):
+    data = [picture(tmp_path / "pictures" / f"{grey}.png", grey) for grey in range(4)]
+    rows = "".join(f"pictures/{grey}.png,{grey * 10},{'ab'[grey % 2]}\n" for grey in range(4))
+    (tmp_path / "x.csv").write_text("image,age,label\n" + rows)
+    spec, table = opened(tmp_path / "x.csv")
+    assert (spec.modality, spec.columns) == ("image", [Column(name="age", kind="numeric")])
+    assert table.schema.names == [*RAW_SCHEMA.names, "age"]
+    assert table["image"].to_pylist() == data
+    assert table["path"].to_pylist()[0] == "pictures/0.png"
+    assert table["age"].to_pylist() == ["0", "10", "20", "30"]
+
+
+def test_images_are_found_from_a_folder_of_shards(tmp_path):
+    for split in ("train", "test"):
+        rows = "".join(f"{split}/{grey}.png,{'ab'[grey % 2]}\n" for grey in range(4))
+        for grey in range(4):
+            picture(tmp_path / split / f"{grey}.png", grey)
+        (tmp_path / f"{split}.csv").write_text("file,label\n" + rows)
+    spec, table = opened(tmp_path)
+    assert spec.modality == "image"
+    assert table["split"].to_pylist() == ["train"] * 4 + ["test"] * 4
+    assert all(table["image"].to_pylist())
