@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from headrace.cleaning.checks import ALL, CHECKS, Check
+from headrace.data.cleaning.checks import ALL, CHECKS, Check
 
 PATH = Path(__file__).resolve().parent.parent / "docs" / "checks.md"
 HEAD = """\

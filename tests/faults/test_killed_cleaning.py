@@ -48,9 +48,9 @@ if __name__ == "__main__":
     main([stage])
 """
 PLACES = {
-    "clean: while rows are looked at": ("clean", "headrace.cleaning.look", "_add", "1"),
-    "clean: while rows are looked at by processes": ("clean", "headrace.cleaning.look", "_add", "2"),
-    "clean: while rows are written": ("clean", "headrace.cleaning.parting", "_rejected", "1"),
+    "clean: while rows are looked at": ("clean", "headrace.data.cleaning.scan", "_add", "1"),
+    "clean: while rows are looked at by processes": ("clean", "headrace.data.cleaning.scan", "_add", "2"),
+    "clean: while rows are written": ("clean", "headrace.data.cleaning.quarantine", "_rejected", "1"),
     "normalize: while rows are stored": ("normalize", "headrace.storage.arrays", "NewArrays.put", "1"),
     "normalize: while rows are stored by processes": ("normalize", "headrace.storage.arrays", "NewArrays.put", "2"),
 }

@@ -7,8 +7,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from headrace.cleaning.checks import rules
 from headrace.contracts import Spec
+from headrace.data.cleaning.checks import rules
 from headrace.data.sources.read_options import ReadOptions, TableFormat
 from headrace.data.text import reader
 from headrace.data.text.checker import TextExaminer

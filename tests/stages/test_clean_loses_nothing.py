@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.cleaning.checks import CHECKS, rules
-from headrace.cleaning.settings import severities
 from headrace.contracts import Spec
+from headrace.data.cleaning.checks import CHECKS, rules, severities
 from headrace.errors import ConfigError, DataError
 from headrace.stages import clean
 from headrace.storage.parquet import read_table

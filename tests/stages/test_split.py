@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.splitting.conftest import FRACTIONS, assigned, by_id, clean_rows, row_id, write_project
 
 from headrace.config import check
 from headrace.contracts import TaskName
+from headrace.data.splitting.hash_split import Wish, by_hash
+from headrace.data.splitting.row_hash import place
 from headrace.errors import ConfigError, DataError
 from headrace.paths import SPLITS, Paths
-from headrace.splitting.hashed import Wish, by_hash
-from headrace.splitting.places import place
 from headrace.stages import split
-from tests.splitting.conftest import FRACTIONS, assigned, by_id, clean_rows, row_id, write_project
 
 Row = tuple[str, str, str | None]
 """Row id, label, official split."""

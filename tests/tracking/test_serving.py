@@ -10,8 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from headrace.cleaning.checks import rules
 from headrace.contracts import Column, Spec
+from headrace.data.cleaning.checks import rules
 from headrace.data.table.cleaning.checker import TableExaminer
 from headrace.data.table.encoding.transform import TableTransform
 from headrace.data.text.checker import TextExaminer

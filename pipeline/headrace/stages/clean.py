@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import field_validator
 
-from headrace.cleaning import checks
-from headrace.cleaning.settings import mistakes, refuse_useless
 from headrace.config import Section
 from headrace.contracts import Column, ColumnFinding, Examiner, Json, Metrics, Spec
+from headrace.data.cleaning import checks
+from headrace.data.cleaning.checks import mistakes, refuse_useless
 from headrace.errors import DataError
 from headrace.paths import Paths
 
 if TYPE_CHECKING:
-    from headrace.cleaning.judge import Judgement
-    from headrace.cleaning.look import Facts
+    from headrace.data.cleaning.decide import Judgement
+    from headrace.data.cleaning.scan import Facts
     from headrace.storage.scratch import Scratch
 
 KINDS = {"classification": "classes", "multilabel": "different sets of labels", "regression": "different targets"}
@@ -51,10 +51,10 @@ def run(config: Config, paths: Paths) -> Metrics:
 
     Rows are looked at once, by the engine; what is kept of each, on disk, is an id, a label, hashes and measures.
     """
-    from headrace.cleaning.judge import judge
-    from headrace.cleaning.look import look
     from headrace.cluster.engine import StoredRows, engine
     from headrace.data.checkers import EXAMINERS
+    from headrace.data.cleaning.decide import judge
+    from headrace.data.cleaning.scan import look
 
     spec = Spec.read(paths.raw_dir)
     examiner, rules = EXAMINERS[spec.modality], checks.rules(config.checks, spec.modality, spec.task)
@@ -110,8 +110,8 @@ def _surveyed(column: Column, survey: Json) -> Column:
 
 def _clean_spec(spec: Spec, facts: Facts, judgement: Judgement, *, columns: list[ColumnFinding], where: Path) -> Spec:
     """What the clean rows are; raises DataError where nothing can be learned from them."""
-    from headrace.cleaning.classes import by_check, num_labels, sizes
-    from headrace.cleaning.judge import refuse_errors
+    from headrace.data.cleaning.class_sizes import by_check, num_labels, sizes
+    from headrace.data.cleaning.decide import refuse_errors
 
     refuse_errors(facts, judgement, str(where))
     classes = [label for label, size in sizes(facts, judgement.is_left).items() if size]
@@ -139,7 +139,7 @@ def _told(columns: list[ColumnFinding]) -> str:
 
 
 def _metrics(spec: Spec, facts: Facts, judgement: Judgement, columns: list[ColumnFinding]) -> Metrics:
-    from headrace.cleaning.classes import sizes
+    from headrace.data.cleaning.class_sizes import sizes
 
     counts, left = judgement.counts(), [size for size in sizes(facts, judgement.is_left).values() if size]
     words = {"drop": "quarantined", "error": "quarantined", "repair": "repaired", "warn": "warned"}
@@ -167,8 +167,8 @@ def _metrics(spec: Spec, facts: Facts, judgement: Judgement, columns: list[Colum
 
 
 def _write(paths: Paths, spec: Spec, facts: Facts, judgement: Judgement, *, survey: Json) -> None:
-    from headrace.cleaning.parting import write_findings, write_groups, write_rows
     from headrace.data.checkers import EXAMINERS
+    from headrace.data.cleaning.quarantine import write_findings, write_groups, write_rows
     from headrace.storage.atomic import atomic_dir, write_text
 
     examiner, row_ids = EXAMINERS[spec.modality], facts.scratch.open("row_ids")
@@ -190,9 +190,9 @@ def _report(
     columns: list[ColumnFinding],
     metrics: Metrics,
 ) -> None:
-    from headrace.cleaning.page import page
-    from headrace.cleaning.report import report, shown
     from headrace.data.checkers import EXAMINERS
+    from headrace.data.cleaning.report.build import report, shown
+    from headrace.data.cleaning.report.page import page
     from headrace.storage.atomic import write_text
 
     figures = shown(paths.raw_dir, facts, judgement, EXAMINERS[spec.modality].picture)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from headrace.splitting.rows import CleanRows
+    from headrace.data.splitting.clean_rows import CleanRows
 
 log = logging.getLogger(__name__)
 Strategy = Literal["auto", "stratified", "random", "group", "time", "official"]
@@ -78,9 +78,9 @@ class Config(Section):
 
 def run(config: Config, paths: Paths) -> Metrics:
     """Assigns each clean row; adding rows moves no old one, but where a class was too small to be in every split."""
-    from headrace.splitting.figures import figures, warn_of_gaps
-    from headrace.splitting.hashed import folds
-    from headrace.splitting.rows import read_rows
+    from headrace.data.splitting.clean_rows import read_rows
+    from headrace.data.splitting.hash_split import folds
+    from headrace.data.splitting.metrics import figures, warn_of_gaps
     from headrace.storage.atomic import atomic_dir
     from headrace.storage.parquet import write_shards
 
@@ -115,9 +115,9 @@ def _found(config: Config, strategy: Strategy, rows: CleanRows) -> NDArray[np.in
     """Indices into SPLITS: `[rows]`."""
     import numpy as np
 
-    from headrace.splitting.hashed import Wish, by_hash, counts_of
-    from headrace.splitting.official import official
-    from headrace.splitting.times import by_time, times_of
+    from headrace.data.splitting.hash_split import Wish, by_hash, counts_of
+    from headrace.data.splitting.official_split import official
+    from headrace.data.splitting.time_split import by_time, times_of
 
     if strategy == "official":
         return official(rows, config.fractions, config.counts, config.seed)
@@ -131,7 +131,7 @@ def _found(config: Config, strategy: Strategy, rows: CleanRows) -> NDArray[np.in
 
 def _leaks(rows: CleanRows, found: NDArray[np.int8], config: Config) -> Metrics:
     """Counts what leaks between official splits, and takes it out of `found` where that is asked for."""
-    from headrace.splitting.official import leaking
+    from headrace.data.splitting.official_split import leaking
 
     is_leaking = leaking(rows, found)
     num_leaking = int(is_leaking.sum())

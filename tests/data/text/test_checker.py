@@ -5,8 +5,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from headrace.cleaning.checks import rules
 from headrace.contracts import Examined, Examiner, Finding, Repaired, Spec
+from headrace.data.cleaning.checks import rules
 from headrace.data.text.checker import BEGINNING, TextExaminer
 from headrace.data.text.rows import text_schema
 

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from headrace.cleaning.checks import CHECKS
 from headrace.contracts import Examined, Spec
+from headrace.data.cleaning.checks import CHECKS
 from headrace.data.image.cleaning.checker import MEASURES, ImageExaminer
 from headrace.data.image.reading.rows import RAW_SCHEMA
 

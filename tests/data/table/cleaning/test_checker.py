@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.cleaning.checks import rules
 from headrace.contracts import Column, Examined, Repaired, Spec
+from headrace.data.cleaning.checks import rules
 from headrace.data.table.cleaning.checker import TableExaminer
 
 OPTIONS = {name: rule.options for name, rule in rules({}, "table").items()}

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from headrace.cleaning.checks import rules
 from headrace.contracts import Column, ColumnFinding, Spec
+from headrace.data.cleaning.checks import rules
 from headrace.data.table import row_sample
 from headrace.data.table.cleaning import column_counts
 from headrace.data.table.cleaning.checker import TableExaminer

@@ -1,0 +1,36 @@
+"""Facts of rows, as a look at them would have left them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from headrace.data.cleaning.scan import Facts
+from headrace.storage.scratch import Scratch
+
+
+@pytest.fixture
+def make_facts(tmp_path: Path) -> Callable[..., Facts]:
+    """Facts of rows: `labels` by row (None: no label), and whatever columns are given; ids are a, b, c and on."""
+    opened = []
+
+    def make(labels: list[str | None], **columns: Any) -> Facts:
+        folder = tmp_path / f"scratch-{len(opened)}"
+        folder.mkdir()
+        scratch = Scratch(folder)
+        opened.append(scratch)
+        names = list(dict.fromkeys(label for label in labels if label is not None))
+        ids = columns.pop("row_ids", [bytes([97 + row]) * 32 for row in range(len(labels))])
+        scratch.append("row_ids", np.array(ids, "S32"))
+        scratch.append("labels", np.array([-1 if label is None else names.index(label) for label in labels], np.int32))
+        scratch.append("ranks", np.array(columns.pop("ranks", [2] * len(labels)), np.int8))
+        is_multilabel = columns.pop("is_multilabel", False)
+        for name, values in columns.items():
+            scratch.append(name.replace("__", ":"), np.asarray(values))
+        return Facts(scratch, len(labels), names, is_multilabel=is_multilabel)
+
+    yield make
+    for scratch in opened:
+        scratch.close()

@@ -1,0 +1,127 @@
+"""The table of checks: what is looked for in each modality, and how hard.
+
+What `clean.checks` may hold.
+"""
+
+from typing import get_args
+
+import pytest
+
+from headrace.contracts import ModalityName
+from headrace.data.cleaning.checks import (
+    BOUNDS,
+    CHECKS,
+    KINDS,
+    Severity,
+    left_out,
+    mistakes,
+    refuse_useless,
+    rules,
+    severities,
+)
+from headrace.errors import ConfigError
+
+
+@pytest.mark.parametrize("modality", get_args(ModalityName))
+def test_rules_without_settings_are_those_of_the_table(modality):
+    made = rules({}, modality)
+    assert set(made) == {name for name, check in CHECKS.items() if modality in check.modalities}
+    for name, rule in made.items():
+        assert rule.severity == CHECKS[name].softer.get(modality, CHECKS[name].severity)
+        assert rule.severity in get_args(Severity)
+        assert rule.options == CHECKS[name].options
+
+
+def test_rules_take_a_severity_alone_or_with_options():
+    settings = {"duplicate": "warn", "rare_class": {"severity": "drop", "min_rows": 9}, "imbalance": {"max_ratio": 2}}
+    made = rules(settings, "image")
+    assert made["duplicate"] == ("warn", {})
+    assert made["rare_class"] == ("drop", {"min_rows": 9})
+    assert made["imbalance"] == ("warn", {"max_ratio": 2})
+    assert settings["rare_class"] == {"severity": "drop", "min_rows": 9}, "the settings stay as they are"
+    assert CHECKS["rare_class"].options == {"min_rows": 3}
+
+
+def test_rules_of_other_modalities_are_left_out():
+    assert "markup" not in rules({"markup": "drop"}, "image")
+
+
+def test_conflicting_labels_are_softer_for_tables():
+    assert rules({}, "table")["conflicting_labels"].severity == "warn"
+    assert rules({"conflicting_labels": "drop"}, "table")["conflicting_labels"].severity == "drop"
+
+
+def test_every_check_tells_what_its_options_mean():
+    for name, check in CHECKS.items():
+        assert check.about, name
+        assert all(word in check.options for word in check.about.split("`")[1::2]), name
+
+
+def test_checks_that_make_no_sense_for_a_task_are_left_out_and_told():
+    left = set(rules({}, "table")) - set(rules({}, "table", "multilabel"))
+    assert left == {"label_error", "leakage"} == {name for name, _ in left_out("table", "multilabel")}
+    assert left_out("text", "multilabel") == [("label_error", "not looked for: it makes no sense for multilabel")]
+    assert left_out("table", "classification") == []
+
+
+def test_every_default_is_allowed():
+    assert mistakes({name: {"severity": check.severity, **check.options} for name, check in CHECKS.items()}) == []
+
+
+def test_every_option_has_bounds():
+    names = {option for check in CHECKS.values() for option in check.options}
+    assert names == BOUNDS.keys() | KINDS.keys()
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"blured": "drop"}, "blured: unknown check; choose one of"),
+        ({"blurred": "dorp"}, "blurred.severity: got 'dorp'; choose one of ['drop', 'error', 'off', 'warn'] (did you"),
+        ({"blurred": "repair"}, "blurred.severity: got 'repair'; choose one of ['drop', 'error', 'off', 'warn']"),
+        ({"imbalance": "drop"}, "imbalance.severity: got 'drop'; choose one of ['error', 'off', 'warn']"),
+        ({"missing_label": "warn"}, "missing_label.severity: got 'warn'; choose one of ['drop', 'error']"),
+        ({"blurred": {"severity": 3}}, "blurred.severity: got 3; choose one of"),
+        ({"blurred": {"severity": None}}, "blurred.severity: got None; choose one of"),
+        ({"blurred": {"above": 3}}, "blurred.above: unknown option; choose one of ['below', 'severity']"),
+        ({"blurred": {"below": "3"}}, "blurred.below: got '3'; must be a number from 0 to 256"),
+        ({"blurred": {"below": True}}, "blurred.below: got True; must be a number from 0 to 256"),
+        ({"blurred": {"below": None}}, "blurred.below: got None; must be a number"),
+        ({"rare_class": {"min_rows": 0}}, "rare_class.min_rows: got 0; must be a whole number of at least 1"),
+        ({"rare_class": {"min_rows": 2.5}}, "rare_class.min_rows: got 2.5; must be a whole number of at least 1"),
+        ({"label_error": {"folds": 1}}, "label_error.folds: got 1; must be a whole number of at least 2"),
+        ({"imbalance": {"max_ratio": float("nan")}}, "imbalance.max_ratio: got nan; must be a number of at least 1"),
+        ({"length_outlier": {"z": float("inf")}}, "length_outlier.z: got inf; must be a number of at least 0"),
+        ({"near_duplicate": {"similarity": 80}}, "near_duplicate.similarity: got 80; must be a number from 0 to 1"),
+        ({"unknown_label": {"known": "cat"}}, "unknown_label.known: got 'cat'; must be a list"),
+        ({"out_of_range": {"ranges": [1, 2]}}, "out_of_range.ranges: got [1, 2]; must be columns and their [low"),
+    ],
+)
+def test_mistake_is_told_with_what_is_allowed(settings, told):
+    (found,) = mistakes(settings)
+    assert found.startswith(told)
+
+
+def test_mistakes_are_told_all_at_once():
+    assert len(mistakes({"blured": "drop", "rare_class": {"min_rows": 0, "most": 1}, "dark": "dorp"})) == 4
+
+
+def test_options_that_may_be_null_are():
+    assert mistakes({"near_duplicate": {"similarity": None}, "unknown_label": {"known": None}}) == []
+    assert mistakes({"unknown_label": {"known": ["cat", 3]}}) == []
+
+
+def test_only_what_is_mended_by_default_can_be_repaired():
+    assert {name for name in CHECKS if "repair" in severities(name)} == {
+        "mode", "control_characters", "markup", "mixed_types", "out_of_range", "impossible_date",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("severity", ["warn", "off"])
+def test_rows_that_no_later_stage_can_read_do_not_go_on(severity):
+    settings = {"undecodable": severity, "unknown_label": severity}
+    with pytest.raises(ConfigError, match=r"^params\.yaml: clean\.checks\.undecodable\.severity: got .* drop or error"):
+        refuse_useless(rules(settings, "image"), "image", "classification")
+    with pytest.raises(ConfigError, match=r"^params\.yaml: clean\.checks\.unknown_label\.severity: got .* for targets"):
+        refuse_useless(rules(settings, "text"), "text", "regression")
+    refuse_useless(rules(settings, "text"), "text", "classification")  # a text that is partly broken can be read

@@ -1,0 +1,116 @@
+import re
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from tests.splitting.conftest import row_id, write_project
+
+from headrace.data.splitting.clean_rows import NONE, CleanRows, rarest, read_rows
+from headrace.errors import ConfigError, DataError
+
+IDS = [row_id(number) for number in range(40)]
+
+
+def read(root, columns, **options) -> CleanRows:
+    near_duplicates = options.pop("near_duplicates", ())
+    task = options.get("task", "classification")
+    paths = write_project(root, columns, task=task, near_duplicates=near_duplicates)
+    return read_rows(paths.clean_dir, **{"task": task, "group": None, "time": None, **options})
+
+
+def members(rows: CleanRows) -> set[frozenset[str]]:
+    """The row ids of each unit of more than one row."""
+    ids = rows.row_ids.astype(str)
+    found = (frozenset(ids[rows.units.of_row == unit].tolist()) for unit in range(len(rows.units.sizes)))
+    return {unit for unit in found if len(unit) > 1}
+
+
+def test_rows_are_sorted_with_all_that_belongs_to_them(tmp_path):
+    labels = [f"class{number % 3}" for number in range(40)]
+    splits = [["train", "val", "test", None][number % 4] for number in range(40)]
+    rows = read(tmp_path, {"row_id": IDS, "label": labels, "split": splits})
+    assert rows.row_ids.astype(str).tolist() == sorted(IDS)
+    assert rows.classes == ["class0", "class1", "class2"]
+    for place, one in enumerate(rows.row_ids.astype(str)):
+        number = IDS.index(one)
+        assert rows.classes[rows.codes[place]] == labels[number]
+        assert rows.official[place] == [0, 1, 2, -1][number % 4]
+    assert rows.units.is_single.all()
+
+
+def test_regression_has_no_classes(tmp_path):
+    rows = read(tmp_path, {"row_id": IDS, "label": [str(n) for n in range(40)]}, task="regression")
+    assert rows.classes == []
+    assert not rows.codes.any()
+    assert (rows.official == -1).all()
+
+
+def test_no_rows_are_no_rows(tmp_path):
+    rows = read(
+        tmp_path, {"row_id": np.array([], str), "label": np.array([], str), "who": np.array([], str)}, group="who"
+    )
+    assert len(rows) == 0
+    assert rows.units.keys == []
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        ["p1", "p2", None, "p1", "", "p2 ", "  ", "p3"],
+        [1.0, 2.0, None, 1.0, None, 2.0, None, 3.0],
+        [
+            np.datetime64("2024-01-01", "us"),
+            np.datetime64("2024-01-02", "us"),
+            None,
+            np.datetime64("2024-01-01", "us"),
+            None,
+            np.datetime64("2024-01-02", "us"),
+            None,
+            None,
+        ],
+    ],
+)
+def test_rows_of_a_group_are_a_unit_and_rows_without_one_are_not(tmp_path, groups):
+    rows = read(tmp_path, {"row_id": IDS[:8], "who": groups}, group="who")
+    assert members(rows) == {frozenset([IDS[0], IDS[3]]), frozenset([IDS[1], IDS[5]])}
+
+
+def test_near_duplicates_join_groups_and_unknown_rows_are_passed_over(tmp_path):
+    near_duplicates = [[IDS[0], IDS[1]], [IDS[4], "f" * 32], [IDS[5], IDS[6]]]
+    rows = read(
+        tmp_path,
+        {"row_id": IDS[:8], "who": ["p1", "p2", "p1", "p2", None, None, None, None]},
+        group="who",
+        near_duplicates=near_duplicates,
+    )
+    assert members(rows) == {frozenset(IDS[:4]), frozenset(IDS[5:7])}
+
+
+def test_without_a_file_of_near_duplicates_rows_are_single(tmp_path):
+    paths = write_project(tmp_path, {"row_id": IDS}, near_duplicates=[IDS[:2]])
+    (paths.clean_dir / "groups.parquet").unlink()
+    assert read_rows(paths.clean_dir, task="classification", group=None, time=None).units.is_single.all()
+
+
+@pytest.mark.parametrize("key", ["group", "time"])
+@pytest.mark.parametrize("name", ["patinet", "row_id", "split", "original"])
+def test_column_that_is_none_is_told(tmp_path, key, name):
+    told = re.escape(f"params.yaml: split.{key}: {name!r} is no column of the rows; choose one of ['label', 'patient']")
+    with pytest.raises(ConfigError, match=told):
+        read(tmp_path, {"row_id": IDS, "patient": IDS, "original": IDS}, **{key: name})
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 no Parquet PAR1", b"\0" * 100])
+def test_damaged_file_of_near_duplicates_is_told(tmp_path, content):
+    paths = write_project(tmp_path, {"row_id": IDS})
+    (paths.clean_dir / "groups.parquet").write_bytes(content)
+    with pytest.raises(
+        DataError, match=r"groups.parquet: no Parquet of near-duplicates \(.*\); run: dvc repro"
+    ) as error:
+        read_rows(paths.clean_dir, task="classification", group=None, time=None)
+    assert "\n" not in str(error.value)
+
+
+def test_rows_go_by_the_label_that_fewest_have_then_by_the_alphabet():
+    labels = ['["a", "b"]', '["a"]', '["a", "c"]', "[]", '["b", "c"]']  # a: 3, b: 2, c: 2
+    assert rarest(pa.chunked_array([labels[:2], labels[2:]])).to_pylist() == ["b", "a", "c", NONE, "b"]

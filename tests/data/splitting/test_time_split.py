@@ -1,0 +1,112 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.splitting.conftest import FRACTIONS
+
+from headrace.data.splitting.groups import units
+from headrace.data.splitting.time_split import by_time, times_of
+from headrace.errors import DataError
+
+
+def singles(num_rows: int):
+    return units(np.array([f"{number:032x}" for number in range(num_rows)], "S32"), [])
+
+
+def ordered(values: list[object], kind: pa.DataType | None = None) -> list[int]:
+    return np.argsort(times_of(pa.chunked_array([pa.array(values, kind)]), "when"), kind="stable").tolist()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [3.5, -1.0, 20.0],
+        ["3.5", "-1", " 20 "],  # as text, 20 would come before 3.5
+        [np.datetime64("2024-05-02", "us"), np.datetime64("1969-01-01", "us"), np.datetime64("2024-05-02T01", "us")],
+        ["2024-05-02", "1969-01-01", "2024-05-02T01:00"],
+        ["2024-05-02", "0001-01-01", "20240503"],
+        ["2024-05-02T10:00+02:00", "2024-05-02T09:00+05:00", "2024-05-02T09:00Z"],  # not in the order of their letters
+    ],
+)
+def test_times_are_in_order(values):
+    assert ordered(values) == [1, 0, 2]
+
+
+def test_microseconds_are_told_apart():
+    assert ordered(["2024-05-02T00:00:00.000002", "2024-05-02T00:00:00.000001"]) == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ([1.0, None, None], "2 rows without a time"),
+        ([1.0, float("nan")], "1 rows without a time"),
+        (["1", "nan"], "1 rows without a time"),
+        (["2024-01-01", "", "  ", None], "3 rows without a time"),
+        ([np.datetime64("2024-01-01", "us"), None], "1 rows without a time"),
+        (["2024-01-01", "31.01.2024"], "'31.01.2024', which is no ISO date"),
+        (["1704067200", "2024-01-01"], "'1704067200', which is no ISO date"),
+        (["2024-01-01", "yesterday"], "'yesterday', which is no ISO date"),
+        (["2024-01-01T00:00", "2024-01-01T00:00Z"], "but also '2024-01-01T00:00': with and without a time zone"),
+    ],
+)
+def test_times_that_cannot_be_compared_are_told(values, told):
+    with pytest.raises(DataError, match="params.yaml: split.time: column 'when' has ") as error:
+        ordered(values)
+    assert told in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_different_times_part_at_the_shares():
+    found = by_time(np.arange(1000)[::-1], singles(1000), FRACTIONS)
+    assert np.bincount(found).tolist() == [700, 150, 150]
+    assert (np.diff(found) <= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ([80, 10, 10], [80, 10, 10]),  # the first cut is nearer to 70 than none
+        ([10, 10, 80], [10, 10, 80]),
+        ([1, 98, 1], [1, 98, 1]),
+        ([40, 35, 10, 10, 5], [75, 10, 15]),
+    ],
+)
+def test_rows_of_one_time_stay_together(sizes, expected):
+    times = np.repeat(np.arange(len(sizes)), sizes)
+    assert np.bincount(by_time(times, singles(100), FRACTIONS)).tolist() == expected
+
+
+def test_too_few_times_are_told():
+    with pytest.raises(DataError, match="2 different times .* do not part into 3 splits; choose another column"):
+        by_time(np.arange(50) % 2, singles(50), FRACTIONS)
+
+
+def test_unit_is_where_its_earliest_row_is():
+    ids = np.array([f"{number:032x}" for number in range(100)], "S32")
+    found = by_time(np.arange(100), units(ids, [("g", [0, 99]), (None, [80, 95])]), FRACTIONS)
+    assert found[[0, 99]].tolist() == [0, 0]
+    assert found[80] == found[95]
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.integers(-5, 30), min_size=1, max_size=60),
+    st.lists(st.lists(st.integers(0, 59), min_size=1, max_size=4), max_size=5),
+    st.lists(st.floats(0.01, 1), min_size=3, max_size=3),
+)
+def test_time_order_holds_and_units_are_whole(times, clusters, shares):
+    inside = [[row for row in rows if row < len(times)] for rows in clusters]
+    ids = np.array([f"{number:032x}" for number in range(len(times))], "S32")
+    made = units(ids, [(None, rows) for rows in inside if rows])
+    earliest = np.array([min(np.array(times)[made.of_row == unit]) for unit in made.of_row])
+    if len(set(earliest.tolist())) < 3:
+        with pytest.raises(DataError):
+            by_time(np.array(times), made, shares)
+        return
+    found = by_time(np.array(times), made, shares)
+    assert set(found.tolist()) == {0, 1, 2}
+    assert earliest[found == 0].max() < earliest[found == 1].min()
+    assert earliest[found == 1].max() < earliest[found == 2].min()
+    assert all(len(set(found[made.of_row == unit].tolist())) == 1 for unit in made.of_row)
