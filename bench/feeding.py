@@ -63,8 +63,8 @@ def rate(normalized: Path, side: str, name: str) -> float:
 
 def ours(normalized: Path, transforms: list[dict]) -> Iterable:
     """The batches of the data module."""
-    from headrace.learning.data import ArraysDataModule
-    from headrace.learning.settings import TrainSettings
+    from headrace.training.data_module import ArraysDataModule
+    from headrace.training.settings import TrainSettings
 
     settings = TrainSettings(batch_size=BATCH_SIZE, augmentation=transforms, num_workers=0)
     data = ArraysDataModule(normalized, settings)

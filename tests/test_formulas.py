@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from headrace.contracts import Batch, Json, Spec
-from headrace.learning.fit import FitJob, Place, fit
-from headrace.learning.optimizers import make_optimizer
-from headrace.learning.schedules import SCHEDULES
-from headrace.learning.settings import TrainSettings
 from headrace.models import find_model
 from headrace.models.network import build_network
 from headrace.models.recurrent import Recurrence
 from headrace.storage import arrays, atomic, bundle
 from headrace.tasks import TASKS
+from headrace.training.fit import FitJob, Place, fit
+from headrace.training.optim.optimizers import make_optimizer
+from headrace.training.optim.schedules import SCHEDULES
+from headrace.training.settings import TrainSettings
 
 Floats = NDArray[np.float64]
 

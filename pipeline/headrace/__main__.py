@@ -18,8 +18,8 @@ import typer
 from headrace import __version__
 from headrace.errors import ConfigError, DataError, HeadraceError, Terminated
 from headrace.paths import Paths
+from headrace.runtime import collect_seldom
 from headrace.stages import STAGES
-from headrace.startup import collect_seldom
 
 app = typer.Typer(name="headrace", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 USERS_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG}

@@ -9,9 +9,9 @@ from headrace.cluster.fit import fit_on_workers, trainer_class
 from headrace.cluster.plan import plan_workers
 from headrace.cluster.session import num_local_cpus, session
 from headrace.errors import ClusterError, DataError
-from headrace.learning.fit import FitJob, Place, fit, read_result
-from headrace.learning.settings import TrainSettings
 from headrace.storage.bundle import WEIGHTS
+from headrace.training.fit import FitJob, Place, fit, read_result
+from headrace.training.settings import TrainSettings
 
 SETTINGS = {"model": {"name": "cnn", "blocks": [8, "pool"], "dense": [16]}, "max_epochs": 3, "batch_size": 44}
 OPTIONS = {"accumulate": 3, "sampling": "balanced", "optimizer": "adamw", "early_stopping": {"max_minutes": 60.0}}

@@ -4,8 +4,8 @@ import pytest
 
 from headrace.cluster.fit import fit_on_workers
 from headrace.cluster.session import num_local_cpus, session
-from headrace.learning.fit import KEY, FitJob, Place, fit, read_result
-from headrace.learning.settings import TrainSettings
+from headrace.training.fit import KEY, FitJob, Place, fit, read_result
+from headrace.training.settings import TrainSettings
 
 SETTINGS = {
     "model": {"name": "cnn", "blocks": [8, "pool"], "dense": [16], "activation": "tanh"},

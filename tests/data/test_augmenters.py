@@ -5,7 +5,7 @@ import pytest
 from headrace.contracts import ModalityName
 from headrace.data.augmenters import AUGMENTERS, MIXES, make_augmenter, make_mixes
 from headrace.errors import ConfigError
-from headrace.learning.settings import TrainSettings
+from headrace.training.settings import TrainSettings
 
 TRANSFORM: dict[str, Any] = {"unknown": 1, "tokenizer": {}, "inputs": []}
 FLIP = [{"name": "HorizontalFlip"}]

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from headrace.learning.history import read_history
 from headrace.paths import Paths
 from headrace.storage.bundle import WEIGHTS
 from headrace.tracking.client import connect, experiment_id
+from headrace.training.reporting.history import read_history
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = """

@@ -10,12 +10,12 @@ from ruamel.yaml import YAML
 from safetensors.numpy import load_file
 
 from headrace.contracts import Spec
-from headrace.learning.fit import FitJob, Place, fit, read_result
 from headrace.models.network import build_network
 from headrace.paths import Paths
 from headrace.stages import clean, ingest, normalize, split
 from headrace.storage.arrays import open_arrays
 from headrace.storage.bundle import WEIGHTS
+from headrace.training.fit import FitJob, Place, fit, read_result
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "linear-gd.yaml"
 WEIGHT = "1.1.weight"

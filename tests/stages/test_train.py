@@ -8,12 +8,12 @@ import pytest
 from headrace.cluster.session import available_workers
 from headrace.contracts import Spec
 from headrace.errors import ClusterError, ConfigError, DataError
-from headrace.learning.history import read_history
-from headrace.learning.settings import AutoSettings
 from headrace.stages.train import Config, _check, run
 from headrace.storage.arrays import open_arrays
 from headrace.storage.bundle import WEIGHTS, read_bundle
 from headrace.tracking.client import connect, experiment_id
+from headrace.training.reporting.history import read_history
+from headrace.training.settings import AutoSettings
 
 MODEL = {"name": "cnn", "blocks": [8, "pool", 16, "pool"], "dense": [16]}
 QUICK = {"model": MODEL, "max_epochs": 4, "batch_size": 25, "learning_rate": 0.01, "num_workers": 0}

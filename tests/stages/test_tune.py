@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from headrace.errors import ConfigError
-from headrace.learning.settings import AutoSettings
 from headrace.stages.tune import Config, Range, run
+from headrace.training.settings import AutoSettings
 
 
 def test_tune_without_trials_does_nothing(normalized):

@@ -9,9 +9,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from headrace.contracts import Batch, Json, Spec
 from headrace.errors import ConfigError
-from headrace.learning.settings import TrainSettings
 from headrace.models.network import TwoLogits
 from headrace.tasks import TASKS
+from headrace.training.settings import TrainSettings
 
 CLASSIFICATION = TASKS["classification"]
 SPEC = Spec(modality="image", task="classification", source="x", format="folder", num_rows=9, classes=["a", "b", "c"])

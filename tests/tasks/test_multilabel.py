@@ -7,8 +7,8 @@ from sklearn.metrics import f1_score
 
 from headrace.contracts import Batch, Json, Spec
 from headrace.errors import ConfigError
-from headrace.learning.settings import TrainSettings
 from headrace.tasks import TASKS
+from headrace.training.settings import TrainSettings
 
 MULTILABEL = TASKS["multilabel"]
 TRANSFORM: Json = {"target": {"num_rows": 40, "rows": {"comedy": 30, "war": 10}}}

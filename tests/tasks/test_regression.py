@@ -6,8 +6,8 @@ import torch
 
 from headrace.contracts import Batch, Json, Spec
 from headrace.errors import ConfigError
-from headrace.learning.settings import TrainSettings
 from headrace.tasks import TASKS
+from headrace.training.settings import TrainSettings
 
 REGRESSION = TASKS["regression"]
 SPEC = Spec(modality="table", task="regression", source="x", format="table", num_rows=9)

@@ -13,10 +13,10 @@ from typing import Any
 from headrace.cluster.session import is_attached
 from headrace.cluster.worker import import_as
 from headrace.errors import ClusterError, HeadraceError
-from headrace.learning.events import Event, Observer
-from headrace.learning.fit import FitJob, Place, fit
 from headrace.paths import Paths
-from headrace.startup import collect_seldom
+from headrace.runtime import collect_seldom
+from headrace.training.fit import FitJob, Place, fit
+from headrace.training.reporting.events import Event, Observer
 
 SECONDS_BETWEEN_POLLS = 0.3
 COORDINATOR = "AutoscalingCoordinator"

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ray.tune import Callback
 
 from headrace.contracts import Json
-from headrace.learning.trials import ERROR, FIGURES, ended_trial
 from headrace.storage.atomic import write_json
+from headrace.training.search.trials import ERROR, FIGURES, ended_trial
 
 if TYPE_CHECKING:
     from headrace.cluster.search import Search

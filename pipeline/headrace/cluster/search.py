@@ -18,10 +18,10 @@ from headrace.cluster.worker import import_as
 from headrace.config import mistakes_of
 from headrace.contracts import Json
 from headrace.errors import HeadraceError
-from headrace.learning.search_space import with_drawn
-from headrace.learning.settings import TrainSettings
-from headrace.learning.trials import ERROR, FIGURES, RISING
 from headrace.paths import Paths
+from headrace.training.search.space import with_drawn
+from headrace.training.search.trials import ERROR, FIGURES, RISING
+from headrace.training.settings import TrainSettings
 
 ONE_PROCESS: Json = {"num_workers": 0, "num_threads": 1}
 
@@ -127,7 +127,7 @@ def _try(config: Json, fixed: Json) -> None:
     """One trial: a short training in this process, reporting after each epoch."""
     from ray import tune
 
-    from headrace.learning.fit import FitJob, Place, fit
+    from headrace.training.fit import FitJob, Place, fit
 
     import_as(fixed["sys_path"])
 

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headrace.contracts import Json, Metrics, Spec
 from headrace.errors import ConfigError, DataError
-from headrace.learning.adaptive import Machine, decide
-from headrace.learning.fit import FitJob, read_result
-from headrace.learning.settings import AutoSettings, TrainSettings
-from headrace.learning.workload import Workload, count_workload
 from headrace.paths import Paths
-from headrace.startup import import_ahead
+from headrace.runtime import import_ahead
 from headrace.storage import bundle
 from headrace.storage.arrays import open_arrays
 from headrace.storage.atomic import atomic_dir
+from headrace.training.autotune.tuner import Machine, decide
+from headrace.training.autotune.workload import Workload, count_workload
+from headrace.training.fit import FitJob, read_result
+from headrace.training.settings import AutoSettings, TrainSettings
 
 if TYPE_CHECKING:
     from headrace.cluster.fit import Training
@@ -46,13 +46,13 @@ class Workers(NamedTuple):
 
 
 class Config(AutoSettings):
-    """How the network is trained; a search varies these keys too, so they stand in `headrace.learning.settings`."""
+    """How the network is trained; a search varies these keys too, so they stand in `headrace.training.settings`."""
 
 
 def run(config: Config, paths: Paths) -> Metrics:
     """Trains, exports, checks the export, and writes the bundle; raises what the workers raise."""
-    from headrace.learning.progress import progress
     from headrace.tracking.runs import live_run, log_trials
+    from headrace.training.reporting.progress import progress
 
     card, trials = _card(config, paths)
     card = _decided(card, paths)
@@ -102,7 +102,7 @@ def _card(config: Config, paths: Paths) -> tuple[bundle.Card, list[Json]]:
 
 def _decided(card: bundle.Card, paths: Paths) -> bundle.Card:
     """The card with nothing left to `auto`: decided once, and kept for a training that is killed and started again."""
-    from headrace.learning.choice import kept
+    from headrace.training.autotune.tuner import kept
 
     wanted, work_dir = AutoSettings.model_validate(card.settings), paths.state_dir / "train" / card.training_id
     machine, workload = _check(wanted, paths, card.spec)
@@ -119,9 +119,9 @@ def _check(wanted: AutoSettings, paths: Paths, spec: Json) -> tuple[Machine, Wor
     from headrace.cluster.plan import plan_workers
     from headrace.cluster.session import num_local_cpus
     from headrace.data.augmenters import make_augmenter, make_mixes
-    from headrace.learning.refusals import check_fits
     from headrace.models.network import build_network
     from headrace.tasks import TASKS
+    from headrace.training.compatibility import check_fits
 
     data = Spec.model_validate(spec)
     if wanted.memory_format != "contiguous" and data.modality != "image":
@@ -144,7 +144,7 @@ def _check(wanted: AutoSettings, paths: Paths, spec: Json) -> tuple[Machine, Wor
             f"choose a multiple of {num_workers}, or set train.num_workers"
         )
     if wanted.privacy:
-        from headrace.learning.privacy_checks import refuse_unfit
+        from headrace.training.privacy.checks import refuse_unfit
 
         refuse_unfit(network, TASKS[data.task], wanted, transform=transform, folder=paths.normalized_dir)
     return Machine(num_workers, num_cores), workload
@@ -174,7 +174,7 @@ def _workers(job: FitJob, paths: Paths) -> Iterator[Workers | None]:
 
 def _fit(job: FitJob, observe: Any, workers: Workers | None) -> Json:
     """Runs the loop, unless a killed run of the same training had already finished it."""
-    from headrace.learning.fit import Place, fit
+    from headrace.training.fit import Place, fit
 
     work_dir = Path(job.work_dir)
     if workers:
@@ -192,7 +192,7 @@ def _fit(job: FitJob, observe: Any, workers: Workers | None) -> Json:
 
 def _write(paths: Paths, card: bundle.Card, work_dir: Path, result: Json) -> float:
     """Writes the bundle and the plots; returns how far the exported graph is from the network."""
-    from headrace.learning.history import write_history
+    from headrace.training.reporting.history import write_history
 
     with atomic_dir(paths.trained_dir) as folder:
         shutil.copy(work_dir / bundle.WEIGHTS, folder / bundle.WEIGHTS)

@@ -13,11 +13,11 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from headrace.config import Section
 from headrace.contracts import Json, Metrics, Spec
 from headrace.errors import ConfigError, choices
-from headrace.learning.search_space import Space, check_space, draw_trials, with_drawn
-from headrace.learning.settings import AutoSettings
-from headrace.learning.trials import finished, ranked, trials_table
 from headrace.paths import Paths
 from headrace.storage.atomic import write_json
+from headrace.training.search.space import Space, check_space, draw_trials, with_drawn
+from headrace.training.search.trials import finished, ranked, trials_table
+from headrace.training.settings import AutoSettings
 
 Number = int | float
 
@@ -118,7 +118,7 @@ def run(config: Config, paths: Paths) -> Metrics:
 
 def _best_settings(wanted: AutoSettings, base: Json, drawn: Json) -> Json:
     """What `train` takes over: the searched keys, whole, and what was `auto` for the trials."""
-    from headrace.learning.adaptive import open_values
+    from headrace.training.autotune.tuner import open_values
 
     names = {key.partition(".")[0] for key in drawn} | set(open_values(wanted))
     return {name: value for name, value in with_drawn(base, drawn).items() if name in names}
@@ -143,8 +143,7 @@ def _search_id(config: Config, wanted: AutoSettings, paths: Paths) -> str:
 
 def _decided(wanted: AutoSettings, space: Space, paths: Paths, work_dir: Path) -> Json:
     """The section without `auto`: what is not searched is measured once, with the rest of the section as it stands."""
-    from headrace.learning.adaptive import Machine, decide, open_values
-    from headrace.learning.choice import kept
+    from headrace.training.autotune.tuner import Machine, decide, kept, open_values
 
     settings = wanted.model_copy(update={"num_workers": 0, "num_threads": 1})
     settings = AutoSettings.model_validate(settings.model_dump() | open_values(settings, only=space))
@@ -153,9 +152,9 @@ def _decided(wanted: AutoSettings, space: Space, paths: Paths, work_dir: Path) -
         return settings.model_dump()
 
     def measure() -> Json:
-        from headrace.learning.fit import FitJob
-        from headrace.learning.workload import count_workload
         from headrace.storage.arrays import open_arrays
+        from headrace.training.autotune.workload import count_workload
+        from headrace.training.fit import FitJob
 
         folder = paths.normalized_dir
         transform = json.loads((folder / "transform.json").read_bytes())

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.contracts import Json
 from headrace.errors import Terminated, TrackingError
-from headrace.learning.history import FIGURES, read_history
 from headrace.paths import Paths
 from headrace.storage.bundle import Card, read_bundle
 from headrace.tracking.client import connect, experiment_id, told
+from headrace.training.reporting.history import FIGURES, read_history
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

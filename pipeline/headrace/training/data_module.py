@@ -1,0 +1,108 @@
+"""The one DataModule: memory-mapped rows, one gather a batch, in an order that no number of workers changes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import IterableDataset
+
+from headrace.contracts import Augmenter, Batch, Spec
+from headrace.data.augmenters import make_augmenter
+from headrace.storage.arrays import Arrays, open_arrays
+from headrace.storage.positional_reads import lean
+from headrace.training.privacy.poisson_sampling import PoissonOrder
+from headrace.training.sampling.batch_order import Order, Share
+from headrace.training.sampling.mixup import Mixer, make_mixer
+from headrace.training.settings import TrainSettings
+
+VALIDATION_BATCH_SIZE = 512
+
+
+class Batches(IterableDataset[Batch]):
+    """One worker's batches of one epoch after another; `epoch` says which comes next."""
+
+    def __init__(
+        self, arrays: Arrays, order: Order, augmenter: Augmenter | None = None, mixer: Mixer | None = None
+    ) -> None:
+        """Reads `arrays` in `order`."""
+        self.arrays, self.order, self.augmenter, self.mixer = arrays, order, augmenter, mixer
+        self.epoch = 0
+        self._rows = lean(arrays.inputs)
+
+    def __len__(self) -> int:
+        return self.order.num_steps * self.order.num_parts
+
+    def __iter__(self) -> Iterator[Batch]:
+        for place, share in enumerate(self.order.shares(self.epoch)):
+            yield self._gather(share, place // self.order.num_parts)
+
+    def _gather(self, share: Share, step: int) -> Batch:
+        inputs = self._inputs(share.rows)
+        partner_targets = shares = None
+        if self.mixer is not None:
+            pairs = self.mixer.pairs(share, self.epoch, step)
+            # a partner may be another worker's row: its inputs are then made here as they are there
+            is_whole, partners = len(share.rows) == share.num_rows, share.batch[pairs.places]
+            others = inputs[pairs.places] if is_whole else self._inputs(partners)
+            inputs, own = self.mixer.mix(pairs, inputs, others, rows=share.rows, epoch=self.epoch)
+            partner_targets, shares = self._targets(partners), torch.from_numpy(own)
+        weights = torch.from_numpy(share.weights)
+        made = torch.from_numpy(np.ascontiguousarray(inputs))
+        return Batch(made, self._targets(share.rows), weights, share.num_rows, partner_targets, shares)
+
+    def _inputs(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        inputs: NDArray[Any] = self._rows[rows]
+        return inputs if self.augmenter is None else self.augmenter(inputs, rows, self.epoch)
+
+    def _targets(self, rows: NDArray[np.int64]) -> torch.Tensor:
+        return torch.from_numpy(self.arrays.targets[rows])
+
+
+class ArraysDataModule(pl.LightningDataModule):
+    """Train and validation rows of `data/normalized`, for worker `rank` of `num_workers`."""
+
+    def __init__(
+        self, folder: Path, settings: TrainSettings, *, rank: int = 0, num_workers: int = 1, key: bytes = b""
+    ) -> None:
+        """Opens nothing yet: each worker opens its own memory maps in `setup`; `key`: of a private training."""
+        super().__init__()
+        self.key = key
+        self.folder, self.settings, self.rank, self.num_workers = folder, settings, rank, num_workers
+
+    def setup(self, stage: str) -> None:  # noqa: ARG002 Lightning's signature
+        """Opens the arrays and builds the augmentation, once."""
+        if hasattr(self, "train_batches"):
+            return
+        settings, modality = self.settings, Spec.read(self.folder).modality
+        transform = json.loads((self.folder / "transform.json").read_bytes())
+        asked = modality, settings.model_dump(), transform
+        augmenter, mixer = make_augmenter(*asked), make_mixer(*asked)
+        train, val = (open_arrays(self.folder / split) for split in ("train", "val"))
+        labels = np.asarray(train.targets) if settings.sampling == "balanced" else None
+        order = replace(self._order(len(train), settings.batch_size), num_parts=settings.accumulate, labels=labels)
+        if settings.privacy:
+            order = PoissonOrder(
+                len(train), settings.batch_size, settings.seed, self.rank, self.num_workers, key=self.key
+            )
+        self.train_batches = Batches(train, order, augmenter, mixer)
+        self.val_batches = Batches(val, self._order(len(val), VALIDATION_BATCH_SIZE, is_shuffled=False))
+
+    def _order(self, num_rows: int, batch_size: int, *, is_shuffled: bool = True) -> Order:
+        return Order(num_rows, batch_size, self.settings.seed, self.rank, self.num_workers, is_shuffled)
+
+    def train_dataloader(self) -> Batches:
+        """Called at each epoch's start (`reload_dataloaders_every_n_epochs=1`), so that the order follows the epoch."""
+        self.train_batches.epoch = self.trainer.current_epoch if self.trainer else 0
+        return self.train_batches
+
+    def val_dataloader(self) -> Batches:
+        """Every validation row once, over all workers."""
+        return self.val_batches

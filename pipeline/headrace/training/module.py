@@ -1,0 +1,123 @@
+"""The one LightningModule: any network on any task, its gradient the same for any number of workers."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from headrace.contracts import Batch, Json, Metrics
+from headrace.errors import ConfigError
+from headrace.models.views import ask_alone
+from headrace.tasks import Task
+from headrace.training.engine.sharding import average_buffers, shard
+from headrace.training.optim.optimizers import make_optimizer
+from headrace.training.optim.schedules import make_schedule
+from headrace.training.sampling.mixup import summed
+from headrace.training.settings import TrainSettings
+
+
+class Learner(pl.LightningModule):
+    """Trains a network that takes raw stored inputs."""
+
+    def __init__(
+        self, network: nn.Module, task: Task, settings: TrainSettings, *, transform: Json, num_steps: int
+    ) -> None:
+        """`num_steps`: optimizer steps of the whole training, for the schedule; raises ConfigError as the task does."""
+        super().__init__()
+        self.network, self.task, self.settings, self.num_steps = network, task, settings, num_steps
+        ask_alone(network)
+        self.loss_options = task.loss_options(settings.model_dump(), transform)
+        # [sum of losses, sum of the task's figures, rows], kept on the device and read once an epoch
+        # (no buffers: DDP would overwrite those of every rank by rank 0's, each step)
+        self.train_sums, self.val_sums = torch.zeros(3), torch.zeros(3)
+        self.val_metrics: dict[str, float] = {}
+
+    def _step(self, batch: Batch, sums: Tensor, options: Json) -> Tensor:
+        """Sum of the rows' losses; adds to the running sums."""
+        outputs = self.network(batch.inputs).float()
+        loss = summed(batch, lambda part: self.task.loss(outputs, part, options))
+        with torch.no_grad():
+            figures = summed(batch, lambda part: self.task.figures(outputs, part, options))
+            sums += torch.stack([loss.detach(), figures, batch.weights.sum()])
+        return loss
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss whose gradient, averaged over workers and parts, is that of the mean over the global batch."""
+        self.seed_dropout(batch_idx)
+        loss = self._step(batch, self.train_sums, self.loss_options)
+        return loss * (self.trainer.world_size * self.settings.accumulate / batch.num_rows)
+
+    def seed_dropout(self, batch_idx: int) -> None:
+        """Dropout draws from (seed, epoch, rank), the same in a resumed training."""
+        if batch_idx == 0:  # not at the epoch's start: the data loader's own draw comes before or after that
+            torch.manual_seed(((self.settings.seed << 20) + self.current_epoch << 10) + self.global_rank)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 Lightning's signature
+        """Adds a share of the validation rows."""
+        self._step(batch, self.val_sums, {**self.loss_options, "label_smoothing": 0.0})
+
+    def configure_model(self) -> None:
+        """Shares out the weights where the strategy made a mesh of workers for it."""
+        if self._device_mesh is not None:
+            shard(self.network, self._device_mesh["data_parallel"])
+
+    def on_fit_start(self) -> None:
+        """Puts the sums where the network is."""
+        self.train_sums, self.val_sums = (torch.zeros(3, device=self.device) for _ in range(2))
+
+    def on_train_epoch_start(self) -> None:
+        """Begins the epoch's sums."""
+        self.train_sums.zero_()
+
+    def on_validation_epoch_start(self) -> None:
+        """Begins the epoch's sums; all workers judge, and keep, the same network."""
+        self.val_sums.zero_()
+        if self.trainer.world_size > 1:
+            average_buffers(self.network)
+
+    def on_validation_epoch_end(self) -> None:
+        """Loss and figure over all rows of all workers, each counted once; raises ConfigError for a diverged loss."""
+        if self.trainer.sanity_checking:
+            return
+        sums = torch.stack([self.train_sums, self.val_sums])
+        total = self.trainer.strategy.reduce(sums, reduce_op="sum").tolist()
+        (train_loss, train_figure, train_rows), (val_loss, val_figure, val_rows) = total
+        self.val_metrics = {
+            "train_loss": train_loss / max(train_rows, 1),
+            f"train_{self.task.figure}": train_figure / max(train_rows, 1),
+            "val_loss": val_loss / val_rows,
+            f"val_{self.task.figure}": val_figure / val_rows,
+        }
+        diverged = [f"{name} to {value}" for name, value in self.val_metrics.items() if not isfinite(value)]
+        if diverged:
+            raise ConfigError(
+                f"params.yaml: train.learning_rate: {self.settings.learning_rate:g} drove {diverged[0]} in epoch"
+                f" {self.current_epoch + 1}; lower it, or set train.gradient_clip"
+            )
+        self.log_dict(self.val_metrics, rank_zero_only=False, sync_dist=False)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,  # noqa: ARG002 Lightning's signature
+    ) -> None:
+        """By the norm over all parameters; Lightning's own refuses fused optimizers in mixed precision."""
+        if gradient_clip_val:
+            clipped = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            nn.utils.clip_grad_norm_(clipped, gradient_clip_val)
+
+    def spent(self) -> Metrics:
+        """What the training cost of a privacy budget: nothing, where there is none."""
+        return {}
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer, and its schedule by step."""
+        optimizer = make_optimizer(self.network, self.settings)
+        schedule = make_schedule(optimizer, self.settings, self.num_steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -1,0 +1,82 @@
+"""The order of the rows: a pure function of (seed, epoch, step), the same for any number of workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headrace.training.sampling.class_balanced import balanced_rows
+
+
+class Share(NamedTuple):
+    """What one worker takes of one global batch, or of a part of it."""
+
+    rows: NDArray[np.int64]
+    """Positions of the rows."""
+    weights: NDArray[np.float32]
+    """1 a row; 0 for a row that stands in where the last batch has fewer rows than there are workers (or parts)."""
+    num_rows: int
+    """Rows of the whole global batch."""
+    batch: NDArray[np.int64] = np.empty(0, np.int64)
+    """Positions of the rows of the global batch."""
+    first: int = 0
+    """Where in it `rows` begin."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """Cuts the rows of each epoch into global batches, and each of these into one share a worker."""
+
+    num_rows: int
+    batch_size: int
+    seed: int
+    rank: int = 0
+    num_workers: int = 1
+    is_shuffled: bool = True
+    num_parts: int = 1
+    """Shares that a worker's part of a global batch comes in, one after another."""
+    labels: NDArray[np.int64] | None = None
+    """Class of each row; where given, each epoch draws the classes equally often."""
+
+    @property
+    def num_steps(self) -> int:
+        """Steps an epoch, the same for each worker; the last may be short."""
+        return -(-self.num_rows // self.batch_size)
+
+    def rows_of_epoch(self, epoch: int) -> NDArray[np.int64]:
+        """A permutation of all rows, or of a balanced draw, from (seed, epoch) by a counter-based generator."""
+        if not self.is_shuffled:
+            return np.arange(self.num_rows)
+        order = np.random.Generator(np.random.Philox(key=[self.seed, epoch])).permutation(self.num_rows)
+        return order if self.labels is None else balanced_rows(self.labels, self.seed, epoch)[order]
+
+    def shares(self, epoch: int, first_step: int = 0) -> Iterator[Share]:
+        """Yields this worker's `num_parts` shares of each step from `first_step` on."""
+        rows = self.rows_of_epoch(epoch)
+        for step in range(first_step, self.num_steps):
+            batch = rows[step * self.batch_size : (step + 1) * self.batch_size]
+            yield from self._parts(self._share(batch))
+
+    def _share(self, batch: NDArray[np.int64]) -> Share:
+        parts = np.array_split(batch, self.num_workers)
+        return _share_of(batch, parts[self.rank], sum(map(len, parts[: self.rank])))
+
+    def _parts(self, share: Share) -> Iterator[Share]:
+        if self.num_parts == 1:
+            yield share
+            return
+        first = share.first
+        for rows in np.array_split(share.rows[share.weights > 0], self.num_parts):
+            yield _share_of(share.batch, rows, first)
+            first += len(rows)
+
+
+def _share_of(batch: NDArray[np.int64], own: NDArray[np.int64], first: int) -> Share:
+    if len(own):
+        return Share(own, np.ones(len(own), np.float32), len(batch), batch, first)
+    # every worker must join the gradients' all-reduce: one without rows computes a row that weighs nothing
+    return Share(batch[:1], np.zeros(1, np.float32), len(batch), batch)

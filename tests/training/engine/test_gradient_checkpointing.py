@@ -1,0 +1,65 @@
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from headrace.errors import ConfigError
+from headrace.models import MODELS, find_model
+from headrace.training.engine.gradient_checkpointing import WITH_BLOCKS, check_has_blocks, checkpoint_blocks
+
+SHAPES = {"image": [16, 16, 1], "text": [8, 20], "table": [6]}
+OPTIONS: dict[str, dict[str, Any]] = {"resnet": {"num_stages": 2, "depth": 2, "dropout": 0.2}}
+POST: dict[str, Any] = {"num_stages": 2, "pre_activation": False}
+
+
+def built(name: str, options: dict[str, Any]) -> tuple[nn.Module, Tensor]:
+    """A network in training mode, and inputs for it."""
+    torch.manual_seed(0)
+    modality = MODELS[name].modalities[0]  # type: ignore[attr-defined]
+    network = find_model({"name": name, **options}, "x").build(SHAPES[modality], 3).train()
+    inputs = {"image": torch.randn(4, 1, 16, 16), "table": torch.randn(4, 6), "text": torch.randint(0, 20, (4, 8))}
+    return network, inputs[modality]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [*((name, OPTIONS.get(name, {"dropout": 0.2})) for name in WITH_BLOCKS), ("resnet", POST)]
+)
+def test_checkpointed_blocks_have_the_same_gradients_statistics_and_names(name: str, options: dict[str, Any]) -> None:
+    gradients, states, saved = [], [], []
+    for is_checkpointed in (False, True):
+        network, inputs = built(name, options)
+        if is_checkpointed:
+            checkpoint_blocks(network)
+        kept = 0
+
+        def pack(value: Tensor) -> Tensor:
+            nonlocal kept
+            kept += value.numel()
+            return value
+
+        torch.manual_seed(1)  # of the dropout
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value):
+            loss = network(inputs).square().sum()
+        saved.append(kept)
+        loss.backward()
+        gradients.append([parameter.grad for parameter in network.parameters()])
+        states.append(network.state_dict())
+    assert all(torch.equal(plain, again) for plain, again in zip(*gradients, strict=True))
+    assert list(states[0]) == list(states[1])
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0]), "statistics count a batch once"
+    assert saved[1] < saved[0]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_models_with_blocks_are_those_that_are_named(name: str) -> None:
+    network, _ = built(name, OPTIONS.get(name, {}))
+    if name in WITH_BLOCKS:
+        check_has_blocks(network, name)
+        return
+    with pytest.raises(ConfigError) as caught:
+        check_has_blocks(network, name)
+    assert str(caught.value) == (
+        f"params.yaml: train.gradient_checkpointing: true, and model {name!r} has no blocks to compute again; set "
+        "false, or choose a model of ['resmlp', 'resnet', 'table_transformer', 'transformer', 'vit']"
+    )

@@ -1,0 +1,152 @@
+"""Our loop over an epoch's batches against Lightning's own: the same weights, the same hooks in the same order."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from headrace.paths import Paths
+from headrace.training.callbacks.reporter import Patience
+from headrace.training.data_module import ArraysDataModule
+from headrace.training.engine.lightning_loop import StepLoop, use_step_loop
+from headrace.training.fit import _PLAIN_TRAINER, FitJob, _quiet, make_learner
+from headrace.training.module import Learner
+from headrace.training.settings import TrainSettings
+
+HOOKS = (
+    "on_train_batch_start",
+    "on_before_zero_grad",
+    "on_before_backward",
+    "on_after_backward",
+    "on_before_optimizer_step",
+    "on_train_batch_end",
+    "on_validation_epoch_end",
+    "on_train_epoch_end",
+)
+
+
+class Witness(pl.Callback):
+    """Writes down which hooks are called, at which step, with which loss."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, int, Any]] = []
+
+
+def _witness(name: str) -> Any:
+    def hook(self: Witness, trainer: pl.Trainer, pl_module: pl.LightningModule, *arguments: Any) -> None:  # noqa: ARG001
+        told = float(arguments[0]["loss"]) if name == "on_train_batch_end" else None
+        self.seen.append((name, trainer.global_step, told))
+
+    return hook
+
+
+for hook_name in HOOKS:
+    setattr(Witness, hook_name, _witness(hook_name))
+
+
+def trained(
+    paths: Paths, *, is_ours: bool, callbacks: tuple[Any, ...] = (), **options: Any
+) -> tuple[pl.Trainer, Witness, dict[str, torch.Tensor]]:
+    """A short training by one loop or the other."""
+    settings = TrainSettings(
+        model={"name": "cnn", "blocks": [4, "pool"], "dense": [8], "dropout": 0.1}, batch_size=48, optimizer="adamw"
+    )
+    torch.set_num_threads(1)
+    job = FitJob(str(paths.normalized_dir), "", settings.model_dump())
+    _quiet()
+    learner, witness = make_learner(job, settings), Witness()
+    trainer = pl.Trainer(
+        devices=1,
+        callbacks=[witness, *callbacks],
+        **({"max_epochs": 3} | _PLAIN_TRAINER | {"accelerator": "cpu"} | options),
+    )
+    if is_ours:
+        use_step_loop(trainer)
+    trainer.fit(learner, datamodule=ArraysDataModule(paths.normalized_dir, settings))
+    return trainer, witness, learner.state_dict()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"gradient_clip_val": 0.1},
+        {"precision": "bf16-mixed"},
+        {"accumulate_grad_batches": 2},
+        {"max_steps": 5},
+    ],
+    ids=str,
+)
+def test_weights_hooks_and_counts_are_lightnings_own(trained_project: Paths, options: dict[str, Any]) -> None:
+    ours, theirs = (trained(trained_project, is_ours=is_ours, **options) for is_ours in (True, False))
+    assert ours[1].seen == theirs[1].seen
+    assert len(ours[1].seen) > 20
+    assert all(torch.equal(ours[2][name], weights) for name, weights in theirs[2].items())
+    assert isinstance(ours[0].fit_loop.epoch_loop, StepLoop)
+    assert not isinstance(theirs[0].fit_loop.epoch_loop, StepLoop)
+    counts = [trainer.fit_loop.state_dict() for trainer in (ours[0], theirs[0])]
+    assert counts[0] == counts[1]  # so a state that one writes the other can go on from
+
+
+def test_schedule_by_epoch_steps_once_an_epoch_as_lightnings_does(
+    trained_project: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def by_epoch(learner: Learner) -> Any:
+        optimizer = torch.optim.SGD(learner.network.parameters(), lr=0.1)
+        return {"optimizer": optimizer, "lr_scheduler": torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)}
+
+    monkeypatch.setattr(Learner, "configure_optimizers", by_epoch)
+    ours, theirs = (trained(trained_project, is_ours=is_ours) for is_ours in (True, False))
+    assert ours[0].optimizers[0].param_groups[0]["lr"] == pytest.approx(0.1 * 0.5**3)
+    assert all(torch.equal(ours[2][name], weights) for name, weights in theirs[2].items())
+
+
+def test_module_that_steps_its_schedule_by_itself_is_asked(
+    trained_project: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(Learner, "lr_scheduler_step", lambda *arguments: asked.append(arguments))
+    trainer, _, _ = trained(trained_project, is_ours=True)
+    assert len(asked) == trainer.global_step > 0
+
+
+def test_training_that_is_told_to_stop_within_an_epoch_is_validated_and_ends(trained_project: Paths) -> None:
+    class Stop(pl.Callback):
+        def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+            trainer.should_stop = trainer.global_step >= 4
+
+    trainer, witness, _ = trained(trained_project, is_ours=True, callbacks=(Stop(),))
+    assert trainer.global_step == 4
+    assert witness.seen[-2][0] == "on_validation_epoch_end"
+
+
+def test_patience_ends_it(trained_project: Paths) -> None:
+    patience = Patience("val_loss", patience=1, min_delta=10.0, check_on_train_epoch_end=False)
+    trainer, _, _ = trained(trained_project, is_ours=True, callbacks=(patience,), max_epochs=9)
+    assert trainer.current_epoch == 2
+
+
+@pytest.fixture
+def trained_project(tmp_path: Path) -> Paths:
+    """Rows whose number is no multiple of the batch size."""
+    from headrace.contracts import Spec
+    from headrace.storage import arrays, atomic
+
+    paths, rng = Paths(tmp_path), np.random.default_rng(0)
+    spec = Spec(
+        modality="image", task="classification", source="drawn", format="drawn", num_rows=190,
+        classes=["a", "b"], input_shape=[8, 8, 1],
+    )  # fmt: skip
+    for split, num_rows in (("train", 150), ("val", 40)):
+        made = arrays.create(paths.normalized_dir / split, num_rows=num_rows, input_shape=spec.input_shape)
+        made.inputs[:] = rng.integers(0, 256, made.inputs.shape, dtype=np.uint8)
+        made.targets[:] = rng.integers(0, 2, num_rows)
+    atomic.write_json(
+        paths.normalized_dir / "transform.json",
+        {"input_shape": [8, 8, 1], "mean": [0.5], "std": [0.3], "resize": "pad"},
+    )
+    atomic.write_text(paths.normalized_dir / "spec.json", spec.text())
+    return paths

@@ -1,0 +1,88 @@
+import json
+from typing import Any
+
+import pytest
+from torch import nn
+
+from headrace.contracts import Spec
+from headrace.errors import ConfigError
+from headrace.models.network import build_network
+from headrace.paths import Paths
+from headrace.tasks import TASKS
+from headrace.training.privacy.checks import refuse_unfit
+from headrace.training.settings import TrainSettings
+
+
+class Kept:
+    """Instance norm that keeps statistics of the rows it saw."""
+
+    def build(self, input_shape: list[int], num_outputs: int) -> nn.Module:
+        height, width, channels = input_shape
+        norm = nn.InstanceNorm2d(channels, track_running_stats=True)
+        return nn.Sequential(norm, nn.Flatten(), nn.Linear(height * width * channels, num_outputs))
+
+
+class Deciding:
+    """A network that looks at its values to decide what to do, which torch cannot take row by row."""
+
+    def build(self, input_shape: list[int], num_outputs: int) -> nn.Module:
+        class Layer(nn.Linear):
+            def forward(self, values: Any) -> Any:
+                return super().forward(values) if float(values.sum()) > 0 else super().forward(-values)
+
+        return nn.Sequential(nn.Flatten(), Layer(input_shape[0] * input_shape[1] * input_shape[2], num_outputs))
+
+
+def refusal(paths: Paths, model: dict[str, Any], **privacy: Any) -> str:
+    settings = TrainSettings(model=model, privacy={"epsilon": 3.0, **privacy})
+    transform = json.loads((paths.normalized_dir / "transform.json").read_text())
+    spec = Spec.read(paths.normalized_dir)
+    network = build_network(model, spec, transform)
+    with pytest.raises(ConfigError) as caught:
+        refuse_unfit(network, TASKS[spec.task], settings, transform=transform, folder=paths.normalized_dir)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("model", [{"name": "resnet"}, {"name": "cnn", "batch_norm": True, "blocks": [8]}])
+def test_batch_norm_is_refused_with_what_to_do(trained: Paths, model: dict[str, Any]) -> None:
+    assert refusal(trained, model) == (
+        f"params.yaml: train.model: {model['name']!r} has BatchNorm2d, which mixes the rows of a batch or keeps their "
+        "statistics: train.privacy cannot bound what one row does; use another norm (resnet: norm: group; cnn: "
+        "batch_norm: false)"
+    )
+
+
+def test_kept_statistics_are_refused(trained: Paths) -> None:
+    assert "has InstanceNorm2d, which" in refusal(trained, {"name": f"{__name__}:Kept"})
+
+
+def test_network_that_decides_by_values_is_refused(trained: Paths) -> None:
+    told = refusal(trained, {"name": f"{__name__}:Deciding"})
+    assert told.startswith(f"params.yaml: train.model: '{__name__}:Deciding' gives no gradients of single rows, which ")
+    assert "take privacy out" in told
+
+
+@pytest.mark.parametrize("project", [("text", "classification")], indirect=True)
+@pytest.mark.parametrize("cell", ["rnn", "gru"])
+def test_cells_without_row_gradients_are_refused_with_one_that_has_them(project: Paths, cell: str) -> None:
+    assert "cell: lstm" in refusal(project, {"name": "rnn", "cell": cell, "width": 4, "hidden": 4})
+
+
+def test_delta_of_the_real_number_of_rows_is_checked(trained: Paths) -> None:
+    assert refusal(trained, {"name": "linear"}, delta=0.01).startswith(
+        "params.yaml: train.privacy.delta: 0.01 is no protection of 500 train rows; must be less than 1 / rows, 0.002"
+    )
+
+
+@pytest.mark.parametrize(
+    "model", [{"name": "resnet", "norm": "group", "num_stages": 2}, {"name": "vit"}, {"name": "cnn", "blocks": [8]}]
+)
+def test_networks_of_this_package_are_taken(trained: Paths, model: dict[str, Any]) -> None:
+    settings = TrainSettings(model=model, privacy={"epsilon": 3.0})
+    transform = json.loads((trained.normalized_dir / "transform.json").read_text())
+    network = build_network(model, Spec.read(trained.normalized_dir), transform)
+    before = {name: weight.clone() for name, weight in network.state_dict().items()}
+    refuse_unfit(network, TASKS["classification"], settings, transform=transform, folder=trained.normalized_dir)
+    assert all(weight.equal(before[name]) for name, weight in network.state_dict().items())
+    assert all(weight.grad is None for weight in network.parameters())

@@ -1,0 +1,103 @@
+"""The space of a search: draws, how they are put in place, and what is refused before anything starts."""
+
+import math
+
+import pytest
+
+from headrace.errors import ConfigError
+from headrace.stages.tune import Range
+from headrace.training.search.space import check_space, draw_trials, with_drawn
+from headrace.training.settings import AutoSettings
+
+MODEL = {"name": "mlp", "dense": [16]}
+
+
+def space_of(**entries):
+    return {name.replace("__", "."): Range(**entry).model_dump() for name, entry in entries.items()}
+
+
+BASE = AutoSettings(model=MODEL).model_dump()
+
+
+def test_draws_stay_where_they_belong():
+    space = space_of(
+        learning_rate={"low": 1e-4, "high": 1e-1, "log": True},
+        batch_size={"low": 16, "high": 64, "step": 16},
+        weight_decay={"low": 0.0, "high": 0.3, "step": 0.1},
+        model__width={"low": 1, "high": 1000, "log": True},
+        optimizer={"choices": ["adam", "sgd"]},
+    )
+    trials = draw_trials(space, 300, seed=0)
+    assert len(trials) == 300
+    assert {trial["batch_size"] for trial in trials} == {16, 32, 48, 64}
+    assert {round(trial["weight_decay"], 9) for trial in trials} == {0.0, 0.1, 0.2, 0.3}
+    assert {trial["optimizer"] for trial in trials} == {"adam", "sgd"}
+    for key, middle in (("learning_rate", math.sqrt(1e-4 * 1e-1)), ("model.width", math.sqrt(1000))):
+        below = sum(trial[key] < middle for trial in trials)
+        assert 110 < below < 190, f"{key}: half of the draws lie below the middle of the logarithm"
+    assert all(isinstance(trial["model.width"], int) and 1 <= trial["model.width"] <= 1000 for trial in trials)
+
+
+def test_longer_search_begins_with_the_trials_of_a_shorter_one_and_no_two_are_alike():
+    space = space_of(learning_rate={"low": 1e-4, "high": 1e-1})
+    assert draw_trials(space, 20, seed=3)[:5] == draw_trials(space, 5, seed=3)
+    assert draw_trials(space, 5, seed=4) != draw_trials(space, 5, seed=3)
+    few = space_of(batch_size={"choices": [8, 16]}, optimizer={"choices": ["adam", "sgd"]})
+    trials = draw_trials(few, 50, seed=0)
+    assert len(trials) == 4, "there are no more"
+    assert all(trials.count(trial) == 1 for trial in trials)
+
+
+@pytest.mark.parametrize(
+    ("drawn", "expected"),
+    [
+        ({"batch_size": 8}, {"batch_size": 8}),
+        ({"early_stopping.patience": 2}, {"early_stopping": {**BASE["early_stopping"], "patience": 2}}),
+        ({"model.dropout": 0.1}, {"model": {**MODEL, "dropout": 0.1}}),
+        ({"model.dropout": 0.1, "model": {"name": "linear"}}, {"model": {"name": "linear", "dropout": 0.1}}),
+        ({"optimizer.name": "sgd"}, {"optimizer": "sgd"}),
+        ({"optimizer.momentum": 0.5, "optimizer.name": "sgd"}, {"optimizer": {"name": "sgd", "momentum": 0.5}}),
+        ({"optimizer.name": "sgd", "optimizer.momentum": 0.5}, {"optimizer": {"name": "sgd", "momentum": 0.5}}),
+        ({"batch_size": 64}, {}),
+    ],
+)
+def test_drawn_values_take_their_places(drawn, expected):
+    before = {**BASE, "optimizer": "adam"}
+    assert with_drawn(before, drawn) == before | expected
+
+
+@pytest.mark.parametrize(
+    ("space", "told"),
+    [
+        ({"learning_rat": {"choices": [1]}}, "tune.space.learning_rat: unknown key; choose one of ["),
+        ({"learning_rate": {"low": -1.0, "high": 1.0}}, "tune.space.learning_rate: got -1.0; must be greater than 0"),
+        ({"learning_rate": {"choices": [0.1, "fast"]}}, "tune.space.learning_rate: got 'fast'; must be a valid number"),
+        ({"batch_size": {"low": 0.5, "high": 64.0}}, "tune.space.batch_size: got 0.5; must be a valid integer"),
+        ({"seed.x": {"choices": [1]}}, "tune.space.seed: got {'x': 1}; must be a valid integer"),
+        ({"early_stopping.patiance": {"choices": [1]}}, "tune.space.early_stopping.patiance: unknown key; choose"),
+        ({"model.dropot": {"choices": [0.1]}}, "tune.space.model.dropot: unknown key; choose one of ["),
+        ({"model.dropout": {"low": 0.0, "high": 1.5}}, "tune.space.model.dropout: got 1.5; must be less than 1"),
+        ({"model": {"choices": [MODEL, {"dense": [3]}]}}, "tune.space.model.name: missing; add the name of a model"),
+        ({"model.name": {"choices": ["mlp", "reslmp"]}}, "tune.space.model.name: 'reslmp' is no model; choose one of"),
+        ({"max_epochs": {"choices": [1]}}, "tune.space.max_epochs: is not searched: tune.max_epochs bounds trials"),
+        ({"privacy.epsilon": {"choices": [1]}}, "tune.space.privacy.epsilon: is not searched: every trial would spend"),
+        ({"num_workers": {"choices": [1]}}, "tune.space.num_workers: is not searched: a trial has one process"),
+    ],
+)
+def test_space_refuses_in_one_line_what_train_would(space, told):
+    with pytest.raises(ConfigError) as caught:
+        check_space({name: Range(**entry).model_dump() for name, entry in space.items()}, BASE)
+    assert str(caught.value).startswith(f"params.yaml: {told}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        {"model": {"choices": [MODEL, {"name": "resmlp", "width": 8}]}, "model.num_blocks": {"choices": [1, 2]}},
+        {"model.name": {"choices": ["mlp", "resmlp"]}, "model.num_blocks": {"low": 1, "high": 3}},
+        {"early_stopping.patience": {"low": 0, "high": 9}, "precision": {"choices": ["32", "bf16"]}},
+    ],
+)
+def test_space_takes_what_suits_some_trials(space):
+    check_space({name: Range(**entry).model_dump() for name, entry in space.items()}, BASE)

@@ -1,0 +1,105 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from headrace.contracts import ModalityName, Spec
+from headrace.errors import ConfigError, DataError
+from headrace.paths import Paths
+from headrace.storage.arrays import create, open_arrays
+from headrace.training.data_module import VALIDATION_BATCH_SIZE, ArraysDataModule, Batches
+from headrace.training.sampling.batch_order import Order
+from headrace.training.settings import TrainSettings
+
+FLIP = [{"name": "HorizontalFlip", "p": 0.5}]
+
+
+def module(paths: Paths, rank: int = 0, num_workers: int = 1, **settings: object) -> ArraysDataModule:
+    made = ArraysDataModule(
+        paths.normalized_dir, TrainSettings(batch_size=48, **settings), rank=rank, num_workers=num_workers
+    )
+    made.setup("fit")
+    return made
+
+
+def test_batches_are_the_rows_of_the_order(trained: Paths) -> None:
+    arrays, order = open_arrays(trained.normalized_dir / "train"), Order(500, 48, 0)
+    batches = Batches(arrays, order)
+    batches.epoch = 3
+    found = list(batches)
+    assert len(found) == len(batches) == 11
+    for batch, share in zip(found, order.shares(3), strict=True):
+        assert batch.inputs.dtype == torch.uint8
+        assert batch.targets.dtype == torch.int64
+        np.testing.assert_array_equal(batch.inputs, arrays.inputs[share.rows])
+        np.testing.assert_array_equal(batch.targets, arrays.targets[share.rows])
+        assert batch.num_rows == share.num_rows
+
+
+def test_batches_follow_the_epoch(trained: Paths) -> None:
+    batches = module(trained).train_batches
+    first = [batch.targets.tolist() for batch in batches]
+    assert [batch.targets.tolist() for batch in batches] == first
+    batches.epoch = 1
+    assert [batch.targets.tolist() for batch in batches] != first
+
+
+def test_module_for_two_workers_gives_what_it_gives_one(trained: Paths) -> None:
+    whole = list(module(trained, augmentation=FLIP).train_dataloader())
+    halves = [list(module(trained, rank, 2, augmentation=FLIP).train_dataloader()) for rank in range(2)]
+    assert [len(half) for half in halves] == [len(whole)] * 2
+    for batch, *shares in zip(whole, *halves, strict=True):
+        assert torch.equal(torch.cat([share.inputs for share in shares]), batch.inputs)
+        assert torch.equal(torch.cat([share.targets for share in shares]), batch.targets)
+
+
+def test_module_augments_train_rows_only(trained: Paths) -> None:
+    plain, flipped = module(trained), module(trained, augmentation=FLIP)
+    assert any(
+        not torch.equal(a.inputs, b.inputs)
+        for a, b in zip(plain.train_dataloader(), flipped.train_dataloader(), strict=True)
+    )
+    for a, b in zip(plain.val_dataloader(), flipped.val_dataloader(), strict=True):
+        assert torch.equal(a.inputs, b.inputs)
+
+
+@pytest.mark.parametrize("num_workers", [1, 3])
+def test_module_validates_every_row_once(trained: Paths, num_workers: int) -> None:
+    loaders = [list(module(trained, rank, num_workers).val_dataloader()) for rank in range(num_workers)]
+    num_steps = -(-200 // VALIDATION_BATCH_SIZE)
+    assert [len(loader) for loader in loaders] == [num_steps] * num_workers
+    targets = torch.cat([batch.targets for step in zip(*loaders, strict=True) for batch in step])
+    np.testing.assert_array_equal(targets, open_arrays(trained.normalized_dir / "val").targets)
+
+
+def test_module_of_missing_arrays_says_what_to_run(trained: Paths) -> None:
+    (trained.normalized_dir / "val" / "targets.npy").unlink()
+    with pytest.raises(DataError, match=r"val/targets\.npy: no such file; run the stages before this one: dvc repro$"):
+        module(trained)
+
+
+def test_batches_of_text_are_padded_to_their_own_longest_row(tmp_path: Path) -> None:
+    made = create(tmp_path / "train", num_rows=5, input_shape=[9], modality="text", task="regression")
+    rows = [np.arange(1, length + 1, dtype=np.int32) for length in (9, 1, 2, 4, 3)]
+    made.put(np.arange(5), rows, np.array([0.5, 1.5, 2.5, 3.5, 4.5]))
+    made.close()
+    arrays, order = open_arrays(tmp_path / "train"), Order(5, 2, 0)
+    for batch, share in zip(Batches(arrays, order), order.shares(0), strict=True):
+        longest = max(len(rows[row]) for row in share.rows)
+        assert (batch.inputs.dtype, batch.inputs.shape) == (torch.int32, (len(share.rows), longest))
+        assert batch.targets.dtype == torch.float32
+        for ids, target, row in zip(batch.inputs.tolist(), batch.targets.tolist(), share.rows.tolist(), strict=True):
+            assert ids == rows[row].tolist() + [0] * (longest - len(rows[row]))
+            assert target == row + 0.5
+
+
+@pytest.mark.parametrize("modality", ["table", "text"])
+def test_module_refuses_augmentation_of_what_is_no_image(trained: Paths, modality: ModalityName) -> None:
+    spec = Spec.read(trained.normalized_dir).model_copy(update={"modality": modality})
+    (trained.normalized_dir / "spec.json").write_text(spec.text())
+    with pytest.raises(ConfigError) as caught:
+        module(trained, augmentation=FLIP)
+    assert str(caught.value) == (
+        f"params.yaml: train.augmentation: 1 transforms of images, and the data are {modality}; set []"
+    )

@@ -1,0 +1,169 @@
+from typing import Any
+
+import pytest
+
+from headrace.config import check
+from headrace.errors import ConfigError
+from headrace.training.settings import Privacy, TrainSettings, clash, delta_of
+
+
+def refusal(**settings: Any) -> str:
+    with pytest.raises(ConfigError) as caught:
+        check(TrainSettings, settings, "train")
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"batch_size": 10, "num_workers": 3},
+         "train.num_workers: 3 workers cannot share a batch_size of 10 evenly; make train.batch_size a multiple of 3"),
+        ({"num_workers": 5},
+         "train.num_workers: 5 workers cannot share a batch_size of 64 evenly; make train.batch_size a multiple of 5"),
+        ({"batch_size": "x", "num_workers": 3}, "train.batch_size: got 'x'; must be a valid integer"),
+        ({"num_workers": "al"}, "train.num_workers: got 'al'; must be a valid integer or 'auto'"),
+        ({"num_workers": -1}, "train.num_workers: got -1; must be greater than or equal to 0 or 'auto'"),
+        ({"model": {"name": "cnm"}},
+         "train.model.name: 'cnm' is no model; choose one of ['cnn', 'linear', 'mlp', 'resmlp', 'resnet', "
+         "'rnn', 'table_transformer', 'text_mean', 'transformer', 'vit'] (did you mean 'cnn'?)"),
+        ({"model": {"blocks": [3]}}, "train.model.name: missing; add the name of a model, such as 'cnn'"),
+        ({"model": {"name": "mlp", "dens": [3]}},
+         "train.model.dens: unknown key; choose one of ['activation', 'dense', 'dropout', 'init'] "
+         "(did you mean 'dense'?)"),
+        ({"model": {"name": "cnn", "blocks": ["poll"], "dropout": 2}},
+         "train.model.blocks.0: got 'poll'; must be a valid integer or 'pool'; and "
+         "train.model.dropout: got 2; must be less than 1"),
+        ({"augmentation": [{"name": "Affine"}, {"rotate": 3}]},
+         "train.augmentation.1.name: missing; add one, such as {name: Affine, rotate: [-10, 10]}"),
+        ({"augmentation": [{"name": 3}]},
+         "train.augmentation.0.name: missing; add one, such as {name: Affine, rotate: [-10, 10]}"),
+        ({"loss": "bse"}, "train.loss: got 'bse'; choose one of ['auto', 'bce', 'cross_entropy', 'focal', "
+         "'huber', 'mae', 'mse'] (did you mean 'mse'?)"),
+        ({"class_weights": {"cat": 0}},
+         "train.class_weights: got {'cat': 0}; must be none, balanced, or a number above 0 by class, such as {cat: 2}"),
+        ({"class_weights": "even"},
+         "train.class_weights: got 'even'; must be none, balanced, or a number above 0 by class, such as {cat: 2}"),
+        ({"early_stopping": {"patiance": 3}},
+         "train.early_stopping.patiance: unknown key; choose one of ['max_minutes', 'max_steps', 'min_delta', "
+         "'patience'] (did you mean 'patience'?)"),
+        ({"optimizer": "adma"},
+         "train.optimizer: got 'adma'; choose one of ['adam', 'adamw', 'gd', 'muon', 'sgd'] (did you mean 'adam'?)"),
+        ({"optimizer": {"name": "adma"}},
+         "train.optimizer.name: got 'adma'; choose one of ['adam', 'adamw', 'gd', 'muon', 'sgd'] "
+         "(did you mean 'adam'?)"),
+        ({"optimizer": {"momentum": 0.8}},
+         "train.optimizer.name: missing; choose one of ['adam', 'adamw', 'gd', 'muon', 'sgd']"),
+        ({"optimizer": {"name": "sgd", "momentm": 0.8, "nesterov": 1}},
+         "train.optimizer.nesterov: got 1; must be a valid boolean; and train.optimizer.momentm: unknown key; choose "
+         "one of ['momentum', 'nesterov'] (did you mean 'momentum'?)"),
+        ({"optimizer": {"name": "adam", "betas": [0.9]}},
+         "train.optimizer.betas: got [0.9]; must be two numbers"),
+        ({"optimizer": 3}, "train.optimizer: got 3; must be a name, or a name with options, such as {name: adam}"),
+        ({"optimizer": {"name": ["adam"]}},
+         "train.optimizer.name: got ['adam']; choose one of ['adam', 'adamw', 'gd', 'muon', 'sgd'] "
+         "(did you mean 'adam'?)"),
+        ({"schedule": "cosin"},
+         "train.schedule: got 'cosin'; choose one of ['constant', 'cosine', 'one_cycle', 'plateau', 'step'] "
+         "(did you mean 'cosine'?)"),
+        ({"schedule": {"name": "step", "factor": 1.5, "patience": 2}},
+         "train.schedule.factor: got 1.5; must be less than 1; and train.schedule.patience: unknown key; choose one "
+         "of ['epochs', 'factor', 'warmup']"),
+        ({"ema": 1.0}, "train.ema: got 1.0; must be less than 1"),
+        ({"keep": "first"}, "train.keep: got 'first'; choose one of ['best', 'last']"),
+        ({"learning_rate": float("inf")}, "train.learning_rate: got inf; must be a finite number"),
+        ({"seed": 2**32}, "train.seed: got 4294967296; must be less than 4294967296"),
+        ({"precision": 32}, "train.precision: got 32; choose one of ['32', 'bf16'] (did you mean '32'?)"),
+    ],
+)  # fmt: skip
+def test_settings_of_a_mistake_tell_its_full_key_once(settings: dict[str, Any], told: str) -> None:
+    assert refusal(**settings) == told
+
+
+@pytest.mark.parametrize("num_workers", [0, 1, 2, 64, "auto"])
+def test_settings_take_workers_that_divide_the_batch(num_workers: int | str) -> None:
+    assert TrainSettings(batch_size=64, num_workers=num_workers).num_workers == num_workers
+
+
+def test_settings_go_through_plain_values_and_back() -> None:
+    settings = TrainSettings(model={"name": "mlp", "dense": [3]}, augmentation=[{"name": "Affine", "rotate": [-1, 1]}])
+    assert TrainSettings.model_validate(settings.model_dump()) == settings
+
+
+def test_settings_of_a_name_alone_are_those_of_the_name_with_its_options() -> None:
+    short = TrainSettings(optimizer="sgd", schedule="step")
+    assert short == TrainSettings(optimizer={"name": "sgd"}, schedule={"name": "step"})
+    assert TrainSettings() == TrainSettings(optimizer="adam", schedule="one_cycle")
+    assert TrainSettings.model_validate(short.model_dump() | {"optimizer": "adam"}).optimizer == {"name": "adam"}
+
+
+def test_settings_do_not_import_a_model_outside_the_tree() -> None:
+    assert TrainSettings(model={"name": "no_such_package:Thing", "width": 3}).model["width"] == 3
+
+
+def test_class_weights_may_be_by_what_yaml_takes_for_numbers_and_truths() -> None:
+    made = check(TrainSettings, {"class_weights": {3: 2, True: 1.5, "4": 1}}, "train")
+    assert made.class_weights == {"3": 2, "true": 1.5, "4": 1}
+
+
+def test_privacy_is_off_unless_asked_for() -> None:
+    assert TrainSettings().privacy is None
+    privacy = TrainSettings(privacy={"epsilon": 3.0}).privacy
+    assert privacy == Privacy(epsilon=3.0, delta=None, clip=1.0, secure=True)
+
+
+@pytest.mark.parametrize(
+    ("privacy", "told"),
+    [
+        ({}, "train.privacy.epsilon: missing; add it"),
+        ({"epsilon": 0}, "train.privacy.epsilon: got 0; must be greater than or equal to 0.01"),
+        ({"epsilon": -1.5}, "train.privacy.epsilon: got -1.5; must be greater than or equal to 0.01"),
+        ({"epsilon": float("inf")}, "train.privacy.epsilon: got inf; must be a finite number"),
+        ({"epsilon": 3, "delta": 1}, "train.privacy.delta: got 1; must be less than 1"),
+        ({"epsilon": 3, "clip": 0}, "train.privacy.clip: got 0; must be greater than 0"),
+        ({"epsilon": 3, "clipp": 1},
+         "train.privacy.clipp: unknown key; choose one of ['clip', 'delta', 'epsilon', 'secure'] "
+         "(did you mean 'clip'?)"),
+    ],
+)  # fmt: skip
+def test_privacy_of_a_mistake_tells_its_full_key(privacy: dict[str, Any], told: str) -> None:
+    assert refusal(privacy=privacy) == told
+
+
+def test_privacy_does_not_go_with_another_clip() -> None:
+    assert refusal(privacy={"epsilon": 3}, gradient_clip=1.0) == (
+        "train.privacy: does not go with train.gradient_clip: 1.0, since privacy.clip bounds each row's gradient in "
+        "its place; take one of them out"
+    )
+    assert TrainSettings(gradient_clip=1.0).gradient_clip == 1.0
+
+
+def test_delta_is_by_default_below_one_over_the_rows() -> None:
+    assert delta_of(Privacy(epsilon=1.0), 1000) == pytest.approx(1000**-1.1)
+    assert delta_of(Privacy(epsilon=1.0, delta=1e-5), 1000) == 1e-5
+
+
+@pytest.mark.parametrize("delta", [0.001, 0.5])
+def test_delta_of_one_over_the_rows_is_refused(delta: float) -> None:
+    with pytest.raises(ConfigError, match=r"^params\.yaml: train\.privacy\.delta: .* is no protection of 1000 train"):
+        delta_of(Privacy(epsilon=1.0, delta=delta), 1000)
+
+
+def test_a_single_row_cannot_be_protected() -> None:
+    with pytest.raises(ConfigError, match=r"train\.privacy\.delta"):
+        delta_of(Privacy(epsilon=1.0), 1)
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ({"mixup": 0.2}, "does not go with train.mixup: 0.2, since a row would be in the gradients of others"),
+        ({"accumulate": 4}, "does not go with train.accumulate: 4"),
+        ({"sampling": "balanced"}, "does not go with train.sampling: balanced"),
+        ({"strategy": "fsdp"}, "does not go with train.strategy: fsdp"),
+        ({"learning_rate": "auto"}, "does not go with train.learning_rate: auto, since it is found by trainings"),
+    ],
+)
+def test_settings_that_would_undo_the_accounting_clash(other: dict[str, Any], told: str) -> None:
+    defaults = {"mixup": 0.0, "accumulate": 1, "sampling": "shuffled", "strategy": "ddp", "learning_rate": 1e-3}
+    assert clash(defaults, defaults) is None
+    assert (clash({**defaults, **other}, defaults) or "").startswith(told)
