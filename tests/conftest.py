@@ -77,7 +77,7 @@ def trained_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from headrace.models.network import build_network
-    from headrace.quantization.export import export_graph
+    from headrace.quantization.onnx_export import export_graph
     from headrace.storage import arrays, atomic, bundle
 
     paths = Paths(tmp_path_factory.mktemp("trained"))
@@ -211,7 +211,7 @@ def _train_bundle(paths: Paths, model: dict[str, object], spec: Spec, transform:
     import torch
 
     from headrace.models.network import build_network
-    from headrace.quantization.export import export_graph
+    from headrace.quantization.onnx_export import export_graph
     from headrace.storage import arrays, bundle
 
     torch.manual_seed(0)

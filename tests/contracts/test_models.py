@@ -14,7 +14,7 @@ from headrace.errors import ConfigError
 from headrace.models import MODELS, find_model, models_of
 from headrace.models.network import build_network, load_network
 from headrace.quantization.candidates import RECIPES, make, prepare
-from headrace.quantization.export import export_graph, largest_difference
+from headrace.quantization.onnx_export import export_graph, largest_difference
 from headrace.storage.bundle import WEIGHTS, Bundle, Card, write_weights
 from headrace.storage.onnx_model import OnnxModel
 

@@ -26,7 +26,7 @@ FILL = ["the", "a", "of", "and", "story", "about", "film", "with", "people", "wh
 def run_all(tmp_path, monkeypatch):
     """Writes params.yaml and runs every stage -> the project."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setattr("headrace.quantization.measure.SECONDS_PER_BATCH_SIZE", 0.0)
+    monkeypatch.setattr("headrace.quantization.benchmark.SECONDS_PER_BATCH_SIZE", 0.0)
 
     def run(**sections):
         lenient = {"quantize": {"max_latency": 1000.0, "max_size": 10.0, "max_loss": 0.1}, "explain": {"num_rows": 16}}

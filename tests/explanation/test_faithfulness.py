@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from headrace.evaluation.classification import softmax
+from headrace.evaluation.metrics.classification import softmax
 from headrace.explanation.attributions import METHODS, Asked, attribute
 from headrace.explanation.faithfulness import area, deletion_curve, likeness
-from headrace.explanation.images import ImageView
+from headrace.explanation.views.image import ImageView
 from headrace.models.network import load_network
 from headrace.paths import Paths
 from headrace.storage.arrays import open_arrays

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from headrace.contracts import Metrics
-from headrace.explanation.images import ImageView
+from headrace.explanation.figures import heat_uri, image_uri
 from headrace.explanation.page import Example, Findings, page
-from headrace.explanation.pictures import heat_uri, image_uri
-from headrace.explanation.tables import TableView
+from headrace.explanation.views.image import ImageView
+from headrace.explanation.views.table import TableView
 
 CURVES = {"most attributed first": np.linspace(1, 0, 5), "random order": np.ones(5)}
 METRICS: Metrics = {"num_rows": 3, "deletion_auc": 0.1, "random_auc": 0.4, "faithfulness": 0.3, "int8_agreement": 0.99}

@@ -8,7 +8,7 @@ from headrace.contracts import Json, Spec
 from headrace.models import models_of
 from headrace.models.network import build_network
 from headrace.models.views import ask_alone
-from headrace.quantization.export import export_graph, largest_difference
+from headrace.quantization.onnx_export import export_graph, largest_difference
 from headrace.storage.onnx_model import OnnxModel
 
 SHAPE = [16, 12, 3]

@@ -11,7 +11,7 @@ from headrace.errors import DataError
 from headrace.models.dense import Mlp
 from headrace.paths import Paths
 from headrace.quantization.candidates import RECIPES, Recipe, make, prepare
-from headrace.quantization.export import export_graph
+from headrace.quantization.onnx_export import export_graph
 from headrace.storage.arrays import open_arrays
 from headrace.storage.onnx_model import OnnxModel
 

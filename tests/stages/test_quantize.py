@@ -7,7 +7,7 @@ import pytest
 from onnx import numpy_helper
 
 from headrace.paths import Paths
-from headrace.quantization import candidates, measure
+from headrace.quantization import benchmark, candidates
 from headrace.stages.quantize import Config, run
 from headrace.storage.arrays import open_arrays
 from headrace.storage.bundle import read_bundle
@@ -21,7 +21,7 @@ LENIENT = Config(max_latency=1000, max_size=10, max_loss=0.05)
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Latencies need no second each here."""
-    monkeypatch.setattr(measure, "SECONDS_PER_BATCH_SIZE", 0.0)
+    monkeypatch.setattr(benchmark, "SECONDS_PER_BATCH_SIZE", 0.0)
 
 
 def choice(paths: Paths) -> dict[str, object]:

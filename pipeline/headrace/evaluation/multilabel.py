@@ -1,139 +1,77 @@
-"""Figures of a model that gives a row any number of labels, from logits and targets `[rows, labels]` of 0 and 1."""
+"""Judging labels: what validate and test say of a model that gives a row any number of them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from headrace.evaluation.calibration import LOG_BETA_BOUNDS, NUM_HALVINGS
-from headrace.evaluation.classification import wilson_interval
+from headrace.evaluation.metrics import calibration, multilabel
+from headrace.evaluation.result import NO_CONFUSION, NO_RESIDUALS, Judgement, Table
+from headrace.evaluation.slices import Slice, Slices, measure
+from headrace.storage.label_codec import write_names
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
-    Bools = NDArray[np.bool_]
+    from headrace.evaluation.predictions import Answers
 
 
-class LabelFigures(NamedTuple):
-    """One label against its absence; each array is `[labels]`, and 0 where nothing can be said."""
-
-    rows: NDArray[np.int64]
-    precision: Floats
-    recall: Floats
-    f1: Floats
-    average_precision: Floats
-    """Area under precision over recall."""
-
-
-def sigmoid(logits: NDArray[np.float32], temperature: float = 1.0) -> Floats:
-    """Logits -> probabilities of the same shape; a temperature above 1 makes them less sure."""
-    import numpy as np
-
-    scaled = logits.astype(np.float64) / temperature
-    odds = np.exp(-np.abs(scaled))
-    return np.asarray(np.where(scaled >= 0, 1, odds) / (1 + odds))
+def validate_labels(found: Answers) -> Judgement:
+    """Quality, calibration, and the threshold of the probability above which a label is given."""
+    due = _due(found)
+    temperature = multilabel.fit_temperature(found.logits, due)
+    before = calibration.reliability(multilabel.sigmoid(found.logits).ravel(), due.ravel())
+    probabilities = multilabel.sigmoid(found.logits, temperature)
+    bins = calibration.reliability(probabilities.ravel(), due.ravel())
+    threshold = multilabel.best_threshold(probabilities, due)
+    metrics = {
+        **multilabel.headline(found.logits, due, temperature=temperature, threshold=threshold),
+        "ece_before": calibration.expected_calibration_error(before),
+        "ece": calibration.expected_calibration_error(bins),
+        "temperature": temperature,
+        "threshold": threshold,
+    }
+    return Judgement(metrics, {"calibration": Table(calibration.Bin._fields, bins), "residuals": NO_RESIDUALS})
 
 
-def log_loss(logits: NDArray[np.float32], due: Bools) -> float:
-    """Mean binary cross-entropy in nats, over rows and labels; finite for finite logits."""
-    import numpy as np
-
-    against = np.where(due, -logits.astype(np.float64), logits.astype(np.float64))
-    return float(np.logaddexp(0, against).mean())
-
-
-def fit_temperature(logits: NDArray[np.float32], due: Bools) -> float:
-    """One temperature for all labels, that minimises the loss; as calibration.fit_temperature does for classes.
-
-    The slope in beta = 1 / temperature, mean(z * (sigmoid(beta * z) - target)), is monotone: halving finds its root.
-    """
-    import numpy as np
-
-    if not logits.any():
-        return 1.0
-    doubt = 1 / (len(logits) + 2)
-    wanted = due * (1 - 2 * doubt) + doubt
-    low, high = LOG_BETA_BOUNDS
-    for _ in range(NUM_HALVINGS):
-        middle = (low + high) / 2
-        slope = (logits * (sigmoid(logits, float(np.exp(-middle))) - wanted)).mean()
-        low, high = (low, middle) if slope > 0 else (middle, high)
-    return float(np.exp(-(low + high) / 2))
-
-
-def best_threshold(probabilities: Floats, due: Bools) -> float:
-    """The probability above which (strictly) a label is given, that makes the micro F1 of these rows highest.
-
-    One for all labels: few rows bear one each. It lies halfway between two probabilities that occur; 1/2 where no row
-    has a label.
-    """
-    import numpy as np
-
-    if not due.any():
-        return 0.5
-    order = np.argsort(-probabilities, axis=None, kind="stable")
-    falling, hits = probabilities.ravel()[order], due.ravel()[order]
-    f1 = 2 * np.cumsum(hits) / (np.arange(1, len(order) + 1) + hits.sum())
-    is_last_of_equals = np.append(falling[1:] != falling[:-1], True)
-    best = int(np.argmax(np.where(is_last_of_equals, f1, -1)))
-    return float((falling[best] + falling[best + 1]) / 2) if best + 1 < len(falling) else 0.0
-
-
-def label_figures(probabilities: Floats, given: Bools, due: Bools) -> LabelFigures:
-    """By label; 0 / 0 counts as 0, as in scikit-learn."""
-    import numpy as np
-    from sklearn.metrics import average_precision_score
-
-    hits, num_given, num_due = (given & due).sum(axis=0), given.sum(axis=0), due.sum(axis=0)
-    average = [
-        float(average_precision_score(due[:, label], probabilities[:, label])) if num_due[label] else 0.0
-        for label in range(due.shape[1])
-    ]
-    return LabelFigures(
-        num_due.astype(np.int64),
-        hits / np.maximum(num_given, 1),
-        hits / np.maximum(num_due, 1),
-        2 * hits / np.maximum(num_given + num_due, 1),
-        np.array(average),
+def judge_labels(
+    found: Answers, classes: list[str], groups: Slices, *, temperature: float, threshold: float
+) -> Judgement:
+    """Quality overall, by label and by group, at the temperature and the threshold that `validate` found."""
+    due, probabilities = _due(found), multilabel.sigmoid(found.logits, temperature)
+    given = probabilities > threshold
+    right = (given == due).mean(axis=1)
+    bins = calibration.reliability(probabilities.ravel(), due.ravel())
+    figures = multilabel.label_figures(probabilities, given, due)
+    slices = measure(right, {**{f"label={name}": due[:, index] for index, name in enumerate(classes)}, **groups})
+    occurs = multilabel.occurring(given, due)
+    metrics = {
+        **multilabel.headline(found.logits, due, temperature=temperature, threshold=threshold),
+        "ece": calibration.expected_calibration_error(bins),
+        "worst_label_f1": float(figures.f1[occurs].min()) if occurs.any() else 1.0,
+        "worst_slice_accuracy": slices[0].accuracy if slices else float(right.mean()),
+    }
+    by_label = zip(classes, *(figure.tolist() for figure in figures), strict=True)
+    return Judgement(
+        metrics,
+        plots={
+            "confusion": NO_CONFUSION,
+            "calibration": Table(calibration.Bin._fields, bins),
+            "residuals": NO_RESIDUALS,
+        },
+        reports={"slices": Table(Slice._fields, slices), "per_class": Table(("class", *figures._fields), by_label)},
+        predictions={"target": _names(due, classes), "predicted": _names(given, classes), "wrong_share": 1 - right},
     )
 
 
-def headline(
-    logits: NDArray[np.float32], due: Bools, *, temperature: float, threshold: float
-) -> dict[str, float | int]:
-    """The figures that every judgement begins with.
-
-    `accuracy` is the share of the labels that are right, over rows and labels, with its 95 % interval; `exact_match`
-    the share of the rows all of whose labels are. Mean average precision and AUROC are over the labels that some rows
-    have and some have not, and do not depend on the threshold; 0 where there are none.
-    """
-    import numpy as np
-    from sklearn.metrics import roc_auc_score
-
-    probabilities = sigmoid(logits, temperature)
-    given = probabilities > threshold
-    right, figures = given == due, label_figures(probabilities, given, due)
-    hits, num_either = int((given & due).sum()), int(given.sum()) + int(due.sum())
-    occurs, varies = occurring(given, due), due.any(axis=0) & ~due.all(axis=0)
-    low, high = wilson_interval(float(right.mean(axis=1).sum()), len(due))
-    aurocs = [float(roc_auc_score(due[:, label], logits[:, label])) for label in np.flatnonzero(varies).tolist()]
-    return {
-        "num_rows": len(due),
-        "micro_f1": 2 * hits / num_either if num_either else 1.0,
-        "macro_f1": float(figures.f1[occurs].mean()) if occurs.any() else 1.0,
-        "accuracy": float(right.mean()),
-        "accuracy_low": low,
-        "accuracy_high": high,
-        "exact_match": float(right.all(axis=1).mean()),
-        "mean_average_precision": float(figures.average_precision[varies].mean()) if varies.any() else 0.0,
-        "auroc": float(np.mean(aurocs)) if aurocs else 0.0,
-        "loss": log_loss(logits, due),
-    }
-
-
-def occurring(given: Bools, due: Bools) -> Bools:
-    """`[labels]`: which labels some row has or is given."""
+def _due(found: Answers) -> NDArray[np.bool_]:
     import numpy as np
 
-    return np.asarray(given.any(axis=0) | due.any(axis=0))
+    return np.asarray(found.arrays.targets > 0)
+
+
+def _names(flags: NDArray[np.bool_], classes: list[str]) -> NDArray[np.object_]:
+    """`[rows]`: JSON lists of the names whose flags are set."""
+    import numpy as np
+
+    return np.array([write_names(np.array(classes, object)[row]) for row in flags], object)

@@ -1,86 +1,61 @@
-"""Figures of a regression, in the target's own unit: error with its interval, R2, and what to allow around a value."""
+"""Judging values: what validate and test say of a regression."""
 
 from __future__ import annotations
 
-from math import ceil, sqrt
 from typing import TYPE_CHECKING
+
+from headrace.evaluation.metrics import regression
+from headrace.evaluation.result import NO_CALIBRATION, NO_CONFUSION, NO_RESIDUALS, Judgement, Table
+from headrace.evaluation.slices import ErrorSlice, Slices, measure_errors, tercile_slices
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-NUM_RESAMPLES = 1000
-DRAWS_PER_PASS = 2**22  # 32 MB of row indices at once
-INTERVAL_SHARE = 0.9
+    from headrace.evaluation.predictions import Answers
+
+MAX_PLOTTED = 2000
 
 
-def root_mean_square(errors: NDArray[np.float64]) -> float:
-    """Of errors `[rows]`, in their unit."""
-    import numpy as np
-
-    return sqrt(float(np.mean(np.square(errors))))
-
-
-def bootstrap_rmse(errors: NDArray[np.float64], *, seed: int = 0, confidence: float = 0.95) -> tuple[float, float]:
-    """Low and high end of the RMSE's percentile interval, over NUM_RESAMPLES draws of the rows with replacement.
-
-    Efron and Tibshirani (1993), An Introduction to the Bootstrap, section 13.3. It is too narrow for few rows; one
-    row alone tells nothing of its spread, and gives itself twice.
-    """
-    import numpy as np
-
-    rng, squares = np.random.default_rng(seed), np.square(errors)
-    per_pass = max(1, DRAWS_PER_PASS // len(errors))
-    means = []
-    for start in range(0, NUM_RESAMPLES, per_pass):
-        shape = (min(per_pass, NUM_RESAMPLES - start), len(errors))
-        means.append(squares[rng.integers(0, len(errors), shape)].mean(axis=1))
-    low, high = np.quantile(np.sqrt(np.concatenate(means)), [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)
-
-
-def r_squared(predicted: NDArray[np.float64], targets: NDArray[np.float64]) -> float:
-    """Share of the targets' variance that is explained: 1 at best, 0 for their mean, below 0 for worse.
-
-    1 - sum(errors^2) / sum((targets - mean)^2): Draper and Smith (1998), Applied Regression Analysis, section 1.3.
-    For targets that are all equal it is 1 where each is met and 0 elsewhere, as in scikit-learn.
-    """
-    import numpy as np
-
-    left, spread = float(np.square(predicted - targets).sum()), float(np.square(targets - targets.mean()).sum())
-    if spread == 0:
-        return float(left == 0)
-    return 1 - left / spread
-
-
-def interval_half_width(errors: NDArray[np.float64], share: float = INTERVAL_SHARE) -> float:
-    """What to add to and take from a value, so that a new row's target lies between with probability `share`.
-
-    Split conformal prediction: the ceil(share * (rows + 1))-th smallest absolute error; Lei et al. (2018),
-    Distribution-Free Predictive Inference for Regression, algorithm 2. It holds for rows that the model was not fitted
-    to, drawn like these. With fewer than share / (1 - share) rows it is the largest error, and promises less.
-    """
-    import numpy as np
-
-    place = min(ceil(share * (len(errors) + 1)), len(errors))
-    return float(np.sort(np.abs(errors))[place - 1])
-
-
-def headline(predicted: NDArray[np.float64], targets: NDArray[np.float64], *, seed: int = 0) -> dict[str, float | int]:
-    """The figures that every judgement begins with: rows, RMSE and its 95 % interval, mean error, R2, squared error.
-
-    All but `r2` and `loss` (the mean squared error) are in the target's unit; `seed` draws the interval.
-    """
-    import numpy as np
-
-    errors = predicted - targets
-    low, high = bootstrap_rmse(errors, seed=seed)
-    return {
-        "num_rows": len(targets),
-        "rmse": root_mean_square(errors),
-        "rmse_low": low,
-        "rmse_high": high,
-        "mae": float(np.abs(errors).mean()),
-        "r2": r_squared(predicted, targets),
-        "loss": float(np.square(errors).mean()),
+def validate_values(found: Answers) -> Judgement:
+    """Quality, and `interval_90`: what to add to and take from a value so that 90 % of targets lie between."""
+    metrics = {
+        **regression.headline(found.values, _targets(found)),
+        "interval_90": regression.interval_half_width(found.errors),
     }
+    return Judgement(metrics, {"residuals": _residuals(found), "calibration": NO_CALIBRATION})
+
+
+def judge_values(found: Answers, groups: Slices, *, interval: float, seed: int) -> Judgement:
+    """Quality overall, by thirds of the target and by group; `seed` draws the intervals.
+
+    `coverage_90` is the share of targets within `interval` of the value, which validate made for 90 %.
+    """
+    import numpy as np
+
+    targets = _targets(found)
+    slices = measure_errors(found.errors, {**tercile_slices("target", targets), **groups}, seed=seed)
+    metrics = {
+        **regression.headline(found.values, targets, seed=seed),
+        "coverage_90": float(np.mean(np.abs(found.errors) <= interval)),
+        "worst_slice_rmse": slices[0].rmse,
+    }
+    return Judgement(
+        metrics,
+        plots={"residuals": _residuals(found), "confusion": NO_CONFUSION, "calibration": NO_CALIBRATION},
+        reports={"slices": Table(ErrorSlice._fields, slices)},
+        predictions={"target": targets, "predicted": found.values, "error": found.errors},
+    )
+
+
+def _targets(found: Answers) -> NDArray[np.float64]:
+    import numpy as np
+
+    return np.asarray(found.arrays.targets, dtype=np.float64)
+
+
+def _residuals(found: Answers) -> Table:
+    """Value and error of MAX_PLOTTED rows at most, evenly over the file: a browser draws no more of them well."""
+    step = max(1, -(-len(found.values) // MAX_PLOTTED))
+    pairs = zip(found.values[::step].tolist(), found.errors[::step].tolist(), strict=True)
+    return Table(NO_RESIDUALS.columns, pairs)

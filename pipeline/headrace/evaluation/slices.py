@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from headrace.evaluation.classification import wilson_interval
-from headrace.evaluation.regression import bootstrap_rmse, root_mean_square
+from headrace.evaluation.metrics.classification import wilson_interval
+from headrace.evaluation.metrics.regression import bootstrap_rmse, root_mean_square
 
 if TYPE_CHECKING:
     import numpy as np

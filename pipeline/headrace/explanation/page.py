@@ -7,9 +7,9 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from headrace.contracts import Json, Metrics, TaskName
-from headrace.explanation.pictures import curves_uri
-from headrace.explanation.sentences import SENTENCES, Sentences
-from headrace.explanation.view import Words
+from headrace.explanation.figures import curves_uri
+from headrace.explanation.views.base import Words
+from headrace.explanation.wording import SENTENCES, Sentences
 
 if TYPE_CHECKING:
     import numpy as np

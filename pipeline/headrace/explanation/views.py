@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from headrace.contracts import Json, ModalityName
-from headrace.explanation.images import ImageView
-from headrace.explanation.tables import TableView
-from headrace.explanation.texts import TextView
-from headrace.explanation.view import View
+from headrace.explanation.views.base import View
+from headrace.explanation.views.image import ImageView
+from headrace.explanation.views.table import TableView
+from headrace.explanation.views.text import TextView
 
 VIEWS: dict[ModalityName, Callable[[Json], View]] = {"image": ImageView, "text": TextView, "table": TableView}

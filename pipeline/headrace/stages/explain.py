@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from headrace.evaluation.judging import Answers
-    from headrace.explanation.telling import Explained, Said
-    from headrace.explanation.view import View
+    from headrace.evaluation.predictions import Answers
+    from headrace.explanation.examples import Explained, Said
+    from headrace.explanation.views.base import View
     from headrace.storage.bundle import Bundle
 
 
@@ -47,9 +47,8 @@ def run(config: Config, paths: Paths) -> Metrics:
     """
     import numpy as np
 
-    from headrace.evaluation.judging import answers
-    from headrace.explanation.answers import said_of
-    from headrace.explanation.telling import Explained, make_examples, predicted_groups
+    from headrace.evaluation.predictions import answers
+    from headrace.explanation.examples import Explained, make_examples, predicted_groups, said_of
     from headrace.explanation.views import VIEWS
     from headrace.storage.bundle import read_bundle
 
@@ -96,8 +95,8 @@ def _maps(
 
 def _probabilities(task: TaskName, outputs: NDArray[np.float32]) -> NDArray[np.float64] | None:
     """Of classes or labels, before calibration; None for values."""
-    from headrace.evaluation.classification import softmax
-    from headrace.evaluation.multilabel import sigmoid
+    from headrace.evaluation.metrics.classification import softmax
+    from headrace.evaluation.metrics.multilabel import sigmoid
 
     if task == "regression":
         return None
@@ -110,8 +109,7 @@ def _rows(
     """Indices of the sample, and of the examples by group; a regression has no confidence."""
     import numpy as np
 
-    from headrace.explanation.answers import values_of
-    from headrace.explanation.selection import pick_examples, pick_values
+    from headrace.explanation.examples import pick_examples, pick_values, values_of
 
     num_rows = min(config.num_rows, len(found.arrays))
     sample = np.sort(np.random.default_rng(config.seed).choice(len(found.arrays), num_rows, replace=False))

@@ -15,8 +15,8 @@ from headrace.paths import Paths
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from headrace.quantization.choice import Verdict
-    from headrace.quantization.measure import Figures
+    from headrace.quantization.benchmark import Figures
+    from headrace.quantization.selection import Verdict
     from headrace.storage.arrays import Inputs
     from headrace.storage.bundle import Bundle
     from headrace.tasks import Task
@@ -97,7 +97,7 @@ def _make(
 
 
 def _measured(graph_paths: dict[str, Path], val_dir: Path, task: Task) -> dict[str, Figures]:
-    from headrace.quantization.measure import measure
+    from headrace.quantization.benchmark import measure
     from headrace.storage.arrays import open_arrays
 
     val = open_arrays(val_dir)
@@ -107,7 +107,7 @@ def _measured(graph_paths: dict[str, Path], val_dir: Path, task: Task) -> dict[s
 
 
 def _judged(figures: dict[str, Figures], failures: dict[str, str], *, config: Config, quality: str) -> list[Verdict]:
-    from headrace.quantization.choice import Limits, Verdict, judge
+    from headrace.quantization.selection import Limits, Verdict, judge
 
     limits = Limits(config.max_loss, config.max_latency, config.max_size)
     judged = [
@@ -124,7 +124,7 @@ def _keep(
     """Copies the chosen graph, tells why in `choice.json`, and sums it up."""
     import shutil
 
-    from headrace.quantization.choice import nearest
+    from headrace.quantization.selection import nearest
     from headrace.storage.atomic import write_json
 
     best = nearest(verdicts)

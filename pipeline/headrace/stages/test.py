@@ -15,8 +15,8 @@ from headrace.errors import DataError
 from headrace.paths import Paths
 
 if TYPE_CHECKING:
-    from headrace.evaluation.judgement import Judgement
-    from headrace.evaluation.judging import Answers
+    from headrace.evaluation.predictions import Answers
+    from headrace.evaluation.result import Judgement
     from headrace.evaluation.slices import Slices
     from headrace.storage.bundle import Bundle
 
@@ -41,9 +41,9 @@ def run(config: Config, paths: Paths) -> Metrics:
 
     `loss` is at temperature 1; `ece` and the confidences are at the temperature that `validate` fitted.
     """
-    from headrace.evaluation.groups import GROUPS
-    from headrace.evaluation.judgement import write_tables
-    from headrace.evaluation.judging import answers
+    from headrace.evaluation.predictions import answers
+    from headrace.evaluation.result import write_tables
+    from headrace.evaluation.slice_definitions import GROUPS
     from headrace.storage.atomic import atomic_dir
     from headrace.storage.bundle import read_bundle
 
@@ -74,21 +74,21 @@ def _figure(path: Path, name: str) -> float:
 
 
 def _judge_classes(bundle: Bundle, measured: Measured) -> Judge:
-    from headrace.evaluation.classes import judge_classes
+    from headrace.evaluation.classification import judge_classes
 
     classes, temperature = bundle.spec.classes, measured("temperature")
     return lambda found, groups, _: judge_classes(found, classes, groups, temperature=temperature)
 
 
 def _judge_labels(bundle: Bundle, measured: Measured) -> Judge:
-    from headrace.evaluation.labels import judge_labels
+    from headrace.evaluation.multilabel import judge_labels
 
     classes, line = bundle.spec.classes, {name: measured(name) for name in ("temperature", "threshold")}
     return lambda found, groups, _: judge_labels(found, classes, groups, **line)
 
 
 def _judge_values(bundle: Bundle, measured: Measured) -> Judge:
-    from headrace.evaluation.values import judge_values
+    from headrace.evaluation.regression import judge_values
 
     del bundle
     interval = measured("interval_90")
@@ -96,7 +96,7 @@ def _judge_values(bundle: Bundle, measured: Measured) -> Judge:
 
 
 def _judge_several(bundle: Bundle, measured: Measured) -> Judge:
-    from headrace.evaluation.several import judge_several, keys
+    from headrace.evaluation.multi_target_regression import judge_several, keys
 
     targets, scale = bundle.spec.targets, bundle.card.transform["target"]
     intervals = [measured(f"interval_90_{key}") for key in keys(targets)]

@@ -162,7 +162,7 @@ def _workers(job: FitJob, paths: Paths) -> Iterator[Workers | None]:
         return
     from headrace.cluster.fit import Training
     from headrace.cluster.session import session
-    from headrace.quantization.export import EXPORTER
+    from headrace.quantization.onnx_export import EXPORTER
     from headrace.tracking.client import prepared
 
     import_ahead(prepared())
@@ -238,7 +238,7 @@ def _metrics(result: Json) -> Metrics:
 def _export(made: bundle.Bundle, paths: Paths) -> float:
     """Exports the graph and compares it with the eager network on validation rows: one alone, and many."""
     from headrace.models.network import load_network
-    from headrace.quantization.export import export_graph, largest_difference
+    from headrace.quantization.onnx_export import export_graph, largest_difference
     from headrace.tasks import TASKS
 
     network, spec = load_network(made), made.spec

@@ -12,8 +12,8 @@ from headrace.evaluation.gates import Bound
 from headrace.paths import Paths
 
 if TYPE_CHECKING:
-    from headrace.evaluation.judgement import Judgement
-    from headrace.evaluation.judging import Answers
+    from headrace.evaluation.predictions import Answers
+    from headrace.evaluation.result import Judgement
     from headrace.storage.bundle import Bundle
 
 
@@ -30,8 +30,8 @@ class Config(Section):
 def run(config: Config, paths: Paths) -> Metrics:
     """Judges the model on the validation rows; raises GateError when the gate is not passed."""
     from headrace.evaluation.gates import check_gate
-    from headrace.evaluation.judgement import write_tables
-    from headrace.evaluation.judging import answers
+    from headrace.evaluation.predictions import answers
+    from headrace.evaluation.result import write_tables
     from headrace.storage.atomic import atomic_dir
     from headrace.storage.bundle import read_bundle
 
@@ -44,10 +44,10 @@ def run(config: Config, paths: Paths) -> Metrics:
 
 
 def _judged(bundle: Bundle, found: Answers, config: Config) -> Judgement:
-    from headrace.evaluation.classes import validate_classes
-    from headrace.evaluation.labels import validate_labels
-    from headrace.evaluation.several import validate_several
-    from headrace.evaluation.values import validate_values
+    from headrace.evaluation.classification import validate_classes
+    from headrace.evaluation.multi_target_regression import validate_several
+    from headrace.evaluation.multilabel import validate_labels
+    from headrace.evaluation.regression import validate_values
 
     spec = bundle.spec
     if spec.task == "multilabel":

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from headrace.evaluation import groups
+from headrace.evaluation import slice_definitions
 from headrace.storage import arrays
 
 
 def table(values, inputs, columns):
     made = arrays.Arrays(np.asarray(values, np.float32), np.zeros(len(values)), np.zeros(len(values), "S32"))
-    return groups.table_groups(made, {"inputs": inputs, "columns": columns})
+    return slice_definitions.table_groups(made, {"inputs": inputs, "columns": columns})
 
 
 def numeric(name, column=None):
@@ -44,8 +44,8 @@ def test_table_groups_have_their_bounds():
             *({"name": f"x{index}", "kind": "numeric", "offset": 0.0, "unit": 1.0} for index in range(7)),
         ],
     )
-    assert sum(name.startswith("city=") for name in found) == groups.MAX_SLICES
-    assert sum(name.startswith("x") for name in found) == 3 * groups.MAX_NUMERIC
+    assert sum(name.startswith("city=") for name in found) == slice_definitions.MAX_SLICES
+    assert sum(name.startswith("x") for name in found) == 3 * slice_definitions.MAX_NUMERIC
 
 
 def test_a_date_is_one_group_of_thirds_and_two_values_are_none():
@@ -60,7 +60,7 @@ def test_a_date_is_one_group_of_thirds_and_two_values_are_none():
 
 @pytest.mark.parametrize("project", [("text", "classification")], indirect=True)
 def test_text_groups_are_thirds_by_tokens(project):
-    found = groups.text_groups(arrays.open_arrays(project.normalized_dir / "val"), {})
+    found = slice_definitions.text_groups(arrays.open_arrays(project.normalized_dir / "val"), {})
     assert list(found) == ["tokens=low", "tokens=middle", "tokens=high"]
     assert sum(rows.sum() for rows in found.values()) == 150
     rows = arrays.open_arrays(project.normalized_dir / "val").inputs[:]

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from headrace.errors import ConfigError
-from headrace.explanation.attributions import Asked
-from headrace.explanation.hiding import run_network
-from headrace.explanation.marks import marked, top_bars
+from headrace.explanation.attributions import Asked, run_network
+from headrace.explanation.html_marks import marked, top_bars
 from headrace.explanation.views import VIEWS
 from headrace.models.network import load_network
 from headrace.storage.arrays import open_arrays

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.contracts import Json
 from headrace.errors import ConfigError
-from headrace.explanation.attributions import VALUES_PER_PASS, Asked
-from headrace.explanation.hiding import hide_each
-from headrace.explanation.marks import STYLE, marked, top_bars
-from headrace.explanation.view import Words
+from headrace.explanation.attributions import VALUES_PER_PASS, Asked, hide_each
+from headrace.explanation.html_marks import STYLE, marked, top_bars
+from headrace.explanation.views.base import Words
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,16 +11,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from headrace.contracts import Json, Metrics
-from headrace.evaluation import regression
-from headrace.evaluation.judgement import NO_CALIBRATION, NO_CONFUSION, NO_RESIDUALS, Judgement, Table
+from headrace.evaluation.metrics import regression
+from headrace.evaluation.regression import MAX_PLOTTED
+from headrace.evaluation.result import NO_CALIBRATION, NO_CONFUSION, NO_RESIDUALS, Judgement, Table
 from headrace.evaluation.slices import ErrorSlice, Slices, measure_errors, tercile_slices
-from headrace.evaluation.values import MAX_PLOTTED
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from headrace.evaluation.judging import Answers
+    from headrace.evaluation.predictions import Answers
 
 FORBIDDEN = re.compile(r"[^\w\-.]+")
 """In the name of a metric, as MLflow has it; blanks and slashes too, so that it is one word."""

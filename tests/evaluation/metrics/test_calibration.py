@@ -4,13 +4,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from headrace.evaluation.calibration import (
+from headrace.evaluation.metrics.calibration import (
     confidence_threshold,
     expected_calibration_error,
     fit_temperature,
     reliability,
 )
-from headrace.evaluation.classification import softmax
+from headrace.evaluation.metrics.classification import softmax
 
 
 def drawn(temperature: float) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

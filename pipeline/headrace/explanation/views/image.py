@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.contracts import Json
 from headrace.explanation.attributions import Asked, attribute
-from headrace.explanation.pictures import heat_uri, image_uri
-from headrace.explanation.view import Words
+from headrace.explanation.figures import heat_uri, image_uri
+from headrace.explanation.views.base import Words
 
 if TYPE_CHECKING:
     import numpy as np

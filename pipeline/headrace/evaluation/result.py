@@ -1,14 +1,17 @@
-"""Judgement: what validate and test find out about a model, before anything of it is written."""
+"""Judgement: what validate and test find out about a model, before anything of it is written.
+
+CSV files, as `dvc plots` and spreadsheets read them.
+"""
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headrace.contracts import Metrics
-from headrace.evaluation.csv_files import write_csv
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,3 +47,11 @@ def write_tables(folder: Path, tables: dict[str, Table]) -> None:
     """Writes each as `<name>.csv`; the caller's folder is atomic."""
     for name, table in tables.items():
         write_csv(folder / f"{name}.csv", table.columns, table.rows)
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Writes a header and rows (UTF-8, Unix line ends); the caller's folder is atomic."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)

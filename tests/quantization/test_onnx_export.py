@@ -9,7 +9,7 @@ from headrace.errors import ConfigError
 from headrace.models.network import load_network
 from headrace.models.text import Rnn, TextMean, Transformer
 from headrace.paths import Paths
-from headrace.quantization.export import export_graph, largest_difference
+from headrace.quantization.onnx_export import export_graph, largest_difference
 from headrace.storage.arrays import open_arrays
 from headrace.storage.bundle import read_bundle
 from headrace.storage.onnx_model import OnnxModel

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from headrace.errors import DataError
-from headrace.evaluation.judging import answers
+from headrace.evaluation.predictions import answers
 from headrace.paths import Paths
 from headrace.storage import arrays
 from headrace.storage.bundle import read_bundle

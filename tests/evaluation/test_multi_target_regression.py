@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
-from headrace.evaluation.several import judge_several, keys, validate_several
+from headrace.evaluation.multi_target_regression import judge_several, keys, validate_several
 
 RNG = np.random.default_rng(0)
 TARGETS = RNG.normal([10, 5e4], [2, 1e4], (300, 2))

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.contracts import Json
 from headrace.data.table.encoding.decode import UNKNOWN, column_places, value_name
-from headrace.explanation.attributions import Asked
-from headrace.explanation.hiding import hide_each
-from headrace.explanation.marks import STYLE, top_bars
-from headrace.explanation.view import Words
+from headrace.explanation.attributions import Asked, hide_each
+from headrace.explanation.html_marks import STYLE, top_bars
+from headrace.explanation.views.base import Words
 
 if TYPE_CHECKING:
     import numpy as np

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.evaluation.classification import (
+from headrace.evaluation.metrics.classification import (
     class_figures,
     confusion_matrix,
     headline,

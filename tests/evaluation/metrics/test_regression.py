@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as reference
 
-from headrace.evaluation import regression
+from headrace.evaluation.metrics import regression
 
 
 @pytest.fixture

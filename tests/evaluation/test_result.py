@@ -1,7 +1,7 @@
 import csv
 from pathlib import Path
 
-from headrace.evaluation.csv_files import write_csv
+from headrace.evaluation.result import write_csv
 
 
 def test_names_with_commas_quotes_and_accents_come_back(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from headrace.quantization.measure import Figures
+from headrace.quantization.benchmark import Figures
 
 
 class Limits(NamedTuple):

@@ -42,7 +42,7 @@ def fit_temperature(logits: NDArray[np.float32], targets: NDArray[np.int64]) -> 
     """
     import numpy as np
 
-    from headrace.evaluation.classification import softmax
+    from headrace.evaluation.metrics.classification import softmax
 
     if np.ptp(logits, axis=1).max() == 0:
         return 1.0

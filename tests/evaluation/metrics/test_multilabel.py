@@ -3,8 +3,8 @@ import pytest
 from scipy.optimize import minimize_scalar
 from sklearn.metrics import average_precision_score, f1_score, log_loss, roc_auc_score
 
-from headrace.evaluation.multilabel import best_threshold, fit_temperature, headline, label_figures, sigmoid
-from headrace.evaluation.multilabel import log_loss as ours
+from headrace.evaluation.metrics.multilabel import best_threshold, fit_temperature, headline, label_figures, sigmoid
+from headrace.evaluation.metrics.multilabel import log_loss as ours
 
 RNG = np.random.default_rng(0)
 DUE = RNG.random((200, 4)) < [0.5, 0.3, 0.1, 0.0]  # no row has the last label

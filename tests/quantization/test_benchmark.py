@@ -6,7 +6,7 @@ import pytest
 
 from headrace.errors import DataError
 from headrace.paths import Paths
-from headrace.quantization import measure as measuring
+from headrace.quantization import benchmark as measuring
 from headrace.storage.arrays import open_arrays
 from headrace.tasks import TASKS
 
