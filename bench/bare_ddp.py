@@ -17,7 +17,7 @@ import torch.distributed as dist
 from drawn_rows import NETWORKS, NUM_CLASSES, SHAPES
 from torch import nn, optim
 
-from headrace.models.image import Cnn
+from headrace.models.cnn import Cnn
 from headrace.runtime import keep_freed_memory
 
 BATCH_SIZE, NUM_WARM = 64, 20

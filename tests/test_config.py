@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field, ValidationError, field_validator
 
-from headrace.commands.stage import check_settings
+from headrace.commands.run_stage import check_settings
 from headrace.config import Section, check, load_sections, read_params
 from headrace.errors import ConfigError
 from headrace.paths import Paths

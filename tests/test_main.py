@@ -37,7 +37,7 @@ def exit_code(*arguments: str) -> Any:
 
 
 def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
-    from headrace.commands import stage
+    from headrace.commands import run_stage as stage
 
     def run_stage(*_: Any) -> None:
         raise error

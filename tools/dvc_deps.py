@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from headrace.tracking.serving import TRAVELLING
+from headrace.tracking.serving_package import TRAVELLING
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "headrace"

@@ -32,7 +32,7 @@ def _paths() -> Paths:
 
 def _stage_command(name: str) -> Callable[[], None]:
     def command() -> None:
-        from headrace.commands.stage import run_stage
+        from headrace.commands.run_stage import run_stage
 
         run_stage(name, _paths())
 

@@ -11,8 +11,8 @@ from ruamel.yaml import YAML
 
 from headrace import __version__
 from headrace.commands.init import init
-from headrace.commands.project_files import DVC_IGNORED, dvc_text, local_source
-from headrace.commands.stage import check_settings
+from headrace.commands.project_template import DVC_IGNORED, dvc_text, local_source
+from headrace.commands.run_stage import check_settings
 from headrace.errors import ConfigError, DataError
 from headrace.paths import OUTS, Paths
 from headrace.stages import STAGES

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from ruamel.yaml import YAML
 
-from headrace.commands.stage import check_settings, run_stage
+from headrace.commands.run_stage import check_settings, run_stage
 from headrace.contracts import Spec
 from headrace.data.datasets import BUILT_INS
 from headrace.errors import ConfigError

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from ruamel.yaml import YAML
 
-from headrace.commands.stage import run_stage
+from headrace.commands.run_stage import run_stage
 from headrace.contracts import Spec
 from headrace.paths import Paths
 from headrace.stages import STAGES

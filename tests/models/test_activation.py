@@ -9,8 +9,8 @@ from scipy.special import expit, ndtr
 from headrace.config import check
 from headrace.errors import ConfigError
 from headrace.models.activation import ACTIVATIONS, activation_of
-from headrace.models.dense import Mlp
-from headrace.models.image import Cnn, ResNet
+from headrace.models.cnn import Cnn, ResNet
+from headrace.models.mlp import Mlp
 from headrace.models.options import ActivationName
 from headrace.models.table import ResMlp
 

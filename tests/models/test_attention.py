@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from headrace.models.attention import Attention, attention_maps
-from headrace.models.dense import Mlp
+from headrace.models.mlp import Mlp
 from headrace.models.table import TableTransformer
 from headrace.models.text import Transformer
 from headrace.models.vit import Vit

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from headrace.errors import ConfigError
-from headrace.models.image import ResNet
+from headrace.models.cnn import ResNet
 from headrace.models.residual import PostActivated, PreActivated, Style
 
 STYLES = [Style("relu", norm, is_pre_activated=is_pre) for norm in ("batch", "group") for is_pre in (True, False)]

@@ -1,6 +1,6 @@
 import torch
 
-from headrace.models.dense import Linear, Mlp
+from headrace.models.mlp import Linear, Mlp
 from headrace.models.table import ResMlp
 
 

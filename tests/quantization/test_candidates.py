@@ -8,7 +8,7 @@ import torch
 
 from headrace.data.table.encoding.preprocess import TablePreprocess
 from headrace.errors import DataError
-from headrace.models.dense import Mlp
+from headrace.models.mlp import Mlp
 from headrace.paths import Paths
 from headrace.quantization.candidates import RECIPES, Recipe, make, prepare
 from headrace.quantization.onnx_export import export_graph

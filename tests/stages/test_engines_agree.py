@@ -33,8 +33,8 @@ def all_rows(modality: str) -> list[dict]:
 )
 def test_processes_write_the_same_bytes_as_one(tmp_path, monkeypatch, modality):
     one = prepared(tmp_path / "one", modality, all_rows(modality))
-    monkeypatch.setattr("headrace.cluster.engine.SERIAL_BYTES", 0)
-    monkeypatch.setattr("headrace.cluster.engine.num_local_cpus", lambda: 2)
+    monkeypatch.setattr("headrace.cluster.batch_engine.SERIAL_BYTES", 0)
+    monkeypatch.setattr("headrace.cluster.batch_engine.num_local_cpus", lambda: 2)
     many = prepared(tmp_path / "many", modality, all_rows(modality))
     assert hashes(one.root, *MADE) == hashes(many.root, *MADE)
     assert {"data/clean/part-00000.parquet", "data/normalized/transform.json", "reports/clean.html"} <= hashes(

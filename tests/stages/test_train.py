@@ -75,8 +75,8 @@ def test_train_that_chooses_keeps_its_choice_and_trains_as_if_it_had_been_writte
 
 def test_workers_are_worth_their_start_and_each_step(normalized, monkeypatch):
     def num_workers(start, step):
-        monkeypatch.setattr("headrace.cluster.plan.SECONDS_WORTH_RAY", start)
-        monkeypatch.setattr("headrace.cluster.plan.SECONDS_A_STEP_WORTH_SHARING", step)
+        monkeypatch.setattr("headrace.cluster.worker_plan.SECONDS_WORTH_RAY", start)
+        monkeypatch.setattr("headrace.cluster.worker_plan.SECONDS_A_STEP_WORTH_SHARING", step)
         wanted = AutoSettings.model_validate({**QUICK, "batch_size": 24, "num_workers": "auto"})
         machine, _ = _check(wanted, normalized, json.loads((normalized.normalized_dir / "spec.json").read_text()))
         return machine.num_workers

@@ -8,7 +8,7 @@ from headrace.errors import ConfigError
 from headrace.stages import tune
 from headrace.stages.train import Config, run
 from headrace.storage.bundle import read_bundle
-from headrace.tracking.serving import make_card
+from headrace.tracking.serving_package import make_card
 
 MODEL = {"name": "cnn", "blocks": [8, "pool", 16, "pool"], "dense": [16], "activation": "tanh"}
 QUICK = {"model": MODEL, "max_epochs": 2, "batch_size": 50, "learning_rate": 0.01, "num_workers": 0}

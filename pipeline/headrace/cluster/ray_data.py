@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from headrace.cluster.worker import import_as
+from headrace.cluster.session import import_as
 from headrace.errors import ClusterError, HeadraceError
 from headrace.storage.parquet import BatchRef
 

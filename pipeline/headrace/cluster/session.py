@@ -1,4 +1,7 @@
-"""Ray for the length of one stage: started on this machine, or attached to when the stage runs inside a job."""
+"""Ray for the length of one stage: started on this machine, or attached to when the stage runs inside a job.
+
+What a worker on another machine needs before it works.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import contextlib
 import os
 import shutil
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -202,3 +206,8 @@ def _signals_kept() -> Iterator[None]:
         for number, handler in kept.items():
             with contextlib.suppress(ValueError):  # not the main thread: Ray took nothing either
                 signal.signal(number, handler)
+
+
+def import_as(sys_path: list[str]) -> None:
+    """Makes a worker find what its caller finds: models outside the tree (`my_package.module:Thing`) among others."""
+    sys.path.extend(path for path in sys_path if path not in sys.path)

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from headrace.commands.project_files import local_source, write_project
+from headrace.commands.project_template import local_source, write_project
 from headrace.commands.recipes import recipe_paths, template_dir
 from headrace.config import read_params
 from headrace.errors import ConfigError, DataError, choices

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from headrace.commands.stage import read_metrics
+from headrace.commands.run_stage import read_metrics
 from headrace.contracts import Metrics, Spec
 from headrace.paths import Paths
 from headrace.stages import STAGES

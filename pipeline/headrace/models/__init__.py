@@ -9,8 +9,8 @@ from typing import Any
 from headrace.config import Section, check
 from headrace.contracts import ModalityName, Model
 from headrace.errors import ConfigError, choices
-from headrace.models.dense import Linear, Mlp
-from headrace.models.image import Cnn, ResNet
+from headrace.models.cnn import Cnn, ResNet
+from headrace.models.mlp import Linear, Mlp
 from headrace.models.table import ResMlp, TableTransformer
 from headrace.models.text import Rnn, TextMean, Transformer
 from headrace.models.vit import Vit

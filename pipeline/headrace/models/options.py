@@ -47,7 +47,7 @@ class Viewable(Section):
         """The network, or what asks it for each copy."""
         if not (self.mirror or self.shift):
             return network
-        from headrace.models.views import Views
+        from headrace.models.tta import Views
 
         return Views(network, mirror=self.mirror, shift=self.shift)
 

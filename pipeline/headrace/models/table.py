@@ -30,7 +30,7 @@ class ResMlp(Activated):
         from torch import nn
 
         from headrace.models.activation import activation_of
-        from headrace.models.initial import initialised
+        from headrace.models.initialization import initialised
         from headrace.models.layers import Residual
 
         blocks = [
@@ -63,7 +63,7 @@ class TableTransformer(EncoderOptions):
         """
         from torch import nn
 
-        from headrace.models.initial import initialised
+        from headrace.models.initialization import initialised
         from headrace.models.tokens import Columns, TokenEncoder
 
         columns = Columns(list(range(input_shape[0])) if layout is None else layout, self.width)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from headrace.contracts import ModalityName
-from headrace.models.dense import dense_layers
+from headrace.models.mlp import dense_layers
 from headrace.models.options import Activated, ActivationName, EncoderOptions, Share, Width
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class TextMean(Activated):
 
     def build(self, input_shape: list[int], num_outputs: int) -> nn.Module:
         """Builds the network."""
-        from headrace.models.initial import initialised
+        from headrace.models.initialization import initialised
         from headrace.models.layers import Bag
 
         head = _head(self.width, self.dense, self.dropout, num_outputs, self.activation)
@@ -55,7 +55,7 @@ class Rnn(Activated):
 
     def build(self, input_shape: list[int], num_outputs: int) -> nn.Module:
         """Builds the network."""
-        from headrace.models.initial import initialised
+        from headrace.models.initialization import initialised
         from headrace.models.recurrent import Recurrence, Recurrent
 
         num_directions = 2 if self.bidirectional else 1
@@ -81,7 +81,7 @@ class Transformer(EncoderOptions):
     def build(self, input_shape: list[int], num_outputs: int) -> nn.Module:
         """Builds the network."""
         from headrace.models.attention import Encoder
-        from headrace.models.initial import initialised
+        from headrace.models.initialization import initialised
 
         max_tokens, vocabulary = input_shape
         blocks, head = self.encoder_blocks(self.dropout), _head(self.width, self.dense, self.dropout, num_outputs)

@@ -28,7 +28,7 @@ class Vit(EncoderOptions, Viewable):
         """Builds the network; raises ConfigError when the patches do not cover the image evenly."""
         from torch import nn
 
-        from headrace.models.initial import initialised
+        from headrace.models.initialization import initialised
         from headrace.models.tokens import Patches, TokenEncoder
 
         height, width = input_shape[:2]

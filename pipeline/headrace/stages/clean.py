@@ -51,7 +51,7 @@ def run(config: Config, paths: Paths) -> Metrics:
 
     Rows are looked at once, by the engine; what is kept of each, on disk, is an id, a label, hashes and measures.
     """
-    from headrace.cluster.engine import StoredRows, engine
+    from headrace.cluster.batch_engine import StoredRows, engine
     from headrace.data.checkers import EXAMINERS
     from headrace.data.cleaning.decide import judge
     from headrace.data.cleaning.scan import look

@@ -88,7 +88,7 @@ class _Made(NamedTuple):
 
 def run(config: Config, paths: Paths) -> Metrics:
     """Writes each split's arrays, in the order of row ids, and how they were made."""
-    from headrace.cluster.engine import Selection, StoredRows, engine
+    from headrace.cluster.batch_engine import Selection, StoredRows, engine
 
     clean = Spec.read(paths.clean_dir)
     row_ids = _row_ids(paths, clean)

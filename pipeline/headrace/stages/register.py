@@ -84,10 +84,10 @@ def _candidate(
     config: Config, paths: Paths, made: bundle.Bundle, *, run_id: str, graph: Path, tags: dict[str, str]
 ) -> Candidate:
     from headrace.storage.arrays import open_arrays
-    from headrace.tracking import registry, serving
+    from headrace.tracking import registry, serving_package
 
-    card = serving.make_card(made, json.loads(paths.metrics_path("validate").read_bytes()))
-    example = serving.example(made, open_arrays(paths.normalized_dir / "val").inputs)
+    card = serving_package.make_card(made, json.loads(paths.metrics_path("validate").read_bytes()))
+    example = serving_package.example(made, open_arrays(paths.normalized_dir / "val").inputs)
     return registry.Candidate(config.name, run_id, made, graph=graph, card=card, example=example, tags=tags)
 
 

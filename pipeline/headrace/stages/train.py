@@ -26,8 +26,8 @@ from headrace.training.fit import FitJob, read_result
 from headrace.training.settings import AutoSettings, TrainSettings
 
 if TYPE_CHECKING:
-    from headrace.cluster.fit import Training
     from headrace.cluster.session import Ending
+    from headrace.cluster.training import Training
 
 logger = logging.getLogger(__name__)
 LARGEST_DIFFERENCE = 1e-2
@@ -116,8 +116,8 @@ def _decided(card: bundle.Card, paths: Paths) -> bundle.Card:
 
 def _check(wanted: AutoSettings, paths: Paths, spec: Json) -> tuple[Machine, Workload]:
     """Workers and cores of each; refuses, before Ray starts, what the workers would refuse."""
-    from headrace.cluster.plan import plan_workers
     from headrace.cluster.session import num_local_cpus
+    from headrace.cluster.worker_plan import plan_workers
     from headrace.data.augmenters import make_augmenter, make_mixes
     from headrace.models.network import build_network
     from headrace.tasks import TASKS
@@ -160,8 +160,8 @@ def _workers(job: FitJob, paths: Paths) -> Iterator[Workers | None]:
     if num_workers == 0 or read_result(Path(job.work_dir)) is not None:
         yield None
         return
-    from headrace.cluster.fit import Training
     from headrace.cluster.session import session
+    from headrace.cluster.training import Training
     from headrace.quantization.onnx_export import EXPORTER
     from headrace.tracking.client import prepared
 

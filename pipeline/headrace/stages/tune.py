@@ -169,7 +169,7 @@ def _decided(wanted: AutoSettings, space: Space, paths: Paths, work_dir: Path) -
 
 
 def _search(config: Config, space: Space, base: Json, paths: Paths, trials_dir: Path) -> list[Json]:
-    from headrace.cluster.search import Search, search
+    from headrace.cluster.hyperparameter_search import Search, search
 
     drawn = draw_trials(space, config.num_trials, config.seed)
     wanted = Search(drawn, config.max_epochs, config.grace_epochs, config.reduction_factor, config.metric)

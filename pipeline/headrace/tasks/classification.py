@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.contracts import Batch, Json, Spec
 from headrace.errors import ConfigError
-from headrace.tasks.refusals import refuse_losses
-from headrace.tasks.weights import class_weights
+from headrace.tasks.class_weights import class_weights
+from headrace.tasks.task import refuse_losses
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from headrace.contracts import Batch, Json, Spec
-from headrace.tasks.refusals import refuse_losses
-from headrace.tasks.weights import positive_weights
+from headrace.tasks.class_weights import positive_weights
+from headrace.tasks.task import refuse_losses
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from headrace.contracts import Batch, Json, Spec
-from headrace.tasks.refusals import refuse_class_settings, refuse_losses
+from headrace.tasks.task import refuse_class_settings, refuse_losses
 
 if TYPE_CHECKING:
     import numpy as np

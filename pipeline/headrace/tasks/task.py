@@ -1,11 +1,15 @@
-"""The Protocol of a task: what training, quantisation and export ask of each."""
+"""The Protocol of a task: what training, quantisation and export ask of each.
+
+Settings of one task that another cannot use: refused in one line.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from headrace.contracts import Batch, Json, Spec
+from headrace.errors import ConfigError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,3 +53,26 @@ class Task(Protocol):
     def agreement(self, outputs: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
         """How far two models say the same, 1 at best."""
         ...
+
+
+def refuse_losses(settings: Mapping[str, Any], allowed: Sequence[str], have: str) -> None:
+    """Raises ConfigError for a `train.loss` that is not of data which `have` classes, labels or values."""
+    if settings["loss"] not in allowed:
+        raise ConfigError(
+            f"params.yaml: train.loss: {settings['loss']!r} is no loss of data that have {have}; choose one of"
+            f" {list(allowed)}"
+        )
+
+
+def refuse_class_settings(settings: Mapping[str, Any]) -> None:
+    """Raises ConfigError for what only classes and labels have: label smoothing and class weights."""
+    if settings["label_smoothing"]:
+        raise ConfigError(
+            f"params.yaml: train.label_smoothing: {settings['label_smoothing']:g} is of classification, and the "
+            "data have values; set 0"
+        )
+    if settings["class_weights"] != "none":
+        raise ConfigError(
+            f"params.yaml: train.class_weights: {settings['class_weights']!r} are of classification, and the data have"
+            " values; set none"
+        )

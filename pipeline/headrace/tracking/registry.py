@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.contracts import Json
 from headrace.paths import Paths
 from headrace.storage.bundle import Bundle
-from headrace.tracking import serving
+from headrace.tracking import serving_package
 from headrace.tracking.client import connect, experiment_id, told
 
 if TYPE_CHECKING:
@@ -112,9 +112,9 @@ def _save(folder: Path, candidate: Candidate) -> None:
     mlflow.pyfunc.save_model(
         folder,
         python_model=str(files("headrace.tracking") / "served.py"),
-        artifacts={"graph": str(candidate.graph), **serving.write_artifacts(scratch, candidate.card, bundle)},
-        code_paths=[serving.write_code(scratch, modality)],
-        signature=serving.signature(bundle),
+        artifacts={"graph": str(candidate.graph), **serving_package.write_artifacts(scratch, candidate.card, bundle)},
+        code_paths=[serving_package.write_code(scratch, modality)],
+        signature=serving_package.signature(bundle),
         input_example=pd.DataFrame([candidate.example]),
-        pip_requirements=serving.requirements(modality),
+        pip_requirements=serving_package.requirements(modality),
     )

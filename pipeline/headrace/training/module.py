@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from headrace.contracts import Batch, Json, Metrics
 from headrace.errors import ConfigError
-from headrace.models.views import ask_alone
+from headrace.models.tta import ask_alone
 from headrace.tasks import Task
 from headrace.training.engine.sharding import average_buffers, shard
 from headrace.training.optim.optimizers import make_optimizer

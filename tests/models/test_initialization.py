@@ -6,9 +6,9 @@ from torch import nn
 
 from headrace.config import Section
 from headrace.models import MODELS
-from headrace.models.dense import Mlp
-from headrace.models.image import Cnn
-from headrace.models.initial import initialised
+from headrace.models.cnn import Cnn
+from headrace.models.initialization import initialised
+from headrace.models.mlp import Mlp
 from headrace.models.text import Rnn, TextMean
 
 INPUT_SHAPES = {"image": [16, 20, 3], "table": [7], "text": [9, 30]}

@@ -1,16 +1,19 @@
-"""Engines: the same work on every batch of rows, here or on a Ray cluster; the same results in the same order."""
+"""Engines: the same work on every batch of rows, here or on a Ray cluster; the same results in the same order.
+
+How far the work on rows has come: a bar with rows a second and the time left, where there is a terminal.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, TypeVar
 
-from headrace.cluster.counting import counted
-from headrace.cluster.pool import Processes
+from headrace.cluster.process_pool import Processes
 from headrace.cluster.session import is_attached, num_local_cpus, session
 from headrace.paths import Paths
 from headrace.storage.parquet import BatchRef, batch_refs, read_batch
@@ -90,3 +93,23 @@ def _on_batch(ref: BatchRef, *, work: Callable[[pa.RecordBatch], T], selection: 
 
         batch = batch.filter(is_in_split(batch.column("row_id"), selection.split_dir, selection.split))
     return work(batch)
+
+
+def counted(results: Iterable[T], num_rows: list[int], title: str) -> Iterator[T]:
+    """Passes results on and counts their rows; `num_rows` is by result. Without a title or a terminal: in silence."""
+    from rich.console import Console
+
+    console = Console(file=sys.stderr, highlight=False)
+    if not title or not console.is_terminal:
+        yield from results
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(f"{title:<10}"), BarColumn(16), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
+        task = bar.add_task(title, total=sum(num_rows), rate="")
+        for result, size in zip(results, num_rows, strict=False):
+            yield result
+            bar.advance(task, size)
+            speed = bar.tasks[0].speed
+            bar.update(task, rate=f"{speed:,.0f} rows/s" if speed else "")

@@ -7,7 +7,7 @@ import torch
 from headrace.contracts import Json, Spec
 from headrace.models import models_of
 from headrace.models.network import build_network
-from headrace.models.views import ask_alone
+from headrace.models.tta import ask_alone
 from headrace.quantization.onnx_export import export_graph, largest_difference
 from headrace.storage.onnx_model import OnnxModel
 

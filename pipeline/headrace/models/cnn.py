@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from headrace.contracts import ModalityName
 from headrace.errors import ConfigError
-from headrace.models.dense import dense_layers
+from headrace.models.mlp import dense_layers
 from headrace.models.options import Activated, ActivationName, Share, Viewable, Width
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Cnn(Activated, Viewable):
         """Builds the network; raises ConfigError when the image is too small for the blocks."""
         from torch import nn
 
-        from headrace.models.initial import initialised
+        from headrace.models.initialization import initialised
 
         (height, width), channels = self._sides(input_shape), input_shape[2]
         layers: list[nn.Module] = []
@@ -125,7 +125,7 @@ class ResNet(Activated, Viewable):
 
     def build(self, input_shape: list[int], num_outputs: int) -> nn.Module:
         """Builds the network; raises ConfigError when the image is too small for the stages."""
-        from headrace.models.initial import initialised
+        from headrace.models.initialization import initialised
         from headrace.models.residual import Style, residual_network
 
         sides, halvings = input_shape[:2], self.num_stages - 1 + self.stem_stride - 1

@@ -10,8 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from headrace.cluster.session import is_attached
-from headrace.cluster.worker import import_as
+from headrace.cluster.session import import_as, is_attached
 from headrace.errors import ClusterError, HeadraceError
 from headrace.paths import Paths
 from headrace.runtime import collect_seldom

@@ -5,9 +5,9 @@ import psutil
 import pytest
 from safetensors.torch import load_file
 
-from headrace.cluster.fit import fit_on_workers, trainer_class
-from headrace.cluster.plan import plan_workers
 from headrace.cluster.session import num_local_cpus, session
+from headrace.cluster.training import fit_on_workers, trainer_class
+from headrace.cluster.worker_plan import plan_workers
 from headrace.errors import ClusterError, DataError
 from headrace.storage.bundle import WEIGHTS
 from headrace.training.fit import FitJob, Place, fit, read_result

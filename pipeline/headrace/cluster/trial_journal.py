@@ -14,7 +14,7 @@ from headrace.storage.atomic import write_json
 from headrace.training.search.trials import ERROR, FIGURES, ended_trial
 
 if TYPE_CHECKING:
-    from headrace.cluster.search import Search
+    from headrace.cluster.hyperparameter_search import Search
 
 
 class Journal:

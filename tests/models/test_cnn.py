@@ -4,8 +4,8 @@ from torch import nn
 
 from headrace.config import check
 from headrace.errors import ConfigError
-from headrace.models.dense import Mlp, dense_layers
-from headrace.models.image import Cnn
+from headrace.models.cnn import Cnn
+from headrace.models.mlp import Mlp, dense_layers
 from headrace.models.options import ActivationName
 
 SYSTEM_000 = Cnn(blocks=[32, "pool", 64, "pool", 64], dense=[64])

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from headrace.cluster.worker import import_as
+from headrace.cluster.session import import_as
 from headrace.config import mistakes_of
 from headrace.contracts import Json
 from headrace.errors import HeadraceError
@@ -44,7 +44,7 @@ def search(base: Json, wanted: Search, paths: Paths, *, journal_dir: Path, tell:
 
     `base` has every value that a trial does not draw. A trial that fails is told so, and the others go on.
     """
-    from headrace.cluster.journal import Journal
+    from headrace.cluster.trial_journal import Journal
 
     journal = Journal(journal_dir, wanted, tell)
     for index, refused in _refused(base, wanted).items():

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from headrace.commands import stage
-from headrace.commands.stage import read_metrics, run_stage, stage_module, summary
+from headrace.commands import run_stage as stage
+from headrace.commands.run_stage import read_metrics, run_stage, stage_module, summary
 from headrace.config import Section
 from headrace.contracts import Metrics
 from headrace.errors import ConfigError, DataError, GateError, TrackingError

@@ -25,7 +25,7 @@ class Linear(Initialised):
 
         from torch import nn
 
-        from headrace.models.initial import initialised
+        from headrace.models.initialization import initialised
 
         layer = nn.Linear(prod(input_shape), num_outputs, bias=self.bias)
         return initialised(nn.Sequential(nn.Flatten(), layer), self.init)
@@ -47,7 +47,7 @@ class Mlp(Activated):
 
         from torch import nn
 
-        from headrace.models.initial import initialised
+        from headrace.models.initialization import initialised
 
         layers = dense_layers(
             prod(input_shape), self.dense, dropout=self.dropout, num_outputs=num_outputs, activation=self.activation

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
-from headrace.tasks.weights import class_weights
+from headrace.tasks.class_weights import class_weights
 
 ROWS = {"a": 60, "b": 30, "c": 10}
 

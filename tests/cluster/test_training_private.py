@@ -2,8 +2,8 @@
 
 import pytest
 
-from headrace.cluster.fit import fit_on_workers
 from headrace.cluster.session import num_local_cpus, session
+from headrace.cluster.training import fit_on_workers
 from headrace.training.fit import KEY, FitJob, Place, fit, read_result
 from headrace.training.settings import TrainSettings
 

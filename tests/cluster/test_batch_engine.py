@@ -1,5 +1,9 @@
-"""Engines: the same results in the same order, in this process, in others, and on Ray."""
+"""Engines: the same results in the same order, in this process, in others, and on Ray.
 
+Rows that stream past are counted for who watches, and passed on as they are.
+"""
+
+import io
 import os
 import signal
 import subprocess
@@ -10,8 +14,8 @@ import psutil
 import pyarrow as pa
 import pytest
 
-from headrace.cluster.engine import Selection, StoredRows, engine
-from headrace.cluster.pool import Processes
+from headrace.cluster.batch_engine import Selection, StoredRows, counted, engine
+from headrace.cluster.process_pool import Processes
 from headrace.errors import ClusterError, DataError
 from headrace.paths import Paths
 from headrace.storage.parquet import write_shards
@@ -52,8 +56,8 @@ def wait_long(rows):  # noqa: ARG001 the signature of work
 
 @pytest.fixture
 def no_serial(monkeypatch):
-    monkeypatch.setattr("headrace.cluster.engine.SERIAL_BYTES", 0)
-    monkeypatch.setattr("headrace.cluster.engine.num_local_cpus", lambda: 2)
+    monkeypatch.setattr("headrace.cluster.batch_engine.SERIAL_BYTES", 0)
+    monkeypatch.setattr("headrace.cluster.batch_engine.num_local_cpus", lambda: 2)
 
 
 EXPECTED = [sum(range(start, start + 10)) for start in range(0, 200, 10)]
@@ -90,7 +94,7 @@ def test_killed_process_is_told_in_one_line():
 def test_processes_do_not_outlive_a_killed_caller(tmp_path):
     script = tmp_path / "caller.py"
     script.write_text(
-        "import time\nfrom headrace.cluster.pool import Processes\n"
+        "import time\nfrom headrace.cluster.process_pool import Processes\n"
         "if __name__ == '__main__':\n    print('go', flush=True)\n    list(Processes(2)(time.sleep, [600, 600]))\n"
     )
     caller = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
@@ -131,3 +135,75 @@ def test_ray_data_gives_the_same_results_in_order_and_tells_what_is_refused(rows
         assert os.getpid() not in {pid for pid, _ in results}
         with pytest.raises(DataError, match="50 is refused"):
             list(rows.map(refuse))
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def watch(monkeypatch):
+    """Makes stderr a terminal; to be called in the test itself, since pytest puts its own stderr before each."""
+
+    def begin():
+        made = Terminal()
+        monkeypatch.setattr(sys, "stderr", made)
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setenv("COLUMNS", "100")
+        return made
+
+    return begin
+
+
+def test_results_are_passed_on_in_silence_where_nobody_watches(capsys):
+    assert list(counted(iter("abc"), [1, 2, 3], "clean")) == ["a", "b", "c"]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_terminal_is_shown_how_many_rows_are_done(watch):
+    terminal = watch()
+    assert list(counted(iter("abc"), [10, 20, 5], "clean")) == ["a", "b", "c"]
+    assert "clean" in terminal.getvalue()
+    assert "35/35" in terminal.getvalue()
+    assert terminal.getvalue().endswith("\x1b[2K"), "the bar is gone at the end"
+
+
+def test_without_a_title_a_terminal_is_shown_nothing(watch):
+    terminal = watch()
+    assert list(counted(iter("abc"), [1, 1, 1], "")) == ["a", "b", "c"]
+    assert terminal.getvalue() == ""
+
+
+def test_results_are_drawn_one_by_one_and_what_they_raise_is_raised(watch):
+    watch()
+    drawn = []
+
+    def results():
+        for number in range(3):
+            drawn.append(number)
+            yield number
+        raise ValueError("broken")
+
+    stream = counted(results(), [1, 1, 1, 1], "clean")
+    assert next(stream) == 0
+    assert drawn == [0]
+    with pytest.raises(ValueError, match="broken"):
+        list(stream)
+
+
+def test_a_stream_that_is_left_ends_its_source(watch):
+    watch()
+    ended = []
+
+    def results():
+        try:
+            yield from range(9)
+        finally:
+            ended.append(True)
+
+    stream = counted(results(), [1] * 9, "clean")
+    next(stream)
+    stream.close()
+    del stream
+    assert ended == [True]
