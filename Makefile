@@ -45,7 +45,7 @@ check: setup ## style, types, rooms, spelling, shell
 	python tools/checks_doc.py --check
 
 bench: setup ## figures side by side, medians of several runs, into docs/benchmarks.md (an hour)
-	python bench/run.py
+	python benchmarks/run.py
 
 ui: setup ## MLflow's pages on http://127.0.0.1:5000
 	headrace ui

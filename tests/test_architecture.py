@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DVC = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 PARAMS = YAML(typ="safe").load(ROOT / "params.yaml")
 
-ENGINE_FILES = ("__init__", "engine", "pool", "counting", "ray_data", "session", "worker")
+ENGINE_FILES = ("__init__", "batch_engine", "process_pool", "ray_data", "session")
 """Of cluster/: what clean and normalize run their work on."""
 
 
@@ -71,7 +71,7 @@ def test_stages_do_not_depend_on_code_of_stages_after_them():
     before = {dep for stage in ("ingest", "clean", "split", "normalize") for dep in DVC[stage]["deps"]}
     engines = {f"pipeline/headrace/cluster/{name}.py" for name in ENGINE_FILES}
     rooms = (
-        "pipeline/headrace/learning",
+        "pipeline/headrace/training",
         "pipeline/headrace/tracking",
         "pipeline/headrace/cluster",
         "pipeline/headrace/models",

@@ -15,12 +15,12 @@ MACHINE = {"cores": 2, "processor": "a processor", "memory_gb": 24, "system": "L
 
 @pytest.fixture
 def bench(monkeypatch):
-    """Imports a module of bench/, as its programs do."""
-    monkeypatch.syspath_prepend(str(ROOT / "bench"))
+    """Imports a module of benchmarks/, as its programs do."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     before = set(sys.modules)
     yield importlib.import_module
     for name in set(sys.modules) - before:  # their names are short: nothing else shall find them
-        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(ROOT / "bench")):
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(ROOT / "benchmarks")):
             del sys.modules[name]
 
 
@@ -166,7 +166,7 @@ def test_recipes_that_rows_name_are_there(bench):
 
 def test_requirements_are_pinned(bench):
     assert bench("machine").pinned("keras", "keras", "tensorflow_cpu").keys() == {"keras", "tensorflow_cpu"}
-    for path in (ROOT / "bench").glob("requirements-*.txt"):
+    for path in (ROOT / "benchmarks").glob("requirements-*.txt"):
         assert all("==" in line for line in path.read_text().splitlines()), path.name
 
 
@@ -185,7 +185,7 @@ def test_idx_files_are_cut_to_valid_ones(bench, tmp_path):
 
 
 def test_unknown_row_is_refused_in_one_line():
-    command = [sys.executable, ROOT / "bench" / "run.py", "kears-000"]
+    command = [sys.executable, ROOT / "benchmarks" / "run.py", "kears-000"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2
     assert "no row is called 'kears-000'" in done.stderr

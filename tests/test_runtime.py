@@ -56,8 +56,9 @@ sys.exit("torch._dynamo" in sys.modules)
 
 
 PROGRAM = """
-import resource, sys
+import ctypes, resource, sys
 import torch
+ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)  # PR_SET_THP_DISABLE: a huge page would count as one fault
 from headrace.runtime import keep_freed_memory
 if sys.argv[1] == "keep":
     keep_freed_memory()

@@ -12,11 +12,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "headrace"
 SOURCE_ROOT = "pipeline"
 COPIED = {
-    f"{PACKAGE}.tracking.registry": [f"{PACKAGE}.tracking.served"],
-    f"{PACKAGE}.tracking.serving": [
-        f"{PACKAGE}.modalities.{modality}.{name.removesuffix('.py')}"
-        for modality, travelling in TRAVELLING.items()
-        for name in travelling.code
+    f"{PACKAGE}.tracking.registry": [f"{PACKAGE}.tracking.served_model"],
+    f"{PACKAGE}.tracking.serving_package": [
+        f"{PACKAGE}.data.{modality}.{name}" for modality, travelling in TRAVELLING.items() for name in travelling.code
     ],
 }
 """Modules whose text another one puts into what it writes, without importing them."""

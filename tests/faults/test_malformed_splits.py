@@ -9,7 +9,7 @@ import pytest
 from headrace.config import check
 from headrace.errors import ConfigError, DataError
 from headrace.stages import split
-from tests.splitting.conftest import row_id, write_project
+from tests.data.splitting.conftest import row_id, write_project
 
 NUM_ROWS = 60
 IDS = [row_id(number) for number in range(NUM_ROWS)]

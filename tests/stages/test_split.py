@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.splitting.conftest import FRACTIONS, assigned, by_id, clean_rows, row_id, write_project
 
 from headrace.config import check
 from headrace.contracts import TaskName
@@ -15,6 +14,7 @@ from headrace.data.splitting.row_hash import place
 from headrace.errors import ConfigError, DataError
 from headrace.paths import SPLITS, Paths
 from headrace.stages import split
+from tests.data.splitting.conftest import FRACTIONS, assigned, by_id, clean_rows, row_id, write_project
 
 Row = tuple[str, str, str | None]
 """Row id, label, official split."""

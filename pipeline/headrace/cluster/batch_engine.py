@@ -11,15 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, TypeVar
+from typing import Literal, Protocol, TypeAlias, TypeVar
+
+import pyarrow as pa
 
 from headrace.cluster.process_pool import Processes
 from headrace.cluster.session import is_attached, num_local_cpus, session
 from headrace.paths import Paths
 from headrace.storage.parquet import BatchRef, batch_refs, read_batch
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 T = TypeVar("T")
 EngineName: TypeAlias = Literal["auto", "local", "ray"]

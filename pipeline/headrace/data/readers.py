@@ -9,7 +9,9 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
+
+import pyarrow as pa
 
 from headrace.contracts import Opened, Spec
 from headrace.data.datasets import BUILT_INS
@@ -23,9 +25,6 @@ from headrace.data.table.reading.reader import read_table_files
 from headrace.data.text.reader import EXTENSIONS as TEXT_EXTENSIONS
 from headrace.data.text.reader import is_text_folder, read_text_folder
 from headrace.errors import ConfigError, DataError, choices
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 def read_tabular(path: Path, options: ReadOptions) -> Opened:

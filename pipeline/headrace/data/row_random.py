@@ -6,11 +6,8 @@ NumPy has a Philox too, but each row would need a generator of its own, and that
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
 NUM_ROUNDS = 10
 FACTORS = 0xD2511F53, 0xCD9E8D57
@@ -26,8 +23,6 @@ def uniforms(seed: int, stream: int, epoch: int, rows: NDArray[np.int64], count:
 
     The first ones of a row are the same for any `count`.
     """
-    import numpy as np
-
     num_blocks = -(-count // 4)
     counters = np.empty((4, len(rows), num_blocks), np.uint64)
     counters[0], counters[1] = np.arange(num_blocks), epoch
@@ -39,8 +34,6 @@ def uniforms(seed: int, stream: int, epoch: int, rows: NDArray[np.int64], count:
 
 def philox(counters: NDArray[np.uint64], key: tuple[int, int]) -> NDArray[np.uint64]:
     """`[4, ...]` words below 2^32, and two of a key -> as many random words."""
-    import numpy as np
-
     first, second, third, fourth = counters
     low_word, shift = np.uint64(WORD - 1), np.uint64(WORD_BITS)
     for round_ in range(NUM_ROUNDS):

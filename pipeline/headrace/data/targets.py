@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 from math import fsum, sqrt
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from headrace.contracts import Json, Rows, Spec
 from headrace.storage.label_codec import read_list, read_names
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-    from numpy.typing import NDArray
 
 
 def target_shape(spec: Spec) -> tuple[int, ...]:
@@ -24,8 +23,6 @@ def target_shape(spec: Spec) -> tuple[int, ...]:
 
 def targets_of(labels: list[str], spec: Spec) -> NDArray[Any]:
     """`[rows, *target_shape]`: class indices (int64), 0 and 1 by label (float32), or values (float32)."""
-    import numpy as np
-
     if spec.task == "regression":
         return values_of(labels, spec).astype(np.float32)
     index = {name: position for position, name in enumerate(spec.classes)}
@@ -39,8 +36,6 @@ def targets_of(labels: list[str], spec: Spec) -> NDArray[Any]:
 
 def values_of(labels: list[str], spec: Spec) -> NDArray[np.float64]:
     """Of regression: `[rows]`, of several targets `[rows, targets]`."""
-    import numpy as np
-
     if not spec.targets:
         return np.array(labels, np.float64)
     return np.array([read_list(label) for label in labels], np.float64).reshape(len(labels), len(spec.targets))
@@ -68,8 +63,6 @@ def _moments(values: list[float]) -> tuple[float, float]:
 
 def class_rows(targets: NDArray[Any], spec: Spec) -> Json:
     """`num_rows` of train, and `rows` of each class among them, in the order of the classes."""
-    import numpy as np
-
     is_one = spec.task == "classification"
     counts = np.bincount(targets, minlength=len(spec.classes)) if is_one else targets.sum(axis=0, dtype=np.float64)
     return {"num_rows": len(targets), "rows": dict(zip(spec.classes, map(int, counts.tolist()), strict=True))}

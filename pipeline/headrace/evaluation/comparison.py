@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import sqrt
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
 Z_95_ONE_SIDED = 1.6449
 """The 95 % point of the standard normal distribution."""
@@ -61,8 +60,6 @@ def compare_errors_paired(champion: NDArray[np.float64], challenger: NDArray[np.
     absolute error, so that one margin fits any unit; Diebold and Mariano (1995), Comparing Predictive Accuracy,
     section 1, for errors that are independent by row.
     """
-    import numpy as np
-
     differences = np.abs(challenger) - np.abs(champion)
     error = _standard_error(differences)
     return _relative(float(differences.mean()), error, float(np.abs(champion).mean()), len(champion))
@@ -70,8 +67,6 @@ def compare_errors_paired(champion: NDArray[np.float64], challenger: NDArray[np.
 
 def compare_errors_unpaired(champion: NDArray[np.float64], challenger: NDArray[np.float64]) -> Comparison:
     """On different rows: two independent means of absolute errors (Welch (1947), with the normal's point)."""
-    import numpy as np
-
     first, second = np.abs(champion), np.abs(challenger)
     error = sqrt(_standard_error(first) ** 2 + _standard_error(second) ** 2)
     return _relative(float(second.mean() - first.mean()), error, float(first.mean()), 0)

@@ -10,6 +10,9 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from headrace.contracts import Json, Metrics
 from headrace.evaluation.metrics import regression
 from headrace.evaluation.regression import MAX_PLOTTED
@@ -17,9 +20,6 @@ from headrace.evaluation.result import NO_CALIBRATION, NO_CONFUSION, NO_RESIDUAL
 from headrace.evaluation.slices import ErrorSlice, Slices, measure_errors, tercile_slices
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from headrace.evaluation.predictions import Answers
 
 FORBIDDEN = re.compile(r"[^\w\-.]+")
@@ -37,8 +37,6 @@ class Scaled(NamedTuple):
     @classmethod
     def of(cls, found: Answers, scale: Json) -> Scaled:
         """`scale`: `mean` and `std` by target."""
-        import numpy as np
-
         values, targets = (np.asarray(array, np.float64) for array in (found.logits, found.arrays.targets))
         mean, std = np.array(scale["mean"]), np.array(scale["std"])
         return cls(values, targets, (values - mean) / std, (values - targets) / std)
@@ -46,8 +44,6 @@ class Scaled(NamedTuple):
     @property
     def row_errors(self) -> NDArray[np.float64]:
         """`[rows]`: the root of the mean square over the targets."""
-        import numpy as np
-
         return np.asarray(np.sqrt(np.square(self.scaled_errors).mean(axis=1)))
 
 
@@ -79,8 +75,6 @@ def judge_several(
 
     `coverage_90` is the share of values within `intervals` (by target) of their targets, over all.
     """
-    import numpy as np
-
     scaled = Scaled.of(found, scale)
     thirds = {
         k: v for place, name in enumerate(targets) for k, v in tercile_slices(name, scaled.targets[:, place]).items()
@@ -103,7 +97,6 @@ def judge_several(
 
 
 def _headline(scaled: Scaled, targets: Sequence[str], *, seed: int) -> Metrics:
-    import numpy as np
 
     errors = scaled.row_errors
     low, high = regression.bootstrap_rmse(errors, seed=seed)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from headrace.evaluation.metrics import calibration, multilabel
 from headrace.evaluation.result import NO_CONFUSION, NO_RESIDUALS, Judgement, Table
 from headrace.evaluation.slices import Slice, Slices, measure
 from headrace.storage.label_codec import write_names
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from headrace.evaluation.predictions import Answers
 
 
@@ -65,13 +65,10 @@ def judge_labels(
 
 
 def _due(found: Answers) -> NDArray[np.bool_]:
-    import numpy as np
 
     return np.asarray(found.arrays.targets > 0)
 
 
 def _names(flags: NDArray[np.bool_], classes: list[str]) -> NDArray[np.object_]:
     """`[rows]`: JSON lists of the names whose flags are set."""
-    import numpy as np
-
     return np.array([write_names(np.array(classes, object)[row]) for row in flags], object)

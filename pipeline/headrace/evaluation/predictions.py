@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from headrace.errors import DataError
 from headrace.storage.arrays import Arrays, Inputs, open_arrays
 from headrace.storage.bundle import Bundle
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 Predict: TypeAlias = "Callable[[Inputs], NDArray[np.float32]]"
 """Stored inputs `[rows, *input_shape]` -> outputs `[rows, outputs]`."""
@@ -32,36 +31,26 @@ class Answers:
     @property
     def predicted(self) -> NDArray[np.int64]:
         """`[rows]`: class indices; of several labels a row the surest."""
-        import numpy as np
-
         return np.asarray(self.logits.argmax(axis=1), dtype=np.int64)
 
     @property
     def correct(self) -> NDArray[np.bool_]:
         """`[rows]`; of classes only."""
-        import numpy as np
-
         return np.asarray(self.predicted == self.arrays.targets)
 
     @property
     def values(self) -> NDArray[np.float64]:
         """`[rows]`: what a regression of one target predicts, in its unit."""
-        import numpy as np
-
         return np.asarray(self.logits[:, 0], dtype=np.float64)
 
     @property
     def errors(self) -> NDArray[np.float64]:
         """`[rows]`: `values` less the targets; of regression of one target only."""
-        import numpy as np
-
         return self.values - np.asarray(self.arrays.targets, dtype=np.float64)
 
 
 def answers(bundle: Bundle, folder: Path) -> Answers:
     """Predicts every row of a split's folder; raises DataError when it has none, or the model says NaN."""
-    import numpy as np
-
     arrays = open_arrays(folder)
     if len(arrays) == 0:
         raise DataError(f"{folder}: holds no rows; give the split a larger share in params.yaml: split.fractions")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from headrace.evaluation.metrics import regression
 from headrace.evaluation.result import NO_CALIBRATION, NO_CONFUSION, NO_RESIDUALS, Judgement, Table
 from headrace.evaluation.slices import ErrorSlice, Slices, measure_errors, tercile_slices
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from headrace.evaluation.predictions import Answers
 
 MAX_PLOTTED = 2000
@@ -31,8 +31,6 @@ def judge_values(found: Answers, groups: Slices, *, interval: float, seed: int) 
 
     `coverage_90` is the share of targets within `interval` of the value, which validate made for 90 %.
     """
-    import numpy as np
-
     targets = _targets(found)
     slices = measure_errors(found.errors, {**tercile_slices("target", targets), **groups}, seed=seed)
     metrics = {
@@ -49,7 +47,6 @@ def judge_values(found: Answers, groups: Slices, *, interval: float, seed: int) 
 
 
 def _targets(found: Answers) -> NDArray[np.float64]:
-    import numpy as np
 
     return np.asarray(found.arrays.targets, dtype=np.float64)
 

@@ -9,12 +9,11 @@ import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
 
 from headrace.contracts import Metrics
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class Table(NamedTuple):

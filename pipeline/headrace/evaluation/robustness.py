@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
 ROWS_PER_DRAW = 1024
 
@@ -26,8 +24,6 @@ def accuracy_under_noise(
     clipped, as a camera would. After Hendrycks and Dietterich (2019), Benchmarking Neural Network Robustness to
     Common Corruptions. ROWS_PER_DRAW rows are in memory at a time.
     """
-    import numpy as np
-
     rng = np.random.default_rng(seed)
     num_correct = np.zeros(len(sigmas), dtype=np.int64)
     for start in range(0, len(targets), ROWS_PER_DRAW):

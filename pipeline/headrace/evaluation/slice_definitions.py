@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
+from numpy.typing import NDArray
+
 from headrace.contracts import Json
 from headrace.data.table.encoding.decode import column_places, value_name
 from headrace.evaluation.slices import TERCILES, mean_input, tercile_slices
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from headrace.storage.arrays import Arrays
     from headrace.storage.ragged import Ragged
 
@@ -34,8 +34,6 @@ def text_groups(arrays: Arrays, transform: Json) -> dict[str, NDArray[np.bool_]]
 
 def table_groups(arrays: Arrays, transform: Json) -> dict[str, NDArray[np.bool_]]:
     """The commonest values of categorical columns, and thirds of the first numeric ones (rows without one aside)."""
-    import numpy as np
-
     groups: dict[str, NDArray[np.bool_]] = {}
     first = {name: places[0] for name, places in column_places(transform).items()}  # of a date: its days
     kinds = {name: transform["inputs"][place]["kind"] for name, place in first.items()}
@@ -54,7 +52,6 @@ def table_groups(arrays: Arrays, transform: Json) -> dict[str, NDArray[np.bool_]
 
 
 def _known_terciles(name: str, values: NDArray[np.float64]) -> dict[str, NDArray[np.bool_]]:
-    import numpy as np
 
     known = values[~np.isnan(values)]
     return tercile_slices(name, values) if np.unique(known).size >= len(TERCILES) else {}

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from headrace.evaluation.metrics.classification import wilson_interval
 from headrace.evaluation.metrics.regression import bootstrap_rmse, root_mean_square
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 TERCILES = ("low", "middle", "high")
 ROWS_PER_MEAN = 1024
@@ -45,8 +44,6 @@ def class_slices(targets: NDArray[np.int64], classes: list[str]) -> dict[str, ND
 
 def tercile_slices(name: str, values: NDArray[np.float64]) -> dict[str, NDArray[np.bool_]]:
     """The lower, middle and upper third of the rows by a value: `<name>=low` and so on -> `[rows]`; NaN is in none."""
-    import numpy as np
-
     thirds = np.searchsorted(np.nanquantile(values, [1 / 3, 2 / 3]), values)
     known = ~np.isnan(values)
     return {f"{name}={tercile}": known & (thirds == index) for index, tercile in enumerate(TERCILES)}
@@ -54,8 +51,6 @@ def tercile_slices(name: str, values: NDArray[np.float64]) -> dict[str, NDArray[
 
 def mean_input(inputs: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Mean of each row's stored values (images: brightness in levels of 0 to 255) -> `[rows]`."""
-    import numpy as np
-
     starts = range(0, len(inputs), ROWS_PER_MEAN)
     parts = [inputs[start : start + ROWS_PER_MEAN] for start in starts]
     return np.concatenate([part.reshape(len(part), -1).mean(axis=1) for part in parts])

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from torch import Tensor, nn
 
 MethodName: TypeAlias = Literal["integrated_gradients", "occlusion"]
@@ -37,8 +38,6 @@ class Asked(NamedTuple):
 
     def in_runs(self, work: Callable[[Asked], NDArray[np.float32]], num_rows: int) -> NDArray[np.float32]:
         """`work` on so many rows at a time, and its results one after another."""
-        import numpy as np
-
         runs = (slice(start, start + num_rows) for start in range(0, len(self.inputs), num_rows))
         return np.concatenate(
             [work(self._replace(inputs=self.inputs[rows], outputs=self.outputs[rows])) for rows in runs]
@@ -66,7 +65,6 @@ def attribute(asked: Asked) -> NDArray[np.float32]:
 
 
 def _attribute(asked: Asked, inputs_per_pass: int) -> NDArray[np.float32]:
-    import numpy as np
     import torch
 
     preprocess, model = asked.network[0], asked.network[1:].eval()
@@ -132,8 +130,6 @@ def hide_each(
 
     Zeiler and Fergus (2014), Visualizing and Understanding Convolutional Networks, section 4.2, a place at a time.
     """
-    import numpy as np
-
     network, inputs, outputs = asked.network, asked.inputs, asked.outputs
     rows = np.arange(len(inputs))
     before = run_network(network, inputs)[rows, outputs]
@@ -147,7 +143,6 @@ def hide_each(
 
 def run_network(network: nn.Sequential, inputs: NDArray[Any]) -> NDArray[np.float32]:
     """Outputs `[rows, outputs]` of the eager network."""
-    import numpy as np
     import torch
 
     with torch.no_grad():

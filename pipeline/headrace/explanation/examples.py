@@ -9,19 +9,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from headrace.contracts import Json, Spec
 from headrace.explanation.page import Example
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from headrace.explanation.views.base import View
     from headrace.storage.arrays import Arrays
 
-    Floats = NDArray[np.float64]
-    import numpy as np
-    from numpy.typing import NDArray
+Floats = NDArray[np.float64]
 
 NO_LABEL = "no label"
 """Told where a row may have several labels and has none."""
@@ -73,8 +71,6 @@ def make_examples(
 
 def predicted_groups(spec: Spec, said: Said, drawn: Explained) -> dict[str, NDArray[np.bool_]]:
     """Name -> rows of `drawn`: a group for each class that the model takes some for; regression: for each target."""
-    import numpy as np
-
     asked = said.asked[drawn.rows]
     names = (spec.targets or [spec.target or "all"]) if spec.task == "regression" else spec.classes
     is_given = np.ones(len(asked), bool) if spec.task != "multilabel" else said.predicted[drawn.rows] != NO_LABEL
@@ -98,8 +94,6 @@ def said_of(spec: Spec, arrays: Arrays, outputs: NDArray[np.float32], probabilit
     `probabilities`: of classes or labels, as `outputs`; None for values. Of several labels the answer is the surest
     one, if it is given at all; what is true is told where it differs. Of several values it is each in turn, by row.
     """
-    import numpy as np
-
     rows = np.arange(len(outputs))
     if probabilities is None:
         asked = rows % outputs.shape[1]
@@ -121,7 +115,6 @@ def said_of(spec: Spec, arrays: Arrays, outputs: NDArray[np.float32], probabilit
 
 
 def _named(values: NDArray[Any], spec: Spec, asked: NDArray[np.int64]) -> NDArray[np.object_]:
-    import numpy as np
 
     return np.array([f"{spec.targets[at]} {value:.6g}" for value, at in zip(values, asked, strict=True)], object)
 
@@ -133,8 +126,6 @@ def values_of(
 
     Of several targets in those standard deviations, so that they can be compared.
     """
-    import numpy as np
-
     values = outputs[np.arange(len(outputs)), asked].astype(np.float64)
     if arrays.targets.ndim == 1:
         return values, values - np.asarray(arrays.targets, np.float64), np.full(len(values), float(scale["std"]))
@@ -154,8 +145,6 @@ def pick_examples(
 
     `wrong`: the surest mistakes. `unsure`: the least sure of those that are right. `right`: a random draw of the rest.
     """
-    import numpy as np
-
     share = _thirds(num_examples)
     surest_first = np.argsort(-confidence, kind="stable")
     wrong = surest_first[~correct[surest_first]][: share[0]]
@@ -174,8 +163,6 @@ def pick_values(
     `furthest`: the largest errors. `extreme`: of the rest, predictions furthest from their median. `others`: a random
     draw of what is left.
     """
-    import numpy as np
-
     share = _thirds(num_examples)
     furthest, rest = np.split(np.argsort(-np.abs(errors), kind="stable"), [share[0]])
     distance = np.abs(values - np.median(values))
@@ -185,6 +172,5 @@ def pick_values(
 
 
 def _thirds(num_examples: int) -> list[int]:
-    import numpy as np
 
     return [len(part) for part in np.array_split(np.arange(num_examples), len(GROUPS))]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
 NUM_STEPS = 20
 
@@ -34,8 +33,6 @@ def deletion_curve(
     Returns:
         `[num_steps + 1]`: from nothing deleted to everything deleted.
     """
-    import numpy as np
-
     flat = order.reshape(len(order), -1)
     ranks = np.empty(flat.shape, np.int64)
     np.put_along_axis(ranks, np.argsort(-flat, axis=1, kind="stable"), np.arange(flat.shape[1]), axis=1)
@@ -50,13 +47,9 @@ def likeness(
 
     What a regression's deletion curve follows, since a value has no probability: 1 / (1 + distance / spread).
     """
-    import numpy as np
-
     return np.asarray(1 / (1 + np.abs(values - before) / spread))
 
 
 def area(curve: NDArray[np.float64]) -> float:
     """Area under a deletion curve over the share deleted, in [0, 1]: the less, the better the order (trapezoids)."""
-    import numpy as np
-
     return float(np.trapezoid(curve, dx=1 / (len(curve) - 1)))

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
 HEAT_QUANTILE = 0.995  # a few strong pixels would otherwise leave the rest pale
 COLOURS = "RdBu_r"  # red speaks for the class, blue against it
@@ -24,7 +22,6 @@ def image_uri(pixels: NDArray[np.uint8]) -> str:
 def heat_uri(attribution: NDArray[np.float32], pixels: NDArray[np.uint8] | None = None) -> str:
     """Attributions `[height, width]` in colours: red for, blue against, white for nothing; over the image's shadow."""
     import matplotlib as mpl
-    import numpy as np
     from PIL import Image
 
     scale = float(np.quantile(np.abs(attribution), HEAT_QUANTILE)) or 1.0
@@ -37,7 +34,6 @@ def heat_uri(attribution: NDArray[np.float32], pixels: NDArray[np.uint8] | None 
 
 def curves_uri(curves: dict[str, NDArray[np.float64]], *, share_of: str, followed: str) -> str:
     """Deletion curves by name, the first one in colour: what is `followed` as ever more of a row is deleted."""
-    import numpy as np
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

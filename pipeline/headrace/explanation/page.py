@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from html import escape
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from headrace.contracts import Json, Metrics, TaskName
 from headrace.explanation.figures import curves_uri
 from headrace.explanation.views.base import Words
 from headrace.explanation.wording import SENTENCES, Sentences
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 STYLE = """
 :root { color-scheme: light; }

@@ -7,15 +7,15 @@ import sys
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from headrace.errors import DataError
 from headrace.storage.arrays import Arrays, Inputs
 from headrace.storage.onnx_model import OnnxModel
 from headrace.tasks import Task
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 LARGE_BATCH_SIZE = 64
 SECONDS_PER_BATCH_SIZE = 1.0
@@ -78,8 +78,6 @@ def measure(graph_paths: dict[str, Path], arrays: Arrays, task: Task, *, referen
 
 def repeated(inputs: Inputs, num_rows: int) -> NDArray[Any]:
     """The first rows, over again when there are too few."""
-    import numpy as np
-
     return np.ascontiguousarray(inputs[np.arange(num_rows) % len(inputs)])
 
 

@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
+
+from numpy.typing import NDArray
 
 from headrace.errors import DataError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 Method: TypeAlias = Literal["static", "dynamic"]
 ROWS_PER_CALIBRATION_RUN = 32  # every activation of so many rows is in memory at once

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from headrace.contracts import ModalityName
 from headrace.errors import ConfigError
 from headrace.storage.arrays import Inputs
@@ -84,7 +86,6 @@ def largest_difference(
 
     In units of `scale`, one for all outputs or one each.
     """
-    import numpy as np
     import torch
 
     with torch.inference_mode():

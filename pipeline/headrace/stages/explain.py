@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from headrace.config import Section
@@ -13,9 +15,6 @@ from headrace.explanation.page import Findings
 from headrace.paths import Paths
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from headrace.evaluation.predictions import Answers
     from headrace.explanation.examples import Explained, Said
     from headrace.explanation.views.base import View
@@ -45,8 +44,6 @@ def run(config: Config, paths: Paths) -> Metrics:
     for a regression `int8_difference`, the mean distance of the answers in the target's unit (of several targets, in
     standard deviations of the train rows').
     """
-    import numpy as np
-
     from headrace.evaluation.predictions import answers
     from headrace.explanation.examples import Explained, make_examples, predicted_groups, said_of
     from headrace.explanation.views import VIEWS
@@ -81,8 +78,6 @@ def _maps(
     config: Config, bundle: Bundle, inputs: NDArray[Any], asked: NDArray[np.int64], view: View
 ) -> NDArray[np.float32]:
     """Attributions of the outputs `asked`, of several targets in standard deviations: else one unit drowned others."""
-    import numpy as np
-
     from headrace.explanation.attributions import Asked
     from headrace.models.network import load_network
 
@@ -107,8 +102,6 @@ def _rows(
     config: Config, bundle: Bundle, found: Answers, said: Said
 ) -> tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]]:
     """Indices of the sample, and of the examples by group; a regression has no confidence."""
-    import numpy as np
-
     from headrace.explanation.examples import pick_examples, pick_values, values_of
 
     num_rows = min(config.num_rows, len(found.arrays))
@@ -126,8 +119,6 @@ def _follower(
     bundle: Bundle, found: Answers, drawn: Explained, said: Said
 ) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
     """Inputs of the sample -> `[rows]`: probability of what was predicted, or the likeness to the value before."""
-    import numpy as np
-
     from headrace.explanation.faithfulness import likeness
 
     task, asked, rows = bundle.spec.task, said.asked[drawn.rows], np.arange(len(drawn.rows))
@@ -155,8 +146,6 @@ def _curves(
 
     Of a class, those that speak for it; of a value, those that move it most either way.
     """
-    import numpy as np
-
     from headrace.explanation.faithfulness import deletion_curve
 
     maps = np.abs(drawn.maps) if bundle.spec.task == "regression" else drawn.maps
@@ -181,7 +170,6 @@ def _metrics(curves: dict[str, NDArray[np.float64]], num_rows: int) -> Metrics:
 
 
 def _int8(paths: Paths, bundle: Bundle, found: Answers, drawn: Explained) -> Metrics:
-    import numpy as np
 
     from headrace.storage.onnx_model import OnnxModel
 
@@ -198,7 +186,6 @@ def _int8(paths: Paths, bundle: Bundle, found: Answers, drawn: Explained) -> Met
 
 
 def _write(paths: Paths, findings: Findings, *, maps: NDArray[np.float32], row_ids: NDArray[np.bytes_]) -> None:
-    import numpy as np
 
     from headrace.explanation.page import page
     from headrace.storage.atomic import atomic_dir, write_json, write_text

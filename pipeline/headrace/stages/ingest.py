@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pyarrow as pa
 from pydantic import Field, ValidationInfo, field_validator
 
 from headrace.config import read_params
@@ -23,9 +24,6 @@ from headrace.paths import Paths
 from headrace.storage.atomic import atomic_dir, write_text
 from headrace.storage.label_codec import read_names
 from headrace.storage.parquet import write_shards
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 log = logging.getLogger(__name__)
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from headrace.config import Section
@@ -19,11 +22,6 @@ from headrace.storage import arrays
 from headrace.storage.atomic import atomic_dir, write_json, write_text
 from headrace.storage.parquet import read_table
 from headrace.storage.split_index import ascii_ids, positions, row_ids_of
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-    from numpy.typing import NDArray
 
 Count = Annotated[int, Field(gt=0)]
 

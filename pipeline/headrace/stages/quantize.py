@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from headrace.config import Section
@@ -13,8 +15,6 @@ from headrace.errors import DataError
 from headrace.paths import Paths
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from headrace.quantization.benchmark import Figures
     from headrace.quantization.selection import Verdict
     from headrace.storage.arrays import Inputs
@@ -65,7 +65,6 @@ def run(config: Config, paths: Paths) -> Metrics:
 
 
 def _calibration_rows(inputs: Inputs, config: Config) -> NDArray[Any]:
-    import numpy as np
 
     num_rows = min(config.num_calibration_rows, len(inputs))
     if num_rows == 0:

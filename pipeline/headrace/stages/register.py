@@ -8,6 +8,7 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import pyarrow.parquet as pq
 from pydantic import Field
 
 from headrace.config import Section
@@ -119,8 +120,6 @@ def _compare(paths: Paths, champion_run_id: str) -> Comparison | None:
 
 def compare_files(champion_path: Path, challenger_path: Path) -> Comparison | None:
     """Pairs two tables of predictions by row id; unpaired where they share no row; None for models of another task."""
-    import pyarrow.parquet as pq
-
     from headrace.evaluation import comparison
 
     theirs, ours = (pq.read_table(path) for path in (champion_path, challenger_path))

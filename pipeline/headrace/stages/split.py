@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from math import isclose
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
 from headrace.config import Section
@@ -14,10 +17,6 @@ from headrace.contracts import Metrics, Spec, TaskName
 from headrace.paths import SPLITS, UNUSED, Paths
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-    from numpy.typing import NDArray
-
     from headrace.data.splitting.clean_rows import CleanRows
 
 log = logging.getLogger(__name__)
@@ -113,8 +112,6 @@ def _strategy(config: Config, task: TaskName, rows: CleanRows) -> Strategy:
 
 def _found(config: Config, strategy: Strategy, rows: CleanRows) -> NDArray[np.int8]:
     """Indices into SPLITS: `[rows]`."""
-    import numpy as np
-
     from headrace.data.splitting.hash_split import Wish, by_hash, counts_of
     from headrace.data.splitting.official_split import official
     from headrace.data.splitting.time_split import by_time, times_of
@@ -150,9 +147,6 @@ def _as_arrow(
     row_ids: NDArray[np.bytes_], found: NDArray[np.int8], folds: NDArray[np.int8] | None
 ) -> tuple[pa.Schema, list[pa.RecordBatch]]:
     """Sorted by row id, so that the order of the source does not show."""
-    import numpy as np
-    import pyarrow as pa
-
     columns: Mapping[str, Any] = {
         "row_id": pa.array(row_ids.astype(str), pa.string()),
         "split": pa.array(np.array([*SPLITS, UNUSED])[found], pa.string()),

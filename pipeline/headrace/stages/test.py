@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pydantic import Field
 
 from headrace.config import Section
@@ -123,8 +125,6 @@ def _noise(found: Answers, config: Config) -> Metrics:
 
 
 def _write_predictions(path: Path, found: Answers, judged: Judgement) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
     columns = {name: pa.array(values) for name, values in judged.predictions.items()}
     pq.write_table(pa.table({"row_id": pa.array(found.arrays.row_ids.astype(str)), **columns}), path)

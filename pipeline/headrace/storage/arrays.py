@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from tokenize import TokenError
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
 
 from headrace.contracts import ModalityName, TaskName
 from headrace.errors import DataError
 from headrace.storage.ragged import Ragged, RaggedWriter, open_ragged
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 TOKENS = "tokens.bin"  # of a Ragged
 Inputs: TypeAlias = "NDArray[Any] | Ragged"
@@ -88,8 +88,6 @@ def create(
 
 
 def _new_array(path: Path, dtype: str, shape: tuple[int, ...]) -> Any:
-    import numpy as np
-    from numpy.lib.format import open_memmap
 
     array = open_memmap(path, mode="w+", dtype=np.dtype(dtype), shape=shape)
     # claims the blocks now: writing to a hole on a full disk would end the process with SIGBUS
@@ -115,7 +113,6 @@ def open_arrays(folder: Path) -> Arrays:
 
 
 def _opened(path: Path) -> Any:
-    import numpy as np
 
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)

@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from headrace.errors import DataError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from headrace.storage.arrays import Inputs
 
 ROWS_PER_RUN = 256
@@ -39,8 +39,6 @@ class OnnxModel:
 
     def predict(self, inputs: Inputs) -> NDArray[np.float32]:
         """`[rows, *input_shape]`, or rows of ids -> `[rows, outputs]`, ROWS_PER_RUN at a time."""
-        import numpy as np
-
         parts = [
             self._session.run(None, {self.input_name: np.ascontiguousarray(inputs[start : start + ROWS_PER_RUN])})[0]
             for start in range(0, len(inputs), ROWS_PER_RUN)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import NamedTuple, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from headrace.errors import DataError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
 ROWS_PER_BATCH = 1024
 SHARD_BYTES = 256 * 1024 * 1024
@@ -39,7 +38,6 @@ class ShardWriter:
             self._end()
 
     def _open(self) -> pq.ParquetWriter:
-        import pyarrow.parquet as pq
 
         path = self._folder / f"part-{self._num_shards:05d}.parquet"
         self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
@@ -70,8 +68,6 @@ def write_shards(folder: Path, schema: pa.Schema, batches: Iterable[pa.RecordBat
 
 def read_shards(folder: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
     """Yields the rows of a folder's shards in order; raises DataError when there are none or one is damaged."""
-    import pyarrow.parquet as pq
-
     for shard in _shards(folder):
         with _told(shard), pq.ParquetFile(shard) as file:
             for group in range(file.num_row_groups):  # one by one: else batches of large rows are put together
@@ -88,8 +84,6 @@ class BatchRef(NamedTuple):
 
 def batch_refs(folder: Path) -> list[BatchRef]:
     """The batches of a folder's shards, in order; raises DataError when there are no shards or one is damaged."""
-    import pyarrow.parquet as pq
-
     refs = []
     for shard in _shards(folder):
         with _told(shard):
@@ -102,9 +96,6 @@ def batch_refs(folder: Path) -> list[BatchRef]:
 
 def read_batch(ref: BatchRef, columns: list[str] | None = None) -> pa.RecordBatch:
     """One row group, in one batch; raises DataError when it is damaged."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     with _told(Path(ref.shard)), pq.ParquetFile(ref.shard) as file:
         table = file.read_row_group(ref.row_group, columns=columns, use_threads=False).combine_chunks()
         return table.to_batches()[0] if table.num_rows else pa.RecordBatch.from_pylist([], table.schema)
@@ -112,8 +103,6 @@ def read_batch(ref: BatchRef, columns: list[str] | None = None) -> pa.RecordBatc
 
 def read_schema(folder: Path) -> pa.Schema:
     """The schema of a folder's rows."""
-    import pyarrow.parquet as pq
-
     shard = _shards(folder)[0]
     with _told(shard):
         return pq.read_schema(shard)
@@ -129,8 +118,6 @@ def _shards(folder: Path) -> list[Path]:
 @contextmanager
 def _told(shard: Path) -> Iterator[None]:
     """Damage in one line; what the disk itself says passes through."""
-    import pyarrow as pa
-
     try:
         yield
     except (pa.ArrowException, OSError) as error:
@@ -143,9 +130,6 @@ def _told(shard: Path) -> Iterator[None]:
 
 def read_table(folder: Path, columns: list[str] | None = None) -> pa.Table:
     """Reads some columns of every row into memory."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     batches = list(read_shards(folder, columns))
     if not batches:  # an empty shard still tells the schema
         return pq.ParquetFile(min(folder.glob("part-*.parquet"))).read(columns=columns)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
 PADDING = 0
 
@@ -24,7 +23,6 @@ class Ragged:
         return len(self.lengths)
 
     def __getitem__(self, rows: Any) -> NDArray[np.int32]:
-        import numpy as np
 
         starts, lengths = self.starts[rows], self.lengths[rows]
         if np.ndim(lengths) == 0:
@@ -46,8 +44,6 @@ class RaggedWriter:
 
     def __init__(self, folder: Path, num_rows: int) -> None:
         """Makes `tokens.bin` and the places of `num_rows` rows in `folder`, which must exist."""
-        import numpy as np
-
         self._folder, self._end = folder, 0
         self._starts, self._lengths = np.zeros(num_rows, np.int64), np.zeros(num_rows, np.int32)
         self._file = (folder / "tokens.bin").open("wb")
@@ -67,8 +63,6 @@ class RaggedWriter:
 
 def _save(path: Path, array: NDArray[Any]) -> None:
     """As np.save does, which tells of a full disk without saying that it is one (no errno)."""
-    import numpy as np
-
     buffer = io.BytesIO()
     np.save(buffer, array)
     path.write_bytes(buffer.getbuffer())
@@ -76,8 +70,6 @@ def _save(path: Path, array: NDArray[Any]) -> None:
 
 def open_ragged(folder: Path) -> Ragged:
     """Opens what RaggedWriter wrote, read-only; raises ValueError where its parts do not fit together."""
-    import numpy as np
-
     starts, lengths = (
         np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("starts", "lengths")
     )

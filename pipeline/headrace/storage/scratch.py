@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
 
 class Scratch:
@@ -22,8 +21,6 @@ class Scratch:
 
     def append(self, name: str, values: NDArray[Any]) -> None:
         """Adds `[rows, ...]`; raises OSError when the disk is full."""
-        import numpy as np
-
         if name not in self._files:
             # by number: a name may hold a slash, or be too long for a file
             self._files[name] = (self._folder / str(len(self._files))).open("wb")
@@ -33,14 +30,10 @@ class Scratch:
 
     def read(self, name: str) -> NDArray[Any]:
         """A whole column, in memory."""
-        import numpy as np
-
         return np.array(self.open(name))
 
     def open(self, name: str) -> NDArray[Any]:
         """A whole column, memory-mapped, read-only."""
-        import numpy as np
-
         self._files[name].flush()
         dtype, shape = self._kinds[name]
         path = Path(self._files[name].name)

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from headrace.storage.parquet import read_table
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-    from numpy.typing import NDArray
 
 
 def row_ids_of(split_dir: Path, split: str) -> NDArray[np.bytes_]:
     """`[rows]` S32: the sorted ids of a split's rows."""
-    import numpy as np
-    import pyarrow.compute as pc
-
     table = read_table(split_dir, ["row_id", "split"])
     found = table.filter(pc.equal(table.column("split"), split)).column("row_id")
     return np.sort(ascii_ids(found))
@@ -26,22 +22,16 @@ def row_ids_of(split_dir: Path, split: str) -> NDArray[np.bytes_]:
 
 def ascii_ids(row_ids: pa.Array | pa.ChunkedArray) -> NDArray[np.bytes_]:
     """`[rows]` S32: as NumPy sorts and compares them fast."""
-    import numpy as np
-
     return np.array(row_ids.to_pylist(), "S32") if len(row_ids) else np.empty(0, "S32")
 
 
 def is_in_split(row_ids: pa.Array, split_dir: Path, split: str) -> pa.Array:
     """`[rows]` booleans."""
-    import pyarrow as pa
-
     return pa.array(positions(ascii_ids(row_ids), _row_ids(str(split_dir), split, _changed_at(split_dir)))[1])
 
 
 def positions(wanted: NDArray[np.bytes_], row_ids: NDArray[np.bytes_]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     """Where each of `wanted` stands among sorted ids, and whether it is there at all."""
-    import numpy as np
-
     found = np.searchsorted(row_ids, wanted)
     # a row behind the last one is compared with an id that no row has
     return found, np.append(row_ids, b"")[found] == wanted

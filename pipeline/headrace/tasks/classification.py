@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from headrace.contracts import Batch, Json, Spec
 from headrace.errors import ConfigError
 from headrace.tasks.class_weights import class_weights
 from headrace.tasks.task import refuse_losses
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from torch import Tensor
 
 LOSSES = ("auto", "cross_entropy", "focal", "bce")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from headrace.contracts import Batch, Json, Spec
 from headrace.tasks.class_weights import positive_weights
 from headrace.tasks.task import refuse_losses
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from torch import Tensor
 
 LOSSES = ("auto", "bce", "focal")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from headrace.contracts import Batch, Json, Spec
 from headrace.tasks.task import refuse_class_settings, refuse_losses
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from torch import Tensor
 
 LOSSES = ("auto", "mse", "mae", "huber")
@@ -53,8 +54,6 @@ class Regression:
 
     def score(self, outputs: NDArray[np.float32], targets: NDArray[Any]) -> float:
         """R2: the share of the targets' variance that is explained; of several the mean."""
-        import numpy as np
-
         wanted = np.asarray(targets, np.float64).reshape(len(targets), -1)
         found = [_r_squared(outputs[:, place].astype(np.float64), column) for place, column in enumerate(wanted.T)]
         return float(np.mean(found))
@@ -74,7 +73,6 @@ def _by_row(losses: Tensor) -> Tensor:
 
 
 def _r_squared(values: NDArray[np.float64], wanted: NDArray[np.float64]) -> float:
-    import numpy as np
 
     left, spread = float(np.square(values - wanted).sum()), float(np.square(wanted - wanted.mean()).sum())
     return 1 - left / spread if spread else float(left == 0)

@@ -111,7 +111,7 @@ def _save(folder: Path, candidate: Candidate) -> None:
     modality = bundle.spec.modality
     mlflow.pyfunc.save_model(
         folder,
-        python_model=str(files("headrace.tracking") / "served.py"),
+        python_model=str(files("headrace.tracking") / "served_model.py"),
         artifacts={"graph": str(candidate.graph), **serving_package.write_artifacts(scratch, candidate.card, bundle)},
         code_paths=[serving_package.write_code(scratch, modality)],
         signature=serving_package.signature(bundle),

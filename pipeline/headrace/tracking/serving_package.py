@@ -9,6 +9,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from headrace.contracts import Json, ModalityName
 from headrace.storage.bundle import Bundle
 
@@ -27,15 +29,15 @@ class Travelling:
     """What goes with a served model of one modality."""
 
     code: tuple[str, ...]
-    """Files of `pipeline/modalities/<modality>`."""
+    """Modules of `headrace.data.<modality>`; they are copied into one flat package."""
     requirements: tuple[str, ...]
     """Packages beside REQUIREMENTS."""
 
 
 TRAVELLING: dict[ModalityName, Travelling] = {
-    "image": Travelling(("decode.py", "resize.py", "serving.py"), ("pillow",)),
-    "text": Travelling(("repair.py", "serving.py"), ("tokenizers",)),
-    "table": Travelling(("parse.py", "encode.py", "serving.py"), ("pyarrow",)),
+    "image": Travelling(("decode", "resize", "serving"), ("pillow",)),
+    "text": Travelling(("repair", "serving"), ("tokenizers",)),
+    "table": Travelling(("parsing", "encoding.encode", "encoding.serving"), ("pyarrow",)),
 }
 
 
@@ -72,10 +74,14 @@ def write_code(folder: Path, modality: ModalityName) -> str:
     package = folder / f"headrace_{modality}"
     package.mkdir()
     (package / "__init__.py").write_text("", encoding="utf-8")
-    for name in TRAVELLING[modality].code:
-        text = (files(f"headrace.data.{modality}") / name).read_text(encoding="utf-8")
-        told = text.replace(f"headrace.data.{modality}", f"headrace_{modality}")
-        (package / name).write_text(told, encoding="utf-8")
+    modules = TRAVELLING[modality].code
+    for name in modules:
+        text = (files(f"headrace.data.{modality}") / f"{name.replace('.', '/')}.py").read_text(encoding="utf-8")
+        for other in modules:
+            text = text.replace(
+                f"headrace.data.{modality}.{other} ", f"headrace_{modality}.{other.rpartition('.')[2]} "
+            )
+        (package / f"{name.rpartition('.')[2]}.py").write_text(text, encoding="utf-8")
     return str(package)
 
 
@@ -113,7 +119,6 @@ def example(bundle: Bundle, inputs: Any) -> dict[str, Any]:
 def _example_image(transform: Json, pixels: Any) -> dict[str, Any]:
     import io
 
-    import numpy as np
     from PIL import Image
 
     del transform

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from headrace.contracts import Json, Spec
 from headrace.storage.atomic import write_json
 from headrace.training.reporting.events import Observer
@@ -139,7 +141,6 @@ def make_data(job: FitJob, settings: TrainSettings, place: Place, key: bytes = b
 
 def make_learner(job: FitJob, settings: TrainSettings, key: bytes = b"") -> Any:
     """The network of a job with its first weights, and how it learns; `key`: of a private training."""
-    import numpy as np
     import torch
 
     from headrace.models.network import build_network

@@ -3,10 +3,10 @@ import re
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.splitting.conftest import row_id, write_project
 
 from headrace.data.splitting.clean_rows import NONE, CleanRows, rarest, read_rows
 from headrace.errors import ConfigError, DataError
+from tests.data.splitting.conftest import row_id, write_project
 
 IDS = [row_id(number) for number in range(40)]
 

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.splitting.conftest import FRACTIONS, by_id, clean_rows, row_id
 
 from headrace.data.splitting.hash_split import Wish, by_hash, counts_of, folds
 from headrace.errors import ConfigError, DataError
 from headrace.paths import SPLITS
+from tests.data.splitting.conftest import FRACTIONS, by_id, clean_rows, row_id
 
 IDS = st.sets(st.text("0123456789abcdef", min_size=32, max_size=32), min_size=1, max_size=40)
 

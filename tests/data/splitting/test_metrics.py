@@ -2,10 +2,10 @@ import logging
 
 import numpy as np
 import pytest
-from tests.splitting.conftest import clean_rows
 
 from headrace.data.splitting.metrics import figures, warn_of_gaps
 from headrace.errors import DataError
+from tests.data.splitting.conftest import clean_rows
 
 
 def test_figures_count_used_rows_and_compare_shares():

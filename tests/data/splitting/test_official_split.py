@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.splitting.conftest import FRACTIONS, clean_rows
 
 from headrace.data.splitting.official_split import leaking, official
 from headrace.errors import ConfigError, DataError
 from headrace.paths import SPLITS
+from tests.data.splitting.conftest import FRACTIONS, clean_rows
 
 GIVEN = st.lists(st.sampled_from(["train", "val", "test", None]), min_size=1, max_size=60)
 CLUSTERS = st.lists(st.lists(st.integers(0, 59), min_size=1, max_size=4), max_size=6)

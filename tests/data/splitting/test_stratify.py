@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.splitting.conftest import FRACTIONS, row_id
 
 from headrace.data.splitting.row_hash import by_fractions, places
 from headrace.data.splitting.stratify import fill_gaps
 from headrace.paths import SPLITS
+from tests.data.splitting.conftest import FRACTIONS, row_id
 
 
 def filled(codes: list[int], is_single: list[bool] | None = None, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

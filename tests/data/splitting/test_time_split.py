@@ -3,11 +3,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.splitting.conftest import FRACTIONS
 
 from headrace.data.splitting.groups import units
 from headrace.data.splitting.time_split import by_time, times_of
 from headrace.errors import DataError
+from tests.data.splitting.conftest import FRACTIONS
 
 
 def singles(num_rows: int):

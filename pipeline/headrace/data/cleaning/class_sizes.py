@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from headrace.contracts import Finding, Json
 from headrace.data.cleaning.checks import Rule
 from headrace.data.cleaning.scan import Facts
 from headrace.errors import DataError
 from headrace.storage.label_codec import read_names
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 CLASSES_TOLD = 5
 
@@ -47,7 +46,6 @@ def num_labels(facts: Facts, is_left: NDArray[np.bool_]) -> int:
 
 
 def _rows_by_label(facts: Facts, is_left: NDArray[np.bool_] | None) -> NDArray[np.intp]:
-    import numpy as np
 
     codes = facts.scratch.open("labels")
     return np.bincount(codes[(codes >= 0) & (True if is_left is None else is_left)], minlength=len(facts.labels))
@@ -58,8 +56,6 @@ def rare(facts: Facts, judged: Judged, rule: Rule, where: str) -> Iterable[Findi
 
     With several classes a row, rows that leave may make another class too small: it goes too.
     """
-    import numpy as np
-
     least, labels = rule.options["min_rows"], facts.scratch.open("labels")
     codes_of, is_left, told = members(facts), judged.is_left.copy(), set[str]()
     while True:

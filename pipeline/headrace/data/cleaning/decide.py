@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from headrace.contracts import Examiner, Finding, Spec
 from headrace.data.cleaning.checks import Rule
@@ -16,10 +18,6 @@ from headrace.data.cleaning.near_duplicates import Cluster, near_duplicates
 from headrace.data.cleaning.outliers import outliers
 from headrace.data.cleaning.scan import Facts
 from headrace.errors import DataError
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 
 @dataclass
@@ -66,8 +64,6 @@ class Judgement:
 
 def judge(facts: Facts, examiner: Examiner, spec: Spec, rules: Mapping[str, Rule], where: str) -> Judgement:
     """Judges every row; raises DataError where too few rows of a class, or too few classes, are left."""
-    import numpy as np
-
     judgement = Judgement(rules, np.ones(facts.num_rows, bool))
     options = {name: rule.options for name, rule in rules.items() if rule.severity != "off"}
     judgement.add(facts.findings)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from headrace.contracts import Finding
 from headrace.data.cleaning.checks import Rule
 from headrace.data.cleaning.scan import Facts
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 LABELS_TOLD = 5
 
@@ -31,8 +29,6 @@ def duplicates(facts: Facts, is_left: NDArray[np.bool_], rules: Mapping[str, Rul
 
 def equal_rows(facts: Facts, is_left: NDArray[np.bool_]) -> Iterator[list[int]]:
     """Rows of one content, where there are several: those of the official test split first, then by row id."""
-    import numpy as np
-
     keys = facts.scratch.read("keys")
     rows = np.flatnonzero(is_left & (keys != b""))
     order = rows[np.argsort(keys[rows], kind="stable")]

@@ -6,19 +6,16 @@ Suspects: rows whose label the other rows speak against.
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from headrace.contracts import Finding, Json
 from headrace.data.cleaning.scan import Facts
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Integers = NDArray[np.int64]
-    Probabilities = NDArray[np.float64]
-    import numpy as np
-    from numpy.typing import NDArray
+Integers = NDArray[np.int64]
+Probabilities = NDArray[np.float64]
 
 MIN_CONFIDENCE = 0.9
 """Probability that the label which is suggested must have.
@@ -46,7 +43,6 @@ def label_errors(
     `features` `[rows, features]`: rows that are not finite are left aside, as are classes of fewer rows than `folds`.
     Of more than `max_rows` rows a sample is looked at. The same rows, settings and seed give the same result.
     """
-    import numpy as np
     from threadpoolctl import threadpool_limits
 
     rows = _sample(features, max_rows, seed)
@@ -65,8 +61,6 @@ def label_errors(
 
 def _sample(features: NDArray[np.float32], max_rows: int, seed: int) -> Integers:
     """Places of usable rows, sorted; classes come as they are, by chance."""
-    import numpy as np
-
     if not features.shape[1]:
         return np.empty(0, np.int64)
     rows = np.flatnonzero(np.isfinite(features[:, 0]))  # one column says which are usable, without reading all
@@ -93,7 +87,6 @@ def _kernels(features: NDArray[np.float32], num_landmarks: int, seed: int) -> ND
 
     Fitted on all rows, since no label takes part; computed a few at a time, for the memory's sake.
     """
-    import numpy as np
     from sklearn.decomposition import PCA
     from sklearn.kernel_approximation import Nystroem
     from sklearn.pipeline import make_pipeline
@@ -115,8 +108,6 @@ def _kernels(features: NDArray[np.float32], num_landmarks: int, seed: int) -> ND
 
 def _calibrated(guesses: Probabilities, codes: Integers) -> Probabilities:
     """At the temperature that makes the labels most likely (https://arxiv.org/abs/1706.04599), some being wrong."""
-    import numpy as np
-
     logs = np.log(np.maximum(guesses, 1e-30))
 
     def at(temperature: float) -> Probabilities:
@@ -132,7 +123,6 @@ def _calibrated(guesses: Probabilities, codes: Integers) -> Probabilities:
 
 def _doubted(codes: Integers, guesses: Probabilities) -> Integers:
     """Places of rows, by confident learning (https://arxiv.org/abs/1911.00068)."""
-    import numpy as np
     from cleanlab.filter import find_label_issues
 
     doubted = find_label_issues(codes, guesses, filter_by="confident_learning", n_jobs=1)
@@ -158,8 +148,6 @@ def suspects(facts: Facts, is_left: NDArray[np.bool_], options: Json) -> list[Su
     The sample are the rows of the smallest ids, which are hashes: random, and the same for ever. They are looked at
     in the order of their ids, so that the order of the source makes no difference.
     """
-    import numpy as np
-
     features, codes = facts.scratch.open("features"), facts.scratch.open("labels")
     rows = np.flatnonzero(is_left & (codes >= 0))
     if not len(rows) or not features.shape[1]:

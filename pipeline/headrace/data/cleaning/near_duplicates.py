@@ -6,19 +6,16 @@ Near-duplicates: rows that are almost the same, in clusters that no split may pa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from headrace.contracts import Examiner, Finding, Json
 from headrace.data.cleaning.scan import Facts
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Sketches: TypeAlias = NDArray[np.uint8]
-    Integers: TypeAlias = NDArray[np.int64]
-    import numpy as np
-    from numpy.typing import NDArray
+Sketches: TypeAlias = NDArray[np.uint8]
+Integers: TypeAlias = NDArray[np.int64]
 
 NEIGHBOURS = 2
 """Rows that a row is compared with in each bucket: so work grows with the rows, however many share a hash.
@@ -44,8 +41,6 @@ def near_pairs(
     looked at; `ranks` `[rows]`: an order that does not change with that of the rows. A pair is found where it shares a
     hash in some band; in a cluster of many not every pair is told, but enough of them to join it.
     """
-    import numpy as np
-
     num_rows, num_bands = hashes.shape
     rows = np.flatnonzero(usable)
     ranks = np.arange(num_rows) if ranks is None else ranks
@@ -61,8 +56,6 @@ def near_pairs(
 
 def groups(pairs: Integers, num_rows: int) -> Integers:
     """Of each row the first of its cluster, by pairs `[pairs, 2]` that belong together: int64 `[rows]`."""
-    import numpy as np
-
     first = list(range(num_rows))
 
     def root(row: int) -> int:
@@ -80,8 +73,6 @@ def _buckets(
     hashes: NDArray[np.uint64], rows: Integers, ranks: Integers, band: int
 ) -> tuple[Integers, NDArray[np.uint64]]:
     """Rows that share their hash with another, ordered by it, then by the next band's; and the hashes."""
-    import numpy as np
-
     values = np.asarray(hashes[:, band])[rows]
     order = np.argsort(values)
     same = values[order[1:]] == values[order[:-1]]
@@ -95,8 +86,6 @@ def _buckets(
 
 def _neighbours(ordered: Integers, values: NDArray[np.uint64], num_rows: int) -> Iterator[Integers]:
     """Pairs of a bucket whose places are up to NEIGHBOURS apart, each `first * num_rows + second`, without repeats."""
-    import numpy as np
-
     for distance in range(1, NEIGHBOURS + 1):
         is_same = values[distance:] == values[:-distance]
         one, other = ordered[:-distance][is_same], ordered[distance:][is_same]
@@ -109,7 +98,6 @@ def _judged(
     sketches: Sketches,
     similarity: Callable[[Sketches, Sketches], NDArray[np.float32]],
 ) -> NDArray[np.float32]:
-    import numpy as np
 
     at_once = max(1, GATHER_BYTES // max(1, sketches.shape[1]))
     judged = np.empty(len(first), np.float32)
@@ -137,8 +125,6 @@ class Cluster(NamedTuple):
 
 def near_duplicates(facts: Facts, is_left: NDArray[np.bool_], examiner: Examiner, options: Json) -> list[Cluster]:
     """Clusters among the rows that are left, by banded hashes and then by `similarity`."""
-    import numpy as np
-
     hashes, sketches = facts.scratch.open("hashes"), facts.scratch.open("sketches")
     threshold = options["similarity"] if options["similarity"] is not None else examiner.similarity_threshold
     if not len(hashes) or not hashes.shape[1]:

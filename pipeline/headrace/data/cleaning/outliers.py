@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from headrace.contracts import Finding, Json
 from headrace.data.cleaning.scan import Facts
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 MEASURES: dict[str, tuple[str, ...]] = {
     "size_outlier": ("width", "height"),
@@ -37,7 +36,6 @@ def outliers(facts: Facts, is_left: NDArray[np.bool_], options: Json) -> list[Fi
 
 
 def _of(values: NDArray[Any], is_left: NDArray[np.bool_], check: str, name: str, z: float) -> list[Finding]:
-    import numpy as np
 
     logs = np.log1p(np.maximum(values, 0, dtype=np.float64))
     is_known = is_left & np.isfinite(logs)

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from headrace.contracts import Examiner, Finding, Json, Spec
 from headrace.data.cleaning.decide import Judgement
 from headrace.storage.parquet import ShardWriter, read_schema, read_shards
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-    from numpy.typing import NDArray
 
 
 def write_rows(
     raw_dir: Path, into: tuple[Path, Path], *, spec: Spec, examiner: Examiner, judgement: Judgement, survey: Json
 ) -> None:
     """Reads the raw rows once more; `into`: folders of clean (repaired) rows, and of rejected ones with reasons."""
-    import pyarrow as pa
-
     raw = read_schema(raw_dir)
     options = {name: rule.options for name, rule in judgement.rules.items() if rule.severity == "repair"}
     with_original = examiner.schema(raw, spec).append(pa.field("original", pa.string()))
@@ -41,7 +38,6 @@ def write_rows(
 def _rejected(
     batch: pa.RecordBatch, is_left: NDArray[np.bool_], faults: dict[int, list[Finding]], start: int, schema: pa.Schema
 ) -> pa.RecordBatch:
-    import pyarrow as pa
 
     found = [faults[start + row] for row in (~is_left).nonzero()[0].tolist()]
     names = [", ".join(dict.fromkeys(one.check for one in of_row)) for of_row in found]
@@ -54,9 +50,6 @@ def _rejected(
 
 def write_findings(path: Path, judgement: Judgement, row_ids: NDArray[np.bytes_]) -> None:
     """What is said of rows that go on: `row_id`, `check`, `severity`, `reason`."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     told = judgement.told_of_left()
     columns = {
         "row_id": [bytes(row_ids[found.row]).decode() for found in told],
@@ -73,9 +66,6 @@ def write_groups(path: Path, judgement: Judgement, row_ids: NDArray[np.bytes_]) 
 
     Near-duplicates, and equal rows that no check drops; a row may be in a cluster of each kind.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     pairs = [
         (bytes(row_ids[row]).decode(), cluster.first_id)
         for cluster in judgement.clusters

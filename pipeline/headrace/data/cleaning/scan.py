@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from headrace.contracts import Examined, Examiner, Finding, Json, Rows, Spec
 from headrace.data.cleaning.checks import Rule
 from headrace.data.cleaning.label_checks import label_fault
 from headrace.storage.scratch import Scratch
 from headrace.storage.split_index import ascii_ids
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-    from numpy.typing import NDArray
 
 NO_LABEL = -1
 RANKS = {"test": 0, "val": 1}
@@ -66,7 +65,6 @@ def look(rows: Rows, examiner: Examiner, spec: Spec, rules: Mapping[str, Rule], 
 
 
 def _looked(batch: pa.RecordBatch, *, examiner: Examiner, spec: Spec, survey: Json, options: Json) -> Looked:
-    import numpy as np
 
     encoded = batch.column("label").dictionary_encode()
     labels = encoded.dictionary.to_pylist()
@@ -90,8 +88,6 @@ def _label_findings(labels: list[str | None], codes: NDArray[np.int32], spec: Sp
 
 def _add(facts: Facts, codes: dict[str, int], looked: Looked) -> None:
     """Writes one batch's facts behind those of the batches before."""
-    import numpy as np
-
     to_code = [NO_LABEL if not label else codes.setdefault(label, len(codes)) for label in looked.labels]
     examined = looked.examined
     facts.scratch.append("row_ids", looked.row_ids)

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from PIL import Image
 
 T = TypeVar("T")
@@ -44,7 +45,6 @@ def decode(data: bytes) -> NDArray[np.uint8]:
 
 def decode_with_mode(data: bytes) -> Decoded:
     """The same pixels, and what mode the file has; raises UndecodableError."""
-    import numpy as np
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -86,7 +86,6 @@ def quiet_decoders() -> Iterator[None]:
 
 def _pixels(image: Image.Image) -> Image.Image | NDArray[np.uint8]:
     """What `np.asarray` turns into `[height, width]` or `[height, width, 3]`, uint8."""
-    import numpy as np
     from PIL import Image, ImageOps
 
     if Image.MAX_IMAGE_PIXELS is not None and image.width * image.height > Image.MAX_IMAGE_PIXELS:

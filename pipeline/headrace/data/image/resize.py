@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Pixels = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
 
 
 def fit_to(pixels: Pixels, size: tuple[int, int], rule: str) -> Pixels:
@@ -16,7 +13,6 @@ def fit_to(pixels: Pixels, size: tuple[int, int], rule: str) -> Pixels:
 
     `stretch` ignores the aspect ratio, `pad` keeps it with black borders, `crop` keeps it and cuts what stands out.
     """
-    import numpy as np
     from PIL import Image
 
     if pixels.shape[:2] == size:
@@ -35,7 +31,6 @@ def fit_to(pixels: Pixels, size: tuple[int, int], rule: str) -> Pixels:
 
 def with_channels(pixels: Pixels, channels: int) -> Pixels:
     """Grey `[h, w, 1]` to RGB `[h, w, 3]` by repetition, and back by luminance (ITU-R 601-2)."""
-    import numpy as np
     from PIL import Image
 
     if pixels.shape[2] == channels:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from headrace.data.image.decode import decode
 from headrace.data.image.resize import fit_to, with_channels
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 
 class Encoder:
@@ -22,8 +21,6 @@ class Encoder:
 
     def __call__(self, rows: list[dict[str, Any]]) -> NDArray[np.uint8]:
         """-> uint8 `[rows, height, width, channel]`; raises what `decode` raises for what is no image."""
-        import numpy as np
-
         height, width, channels = self._shape
         images = [fit_to(with_channels(decode(row["image"]), channels), (height, width), self._resize) for row in rows]
         return np.stack(images)

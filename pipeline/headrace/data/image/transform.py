@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from math import sqrt
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from headrace.contracts import Json, Rows, Spec
 from headrace.data.image.decode import UndecodableError, map_decoded
 from headrace.data.image.resize import fit_to, with_channels
 from headrace.errors import DataError
 
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-    from numpy.typing import NDArray
-
-    Pixels = NDArray[np.uint8]
-    Counts = NDArray[np.int64]  # [channel, 256]
+Pixels = NDArray[np.uint8]
+Counts = NDArray[np.int64]  # [channel, 256]
 
 T = TypeVar("T")
 DEFAULT_SIDE_PX = 64
@@ -48,8 +47,6 @@ class ImageTransform:
 
     def apply(self, batch: pa.RecordBatch, transform: Json) -> NDArray[np.uint8]:
         """Decoded, resized and stacked: `[rows, height, width, channel]`."""
-        import numpy as np
-
         height, width, channels = transform["input_shape"]
 
         def work(pixels: Pixels) -> Pixels:
@@ -81,8 +78,6 @@ class _Counted(NamedTuple):
 
 def _counted(batch: pa.RecordBatch, *, size: tuple[int, int] | None, rule: str) -> _Counted:
     """How often each value occurs in each channel, at `size` (height, width) or as the images are."""
-    import numpy as np
-
     sizes: set[tuple[int, int]] = set()
     counts = np.zeros((3, 256), np.int64)
     greys = [True]
@@ -102,8 +97,6 @@ def _counted(batch: pa.RecordBatch, *, size: tuple[int, int] | None, rule: str) 
 
 def _merged(parts: Iterator[_Counted]) -> tuple[tuple[int, int], Counts]:
     """The size and the counts of all; raises _SizesDifferError at the first batch that shows another size."""
-    import numpy as np
-
     sizes: set[tuple[int, int]] = set()
     is_grey, counts = True, np.zeros((3, 256), np.int64)
     for part in parts:
@@ -118,7 +111,6 @@ def _merged(parts: Iterator[_Counted]) -> tuple[tuple[int, int], Counts]:
 
 
 def _histogram(pixels: Pixels) -> Counts:
-    import numpy as np
 
     return np.stack([np.bincount(pixels[..., channel].ravel(), minlength=256) for channel in range(pixels.shape[2])])
 

@@ -9,7 +9,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from headrace.contracts import TaskName
 from headrace.data.splitting.groups import Cluster, Units, units
@@ -18,11 +23,6 @@ from headrace.paths import SPLITS
 from headrace.storage.label_codec import read_names
 from headrace.storage.parquet import read_schema, read_table
 from headrace.storage.split_index import ascii_ids, positions
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-    from numpy.typing import NDArray
 
 CONTENT = ("row_id", "split", "image", "text", "original")
 """Columns that neither group nor date a row."""
@@ -47,8 +47,6 @@ class CleanRows:
 
 def read_rows(clean_dir: Path, *, task: TaskName, group: str | None, time: str | None) -> CleanRows:
     """Reads the columns that splitting needs; raises ConfigError for a column that there is not."""
-    import numpy as np
-
     _check_columns(clean_dir, group=group, time=time)
     wanted = ["row_id", "label", "split", *(name for name in (group, time) if name)]
     columns = read_table(clean_dir, list(dict.fromkeys(wanted))).combine_chunks()  # `take` is slow on many chunks
@@ -80,18 +78,12 @@ def _check_columns(clean_dir: Path, **wanted: str | None) -> None:
 
 def _indices(values: pa.ChunkedArray, names: Sequence[str]) -> NDArray[np.int32]:
     """`[rows]`: where each value stands among names; -1 where it does not."""
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     found = pc.index_in(values.cast(pa.string()), value_set=pa.array(names, pa.string()))
     return np.asarray(pc.fill_null(found, -1).to_numpy(), np.int32)
 
 
 def _groups(columns: pa.Table, group: str | None) -> dict[str, NDArray[np.intp]]:
     """Positions of the rows of each group, by its name; a row without one, or with a blank one, is in none."""
-    import numpy as np
-
     if group is None:
         return {}
     encoded = columns.column(group).combine_chunks().dictionary_encode(null_encoding="encode")
@@ -107,9 +99,6 @@ def _groups(columns: pa.Table, group: str | None) -> dict[str, NDArray[np.intp]]
 
 def _clusters(clean_dir: Path, row_ids: NDArray[np.bytes_]) -> list[list[int]]:
     """Positions of near-duplicates, as `clean` found them; raises DataError where its file is damaged."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     path = clean_dir / "groups.parquet"
     if not path.is_file():
         return []
@@ -139,8 +128,6 @@ def rarest(labels: pa.ChunkedArray) -> pa.ChunkedArray:
     As iterative stratification does (Sechidis et al. 2011, On the Stratification of Multi-Label Data, section 3.1),
     which deals out the rows of the rarest label first; but by hash, so that rows added later move no old ones.
     """
-    import pyarrow as pa
-
     of_rows = [read_names(label) for label in labels.to_pylist()]
     counts = Counter(name for names in of_rows for name in names)
     found = [min(names, key=lambda name: (counts[name], name)) if names else NONE for names in of_rows]

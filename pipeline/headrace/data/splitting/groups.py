@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
+import numpy as np
+from numpy.typing import NDArray
 
 Cluster = tuple[str | None, "Sequence[int] | NDArray[np.intp]"]
 """The name of a group, or None for near-duplicates of each other; and the positions of its rows, at least one."""
@@ -29,8 +26,6 @@ class Units:
     @property
     def is_single(self) -> NDArray[np.bool_]:
         """`[rows]`: whether a row is a unit of its own."""
-        import numpy as np
-
         return np.asarray(self.sizes[self.of_row] == 1)
 
 
@@ -44,8 +39,6 @@ def units(row_ids: NDArray[np.bytes_], clusters: Sequence[Cluster]) -> Units:
     A unit is placed by the first name of its groups, so that rows that join a group go where the group is; a
     cluster without a group by its smallest row id, which rows that join it later seldom change.
     """
-    import numpy as np
-
     _, firsts, of_row, sizes = np.unique(
         _components([rows for _, rows in clusters], len(row_ids)),
         return_index=True,
@@ -61,8 +54,6 @@ def units(row_ids: NDArray[np.bytes_], clusters: Sequence[Cluster]) -> Units:
 
 def _components(together: Sequence[Sequence[int] | NDArray[np.intp]], num_rows: int) -> NDArray[np.int64]:
     """`[rows]`: equal where a chain of lists joins two rows."""
-    import numpy as np
-
     if not together:
         return np.arange(num_rows)
     from scipy.sparse import coo_array

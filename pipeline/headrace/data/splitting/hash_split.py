@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from headrace.data.splitting.clean_rows import CleanRows
 from headrace.data.splitting.row_hash import by_counts, by_fractions, places
 from headrace.data.splitting.stratify import fill_gaps
 from headrace.errors import ConfigError, DataError
 from headrace.paths import SPLITS
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 
 class Wish(NamedTuple):
@@ -31,8 +30,6 @@ class Wish(NamedTuple):
 
 def by_hash(rows: CleanRows, chosen: NDArray[np.intp], wish: Wish) -> NDArray[np.int8]:
     """Indices into SPLITS of the chosen rows (positions, in order): `[chosen]`."""
-    import numpy as np
-
     of_row = rows.units.of_row[chosen]
     where = places(rows.units.keys, wish.seed)
     if wish.counts:
@@ -70,8 +67,6 @@ def folds(rows: CleanRows, is_tested: NDArray[np.bool_], *, num_folds: int, seed
 
     Raises DataError where a fold has no row.
     """
-    import numpy as np
-
     where = places([b"fold:" + key for key in rows.units.keys], seed)[rows.units.of_row]
     found = np.floor(where * num_folds).astype(np.int8)
     found[is_tested] = -1

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from headrace.contracts import Metrics
 from headrace.data.splitting.clean_rows import CleanRows
 from headrace.errors import DataError
 from headrace.paths import SPLITS
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 log = logging.getLogger(__name__)
 MAX_NAMED = 5
@@ -25,8 +23,6 @@ def figures(rows: CleanRows, found: NDArray[np.int8]) -> Metrics:
     `found`: `[rows]` indices into SPLITS; larger ones are rows that are not used. Raises DataError for a split
     without rows.
     """
-    import numpy as np
-
     sizes: Metrics = {split: int((found == index).sum()) for index, split in enumerate(SPLITS)}
     empty = [split for split, size in sizes.items() if not size]
     if empty:
@@ -43,8 +39,6 @@ def figures(rows: CleanRows, found: NDArray[np.int8]) -> Metrics:
 
 def warn_of_gaps(rows: CleanRows, found: NDArray[np.int8]) -> None:
     """Tells which classes a split is without."""
-    import numpy as np
-
     for split, sizes in zip(SPLITS, _counts(rows, found).T, strict=True):
         lacking = [rows.classes[code] for code in np.flatnonzero(sizes == 0).tolist()] if rows.classes else []
         if lacking:
@@ -54,8 +48,6 @@ def warn_of_gaps(rows: CleanRows, found: NDArray[np.int8]) -> None:
 
 def _counts(rows: CleanRows, found: NDArray[np.int8]) -> NDArray[np.int64]:
     """Rows by class and split: `[classes, splits]`."""
-    import numpy as np
-
     is_used = found < len(SPLITS)
     num_classes = max(1, len(rows.classes))
     flat = np.bincount(

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from headrace.data.splitting.clean_rows import CleanRows
 from headrace.data.splitting.hash_split import Wish, by_hash
 from headrace.errors import ConfigError, DataError
 from headrace.paths import SPLITS
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 
 def official(
@@ -23,8 +21,6 @@ def official(
     A row that the source puts nowhere is for training, or for what is carved out. Raises DataError where no row is
     for training, ConfigError where the counts are not those of the splits that the source has.
     """
-    import numpy as np
-
     given = rows.official.copy()
     if not (given == 0).any():
         raise DataError(
@@ -58,8 +54,6 @@ def _check_counts(counts: Sequence[int | None], given: NDArray[np.int8], lacking
 
 def leaking(rows: CleanRows, found: NDArray[np.int8]) -> NDArray[np.bool_]:
     """`[rows]`: train rows that are near-duplicates of rows of another split, or share a group with them."""
-    import numpy as np
-
     is_tested = np.zeros(len(rows.units.sizes), bool)
     is_tested[rows.units.of_row[found > 0]] = True
     return np.asarray((found == 0) & is_tested[rows.units.of_row])

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
 
 def place(key: str | bytes, seed: int) -> float:
@@ -21,8 +19,6 @@ def place(key: str | bytes, seed: int) -> float:
 
 def places(keys: Iterable[bytes], seed: int) -> NDArray[np.float64]:
     """`place` of each key: `[keys]`."""
-    import numpy as np
-
     made = blake2b(key=str(seed).encode(), digest_size=6)
     digests = bytearray()
     for key in keys:
@@ -41,8 +37,6 @@ def interval_ends(shares: Sequence[float]) -> list[float]:
 
 def by_fractions(where: NDArray[np.float64], shares: Sequence[float]) -> NDArray[np.int8]:
     """Index of the interval that each place lies in: `[rows]`."""
-    import numpy as np
-
     return np.searchsorted(interval_ends(shares), where, side="right").astype(np.int8)
 
 
@@ -51,8 +45,6 @@ def by_counts(where: NDArray[np.float64], sizes: NDArray[np.int64], counts: Sequ
 
     `sizes`: rows of each unit. Exact where units are single rows; else a split may have up to a unit's rows more.
     """
-    import numpy as np
-
     order = np.argsort(where, kind="stable")
     started_at = np.cumsum(sizes[order]) - sizes[order]
     found = np.empty(len(where), np.int8)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from headrace.data.splitting.row_hash import interval_ends
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +27,6 @@ def fill_gaps(
     Rows are in the order of their ids, which decides between equals. `codes`: classes; `is_single`: rows that may
     move, since they belong to no cluster; `names`: of the splits and of the classes.
     """
-    import numpy as np
-
     num_splits = len(shares)
     counts = np.bincount(codes * num_splits + found, minlength=num_splits * len(names[1])).reshape(-1, num_splits)
     order, ends = np.argsort(codes, kind="stable"), np.cumsum(counts.sum(axis=1))
@@ -48,7 +44,6 @@ def _fill_class(
     shares: Sequence[float],
     names: tuple[Sequence[str], str],
 ) -> None:
-    import numpy as np
 
     ends = interval_ends(shares)
     for split, (low, high) in enumerate(zip([0.0, *ends[:-1]], ends, strict=True)):

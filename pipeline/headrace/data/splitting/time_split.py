@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from headrace.data.splitting.groups import Units
 from headrace.data.splitting.row_hash import interval_ends
 from headrace.errors import DataError
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-    from numpy.typing import NDArray
 
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 of times that say no zone, which are compared among themselves only
 MICROSECOND = timedelta(microseconds=1)
@@ -24,10 +23,6 @@ def times_of(column: pa.ChunkedArray, name: str) -> NDArray[np.int64] | NDArray[
 
     Raises DataError for missing times, and for text that is neither all numbers nor all ISO.
     """
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     if pa.types.is_timestamp(column.type):
         _check_missing(column.null_count, name)
         return np.asarray(column.cast(pa.int64()).to_numpy(), np.int64)
@@ -52,8 +47,6 @@ def _check_missing(num_missing: int, name: str) -> None:
 
 def _from_iso(texts: Sequence[str], name: str) -> NDArray[np.int64]:
     """Microseconds since 1970; each text is read, since only texts of one form are in order by their letters."""
-    import numpy as np
-
     found = np.empty(len(texts), np.int64)
     first_has_zone: bool | None = None
     for row, text in enumerate(texts):
@@ -81,8 +74,6 @@ def by_time(times: NDArray[np.int64] | NDArray[np.float64], units: Units, shares
 
     A split ends where the time changes, as near as can be to its share. Raises DataError for too few times.
     """
-    import numpy as np
-
     first = np.full(len(units.sizes), times.max())
     np.minimum.at(first, units.of_row, times)
     different, of_row, sizes = np.unique(first[units.of_row], return_inverse=True, return_counts=True)

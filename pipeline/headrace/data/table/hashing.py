@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from headrace.data.table.parsing import numbers
 
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-    from numpy.typing import NDArray
-
-    Codes = NDArray[np.uint64]
+Codes = NDArray[np.uint64]
 
 MISSING = 0
 """The code of a missing cell; that another cell has it is as likely as any collision of 64 bits."""
@@ -21,8 +19,6 @@ _SALT = 0x9E3779B97F4A7C15
 
 def mix(codes: Codes) -> Codes:
     """Spreads every bit over all 64, one to one (the finalizer of SplitMix64, Steele et al., OOPSLA 2014)."""
-    import numpy as np
-
     codes = (codes ^ (codes >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     codes = (codes ^ (codes >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return codes ^ (codes >> np.uint64(31))
@@ -30,8 +26,6 @@ def mix(codes: Codes) -> Codes:
 
 def of_numbers(values: NDArray[np.float64]) -> Codes:
     """`[rows]`: 0 for NaN; -0 is 0."""
-    import numpy as np
-
     codes = mix((values + 0.0).view(np.uint64) ^ np.uint64(_SALT))
     codes[np.isnan(values)] = MISSING
     return codes
@@ -39,8 +33,6 @@ def of_numbers(values: NDArray[np.float64]) -> Codes:
 
 def of_dates(values: NDArray[np.datetime64]) -> Codes:
     """`[rows]`: 0 for NaT."""
-    import numpy as np
-
     codes = mix(values.astype("M8[us]").view(np.uint64) ^ np.uint64(_SALT))
     codes[np.isnat(values)] = MISSING
     return codes
@@ -48,9 +40,6 @@ def of_dates(values: NDArray[np.datetime64]) -> Codes:
 
 def of_strings(text: pa.Array, *, spelling: bool = True) -> Codes:
     """`[rows]`: 0 for null. Without `spelling`, `A` is `a`, and `1.0` has the code of the number 1."""
-    import numpy as np
-    import pyarrow as pa
-
     encoded = text.dictionary_encode()
     words = encoded.dictionary.to_pylist()
     if not spelling:
@@ -66,8 +55,6 @@ def of_strings(text: pa.Array, *, spelling: bool = True) -> Codes:
 
 def of_row_ids(row_ids: pa.Array) -> Codes:
     """`[rows]`: evenly spread over all 64 bits."""
-    import numpy as np
-
     text = np.array(row_ids.to_pylist(), "S32").view(np.uint64).reshape(-1, 4)
     codes = np.zeros(len(text), np.uint64)
     for column in range(4):
@@ -77,8 +64,6 @@ def of_row_ids(row_ids: pa.Array) -> Codes:
 
 def row_keys(codes: Codes) -> NDArray[np.bytes_]:
     """`[rows, columns]` -> `[rows]` S16: one key a combination."""
-    import numpy as np
-
     data, width = np.ascontiguousarray(codes).tobytes(), codes.shape[1] * 8
     if not width:
         return np.zeros(len(codes), "S16")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-    from numpy.typing import NDArray
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-    Fields = dict[str, NDArray[np.int64]]
+Fields = dict[str, NDArray[np.int64]]
 
 DateOrder = Literal["dmy", "mdy"]
 """What `03/04/2024` means: 3 April, or 4 March."""
@@ -45,9 +45,6 @@ class Dates(NamedTuple):
 
 def stripped(column: pa.Array) -> pa.Array:
     """Strings without white space around them; what is empty then is null."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     text = pc.utf8_trim_whitespace(column.cast(pa.string()))
     is_empty = pc.equal(text, "")
     return pc.if_else(is_empty, None, text) if pc.any(is_empty).as_py() else text
@@ -55,9 +52,6 @@ def stripped(column: pa.Array) -> pa.Array:
 
 def numbers(column: pa.Array) -> Numbers:
     """Reads strings such as `3`, ` -1.5e3 ` or `inf`; `nan` is a missing cell."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     try:
         return _numbers_of(column.cast(pa.float64()), column)
     except pa.ArrowInvalid:  # at least one is no plain number
@@ -78,10 +72,6 @@ def dates(column: pa.Array, order: DateOrder | None = None) -> Dates:
 
     Without an `order` it is the one that fits more of the column's own cells.
     """
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     text = stripped(column)
     if pc.all(pc.match_substring_regex(text, ISO_DATE)).as_py() is not False:
         try:
@@ -105,7 +95,6 @@ def choose_order(day_first: int, month_first: int) -> DateOrder:
 
 
 def _count(fields: Fields) -> tuple[int, int]:
-    import numpy as np
 
     is_short = fields["last"] > 0
     valid = [~np.isnat(_calendar(fields, order)) & is_short for order in ("dmy", "mdy")]
@@ -114,9 +103,6 @@ def _count(fields: Fields) -> tuple[int, int]:
 
 def _fields(text: pa.Array) -> Fields:
     """The parts of each cell as numbers, -1 where it has none: all of them where it is no date at all."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     found = pc.extract_regex(text, DATE)
     fields = {}
     for name, part in zip(found.type.names, found.flatten(), strict=True):
@@ -132,8 +118,6 @@ def _fields(text: pa.Array) -> Fields:
 
 def _calendar(fields: Fields, order: DateOrder) -> NDArray[np.datetime64]:
     """`[rows]` of datetime64[us]; NaT where no calendar has the date, or no clock the time."""
-    import numpy as np
-
     is_short = fields["last"] > 0
     day, month = ("first", "second_part") if order == "dmy" else ("second_part", "first")
     year = np.where(is_short, fields["last"], fields["year"])
@@ -150,8 +134,6 @@ def _calendar(fields: Fields, order: DateOrder) -> NDArray[np.datetime64]:
 
 def _clock(fields: Fields) -> NDArray[np.int64]:
     """`[rows]`: microseconds since midnight, UTC where the cell named a zone."""
-    import numpy as np
-
     part = {name: np.clip(values, 0, None) for name, values in fields.items()}
     west = np.where(fields["sign"] == 1, 1, -1)
     minutes = part["hour"] * 60 + part["minute"] + west * (part["zone_hour"] * 60 + part["zone_minute"])

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
 MAX_ROWS = 100_000
 """Rows whose values stand for all where there are more: a median of so many is 0.2 % of the ranks off."""
@@ -40,7 +39,6 @@ class Sample:
         return self._parts[0][1:]
 
     def _keep(self) -> None:
-        import numpy as np
 
         arrays = [np.concatenate(arrays) for arrays in zip(*self._parts, strict=True)]
         kept = np.argsort(arrays[0], kind="stable")[: self._max_rows]
@@ -49,7 +47,5 @@ class Sample:
 
 def may_be_sampled(row_codes: NDArray[np.uint64], num_rows: int) -> NDArray[np.bool_]:
     """`[rows]`: which of a batch's rows could be among the smallest of `num_rows`."""
-    import numpy as np
-
     share = min(1.0, SPARE * MAX_ROWS / max(1, num_rows))
     return row_codes.astype(np.float64) <= share * 2.0**64

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import numpy as np
+from numpy.typing import NDArray
 
 from headrace.contracts import Json
 from headrace.data.row_random import STREAMS, uniforms
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 PADDING = 0
 
@@ -29,7 +26,5 @@ class TokenDropout:
 
     def __call__(self, inputs: NDArray[np.int32], rows: NDArray[np.int64], epoch: int) -> NDArray[np.int32]:
         """Ids `[rows, tokens]`, positions of these rows -> the same shape."""
-        import numpy as np
-
         is_dropped = uniforms(self._seed, STREAMS["text"], epoch, rows, inputs.shape[1]) < self._share
         return np.where(is_dropped & ~np.isin(inputs, self._kept), np.int32(self._unknown), inputs)

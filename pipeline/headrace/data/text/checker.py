@@ -6,17 +6,15 @@ import html
 from collections.abc import Iterator
 from functools import partial
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from headrace.contracts import ColumnFinding, Examined, Finding, Json, Repaired, Rows, Spec
 from headrace.data.text.minhash import minhash, similarity
 from headrace.data.text.repair import CONTROL, Mended, mend
 from headrace.data.text.word_features import WordCounts, count_words, features, telling_words
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-    from numpy.typing import NDArray
 
 BEGINNING = 100_000
 """Characters of a text that are compared and learned from; the rest of one so long costs more than it tells."""
@@ -40,8 +38,6 @@ class TextExaminer:
 
     def examine(self, batch: pa.RecordBatch, spec: Spec, survey: Json, options: Json) -> Examined:
         """Repairs every text for itself and looks at the result; see contracts.Examined."""
-        import numpy as np
-
         del spec
         texts = _texts(batch)
         mended = [_mended(text, options) for text in texts]
@@ -71,8 +67,6 @@ class TextExaminer:
 
     def repair(self, batch: pa.RecordBatch, spec: Spec, survey: Json, options: Json) -> Repaired:
         """Repaired texts; `originals` where control characters or markup went out and something was left."""
-        import pyarrow as pa
-
         del spec, survey
         texts = _texts(batch)
         mended = [_mended(text, options) for text in texts]
@@ -134,7 +128,6 @@ def _key(text: str) -> bytes:
 
 
 def _compared(plain: list[str], options: Json) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
-    import numpy as np
 
     if "near_duplicate" not in options or not plain:
         return np.empty((len(plain), 0), np.uint64), np.empty((len(plain), 0), np.uint8)
@@ -142,7 +135,6 @@ def _compared(plain: list[str], options: Json) -> tuple[NDArray[np.uint64], NDAr
 
 
 def _features(texts: list[str], survey: Json) -> NDArray[np.float32]:
-    import numpy as np
 
     if "words" not in survey:
         return np.empty((len(texts), 0), np.float32)
@@ -150,7 +142,6 @@ def _features(texts: list[str], survey: Json) -> NDArray[np.float32]:
 
 
 def _measures(plain: list[str], is_usable: NDArray[np.bool_]) -> dict[str, NDArray[np.float32]]:
-    import numpy as np
 
     counts = {"characters": [len(text) for text in plain], "words": [text.count(" ") + 1 for text in plain]}
     return {name: np.where(is_usable, values, np.nan).astype(np.float32) for name, values in counts.items()}

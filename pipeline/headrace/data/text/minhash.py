@@ -7,11 +7,9 @@ Broder (1997), On the resemblance and containment of documents; of each minimum 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
 SHINGLE = 5
 """Characters; words would make one other word in a short message count three times over."""
@@ -27,8 +25,6 @@ CHANCE = 1 / 256
 
 def minhash(texts: list[str]) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
     """Banded hashes `[texts, BANDS]` and signatures `[texts, NUM_HASHES]`, the same in every process."""
-    import numpy as np
-
     minima = np.empty((NUM_HASHES, len(texts)), np.uint32)
     start = num_shingles = 0
     for end, text in enumerate(texts, 1):
@@ -41,8 +37,6 @@ def minhash(texts: list[str]) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
 
 def similarity(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Signatures `[pairs, NUM_HASHES]` -> estimated Jaccard similarity of their shingles `[pairs]`."""
-    import numpy as np
-
     agreeing = (first == second).mean(axis=1)
     estimated: NDArray[np.float64] = np.maximum((agreeing - CHANCE) / (1 - CHANCE), 0)
     return estimated.astype(np.float32)
@@ -50,8 +44,6 @@ def similarity(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[n
 
 def _minima(texts: list[str]) -> NDArray[np.uint32]:
     """The least value of each hash function over each text's shingles: `[NUM_HASHES, texts]`."""
-    import numpy as np
-
     hashes, starts = _shingles(texts)
     factors, summands = _functions()
     minima = np.empty((NUM_HASHES, len(texts)), np.uint32)
@@ -65,8 +57,6 @@ def _minima(texts: list[str]) -> NDArray[np.uint32]:
 
 def _shingles(texts: list[str]) -> tuple[NDArray[np.uint32], NDArray[np.intp]]:
     """Hashes of all shingles, text after text, and where each text's begin; a short text is filled up with blanks."""
-    import numpy as np
-
     padded = [text.ljust(SHINGLE) for text in texts]
     codes = np.frombuffer("".join(padded).encode("utf-32-le"), "<u4").astype(np.uint64)
     num_windows = len(codes) - SHINGLE + 1
@@ -84,16 +74,12 @@ def _shingles(texts: list[str]) -> tuple[NDArray[np.uint32], NDArray[np.intp]]:
 @lru_cache(maxsize=1)
 def _functions() -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     """Odd factors and summands: x -> factor * x + summand modulo 2^32 is a hash function."""
-    import numpy as np
-
     drawn = _mixed(np.arange(NUM_HASHES, dtype=np.uint64))
     return (drawn >> np.uint64(32)).astype(np.uint32) | np.uint32(1), drawn.astype(np.uint32)
 
 
 def _bands(minima: NDArray[np.uint32]) -> NDArray[np.uint64]:
     """`[NUM_HASHES, texts]` -> `[texts, BANDS]`: equal where ROWS minima are."""
-    import numpy as np
-
     banded = minima[: BANDS * ROWS].reshape(BANDS, ROWS, -1).astype(np.uint64)
     hashes = np.repeat(np.arange(BANDS, dtype=np.uint64)[:, None], banded.shape[2], axis=1)
     for row in range(ROWS):
@@ -103,8 +89,6 @@ def _bands(minima: NDArray[np.uint32]) -> NDArray[np.uint64]:
 
 def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Every bit of a result depends on every bit of its value: SplitMix64, https://prng.di.unimi.it/splitmix64.c."""
-    import numpy as np
-
     values = values + np.uint64(0x9E3779B97F4A7C15)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

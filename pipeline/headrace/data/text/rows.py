@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+import pyarrow as pa
 
 BATCH_ROWS = 1024
 BATCH_BYTES = 16 * 1024 * 1024
@@ -14,8 +13,6 @@ BATCH_BYTES = 16 * 1024 * 1024
 
 def text_schema(extras: Iterable[str] = ()) -> pa.Schema:
     """Of raw rows; `extras`: names of further columns, of strings."""
-    import pyarrow as pa
-
     return pa.schema(
         [
             pa.field("row_id", pa.string(), nullable=False),  # 32 hex characters
@@ -35,8 +32,6 @@ def to_text_schema(raw: pa.Schema, text_column: str) -> pa.Schema:
 
 def to_text_batch(batch: pa.RecordBatch, text_column: str) -> pa.RecordBatch:
     """A table's raw rows as text rows: `text_column` becomes `text`, other columns stay behind it as they are."""
-    import pyarrow as pa
-
     schema = to_text_schema(batch.schema, text_column)
     given = {"text": batch.column(text_column).fill_null(""), "path": pa.nulls(batch.num_rows, pa.string())}
     columns = [given[name] if name in given else batch.column(name) for name in schema.names]
@@ -45,8 +40,6 @@ def to_text_batch(batch: pa.RecordBatch, text_column: str) -> pa.RecordBatch:
 
 def batches(rows: Iterable[dict[str, Any]]) -> Iterator[pa.RecordBatch]:
     """Batches that stay small however long the texts are."""
-    import pyarrow as pa
-
     schema = text_schema()
     batch: list[dict[str, Any]] = []
     size = 0

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from headrace.contracts import Json, Rows, Spec
 from headrace.data.text.tokenizer import from_file, loaded, train
 from headrace.errors import DataError
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-    from numpy.typing import NDArray
 
 CHARACTERS_PER_TOKEN = 64
 """A text is cut to so many characters for each token that is kept: the rest of a very long one is not even split."""
@@ -46,8 +44,6 @@ class TextTransform:
 
     def apply(self, batch: pa.RecordBatch, transform: Json) -> list[NDArray[np.int32]]:
         """Ids of each row, at least one and at most `max_tokens`; an empty text is one unknown token."""
-        import numpy as np
-
         most = transform["max_tokens"]
         tokenizer = loaded(json.dumps(transform["tokenizer"]), most)
         texts = [text[: most * CHARACTERS_PER_TOKEN] for text in _texts(batch)]

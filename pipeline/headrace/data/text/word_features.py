@@ -9,12 +9,11 @@ import re
 from collections.abc import Iterable
 from math import log1p
 from string import ascii_uppercase, digits, punctuation
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 from zlib import crc32
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
 NUM_WORDS = 252
 NUM_MANNERS = 4
@@ -47,8 +46,6 @@ def buckets(text: str) -> set[int]:
 
 def count_words(texts: list[str], labels: list[str | None]) -> WordCounts:
     """Counts of the texts that have a label."""
-    import numpy as np
-
     names: dict[str, int] = {}
     num_texts: list[int] = []
     places: list[int] = []
@@ -65,8 +62,6 @@ def count_words(texts: list[str], labels: list[str | None]) -> WordCounts:
 
 def telling_words(parts: Iterable[WordCounts]) -> list[int]:
     """The NUM_WORDS buckets whose presence depends most on the label, by chi-squared; sorted."""
-    import numpy as np
-
     codes: dict[str, int] = {}
     counts, num_texts = np.zeros((0, NUM_BUCKETS), np.int64), np.zeros(0, np.int64)
     for part in parts:
@@ -84,8 +79,6 @@ def telling_words(parts: Iterable[WordCounts]) -> list[int]:
 
 def features(texts: list[str], words: list[int]) -> NDArray[np.float32]:
     """`[texts, words + NUM_MANNERS]`: 1 for a word it has; log of its length, shares of capitals, digits, signs."""
-    import numpy as np
-
     place = {bucket: index for index, bucket in enumerate(words)}
     made = np.zeros((len(texts), len(words) + NUM_MANNERS), np.float32)
     for index, text in enumerate(texts):
@@ -103,8 +96,6 @@ def _manners(text: str) -> tuple[float, float, float, float]:
 
 def _chi_squared(counts: NDArray[np.int64], num_texts: NDArray[np.int64]) -> NDArray[np.float64]:
     """`[labels, buckets]` -> `[buckets]`: of the table of label against presence."""
-    import numpy as np
-
     total = max(1, int(num_texts.sum()))
     present = counts.sum(axis=0)
     share = np.divide(num_texts, total)[:, None]

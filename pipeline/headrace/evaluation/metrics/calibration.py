@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
 NUM_BINS = 15  # as in Guo et al. (2017), section 5
 LOG_BETA_BOUNDS = (-5.0, 5.0)  # temperatures from 0.0067 to 148
@@ -40,8 +39,6 @@ def fit_temperature(logits: NDArray[np.float32], targets: NDArray[np.int64]) -> 
     1 / (rows + 2) of each target goes to its strongest rival, as in Platt (1999), Probabilistic Outputs for Support
     Vector Machines, section 2.2: else a model without a mistake on these rows would never be unsure again.
     """
-    import numpy as np
-
     from headrace.evaluation.metrics.classification import softmax
 
     if np.ptp(logits, axis=1).max() == 0:
@@ -60,8 +57,6 @@ def fit_temperature(logits: NDArray[np.float32], targets: NDArray[np.int64]) -> 
 
 def reliability(confidence: NDArray[np.float64], correct: NDArray[np.bool_], num_bins: int = NUM_BINS) -> list[Bin]:
     """Confidence against accuracy in bins of equal width over (0, 1]; empty bins are left out."""
-    import numpy as np
-
     bins = np.clip(np.ceil(confidence * num_bins).astype(int) - 1, 0, num_bins - 1)
     return [
         Bin(float(confidence[rows].mean()), float(correct[rows].mean()), int(rows.sum()))
@@ -83,8 +78,6 @@ def confidence_threshold(
 
     It is read from the same rows that it is told for, hence slightly hopeful on new ones.
     """
-    import numpy as np
-
     order = np.argsort(-confidence, kind="stable")
     falling = confidence[order]
     accuracy = np.cumsum(correct[order]) / np.arange(1, len(order) + 1)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from statistics import NormalDist
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
 
 class ClassFigures(NamedTuple):
@@ -21,8 +20,6 @@ class ClassFigures(NamedTuple):
 
 def softmax(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float64]:
     """Logits `[rows, classes]` -> probabilities `[rows, classes]`; a temperature above 1 makes them less sure."""
-    import numpy as np
-
     scaled = logits.astype(np.float64) / temperature
     odds = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     probabilities: NDArray[np.float64] = odds / odds.sum(axis=1, keepdims=True)
@@ -31,8 +28,6 @@ def softmax(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np
 
 def negative_log_likelihood(logits: NDArray[np.float32], targets: NDArray[np.int64], temperature: float = 1.0) -> float:
     """Mean of -log p(target) in nats; finite for finite logits, however wrong."""
-    import numpy as np
-
     scaled = logits.astype(np.float64) / temperature
     scaled -= scaled.max(axis=1, keepdims=True)
     log_normaliser = np.log(np.exp(scaled).sum(axis=1))
@@ -57,16 +52,12 @@ def wilson_interval(num_correct: float, num_rows: int, confidence: float = 0.95)
 
 def confusion_matrix(targets: NDArray[np.int64], predicted: NDArray[np.int64], num_classes: int) -> NDArray[np.int64]:
     """Counts `[actual, predicted]`."""
-    import numpy as np
-
     counts = np.bincount(targets * num_classes + predicted, minlength=num_classes**2)
     return counts.reshape(num_classes, num_classes).astype(np.int64)
 
 
 def class_figures(confusion: NDArray[np.int64]) -> ClassFigures:
     """Precision, recall and F1 of each class; 0 / 0 counts as 0, as in scikit-learn."""
-    import numpy as np
-
     right, actual, predicted = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
     precision = right / np.maximum(predicted, 1)
     recall = right / np.maximum(actual, 1)
@@ -82,8 +73,6 @@ def macro_f1(confusion: NDArray[np.int64]) -> float:
 
 def headline(logits: NDArray[np.float32], targets: NDArray[np.int64]) -> dict[str, float | int]:
     """The figures that every judgement begins with: rows, accuracy and its 95 % interval, loss, macro F1."""
-    import numpy as np
-
     predicted = logits.argmax(axis=1)
     num_rows, num_correct = len(targets), int(np.sum(predicted == targets))
     low, high = wilson_interval(num_correct, num_rows)

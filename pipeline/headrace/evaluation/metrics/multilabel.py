@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from headrace.evaluation.metrics.calibration import LOG_BETA_BOUNDS, NUM_HALVINGS
 from headrace.evaluation.metrics.classification import wilson_interval
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
-    Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 
 class LabelFigures(NamedTuple):
@@ -28,8 +27,6 @@ class LabelFigures(NamedTuple):
 
 def sigmoid(logits: NDArray[np.float32], temperature: float = 1.0) -> Floats:
     """Logits -> probabilities of the same shape; a temperature above 1 makes them less sure."""
-    import numpy as np
-
     scaled = logits.astype(np.float64) / temperature
     odds = np.exp(-np.abs(scaled))
     return np.asarray(np.where(scaled >= 0, 1, odds) / (1 + odds))
@@ -37,8 +34,6 @@ def sigmoid(logits: NDArray[np.float32], temperature: float = 1.0) -> Floats:
 
 def log_loss(logits: NDArray[np.float32], due: Bools) -> float:
     """Mean binary cross-entropy in nats, over rows and labels; finite for finite logits."""
-    import numpy as np
-
     against = np.where(due, -logits.astype(np.float64), logits.astype(np.float64))
     return float(np.logaddexp(0, against).mean())
 
@@ -48,8 +43,6 @@ def fit_temperature(logits: NDArray[np.float32], due: Bools) -> float:
 
     The slope in beta = 1 / temperature, mean(z * (sigmoid(beta * z) - target)), is monotone: halving finds its root.
     """
-    import numpy as np
-
     if not logits.any():
         return 1.0
     doubt = 1 / (len(logits) + 2)
@@ -68,8 +61,6 @@ def best_threshold(probabilities: Floats, due: Bools) -> float:
     One for all labels: few rows bear one each. It lies halfway between two probabilities that occur; 1/2 where no row
     has a label.
     """
-    import numpy as np
-
     if not due.any():
         return 0.5
     order = np.argsort(-probabilities, axis=None, kind="stable")
@@ -82,7 +73,6 @@ def best_threshold(probabilities: Floats, due: Bools) -> float:
 
 def label_figures(probabilities: Floats, given: Bools, due: Bools) -> LabelFigures:
     """By label; 0 / 0 counts as 0, as in scikit-learn."""
-    import numpy as np
     from sklearn.metrics import average_precision_score
 
     hits, num_given, num_due = (given & due).sum(axis=0), given.sum(axis=0), due.sum(axis=0)
@@ -108,7 +98,6 @@ def headline(
     the share of the rows all of whose labels are. Mean average precision and AUROC are over the labels that some rows
     have and some have not, and do not depend on the threshold; 0 where there are none.
     """
-    import numpy as np
     from sklearn.metrics import roc_auc_score
 
     probabilities = sigmoid(logits, temperature)
@@ -134,6 +123,4 @@ def headline(
 
 def occurring(given: Bools, due: Bools) -> Bools:
     """`[labels]`: which labels some row has or is given."""
-    import numpy as np
-
     return np.asarray(given.any(axis=0) | due.any(axis=0))

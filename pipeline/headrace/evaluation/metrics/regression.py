@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from math import ceil, sqrt
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
 NUM_RESAMPLES = 1000
 DRAWS_PER_PASS = 2**22  # 32 MB of row indices at once
@@ -16,8 +14,6 @@ INTERVAL_SHARE = 0.9
 
 def root_mean_square(errors: NDArray[np.float64]) -> float:
     """Of errors `[rows]`, in their unit."""
-    import numpy as np
-
     return sqrt(float(np.mean(np.square(errors))))
 
 
@@ -27,8 +23,6 @@ def bootstrap_rmse(errors: NDArray[np.float64], *, seed: int = 0, confidence: fl
     Efron and Tibshirani (1993), An Introduction to the Bootstrap, section 13.3. It is too narrow for few rows; one
     row alone tells nothing of its spread, and gives itself twice.
     """
-    import numpy as np
-
     rng, squares = np.random.default_rng(seed), np.square(errors)
     per_pass = max(1, DRAWS_PER_PASS // len(errors))
     means = []
@@ -45,8 +39,6 @@ def r_squared(predicted: NDArray[np.float64], targets: NDArray[np.float64]) -> f
     1 - sum(errors^2) / sum((targets - mean)^2): Draper and Smith (1998), Applied Regression Analysis, section 1.3.
     For targets that are all equal it is 1 where each is met and 0 elsewhere, as in scikit-learn.
     """
-    import numpy as np
-
     left, spread = float(np.square(predicted - targets).sum()), float(np.square(targets - targets.mean()).sum())
     if spread == 0:
         return float(left == 0)
@@ -60,8 +52,6 @@ def interval_half_width(errors: NDArray[np.float64], share: float = INTERVAL_SHA
     Distribution-Free Predictive Inference for Regression, algorithm 2. It holds for rows that the model was not fitted
     to, drawn like these. With fewer than share / (1 - share) rows it is the largest error, and promises less.
     """
-    import numpy as np
-
     place = min(ceil(share * (len(errors) + 1)), len(errors))
     return float(np.sort(np.abs(errors))[place - 1])
 
@@ -71,8 +61,6 @@ def headline(predicted: NDArray[np.float64], targets: NDArray[np.float64], *, se
 
     All but `r2` and `loss` (the mean squared error) are in the target's unit; `seed` draws the interval.
     """
-    import numpy as np
-
     errors = predicted - targets
     low, high = bootstrap_rmse(errors, seed=seed)
     return {

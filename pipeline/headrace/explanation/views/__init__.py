@@ -1,1 +1,13 @@
-"""views."""
+"""VIEWS: modality -> how its rows are explained and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from headrace.contracts import Json, ModalityName
+from headrace.explanation.views.base import View
+from headrace.explanation.views.image import ImageView
+from headrace.explanation.views.table import TableView
+from headrace.explanation.views.text import TextView
+
+VIEWS: dict[ModalityName, Callable[[Json], View]] = {"image": ImageView, "text": TextView, "table": TableView}

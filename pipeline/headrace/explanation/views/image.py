@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from headrace.contracts import Json
 from headrace.explanation.attributions import Asked, attribute
 from headrace.explanation.figures import heat_uri, image_uri
 from headrace.explanation.views.base import Words
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 READING = """Each map has its own scale: compare places within
 a map, not maps with one another. The reference is the mean of the training images, so that a pale place is one that the
@@ -41,14 +40,10 @@ class ImageView:
 
     def are_places(self, inputs: NDArray[Any]) -> NDArray[np.bool_]:
         """All pixels."""
-        import numpy as np
-
         return np.ones(inputs.shape[:-1], bool)
 
     def erase(self, inputs: NDArray[Any], places: NDArray[np.bool_]) -> NDArray[Any]:
         """Pixels of the training mean."""
-        import numpy as np
-
         fill = np.rint(np.array(self._mean) * 255).astype(np.uint8)
         return np.where(places[..., None], fill, inputs)
 

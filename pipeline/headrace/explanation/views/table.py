@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from headrace.contracts import Json
 from headrace.data.table.encoding.decode import UNKNOWN, column_places, value_name
 from headrace.explanation.attributions import Asked, hide_each
 from headrace.explanation.html_marks import STYLE, top_bars
 from headrace.explanation.views.base import Words
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 ROWS_PER_RUN = 512
 SHOWN_COLUMNS, OVERVIEW_COLUMNS = 12, 40
@@ -47,14 +46,10 @@ for a missing one, categories unknown.""",
 
     def are_places(self, inputs: NDArray[Any]) -> NDArray[np.bool_]:
         """All columns."""
-        import numpy as np
-
         return np.ones((len(inputs), len(self._places)), bool)
 
     def erase(self, inputs: NDArray[Any], places: NDArray[np.bool_]) -> NDArray[Any]:
         """Numbers at their fill, categories unknown."""
-        import numpy as np
-
         owners = np.empty(inputs.shape[1], np.int64)
         for index, stored in enumerate(self._places.values()):
             owners[stored] = index
@@ -78,8 +73,6 @@ for a missing one, categories unknown.""",
 
     def overview(self, inputs: NDArray[Any], maps: NDArray[np.float32], groups: dict[str, NDArray[np.bool_]]) -> str:
         """Mean size of each column's attributions, the largest first."""
-        import numpy as np
-
         del inputs, groups
         sizes = zip(self._places, np.abs(maps).mean(axis=0).tolist(), strict=True)
         largest = sorted(sizes, key=lambda part: (-part[1], part[0]))[:OVERVIEW_COLUMNS]
@@ -90,7 +83,6 @@ for a missing one, categories unknown.""",
 
         They add up to the rise of the output from the row of which nothing is known.
         """
-        import numpy as np
         import torch
         from captum.attr import IntegratedGradients
 
@@ -110,8 +102,6 @@ for a missing one, categories unknown.""",
 
     def _owners(self) -> NDArray[np.int64]:
         """`[features]`: the column that each preprocessed feature comes from."""
-        import numpy as np
-
         from headrace.data.table.encoding.preprocess import feature_columns
 
         names, inputs = list(self._places), self._transform["inputs"]

@@ -6,6 +6,9 @@ import json
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from headrace.contracts import Json
 from headrace.errors import ConfigError
 from headrace.explanation.attributions import VALUES_PER_PASS, Asked, hide_each
@@ -13,8 +16,6 @@ from headrace.explanation.html_marks import STYLE, marked, top_bars
 from headrace.explanation.views.base import Words
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from torch import Tensor
 
 PADDING = 0
@@ -64,8 +65,6 @@ a text of the same length that says nothing, so that a pale token is one that th
 
         To take tokens out would make the text shorter, and a model that goes by the mean of its tokens surer.
         """
-        import numpy as np
-
         return np.where(places & self.are_places(inputs), np.asarray(self._unknown, inputs.dtype), inputs)
 
     def show(self, row: NDArray[Any], attribution: NDArray[np.float32]) -> str:
@@ -104,7 +103,6 @@ def _gradients(asked: Asked) -> NDArray[np.float32]:
 
     They add up to the rise of the output from a text of as many empty tokens, and are summed over the embedding.
     """
-    import numpy as np
     import torch
     from captum.attr import IntegratedGradients
 

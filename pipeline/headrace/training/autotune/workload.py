@@ -1,13 +1,10 @@
-"""How much a training computes, counted and never timed: the same answer at every run.
-
-Counts torch's operations while a block runs.
-"""
+"""How much a training computes, counted and never timed: the same answer at every run."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from torch.utils._python_dispatch import TorchDispatchMode
+import numpy as np
 
 from headrace.contracts import Json, Spec
 from headrace.storage.arrays import Arrays
@@ -60,11 +57,11 @@ def count_workload(model: Json, spec: Spec, transform: Json, train: Arrays, loss
 
     What torch runs as one operation of oneDNN without a formula (an LSTM) counts nothing.
     """
-    import numpy as np
     import torch
     from torch.utils import flop_counter
 
     from headrace.models.network import build_network
+    from headrace.training.autotune.operation_counter import OperationCounter, never_compiled
 
     never_compiled(getattr(flop_counter, "_FlopCounterMode", OperationCounter), OperationCounter)
     network = build_network(model, spec, transform, loss)
@@ -72,31 +69,3 @@ def count_workload(model: Json, spec: Spec, transform: Json, train: Arrays, loss
     with flop_counter.FlopCounterMode(display=False) as flops, OperationCounter() as operations:
         network(inputs).sum().backward()
     return Workload(len(train), flops.get_total_flops() / len(inputs), max(operations.count, 1))
-
-
-class OperationCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts every operation that reaches a device; see "Extending PyTorch" in torch's documentation."""
-
-    def __init__(self) -> None:
-        """Begins at 0."""
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.count = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Runs the operation as it is."""
-        self.count += 1
-        return func(*args, **(kwargs or {}))
-
-
-def never_compiled(*owners: type) -> None:
-    """Lets the methods of these classes run without asking `torch._dynamo` first.
-
-    torch wraps some in `torch._disable_dynamo`, to keep the compiler away from them, which imports it at the first
-    call: a second of work. It keeps the answer on the function; given beforehand, nothing is imported. Should torch
-    name that otherwise some day, the import is back, and nothing else.
-    """
-    for owner in owners:
-        for method in vars(owner).values():
-            inside = getattr(method, "__wrapped__", None)
-            if inside is not None:
-                inside.__dict__.setdefault("__dynamo_disable", inside)

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable
 from html import escape
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from headrace.contracts import ColumnFinding, Finding, Json, Metrics, Spec
 from headrace.data.cleaning.class_sizes import sizes
@@ -16,10 +18,6 @@ from headrace.data.cleaning.report import charts
 from headrace.data.cleaning.report.page import Report, Shown
 from headrace.data.cleaning.scan import Facts
 from headrace.storage.parquet import batch_refs, read_batch
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 FIGURES_PER_CHECK = 12
 MEASURES_SHOWN = 12
@@ -101,7 +99,6 @@ def _firsts(facts: Facts, found: list[Finding]) -> dict[int, int]:
     ids = {one.reason.rsplit(" ", 1)[-1].encode(): one.row for one in found}
     if not ids:
         return {}
-    import numpy as np
 
     row_ids: NDArray[np.bytes_] = facts.scratch.read("row_ids")
     places = np.flatnonzero(np.isin(row_ids, np.array(list(ids), "S32"))).tolist()

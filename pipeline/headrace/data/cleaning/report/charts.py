@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
 WIDTH, HEIGHT = 300, 96
 NUM_BINS = 30
@@ -20,8 +18,6 @@ def histogram(before: NDArray[np.float32], is_left: NDArray[np.bool_]) -> str:
 
     The axis runs from the 0.1 to the 99.9 percentile; what lies beyond is in the outermost bars.
     """
-    import numpy as np
-
     known = np.isfinite(before)
     if not known.any():
         return ""

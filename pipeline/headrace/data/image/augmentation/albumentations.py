@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 import random
 from itertools import accumulate, takewhile
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from headrace.data.image.augmentation.batch_transforms import batched
 from headrace.data.row_random import STREAMS, uniforms
 from headrace.errors import ConfigError, choices
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
 
 WHERE = "params.yaml: train.augmentation"
 
@@ -43,8 +41,6 @@ class ImageAugmenter:
 
         Raises ConfigError for transforms that do not keep it.
         """
-        import numpy as np
-
         try:
             images = self._batch(inputs, rows, epoch)
             if self._compose is not None:
@@ -70,7 +66,6 @@ class ImageAugmenter:
         return images
 
     def _transformed(self, pixels: NDArray[np.uint8], row: int, epoch: int) -> NDArray[np.uint8]:
-        import numpy as np
 
         self._compose.set_random_state(
             np.random.Generator(np.random.Philox(key=[self._seed, (epoch << 40) + row])),

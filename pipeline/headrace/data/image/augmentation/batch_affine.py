@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 
 class BatchAffine:
@@ -23,7 +22,6 @@ class BatchAffine:
     def __call__(self, images: NDArray[np.uint8], draws: Floats) -> NDArray[np.uint8]:
         """Warps a share of the rows."""
         import cv2
-        import numpy as np
 
         transform, (height, width, channels) = self._transform, images.shape[1:]
         fill = tuple(np.broadcast_to(np.asarray(transform.fill, np.float64), channels).tolist())
@@ -46,8 +44,6 @@ class BatchAffine:
         About the centre: scale, then rotation, shear and translation, as in albumentations'
         `create_affine_transformation_matrix` (augmentations/geometric/functional.py).
         """
-        import numpy as np
-
         one = self._transform
         ranges = [one.shear["x"], one.shear["y"], one.scale["x"], one.scale["y"], one.rotate]
         low, high = np.array(ranges, np.float64).T
@@ -66,8 +62,6 @@ class BatchAffine:
 
     def _shifts(self, draws: Floats, size: tuple[int, int]) -> Floats:
         """Whole pixels to the right and down."""
-        import numpy as np
-
         one, height_width = self._transform, np.array(size)
         pixels: Floats
         if one.translate_px is not None:

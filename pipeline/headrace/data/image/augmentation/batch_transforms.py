@@ -7,16 +7,15 @@ at once. Its own call takes 60 us a row of 32 x 32 pixels for an `Affine`, of wh
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from headrace.data.image.augmentation.batch_affine import BatchAffine
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Pixels = NDArray[np.uint8]  # [rows, height, width, channel]
-    Draws = NDArray[np.float64]  # [rows, num_draws], in [0, 1)
+Pixels = NDArray[np.uint8]  # [rows, height, width, channel]
+Draws = NDArray[np.float64]  # [rows, num_draws], in [0, 1)
 
 
 class Batched(Protocol):
@@ -41,8 +40,6 @@ class Flip:
 
     def __call__(self, images: Pixels, draws: Draws) -> Pixels:
         """Mirrors a share of the rows."""
-        import numpy as np
-
         chosen, made = draws[:, 0] < self._p, images.copy()
         made[chosen] = np.flip(images[chosen], self._axis + 1)
         return made
@@ -61,8 +58,6 @@ class Padding:
 
     def __call__(self, images: Pixels, draws: Draws) -> Pixels:  # noqa: ARG002 none are needed
         """Larger images."""
-        import numpy as np
-
         height, width, channels = images.shape[1:]
         sides = self._transform.get_params_dependent_on_data({"shape": images.shape[1:]}, {})
         top, left = sides["pad_top"], sides["pad_left"]
@@ -87,8 +82,6 @@ class Crop:
 
     def __call__(self, images: Pixels, draws: Draws) -> Pixels:
         """Smaller images; raises ValueError where they are too small."""
-        import numpy as np
-
         room = np.array([images.shape[1] - self._height, images.shape[2] - self._width])
         if (room < 0).any():
             raise ValueError(f"a crop of {self._height} x {self._width} is larger than the image")
@@ -108,8 +101,6 @@ class Holes:
 
     def __call__(self, images: Pixels, draws: Draws) -> Pixels:
         """Fills rectangles in a share of the rows."""
-        import numpy as np
-
         made, fill = images.copy(), np.asarray(self._transform.fill, np.uint8)
         for row, holes in self.holes(draws, (images.shape[1], images.shape[2])):
             for left, top, right, bottom in holes:
@@ -118,8 +109,6 @@ class Holes:
 
     def holes(self, draws: Draws, size: tuple[int, int]) -> list[tuple[int, list[list[int]]]]:
         """Rows and their rectangles (left, top, right, bottom) in images of `size`, height and width."""
-        import numpy as np
-
         transform = self._transform
         low, high = transform.num_holes_range
         counts = low + (draws[:, 1] * (high - low + 1)).astype(np.int64)
@@ -135,8 +124,6 @@ class Holes:
 
         Raises ValueError where the smallest is larger than the image.
         """
-        import numpy as np
-
         given = np.array([self._transform.hole_height_range, self._transform.hole_width_range], np.float64)
         if self._transform.hole_height_range[1] >= 1:  # that of the widths is read as that of the heights
             low, high = np.trunc(given[:, 0]), np.trunc(np.minimum(given[:, 1], size) + 1)

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import numpy as np
+from numpy.typing import NDArray
 
 from headrace.contracts import Draw
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Pixels = NDArray[np.uint8]  # [rows, height, width, channel]
-    Shares = NDArray[np.float64]
+Pixels = NDArray[np.uint8]  # [rows, height, width, channel]
+Shares = NDArray[np.float64]
 
 
 def blend(inputs: Pixels, partners: Pixels, shares: Shares, draw: Draw) -> tuple[Pixels, Shares]:
     """See Mix: Zhang et al. (2018), arXiv:1710.09412, section 2, rounded to whole grey levels."""
-    import numpy as np
-
     del draw
     own = shares[:, None, None, None].astype(np.float32)
     return np.rint(own * inputs + (1 - own) * partners).astype(np.uint8), shares
@@ -28,8 +23,6 @@ def paste(inputs: Pixels, partners: Pixels, shares: Shares, draw: Draw) -> tuple
 
     Its centre is anywhere, and what of it lies outside is cut off: the shares are those of the pixels.
     """
-    import numpy as np
-
     size = np.array(inputs.shape[1:3])
     halves = size * np.sqrt(1 - shares)[:, None] / 2
     centres = draw(2) * size

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from headrace.contracts import ColumnFinding, Examined, Finding, Json, Repaired, Rows, Spec
 from headrace.data.image.cleaning import perceptual_hash
@@ -13,11 +16,6 @@ from headrace.data.image.cleaning.quality_checks import judge
 from headrace.data.image.cleaning.quality_measures import greys, measures
 from headrace.data.image.cleaning.thumbnail import picture
 from headrace.data.image.decode import quiet_decoders
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-    from numpy.typing import NDArray
 
 MEASURES = ("width", "height", "brightness", "contrast", "percentile_1", "percentile_99", "sharpness")
 
@@ -70,8 +68,6 @@ class ImageExaminer:
 
 def _unexamined(num_rows: int, options: Json) -> Examined:
     """What is said of images that cannot be decoded: nothing."""
-    import numpy as np
-
     bands, sketch = (perceptual_hash.NUM_BANDS, perceptual_hash.NUM_BYTES) if "near_duplicate" in options else (0, 0)
     return Examined(
         findings=[],
@@ -85,8 +81,6 @@ def _unexamined(num_rows: int, options: Json) -> Examined:
 
 def _look(stack: Stack, examined: Examined, options: Json) -> None:
     """Writes what is found into the rows of `examined`."""
-    import numpy as np
-
     rows, pixels = stack.rows, stack.pixels
     examined.keys[rows] = [_content_key(image) for image in pixels]
     height, width = (np.full(len(rows), side, np.float32) for side in pixels.shape[1:3])

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from headrace.data.image.decode import Decoded, UndecodableError, decode_with_mode
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 STACK_BYTES = 128 * 1024
 """Decoded pixels that wait for others of their shape: few, since what is made of them takes fifty times as much."""
@@ -64,7 +63,6 @@ def _decoded(data: bytes) -> Decoded | str:
 
 
 def _stack(images: list[tuple[int, Decoded]]) -> Stack:
-    import numpy as np
 
     rows, decoded = zip(*images, strict=True)
     return Stack(list(rows), np.stack([image.pixels for image in decoded]), [image.mode for image in decoded])

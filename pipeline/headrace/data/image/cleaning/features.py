@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float32]
+Floats = NDArray[np.float32]
 
 CELLS = 4
 """Each way; of each cell's edges and colours there are figures."""
@@ -18,8 +15,6 @@ NUM_FEATURES = CELLS * CELLS * (DIRECTIONS + 3)
 
 def features(thumbnails: NDArray[np.uint8], grey: NDArray[np.uint8]) -> Floats:
     """`[rows, side, side, channel]` and the same in grey -> `[rows, NUM_FEATURES]`; CELLS must divide the side."""
-    import numpy as np
-
     channels = [_cells(thumbnails[..., channel].astype(np.float32)) for channel in range(thumbnails.shape[-1])]
     area = np.float32(255 * (grey.shape[1] // CELLS) ** 2)
     colours = channels * (3 // len(channels))  # a grey image has the same in all three
@@ -32,8 +27,6 @@ def _edges(grey: Floats) -> Floats:
     After histograms of oriented gradients (https://doi.org/10.1109/CVPR.2005.177), but from eight responses that need
     no angles: half the time, and the same accuracy within a hundredth on digits and on small photographs.
     """
-    import numpy as np
-
     across, down = np.zeros_like(grey), np.zeros_like(grey)
     across[:, :, 1:-1] = grey[:, :, 2:] - grey[:, :, :-2]
     down[:, 1:-1] = grey[:, 2:] - grey[:, :-2]
@@ -46,8 +39,6 @@ def _edges(grey: Floats) -> Floats:
 
 def _cells(values: Floats) -> Floats:
     """Sums `[rows, CELLS * CELLS]` of `[rows, side, side]`."""
-    import numpy as np
-
     side = values.shape[1]
     belongs = np.repeat(np.eye(CELLS, dtype=np.float32), side // CELLS, axis=0)
     sums: Floats = belongs.T @ (values @ belongs)

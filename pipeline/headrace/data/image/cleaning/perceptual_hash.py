@@ -7,14 +7,12 @@ by about a 30th of their side. Two that were rotated, mirrored or cut are not.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
-    Pixels = NDArray[np.uint8]
-    Floats = NDArray[np.float32]
+Pixels = NDArray[np.uint8]
+Floats = NDArray[np.float32]
 
 SIDE = 32
 """Of a thumbnail, in pixels; smaller images keep theirs, so that one moved by a pixel still fits exactly."""
@@ -42,7 +40,6 @@ PAIRS_AT_ONCE = 128
 
 def thumbnails(pixels: Pixels) -> Pixels:
     """A stack `[rows, height, width, channel]` as `[rows, SIDE, SIDE, channel]`; small ones get wider borders."""
-    import numpy as np
     from PIL import Image
 
     height, width, channels = pixels.shape[1:]
@@ -56,15 +53,11 @@ def thumbnails(pixels: Pixels) -> Pixels:
 
 def sketches(grey: Pixels) -> Pixels:
     """Grey thumbnails `[rows, SIDE, SIDE]` -> `[rows, NUM_BYTES]`: the spectrum, then the pixels."""
-    import numpy as np
-
     return np.hstack([_spectra(grey), grey.reshape(len(grey), -1)])
 
 
 def hashes(sketched: Pixels) -> NDArray[np.uint64]:
     """`[rows, NUM_BANDS]` of sketches: locality-sensitive (https://doi.org/10.1145/997817.997857) on amplitudes."""
-    import numpy as np
-
     places, offsets = _bands()
     digits = (sketched[:, places] + offsets) // BIN  # at most 8: 4 bits
     weights = np.uint64(1) << (np.uint64(4) * np.arange(NUM_DIGITS, dtype=np.uint64))
@@ -76,8 +69,6 @@ def similarity(first: Pixels, second: Pixels) -> Floats:
 
     The correlation of the pixels where one of the two may be moved by a pixel of the thumbnail each way.
     """
-    import numpy as np
-
     steps = first[:, :NUM_AMPLITUDES].astype(np.int16) - second[:, :NUM_AMPLITUDES]
     near = np.flatnonzero(np.square(steps, dtype=np.int32).sum(axis=1) < FAR**2 * NUM_AMPLITUDES)
     result = np.zeros(len(first), np.float32)
@@ -88,15 +79,12 @@ def similarity(first: Pixels, second: Pixels) -> Floats:
 
 
 def _pixels(sketched: Pixels) -> Floats:
-    import numpy as np
 
     return sketched[:, NUM_AMPLITUDES:].reshape(-1, SIDE, SIDE).astype(np.float32)
 
 
 def _correlations(first: Floats, second: Floats) -> Floats:
     """`[pairs, SIDE, SIDE]` of two images each -> `[pairs]`: the best of nine places of one on the other."""
-    import numpy as np
-
     inner = SIDE - 2
     centre = first[:, 1:-1, 1:-1] - first[:, 1:-1, 1:-1].mean(axis=(1, 2), keepdims=True)
     length = np.sqrt(np.einsum("rij,rij->r", centre, centre))[:, None, None]
@@ -115,8 +103,6 @@ def _correlations(first: Floats, second: Floats) -> Floats:
 
 def _window_sums(pixels: Floats) -> Floats:
     """`[pairs, 3, 3]`: the sums of the windows that are two pixels less high and wide than the image."""
-    import numpy as np
-
     place, window = np.arange(SIDE)[:, None], np.arange(3)
     is_inside = ((place >= window) & (place < window + SIDE - 2)).astype(np.float32)
     return np.asarray(is_inside.T @ (pixels @ is_inside))
@@ -124,8 +110,6 @@ def _window_sums(pixels: Floats) -> Floats:
 
 def _spectra(grey: Pixels) -> Pixels:
     """`[rows, NUM_AMPLITUDES]`: log amplitudes of the longest waves, relative to the image's contrast."""
-    import numpy as np
-
     window, lines, columns, keep = _waves()
     shaded = grey.astype(np.float32)
     shaded = (shaded - np.einsum("rij,ij->r", shaded, window / window.sum())[:, None, None]) * window
@@ -137,8 +121,6 @@ def _spectra(grey: Pixels) -> Pixels:
 @cache
 def _waves() -> tuple[Floats, NDArray[np.complex64], NDArray[np.complex64], NDArray[np.bool_]]:
     """The window `[SIDE, SIDE]`, waves down `[waves, SIDE]` and across `[SIDE, waves]`, which products count."""
-    import numpy as np
-
     bell = np.sin(np.pi * (np.arange(SIDE) + 0.5) / SIDE)
     down, across = np.arange(-NUM_WAVES, NUM_WAVES + 1), np.arange(NUM_WAVES + 1)
     turns = 2j * np.pi / SIDE * np.arange(SIDE)
@@ -153,8 +135,6 @@ def _waves() -> tuple[Floats, NDArray[np.complex64], NDArray[np.complex64], NDAr
 def _bands() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Places and offsets `[NUM_BANDS, NUM_DIGITS]`: drawn once and for all, the same in every process."""
     from random import Random
-
-    import numpy as np
 
     random = Random(0)
     places = [random.sample(range(NUM_AMPLITUDES), NUM_DIGITS) for _ in range(NUM_BANDS)]

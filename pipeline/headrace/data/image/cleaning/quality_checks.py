@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from headrace.contracts import Finding, Json
 from headrace.data.image.cleaning.decoded_batches import Stack
 from headrace.data.image.decode import PLAIN_MODES
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Measures = dict[str, NDArray[np.float32]]
+Measures = dict[str, NDArray[np.float32]]
 
 
 class _Bound(NamedTuple):

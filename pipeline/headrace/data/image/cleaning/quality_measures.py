@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
-    Pixels = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
 
 STRIP_PIXELS = 1 << 20
 """Pixels that are worked on at once: a photograph of 90 megapixels takes no more memory than a thousand digits."""
@@ -17,8 +16,6 @@ STRIP_PIXELS = 1 << 20
 
 def greys(pixels: Pixels) -> Pixels:
     """Grey levels `[..., channel]` -> `[...]`: luminance by ITU-R 601-2 in 256ths, which is off by 1 at most."""
-    import numpy as np
-
     if pixels.shape[-1] == 1:
         return pixels[..., 0]
     red, green, blue = (pixels[..., channel].astype(np.uint16) for channel in range(3))
@@ -32,8 +29,6 @@ def measures(pixels: Pixels) -> dict[str, NDArray[np.float32]]:
     and 99 % of the pixels do not exceed, `sharpness` the standard deviation of the Laplacian of 4 neighbours (NaN for
     images that are less than 3 pixels high or wide): https://doi.org/10.1109/ICPR.2000.903548.
     """
-    import numpy as np
-
     histogram = np.zeros((len(pixels), 256), np.int64)
     edges, edges_squared = np.zeros(len(pixels)), np.zeros(len(pixels))
     for rows, strip in _strips(pixels):
@@ -65,8 +60,6 @@ def _strips(pixels: Pixels) -> Iterator[tuple[int, Pixels]]:
 
 def _histograms(grey: Pixels) -> NDArray[np.int64]:
     """`[rows, 256]`: how often each level occurs."""
-    import numpy as np
-
     rows = len(grey)
     cells = grey.reshape(rows, -1) + 256 * np.arange(rows)[:, None]
     return np.bincount(cells.ravel(), minlength=256 * rows).reshape(rows, 256)
@@ -74,8 +67,6 @@ def _histograms(grey: Pixels) -> NDArray[np.int64]:
 
 def _laplacian(grey: Pixels) -> NDArray[np.float32]:
     """`[rows, inner pixels]`."""
-    import numpy as np
-
     wide = grey.astype(np.int16)
     around = wide[:, :-2, 1:-1] + wide[:, 2:, 1:-1] + wide[:, 1:-1, :-2] + wide[:, 1:-1, 2:]
     laplacian = (4 * wide[:, 1:-1, 1:-1] - around).astype(np.float32)
@@ -84,7 +75,5 @@ def _laplacian(grey: Pixels) -> NDArray[np.float32]:
 
 def _mean_std(total: NDArray[Any], squares: NDArray[Any], count: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """From sums of `count` values and of their squares."""
-    import numpy as np
-
     mean = total / max(count, 1)
     return mean, np.sqrt(np.maximum(squares / max(count, 1) - mean**2, 0.0))

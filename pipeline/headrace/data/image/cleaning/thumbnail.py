@@ -5,14 +5,12 @@ from __future__ import annotations
 import io
 from base64 import b64encode
 from html import escape
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from headrace.contracts import Json
 from headrace.data.image.decode import UndecodableError, decode, quiet_decoders
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 SIDE_PX = 96
 """The longer side as it is shown; larger images are made smaller, smaller ones are enlarged by the browser."""

@@ -11,7 +11,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from operator import index
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
 
 from headrace.contracts import Opened
 from headrace.data.image.reading.image_folder import opened
@@ -19,9 +22,6 @@ from headrace.data.image.reading.plain_pickle import NotPlainError, read_plain
 from headrace.data.image.reading.rows import BATCH_ROWS, batches, png, row_id
 from headrace.data.sources.read_options import ReadOptions
 from headrace.errors import DataError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 SIDE_PX = 32
 IMAGE_BYTES = 3 * SIDE_PX * SIDE_PX
@@ -108,7 +108,6 @@ def _batches(files: Sequence[Path], layout: Layout, classes: Sequence[str]) -> I
 def _row(
     pixels: bytes, label: int, path: Path, classes: Sequence[str], split: str, seen: Counter[bytes]
 ) -> dict[str, Any]:
-    import numpy as np
 
     if not 0 <= label < len(classes):
         raise DataError(f"{path}: has a label {label}, but {len(classes)} classes have names; fetch the files again")
@@ -141,7 +140,6 @@ def _binary_rows(path: Path, layout: Layout) -> Iterator[tuple[bytes, int]]:
 
 
 def _pickled_rows(path: Path, layout: Layout) -> Iterator[tuple[bytes, int]]:
-    import numpy as np
 
     values = _unpickled(path, "data", layout.labels_key)
     pixels, labels = values["data"], values[layout.labels_key]

@@ -12,16 +12,16 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, NamedTuple, cast
+
+import numpy as np
+import pyarrow as pa
 
 from headrace.contracts import Opened
 from headrace.data.image.reading.image_folder import opened
 from headrace.data.image.reading.rows import BATCH_ROWS, batches, png, row_id
 from headrace.data.sources.read_options import ReadOptions
 from headrace.errors import DataError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 IMAGES, LABELS = "images-idx3-ubyte", "labels-idx1-ubyte"
 UINT8 = 8
@@ -96,7 +96,6 @@ def _rows(pair: Pair, seen: Counter[bytes]) -> Iterator[dict[str, Any]]:
 
 
 def _row(image: bytes, size: tuple[int, int], label: str, split: str | None, seen: Counter[bytes]) -> dict[str, Any]:
-    import numpy as np
 
     # as for the built-in set: of the pixels and the label, so that a row has the same id wherever it stands
     content = image + label.encode()

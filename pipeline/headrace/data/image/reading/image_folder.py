@@ -9,18 +9,17 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import csv
 
 from headrace.contracts import Opened, Spec
 from headrace.data.image.reading.rows import batches, png, row_id
 from headrace.data.sources.class_folders import check_classes, find_files, place, read_bytes, tell
 from headrace.data.sources.read_options import ReadOptions
 from headrace.errors import ConfigError, DataError
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-    from numpy.typing import NDArray
 
 log = logging.getLogger(__name__)
 
@@ -62,10 +61,6 @@ def read_folder(path: Path, options: ReadOptions) -> Opened:
 def _mnist5k_table() -> NDArray[np.uint8]:
     """`[5000, 785]`: the pixels of a row, then its label."""
     from importlib.resources import as_file, files
-
-    import numpy as np
-    import pyarrow as pa
-    from pyarrow import csv
 
     names = [str(column) for column in range(28 * 28 + 1)]
     try:

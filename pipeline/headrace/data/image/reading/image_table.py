@@ -9,15 +9,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pyarrow as pa
 
 from headrace.data.image.reading.image_loader import LINK_LIMITS, LinkLimits, Loaded, Loader
 from headrace.data.image.reading.rows import batches as image_batches
 from headrace.data.sources.transfer.urls import scheme_of, shown
 from headrace.errors import DataError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +28,6 @@ UNANSWERED_ROWS = 100
 
 def image_schema(schema: pa.Schema, column: str) -> pa.Schema:
     """The schema of image rows made from a table's: that of all image rows, then the table's other columns."""
-    import pyarrow as pa
-
     from headrace.data.image.reading.rows import RAW_SCHEMA
 
     others = [field for field in schema if field.name not in {column, *RAW_SCHEMA.names}]

@@ -12,10 +12,10 @@ import pickletools
 import re
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
 NUMBER_KIND = re.compile(r"[ui][1248]|b1")
 
@@ -46,7 +46,6 @@ class _Array:
         self.values: NDArray[Any] | None = None
 
     def fill(self, shape: tuple[int, ...], kind: _Kind, data: bytes | bytearray, order: str) -> None:
-        import numpy as np
 
         dtype = np.dtype(kind.code).newbyteorder("=" if kind.order == "|" else kind.order)  # type: ignore[arg-type]
         self.values = np.frombuffer(data, dtype).reshape(shape, order="F" if order == "F" else "C")

@@ -8,14 +8,11 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
 
 BATCH_ROWS = 1024
 BATCH_BYTES = 16 * 1024 * 1024
@@ -38,8 +35,6 @@ def row_id(content: bytes, occurrence: int = 0) -> str:
 
 def batches(rows: Iterable[dict[str, Any]], schema: pa.Schema | None = None) -> Iterator[pa.RecordBatch]:
     """Batches that stay small however large the images are; `schema`: that of image rows without other columns."""
-    import pyarrow as pa
-
     schema = RAW_SCHEMA if schema is None else schema
     batch: list[dict[str, Any]] = []
     size = 0

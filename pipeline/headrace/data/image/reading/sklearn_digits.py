@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
 
 from headrace.contracts import Opened
 from headrace.data.image.reading.image_folder import opened
 from headrace.data.image.reading.rows import batches, png, row_id
 from headrace.data.sources.read_options import ReadOptions
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 WHITE = 16
 """Largest value of a pixel as it is shipped: how many of 4 x 4 finer ones are inked."""
@@ -30,7 +30,6 @@ def _batches() -> Iterator[pa.RecordBatch]:
 
 
 def _rows() -> Iterator[dict[str, Any]]:
-    import numpy as np
     from sklearn.datasets import load_digits
 
     digits = load_digits()

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
+import pyarrow as pa
+
 from headrace.data.sources.limits import Budget
 
 Packing = Literal["gz", "bz2", "xz", "zst"]
@@ -46,8 +48,6 @@ def open_packed(path: Path, packing: Packing | None) -> BinaryIO:
 
         unpacked = lzma.open(path)  # noqa: SIM115 - closed by the BufferedReader
     else:  # of the readers of Zstandard, Arrow's is the one that tells a cut-off file from a whole one
-        import pyarrow as pa
-
         unpacked = pa.CompressedInputStream(pa.OSFile(str(path)), "zstd")
     return io.BufferedReader(cast("io.RawIOBase", unpacked), CHUNK)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from headrace.contracts import Json, Spec
 from headrace.data.table.cleaning.profile import NORMAL_MAD
 from headrace.errors import ConfigError, choices
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from headrace.data.table.cleaning.cells import Cells
 
 RANGES = "params.yaml: clean.checks.out_of_range.ranges"
@@ -29,8 +29,6 @@ class Faults(NamedTuple):
 
 def unreadable(cells: Cells) -> Faults:
     """Cells that cannot be kept, whatever is asked for: they have no value of the column's type."""
-    import numpy as np
-
     if cells.kind == "numeric":
         return Faults("mixed_types", np.flatnonzero(cells.is_broken), "is no number")
     return Faults("impossible_date", np.flatnonzero(cells.is_broken), "is no date")
@@ -38,8 +36,6 @@ def unreadable(cells: Cells) -> Faults:
 
 def unlikely(name: str, cells: Cells, options: Json) -> Iterator[Faults]:
     """Cells that have a value, but none that can be meant, by the settings of the checks that are on."""
-    import numpy as np
-
     if cells.kind == "numeric":
         if "out_of_range" not in options:
             return
@@ -60,8 +56,6 @@ def far(cells: Cells, facts: Json, z: float) -> list[tuple[int, str]]:
 
     Where half of the cells are the same there is no such deviation, and nothing is found.
     """
-    import numpy as np
-
     if cells.quantities is None or not facts["mad"]:
         return []
     with np.errstate(over="ignore"):

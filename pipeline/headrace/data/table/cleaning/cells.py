@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from headrace.contracts import Column, ColumnKind
 from headrace.data.table import hashing
 from headrace.data.table.parsing import DateOrder, dates, numbers, stripped
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-    from numpy.typing import NDArray
 
 
 class Cells:
@@ -20,8 +18,6 @@ class Cells:
 
     def __init__(self, raw: pa.Array, kind: ColumnKind, order: DateOrder | None = None) -> None:
         """`raw`: strings as they came; `order`: of a column of dates, where the whole column has told it."""
-        import numpy as np
-
         self.raw, self.kind = raw, kind
         if kind == "numeric":
             self.numbers, self.is_broken = numbers(raw)
@@ -40,8 +36,6 @@ class Cells:
     @cached_property
     def quantities(self) -> NDArray[np.float64] | None:
         """`[rows]`: numbers, or days since 1970; NaN where missing or infinite; None for other kinds."""
-        import numpy as np
-
         if self.kind == "numeric":
             return np.where(np.isfinite(self.numbers), self.numbers, np.nan)
         if self.kind != "date":

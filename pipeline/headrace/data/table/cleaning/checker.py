@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from headrace.contracts import ColumnFinding, Examined, Finding, Json, Repaired, Rows, Spec
 from headrace.data.table import hashing
@@ -13,11 +16,6 @@ from headrace.data.table.cleaning.column_checks import column_findings
 from headrace.data.table.cleaning.features import features
 from headrace.data.table.cleaning.profile import survey
 from headrace.data.table.cleaning.row_html import picture
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-    from numpy.typing import NDArray
 
 MAX_MEASURES = 30
 """Columns whose histograms the report shows."""
@@ -40,8 +38,6 @@ class TableExaminer:
 
     def examine(self, batch: pa.RecordBatch, spec: Spec, survey: Json, options: Json) -> Examined:
         """Judges every cell; rows are the same where all their typed cells are."""
-        import numpy as np
-
         cells = _read(batch, spec, survey)
         no_codes = np.empty((batch.num_rows, 0), np.uint64)
         cell_codes = np.stack([one.codes for one in cells.values()], axis=1) if cells else no_codes
@@ -61,16 +57,12 @@ class TableExaminer:
 
     def schema(self, raw: pa.Schema, spec: Spec) -> pa.Schema:
         """The same columns: float64 for numbers, timestamp[us] for dates, else strings."""
-        import pyarrow as pa
-
         types = {"numeric": pa.float64(), "date": pa.timestamp("us")}
         kinds = {column.name: column.kind for column in spec.columns}
         return pa.schema([field.with_type(types.get(kinds.get(field.name, "")) or field.type) for field in raw])
 
     def repair(self, batch: pa.RecordBatch, spec: Spec, survey: Json, options: Json) -> Repaired:
         """Types every cell; those that have no value of their type, or none that can be meant, become null."""
-        import pyarrow as pa
-
         cells = _read(batch, spec, survey)
         columns = {field.name: batch.column(field.name) for field in batch.schema}
         originals: list[dict[str, str]] = [{} for _ in range(batch.num_rows)]
@@ -83,8 +75,6 @@ class TableExaminer:
 
     def similarity(self, first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Zeros: nothing says how near two rows of a table are that differ."""
-        import numpy as np
-
         del second
         return np.zeros(len(first), np.float32)
 
@@ -112,9 +102,6 @@ def _findings(name: str, cells: Cells, survey: Json, options: Json) -> list[Find
 
 def _typed(name: str, cells: Cells, options: Json) -> tuple[pa.Array, list[int]]:
     """The column as later stages read it, and the rows whose cells a check that is on has made null."""
-    import numpy as np
-    import pyarrow as pa
-
     if cells.kind not in {"numeric", "date"}:
         return cells.text, []
     faults = [unreadable(cells), *unlikely(name, cells, options)]
@@ -130,8 +117,6 @@ def _typed(name: str, cells: Cells, options: Json) -> tuple[pa.Array, list[int]]
 
 def _measures(cells: dict[str, Cells]) -> dict[str, NDArray[np.float32]]:
     """The first numeric columns, as they are."""
-    import numpy as np
-
     numeric = [(name, one.quantities) for name, one in cells.items() if one.kind == "numeric"]
     with np.errstate(over="ignore"):
         made = {name: values.astype(np.float32) for name, values in numeric[:MAX_MEASURES] if values is not None}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from headrace.data.table.hashing import MISSING, mix, of_strings
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from headrace.data.table.cleaning.cells import Cells
 
 MAX_DISTINCT = 10_000
@@ -39,8 +39,6 @@ class Part(NamedTuple):
 
 def part_of(cells: Cells, row_codes: NDArray[np.uint64]) -> Part:
     """Looks at one column of a batch of at least one row."""
-    import numpy as np
-
     codes = cells.codes
     is_text = cells.kind not in {"numeric", "date"}
     folded = of_strings(cells.text, spelling=False) if is_text else codes
@@ -90,8 +88,6 @@ def num_distinct(part: Part) -> int:
 
 def _smallest(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """The smallest of both; what is sorted already is not sorted again where nothing is new."""
-    import numpy as np
-
     if len(first) == MAX_DISTINCT:
         second = second[second < first[-1]]
     places = np.searchsorted(first, second)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from headrace.contracts import Json
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from headrace.data.table.cleaning.cells import Cells
 
 MAX_FEATURES = 64
@@ -21,8 +21,6 @@ CLIP = 5.0
 
 def features(cells: dict[str, Cells], survey: Json, num_rows: int) -> NDArray[np.float32]:
     """`[rows, features]`: numbers by their spreads from the median (0: missing), frequent categories as 0 or 1."""
-    import numpy as np
-
     made = [_scaled(one, survey["columns"][name]) for name, one in cells.items() if one.quantities is not None]
     made = made[:MAX_QUANTITIES]
     for name, one in cells.items():
@@ -33,7 +31,6 @@ def features(cells: dict[str, Cells], survey: Json, num_rows: int) -> NDArray[np
 
 
 def _scaled(cells: Cells, facts: Json) -> NDArray[np.float32]:
-    import numpy as np
 
     if cells.quantities is None or facts["median"] is None:
         return np.zeros(len(cells.raw), np.float32)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 MIN_ROWS = 5
 """Of a class, for its share to mean anything; and of rows in all."""
@@ -25,8 +22,6 @@ def purity(values: NDArray[np.uint64], labels: Ints) -> float:
     `values` and `labels` `[rows]` are codes. Leaving the row itself out is what keeps an id, whose values are all
     different, from telling everything; classes of fewer than MIN_ROWS rows are left aside.
     """
-    import numpy as np
-
     width = int(labels.max(initial=0)) + 1
     pairs, counts = np.unique(_ranked(values) * width + labels, return_counts=True)
     groups, label_of = np.divmod(pairs, width)
@@ -47,8 +42,6 @@ def interval_score(quantities: Floats, labels: Ints) -> float:
     An interval is one or two thresholds; missing values stand beyond the largest. For two classes it is at least what
     the best single threshold reaches (Youden's index J as (1 + J) / 2).
     """
-    import numpy as np
-
     order = np.argsort(quantities, kind="stable")  # NaN come last
     ranked, ordered = _ranked(np.where(np.isnan(quantities), np.inf, quantities))[order], labels[order]
     ends = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)  # cuts lie between different values only
@@ -67,8 +60,6 @@ def interval_score(quantities: Floats, labels: Ints) -> float:
 
 def rank_correlation(quantities: Floats, targets: Floats) -> float:
     """|Spearman's rho| over the rows that have both; 0 where they are too few to tell."""
-    import numpy as np
-
     both = ~(np.isnan(quantities) | np.isnan(targets))
     if both.sum() < max(MIN_ROWS, MIN_SHARE * len(targets)):
         return 0.0
@@ -77,8 +68,6 @@ def rank_correlation(quantities: Floats, targets: Floats) -> float:
 
 def group_correlation(values: NDArray[np.uint64], targets: Floats) -> float:
     """Correlation of the targets' ranks with the mean rank of the *other* rows of the same value."""
-    import numpy as np
-
     known = ~np.isnan(targets)
     groups, ranks = _ranked(values[known]), _mean_ranks(targets[known])
     sizes, sums = np.bincount(groups), np.bincount(groups, weights=ranks)
@@ -92,16 +81,12 @@ def group_correlation(values: NDArray[np.uint64], targets: Floats) -> float:
 
 def _correlation(first: Floats, second: Floats) -> float:
     """Pearson's; 0 where one of them does not vary."""
-    import numpy as np
-
     varies = min(first.std(), second.std()) > 0
     return float(np.corrcoef(first, second)[0, 1]) if varies else 0.0
 
 
 def _largest(groups: Ints, counts: Ints, num_groups: int | None = None) -> Ints:
     """`[groups]`: the largest count of each, 0 where it has none."""
-    import numpy as np
-
     largest = np.zeros(int(groups.max(initial=-1)) + 1 if num_groups is None else num_groups, np.int64)
     np.maximum.at(largest, groups, counts)
     return largest
@@ -109,16 +94,12 @@ def _largest(groups: Ints, counts: Ints, num_groups: int | None = None) -> Ints:
 
 def _ranked(values: NDArray[np.generic]) -> Ints:
     """Distinct values as 0, 1, 2 and on, in their order."""
-    import numpy as np
-
     ranks: Ints = np.unique(values, return_inverse=True)[1].astype(np.int64)
     return ranks
 
 
 def _mean_ranks(values: Floats) -> Floats:
     """Ranks; equal values share the mean of theirs."""
-    import numpy as np
-
     _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
     ranks: Floats = (np.cumsum(counts) - (counts - 1) / 2)[places]
     return ranks

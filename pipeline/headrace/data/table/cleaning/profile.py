@@ -6,7 +6,11 @@ From counts and a sample to what the survey says of a column.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from headrace.contracts import Column, Json, Rows, Spec
 from headrace.data.table import hashing
@@ -18,20 +22,8 @@ from headrace.data.table.row_sample import Sample, may_be_sampled
 from headrace.errors import DataError
 from headrace.storage.label_codec import read_list
 
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
-    Codes = NDArray[np.uint64]
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from headrace.data.table.row_sample import Sample
-
-    Floats = NDArray[np.float64]
-    Codes = NDArray[np.uint64]
+Floats = NDArray[np.float64]
+Codes = NDArray[np.uint64]
 
 
 class _Look(NamedTuple):
@@ -41,7 +33,7 @@ class _Look(NamedTuple):
     parts: dict[str, Part]
     row_codes: Codes
     quantities: Floats  # [rows, columns that have them]
-    hashing: Codes  # [rows, columns]
+    codes: Codes  # [rows, columns]
     targets: Codes | Floats  # [rows], of regression [rows, targets]
 
 
@@ -90,7 +82,6 @@ def _count_orders(batch: pa.RecordBatch, names: list[str]) -> dict[str, tuple[in
 
 
 def _look(batch: pa.RecordBatch, spec: Spec, orders: dict[str, DateOrder]) -> _Look:
-    import numpy as np
 
     cells = read_cells(batch, spec.columns, orders)
     row_codes = hashing.of_row_ids(batch.column("row_id"))
@@ -107,9 +98,6 @@ def _look(batch: pa.RecordBatch, spec: Spec, orders: dict[str, DateOrder]) -> _L
 
 def _targets(labels: pa.Array, spec: Spec) -> Codes | Floats:
     """Of regression `[rows, targets]`."""
-    import numpy as np
-    import pyarrow as pa
-
     if spec.task != "regression":
         return hashing.of_strings(stripped(labels))
     columns = [labels]
@@ -131,7 +119,7 @@ class Sampled(NamedTuple):
 
     quantities: dict[str, Floats]
     """Of numeric columns and dates."""
-    hashing: dict[str, Codes]
+    codes: dict[str, Codes]
     targets: NDArray[Any]
     """Classification: codes of labels. Regression: float64 `[rows, targets]`, NaN where there is none."""
 
@@ -165,8 +153,6 @@ def facts(part: Part, column: Column, sampled: Sampled) -> Json:
 
 def _middle(quantities: Floats) -> Json:
     """Median, and two measures of spread; the second is never 0, for what is scaled by it."""
-    import numpy as np
-
     values = quantities[~np.isnan(quantities)]
     if not len(values):  # there are some, but in no row of the sample
         return {"median": None, "mad": None, "spread": None}
@@ -180,16 +166,12 @@ def _middle(quantities: Floats) -> Json:
 
 def _frequent(column: Codes) -> list[int]:
     """Codes of the most frequent cells, sorted."""
-    import numpy as np
-
     values, counts = np.unique(column[column != hashing.MISSING], return_counts=True)
     return sorted(values[np.argsort(-counts, kind="stable")[:MAX_FREQUENT]].tolist())
 
 
 def scores(sampled: Sampled, spec: Spec) -> dict[str, float]:
     """How well each column tells the target, or one of several, in [0, 1]."""
-    import numpy as np
-
     if spec.task == "regression":
         return {
             name: max(_correlation(sampled.quantities.get(name), column, targets) for targets in sampled.targets.T)

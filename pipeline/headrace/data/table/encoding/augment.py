@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import numpy as np
+from numpy.typing import NDArray
 
 from headrace.contracts import Draw, Json
 from headrace.data.row_random import STREAMS, uniforms
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Cells = NDArray[np.float32]
+Cells = NDArray[np.float32]
 
 MISSING_ID = 1
 """Of a category; a missing number is NaN. See `encode`."""
@@ -22,8 +19,6 @@ class FeatureDropout:
 
     def __init__(self, share: float, seed: int, transform: Json) -> None:
         """`share` of the cells in [0, 1); all stored numbers of a date are dropped together."""
-        import numpy as np
-
         self._share, self._seed = share, seed
         inputs = transform["inputs"]
         columns = list(dict.fromkeys(entry["column"] for entry in inputs))
@@ -32,8 +27,6 @@ class FeatureDropout:
 
     def __call__(self, inputs: Cells, rows: NDArray[np.int64], epoch: int) -> Cells:
         """Stored `[rows, inputs]`, positions of these rows -> the same shape."""
-        import numpy as np
-
         numbers = uniforms(self._seed, STREAMS["table"], epoch, rows, int(self._places.max()) + 1)
         return np.where(numbers[:, self._places] < self._share, self._missing, inputs)
 
@@ -52,8 +45,6 @@ class TableMixup:
         self, inputs: Cells, partners: Cells, shares: NDArray[np.float64], draw: Draw
     ) -> tuple[Cells, NDArray[np.float64]]:
         """See Mix."""
-        import numpy as np
-
         own = shares[:, None].astype(np.float32)
         blended = own * inputs + (1 - own) * partners
         taken = np.where(draw(inputs.shape[1]) < shares[:, None], inputs, partners)
@@ -61,6 +52,5 @@ class TableMixup:
 
 
 def _are_numbers(transform: Json) -> NDArray[np.bool_]:
-    import numpy as np
 
     return np.array([entry["kind"] == "numeric" for entry in transform["inputs"]])

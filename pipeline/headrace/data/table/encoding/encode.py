@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from headrace.data.table.parsing import count_orders, dates, numbers, stripped
 
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-    from numpy.typing import NDArray
-
-    Json = dict[str, Any]
-    Floats = NDArray[np.float64]
+Json = dict[str, Any]
+Floats = NDArray[np.float64]
 
 NUM_SPECIAL = 2
 """Ids before those of values: 0 is a value that train rows did not have, or too rarely; 1 is a missing cell."""
@@ -25,8 +25,6 @@ FARTHEST = 1e30
 
 def encode(batch: pa.RecordBatch, transform: Json) -> NDArray[np.float32]:
     """Clean rows -> `[rows, inputs]`: NaN for missing numbers, ids for categories, a number for each part of a date."""
-    import numpy as np
-
     made = np.empty((batch.num_rows, len(transform["inputs"])), np.float32)
     place = 0
     for column in transform["columns"]:
@@ -43,8 +41,6 @@ def batch_from_rows(rows: Sequence[Json], transform: Json) -> pa.RecordBatch:
     transform does not know are left aside. Raises ValueError for dates such as 3/4/2024,
     where no train row told whether the day or the month is first.
     """
-    import pyarrow as pa
-
     columns = {
         column["name"]: _typed([row.get(column["name"]) for row in rows], column) for column in transform["columns"]
     }
@@ -53,8 +49,6 @@ def batch_from_rows(rows: Sequence[Json], transform: Json) -> pa.RecordBatch:
 
 def date_part(name: str, moments: NDArray[np.datetime64]) -> Floats:
     """One number of each date (NaN for NaT): `days` since 1970, or a cycle's `year_sin`, `year_cos`, `week_sin`..."""
-    import numpy as np
-
     microseconds = moments.astype("M8[us]").view("i8")
     if name == "days":
         days: Floats = np.where(np.isnat(moments), np.nan, microseconds / DAY_US)
@@ -77,8 +71,6 @@ def _turn(cycle: str, moments: NDArray[np.datetime64], microseconds: NDArray[np.
 
 def _inputs(values: pa.Array, column: Json) -> Iterator[NDArray[Any]]:
     """What is stored of one clean column: one array, or one for each part of a date."""
-    import numpy as np
-
     if column["kind"] == "categorical":
         yield _ids(values, column["values"])
         return
@@ -91,8 +83,6 @@ def _inputs(values: pa.Array, column: Json) -> Iterator[NDArray[Any]]:
 
 
 def _ids(values: pa.Array, known: list[str]) -> NDArray[np.int32]:
-    import pyarrow as pa
-    import pyarrow.compute as pc
 
     found = pc.index_in(values, value_set=pa.array(known, pa.string())).cast(pa.int32())
     ids = pc.if_else(values.is_null(), 1, pc.add(found, NUM_SPECIAL).fill_null(0))
@@ -101,8 +91,6 @@ def _ids(values: pa.Array, known: list[str]) -> NDArray[np.int32]:
 
 
 def _typed(cells: list[Any], column: Json) -> pa.Array:
-    import numpy as np
-    import pyarrow as pa
 
     known = set(column.get("values", ()))
     text = pa.array([_text(cell, known) for cell in cells], pa.string())
@@ -116,8 +104,6 @@ def _typed(cells: list[Any], column: Json) -> pa.Array:
 
 def _moments(text: pa.Array, column: Json) -> NDArray[np.datetime64]:
     """Dates in the order of the train rows'; else in that which fits more, and where both do, nothing tells."""
-    import numpy as np
-
     if column.get("order"):
         return dates(text, column["order"]).values
     day_first, month_first = count_orders(text)

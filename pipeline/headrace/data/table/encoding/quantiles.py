@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
 APART = 1e-6
 """Of the smallest gap between different knots: how far apart equal ones are put."""
@@ -20,8 +18,6 @@ def knots(values: NDArray[np.float64], num_knots: int) -> list[float] | None:
     nothing, so that the value keeps its rank. As in scikit-learn's QuantileTransformer that is 0 for the smallest
     value, 1 for the largest, and for another one the middle of its ranks.
     """
-    import numpy as np
-
     found = np.quantile(values, np.linspace(0, 1, num_knots)).astype(np.float32)
     if found[0] == found[-1]:
         return None
@@ -32,7 +28,6 @@ def knots(values: NDArray[np.float64], num_knots: int) -> list[float] | None:
 
 
 def _parted(found: NDArray[np.float64]) -> NDArray[np.float64]:
-    import numpy as np
 
     distinct, counts = np.unique(found, return_counts=True)
     ends = np.cumsum(counts)

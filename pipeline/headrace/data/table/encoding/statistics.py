@@ -10,21 +10,19 @@ from collections.abc import Iterable
 from fractions import Fraction
 from functools import partial
 from math import sqrt
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from headrace.contracts import Column, Rows
 from headrace.data.table import hashing
 from headrace.data.table.encoding.encode import DAY_US, date_part
 from headrace.data.table.row_sample import Sample, may_be_sampled
 
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
-    import numpy as np
-    from numpy.typing import NDArray
+Floats = NDArray[np.float64]
 
 MANTISSA_BITS = 53
 UNIT_BITS = 1074 + MANTISSA_BITS
@@ -43,8 +41,6 @@ class Sums(NamedTuple):
     @classmethod
     def of(cls, values: NDArray[np.float64]) -> Sums:
         """Of finite values."""
-        import numpy as np
-
         mantissas, exponents = np.frexp(values)
         whole = np.ldexp(mantissas, MANTISSA_BITS).astype(np.int64)
         total = squares = 0
@@ -110,8 +106,6 @@ class _Look(NamedTuple):
 
 def learn(rows: Rows, columns: Iterable[Column], num_rows: int) -> dict[str, Learned]:
     """Goes through train rows once; `num_rows` is about how many there are, for the share that is sampled."""
-    import numpy as np
-
     columns = list(columns)
     measured = [column.name for column in columns if column.kind != "categorical"]
     sample, parts = Sample(len(measured)), {column.name: Part() for column in columns}
@@ -125,7 +119,6 @@ def learn(rows: Rows, columns: Iterable[Column], num_rows: int) -> dict[str, Lea
 
 
 def _look(batch: pa.RecordBatch, columns: list[Column], num_rows: int) -> _Look:
-    import numpy as np
 
     row_codes = hashing.of_row_ids(batch.column("row_id"))
     kept = may_be_sampled(row_codes, num_rows)
@@ -141,7 +134,6 @@ def _look(batch: pa.RecordBatch, columns: list[Column], num_rows: int) -> _Look:
 
 
 def _counted(values: pa.Array) -> Part:
-    import pyarrow.compute as pc
 
     found = pc.value_counts(values.drop_null())
     counts = dict(zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True))
@@ -150,9 +142,6 @@ def _counted(values: pa.Array) -> Part:
 
 def _measured(values: pa.Array) -> tuple[Part, Floats]:
     """Of a column of numbers or dates; `[rows]` is its numbers, or days since 1970."""
-    import numpy as np
-    import pyarrow as pa
-
     given = values.to_numpy(zero_copy_only=False)
     times: frozenset[int] = frozenset()
     if pa.types.is_timestamp(values.type):

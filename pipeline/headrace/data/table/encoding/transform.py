@@ -6,18 +6,17 @@ From what train rows tell of a column to how it is stored, and how a network's f
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from headrace.contracts import ColumnKind, Json, Rows, Spec
 from headrace.data.table.encoding.encode import NUM_SPECIAL, encode
 from headrace.data.table.encoding.quantiles import knots
 from headrace.data.table.encoding.statistics import Learned, Part, learn
 from headrace.errors import DataError
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-    from numpy.typing import NDArray
 
 
 class TableTransform:
@@ -81,8 +80,6 @@ def numeric_inputs(name: str, learned: Learned, options: Json) -> Encoding:
 
 def date_inputs(name: str, learned: Learned, options: Json) -> Encoding:
     """Days since the median of the train rows, and where in the year, the week and (if it varies) the day."""
-    import numpy as np
-
     stored = {"offset": float(np.floor(np.median(learned.sample))), "unit": 1.0}
     cycles = ["year", "week"] + ["day"] * (len(learned.part.times_us) > 1)
     waves = [f"{cycle}_{wave}" for cycle in cycles for wave in ("sin", "cos")]
@@ -130,8 +127,6 @@ def _stored(mean: float, spread: float) -> dict[str, float]:
 
 def _scaled(name: str, column: str, learned: Learned, stored: dict[str, float], options: Json) -> Json:
     """An input by `scaling`; all of it in what is stored, which is the column less `offset`, by `unit`."""
-    import numpy as np
-
     mean, std = learned.part.sums.mean_std()
     values = (np.sort(learned.sample) - stored["offset"]) / stored["unit"]
     mean, std = (mean - stored["offset"]) / stored["unit"], std / stored["unit"] or 1.0
@@ -149,7 +144,6 @@ def _scaled(name: str, column: str, learned: Learned, stored: dict[str, float], 
 
 
 def _quartile_range(values: NDArray[np.float64]) -> float:
-    import numpy as np
 
     low, high = np.quantile(values, [0.25, 0.75])
     return float(high - low)

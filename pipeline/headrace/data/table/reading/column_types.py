@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from headrace.contracts import ColumnKind
 from headrace.data.table.parsing import dates, numbers
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 MOSTLY = 0.95
 """Of the cells that have a value: a column is numeric, of dates or of images from so many on."""
@@ -42,8 +41,6 @@ def kind_of(column: pa.Array) -> ColumnKind:
 
 def is_numeric(values: pa.Array) -> bool:
     """Whether almost all of some strings are finite numbers."""
-    import numpy as np
-
     return float(np.isfinite(numbers(values).values).mean()) >= MOSTLY
 
 
@@ -55,7 +52,6 @@ def is_wordy(column: pa.Array) -> bool:
 
 
 def _is_text(values: pa.Array) -> bool:
-    import pyarrow.compute as pc
 
     words = pc.mean(pc.count_substring_regex(values, WORDS)).as_py()
     letters = pc.mean(pc.count_substring_regex(values, UNSPACED)).as_py()
@@ -66,6 +62,5 @@ def _is_text(values: pa.Array) -> bool:
 
 
 def _share(values: pa.Array, pattern: str) -> float:
-    import pyarrow.compute as pc
 
     return float(pc.mean(pc.match_substring_regex(values, pattern).cast("int8")).as_py())

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+import pyarrow as pa
 
 from headrace.contracts import Column, ColumnKind, ModalityName, TaskName
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.table.reading.column_types import is_wordy, kind_of
 from headrace.data.table.reading.target import find_targets, find_task, named, task_of_several
 from headrace.errors import ConfigError, choices
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 class Inferred(NamedTuple):

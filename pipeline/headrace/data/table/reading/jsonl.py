@@ -6,16 +6,15 @@ import json
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pyarrow as pa
 
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.table.reading.table_file import Part, check_names
 from headrace.data.table.reading.text_stream import text_blocks
 from headrace.errors import DataError
 from headrace.storage.label_codec import write_names
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 ROWS_PER_BATCH = 1024
 HEAD_ROWS = 20_000
@@ -47,7 +46,6 @@ def _keys(path: Path, options: ReadOptions) -> list[str]:
 
 
 def _batches(path: Path, options: ReadOptions, names: list[str]) -> Iterator[pa.RecordBatch]:
-    import pyarrow as pa
 
     schema, known = pa.schema([(name, pa.string()) for name in names]), frozenset(names)
     rows = _rows(path, options)

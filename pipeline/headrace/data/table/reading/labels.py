@@ -8,13 +8,12 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from headrace.contracts import TaskName
 from headrace.storage.label_codec import read_list, write_names, write_values
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 FLAGS = {"1": True, "1.0": True, "true": True, "yes": True, "0": False, "0.0": False, "false": False, "no": False}
 """Lower-case cells of a column that says whether a row has the label of its name."""
@@ -25,8 +24,6 @@ def label_cells(cells: dict[str, pa.Array], task: TaskName, separator: str | Non
 
     What cannot be read stays as it is, for `clean` to reject with its reason.
     """
-    import pyarrow as pa
-
     columns = [column.to_pylist() for column in cells.values()]
     if task == "multilabel" and len(cells) == 1:
         return pa.array([_names(cell, separator) for cell in columns[0]], pa.string())
@@ -79,8 +76,5 @@ def dotted_splits(labels: Mapping[str | None, set[str]], source: str) -> dict[st
 
 def without_dots(labels: pa.Array, known: list[str]) -> pa.Array:
     """Leaves out the full stop at the end of labels where what remains is known."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     shorter = pc.replace_substring_regex(labels, r"\.$", "")
     return pc.if_else(pc.is_in(shorter, value_set=pa.array(known, pa.string())), shorter, labels)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyarrow import types
 
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.table.reading.table_file import Part, check_names, check_same
 from headrace.errors import DataError
 from headrace.storage.label_codec import write_names
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 ROWS_PER_BATCH = 8192
 INDEX = re.compile(r"__index_level_\d+__")
@@ -22,9 +24,6 @@ INDEX = re.compile(r"__index_level_\d+__")
 
 def open_parquet(path: Path, options: ReadOptions, expected: list[str] | None) -> Part:
     """Reads the schema; raises DataError where the file is damaged or a column holds more than one value a row."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     if path.suffix.lower() not in (".parquet", ".pq"):
         raise DataError(f"{path}: a packed Parquet file, which cannot be read in pieces; unpack it")
     try:
@@ -45,8 +44,6 @@ def open_parquet(path: Path, options: ReadOptions, expected: list[str] | None) -
 
 
 def _batches(path: Path, names: list[str]) -> Iterator[pa.RecordBatch]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(path) as file:
@@ -58,7 +55,6 @@ def _batches(path: Path, names: list[str]) -> Iterator[pa.RecordBatch]:
 
 
 def _check_type(path: Path, field: Any, *, is_target: bool) -> None:
-    from pyarrow import types
 
     is_list = types.is_list(field.type) or types.is_large_list(field.type)
     kind = field.type.value_type if types.is_dictionary(field.type) or (is_list and is_target) else field.type
@@ -72,10 +68,6 @@ def _check_type(path: Path, field: Any, *, is_target: bool) -> None:
 
 def _as_text(column: Any) -> Any:
     """Strings of a column, null where it has no value or NaN."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    from pyarrow import types
-
     if types.is_list(column.type) or types.is_large_list(column.type):
         return pa.array([None if names is None else write_names(names) for names in column.to_pylist()], pa.string())
     if types.is_dictionary(column.type):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+import pyarrow as pa
 
 from headrace.contracts import Opened, Spec
 from headrace.data.sources.read_options import ReadOptions
@@ -18,9 +20,6 @@ from headrace.data.table.reading.parquet import open_parquet
 from headrace.data.table.reading.rows import Shape, raw_batches, raw_schema, renamed, stripped_cells
 from headrace.data.table.reading.table_file import Part
 from headrace.errors import DataError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +52,6 @@ def read_table_files(path: Path, options: ReadOptions) -> Opened:
     The spec's modality is what the columns are of; the rows are a table's in any case. Raises DataError and
     ConfigError for what cannot be read or is in doubt, also while the rows are read.
     """
-    import pyarrow as pa
-
     files = find_files(path, options.source)
     head = _head(files, options)
     rows = pa.concat_tables([table for _, table in head.tables])
@@ -119,8 +116,6 @@ def _first_rows(part: Part, num_rows: int) -> list[pa.RecordBatch]:
 
 def _table(batches: list[pa.RecordBatch], names: list[str], options: ReadOptions) -> pa.Table:
     """Stripped cells of all columns of the whole table; those that a file of JSON lines lacks are null."""
-    import pyarrow as pa
-
     schema = pa.schema([(name, pa.string()) for name in names])
     tables = []
     for batch in batches:

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from headrace.contracts import TaskName
 from headrace.data.table.reading.files import SPLITS
 from headrace.data.table.reading.labels import label_cells, without_dots
 from headrace.errors import DataError
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-    from numpy.typing import NDArray
 
 ROWS_PER_BATCH = 1024
 OURS = ("row_id", "label", "split", "image", "text", "path", "original", "check", "reason")
@@ -51,8 +51,6 @@ def renamed(names: Iterable[str]) -> dict[str, str]:
 
 def raw_schema(names: Iterable[str], shape: Shape) -> pa.Schema:
     """Of the rows that `raw_batches` yields."""
-    import pyarrow as pa
-
     own = [
         pa.field("row_id", pa.string(), nullable=False),
         pa.field("label", pa.string()),
@@ -64,9 +62,6 @@ def raw_schema(names: Iterable[str], shape: Shape) -> pa.Schema:
 
 def stripped_cells(batch: pa.RecordBatch, names: list[str], missing: list[str]) -> list[pa.Array]:
     """The columns without blanks around cells, null where a cell means that there is no value."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     nothing = pa.array(missing, pa.string())
     cells = []
     for name in names:
@@ -80,8 +75,6 @@ def raw_batches(
     parts: Iterable[tuple[str | None, Iterator[pa.RecordBatch]]], names: list[str], shape: Shape
 ) -> Iterator[pa.RecordBatch]:
     """Raw rows of files, each with its official split, of at most ROWS_PER_BATCH each."""
-    import pyarrow as pa
-
     schema, ids = raw_schema(names, shape), RowIds()
     for split, batches in parts:
         for batch in batches:
@@ -102,9 +95,6 @@ def raw_batches(
 
 def _splits(column: pa.Array, name: str) -> pa.Array:
     """Official splits by a column; raises DataError for a value that tells none."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     lower = pc.utf8_lower(column)
     unknown = sorted(set(lower.unique().to_pylist()) - {None, *SPLITS})
     if unknown:
@@ -130,10 +120,6 @@ class RowIds:
 
     def of(self, cells: list[pa.Array]) -> pa.Array:
         """32 hex characters a row, from all of its cells in the source's order."""
-        import numpy as np
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
         as_bytes = [column.cast(pa.binary()) for column in cells]
         joined = pc.binary_join_element_wise(
             *as_bytes, BETWEEN, null_handling="replace", null_replacement=MISSING
@@ -148,8 +134,6 @@ class RowIds:
 
     def _occurrences(self, keys: NDArray[np.uint64]) -> list[tuple[int, int]]:
         """The rows that came before, each with how often."""
-        import numpy as np
-
         is_repeat = np.ones(len(keys), np.bool_)
         is_repeat[np.unique(keys, return_index=True)[1]] = False
         for seen in self._seen:
@@ -163,7 +147,6 @@ class RowIds:
         return found
 
     def _remember(self, keys: NDArray[np.uint64]) -> None:
-        import numpy as np
 
         if len(keys):
             self._seen.append(keys)

@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+import pyarrow as pa
 
 from headrace.contracts import Column, Opened, Spec, TaskName
 from headrace.data.sources.read_options import ReadOptions
 from headrace.errors import ConfigError, choices
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 BATCH_ROWS = 1024
 
@@ -89,14 +88,12 @@ def _columns(names: list[str], options: ReadOptions) -> list[Column]:
 
 
 def _schema(names: list[str]) -> pa.Schema:
-    import pyarrow as pa
 
     row_id = pa.field("row_id", pa.string(), nullable=False)
     return pa.schema([row_id, *(pa.field(name, pa.string()) for name in ("label", "split", *names))])
 
 
 def _batches(names: list[str], rows: list[list[float]], labels: list[str]) -> Iterator[pa.RecordBatch]:
-    import pyarrow as pa
 
     seen: Counter[str] = Counter()
     for start in range(0, len(rows), BATCH_ROWS):

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+import pyarrow as pa
 
 from headrace.data.sources.read_options import TableFormat
 from headrace.errors import DataError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 class Part(NamedTuple):

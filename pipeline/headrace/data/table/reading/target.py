@@ -6,7 +6,9 @@ Targets that give a row several labels or values: which columns, and what is ask
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
 
 from headrace.contracts import ColumnKind, TaskName
 from headrace.data.sources.read_options import ReadOptions
@@ -15,9 +17,6 @@ from headrace.data.table.reading.column_types import MOSTLY
 from headrace.data.table.reading.labels import FLAGS
 from headrace.errors import ConfigError, DataError, choices
 from headrace.storage.label_codec import read_list
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 USUAL = frozenset(
     ["class", "diagnosis", "income", "label", "labels", "outcome", "sentiment", "species", "survived", "target", "y"]
@@ -110,7 +109,6 @@ def _is_measured(values: pa.Array) -> bool:
 
 
 def _are_integers(values: pa.Array) -> bool:
-    import numpy as np
 
     found = numbers(values).values
     found = found[np.isfinite(found)]
@@ -118,7 +116,6 @@ def _are_integers(values: pa.Array) -> bool:
 
 
 def _are_small(values: pa.Array) -> bool:
-    import numpy as np
 
     found = numbers(values).values
     return _are_integers(values) and bool(np.nanmax(np.abs(found), initial=0) < SMALL)

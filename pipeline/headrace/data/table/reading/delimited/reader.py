@@ -7,16 +7,15 @@ import io
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
 
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.table.reading.delimited.format import NO_LIMIT, Layout, find_layout
 from headrace.data.table.reading.table_file import Part, check_names, check_same
 from headrace.data.table.reading.text_stream import Utf8, single_blanks, skip, text_blocks
 from headrace.errors import ConfigError, DataError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 BLOCK_BYTES = 1024 * 1024
 ROWS_PER_BATCH = 1024
@@ -39,8 +38,6 @@ def open_delimited(path: Path, options: ReadOptions, expected: list[str] | None)
 
 def _batches(path: Path, layout: Layout, encoding: str) -> Iterator[pa.RecordBatch]:
     """By Arrow, which is fast; from the row on that it refuses by Python's parser, which can tell the line."""
-    import pyarrow as pa
-
     num_rows = 0
     if not layout.dialect.skips_blanks:
         text = _opened(path, layout, encoding)
@@ -66,8 +63,6 @@ def _opened(path: Path, layout: Layout, encoding: str) -> Utf8:
 
 
 def _parsed(text: Utf8, layout: Layout) -> Iterator[pa.RecordBatch]:
-    import pyarrow as pa
-    from pyarrow import csv as arrow_csv
 
     file = io.BufferedReader(text, BLOCK_BYTES)
     if not file.peek(1).strip() and not file.read().strip():
@@ -98,7 +93,6 @@ def _check_quotes(path: Path, layout: Layout, encoding: str) -> None:
 
 
 def _parsed_slowly(path: Path, layout: Layout, encoding: str, num_done: int) -> Iterator[pa.RecordBatch]:
-    import pyarrow as pa
 
     schema = pa.schema([(name, pa.string()) for name in layout.names])
     rows = islice(_records(path, layout, encoding, strict=False), num_done, None)

@@ -1,4 +1,4 @@
-"""The rows of bench/data.py: ingest, clean, split and normalize."""
+"""The rows of benchmarks/data.py: ingest, clean, split and normalize."""
 
 import json
 import subprocess
@@ -20,7 +20,7 @@ def measure(names: Sequence[str], size: Size) -> Iterator[Row]:
     command = [sys.executable, str(BENCH_DIR / "data.py"), *(QUICK if size == "quick" else ())]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode or not RESULTS.is_file():
-        raise RuntimeError(f"bench/data.py: {' '.join((done.stdout + done.stderr).split())[-400:]}")
+        raise RuntimeError(f"benchmarks/data.py: {' '.join((done.stdout + done.stderr).split())[-400:]}")
     for values in json.loads(RESULTS.read_text())["rows"]:
         yield row_of_data(values)
 

@@ -13,7 +13,7 @@ class Row:
     """One figure, its bar, and what it was made of."""
 
     name: str
-    """What it is asked for by: `python bench/run.py NAME`."""
+    """What it is asked for by: `python benchmarks/run.py NAME`."""
     what: str
     figure: float
     unit: str = ""

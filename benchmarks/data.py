@@ -1,6 +1,6 @@
 """The left half of the pipeline against its bars: time, memory, growth, a plain script, planted faults.
 
-Run by `make bench`, or alone: python bench/data.py [NAME ...].
+Run by `make bench`, or alone: python benchmarks/data.py [NAME ...].
 """
 
 import shutil

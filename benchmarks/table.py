@@ -11,8 +11,8 @@ HEAD = """\
 
 `make bench` writes this page; no figure in it is typed by hand. Programs that a user could run instead stand beside
 ours, on one machine, in turn, so that its noise is the same for both; each figure is made of medians, and every
-single value is told. `python bench/run.py NAME ...` measures some rows anew, `--against results.json` compares with
-an earlier run.
+single value is given. `python benchmarks/run.py NAME ...` measures some rows anew, `--against results.json` compares
+with an earlier run.
 """
 QUICK = (
     "**A quick run: few rows, few epochs, one run each. It shows that the programs run; its figures mean nothing.**\n"

@@ -1,6 +1,6 @@
-"""Figures side by side. Writes docs/benchmarks.md and bench/results.json; `make bench`.
+"""Figures side by side. Writes docs/benchmarks.md and benchmarks/results.json; `make bench`.
 
-Usage: python bench/run.py [NAME ...] [--quick] [--against results.json]
+Usage: python benchmarks/run.py [NAME ...] [--quick] [--against results.json]
 """
 
 import argparse

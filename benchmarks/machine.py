@@ -44,7 +44,7 @@ def this_run() -> dict:
 def commit() -> str:
     """The commit, marked where tracked files other than the results differ from it."""
     found = _git("rev-parse", "--short", "HEAD")
-    others = [":!docs/benchmarks.md", ":!bench/results.json"]
+    others = [":!docs/benchmarks.md", ":!benchmarks/results.json"]
     return found + ("+changes" if _git("status", "--porcelain", "--untracked-files=no", "--", ".", *others) else "")
 
 
