@@ -64,9 +64,9 @@ def rate(normalized: Path, side: str, name: str) -> float:
 def ours(normalized: Path, transforms: list[dict]) -> Iterable:
     """The batches of the data module."""
     from headrace.training.data_module import ArraysDataModule
-    from headrace.training.settings import TrainSettings
+    from headrace.training.settings import ResolvedTrainSettings
 
-    settings = TrainSettings(batch_size=BATCH_SIZE, augmentation=transforms, num_workers=0)
+    settings = ResolvedTrainSettings(batch_size=BATCH_SIZE, augmentation=transforms, num_workers=0)
     data = ArraysDataModule(normalized, settings)
     data.setup("fit")
     return data.train_dataloader()

@@ -17,10 +17,10 @@ from headrace.models.network import build_network
 from headrace.models.recurrent import Recurrence
 from headrace.storage import arrays, atomic, bundle
 from headrace.tasks import TASKS
-from headrace.training.fit import FitJob, Place, fit
+from headrace.training.fit import FitJob, WorkerContext, fit
 from headrace.training.optim.optimizers import make_optimizer
 from headrace.training.optim.schedules import SCHEDULES
-from headrace.training.settings import TrainSettings
+from headrace.training.settings import ResolvedTrainSettings
 
 Floats = NDArray[np.float64]
 
@@ -211,7 +211,7 @@ def test_stochastic_gradient_descent_is_a_step_along_the_mean_gradient_of_a_mini
     x, y = rng().normal(size=(8, 3)), rng().normal(size=8)
     network = find_model({"name": "linear"}, "x").build([3], 1)
     w, b = (weight.detach().double().numpy() for weight in network.parameters())
-    optimizer = make_optimizer(network, TrainSettings(optimizer="sgd", learning_rate=0.1))
+    optimizer = make_optimizer(network, ResolvedTrainSettings(optimizer="sgd", learning_rate=0.1))
     (TASKS["regression"].loss(network(tensor(x)), batch_of(tensor(y)), {"kind": "mse", "std": 1.0}) / 8).backward()
     optimizer.step()
     error = x @ w[0] + b[0] - y
@@ -224,7 +224,7 @@ def test_adam_takes_the_steps_of_its_algorithm() -> None:
     # Kingma and Ba 2015, algorithm 1: beta1 0.9, beta2 0.999, epsilon 1e-8
     gradients, theta = rng().normal(size=(5, 3)), rng().normal(size=3)
     network = nn.ParameterList([tensor(theta)])
-    optimizer = make_optimizer(network, TrainSettings(optimizer="adam", learning_rate=0.01))
+    optimizer = make_optimizer(network, ResolvedTrainSettings(optimizer="adam", learning_rate=0.01))
     m = v = np.zeros(3)
     for step, g in enumerate(gradients, start=1):
         network[0].grad = tensor(g)
@@ -289,7 +289,7 @@ def test_full_batches_of_the_trainer_are_the_gradient_descent_of_numpy(tmp_path:
         "batch_size": 10 * ROWS, "max_epochs": STEPS, "early_stopping": {"patience": 0}, "num_workers": 0,
     }  # fmt: skip
     (tmp_path / "work").mkdir()
-    fit(FitJob(str(tmp_path / "data"), str(tmp_path / "work"), settings), lambda _: None, Place(num_threads=1))
+    fit(FitJob(str(tmp_path / "data"), str(tmp_path / "work"), settings), lambda _: None, WorkerContext(num_threads=1))
     result = json.loads((tmp_path / "work" / "fit.json").read_text())
     assert (result["steps"], result["best_epoch"]) == (STEPS, STEPS - 1)
 

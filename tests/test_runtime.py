@@ -5,14 +5,14 @@ import threading
 
 import pytest
 
-from headrace.runtime import import_ahead
+from headrace.runtime import preload_modules
 
 
 def test_garbage_is_searched_seldom_until_the_work_begins():
     """In a process of its own: what an earlier training left is not set aside with the imports."""
     program = """
 import gc
-from headrace.runtime import SELDOM, USUAL, collect_as_usual, collect_seldom
+from headrace.runtime import SELDOM, USUAL, restore_gc, relax_gc
 collect_seldom()
 assert gc.get_threshold() == SELDOM
 collect_as_usual()
@@ -29,7 +29,7 @@ assert gc.get_freeze_count() <= frozen
 def test_modules_are_imported_in_the_background_and_a_missing_one_is_left_out(tmp_path, monkeypatch):
     (tmp_path / "ahead_of_time.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
-    import_ahead("no_such_module_anywhere", "ahead_of_time")
+    preload_modules("no_such_module_anywhere", "ahead_of_time")
     for thread in threading.enumerate():
         if thread.name == "imports":
             thread.join()

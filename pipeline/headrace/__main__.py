@@ -18,7 +18,7 @@ import typer
 from headrace import __version__
 from headrace.errors import ConfigError, DataError, HeadraceError, Terminated
 from headrace.paths import Paths
-from headrace.runtime import collect_seldom
+from headrace.runtime import relax_gc
 from headrace.stages import STAGES
 
 app = typer.Typer(name="headrace", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -103,7 +103,7 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Show the vers
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Runs a command and ends the process: 0 done, 1 a bug, 2 refused, 3 a gate not passed, 130/143 interrupted."""
-    collect_seldom()
+    relax_gc()
     atexit.register(gc.freeze)  # the last search for garbage is of no use: with torch and MLflow loaded it takes 1.5 s
     logging.basicConfig(format="headrace: %(message)s", level=logging.ERROR)
     logging.getLogger("headrace").setLevel(logging.WARNING)

@@ -55,15 +55,15 @@ def load_sections(path: Path, sections: Mapping[str, type[Section]]) -> dict[str
     mistakes = [
         f"{name}: unknown section; {choices(str(name), sections)}" for name in params if str(name) not in sections
     ]
-    made: dict[str, Section] = {}
+    build_options: dict[str, Section] = {}
     for name, section in sections.items():
         try:
-            made[name] = section.model_validate({} if params.get(name) is None else params[name])
+            build_options[name] = section.model_validate({} if params.get(name) is None else params[name])
         except ValidationError as error:
             mistakes += mistakes_of(error, section, name)
     if mistakes:
         raise ConfigError(f"{path.name}: " + "; and ".join(mistakes))
-    return made
+    return build_options
 
 
 def check(section: type[S], values: Mapping[str, Any], where: str) -> S:
@@ -124,7 +124,7 @@ def _fields_at(section: type[Section], location: list[str]) -> list[str]:
     return list(found.model_fields)
 
 
-def named(value: Any, table: Mapping[str, type[Section]], field: str) -> dict[str, Any]:
+def parse_named_options(value: Any, table: Mapping[str, type[Section]], field: str) -> dict[str, Any]:
     """`{"name": ..., option: value}` of either form, its name and options checked against `table`.
 
     Raises ValueError as a validator of `field` does: a message of the field itself, or clauses that begin with it.
@@ -139,12 +139,12 @@ def named(value: Any, table: Mapping[str, type[Section]], field: str) -> dict[st
         place = "" if isinstance(value, str) else f"{field}.name: "
         raise ValueError(f"{place}got {given['name']!r}; {choices(str(given['name']), table)}")
     try:
-        made(given, table, field)
+        build_options(given, table, field)
     except ConfigError as error:
         raise ValueError(str(error)) from None
     return dict(given)
 
 
-def made(given: Mapping[str, Any], table: Mapping[str, type[S]], where: str) -> S:
+def build_options(given: Mapping[str, Any], table: Mapping[str, type[S]], where: str) -> S:
     """The options of a name in `table`, with their defaults; raises ConfigError that begins with `where`."""
     return check(table[given["name"]], {key: value for key, value in given.items() if key != "name"}, where)

@@ -84,7 +84,7 @@ class Spec(BaseModel):
         return json.dumps(self.model_dump(), indent=2) + "\n"
 
 
-class Opened(NamedTuple):
+class OpenedSource(NamedTuple):
     """A source that a reader has looked into."""
 
     spec: Spec
@@ -112,7 +112,7 @@ class ColumnFinding(NamedTuple):
     reason: str
 
 
-class Examined(NamedTuple):
+class CheckedBatch(NamedTuple):
     """What a look at a batch found; every array has a row's place first."""
 
     findings: list[Finding]
@@ -185,7 +185,7 @@ class Rows(Protocol):
         ...
 
 
-class Examiner(Protocol):
+class RowChecker(Protocol):
     """The checks of one modality that look at the content of rows."""
 
     similarity_threshold: float
@@ -195,7 +195,7 @@ class Examiner(Protocol):
         """What must be known of all raw rows before one can be judged (a table's medians); `{}` where nothing must."""
         ...
 
-    def examine(self, batch: pa.RecordBatch, spec: Spec, survey: Json, options: Json) -> Examined:
+    def examine(self, batch: pa.RecordBatch, spec: Spec, survey: Json, options: Json) -> CheckedBatch:
         """Looks at every row; `options`: those of each check that is not off, by its name."""
         ...
 

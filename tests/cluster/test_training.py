@@ -10,8 +10,8 @@ from headrace.cluster.training import fit_on_workers, trainer_class
 from headrace.cluster.worker_plan import plan_workers
 from headrace.errors import ClusterError, DataError
 from headrace.storage.bundle import WEIGHTS
-from headrace.training.fit import FitJob, Place, fit, read_result
-from headrace.training.settings import TrainSettings
+from headrace.training.fit import FitJob, WorkerContext, fit, read_result
+from headrace.training.settings import ResolvedTrainSettings
 
 SETTINGS = {"model": {"name": "cnn", "blocks": [8, "pool"], "dense": [16]}, "max_epochs": 3, "batch_size": 44}
 OPTIONS = {"accumulate": 3, "sampling": "balanced", "optimizer": "adamw", "early_stopping": {"max_minutes": 60.0}}
@@ -20,7 +20,7 @@ OPTIONS = {"accumulate": 3, "sampling": "balanced", "optimizer": "adamw", "early
 def job_in(paths, name, **changes):
     work_dir = paths.state_dir / "train" / name
     work_dir.mkdir(parents=True)
-    settings = TrainSettings(**{**SETTINGS, **changes}).model_dump()
+    settings = ResolvedTrainSettings(**{**SETTINGS, **changes}).model_dump()
     return FitJob(str(paths.normalized_dir), str(work_dir), settings), work_dir
 
 
@@ -48,7 +48,7 @@ def test_two_workers_train_as_one(trained, strategy, changes):
     if changes and strategy == "ddp":
         changes = {**changes, "ema": 0.9, "l1": 1e-3}
     alone, alone_dir = job_in(trained, "alone", **changes)
-    fit(alone, lambda _: None, Place(num_threads=1))
+    fit(alone, lambda _: None, WorkerContext(num_threads=1))
     events = []
     both, both_dir = job_in(trained, "both", strategy=strategy, **changes)
     running = set()

@@ -4,8 +4,8 @@ import pytest
 
 from headrace.cluster.session import num_local_cpus, session
 from headrace.cluster.training import fit_on_workers
-from headrace.training.fit import KEY, FitJob, Place, fit, read_result
-from headrace.training.settings import TrainSettings
+from headrace.training.fit import KEY, FitJob, WorkerContext, fit, read_result
+from headrace.training.settings import ResolvedTrainSettings
 
 SETTINGS = {
     "model": {"name": "cnn", "blocks": [8, "pool"], "dense": [16], "activation": "tanh"},
@@ -24,9 +24,9 @@ def test_two_workers_train_privately_as_one(trained):
         work_dir = trained.state_dir / "train" / name
         work_dir.mkdir(parents=True)
         (work_dir / KEY).write_bytes(b"k" * 32)
-        jobs.append(FitJob(str(trained.normalized_dir), str(work_dir), TrainSettings(**SETTINGS).model_dump()))
+        jobs.append(FitJob(str(trained.normalized_dir), str(work_dir), ResolvedTrainSettings(**SETTINGS).model_dump()))
     alone, both = jobs
-    fit(alone, lambda _: None, Place(num_threads=1))
+    fit(alone, lambda _: None, WorkerContext(num_threads=1))
     with session(trained, num_cpus_needed=2):
         fit_on_workers(both, lambda _: None, num_workers=2, num_threads=1, paths=trained)
     first, second = (read_result(trained.state_dir / "train" / name) for name in ("alone", "both"))

@@ -109,7 +109,7 @@ def test_run_stage_whose_server_is_away_only_warns(
         asked.append(stages)
         raise TrackingError("no server")
 
-    monkeypatch.setattr(runs, "complete", complete)
+    monkeypatch.setattr(runs, "sync_run_from_files", complete)
     run_stage(name, paths)
     assert read_metrics(paths, name) == {"size": 3}
     assert [record.getMessage() for record in caplog.records] == [f"no server; metrics/{name}.json is told later"]

@@ -5,7 +5,7 @@ import pytest
 from headrace.contracts import ModalityName
 from headrace.data.augmenters import AUGMENTERS, MIXES, make_augmenter, make_mixes
 from headrace.errors import ConfigError
-from headrace.training.settings import TrainSettings
+from headrace.training.settings import ResolvedTrainSettings
 
 TRANSFORM: dict[str, Any] = {"unknown": 1, "tokenizer": {}, "inputs": []}
 FLIP = [{"name": "HorizontalFlip"}]
@@ -13,13 +13,13 @@ FLIP = [{"name": "HorizontalFlip"}]
 
 @pytest.mark.parametrize("modality", AUGMENTERS)
 def test_nothing_is_made_unless_it_is_asked_for(modality: ModalityName) -> None:
-    settings = TrainSettings().model_dump()
+    settings = ResolvedTrainSettings().model_dump()
     assert make_augmenter(modality, settings, TRANSFORM) is None
     assert make_mixes(modality, settings, TRANSFORM) == {}
 
 
 def test_keys_are_those_of_the_section_train() -> None:
-    assert {key for key, _ in AUGMENTERS.values()} | set(MIXES) <= set(TrainSettings.model_fields)
+    assert {key for key, _ in AUGMENTERS.values()} | set(MIXES) <= set(ResolvedTrainSettings.model_fields)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_keys_are_those_of_the_section_train() -> None:
     ],
 )
 def test_what_the_data_cannot_have_is_refused(modality: ModalityName, settings: dict[str, Any], told: str) -> None:
-    asked = TrainSettings(**settings).model_dump()
+    asked = ResolvedTrainSettings(**settings).model_dump()
     with pytest.raises(ConfigError) as caught:
         make_augmenter(modality, asked, TRANSFORM), make_mixes(modality, asked, TRANSFORM)
     assert str(caught.value) == f"params.yaml: train.{told}"

@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 
 from headrace.contracts import Spec
-from headrace.explanation.examples import Explained, pick_examples, pick_values, predicted_groups, said_of, values_of
+from headrace.explanation.examples import (
+    ExplainedRows,
+    pick_examples,
+    pick_values,
+    predicted_groups,
+    said_of,
+    values_of,
+)
 from headrace.storage.arrays import Arrays
 
 IDS = np.array([b"a", b"b", b"c"], "S32")
@@ -22,7 +29,7 @@ def test_of_several_labels_the_surest_is_told_and_what_is_true_where_it_is_wrong
     assert said.targets.tolist() == ["comedy", "love, war", "no label", "love"]
     assert said.asked.tolist() == [0, 0, 2, 0]
     assert said.confidence.tolist() == pytest.approx([1 / (1 + np.exp(-z)) for z in (3, 2, 1, 1)])
-    groups = predicted_groups(spec, said, Explained(np.array([0, 2]), outputs[[0, 2]], outputs[[0, 2]]))
+    groups = predicted_groups(spec, said, ExplainedRows(np.array([0, 2]), outputs[[0, 2]], outputs[[0, 2]]))
     assert {name: rows.tolist() for name, rows in groups.items()} == {"comedy": [True, False]}
 
 

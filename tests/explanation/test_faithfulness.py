@@ -3,7 +3,7 @@ import pytest
 from numpy.typing import NDArray
 
 from headrace.evaluation.metrics.classification import softmax
-from headrace.explanation.attributions import METHODS, Asked, attribute
+from headrace.explanation.attributions import METHODS, AttributionRequest, attribute
 from headrace.explanation.faithfulness import area, deletion_curve, likeness
 from headrace.explanation.views.image import ImageView
 from headrace.models.network import load_network
@@ -76,7 +76,7 @@ def test_attributions_of_a_trained_network_beat_a_random_order(method: str, trai
     bundle = read_bundle(trained.trained_dir)
     graph, inputs = bundle.graph(), np.array(open_arrays(trained.normalized_dir / "val").inputs[:40])
     classes = graph.predict(inputs).argmax(axis=1)
-    maps = attribute(Asked(load_network(bundle), inputs, classes, method, 16))  # type: ignore[arg-type]
+    maps = attribute(AttributionRequest(load_network(bundle), inputs, classes, method, 16))  # type: ignore[arg-type]
     chance = np.random.default_rng(0).random(maps.shape, dtype=np.float32)
     rows = np.arange(len(inputs))
 

@@ -7,7 +7,7 @@ import torch
 from headrace.contracts import Json, Spec
 from headrace.models import models_of
 from headrace.models.network import build_network
-from headrace.models.tta import ask_alone
+from headrace.models.tta import disable_test_time_augmentation
 from headrace.quantization.onnx_export import export_graph, largest_difference
 from headrace.storage.onnx_model import OnnxModel
 
@@ -77,7 +77,7 @@ def test_mirrored_network_is_exported_as_it_predicts(name: str, tmp_path: Path) 
 def test_training_validates_the_network_alone() -> None:
     network, plain = network_of("cnn", mirror=True, shift=1).eval(), network_of("cnn").eval()
     assert not torch.equal(network(images()), plain(images()))
-    ask_alone(network)
+    disable_test_time_augmentation(network)
     assert torch.equal(network(images()), plain(images()))
 
 

@@ -10,13 +10,13 @@ from headrace.data.table.encoding.preprocess import TablePreprocess
 from headrace.errors import DataError
 from headrace.models.mlp import Mlp
 from headrace.paths import Paths
-from headrace.quantization.candidates import RECIPES, Recipe, make, prepare
+from headrace.quantization.candidates import RECIPES, Candidate, make, prepare
 from headrace.quantization.onnx_export import export_graph
 from headrace.storage.arrays import open_arrays
 from headrace.storage.onnx_model import OnnxModel
 
 
-def made(trained: Paths, recipe: Recipe, folder: Path) -> Path:
+def made(trained: Paths, recipe: Candidate, folder: Path) -> Path:
     rows = open_arrays(trained.normalized_dir / "train").inputs[:75]  # the last run is shorter than the others
     prepare(trained.trained_dir / "model.onnx", folder / "prepared.onnx")
     make(recipe, folder / "prepared.onnx", folder / "made.onnx", rows=rows)

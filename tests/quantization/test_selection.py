@@ -1,10 +1,10 @@
 import pytest
 
 from headrace.quantization.benchmark import Figures
-from headrace.quantization.selection import Limits, Verdict, judge, nearest
+from headrace.quantization.selection import SelectionLimits, Verdict, judge, nearest
 
 FP32 = Figures(quality=0.95, agreement=1.0, bytes=1000, latency_ms=1.0, batch64_ms=10.0, memory_mb=9.0)
-LIMITS = Limits(max_loss=0.005, max_latency=1.25, max_size=0.6)
+LIMITS = SelectionLimits(max_loss=0.005, max_latency=1.25, max_size=0.6)
 
 
 def judged(name: str = "made", **figures: float) -> Verdict:

@@ -15,7 +15,7 @@ from headrace.paths import Paths
 from headrace.stages import clean, ingest, normalize, split
 from headrace.storage.arrays import open_arrays
 from headrace.storage.bundle import WEIGHTS
-from headrace.training.fit import FitJob, Place, fit, read_result
+from headrace.training.fit import FitJob, WorkerContext, fit, read_result
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "linear-gd.yaml"
 WEIGHT = "1.1.weight"
@@ -28,7 +28,7 @@ def test_theta_of_the_recipe_is_that_of_the_numpy_program(tmp_path: Path) -> Non
         stage.run(stage.Config(**params[stage.__name__.rpartition(".")[2]]), paths)
     work_dir = tmp_path / "work"
     work_dir.mkdir()
-    fit(FitJob(str(paths.normalized_dir), str(work_dir), params["train"]), lambda _: None, Place(num_threads=1))
+    fit(FitJob(str(paths.normalized_dir), str(work_dir), params["train"]), lambda _: None, WorkerContext(num_threads=1))
     result = read_result(work_dir)
     assert result is not None
     num_iterations = params["train"]["max_epochs"]

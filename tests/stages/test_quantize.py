@@ -69,7 +69,7 @@ def test_where_none_passes_nothing_is_kept_and_one_line_says_why(
 def test_a_broken_candidate_is_rejected_for_its_quality(trained: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = candidates.make
 
-    def breaking(recipe: candidates.Recipe, prepared: object, path: object, *, rows: object) -> None:
+    def breaking(recipe: candidates.Candidate, prepared: object, path: object, *, rows: object) -> None:
         honest(recipe, prepared, path, rows=rows)  # type: ignore[arg-type]
         if recipe.method == "dynamic":
             _turn_weights_around(str(path))
@@ -96,7 +96,7 @@ def _turn_weights_around(path: str) -> None:
 def test_candidates_that_cannot_be_made_are_no_failure(
     trained: Paths, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    unknown = candidates.Recipe("static", "None")
+    unknown = candidates.Candidate("static", "None")
     monkeypatch.setattr(candidates, "RECIPES", {"impossible": unknown})
     metrics = run(LENIENT, trained)
     assert metrics["passed"] == 0
@@ -109,7 +109,7 @@ def test_methods_and_calibration_rows_are_as_asked(trained: Paths, monkeypatch: 
     seen: list[tuple[str, int]] = []
     honest = candidates.make
 
-    def watching(recipe: candidates.Recipe, prepared: object, path: object, *, rows: np.ndarray) -> None:
+    def watching(recipe: candidates.Candidate, prepared: object, path: object, *, rows: np.ndarray) -> None:
         seen.append((recipe.method, len(rows)))
         honest(recipe, prepared, path, rows=rows)  # type: ignore[arg-type]
 

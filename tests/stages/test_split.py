@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from headrace.config import check
 from headrace.contracts import TaskName
-from headrace.data.splitting.hash_split import Wish, by_hash
+from headrace.data.splitting.hash_split import HashSplitConfig, by_hash
 from headrace.data.splitting.row_hash import place
 from headrace.errors import ConfigError, DataError
 from headrace.paths import SPLITS, Paths
@@ -85,7 +85,7 @@ def test_split_stratified_ignores_the_official_one(tmp_path: Path) -> None:
     paths = project(tmp_path, many(200, "train"))
     assert split.run(split.Config(strategy="stratified"), paths)["test"] > 0
     rows = clean_rows([row[1] for row in many(200)], row_ids=[row[0] for row in many(200)])
-    expected = by_id(rows, by_hash(rows, np.arange(200), Wish(SPLITS, FRACTIONS, 0, is_stratified=True)))
+    expected = by_id(rows, by_hash(rows, np.arange(200), HashSplitConfig(SPLITS, FRACTIONS, 0, is_stratified=True)))
     assert assigned(paths) == {row_id: SPLITS[index] for row_id, index in expected.items()}
 
 

@@ -13,7 +13,7 @@ from headrace.storage.arrays import open_arrays
 from headrace.storage.bundle import WEIGHTS, read_bundle
 from headrace.tracking.client import connect, experiment_id
 from headrace.training.reporting.history import read_history
-from headrace.training.settings import AutoSettings
+from headrace.training.settings import TrainSettings
 
 MODEL = {"name": "cnn", "blocks": [8, "pool", 16, "pool"], "dense": [16]}
 QUICK = {"model": MODEL, "max_epochs": 4, "batch_size": 25, "learning_rate": 0.01, "num_workers": 0}
@@ -77,7 +77,7 @@ def test_workers_are_worth_their_start_and_each_step(normalized, monkeypatch):
     def num_workers(start, step):
         monkeypatch.setattr("headrace.cluster.worker_plan.SECONDS_WORTH_RAY", start)
         monkeypatch.setattr("headrace.cluster.worker_plan.SECONDS_A_STEP_WORTH_SHARING", step)
-        wanted = AutoSettings.model_validate({**QUICK, "batch_size": 24, "num_workers": "auto"})
+        wanted = TrainSettings.model_validate({**QUICK, "batch_size": 24, "num_workers": "auto"})
         machine, _ = _check(wanted, normalized, json.loads((normalized.normalized_dir / "spec.json").read_text()))
         return machine.num_workers
 

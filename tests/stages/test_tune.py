@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from headrace.errors import ConfigError
 from headrace.stages.tune import Config, Range, run
-from headrace.training.settings import AutoSettings
+from headrace.training.settings import TrainSettings
 
 
 def test_tune_without_trials_does_nothing(normalized):
@@ -104,4 +104,4 @@ def test_tune_searches_on_validation_rows(normalized, capsys):
     table = [line.split() for line in capsys.readouterr().out.splitlines()]
     row = next(place for place, line in enumerate(table) if line[:2] == ["trial", "val_loss"])
     assert table[row + 1][:2] == [str(found["trials"].index(best)), f"{best['metrics']['val_loss']:.4f}"]
-    AutoSettings.model_validate({"batch_size": 50, **found["best"]})
+    TrainSettings.model_validate({"batch_size": 50, **found["best"]})

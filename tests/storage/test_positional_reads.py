@@ -8,7 +8,7 @@ import pytest
 from headrace.errors import DataError
 from headrace.storage import positional_reads
 from headrace.storage.arrays import create, open_arrays
-from headrace.storage.positional_reads import Reads, lean
+from headrace.storage.positional_reads import PositionalReader, without_mapping
 
 NUM_ROWS, SIDE = 512, 32
 
@@ -40,25 +40,25 @@ def texts(tmp_path: Path) -> Any:
 @pytest.mark.parametrize("chosen", [[], [3], [40, 2, 2, 63, 0]])
 def test_reads_are_what_an_index_gives(kind: str, chosen: list[int], request: pytest.FixtureRequest) -> None:
     rows, positions = request.getfixturevalue(kind), np.array(chosen, np.int64)
-    made = Reads(rows)[positions]
+    made = PositionalReader(rows)[positions]
     assert made.dtype == rows[positions].dtype
     assert np.array_equal(made, rows[positions])
-    assert len(Reads(rows)) == len(rows)
+    assert len(PositionalReader(rows)) == len(rows)
 
 
 def test_reads_of_a_large_file_leave_it_unmapped(images: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     path = Path(images.filename)
     positions = np.random.default_rng(0).permutation(NUM_ROWS)
     monkeypatch.setattr(positional_reads, "MOST", images.nbytes - 1)
-    assert lean(images)[positions].any()
+    assert without_mapping(images)[positions].any()
     assert mapped_bytes(path) < images.nbytes / 4
     monkeypatch.setattr(positional_reads, "MOST", images.nbytes)
-    assert lean(images)[positions].any()
+    assert without_mapping(images)[positions].any()
     assert mapped_bytes(path) >= images.nbytes
 
 
 def test_reads_of_a_file_that_was_cut_say_so(images: Any) -> None:
-    rows = Reads(images)
+    rows = PositionalReader(images)
     with Path(images.filename).open("r+b") as file:
         file.truncate(10_000)
     with pytest.raises(DataError, match=r"inputs\.npy: ends before its rows do; run: dvc repro --force"):
@@ -67,4 +67,4 @@ def test_reads_of_a_file_that_was_cut_say_so(images: Any) -> None:
 
 def test_rows_in_memory_stay_as_they_are() -> None:
     rows = np.zeros((4, 3))
-    assert lean(rows) is rows
+    assert without_mapping(rows) is rows

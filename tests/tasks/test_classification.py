@@ -11,7 +11,7 @@ from headrace.contracts import Batch, Json, Spec
 from headrace.errors import ConfigError
 from headrace.models.network import TwoLogits
 from headrace.tasks import TASKS
-from headrace.training.settings import TrainSettings
+from headrace.training.settings import ResolvedTrainSettings
 
 CLASSIFICATION = TASKS["classification"]
 SPEC = Spec(modality="image", task="classification", source="x", format="folder", num_rows=9, classes=["a", "b", "c"])
@@ -23,7 +23,9 @@ def batch(targets: list[int], weights: list[float]) -> Batch:
 
 
 def options_of(transform: Json | None = None, **settings: Any) -> Json:
-    return CLASSIFICATION.loss_options(TrainSettings(**settings).model_dump(), TWO if transform is None else transform)
+    return CLASSIFICATION.loss_options(
+        ResolvedTrainSettings(**settings).model_dump(), TWO if transform is None else transform
+    )
 
 
 def test_num_outputs_is_one_a_class_and_one_for_bce() -> None:

@@ -8,14 +8,14 @@ from sklearn.metrics import f1_score
 from headrace.contracts import Batch, Json, Spec
 from headrace.errors import ConfigError
 from headrace.tasks import TASKS
-from headrace.training.settings import TrainSettings
+from headrace.training.settings import ResolvedTrainSettings
 
 MULTILABEL = TASKS["multilabel"]
 TRANSFORM: Json = {"target": {"num_rows": 40, "rows": {"comedy": 30, "war": 10}}}
 
 
 def options_of(**settings: Any) -> Json:
-    return MULTILABEL.loss_options(TrainSettings(**settings).model_dump(), TRANSFORM)
+    return MULTILABEL.loss_options(ResolvedTrainSettings(**settings).model_dump(), TRANSFORM)
 
 
 def batch(targets: list[list[float]], weights: list[float]) -> Batch:

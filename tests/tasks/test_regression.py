@@ -7,7 +7,7 @@ import torch
 from headrace.contracts import Batch, Json, Spec
 from headrace.errors import ConfigError
 from headrace.tasks import TASKS
-from headrace.training.settings import TrainSettings
+from headrace.training.settings import ResolvedTrainSettings
 
 REGRESSION = TASKS["regression"]
 SPEC = Spec(modality="table", task="regression", source="x", format="table", num_rows=9)
@@ -23,7 +23,7 @@ def test_regression_has_one_output_a_target() -> None:
 
 
 def options_of(loss: str, std: float = 1.0) -> Json:
-    return REGRESSION.loss_options(TrainSettings(loss=loss).model_dump(), {"target": {"mean": 9.0, "std": std}})
+    return REGRESSION.loss_options(ResolvedTrainSettings(loss=loss).model_dump(), {"target": {"mean": 9.0, "std": std}})
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_r2_of_targets_that_are_all_equal(values: list[list[float]], expected: f
 
 def test_several_targets_count_the_same_whatever_their_units() -> None:
     outputs, targets = torch.tensor([[101.0, 0.7], [94.0, 0.1]]), [[100.0, 0.5], [100.0, 0.5]]
-    options = REGRESSION.loss_options(TrainSettings(loss="mae").model_dump(), {"target": {"std": [2.0, 0.1]}})
+    options = REGRESSION.loss_options(ResolvedTrainSettings(loss="mae").model_dump(), {"target": {"std": [2.0, 0.1]}})
     found = REGRESSION.loss(outputs, batch(targets, [1.0, 1.0]), options)
     assert float(found) == pytest.approx((0.5 + 2) / 2 + (3 + 4) / 2)  # in standard deviations
     assert float(REGRESSION.figures(outputs, batch(targets, [1.0, 0.0]), options)) == pytest.approx((0.5 + 2) / 2)
@@ -97,5 +97,5 @@ def test_r2_of_several_targets_is_scikit_learns_mean() -> None:
 )  # fmt: skip
 def test_settings_of_classes_are_refused(settings: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        REGRESSION.loss_options(TrainSettings(**settings).model_dump(), {"target": {"std": 1.0}})
+        REGRESSION.loss_options(ResolvedTrainSettings(**settings).model_dump(), {"target": {"std": 1.0}})
     assert str(caught.value) == f"params.yaml: train.{told}"

@@ -4,7 +4,7 @@ import pytest
 
 from headrace.errors import TrackingError
 from headrace.paths import Paths
-from headrace.tracking.client import connect, experiment_id, told, tracking_uri
+from headrace.tracking.client import connect, experiment_id, tracking_uri, translate_mlflow_errors
 
 
 def test_embedded_uri_is_absolute(tmp_path, monkeypatch):
@@ -39,6 +39,6 @@ def test_errors_name_the_server_without_its_password(tmp_path, monkeypatch):
     from mlflow.exceptions import MlflowException
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@mlflow.example/x")
-    with pytest.raises(TrackingError) as caught, told(Paths(tmp_path)):
+    with pytest.raises(TrackingError) as caught, translate_mlflow_errors(Paths(tmp_path)):
         raise MlflowException("no\nsuch  thing")
     assert str(caught.value).startswith("MLFLOW_TRACKING_URI: https://mlflow.example/x: no such thing; ")

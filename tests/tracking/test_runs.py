@@ -14,7 +14,7 @@ from headrace.storage.atomic import write_json
 from headrace.storage.bundle import read_bundle
 from headrace.tracking import runs
 from headrace.tracking.client import connect, experiment_id
-from headrace.tracking.runs import HOLDER, STEP_METRICS, complete, find_run, live_run
+from headrace.tracking.runs import HOLDER, STEP_METRICS, find_run, live_run, sync_run_from_files
 
 EVENT = {"kind": "epoch", "epoch": 0, "step": 7, "val_loss": 0.5, "learning_rate": 0.01, "samples_per_second": 10.0}
 
@@ -25,7 +25,7 @@ def all_runs(paths):
 
 
 def test_unknown_run_is_rebuilt_from_files(tracked):
-    run_id = complete(tracked, ["ingest", "train", "validate"])
+    run_id = sync_run_from_files(tracked, ["ingest", "train", "validate"])
     (found,) = all_runs(tracked)
     assert found.info.run_id == run_id
     assert found.info.status == "FINISHED"
@@ -38,12 +38,12 @@ def test_unknown_run_is_rebuilt_from_files(tracked):
 
 @pytest.mark.slow
 def test_stage_is_told_once_and_again_when_it_changes(tracked):
-    run_id = complete(tracked, ["train"])
-    assert complete(tracked, ["train"]) == run_id
+    run_id = sync_run_from_files(tracked, ["train"])
+    assert sync_run_from_files(tracked, ["train"]) == run_id
     client = connect(tracked)
     assert len(client.get_metric_history(run_id, "train/val_accuracy")) == 1
     write_json(tracked.metrics_path("train"), {"val_accuracy": 0.5})
-    complete(tracked, ["train"])
+    sync_run_from_files(tracked, ["train"])
     assert [metric.value for metric in client.get_metric_history(run_id, "train/val_accuracy")] == [0.75, 0.5]
 
 
@@ -132,9 +132,9 @@ def test_outage_in_the_middle_loses_nothing(tracked, server, monkeypatch, caplog
         "once for steps, once for the end"
     )
     with pytest.raises(TrackingError, match="start that server"):
-        complete(tracked, ["train"])
+        sync_run_from_files(tracked, ["train"])
     server(int(address.rpartition(":")[2]))
-    run_id = complete(tracked, ["ingest", "train"])
+    run_id = sync_run_from_files(tracked, ["ingest", "train"])
     (found,) = all_runs(tracked)
     assert found.info.run_id == run_id == run.run_id
     assert found.data.metrics["train/val_accuracy"] == 0.75

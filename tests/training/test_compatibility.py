@@ -3,15 +3,15 @@ from torch import nn
 
 from headrace.contracts import Spec
 from headrace.errors import ConfigError
-from headrace.training.compatibility import check_fits
-from headrace.training.settings import TrainSettings
+from headrace.training.compatibility import check_settings_fit
+from headrace.training.settings import ResolvedTrainSettings
 
 SPEC = Spec(modality="table", task="regression", source="drawn", format="table", num_rows=9, target="y")
 
 
 def refusal(spec: Spec = SPEC, **settings: object) -> str:
     with pytest.raises(ConfigError) as caught:
-        check_fits(TrainSettings(**settings), spec, nn.Linear(2, 1))  # type: ignore[arg-type]
+        check_settings_fit(ResolvedTrainSettings(**settings), spec, nn.Linear(2, 1))  # type: ignore[arg-type]
     return str(caught.value)
 
 
@@ -44,5 +44,5 @@ def test_more_parts_than_rows_are_refused() -> None:
 
 def test_what_fits_is_not_refused() -> None:
     classes = SPEC.model_copy(update={"task": "classification"})
-    check_fits(TrainSettings(sampling="balanced", ema=0.9, optimizer="muon"), classes, nn.Linear(2, 1))
-    check_fits(TrainSettings(strategy="fsdp", optimizer="adamw"), SPEC, nn.Linear(2, 1))
+    check_settings_fit(ResolvedTrainSettings(sampling="balanced", ema=0.9, optimizer="muon"), classes, nn.Linear(2, 1))
+    check_settings_fit(ResolvedTrainSettings(strategy="fsdp", optimizer="adamw"), SPEC, nn.Linear(2, 1))

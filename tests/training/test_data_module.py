@@ -9,22 +9,22 @@ from headrace.errors import ConfigError, DataError
 from headrace.paths import Paths
 from headrace.storage.arrays import create, open_arrays
 from headrace.training.data_module import VALIDATION_BATCH_SIZE, ArraysDataModule, Batches
-from headrace.training.sampling.batch_order import Order
-from headrace.training.settings import TrainSettings
+from headrace.training.sampling.batch_order import BatchOrder
+from headrace.training.settings import ResolvedTrainSettings
 
 FLIP = [{"name": "HorizontalFlip", "p": 0.5}]
 
 
 def module(paths: Paths, rank: int = 0, num_workers: int = 1, **settings: object) -> ArraysDataModule:
     made = ArraysDataModule(
-        paths.normalized_dir, TrainSettings(batch_size=48, **settings), rank=rank, num_workers=num_workers
+        paths.normalized_dir, ResolvedTrainSettings(batch_size=48, **settings), rank=rank, num_workers=num_workers
     )
     made.setup("fit")
     return made
 
 
 def test_batches_are_the_rows_of_the_order(trained: Paths) -> None:
-    arrays, order = open_arrays(trained.normalized_dir / "train"), Order(500, 48, 0)
+    arrays, order = open_arrays(trained.normalized_dir / "train"), BatchOrder(500, 48, 0)
     batches = Batches(arrays, order)
     batches.epoch = 3
     found = list(batches)
@@ -84,7 +84,7 @@ def test_batches_of_text_are_padded_to_their_own_longest_row(tmp_path: Path) -> 
     rows = [np.arange(1, length + 1, dtype=np.int32) for length in (9, 1, 2, 4, 3)]
     made.put(np.arange(5), rows, np.array([0.5, 1.5, 2.5, 3.5, 4.5]))
     made.close()
-    arrays, order = open_arrays(tmp_path / "train"), Order(5, 2, 0)
+    arrays, order = open_arrays(tmp_path / "train"), BatchOrder(5, 2, 0)
     for batch, share in zip(Batches(arrays, order), order.shares(0), strict=True):
         longest = max(len(rows[row]) for row in share.rows)
         assert (batch.inputs.dtype, batch.inputs.shape) == (torch.int32, (len(share.rows), longest))

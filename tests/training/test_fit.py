@@ -17,7 +17,7 @@ from headrace.paths import Paths
 from headrace.storage.bundle import WEIGHTS
 from headrace.training import fit as fit_module
 from headrace.training.callbacks.reporter import ResumeState
-from headrace.training.fit import RESULT, FitJob, Place, fit, read_result
+from headrace.training.fit import RESULT, FitJob, WorkerContext, fit, read_result
 from headrace.training.reporting.events import Event
 
 SETTINGS = {
@@ -30,7 +30,7 @@ SETTINGS = {
 }
 KILLED = """
 import json, sys
-from headrace.training.fit import FitJob, Place, fit
+from headrace.training.fit import FitJob, WorkerContext, fit
 folder, work_dir, settings = sys.argv[1:]
 def tell(event):
     if event["kind"] == "epoch":
@@ -48,7 +48,7 @@ class KilledError(Exception):
 def train(paths: Paths, name: str, observer: Callable[[Event], None] = lambda _: None, **settings: Any) -> Path:
     work_dir = paths.root / name
     work_dir.mkdir(exist_ok=True)
-    fit(FitJob(str(paths.normalized_dir), str(work_dir), SETTINGS | settings), observer, Place(num_threads=1))
+    fit(FitJob(str(paths.normalized_dir), str(work_dir), SETTINGS | settings), observer, WorkerContext(num_threads=1))
     return work_dir
 
 
@@ -217,7 +217,7 @@ def test_fit_tells_nothing_but_from_rank_0(trained: Paths) -> None:
     (trained.root / "a").mkdir()
     told: list[Event] = []
     job = FitJob(str(trained.normalized_dir), str(trained.root / "a"), SETTINGS | {"max_epochs": 1})
-    fit(job, told.append, Place(rank=1, num_workers=2, num_threads=1))
+    fit(job, told.append, WorkerContext(rank=1, num_workers=2, num_threads=1))
     assert told == []
     assert read_result(trained.root / "a") is None
 

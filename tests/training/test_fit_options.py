@@ -14,7 +14,7 @@ from headrace.errors import ConfigError
 from headrace.models.network import build_network
 from headrace.paths import Paths
 from headrace.storage.bundle import WEIGHTS
-from headrace.training.fit import RESULT, FitJob, Place, fit, read_result
+from headrace.training.fit import RESULT, FitJob, WorkerContext, fit, read_result
 
 SETTINGS: Json = {
     "model": {"name": "cnn", "blocks": [8, "pool", 16, "pool"], "dense": [16]},
@@ -39,7 +39,7 @@ def train(paths: Paths, name: str, killed_at: int | None = None, **settings: Any
         if event["kind"] == "epoch" and event["epoch"] == killed_at:
             raise KilledError
 
-    fit(FitJob(str(paths.normalized_dir), str(work_dir), SETTINGS | settings), observe, Place(num_threads=1))
+    fit(FitJob(str(paths.normalized_dir), str(work_dir), SETTINGS | settings), observe, WorkerContext(num_threads=1))
     return work_dir
 
 

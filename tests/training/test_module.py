@@ -9,19 +9,21 @@ from torch import nn
 from headrace.contracts import Batch
 from headrace.errors import ConfigError
 from headrace.tasks import TASKS
-from headrace.training.module import Learner
-from headrace.training.sampling.batch_order import Order
-from headrace.training.settings import TrainSettings
+from headrace.training.module import TrainingModule
+from headrace.training.sampling.batch_order import BatchOrder
+from headrace.training.settings import ResolvedTrainSettings
 
 ROWS = torch.from_numpy(np.random.default_rng(0).normal(size=(31, 6))).float()
 TARGETS = torch.from_numpy(np.random.default_rng(1).integers(0, 3, 31))
 ROWS_BY_CLASS = {"target": {"rows": dict(zip("abc", np.bincount(TARGETS).tolist(), strict=True))}}
 
 
-def learner(world_size: int = 1, **settings: Any) -> Learner:
+def learner(world_size: int = 1, **settings: Any) -> TrainingModule:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
-    made = Learner(network, TASKS["classification"], TrainSettings(**settings), transform=ROWS_BY_CLASS, num_steps=10)
+    made = TrainingModule(
+        network, TASKS["classification"], ResolvedTrainSettings(**settings), transform=ROWS_BY_CLASS, num_steps=10
+    )
     made._trainer = SimpleNamespace(world_size=world_size, current_epoch=0, global_rank=0)  # type: ignore[assignment]
     return made
 
@@ -29,13 +31,13 @@ def learner(world_size: int = 1, **settings: Any) -> Learner:
 def batches(step: int, num_workers: int, batch_size: int = 10) -> list[Batch]:
     made = []
     for rank in range(num_workers):
-        share = list(Order(31, batch_size, 0, rank, num_workers).shares(0))[step]
+        share = list(BatchOrder(31, batch_size, 0, rank, num_workers).shares(0))[step]
         rows = torch.from_numpy(share.rows)
         made.append(Batch(ROWS[rows], TARGETS[rows], torch.from_numpy(share.weights), share.num_rows))
     return made
 
 
-def gradient(made: Learner, batch: Batch) -> torch.Tensor:
+def gradient(made: TrainingModule, batch: Batch) -> torch.Tensor:
     made.zero_grad()
     made.training_step(batch, 0).backward()
     return torch.cat([parameter.grad.flatten() for parameter in made.parameters() if parameter.grad is not None])
@@ -108,7 +110,9 @@ def test_loss_that_is_no_number_is_told_as_a_setting(value: float) -> None:
 
 def test_regression_tells_its_mean_error_in_the_targets_unit() -> None:
     transform = {"target": {"mean": 5.0, "std": 2.0}}
-    made = Learner(nn.Linear(6, 1), TASKS["regression"], TrainSettings(), transform=transform, num_steps=10)
+    made = TrainingModule(
+        nn.Linear(6, 1), TASKS["regression"], ResolvedTrainSettings(), transform=transform, num_steps=10
+    )
     made._trainer = SimpleNamespace(  # type: ignore[assignment]
         sanity_checking=False, world_size=1, current_epoch=0, global_rank=0,
         strategy=SimpleNamespace(reduce=lambda sums, **_: sums),

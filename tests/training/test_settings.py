@@ -4,12 +4,12 @@ import pytest
 
 from headrace.config import check
 from headrace.errors import ConfigError
-from headrace.training.settings import Privacy, TrainSettings, clash, delta_of
+from headrace.training.settings import Privacy, ResolvedTrainSettings, delta_of, privacy_conflict
 
 
 def refusal(**settings: Any) -> str:
     with pytest.raises(ConfigError) as caught:
-        check(TrainSettings, settings, "train")
+        check(ResolvedTrainSettings, settings, "train")
     return str(caught.value)
 
 
@@ -81,33 +81,37 @@ def test_settings_of_a_mistake_tell_its_full_key_once(settings: dict[str, Any], 
 
 @pytest.mark.parametrize("num_workers", [0, 1, 2, 64, "auto"])
 def test_settings_take_workers_that_divide_the_batch(num_workers: int | str) -> None:
-    assert TrainSettings(batch_size=64, num_workers=num_workers).num_workers == num_workers
+    assert ResolvedTrainSettings(batch_size=64, num_workers=num_workers).num_workers == num_workers
 
 
 def test_settings_go_through_plain_values_and_back() -> None:
-    settings = TrainSettings(model={"name": "mlp", "dense": [3]}, augmentation=[{"name": "Affine", "rotate": [-1, 1]}])
-    assert TrainSettings.model_validate(settings.model_dump()) == settings
+    settings = ResolvedTrainSettings(
+        model={"name": "mlp", "dense": [3]}, augmentation=[{"name": "Affine", "rotate": [-1, 1]}]
+    )
+    assert ResolvedTrainSettings.model_validate(settings.model_dump()) == settings
 
 
 def test_settings_of_a_name_alone_are_those_of_the_name_with_its_options() -> None:
-    short = TrainSettings(optimizer="sgd", schedule="step")
-    assert short == TrainSettings(optimizer={"name": "sgd"}, schedule={"name": "step"})
-    assert TrainSettings() == TrainSettings(optimizer="adam", schedule="one_cycle")
-    assert TrainSettings.model_validate(short.model_dump() | {"optimizer": "adam"}).optimizer == {"name": "adam"}
+    short = ResolvedTrainSettings(optimizer="sgd", schedule="step")
+    assert short == ResolvedTrainSettings(optimizer={"name": "sgd"}, schedule={"name": "step"})
+    assert ResolvedTrainSettings() == ResolvedTrainSettings(optimizer="adam", schedule="one_cycle")
+    assert ResolvedTrainSettings.model_validate(short.model_dump() | {"optimizer": "adam"}).optimizer == {
+        "name": "adam"
+    }
 
 
 def test_settings_do_not_import_a_model_outside_the_tree() -> None:
-    assert TrainSettings(model={"name": "no_such_package:Thing", "width": 3}).model["width"] == 3
+    assert ResolvedTrainSettings(model={"name": "no_such_package:Thing", "width": 3}).model["width"] == 3
 
 
 def test_class_weights_may_be_by_what_yaml_takes_for_numbers_and_truths() -> None:
-    made = check(TrainSettings, {"class_weights": {3: 2, True: 1.5, "4": 1}}, "train")
+    made = check(ResolvedTrainSettings, {"class_weights": {3: 2, True: 1.5, "4": 1}}, "train")
     assert made.class_weights == {"3": 2, "true": 1.5, "4": 1}
 
 
 def test_privacy_is_off_unless_asked_for() -> None:
-    assert TrainSettings().privacy is None
-    privacy = TrainSettings(privacy={"epsilon": 3.0}).privacy
+    assert ResolvedTrainSettings().privacy is None
+    privacy = ResolvedTrainSettings(privacy={"epsilon": 3.0}).privacy
     assert privacy == Privacy(epsilon=3.0, delta=None, clip=1.0, secure=True)
 
 
@@ -134,7 +138,7 @@ def test_privacy_does_not_go_with_another_clip() -> None:
         "train.privacy: does not go with train.gradient_clip: 1.0, since privacy.clip bounds each row's gradient in "
         "its place; take one of them out"
     )
-    assert TrainSettings(gradient_clip=1.0).gradient_clip == 1.0
+    assert ResolvedTrainSettings(gradient_clip=1.0).gradient_clip == 1.0
 
 
 def test_delta_is_by_default_below_one_over_the_rows() -> None:
@@ -165,5 +169,5 @@ def test_a_single_row_cannot_be_protected() -> None:
 )
 def test_settings_that_would_undo_the_accounting_clash(other: dict[str, Any], told: str) -> None:
     defaults = {"mixup": 0.0, "accumulate": 1, "sampling": "shuffled", "strategy": "ddp", "learning_rate": 1e-3}
-    assert clash(defaults, defaults) is None
-    assert (clash({**defaults, **other}, defaults) or "").startswith(told)
+    assert privacy_conflict(defaults, defaults) is None
+    assert (privacy_conflict({**defaults, **other}, defaults) or "").startswith(told)

@@ -21,7 +21,7 @@ from headrace.errors import HeadraceError
 from headrace.paths import Paths
 from headrace.training.search.space import with_drawn
 from headrace.training.search.trials import ERROR, FIGURES, RISING
-from headrace.training.settings import TrainSettings
+from headrace.training.settings import ResolvedTrainSettings
 
 ONE_PROCESS: Json = {"num_workers": 0, "num_threads": 1}
 
@@ -69,9 +69,9 @@ def _refused(base: Json, wanted: Search) -> dict[int, str]:
     found = {}
     for index, drawn in enumerate(wanted.trials):
         try:
-            TrainSettings.model_validate(trial_settings(base, drawn, wanted.max_epochs))
+            ResolvedTrainSettings.model_validate(trial_settings(base, drawn, wanted.max_epochs))
         except ValidationError as error:
-            found[index] = "; and ".join(mistakes_of(error, TrainSettings, "params.yaml: train"))
+            found[index] = "; and ".join(mistakes_of(error, ResolvedTrainSettings, "params.yaml: train"))
     return found
 
 
@@ -127,7 +127,7 @@ def _try(config: Json, fixed: Json) -> None:
     """One trial: a short training in this process, reporting after each epoch."""
     from ray import tune
 
-    from headrace.training.fit import FitJob, Place, fit
+    from headrace.training.fit import FitJob, WorkerContext, fit
 
     import_as(fixed["sys_path"])
 
@@ -136,4 +136,4 @@ def _try(config: Json, fixed: Json) -> None:
             tune.report({"epoch": event["epoch"] + 1, **{name: event[name] for name in FIGURES if name in event}})
 
     with tempfile.TemporaryDirectory() as work_dir, _telling(tune.report, fixed["metric"]):
-        fit(FitJob(fixed["folder"], work_dir, fixed["settings"][config["index"]]), report, Place(num_threads=1))
+        fit(FitJob(fixed["folder"], work_dir, fixed["settings"][config["index"]]), report, WorkerContext(num_threads=1))

@@ -32,7 +32,7 @@ LOCAL_ENVIRONMENT = {
 """What a session of our own adds to the environment (measured: a training of two workers ends 2 to 4 s sooner)."""
 
 
-class Ending:
+class BackgroundShutdown:
     """Ends Ray in the background: its processes take a second or two to go, in which a training can be written."""
 
     def __init__(self, started: contextlib.ExitStack) -> None:
@@ -53,7 +53,9 @@ class Ending:
 
 
 @contextlib.contextmanager
-def session(paths: Paths, *, num_cpus_needed: int, wanted_by: str = "train.num_workers") -> Iterator[Ending]:
+def session(
+    paths: Paths, *, num_cpus_needed: int, wanted_by: str = "train.num_workers"
+) -> Iterator[BackgroundShutdown]:
     """Runs its body with Ray: quiet, reachable from this machine only, gone afterwards.
 
     Ray's own logs are in `.headrace/logs/ray`. `wanted_by` is the key of `params.yaml` to blame. The body gets a way to
@@ -68,7 +70,7 @@ def session(paths: Paths, *, num_cpus_needed: int, wanted_by: str = "train.num_w
         started.enter_context(_attached() if is_attached() else _local(paths))
         if is_attached():
             check_cpus(num_cpus_needed, int(_cluster_resources().get("CPU", 0)), wanted_by, "the cluster")
-        ending = Ending(started)
+        ending = BackgroundShutdown(started)
         try:
             yield ending
         finally:

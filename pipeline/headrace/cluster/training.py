@@ -13,8 +13,8 @@ from typing import Any
 from headrace.cluster.session import import_as, is_attached
 from headrace.errors import ClusterError, HeadraceError
 from headrace.paths import Paths
-from headrace.runtime import collect_seldom
-from headrace.training.fit import FitJob, Place, fit
+from headrace.runtime import relax_gc
+from headrace.training.fit import FitJob, WorkerContext, fit
 from headrace.training.reporting.events import Event, Observer
 
 SECONDS_BETWEEN_POLLS = 0.3
@@ -93,7 +93,7 @@ class Training:
         for error in self._failures:
             if not isinstance(error, ray.train.TrainingFailedError):
                 raise error
-            raise _told(error) from error
+            raise as_user_error(error) from error
 
 
 def fit_on_workers(job: FitJob, observer: Observer, *, num_workers: int, num_threads: int, paths: Paths) -> None:
@@ -136,7 +136,7 @@ def trainer_class() -> Any:
 
 def _work(config: dict[str, Any]) -> None:
     """One worker: joins the others and runs the loop."""
-    collect_seldom()
+    relax_gc()
     import ray
     import ray.train
     from ray.train.lightning import RayLightningEnvironment
@@ -146,7 +146,7 @@ def _work(config: dict[str, Any]) -> None:
     import_as(config["sys_path"])
     context = ray.train.get_context()
     mailbox = config["mailbox"]
-    place = Place(
+    place = WorkerContext(
         rank=context.get_world_rank(),
         num_workers=context.get_world_size(),
         num_threads=config["num_threads"],
@@ -185,7 +185,7 @@ def _hand_over(events: list[Event], observer: Observer) -> None:
             observer(event)
 
 
-def _told(error: Exception) -> Exception:
+def as_user_error(error: Exception) -> Exception:
     """What a worker raised, where users can mend it; a ClusterError where a worker was lost; else the error: a bug."""
     failures = getattr(error, "worker_failures", {}).values()
     causes = [getattr(failure, "_base_exc", failure) for failure in failures] or [error]

@@ -36,7 +36,7 @@ def run_stage(name: str, paths: Paths) -> Metrics:
         metrics: Metrics = module.run(config, paths)
         write_json(paths.metrics_path(name), {key: _plain(name, key, value) for key, value in metrics.items()})
     if name in TRACKED:
-        _tell(name, paths)
+        log_to_mlflow(name, paths)
     print(f"{name:<10}{summary(metrics)}  ({time.perf_counter() - started:.1f} s)", flush=True)  # noqa: T201
     return metrics
 
@@ -77,11 +77,11 @@ def _plain(stage: str, key: str, value: float) -> float | int:
     return int(value) if float(value).is_integer() and not isinstance(value, float) else float(value)
 
 
-def _tell(stage: str, paths: Paths) -> None:
+def log_to_mlflow(stage: str, paths: Paths) -> None:
     """Tells MLflow; an outage is no reason to fail: the next stage, and at last `register`, makes up for it."""
-    from headrace.tracking.runs import complete
+    from headrace.tracking.runs import sync_run_from_files
 
     try:
-        complete(paths, (*BEFORE_TRAINING, *(() if stage in BEFORE_TRAINING else (stage,))))
+        sync_run_from_files(paths, (*BEFORE_TRAINING, *(() if stage in BEFORE_TRAINING else (stage,))))
     except TrackingError as error:
         logger.warning("%s; %s is told later", error, Path(f"metrics/{stage}.json"))

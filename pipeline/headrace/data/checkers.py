@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from headrace.contracts import Examiner
+from headrace.contracts import RowChecker
 from headrace.data.image.cleaning.checker import ImageExaminer
 from headrace.data.table.cleaning.checker import TableExaminer
 from headrace.data.text.checker import TextExaminer
 
-EXAMINERS: dict[str, Examiner] = {"image": ImageExaminer(), "text": TextExaminer(), "table": TableExaminer()}
+EXAMINERS: dict[str, RowChecker] = {"image": ImageExaminer(), "text": TextExaminer(), "table": TableExaminer()}

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from headrace.contracts import Json, Opened
+from headrace.contracts import Json, OpenedSource
 from headrace.data.image.reading.image_folder import read_mnist5k
 from headrace.data.image.reading.sklearn_digits import read_digits
 from headrace.data.sources.read_options import ReadOptions
@@ -40,9 +40,9 @@ class BuiltIn:
     """Path, in what the one file unpacks to, of what is read; empty: all of it."""
     options: Json = field(default_factory=dict)
     """Of `ReadOptions`, beside the defaults; what params.yaml says goes before them."""
-    packaged: Callable[[Path, ReadOptions], Opened] | None = None
+    packaged: Callable[[Path, ReadOptions], OpenedSource] | None = None
 
-    def read(self, path: Path, options: ReadOptions) -> Opened:
+    def read(self, path: Path, options: ReadOptions) -> OpenedSource:
         """Reads a packaged set; `path` is not looked at."""
         if self.packaged is None:
             raise ValueError(f"{self.about}: not packaged; its files are read by {self.reader!r}")

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import pyarrow as pa
 
-from headrace.contracts import Opened, Spec
+from headrace.contracts import OpenedSource, Spec
 from headrace.data.datasets import BUILT_INS
 from headrace.data.image.reading.cifar import is_cifar_folder, read_cifar
 from headrace.data.image.reading.idx import is_idx_folder, read_idx
@@ -27,7 +27,7 @@ from headrace.data.text.reader import is_text_folder, read_text_folder
 from headrace.errors import ConfigError, DataError, choices
 
 
-def read_tabular(path: Path, options: ReadOptions) -> Opened:
+def read_tabular(path: Path, options: ReadOptions) -> OpenedSource:
     """A file, a glob or a folder of shards, read as `read_table_files` does; its rows are as their modality has them.
 
     Paths of images are relative to the folder that all of the table's files lie in.
@@ -42,21 +42,21 @@ def read_tabular(path: Path, options: ReadOptions) -> Opened:
     return _images(spec, opened, column, base_dir([file.path for file in find_files(path, options.source)]))
 
 
-def _texts(spec: Spec, opened: Opened, column: str) -> Opened:
+def _texts(spec: Spec, opened: OpenedSource, column: str) -> OpenedSource:
     from headrace.data.text.rows import to_text_batch, to_text_schema
 
     schema = to_text_schema(opened.schema, column)
-    return Opened(spec, schema, (to_text_batch(rows, column) for rows in opened.batches))
+    return OpenedSource(spec, schema, (to_text_batch(rows, column) for rows in opened.batches))
 
 
-def _images(spec: Spec, opened: Opened, column: str, base: Path) -> Opened:
+def _images(spec: Spec, opened: OpenedSource, column: str, base: Path) -> OpenedSource:
     from headrace.data.image.reading.image_table import image_schema, load_images
 
     batches: Iterator[pa.RecordBatch] = load_images(opened.batches, column, base)
-    return Opened(spec, image_schema(opened.schema, column), batches)
+    return OpenedSource(spec, image_schema(opened.schema, column), batches)
 
 
-Reader: TypeAlias = Callable[[Path, ReadOptions], Opened]
+Reader: TypeAlias = Callable[[Path, ReadOptions], OpenedSource]
 """Looks into a local path; raises DataError for what cannot be read, also later, while its batches are drawn."""
 READERS: dict[str, Reader] = {
     "folder": read_folder,

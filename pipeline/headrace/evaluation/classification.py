@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from headrace.evaluation.metrics import calibration, classification
-from headrace.evaluation.result import NO_RESIDUALS, Judgement, Table
+from headrace.evaluation.result import NO_RESIDUALS, EvaluationResult, Table
 from headrace.evaluation.slices import Slice, Slices, class_slices, measure
 
 if TYPE_CHECKING:
-    from headrace.evaluation.predictions import Answers
+    from headrace.evaluation.predictions import Predictions
 
 
-def validate_classes(found: Answers, target_accuracy: float) -> Judgement:
+def validate_classes(found: Predictions, target_accuracy: float) -> EvaluationResult:
     """Quality, calibration, and the threshold above which `target_accuracy` is reached.
 
     `loss` is at temperature 1, as in training; `ece` and `threshold` are at the fitted `temperature`.
@@ -23,17 +23,17 @@ def validate_classes(found: Answers, target_accuracy: float) -> Judgement:
     bins = calibration.reliability(confidence, found.correct)
     threshold = calibration.confidence_threshold(confidence, found.correct, target_accuracy)
     metrics = {
-        **classification.headline(found.logits, found.arrays.targets),
+        **classification.summary_metrics(found.logits, found.arrays.targets),
         "ece_before": calibration.expected_calibration_error(before),
         "ece": calibration.expected_calibration_error(bins),
         "temperature": temperature,
         "threshold": threshold.confidence,
         "coverage": threshold.coverage,
     }
-    return Judgement(metrics, {"calibration": Table(calibration.Bin._fields, bins), "residuals": NO_RESIDUALS})
+    return EvaluationResult(metrics, {"calibration": Table(calibration.Bin._fields, bins), "residuals": NO_RESIDUALS})
 
 
-def judge_classes(found: Answers, classes: list[str], groups: Slices, *, temperature: float) -> Judgement:
+def judge_classes(found: Predictions, classes: list[str], groups: Slices, *, temperature: float) -> EvaluationResult:
     """Quality overall, by class and by group; confidences are at the temperature that `validate` fitted."""
     targets, predicted = found.arrays.targets, found.predicted
     confidence = classification.softmax(found.logits, temperature).max(axis=1)
@@ -43,12 +43,12 @@ def judge_classes(found: Answers, classes: list[str], groups: Slices, *, tempera
     by_class = zip(classes, *(figure.tolist() for figure in figures), strict=True)
     pairs = zip(targets.tolist(), predicted.tolist(), strict=True)
     metrics = {
-        **classification.headline(found.logits, targets),
+        **classification.summary_metrics(found.logits, targets),
         "ece": calibration.expected_calibration_error(bins),
         "worst_class_accuracy": min(part.accuracy for part in slices if part.slice.startswith("class=")),
         "worst_slice_accuracy": slices[0].accuracy,
     }
-    return Judgement(
+    return EvaluationResult(
         metrics,
         plots={
             # one row a test row: the template `confusion` of `dvc plots` counts them

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from headrace.contracts import Json, Metrics
 from headrace.evaluation.metrics import regression
 from headrace.evaluation.regression import MAX_PLOTTED
-from headrace.evaluation.result import NO_CALIBRATION, NO_CONFUSION, NO_RESIDUALS, Judgement, Table
+from headrace.evaluation.result import NO_CALIBRATION, NO_CONFUSION, NO_RESIDUALS, EvaluationResult, Table
 from headrace.evaluation.slices import ErrorSlice, Slices, measure_errors, tercile_slices
 
 if TYPE_CHECKING:
-    from headrace.evaluation.predictions import Answers
+    from headrace.evaluation.predictions import Predictions
 
 FORBIDDEN = re.compile(r"[^\w\-.]+")
 """In the name of a metric, as MLflow has it; blanks and slashes too, so that it is one word."""
@@ -35,7 +35,7 @@ class Scaled(NamedTuple):
     scaled_errors: NDArray[np.float64]
 
     @classmethod
-    def of(cls, found: Answers, scale: Json) -> Scaled:
+    def of(cls, found: Predictions, scale: Json) -> Scaled:
         """`scale`: `mean` and `std` by target."""
         values, targets = (np.asarray(array, np.float64) for array in (found.logits, found.arrays.targets))
         mean, std = np.array(scale["mean"]), np.array(scale["std"])
@@ -56,7 +56,7 @@ def keys(targets: Sequence[str]) -> list[str]:
     return made
 
 
-def validate_several(found: Answers, targets: Sequence[str], scale: Json) -> Judgement:
+def validate_several(found: Predictions, targets: Sequence[str], scale: Json) -> EvaluationResult:
     """Quality over all and of each; `interval_90_<target>`: what to add to and take from its value for 90 %."""
     scaled = Scaled.of(found, scale)
     errors = scaled.values - scaled.targets
@@ -65,12 +65,12 @@ def validate_several(found: Answers, targets: Sequence[str], scale: Json) -> Jud
         for place, key in enumerate(keys(targets))
     }
     metrics = {**_headline(scaled, targets, seed=0), **intervals}
-    return Judgement(metrics, {"residuals": _residuals(scaled), "calibration": NO_CALIBRATION})
+    return EvaluationResult(metrics, {"residuals": _residuals(scaled), "calibration": NO_CALIBRATION})
 
 
 def judge_several(
-    found: Answers, targets: Sequence[str], groups: Slices, *, scale: Json, intervals: Sequence[float], seed: int
-) -> Judgement:
+    found: Predictions, targets: Sequence[str], groups: Slices, *, scale: Json, intervals: Sequence[float], seed: int
+) -> EvaluationResult:
     """Quality over all and of each, by thirds of each target and by group; `seed` draws the intervals.
 
     `coverage_90` is the share of values within `intervals` (by target) of their targets, over all.
@@ -88,7 +88,7 @@ def judge_several(
     }
     columns = {f"{kind} {name}": array[:, place] for place, name in enumerate(targets)
                for kind, array in (("target", scaled.targets), ("predicted", scaled.values))}  # fmt: skip
-    return Judgement(
+    return EvaluationResult(
         metrics,
         plots={"residuals": _residuals(scaled), "confusion": NO_CONFUSION, "calibration": NO_CALIBRATION},
         reports={"slices": Table(ErrorSlice._fields, slices), "per_target": _by_target(metrics, targets)},

@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.evaluation.metrics import calibration, multilabel
-from headrace.evaluation.result import NO_CONFUSION, NO_RESIDUALS, Judgement, Table
+from headrace.evaluation.result import NO_CONFUSION, NO_RESIDUALS, EvaluationResult, Table
 from headrace.evaluation.slices import Slice, Slices, measure
 from headrace.storage.label_codec import write_names
 
 if TYPE_CHECKING:
-    from headrace.evaluation.predictions import Answers
+    from headrace.evaluation.predictions import Predictions
 
 
-def validate_labels(found: Answers) -> Judgement:
+def validate_labels(found: Predictions) -> EvaluationResult:
     """Quality, calibration, and the threshold of the probability above which a label is given."""
     due = _due(found)
     temperature = multilabel.fit_temperature(found.logits, due)
@@ -25,18 +25,18 @@ def validate_labels(found: Answers) -> Judgement:
     bins = calibration.reliability(probabilities.ravel(), due.ravel())
     threshold = multilabel.best_threshold(probabilities, due)
     metrics = {
-        **multilabel.headline(found.logits, due, temperature=temperature, threshold=threshold),
+        **multilabel.summary_metrics(found.logits, due, temperature=temperature, threshold=threshold),
         "ece_before": calibration.expected_calibration_error(before),
         "ece": calibration.expected_calibration_error(bins),
         "temperature": temperature,
         "threshold": threshold,
     }
-    return Judgement(metrics, {"calibration": Table(calibration.Bin._fields, bins), "residuals": NO_RESIDUALS})
+    return EvaluationResult(metrics, {"calibration": Table(calibration.Bin._fields, bins), "residuals": NO_RESIDUALS})
 
 
 def judge_labels(
-    found: Answers, classes: list[str], groups: Slices, *, temperature: float, threshold: float
-) -> Judgement:
+    found: Predictions, classes: list[str], groups: Slices, *, temperature: float, threshold: float
+) -> EvaluationResult:
     """Quality overall, by label and by group, at the temperature and the threshold that `validate` found."""
     due, probabilities = _due(found), multilabel.sigmoid(found.logits, temperature)
     given = probabilities > threshold
@@ -46,13 +46,13 @@ def judge_labels(
     slices = measure(right, {**{f"label={name}": due[:, index] for index, name in enumerate(classes)}, **groups})
     occurs = multilabel.occurring(given, due)
     metrics = {
-        **multilabel.headline(found.logits, due, temperature=temperature, threshold=threshold),
+        **multilabel.summary_metrics(found.logits, due, temperature=temperature, threshold=threshold),
         "ece": calibration.expected_calibration_error(bins),
         "worst_label_f1": float(figures.f1[occurs].min()) if occurs.any() else 1.0,
         "worst_slice_accuracy": slices[0].accuracy if slices else float(right.mean()),
     }
     by_label = zip(classes, *(figure.tolist() for figure in figures), strict=True)
-    return Judgement(
+    return EvaluationResult(
         metrics,
         plots={
             "confusion": NO_CONFUSION,
@@ -64,7 +64,7 @@ def judge_labels(
     )
 
 
-def _due(found: Answers) -> NDArray[np.bool_]:
+def _due(found: Predictions) -> NDArray[np.bool_]:
 
     return np.asarray(found.arrays.targets > 0)
 

@@ -19,7 +19,7 @@ Predict: TypeAlias = "Callable[[Inputs], NDArray[np.float32]]"
 
 
 @dataclass(frozen=True)
-class Answers:
+class Predictions:
     """What a model said of every row."""
 
     arrays: Arrays
@@ -49,7 +49,7 @@ class Answers:
         return self.values - np.asarray(self.arrays.targets, dtype=np.float64)
 
 
-def answers(bundle: Bundle, folder: Path) -> Answers:
+def answers(bundle: Bundle, folder: Path) -> Predictions:
     """Predicts every row of a split's folder; raises DataError when it has none, or the model says NaN."""
     arrays = open_arrays(folder)
     if len(arrays) == 0:
@@ -58,4 +58,4 @@ def answers(bundle: Bundle, folder: Path) -> Answers:
     logits = predict(arrays.inputs)
     if not np.isfinite(logits).all():
         raise DataError(f"{bundle.folder}: the model answers with NaN or infinity; train again, more slowly")
-    return Answers(arrays, logits, predict)
+    return Predictions(arrays, logits, predict)

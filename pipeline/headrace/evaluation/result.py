@@ -30,7 +30,7 @@ NO_RESIDUALS = Table(("predicted", "error"), ())
 
 
 @dataclass(frozen=True)
-class Judgement:
+class EvaluationResult:
     """Figures, and the tables that they stand for."""
 
     metrics: Metrics

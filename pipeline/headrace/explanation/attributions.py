@@ -23,7 +23,7 @@ MAX_ROWS_PER_RUN = 32
 WINDOWS_PER_SIDE = 7  # occlusion hides a seventh of each side: 4 pixels of 28, 32 of 224
 
 
-class Asked(NamedTuple):
+class AttributionRequest(NamedTuple):
     """What is to be explained, and how."""
 
     network: nn.Sequential
@@ -36,7 +36,7 @@ class Asked(NamedTuple):
     num_steps: int = 32
     """Of integrated gradients: points of the way from nothing to the row."""
 
-    def in_runs(self, work: Callable[[Asked], NDArray[np.float32]], num_rows: int) -> NDArray[np.float32]:
+    def in_runs(self, work: Callable[[AttributionRequest], NDArray[np.float32]], num_rows: int) -> NDArray[np.float32]:
         """`work` on so many rows at a time, and its results one after another."""
         runs = (slice(start, start + num_rows) for start in range(0, len(self.inputs), num_rows))
         return np.concatenate(
@@ -54,7 +54,7 @@ class Method(Protocol):
         ...
 
 
-def attribute(asked: Asked) -> NDArray[np.float32]:
+def attribute(asked: AttributionRequest) -> NDArray[np.float32]:
     """Attributions of images `[rows, height, width]`.
 
     The uint8 of a network's inputs has no gradient, hence preprocessed inputs are attributed, against 0, which is the
@@ -64,7 +64,7 @@ def attribute(asked: Asked) -> NDArray[np.float32]:
     return asked.in_runs(lambda part: _attribute(part, inputs_per_pass), min(MAX_ROWS_PER_RUN, inputs_per_pass))
 
 
-def _attribute(asked: Asked, inputs_per_pass: int) -> NDArray[np.float32]:
+def _attribute(asked: AttributionRequest, inputs_per_pass: int) -> NDArray[np.float32]:
     import torch
 
     preprocess, model = asked.network[0], asked.network[1:].eval()
@@ -121,7 +121,7 @@ ROWS_PER_RUN = 256
 
 
 def hide_each(
-    asked: Asked,
+    asked: AttributionRequest,
     *,
     places: NDArray[np.bool_],
     erase: Callable[[NDArray[Any], NDArray[np.bool_]], NDArray[Any]],

@@ -25,7 +25,7 @@ NO_LABEL = "no label"
 """Told where a row may have several labels and has none."""
 
 
-class Explained(NamedTuple):
+class ExplainedRows(NamedTuple):
     """Some rows, aligned by position."""
 
     rows: NDArray[np.int64]
@@ -36,7 +36,7 @@ class Explained(NamedTuple):
     """`[rows, *places]`: attributions."""
 
 
-class Said(NamedTuple):
+class ModelAnswers(NamedTuple):
     """The answers to all validation rows, aligned by position."""
 
     row_ids: NDArray[np.bytes_]
@@ -51,7 +51,7 @@ class Said(NamedTuple):
 
 
 def make_examples(
-    spec: Spec, said: Said, *, groups: dict[str, NDArray[np.int64]], shown: Explained, view: View
+    spec: Spec, said: ModelAnswers, *, groups: dict[str, NDArray[np.int64]], shown: ExplainedRows, view: View
 ) -> list[Example]:
     """One example a row of `shown`, which holds the rows of `groups` in their order."""
     names = [group for group, rows in groups.items() for _ in rows]
@@ -69,7 +69,7 @@ def make_examples(
     ]
 
 
-def predicted_groups(spec: Spec, said: Said, drawn: Explained) -> dict[str, NDArray[np.bool_]]:
+def predicted_groups(spec: Spec, said: ModelAnswers, drawn: ExplainedRows) -> dict[str, NDArray[np.bool_]]:
     """Name -> rows of `drawn`: a group for each class that the model takes some for; regression: for each target."""
     asked = said.asked[drawn.rows]
     names = (spec.targets or [spec.target or "all"]) if spec.task == "regression" else spec.classes
@@ -88,7 +88,7 @@ GIVEN_ABOVE = 0.5
 """Probability of a label, before calibration."""
 
 
-def said_of(spec: Spec, arrays: Arrays, outputs: NDArray[np.float32], probabilities: Floats | None) -> Said:
+def said_of(spec: Spec, arrays: Arrays, outputs: NDArray[np.float32], probabilities: Floats | None) -> ModelAnswers:
     """What the model answered to every row.
 
     `probabilities`: of classes or labels, as `outputs`; None for values. Of several labels the answer is the surest
@@ -99,19 +99,19 @@ def said_of(spec: Spec, arrays: Arrays, outputs: NDArray[np.float32], probabilit
         asked = rows % outputs.shape[1]
         values, targets = outputs[rows, asked].astype(np.float64), arrays.targets
         if not spec.targets:
-            return Said(arrays.row_ids, targets, values, None, asked)
+            return ModelAnswers(arrays.row_ids, targets, values, None, asked)
         told = [_named(values, spec, asked), _named(targets[rows, asked], spec, asked)]
-        return Said(arrays.row_ids, told[1], told[0], None, asked)
+        return ModelAnswers(arrays.row_ids, told[1], told[0], None, asked)
     asked = np.asarray(outputs.argmax(axis=1), np.int64)
     confidence = probabilities[rows, asked]
     if spec.task == "classification":
-        return Said(arrays.row_ids, arrays.targets, asked, confidence, asked)
+        return ModelAnswers(arrays.row_ids, arrays.targets, asked, confidence, asked)
     names, is_given = np.array(spec.classes, object), confidence > GIVEN_ABOVE
     predicted = np.where(is_given, names[asked], NO_LABEL)
     actual = np.array([", ".join(names[row > 0]) or NO_LABEL for row in arrays.targets], object)
     is_right = np.where(is_given, arrays.targets[rows, asked] > 0, actual == NO_LABEL)
     confidence = np.where(is_given, confidence, 1 - confidence)
-    return Said(arrays.row_ids, np.where(is_right, predicted, actual), predicted, confidence, asked)
+    return ModelAnswers(arrays.row_ids, np.where(is_right, predicted, actual), predicted, confidence, asked)
 
 
 def _named(values: NDArray[Any], spec: Spec, asked: NDArray[np.int64]) -> NDArray[np.object_]:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from headrace.contracts import Json, Metrics, TaskName
 from headrace.explanation.figures import curves_uri
-from headrace.explanation.views.base import Words
-from headrace.explanation.wording import SENTENCES, Sentences
+from headrace.explanation.views.base import ViewWording
+from headrace.explanation.wording import SENTENCES, TaskWording
 
 STYLE = """
 :root { color-scheme: light; }
@@ -78,7 +78,7 @@ class Findings:
     source: str
     task: TaskName
     method: str
-    words: Words
+    words: ViewWording
     metrics: Metrics
     """Of the stage explain."""
     curves: dict[str, NDArray[np.float64]]
@@ -118,7 +118,7 @@ src="{curves}"></div>
 """
 
 
-def _cards(metrics: Metrics, words: Words) -> str:
+def _cards(metrics: Metrics, words: ViewWording) -> str:
     cards = [
         ("Faithfulness", f"{metrics['faithfulness']:+.3f}", "random less attributed deletion; above 0 is good"),
         ("Deletion area", f"{metrics['deletion_auc']:.3f}", f"most attributed {words.places} first; lower is better"),
@@ -134,7 +134,7 @@ def _cards(metrics: Metrics, words: Words) -> str:
     )
 
 
-def _verdict(metrics: Metrics, words: Words, said: Sentences) -> str:
+def _verdict(metrics: Metrics, words: ViewWording, said: TaskWording) -> str:
     """The faithfulness figure in a sentence."""
     told = (
         f"{words.places.capitalize()} were {words.deleted}, a twentieth at a time. With the most attributed "

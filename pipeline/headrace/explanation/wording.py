@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Sentences(NamedTuple):
+class TaskWording(NamedTuple):
     """HTML, each a part of a sentence or some."""
 
     groups: dict[str, tuple[str, str]]
@@ -24,8 +24,8 @@ class Sentences(NamedTuple):
     """On the figures beside the examples."""
 
 
-def _of_classes(wrong: str, followed: str, against: str) -> Sentences:
-    return Sentences(
+def _of_classes(wrong: str, followed: str, against: str) -> TaskWording:
+    return TaskWording(
         groups={
             "wrong": ("Wrong", wrong),
             "unsure": ("Least sure", "Right, but only just."),
@@ -51,7 +51,7 @@ SENTENCES = {
         "the probability of the row's surest label",
         "Against the row's surest label",
     ),
-    "regression": Sentences(
+    "regression": TaskWording(
         groups={
             "furthest": ("Furthest off", "The largest errors."),
             "extreme": ("Extreme", "Of the others, the predictions furthest from their median."),

@@ -46,7 +46,7 @@ class TextModel(nn.Module, ABC):
         return self.forward_embedded(self.embed(ids), ids != 0)
 
 
-class Bag(TextModel):
+class MeanPooling(TextModel):
     """The mean of a row's embedded tokens, then a head; their order does not count."""
 
     def __init__(self, vocabulary: int, width: int, head: nn.Module) -> None:

@@ -47,9 +47,9 @@ class Viewable(Section):
         """The network, or what asks it for each copy."""
         if not (self.mirror or self.shift):
             return network
-        from headrace.models.tta import Views
+        from headrace.models.tta import TestTimeAugmentation
 
-        return Views(network, mirror=self.mirror, shift=self.shift)
+        return TestTimeAugmentation(network, mirror=self.mirror, shift=self.shift)
 
 
 class EncoderOptions(Initialised):

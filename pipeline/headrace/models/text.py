@@ -27,10 +27,10 @@ class TextMean(Activated):
     def build(self, input_shape: list[int], num_outputs: int) -> nn.Module:
         """Builds the network."""
         from headrace.models.initialization import initialised
-        from headrace.models.layers import Bag
+        from headrace.models.layers import MeanPooling
 
         head = _head(self.width, self.dense, self.dropout, num_outputs, self.activation)
-        return initialised(Bag(input_shape[1], self.width, head), self.init)
+        return initialised(MeanPooling(input_shape[1], self.width, head), self.init)
 
 
 class Rnn(Activated):

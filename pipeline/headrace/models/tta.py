@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 
-class Views(nn.Module):
+class TestTimeAugmentation(nn.Module):
     """In training the network as it is; afterwards the mean of its outputs for an image and for copies of it.
 
     Averaging over crops of the test image and their mirror images is Krizhevsky et al. (2012), section 4.1. With
@@ -41,8 +41,8 @@ class Views(nn.Module):
         return [padded[..., room:, room:], padded[..., :height, :width]]
 
 
-def ask_alone(network: nn.Module) -> None:
+def disable_test_time_augmentation(network: nn.Module) -> None:
     """Spares a training the copies: its validation, an epoch after another, is that of the network itself."""
     for module in network.modules():
-        if isinstance(module, Views):
+        if isinstance(module, TestTimeAugmentation):
             module.is_alone = True

@@ -25,7 +25,7 @@ STATIC_OPERATORS = {"f": ("MatMul", "Gemm", "Relu")}
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Candidate:
     """How to make one candidate; weights are signed 8-bit a channel, activations unsigned 8-bit."""
 
     method: Method
@@ -35,11 +35,11 @@ class Recipe:
     """7-bit weights: 8-bit ones can saturate on processors without VNNI."""
 
 
-RECIPES: dict[str, Recipe] = {
-    "static_minmax": Recipe("static", "MinMax"),
-    "static_percentile": Recipe("static", "Percentile"),
-    "static_reduced": Recipe("static", "MinMax", has_reduced_range=True),
-    "dynamic": Recipe("dynamic", "None"),
+RECIPES: dict[str, Candidate] = {
+    "static_minmax": Candidate("static", "MinMax"),
+    "static_percentile": Candidate("static", "Percentile"),
+    "static_reduced": Candidate("static", "MinMax", has_reduced_range=True),
+    "dynamic": Candidate("dynamic", "None"),
 }
 
 
@@ -67,7 +67,7 @@ def _forget_weight_shapes(graph: Any) -> None:
     graph.graph.value_info.extend(kept)
 
 
-def make(recipe: Recipe, prepared_path: Path, path: Path, *, rows: NDArray[Any]) -> None:
+def make(recipe: Candidate, prepared_path: Path, path: Path, *, rows: NDArray[Any]) -> None:
     """Writes the candidate to `path`; `rows` `[rows, *input_shape]` calibrate it, where the method does so.
 
     Raises DataError with ONNX Runtime's reason when it cannot be made.
@@ -82,7 +82,7 @@ def make(recipe: Recipe, prepared_path: Path, path: Path, *, rows: NDArray[Any])
         raise DataError(f"could not be made: {_line(error)}") from error
 
 
-def _make_static(recipe: Recipe, prepared_path: Path, path: Path, rows: NDArray[Any]) -> None:
+def _make_static(recipe: Candidate, prepared_path: Path, path: Path, rows: NDArray[Any]) -> None:
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
     quantize_static(

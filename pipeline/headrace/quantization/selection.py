@@ -7,7 +7,7 @@ from typing import NamedTuple
 from headrace.quantization.benchmark import Figures
 
 
-class Limits(NamedTuple):
+class SelectionLimits(NamedTuple):
     """What a candidate must keep within, against fp32."""
 
     max_loss: float
@@ -34,7 +34,7 @@ class Verdict(NamedTuple):
     """Empty when it passes."""
 
 
-def judge(name: str, figures: Figures, *, fp32: Figures, limits: Limits, quality: str = "accuracy") -> Verdict:
+def judge(name: str, figures: Figures, *, fp32: Figures, limits: SelectionLimits, quality: str = "accuracy") -> Verdict:
     """Holds a candidate's figures against fp32's; `quality` is the task's name for it."""
     loss = fp32.quality - figures.quality
     latency = (figures.latency_ms / fp32.latency_ms + figures.batch64_ms / fp32.batch64_ms) / 2

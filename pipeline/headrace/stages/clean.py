@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import field_validator
 
 from headrace.config import Section
-from headrace.contracts import Column, ColumnFinding, Examiner, Json, Metrics, Spec
+from headrace.contracts import Column, ColumnFinding, Json, Metrics, RowChecker, Spec
 from headrace.data.cleaning import checks
-from headrace.data.cleaning.checks import mistakes, refuse_useless
+from headrace.data.cleaning.checks import check_required_severities, validate_checks
 from headrace.errors import DataError
 from headrace.paths import Paths
 
 if TYPE_CHECKING:
-    from headrace.data.cleaning.decide import Judgement
-    from headrace.data.cleaning.scan import Facts
+    from headrace.data.cleaning.decide import CleaningDecision
+    from headrace.data.cleaning.scan import RowIndex
     from headrace.storage.scratch import Scratch
 
 KINDS = {"classification": "classes", "multilabel": "different sets of labels", "regression": "different targets"}
@@ -40,7 +40,7 @@ class Config(Section):
     @field_validator("checks")
     @classmethod
     def _checks_are_known(cls, settings: dict[str, Any]) -> dict[str, Any]:
-        found = mistakes(settings)
+        found = validate_checks(settings)
         if found:
             raise ValueError("; and ".join(f"checks.{mistake}" for mistake in found))
         return settings
@@ -53,17 +53,17 @@ def run(config: Config, paths: Paths) -> Metrics:
     """
     from headrace.cluster.batch_engine import StoredRows, engine
     from headrace.data.checkers import EXAMINERS
-    from headrace.data.cleaning.decide import judge
-    from headrace.data.cleaning.scan import look
+    from headrace.data.cleaning.decide import decide
+    from headrace.data.cleaning.scan import scan
 
     spec = Spec.read(paths.raw_dir)
     examiner, rules = EXAMINERS[spec.modality], checks.rules(config.checks, spec.modality, spec.task)
-    refuse_useless(rules, spec.modality, spec.task)
+    check_required_severities(rules, spec.modality, spec.task)
     with _scratch(paths) as scratch:
         with engine(config.engine, paths.raw_dir, paths) as run_on:
             rows = StoredRows(paths.raw_dir, run_on, "clean")
-            facts, survey = look(rows, examiner, spec, rules, scratch)
-        judgement = judge(facts, examiner, spec, rules, str(paths.raw_dir))
+            facts, survey = scan(rows, examiner, spec, rules, scratch)
+        judgement = decide(facts, examiner, spec, rules, str(paths.raw_dir))
         judgement.remarks += checks.left_out(spec.modality, spec.task)
         columns = [found for found in _columns(examiner, spec, survey, rules) if found.check in rules]
         told = spec.model_copy(update={"columns": [_surveyed(column, survey) for column in spec.columns]})
@@ -90,7 +90,7 @@ def _scratch(paths: Paths) -> Iterator[Scratch]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _columns(examiner: Examiner, spec: Spec, survey: Json, rules: Mapping[str, checks.Rule]) -> list[ColumnFinding]:
+def _columns(examiner: RowChecker, spec: Spec, survey: Json, rules: Mapping[str, checks.Rule]) -> list[ColumnFinding]:
     options = {name: rule.options for name, rule in rules.items() if rule.severity != "off"}
     found = examiner.columns(spec, survey, options)
     stop = next((one for one in found if rules[one.check].severity == "error"), None)
@@ -108,7 +108,9 @@ def _surveyed(column: Column, survey: Json) -> Column:
     return column.model_copy(update={"date_order": found["order"]}) if found else column
 
 
-def _clean_spec(spec: Spec, facts: Facts, judgement: Judgement, *, columns: list[ColumnFinding], where: Path) -> Spec:
+def _clean_spec(
+    spec: Spec, facts: RowIndex, judgement: CleaningDecision, *, columns: list[ColumnFinding], where: Path
+) -> Spec:
     """What the clean rows are; raises DataError where nothing can be learned from them."""
     from headrace.data.cleaning.class_sizes import by_check, num_labels, sizes
     from headrace.data.cleaning.decide import refuse_errors
@@ -138,7 +140,7 @@ def _told(columns: list[ColumnFinding]) -> str:
     return "; ".join(f"{found.column}: {found.reason}" for found in columns[:5])
 
 
-def _metrics(spec: Spec, facts: Facts, judgement: Judgement, columns: list[ColumnFinding]) -> Metrics:
+def _metrics(spec: Spec, facts: RowIndex, judgement: CleaningDecision, columns: list[ColumnFinding]) -> Metrics:
     from headrace.data.cleaning.class_sizes import sizes
 
     counts, left = judgement.counts(), [size for size in sizes(facts, judgement.is_left).values() if size]
@@ -166,7 +168,7 @@ def _metrics(spec: Spec, facts: Facts, judgement: Judgement, columns: list[Colum
     }
 
 
-def _write(paths: Paths, spec: Spec, facts: Facts, judgement: Judgement, *, survey: Json) -> None:
+def _write(paths: Paths, spec: Spec, facts: RowIndex, judgement: CleaningDecision, *, survey: Json) -> None:
     from headrace.data.checkers import EXAMINERS
     from headrace.data.cleaning.quarantine import write_findings, write_groups, write_rows
     from headrace.storage.atomic import atomic_dir, write_text
@@ -184,8 +186,8 @@ def _write(paths: Paths, spec: Spec, facts: Facts, judgement: Judgement, *, surv
 def _report(
     paths: Paths,
     spec: Spec,
-    facts: Facts,
-    judgement: Judgement,
+    facts: RowIndex,
+    judgement: CleaningDecision,
     *,
     columns: list[ColumnFinding],
     metrics: Metrics,

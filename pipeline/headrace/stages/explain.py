@@ -15,8 +15,8 @@ from headrace.explanation.page import Findings
 from headrace.paths import Paths
 
 if TYPE_CHECKING:
-    from headrace.evaluation.predictions import Answers
-    from headrace.explanation.examples import Explained, Said
+    from headrace.evaluation.predictions import Predictions
+    from headrace.explanation.examples import ExplainedRows, ModelAnswers
     from headrace.explanation.views.base import View
     from headrace.storage.bundle import Bundle
 
@@ -45,7 +45,7 @@ def run(config: Config, paths: Paths) -> Metrics:
     standard deviations of the train rows').
     """
     from headrace.evaluation.predictions import answers
-    from headrace.explanation.examples import Explained, make_examples, predicted_groups, said_of
+    from headrace.explanation.examples import ExplainedRows, make_examples, predicted_groups, said_of
     from headrace.explanation.views import VIEWS
     from headrace.storage.bundle import read_bundle
 
@@ -57,7 +57,7 @@ def run(config: Config, paths: Paths) -> Metrics:
     inputs = found.arrays.inputs[rows]
     maps = _maps(config, bundle, inputs, said.asked[rows], view)
     parts = slice(len(sample)), slice(len(sample), None)
-    drawn, shown = (Explained(rows[part], inputs[part], maps[part]) for part in parts)
+    drawn, shown = (ExplainedRows(rows[part], inputs[part], maps[part]) for part in parts)
     curves = _curves(config, bundle, _follower(bundle, found, drawn, said), drawn, view)
     metrics = _metrics(curves, len(sample)) | _int8(paths, bundle, found, drawn)
     findings = Findings(
@@ -78,10 +78,10 @@ def _maps(
     config: Config, bundle: Bundle, inputs: NDArray[Any], asked: NDArray[np.int64], view: View
 ) -> NDArray[np.float32]:
     """Attributions of the outputs `asked`, of several targets in standard deviations: else one unit drowned others."""
-    from headrace.explanation.attributions import Asked
+    from headrace.explanation.attributions import AttributionRequest
     from headrace.models.network import load_network
 
-    maps = view.attribute(Asked(load_network(bundle), inputs, asked, config.method, config.num_steps))
+    maps = view.attribute(AttributionRequest(load_network(bundle), inputs, asked, config.method, config.num_steps))
     if not bundle.spec.targets:
         return maps
     std = np.array(bundle.card.transform["target"]["std"], np.float32)[asked]
@@ -99,7 +99,7 @@ def _probabilities(task: TaskName, outputs: NDArray[np.float32]) -> NDArray[np.f
 
 
 def _rows(
-    config: Config, bundle: Bundle, found: Answers, said: Said
+    config: Config, bundle: Bundle, found: Predictions, said: ModelAnswers
 ) -> tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]]:
     """Indices of the sample, and of the examples by group; a regression has no confidence."""
     from headrace.explanation.examples import pick_examples, pick_values, values_of
@@ -116,7 +116,7 @@ def _rows(
 
 
 def _follower(
-    bundle: Bundle, found: Answers, drawn: Explained, said: Said
+    bundle: Bundle, found: Predictions, drawn: ExplainedRows, said: ModelAnswers
 ) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
     """Inputs of the sample -> `[rows]`: probability of what was predicted, or the likeness to the value before."""
     from headrace.explanation.faithfulness import likeness
@@ -139,7 +139,7 @@ def _curves(
     config: Config,
     bundle: Bundle,
     follow: Callable[[NDArray[Any]], NDArray[np.float64]],
-    drawn: Explained,
+    drawn: ExplainedRows,
     view: View,
 ) -> dict[str, NDArray[np.float64]]:
     """Deletion curves of the sample: the most attributed places first, and in random order.
@@ -169,7 +169,7 @@ def _metrics(curves: dict[str, NDArray[np.float64]], num_rows: int) -> Metrics:
     }
 
 
-def _int8(paths: Paths, bundle: Bundle, found: Answers, drawn: Explained) -> Metrics:
+def _int8(paths: Paths, bundle: Bundle, found: Predictions, drawn: ExplainedRows) -> Metrics:
 
     from headrace.storage.onnx_model import OnnxModel
 

@@ -14,10 +14,10 @@ import pyarrow as pa
 from pydantic import Field, ValidationInfo, field_validator
 
 from headrace.config import read_params
-from headrace.contracts import Metrics, Opened, TaskName
+from headrace.contracts import Metrics, OpenedSource, TaskName
 from headrace.data.datasets import BUILT_INS, BuiltIn
 from headrace.data.readers import READERS, check_format, find_reader, missing
-from headrace.data.sources.fetch import Limits, fetch, local_path
+from headrace.data.sources.fetch import SourceLimits, fetch, local_path
 from headrace.data.sources.read_options import ReadOptions
 from headrace.errors import ConfigError, DataError
 from headrace.paths import Paths
@@ -93,7 +93,7 @@ def _num_classes(labels: set[str], task: TaskName) -> int:
     return len(labels) if task == "classification" else 0
 
 
-def _open(config: Config, paths: Paths) -> Opened:
+def _open(config: Config, paths: Paths) -> OpenedSource:
     """Finds the source, brings it here if it is elsewhere, and looks into it."""
     name = config.format if config.format in BUILT_INS else config.source
     built_in = BUILT_INS.get(name) if config.format in {"auto", name} else None
@@ -131,8 +131,8 @@ def _published(name: str, built_in: BuiltIn, config: Config, paths: Paths) -> Pa
     return found[0] / built_in.member if len(found) == 1 else folder
 
 
-def _limits(config: Config) -> Limits:
-    return Limits(max_files=config.max_files, max_bytes=int(config.max_gib * 2**30))
+def _limits(config: Config) -> SourceLimits:
+    return SourceLimits(max_files=config.max_files, max_bytes=int(config.max_gib * 2**30))
 
 
 def _with_defaults(config: Config, built_in: BuiltIn) -> ReadOptions:

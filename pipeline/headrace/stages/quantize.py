@@ -106,9 +106,9 @@ def _measured(graph_paths: dict[str, Path], val_dir: Path, task: Task) -> dict[s
 
 
 def _judged(figures: dict[str, Figures], failures: dict[str, str], *, config: Config, quality: str) -> list[Verdict]:
-    from headrace.quantization.selection import Limits, Verdict, judge
+    from headrace.quantization.selection import SelectionLimits, Verdict, judge
 
-    limits = Limits(config.max_loss, config.max_latency, config.max_size)
+    limits = SelectionLimits(config.max_loss, config.max_latency, config.max_size)
     judged = [
         judge(name, found, fp32=figures["fp32"], limits=limits, quality=quality)
         for name, found in figures.items()

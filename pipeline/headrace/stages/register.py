@@ -45,7 +45,7 @@ def run(config: Config, paths: Paths) -> Metrics:
     """Registers the model that quantize kept (int8), or the float32 one where none was; raises TrackingError."""
     from headrace.tracking import registry, runs
 
-    run_id = runs.complete(paths, STAGES[:-1])
+    run_id = runs.sync_run_from_files(paths, STAGES[:-1])
     made = bundle.read_bundle(paths.trained_dir)
     int8 = paths.quantized_dir / bundle.GRAPH
     precision = "int8" if int8.is_file() else "float32"

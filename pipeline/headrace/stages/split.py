@@ -112,7 +112,7 @@ def _strategy(config: Config, task: TaskName, rows: CleanRows) -> Strategy:
 
 def _found(config: Config, strategy: Strategy, rows: CleanRows) -> NDArray[np.int8]:
     """Indices into SPLITS: `[rows]`."""
-    from headrace.data.splitting.hash_split import Wish, by_hash, counts_of
+    from headrace.data.splitting.hash_split import HashSplitConfig, by_hash, counts_of
     from headrace.data.splitting.official_split import official
     from headrace.data.splitting.time_split import by_time, times_of
 
@@ -122,7 +122,7 @@ def _found(config: Config, strategy: Strategy, rows: CleanRows) -> NDArray[np.in
         shares = counts_of(config.counts, len(rows)) if config.counts else config.fractions
         return by_time(times_of(rows.columns.column(str(config.time)), str(config.time)), rows.units, shares)
     is_stratified = strategy == "stratified" and bool(rows.classes)
-    wish = Wish(SPLITS, config.fractions, config.seed, is_stratified, config.counts)
+    wish = HashSplitConfig(SPLITS, config.fractions, config.seed, is_stratified, config.counts)
     return by_hash(rows, np.arange(len(rows)), wish)
 
 

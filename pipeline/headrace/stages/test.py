@@ -17,14 +17,14 @@ from headrace.errors import DataError
 from headrace.paths import Paths
 
 if TYPE_CHECKING:
-    from headrace.evaluation.predictions import Answers
-    from headrace.evaluation.result import Judgement
+    from headrace.evaluation.predictions import Predictions
+    from headrace.evaluation.result import EvaluationResult
     from headrace.evaluation.slices import Slices
     from headrace.storage.bundle import Bundle
 
 Measured: TypeAlias = Callable[[str], float]
 """Name of a figure -> what `validate` found."""
-Judge: TypeAlias = "Callable[[Answers, Slices, int], Judgement]"
+Judge: TypeAlias = "Callable[[Predictions, Slices, int], EvaluationResult]"
 """Answers, groups of rows, seed of intervals -> judgement."""
 
 
@@ -116,7 +116,7 @@ JUDGES: dict[str, Callable[[Bundle, Measured], Judge]] = {
 """Task (several: regression of several targets) -> bundle, and what validate found -> how the answers are judged."""
 
 
-def _noise(found: Answers, config: Config) -> Metrics:
+def _noise(found: Predictions, config: Config) -> Metrics:
     from headrace.evaluation.robustness import accuracy_under_noise
 
     arrays, sigmas = found.arrays, config.noise_sigmas
@@ -124,7 +124,7 @@ def _noise(found: Answers, config: Config) -> Metrics:
     return {f"noise_{sigma:g}": share for sigma, share in zip(sigmas, shares, strict=True)}
 
 
-def _write_predictions(path: Path, found: Answers, judged: Judgement) -> None:
+def _write_predictions(path: Path, found: Predictions, judged: EvaluationResult) -> None:
 
     columns = {name: pa.array(values) for name, values in judged.predictions.items()}
     pq.write_table(pa.table({"row_id": pa.array(found.arrays.row_ids.astype(str)), **columns}), path)

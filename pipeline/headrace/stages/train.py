@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from headrace.contracts import Json, Metrics, Spec
 from headrace.errors import ConfigError, DataError
 from headrace.paths import Paths
-from headrace.runtime import import_ahead
+from headrace.runtime import preload_modules
 from headrace.storage import bundle
 from headrace.storage.arrays import open_arrays
 from headrace.storage.atomic import atomic_dir
 from headrace.training.autotune.tuner import Machine, decide
 from headrace.training.autotune.workload import Workload, count_workload
 from headrace.training.fit import FitJob, read_result
-from headrace.training.settings import AutoSettings, TrainSettings
+from headrace.training.settings import ResolvedTrainSettings, TrainSettings
 
 if TYPE_CHECKING:
-    from headrace.cluster.session import Ending
+    from headrace.cluster.session import BackgroundShutdown
     from headrace.cluster.training import Training
 
 logger = logging.getLogger(__name__)
@@ -38,14 +38,14 @@ Float32 sums in another order differ by 1e-5.
 ROWS_COMPARED = 256
 
 
-class Workers(NamedTuple):
+class RayTraining(NamedTuple):
     """What trains on Ray, and how to be rid of Ray."""
 
     training: Training
-    ending: Ending
+    ending: BackgroundShutdown
 
 
-class Config(AutoSettings):
+class Config(TrainSettings):
     """How the network is trained; a search varies these keys too, so they stand in `headrace.training.settings`."""
 
 
@@ -58,7 +58,7 @@ def run(config: Config, paths: Paths) -> Metrics:
     card = _decided(card, paths)
     num_workers = card.settings["num_workers"]
     job = FitJob(str(paths.normalized_dir), str(paths.state_dir / "train" / card.training_id), card.settings)
-    _warn_of_known_noise(TrainSettings.model_validate(card.settings))
+    _warn_of_known_noise(ResolvedTrainSettings.model_validate(card.settings))
     with (
         _workers(job, paths) as workers,
         live_run(paths, card) as run,
@@ -90,7 +90,7 @@ def _card(config: Config, paths: Paths) -> tuple[bundle.Card, list[Json]]:
     from headrace.tracking.lineage import lineage
 
     tuned = json.loads(paths.tune_path.read_bytes()) if paths.tune_path.is_file() else {}
-    settings = AutoSettings.model_validate(config.model_dump() | tuned.get("best", {})).model_dump()
+    settings = TrainSettings.model_validate(config.model_dump() | tuned.get("best", {})).model_dump()
     spec = Spec.read(paths.normalized_dir).model_dump()
     transform = json.loads((paths.normalized_dir / "transform.json").read_bytes())
     origin = lineage(paths)
@@ -102,26 +102,26 @@ def _card(config: Config, paths: Paths) -> tuple[bundle.Card, list[Json]]:
 
 def _decided(card: bundle.Card, paths: Paths) -> bundle.Card:
     """The card with nothing left to `auto`: decided once, and kept for a training that is killed and started again."""
-    from headrace.training.autotune.tuner import kept
+    from headrace.training.autotune.tuner import load_or_decide
 
-    wanted, work_dir = AutoSettings.model_validate(card.settings), paths.state_dir / "train" / card.training_id
+    wanted, work_dir = TrainSettings.model_validate(card.settings), paths.state_dir / "train" / card.training_id
     machine, workload = _check(wanted, paths, card.spec)
     work_dir.mkdir(parents=True, exist_ok=True)
     job = FitJob(str(paths.normalized_dir), str(work_dir), card.settings)
-    choice = kept(work_dir, lambda: decide(wanted, job, machine, workload))
+    choice = load_or_decide(work_dir, lambda: decide(wanted, job, machine, workload))
     if choice["told"]:
         print(f"chosen: {choice['told']}", flush=True)  # noqa: T201
     return replace(card, settings=choice["settings"])
 
 
-def _check(wanted: AutoSettings, paths: Paths, spec: Json) -> tuple[Machine, Workload]:
+def _check(wanted: TrainSettings, paths: Paths, spec: Json) -> tuple[Machine, Workload]:
     """Workers and cores of each; refuses, before Ray starts, what the workers would refuse."""
     from headrace.cluster.session import num_local_cpus
     from headrace.cluster.worker_plan import plan_workers
     from headrace.data.augmenters import make_augmenter, make_mixes
     from headrace.models.network import build_network
     from headrace.tasks import TASKS
-    from headrace.training.compatibility import check_fits
+    from headrace.training.compatibility import check_settings_fit
 
     data = Spec.model_validate(spec)
     if wanted.memory_format != "contiguous" and data.modality != "image":
@@ -134,7 +134,7 @@ def _check(wanted: AutoSettings, paths: Paths, spec: Json) -> tuple[Machine, Wor
         make(data.modality, wanted.model_dump(), transform)
     TASKS[data.task].loss_options(wanted.model_dump(), transform)
     network = build_network(wanted.model, data, transform, wanted.loss)
-    check_fits(wanted, data, network)
+    check_settings_fit(wanted, data, network)
     workload = count_workload(wanted.model, data, transform, open_arrays(paths.normalized_dir / "train"), wanted.loss)
     seconds = workload.seconds(wanted, num_threads=num_local_cpus()) if wanted.strategy == "ddp" else None
     num_workers, num_cores = plan_workers(wanted.num_workers, seconds, workload.num_steps(wanted))
@@ -144,14 +144,14 @@ def _check(wanted: AutoSettings, paths: Paths, spec: Json) -> tuple[Machine, Wor
             f"choose a multiple of {num_workers}, or set train.num_workers"
         )
     if wanted.privacy:
-        from headrace.training.privacy.checks import refuse_unfit
+        from headrace.training.privacy.checks import check_privacy_compatible
 
-        refuse_unfit(network, TASKS[data.task], wanted, transform=transform, folder=paths.normalized_dir)
+        check_privacy_compatible(network, TASKS[data.task], wanted, transform=transform, folder=paths.normalized_dir)
     return Machine(num_workers, num_cores), workload
 
 
 @contextmanager
-def _workers(job: FitJob, paths: Paths) -> Iterator[Workers | None]:
+def _workers(job: FitJob, paths: Paths) -> Iterator[RayTraining | None]:
     """A session of Ray and the training started in it, where the settings want workers and it is not done already.
 
     What is imported later, by MLflow and by the export, is imported meanwhile.
@@ -163,25 +163,25 @@ def _workers(job: FitJob, paths: Paths) -> Iterator[Workers | None]:
     from headrace.cluster.session import session
     from headrace.cluster.training import Training
     from headrace.quantization.onnx_export import EXPORTER
-    from headrace.tracking.client import prepared
+    from headrace.tracking.client import module_to_preload
 
-    import_ahead(prepared())
+    preload_modules(module_to_preload())
     with session(paths, num_cpus_needed=num_workers * num_threads) as ending:
         training = Training(job, num_workers=num_workers, num_threads=num_threads, paths=paths)
-        import_ahead(*EXPORTER)
-        yield Workers(training, ending)
+        preload_modules(*EXPORTER)
+        yield RayTraining(training, ending)
 
 
-def _fit(job: FitJob, observe: Any, workers: Workers | None) -> Json:
+def _fit(job: FitJob, observe: Any, workers: RayTraining | None) -> Json:
     """Runs the loop, unless a killed run of the same training had already finished it."""
-    from headrace.training.fit import Place, fit
+    from headrace.training.fit import WorkerContext, fit
 
     work_dir = Path(job.work_dir)
     if workers:
         workers.training.wait(observe)
         workers.ending.begin()  # while the graph is written
     elif read_result(work_dir) is None:
-        fit(job, observe, Place(num_threads=job.settings["num_threads"]))
+        fit(job, observe, WorkerContext(num_threads=job.settings["num_threads"]))
     result = read_result(work_dir)
     if result is None:
         raise DataError(
@@ -203,7 +203,7 @@ def _write(paths: Paths, card: bundle.Card, work_dir: Path, result: Json) -> flo
     return difference
 
 
-def _warn_of_known_noise(settings: TrainSettings) -> None:
+def _warn_of_known_noise(settings: ResolvedTrainSettings) -> None:
     if settings.privacy and not settings.privacy.secure:
         logger.warning(
             "params.yaml: train.privacy.secure: false: the noise follows from train.seed, and whoever knows that can "
@@ -222,9 +222,9 @@ def _told_of_privacy(card: bundle.Card, result: Json) -> bundle.Card:
 def _metrics(result: Json) -> Metrics:
     """The figures of the epoch whose weights are kept, and of the whole training."""
     history: list[Json] = result["history"]
-    kept = next(epoch for epoch in history if epoch["epoch"] == result["kept_epoch"])
+    load_or_decide = next(epoch for epoch in history if epoch["epoch"] == result["kept_epoch"])
     return {
-        **{name: value for name, value in kept.items() if name.startswith(("train_", "val_"))},
+        **{name: value for name, value in load_or_decide.items() if name.startswith(("train_", "val_"))},
         "epochs": result["epochs"],
         "best_epoch": result["best_epoch"] + 1,
         "kept_epoch": result["kept_epoch"] + 1,

@@ -17,7 +17,7 @@ from headrace.paths import Paths
 from headrace.storage.atomic import write_json
 from headrace.training.search.space import Space, check_space, draw_trials, with_drawn
 from headrace.training.search.trials import finished, ranked, trials_table
-from headrace.training.settings import AutoSettings
+from headrace.training.settings import TrainSettings
 
 Number = int | float
 
@@ -116,7 +116,7 @@ def run(config: Config, paths: Paths) -> Metrics:
     }
 
 
-def _best_settings(wanted: AutoSettings, base: Json, drawn: Json) -> Json:
+def _best_settings(wanted: TrainSettings, base: Json, drawn: Json) -> Json:
     """What `train` takes over: the searched keys, whole, and what was `auto` for the trials."""
     from headrace.training.autotune.tuner import open_values
 
@@ -124,14 +124,14 @@ def _best_settings(wanted: AutoSettings, base: Json, drawn: Json) -> Json:
     return {name: value for name, value in with_drawn(base, drawn).items() if name in names}
 
 
-def _base(paths: Paths) -> AutoSettings:
+def _base(paths: Paths) -> TrainSettings:
     from headrace.config import check, read_params
 
     params = read_params(paths.params_path)
-    return check(AutoSettings, params.get("train") or {}, "params.yaml: train")
+    return check(TrainSettings, params.get("train") or {}, "params.yaml: train")
 
 
-def _search_id(config: Config, wanted: AutoSettings, paths: Paths) -> str:
+def _search_id(config: Config, wanted: TrainSettings, paths: Paths) -> str:
     """Where the journal of this search lies: of the same settings, data and code."""
     from headrace.tracking.lineage import lineage
 
@@ -141,12 +141,12 @@ def _search_id(config: Config, wanted: AutoSettings, paths: Paths) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _decided(wanted: AutoSettings, space: Space, paths: Paths, work_dir: Path) -> Json:
+def _decided(wanted: TrainSettings, space: Space, paths: Paths, work_dir: Path) -> Json:
     """The section without `auto`: what is not searched is measured once, with the rest of the section as it stands."""
-    from headrace.training.autotune.tuner import Machine, decide, kept, open_values
+    from headrace.training.autotune.tuner import Machine, decide, load_or_decide, open_values
 
     settings = wanted.model_copy(update={"num_workers": 0, "num_threads": 1})
-    settings = AutoSettings.model_validate(settings.model_dump() | open_values(settings, only=space))
+    settings = TrainSettings.model_validate(settings.model_dump() | open_values(settings, only=space))
     work_dir.mkdir(parents=True, exist_ok=True)
     if not open_values(settings):
         return settings.model_dump()
@@ -162,7 +162,7 @@ def _decided(wanted: AutoSettings, space: Space, paths: Paths, work_dir: Path) -
         workload = count_workload(settings.model, Spec.read(folder), transform, train, settings.loss)
         return decide(settings, FitJob(str(folder), "", {}), Machine(0, 1), workload)
 
-    choice = kept(work_dir, measure)
+    choice = load_or_decide(work_dir, measure)
     print(f"chosen: {choice['told']}", flush=True)  # noqa: T201
     base: Json = choice["settings"]
     return base

@@ -12,8 +12,8 @@ from headrace.evaluation.gates import Bound
 from headrace.paths import Paths
 
 if TYPE_CHECKING:
-    from headrace.evaluation.predictions import Answers
-    from headrace.evaluation.result import Judgement
+    from headrace.evaluation.predictions import Predictions
+    from headrace.evaluation.result import EvaluationResult
     from headrace.storage.bundle import Bundle
 
 
@@ -43,7 +43,7 @@ def run(config: Config, paths: Paths) -> Metrics:
     return judged.metrics
 
 
-def _judged(bundle: Bundle, found: Answers, config: Config) -> Judgement:
+def _judged(bundle: Bundle, found: Predictions, config: Config) -> EvaluationResult:
     from headrace.evaluation.classification import validate_classes
     from headrace.evaluation.multi_target_regression import validate_several
     from headrace.evaluation.multilabel import validate_labels

@@ -69,7 +69,7 @@ def write_shards(folder: Path, schema: pa.Schema, batches: Iterable[pa.RecordBat
 def read_shards(folder: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
     """Yields the rows of a folder's shards in order; raises DataError when there are none or one is damaged."""
     for shard in _shards(folder):
-        with _told(shard), pq.ParquetFile(shard) as file:
+        with translate_parquet_errors(shard), pq.ParquetFile(shard) as file:
             for group in range(file.num_row_groups):  # one by one: else batches of large rows are put together
                 yield from file.iter_batches(ROWS_PER_BATCH, row_groups=[group], columns=columns)
 
@@ -86,7 +86,7 @@ def batch_refs(folder: Path) -> list[BatchRef]:
     """The batches of a folder's shards, in order; raises DataError when there are no shards or one is damaged."""
     refs = []
     for shard in _shards(folder):
-        with _told(shard):
+        with translate_parquet_errors(shard):
             metadata = pq.read_metadata(shard)
         refs += [
             BatchRef(str(shard), group, metadata.row_group(group).num_rows) for group in range(metadata.num_row_groups)
@@ -96,7 +96,7 @@ def batch_refs(folder: Path) -> list[BatchRef]:
 
 def read_batch(ref: BatchRef, columns: list[str] | None = None) -> pa.RecordBatch:
     """One row group, in one batch; raises DataError when it is damaged."""
-    with _told(Path(ref.shard)), pq.ParquetFile(ref.shard) as file:
+    with translate_parquet_errors(Path(ref.shard)), pq.ParquetFile(ref.shard) as file:
         table = file.read_row_group(ref.row_group, columns=columns, use_threads=False).combine_chunks()
         return table.to_batches()[0] if table.num_rows else pa.RecordBatch.from_pylist([], table.schema)
 
@@ -104,7 +104,7 @@ def read_batch(ref: BatchRef, columns: list[str] | None = None) -> pa.RecordBatc
 def read_schema(folder: Path) -> pa.Schema:
     """The schema of a folder's rows."""
     shard = _shards(folder)[0]
-    with _told(shard):
+    with translate_parquet_errors(shard):
         return pq.read_schema(shard)
 
 
@@ -116,7 +116,7 @@ def _shards(folder: Path) -> list[Path]:
 
 
 @contextmanager
-def _told(shard: Path) -> Iterator[None]:
+def translate_parquet_errors(shard: Path) -> Iterator[None]:
     """Damage in one line; what the disk itself says passes through."""
     try:
         yield

@@ -15,7 +15,7 @@ MOST = 256 * 2**20
 """Bytes of a file that may stay mapped. Rows of 3 KB: 0.9 million a second mapped, 0.3 million read one by one."""
 
 
-class Reads:
+class PositionalReader:
     """Rows of a memory-mapped array or a Ragged, read by their positions as by an index, without the mapping.
 
     Whoever reads rows here and there through a mapping soon has all of the file in its memory, by up to 2 MB a row; the
@@ -67,8 +67,8 @@ class Reads:
             done += read
 
 
-def lean(rows: Any) -> Any:
+def without_mapping(rows: Any) -> Any:
     """The same rows by position; a large file's are read one by one, where the system can."""
     values = rows.values if isinstance(rows, Ragged) else rows
     is_mapped = getattr(values, "filename", None) is not None
-    return Reads(rows) if is_mapped and values.nbytes > MOST and hasattr(os, "preadv") else rows
+    return PositionalReader(rows) if is_mapped and values.nbytes > MOST and hasattr(os, "preadv") else rows

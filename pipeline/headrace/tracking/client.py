@@ -23,7 +23,7 @@ def tracking_uri(paths: Paths) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.root / 'mlflow.db'}"
 
 
-def prepared() -> str:
+def module_to_preload() -> str:
     """Sets what MLflow reads when it is imported; returns what to import, for who has time to do so ahead."""
     _set_environment()
     return "mlflow.store.tracking.sqlalchemy_store"
@@ -41,7 +41,7 @@ def _set_environment() -> None:
 def connect(paths: Paths) -> MlflowClient:
     """A client of the tracking server and its registry; raises TrackingError when it cannot be reached."""
     _set_environment()
-    with told(paths):
+    with translate_mlflow_errors(paths):
         from mlflow import MlflowClient
 
         for name in ("mlflow", "alembic"):  # after the import, which sets them
@@ -51,7 +51,7 @@ def connect(paths: Paths) -> MlflowClient:
 
 
 @contextmanager
-def told(paths: Paths) -> Iterator[None]:
+def translate_mlflow_errors(paths: Paths) -> Iterator[None]:
     """Turns what MLflow and its transport raise into a TrackingError that names the server (without credentials)."""
     from mlflow.exceptions import MlflowException
     from requests import RequestException

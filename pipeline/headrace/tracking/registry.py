@@ -13,7 +13,7 @@ from headrace.contracts import Json
 from headrace.paths import Paths
 from headrace.storage.bundle import Bundle
 from headrace.tracking import serving_package
-from headrace.tracking.client import connect, experiment_id, told
+from headrace.tracking.client import connect, experiment_id, translate_mlflow_errors
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -43,7 +43,7 @@ class Candidate:
 def register_version(paths: Paths, candidate: Candidate) -> ModelVersion:
     """Logs the served model to its run and makes it a new version; raises TrackingError."""
     client = connect(paths)
-    with told(paths), tempfile.TemporaryDirectory() as scratch:
+    with translate_mlflow_errors(paths), tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
         _save(folder, candidate)
         model = client.create_logged_model(
@@ -64,7 +64,7 @@ def register_version(paths: Paths, candidate: Candidate) -> ModelVersion:
 def set_alias(paths: Paths, name: str, alias: str, number: int) -> None:
     """Points an alias at a version."""
     client = connect(paths)
-    with told(paths):
+    with translate_mlflow_errors(paths):
         client.set_registered_model_alias(name, alias, str(number))
 
 
@@ -73,7 +73,7 @@ def champion(paths: Paths, name: str) -> ModelVersion | None:
     from mlflow.exceptions import MlflowException
 
     client = connect(paths)
-    with told(paths):
+    with translate_mlflow_errors(paths):
         try:
             return client.get_model_version_by_alias(name, CHAMPION)
         except MlflowException as error:
@@ -85,7 +85,7 @@ def champion(paths: Paths, name: str) -> ModelVersion | None:
 def test_predictions(paths: Paths, run_id: str) -> Path | None:
     """The predictions on test rows that a run keeps, downloaded; None when it has none."""
     client = connect(paths)
-    with told(paths):
+    with translate_mlflow_errors(paths):
         folder = PREDICTIONS.rpartition("/")[0]
         if PREDICTIONS not in {item.path for item in client.list_artifacts(run_id, folder)}:
             return None

@@ -16,7 +16,7 @@ from headrace.contracts import Json
 from headrace.errors import Terminated, TrackingError
 from headrace.paths import Paths
 from headrace.storage.bundle import Card, read_bundle
-from headrace.tracking.client import connect, experiment_id, told
+from headrace.tracking.client import connect, experiment_id, translate_mlflow_errors
 from headrace.training.reporting.history import FIGURES, read_history
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def live_run(paths: Paths, card: Card) -> Iterator[LiveRun]:
     """Starts a run, and ends it as FINISHED, FAILED or KILLED, whatever happens. Unreachable server: a warning."""
     try:
         client = connect(paths)
-        with told(paths):
+        with translate_mlflow_errors(paths):
             _close_orphans(client, paths)
             run_id = _create(client, paths, card)
     except TrackingError as error:
@@ -80,13 +80,13 @@ def live_run(paths: Paths, card: Card) -> Iterator[LiveRun]:
         _terminate(client, run_id, status)
 
 
-def complete(paths: Paths, stages: Iterable[str]) -> str:
+def sync_run_from_files(paths: Paths, stages: Iterable[str]) -> str:
     """Tells the run of the project's bundle what these stages left in files, each once; returns the run's id.
 
     Raises TrackingError when the server cannot be reached.
     """
     client, card = connect(paths), read_bundle(paths.trained_dir).card
-    with told(paths):
+    with translate_mlflow_errors(paths):
         run_id = find_run(client, paths, card.training_id) or _rebuild(client, paths, card)
         tags = client.get_run(run_id).data.tags
         for stage in stages:
@@ -172,7 +172,7 @@ def log_trials(paths: Paths, run_id: str, trials: list[Json]) -> None:
     from mlflow.entities import Metric, Param
 
     client = connect(paths)
-    with told(paths):
+    with translate_mlflow_errors(paths):
         experiment, now = experiment_id(client, paths), int(time.time() * 1000)
         for index, trial in enumerate(trials):
             child = client.create_run(experiment, tags={"mlflow.parentRunId": run_id}, run_name=f"trial-{index:03d}")

@@ -25,7 +25,7 @@ MEASURED = ("temperature", "threshold")
 
 
 @dataclass(frozen=True)
-class Travelling:
+class ServingCode:
     """What goes with a served model of one modality."""
 
     code: tuple[str, ...]
@@ -34,10 +34,10 @@ class Travelling:
     """Packages beside REQUIREMENTS."""
 
 
-TRAVELLING: dict[ModalityName, Travelling] = {
-    "image": Travelling(("decode", "resize", "serving"), ("pillow",)),
-    "text": Travelling(("repair", "serving"), ("tokenizers",)),
-    "table": Travelling(("parsing", "encoding.encode", "encoding.serving"), ("pyarrow",)),
+TRAVELLING: dict[ModalityName, ServingCode] = {
+    "image": ServingCode(("decode", "resize", "serving"), ("pillow",)),
+    "text": ServingCode(("repair", "serving"), ("tokenizers",)),
+    "table": ServingCode(("parsing", "encoding.encode", "encoding.serving"), ("pyarrow",)),
 }
 
 

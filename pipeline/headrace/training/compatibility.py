@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from headrace.contracts import Spec
 from headrace.errors import ConfigError
-from headrace.training.settings import AutoSettings
+from headrace.training.settings import TrainSettings
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def check_fits(settings: AutoSettings, spec: Spec, network: nn.Module) -> None:
+def check_settings_fit(settings: TrainSettings, spec: Spec, network: nn.Module) -> None:
     """Raises ConfigError for a setting that means nothing for this task or network."""
     if settings.sampling == "balanced" and spec.task != "classification":
         raise ConfigError(
@@ -34,7 +34,7 @@ def check_fits(settings: AutoSettings, spec: Spec, network: nn.Module) -> None:
         check_has_blocks(network, str(settings.model["name"]))
 
 
-def _of_whole_weights(settings: AutoSettings) -> dict[str, bool]:
+def _of_whole_weights(settings: TrainSettings) -> dict[str, bool]:
     """Key -> whether it is asked for."""
     return {
         "ema": settings.ema > 0,

@@ -17,11 +17,11 @@ from torch.utils.data import IterableDataset
 from headrace.contracts import Augmenter, Batch, Spec
 from headrace.data.augmenters import make_augmenter
 from headrace.storage.arrays import Arrays, open_arrays
-from headrace.storage.positional_reads import lean
-from headrace.training.privacy.poisson_sampling import PoissonOrder
-from headrace.training.sampling.batch_order import Order, Share
+from headrace.storage.positional_reads import without_mapping
+from headrace.training.privacy.poisson_sampling import PoissonBatchOrder
+from headrace.training.sampling.batch_order import BatchOrder, WorkerShare
 from headrace.training.sampling.mixup import Mixer, make_mixer
-from headrace.training.settings import TrainSettings
+from headrace.training.settings import ResolvedTrainSettings
 
 VALIDATION_BATCH_SIZE = 512
 
@@ -30,12 +30,12 @@ class Batches(IterableDataset[Batch]):
     """One worker's batches of one epoch after another; `epoch` says which comes next."""
 
     def __init__(
-        self, arrays: Arrays, order: Order, augmenter: Augmenter | None = None, mixer: Mixer | None = None
+        self, arrays: Arrays, order: BatchOrder, augmenter: Augmenter | None = None, mixer: Mixer | None = None
     ) -> None:
         """Reads `arrays` in `order`."""
         self.arrays, self.order, self.augmenter, self.mixer = arrays, order, augmenter, mixer
         self.epoch = 0
-        self._rows = lean(arrays.inputs)
+        self._rows = without_mapping(arrays.inputs)
 
     def __len__(self) -> int:
         return self.order.num_steps * self.order.num_parts
@@ -44,7 +44,7 @@ class Batches(IterableDataset[Batch]):
         for place, share in enumerate(self.order.shares(self.epoch)):
             yield self._gather(share, place // self.order.num_parts)
 
-    def _gather(self, share: Share, step: int) -> Batch:
+    def _gather(self, share: WorkerShare, step: int) -> Batch:
         inputs = self._inputs(share.rows)
         partner_targets = shares = None
         if self.mixer is not None:
@@ -70,7 +70,7 @@ class ArraysDataModule(pl.LightningDataModule):
     """Train and validation rows of `data/normalized`, for worker `rank` of `num_workers`."""
 
     def __init__(
-        self, folder: Path, settings: TrainSettings, *, rank: int = 0, num_workers: int = 1, key: bytes = b""
+        self, folder: Path, settings: ResolvedTrainSettings, *, rank: int = 0, num_workers: int = 1, key: bytes = b""
     ) -> None:
         """Opens nothing yet: each worker opens its own memory maps in `setup`; `key`: of a private training."""
         super().__init__()
@@ -89,14 +89,14 @@ class ArraysDataModule(pl.LightningDataModule):
         labels = np.asarray(train.targets) if settings.sampling == "balanced" else None
         order = replace(self._order(len(train), settings.batch_size), num_parts=settings.accumulate, labels=labels)
         if settings.privacy:
-            order = PoissonOrder(
+            order = PoissonBatchOrder(
                 len(train), settings.batch_size, settings.seed, self.rank, self.num_workers, key=self.key
             )
         self.train_batches = Batches(train, order, augmenter, mixer)
         self.val_batches = Batches(val, self._order(len(val), VALIDATION_BATCH_SIZE, is_shuffled=False))
 
-    def _order(self, num_rows: int, batch_size: int, *, is_shuffled: bool = True) -> Order:
-        return Order(num_rows, batch_size, self.settings.seed, self.rank, self.num_workers, is_shuffled)
+    def _order(self, num_rows: int, batch_size: int, *, is_shuffled: bool = True) -> BatchOrder:
+        return BatchOrder(num_rows, batch_size, self.settings.seed, self.rank, self.num_workers, is_shuffled)
 
     def train_dataloader(self) -> Batches:
         """Called at each epoch's start (`reload_dataloaders_every_n_epochs=1`), so that the order follows the epoch."""

@@ -16,7 +16,7 @@ import numpy as np
 from headrace.contracts import Json, Spec
 from headrace.storage.atomic import write_json
 from headrace.training.reporting.events import Observer
-from headrace.training.settings import TrainSettings
+from headrace.training.settings import ResolvedTrainSettings
 
 if TYPE_CHECKING:
     from headrace.training.callbacks.reporter import BestWeights, Reporter
@@ -37,7 +37,7 @@ class FitJob:
 
 
 @dataclass(frozen=True)
-class Place:
+class WorkerContext:
     """Where one worker stands among the others."""
 
     rank: int = 0
@@ -49,7 +49,7 @@ class Place:
     plugins: tuple[Any, ...] = ()
 
 
-def fit(job: FitJob, observer: Observer, place: Place | None = None) -> None:
+def fit(job: FitJob, observer: Observer, place: WorkerContext | None = None) -> None:
     """Trains, and leaves the best weights and `fit.json` in `work_dir`; goes on from there after a kill.
 
     Raises ConfigError when settings and data do not fit together, and when the loss is no number any more.
@@ -57,17 +57,17 @@ def fit(job: FitJob, observer: Observer, place: Place | None = None) -> None:
     import torch
 
     from headrace.training.callbacks import chosen_callbacks
-    from headrace.training.callbacks.reporter import KEPT, Reporter, ResumeState
-    from headrace.training.compatibility import check_fits
+    from headrace.training.callbacks.reporter import WEIGHT_KEEPERS, Reporter, ResumeState
+    from headrace.training.compatibility import check_settings_fit
 
-    place = place or Place()
+    place = place or WorkerContext()
     torch.set_num_threads(place.num_threads or os.cpu_count() or 1)
-    settings = TrainSettings.model_validate(job.settings)
+    settings = ResolvedTrainSettings.model_validate(job.settings)
     work_dir = Path(job.work_dir)
     key = _key(settings, work_dir)
     data, learner = make_data(job, settings, place, key), make_learner(job, settings, key)
-    check_fits(settings, Spec.read(Path(job.normalized_dir)), learner.network)
-    best = KEPT[settings.keep](work_dir)
+    check_settings_fit(settings, Spec.read(Path(job.normalized_dir)), learner.network)
+    best = WEIGHT_KEEPERS[settings.keep](work_dir)
     reporter = Reporter(observer if place.rank == 0 else lambda _: None, settings.batch_size)
     callbacks = [best, reporter, *chosen_callbacks(settings), ResumeState(work_dir)]
     trainer = make_trainer(settings, place, callbacks, max_epochs=settings.max_epochs)
@@ -98,7 +98,7 @@ _PLAIN_TRAINER: dict[str, Any] = {
 }
 
 
-def _key(settings: TrainSettings, work_dir: Path) -> bytes:
+def _key(settings: ResolvedTrainSettings, work_dir: Path) -> bytes:
     """What a private training draws its rows and its noise from, the same for all workers and after a kill."""
     from headrace.training.privacy.keyed_random import key_in, key_of_seed
 
@@ -107,16 +107,16 @@ def _key(settings: TrainSettings, work_dir: Path) -> bytes:
     return key_in(work_dir / KEY) if settings.privacy.secure else key_of_seed(settings.seed)
 
 
-def make_trainer(settings: TrainSettings, place: Place, callbacks: list[Any], **limits: Any) -> Any:
+def make_trainer(settings: ResolvedTrainSettings, place: WorkerContext, callbacks: list[Any], **limits: Any) -> Any:
     """Lightning's Trainer as every training and every measurement of one uses it; `limits` are its own options."""
     import pytorch_lightning as pl
 
-    from headrace.runtime import collect_as_usual, keep_freed_memory
+    from headrace.runtime import keep_freed_memory, restore_gc
     from headrace.training.engine.lightning_loop import use_step_loop
 
     _quiet()
     keep_freed_memory()
-    collect_as_usual()
+    restore_gc()
     trainer = pl.Trainer(
         devices="auto" if place.num_workers > 1 else 1,
         strategy=place.strategy,
@@ -132,22 +132,22 @@ def make_trainer(settings: TrainSettings, place: Place, callbacks: list[Any], **
     return trainer
 
 
-def make_data(job: FitJob, settings: TrainSettings, place: Place, key: bytes = b"") -> Any:
+def make_data(job: FitJob, settings: ResolvedTrainSettings, place: WorkerContext, key: bytes = b"") -> Any:
     """The rows of a job, for one worker; `key`: of a private training."""
     from headrace.training.data_module import ArraysDataModule
 
     return ArraysDataModule(Path(job.normalized_dir), settings, rank=place.rank, num_workers=place.num_workers, key=key)
 
 
-def make_learner(job: FitJob, settings: TrainSettings, key: bytes = b"") -> Any:
+def make_learner(job: FitJob, settings: ResolvedTrainSettings, key: bytes = b"") -> Any:
     """The network of a job with its first weights, and how it learns; `key`: of a private training."""
     import torch
 
     from headrace.models.network import build_network
     from headrace.tasks import TASKS
     from headrace.training.engine.gradient_checkpointing import checkpoint_blocks
-    from headrace.training.module import Learner
-    from headrace.training.sampling.batch_order import Order
+    from headrace.training.module import TrainingModule
+    from headrace.training.sampling.batch_order import BatchOrder
 
     folder = Path(job.normalized_dir)
     spec = Spec.read(folder)
@@ -160,13 +160,13 @@ def make_learner(job: FitJob, settings: TrainSettings, key: bytes = b"") -> Any:
         checkpoint_blocks(network)
     num_rows = len(np.load(folder / "train" / "targets.npy", mmap_mode="r"))
     if settings.privacy:
-        from headrace.training.privacy.dp_module import PrivateLearner
-        from headrace.training.privacy.poisson_sampling import PoissonOrder
+        from headrace.training.privacy.dp_module import DPTrainingModule
+        from headrace.training.privacy.poisson_sampling import PoissonBatchOrder
 
-        rows = PoissonOrder(num_rows, settings.batch_size, settings.seed, key=key)
-        return PrivateLearner(network, TASKS[spec.task], settings, transform=transform, order=rows)
-    num_steps = Order(num_rows, settings.batch_size, settings.seed).num_steps * settings.max_epochs
-    return Learner(network, TASKS[spec.task], settings, transform=transform, num_steps=num_steps)
+        rows = PoissonBatchOrder(num_rows, settings.batch_size, settings.seed, key=key)
+        return DPTrainingModule(network, TASKS[spec.task], settings, transform=transform, order=rows)
+    num_steps = BatchOrder(num_rows, settings.batch_size, settings.seed).num_steps * settings.max_epochs
+    return TrainingModule(network, TASKS[spec.task], settings, transform=transform, num_steps=num_steps)
 
 
 def _write_result(work_dir: Path, trainer: Any, best: BestWeights, reporter: Reporter, seconds: float) -> None:
@@ -189,14 +189,16 @@ def _write_result(work_dir: Path, trainer: Any, best: BestWeights, reporter: Rep
 
 def _ended_by(trainer: Any, num_epochs: int) -> str:
     """The key of `train` that ended it."""
-    from headrace.training.callbacks.reporter import Patience
+    from headrace.training.callbacks.reporter import ResumableEarlyStopping
 
     stopping = trainer.lightning_module.settings.early_stopping
     if num_epochs >= trainer.max_epochs:
         return "max_epochs"
     if 0 < stopping.max_steps <= trainer.global_step:
         return "early_stopping.max_steps"
-    waited = any(isinstance(one, Patience) and one.wait_count >= one.patience for one in trainer.callbacks)
+    waited = any(
+        isinstance(one, ResumableEarlyStopping) and one.wait_count >= one.patience for one in trainer.callbacks
+    )
     return f"early_stopping.{'patience' if waited else 'max_minutes'}"
 
 

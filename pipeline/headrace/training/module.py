@@ -12,25 +12,25 @@ from torch.optim import Optimizer
 
 from headrace.contracts import Batch, Json, Metrics
 from headrace.errors import ConfigError
-from headrace.models.tta import ask_alone
+from headrace.models.tta import disable_test_time_augmentation
 from headrace.tasks import Task
-from headrace.training.engine.sharding import average_buffers, shard
+from headrace.training.engine.sharding import apply_fsdp, average_buffers
 from headrace.training.optim.optimizers import make_optimizer
 from headrace.training.optim.schedules import make_schedule
-from headrace.training.sampling.mixup import summed
-from headrace.training.settings import TrainSettings
+from headrace.training.sampling.mixup import sum_over_mixed
+from headrace.training.settings import ResolvedTrainSettings
 
 
-class Learner(pl.LightningModule):
+class TrainingModule(pl.LightningModule):
     """Trains a network that takes raw stored inputs."""
 
     def __init__(
-        self, network: nn.Module, task: Task, settings: TrainSettings, *, transform: Json, num_steps: int
+        self, network: nn.Module, task: Task, settings: ResolvedTrainSettings, *, transform: Json, num_steps: int
     ) -> None:
         """`num_steps`: optimizer steps of the whole training, for the schedule; raises ConfigError as the task does."""
         super().__init__()
         self.network, self.task, self.settings, self.num_steps = network, task, settings, num_steps
-        ask_alone(network)
+        disable_test_time_augmentation(network)
         self.loss_options = task.loss_options(settings.model_dump(), transform)
         # [sum of losses, sum of the task's figures, rows], kept on the device and read once an epoch
         # (no buffers: DDP would overwrite those of every rank by rank 0's, each step)
@@ -40,9 +40,9 @@ class Learner(pl.LightningModule):
     def _step(self, batch: Batch, sums: Tensor, options: Json) -> Tensor:
         """Sum of the rows' losses; adds to the running sums."""
         outputs = self.network(batch.inputs).float()
-        loss = summed(batch, lambda part: self.task.loss(outputs, part, options))
+        loss = sum_over_mixed(batch, lambda part: self.task.loss(outputs, part, options))
         with torch.no_grad():
-            figures = summed(batch, lambda part: self.task.figures(outputs, part, options))
+            figures = sum_over_mixed(batch, lambda part: self.task.figures(outputs, part, options))
             sums += torch.stack([loss.detach(), figures, batch.weights.sum()])
         return loss
 
@@ -64,7 +64,7 @@ class Learner(pl.LightningModule):
     def configure_model(self) -> None:
         """Shares out the weights where the strategy made a mesh of workers for it."""
         if self._device_mesh is not None:
-            shard(self.network, self._device_mesh["data_parallel"])
+            apply_fsdp(self.network, self._device_mesh["data_parallel"])
 
     def on_fit_start(self) -> None:
         """Puts the sums where the network is."""

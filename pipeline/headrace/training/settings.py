@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from headrace.config import Section, named
+from headrace.config import Section, parse_named_options
 from headrace.errors import ConfigError
 from headrace.models import find_model
 from headrace.training.optim.optimizers import OPTIMIZERS
@@ -69,7 +69,7 @@ def delta_of(privacy: Privacy, num_rows: int) -> float:
     return delta
 
 
-def clash(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> str | None:
+def privacy_conflict(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> str | None:
     """What is wrong with the other settings of `train` beside `privacy`, or None."""
     for name, reason in CLASHES.items():
         if name in settings and settings[name] != defaults[name]:
@@ -98,7 +98,7 @@ class EarlyStopping(Section):
     """Minutes of training, at most, those before a kill among them; 0: any. The schedule goes by `max_epochs`."""
 
 
-class AutoSettings(Section):
+class TrainSettings(Section):
     """How a network is trained, as it is written: `auto` is decided when the training starts, in adaptive.py."""
 
     model: dict[str, Any] = {"name": "cnn"}
@@ -213,12 +213,12 @@ class AutoSettings(Section):
     @field_validator("optimizer", mode="before")
     @classmethod
     def _optimizer_is_known(cls, optimizer: Any) -> dict[str, Any]:
-        return named(optimizer, OPTIMIZERS, "optimizer")
+        return parse_named_options(optimizer, OPTIMIZERS, "optimizer")
 
     @field_validator("schedule", mode="before")
     @classmethod
     def _schedule_is_known(cls, schedule: Any) -> dict[str, Any]:
-        return named(schedule, SCHEDULES, "schedule")
+        return parse_named_options(schedule, SCHEDULES, "schedule")
 
     @field_validator("augmentation")
     @classmethod
@@ -256,7 +256,7 @@ class AutoSettings(Section):
     @classmethod
     def _privacy_is_not_undone(cls, privacy: Privacy | None, info: ValidationInfo) -> Privacy | None:
         defaults = {name: field.default for name, field in cls.model_fields.items()}
-        mistake = clash(info.data, defaults) if privacy else None
+        mistake = privacy_conflict(info.data, defaults) if privacy else None
         if mistake:
             raise ValueError(mistake)
         return privacy
@@ -275,7 +275,7 @@ class AutoSettings(Section):
         return num_workers
 
 
-class TrainSettings(AutoSettings):
+class ResolvedTrainSettings(TrainSettings):
     """How a network is trained, every `auto` of the training itself decided."""
 
     batch_size: Count = 64

@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from headrace.data.cleaning.scan import Facts
+from headrace.data.cleaning.scan import RowIndex
 from headrace.storage.scratch import Scratch
 
 
 @pytest.fixture
-def make_facts(tmp_path: Path) -> Callable[..., Facts]:
+def make_facts(tmp_path: Path) -> Callable[..., RowIndex]:
     """Facts of rows: `labels` by row (None: no label), and whatever columns are given; ids are a, b, c and on."""
     opened = []
 
-    def make(labels: list[str | None], **columns: Any) -> Facts:
+    def make(labels: list[str | None], **columns: Any) -> RowIndex:
         folder = tmp_path / f"scratch-{len(opened)}"
         folder.mkdir()
         scratch = Scratch(folder)
@@ -29,7 +29,7 @@ def make_facts(tmp_path: Path) -> Callable[..., Facts]:
         is_multilabel = columns.pop("is_multilabel", False)
         for name, values in columns.items():
             scratch.append(name.replace("__", ":"), np.asarray(values))
-        return Facts(scratch, len(labels), names, is_multilabel=is_multilabel)
+        return RowIndex(scratch, len(labels), names, is_multilabel=is_multilabel)
 
     yield make
     for scratch in opened:

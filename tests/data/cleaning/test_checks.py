@@ -13,11 +13,11 @@ from headrace.data.cleaning.checks import (
     CHECKS,
     KINDS,
     Severity,
+    check_required_severities,
     left_out,
-    mistakes,
-    refuse_useless,
     rules,
     severities,
+    validate_checks,
 )
 from headrace.errors import ConfigError
 
@@ -65,7 +65,9 @@ def test_checks_that_make_no_sense_for_a_task_are_left_out_and_told():
 
 
 def test_every_default_is_allowed():
-    assert mistakes({name: {"severity": check.severity, **check.options} for name, check in CHECKS.items()}) == []
+    assert (
+        validate_checks({name: {"severity": check.severity, **check.options} for name, check in CHECKS.items()}) == []
+    )
 
 
 def test_every_option_has_bounds():
@@ -98,17 +100,17 @@ def test_every_option_has_bounds():
     ],
 )
 def test_mistake_is_told_with_what_is_allowed(settings, told):
-    (found,) = mistakes(settings)
+    (found,) = validate_checks(settings)
     assert found.startswith(told)
 
 
 def test_mistakes_are_told_all_at_once():
-    assert len(mistakes({"blured": "drop", "rare_class": {"min_rows": 0, "most": 1}, "dark": "dorp"})) == 4
+    assert len(validate_checks({"blured": "drop", "rare_class": {"min_rows": 0, "most": 1}, "dark": "dorp"})) == 4
 
 
 def test_options_that_may_be_null_are():
-    assert mistakes({"near_duplicate": {"similarity": None}, "unknown_label": {"known": None}}) == []
-    assert mistakes({"unknown_label": {"known": ["cat", 3]}}) == []
+    assert validate_checks({"near_duplicate": {"similarity": None}, "unknown_label": {"known": None}}) == []
+    assert validate_checks({"unknown_label": {"known": ["cat", 3]}}) == []
 
 
 def test_only_what_is_mended_by_default_can_be_repaired():
@@ -121,7 +123,9 @@ def test_only_what_is_mended_by_default_can_be_repaired():
 def test_rows_that_no_later_stage_can_read_do_not_go_on(severity):
     settings = {"undecodable": severity, "unknown_label": severity}
     with pytest.raises(ConfigError, match=r"^params\.yaml: clean\.checks\.undecodable\.severity: got .* drop or error"):
-        refuse_useless(rules(settings, "image"), "image", "classification")
+        check_required_severities(rules(settings, "image"), "image", "classification")
     with pytest.raises(ConfigError, match=r"^params\.yaml: clean\.checks\.unknown_label\.severity: got .* for targets"):
-        refuse_useless(rules(settings, "text"), "text", "regression")
-    refuse_useless(rules(settings, "text"), "text", "classification")  # a text that is partly broken can be read
+        check_required_severities(rules(settings, "text"), "text", "regression")
+    check_required_severities(
+        rules(settings, "text"), "text", "classification"
+    )  # a text that is partly broken can be read

@@ -8,7 +8,7 @@ import pytest
 from headrace.contracts import Finding, Spec
 from headrace.data.checkers import EXAMINERS
 from headrace.data.cleaning.checks import rules
-from headrace.data.cleaning.decide import Judgement, judge, refuse_errors
+from headrace.data.cleaning.decide import CleaningDecision, decide, refuse_errors
 from headrace.errors import DataError
 
 SPEC = Spec(modality="text", task="classification", source="x", format="x", num_rows=0)
@@ -16,7 +16,7 @@ SPEC = Spec(modality="text", task="classification", source="x", format="x", num_
 
 def judged(facts, task="classification", **settings):
     spec = SPEC.model_copy(update={"task": task})
-    return judge(facts, EXAMINERS["text"], spec, rules(settings, "text"), "data/raw")
+    return decide(facts, EXAMINERS["text"], spec, rules(settings, "text"), "data/raw")
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_numbers_have_no_classes(facts):
 
 
 def test_what_is_told_of_rows_that_left_is_not_counted():
-    judgement = Judgement(rules({}, "text"), np.ones(2, bool))
+    judgement = CleaningDecision(rules({}, "text"), np.ones(2, bool))
     judgement.add([Finding(0, "markup", "1 tag"), Finding(0, "empty", ""), Finding(0, "empty", "again")])
     judgement.add([Finding(1, "length_outlier", "long"), Finding(1, "length_outlier", "and many words")])
     assert judgement.counts() == {("quarantined", "empty"): 1, ("warned", "length_outlier"): 1}

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from headrace.contracts import Examined, Spec
+from headrace.contracts import CheckedBatch, Spec
 from headrace.data.cleaning.checks import CHECKS
 from headrace.data.cleaning.label_errors import label_errors
 from headrace.data.cleaning.near_duplicates import groups, near_pairs
@@ -61,7 +61,7 @@ def planted() -> Planted:
 
 
 @pytest.fixture(scope="module")
-def examined(planted: Planted) -> Examined:
+def examined(planted: Planted) -> CheckedBatch:
     parts = []
     for start in range(0, len(planted.images), BATCH_ROWS):
         batch = pa.record_batch({"image": pa.array(planted.images[start : start + BATCH_ROWS], pa.binary())})
@@ -71,21 +71,21 @@ def examined(planted: Planted) -> Examined:
     joined = [
         np.concatenate([getattr(part, name) for part in parts]) for name in ("keys", "hashes", "sketches", "features")
     ]
-    return Examined([finding for part in parts for finding in part.findings], *joined, measures={})
+    return CheckedBatch([finding for part in parts for finding in part.findings], *joined, measures={})
 
 
-def first_with_key(examined: Examined) -> np.ndarray:
+def first_with_key(examined: CheckedBatch) -> np.ndarray:
     """By row: the first that has the same content."""
     _, first, same = np.unique(examined.keys, return_index=True, return_inverse=True)
     return first[same]
 
 
-def test_all_broken_images_are_found_and_nothing_else(examined: Examined) -> None:
+def test_all_broken_images_are_found_and_nothing_else(examined: CheckedBatch) -> None:
     found = [(finding.row, finding.check) for finding in examined.findings]
     assert found == [(row, "undecodable") for row in range(NUM_DIGITS, NUM_DIGITS + 20)]
 
 
-def test_all_exact_copies_are_found_and_nothing_else(planted: Planted, examined: Examined) -> None:
+def test_all_exact_copies_are_found_and_nothing_else(planted: Planted, examined: CheckedBatch) -> None:
     copies = range(NUM_DIGITS + 20, NUM_DIGITS + 70)
     first = first_with_key(examined)
     assert first[copies].tolist() == planted.originals[copies].tolist()
@@ -93,7 +93,7 @@ def test_all_exact_copies_are_found_and_nothing_else(planted: Planted, examined:
     assert first[others].tolist() == others.tolist()
 
 
-def test_near_duplicates_are_found(planted: Planted, examined: Examined) -> None:
+def test_near_duplicates_are_found(planted: Planted, examined: CheckedBatch) -> None:
     usable = (examined.keys != b"") & (first_with_key(examined) == np.arange(len(examined.keys)))
     pairs = near_pairs(
         examined.hashes, examined.sketches, EXAMINER.similarity, EXAMINER.similarity_threshold, usable=usable
@@ -105,7 +105,7 @@ def test_near_duplicates_are_found(planted: Planted, examined: Examined) -> None
     assert len(others) <= 0.002 * NUM_DIGITS
 
 
-def test_wrong_labels_are_found(planted: Planted, examined: Examined) -> None:
+def test_wrong_labels_are_found(planted: Planted, examined: CheckedBatch) -> None:
     # a copy bears the label that its original should have: only the digits as they came are judged
     digits = slice(0, NUM_DIGITS)
     found, suggested = label_errors(examined.features[digits], planted.labels[digits], **CHECKS["label_error"].options)

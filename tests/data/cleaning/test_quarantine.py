@@ -7,7 +7,7 @@ import pytest
 from headrace.contracts import Finding, Spec
 from headrace.data.checkers import EXAMINERS
 from headrace.data.cleaning.checks import rules
-from headrace.data.cleaning.decide import Judgement
+from headrace.data.cleaning.decide import CleaningDecision
 from headrace.data.cleaning.near_duplicates import Cluster
 from headrace.data.cleaning.quarantine import write_findings, write_groups, write_rows
 from headrace.storage.parquet import read_table
@@ -18,7 +18,7 @@ IDS = np.array([row_id(index).encode() for index in range(20)], "S32")
 
 def judgement(**settings):
     """Of 20 texts: 3 and 11 leave, the latter for two reasons; 4, 5 and 11 are told of."""
-    made = Judgement(rules(settings, "text"), np.ones(20, bool))
+    made = CleaningDecision(rules(settings, "text"), np.ones(20, bool))
     made.add([Finding(3, "empty", "nothing"), Finding(11, "empty", "nothing"), Finding(11, "undecodable", "broken")])
     made.add([Finding(4, "markup", "1 tag"), Finding(5, "length_outlier", "long"), Finding(11, "markup", "1 tag")])
     return made
@@ -66,7 +66,7 @@ def test_what_is_not_to_be_repaired_stays_as_it_is(parted, severity):
 
 
 def test_no_rows_that_leave_are_an_empty_table(parted):
-    clean, rejected = parted(Judgement(rules({}, "text"), np.ones(20, bool)))
+    clean, rejected = parted(CleaningDecision(rules({}, "text"), np.ones(20, bool)))
     assert (len(clean), rejected) == (20, [])
 
 

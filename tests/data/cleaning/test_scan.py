@@ -7,7 +7,7 @@ import pytest
 from headrace.contracts import Column, Spec
 from headrace.data.checkers import EXAMINERS
 from headrace.data.cleaning.checks import rules
-from headrace.data.cleaning.scan import look
+from headrace.data.cleaning.scan import scan
 from headrace.storage.scratch import Scratch
 from tests.drawn import TABLE_COLUMNS, faulty_rows, row_id, rows, schema_of
 
@@ -28,7 +28,7 @@ class Listed:
 def looked(folder, modality, listed, task="classification", **settings):
     columns = [Column(name=name, kind=kind) for name, kind in TABLE_COLUMNS.items()] if modality == "table" else []
     spec = Spec(modality=modality, task=task, source="x", format="x", num_rows=len(listed), columns=columns)
-    return look(Listed(modality, listed), EXAMINERS[modality], spec, rules(settings, modality), Scratch(folder))
+    return scan(Listed(modality, listed), EXAMINERS[modality], spec, rules(settings, modality), Scratch(folder))
 
 
 def found(facts):

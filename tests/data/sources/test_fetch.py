@@ -17,7 +17,7 @@ import fsspec
 import pytest
 
 from headrace.data.sources.fetch import fetch, local_path
-from headrace.data.sources.limits import Limits
+from headrace.data.sources.limits import SourceLimits
 from headrace.data.sources.transfer import resume
 from headrace.data.sources.transfer.urls import cache_key, file_name, scrub, shown
 from headrace.errors import ConfigError, DataError
@@ -263,7 +263,7 @@ def test_fetch_of_a_damaged_remote_archive_downloads_it_anew_next_time(
 def test_fetch_past_the_limit_stops(server: Server, get: Callable[..., Path]) -> None:
     for server.has_length in (True, False):
         with pytest.raises(DataError, match="holds more than 1,000,000 bytes, the most that is taken"):
-            get(f"{server.address}/a.bin", limits=Limits(max_bytes=1_000_000))
+            get(f"{server.address}/a.bin", limits=SourceLimits(max_bytes=1_000_000))
 
 
 def test_fetch_on_a_full_disk_passes_the_error_and_goes_on_later(server: Server, get: Callable[..., Path]) -> None:

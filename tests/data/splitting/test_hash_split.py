@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.data.splitting.hash_split import Wish, by_hash, counts_of, folds
+from headrace.data.splitting.hash_split import HashSplitConfig, by_hash, counts_of, folds
 from headrace.errors import ConfigError, DataError
 from headrace.paths import SPLITS
 from tests.data.splitting.conftest import FRACTIONS, by_id, clean_rows, row_id
@@ -12,7 +12,7 @@ IDS = st.sets(st.text("0123456789abcdef", min_size=32, max_size=32), min_size=1,
 
 
 def dealt(rows, *, seed: int = 0, is_stratified: bool = True, counts=None) -> dict[str, int]:
-    wish = Wish(SPLITS, FRACTIONS, seed, is_stratified, counts)
+    wish = HashSplitConfig(SPLITS, FRACTIONS, seed, is_stratified, counts)
     return by_id(rows, by_hash(rows, np.arange(len(rows)), wish))
 
 
@@ -93,7 +93,7 @@ def test_every_row_outside_of_test_is_in_one_fold_and_clusters_are_whole(num_fol
 def test_folds_are_of_near_the_same_size_within_each_split():
     rows = clean_rows(["cat"] * 6000)
     found = folds(rows, np.zeros(6000, bool), num_folds=3, seed=0)
-    splits = by_hash(rows, np.arange(6000), Wish(SPLITS, FRACTIONS, 0, is_stratified=False))
+    splits = by_hash(rows, np.arange(6000), HashSplitConfig(SPLITS, FRACTIONS, 0, is_stratified=False))
     for split in range(3):  # places of folds are not those of splits: else a fold would hold one split's rows
         sizes = np.bincount(found[splits == split])
         assert sizes / sizes.sum() == pytest.approx([1 / 3] * 3, abs=0.06)

@@ -5,14 +5,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from headrace.contracts import Examined, Examiner, Finding, Repaired, Spec
+from headrace.contracts import CheckedBatch, Finding, Repaired, RowChecker, Spec
 from headrace.data.cleaning.checks import rules
 from headrace.data.text.checker import BEGINNING, TextExaminer
 from headrace.data.text.rows import text_schema
 
 SPEC = Spec(modality="text", task="classification", source="x", format="text_folder", num_rows=0)
 OPTIONS: dict[str, Any] = {name: rule.options for name, rule in rules({}, "text").items()}
-EXAMINER: Examiner = TextExaminer()
+EXAMINER: RowChecker = TextExaminer()
 
 
 def batch_of(*texts: str, labels: list[str | None] | None = None) -> pa.RecordBatch:
@@ -34,7 +34,7 @@ class Here:
         return map(work, self.batches)
 
 
-def examined(*texts: str, **options: Any) -> Examined:
+def examined(*texts: str, **options: Any) -> CheckedBatch:
     return EXAMINER.examine(batch_of(*texts), SPEC, {}, OPTIONS | options)
 
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.data.text.repair import Mended, mend
+from headrace.data.text.repair import RepairedText, repair
 
 
 @pytest.mark.parametrize(
@@ -13,7 +13,7 @@ from headrace.data.text.repair import Mended, mend
     ],
 )  # fmt: skip
 def test_mend_leaves_text_that_only_looks_like_markup(text: str) -> None:
-    assert mend(text) == Mended(text)
+    assert repair(text) == RepairedText(text)
 
 
 @pytest.mark.parametrize(
@@ -33,21 +33,21 @@ def test_mend_leaves_text_that_only_looks_like_markup(text: str) -> None:
     ],
 )
 def test_mend_takes_markup_out(text: str, made: str, num_tags: int, num_entities: int) -> None:
-    assert mend(text) == Mended(made, "", num_tags, num_entities)
-    assert mend(text, markup=False) == Mended(text)
+    assert repair(text) == RepairedText(made, "", num_tags, num_entities)
+    assert repair(text, markup=False) == RepairedText(text)
 
 
 def test_mend_takes_control_characters_out() -> None:
-    assert mend("\ufeffa\x00b\x0bc") == Mended("ab c", "\ufeff\x00\x0b")
-    assert mend("\ufeffa\x00b", controls=False) == Mended("\ufeffa\x00b")
+    assert repair("\ufeffa\x00b\x0bc") == RepairedText("ab c", "\ufeff\x00\x0b")
+    assert repair("\ufeffa\x00b", controls=False) == RepairedText("\ufeffa\x00b")
 
 
 def test_mend_gives_cp1252_read_as_latin1_its_meaning() -> None:
-    assert mend("I\x92m \x93here\x94\x85 \x81").text == "I\u2019m \u201chere\u201d\u2026"
+    assert repair("I\x92m \x93here\x94\x85 \x81").text == "I\u2019m \u201chere\u201d\u2026"
 
 
 def test_mend_always_normalises_and_calls_it_no_repair() -> None:
-    assert mend(" fiance\u0301\r\nb\rc\n", controls=False, markup=False) == Mended("fianc\u00e9\nb\nc")
+    assert repair(" fiance\u0301\r\nb\rc\n", controls=False, markup=False) == RepairedText("fianc\u00e9\nb\nc")
 
 
 @pytest.mark.timeout(60)
@@ -55,14 +55,14 @@ def test_mend_always_normalises_and_calls_it_no_repair() -> None:
     "piece", ["<script>", "<!--", "<a x=", '<a x="', "<", "<a b=c ", "<a b ", "&", "<div\n", "<a b='"]
 )
 def test_mend_of_hostile_text_takes_no_longer_than_of_other(piece: str) -> None:
-    made = mend(piece * 200_000)  # by the square of its length it would take hours
+    made = repair(piece * 200_000)  # by the square of its length it would take hours
     assert len(made.text) <= len(piece) * 200_000
 
 
 @settings(deadline=None, max_examples=200)
 @given(st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("<>&;/=\"'abp!-# \n"), max_size=60))
 def test_mend_never_fails_and_tells_every_change(text: str) -> None:
-    made = mend(text)
+    made = repair(text)
     if not (made.controls or made.num_tags or made.num_entities):
-        assert made == mend(text, controls=False, markup=False)
+        assert made == repair(text, controls=False, markup=False)
     assert not any(character < " " and character not in "\t\n" for character in made.text)

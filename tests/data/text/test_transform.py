@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.contracts import Json, Spec, Transform
-from headrace.data.text.tokenizer import LEAST_VOCABULARY, loaded
+from headrace.data.text.tokenizer import LEAST_VOCABULARY, load_cached_tokenizer
 from headrace.data.text.transform import TextTransform
 from headrace.errors import ConfigError, DataError
 
@@ -43,7 +43,7 @@ def ids_of(text: str, transform: Json) -> list[int]:
 
 
 def decoded(ids: list[int], transform: Json) -> str:
-    tokenizer = loaded(json.dumps(transform["tokenizer"]), transform["max_tokens"])
+    tokenizer = load_cached_tokenizer(json.dumps(transform["tokenizer"]), transform["max_tokens"])
     return str(tokenizer.decode(ids)).removeprefix(" ")
 
 

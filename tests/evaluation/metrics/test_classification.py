@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from headrace.evaluation.metrics.classification import (
     class_figures,
     confusion_matrix,
-    headline,
     macro_f1,
     negative_log_likelihood,
     softmax,
+    summary_metrics,
     wilson_interval,
 )
 
@@ -72,7 +72,7 @@ def test_macro_f1_is_scikit_learns(pairs: list[tuple[int, int]]) -> None:
 
 def test_headline_tells_rows_accuracy_loss_and_f1() -> None:
     logits = np.log(np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6]])).astype(np.float32)
-    figures = headline(logits, np.array([0, 1, 0]))
+    figures = summary_metrics(logits, np.array([0, 1, 0]))
     assert figures["num_rows"] == 3
     assert figures["accuracy"] == pytest.approx(2 / 3)
     assert figures["accuracy_low"] < 2 / 3 < figures["accuracy_high"]

@@ -3,7 +3,13 @@ import pytest
 from scipy.optimize import minimize_scalar
 from sklearn.metrics import average_precision_score, f1_score, log_loss, roc_auc_score
 
-from headrace.evaluation.metrics.multilabel import best_threshold, fit_temperature, headline, label_figures, sigmoid
+from headrace.evaluation.metrics.multilabel import (
+    best_threshold,
+    fit_temperature,
+    label_figures,
+    sigmoid,
+    summary_metrics,
+)
 from headrace.evaluation.metrics.multilabel import log_loss as ours
 
 RNG = np.random.default_rng(0)
@@ -21,7 +27,7 @@ def test_loss_is_scikit_learns():
 
 
 def test_headline_is_scikit_learns():
-    found = headline(LOGITS, DUE, temperature=1.0, threshold=0.5)
+    found = summary_metrics(LOGITS, DUE, temperature=1.0, threshold=0.5)
     given = LOGITS > 0
     varies = [0, 1, 2]
     assert found["num_rows"] == 200

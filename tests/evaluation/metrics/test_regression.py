@@ -19,7 +19,7 @@ def answered():
 
 def test_headline_is_scikit_learns(answered):
     predicted, targets = answered
-    found = regression.headline(predicted, targets)
+    found = regression.summary_metrics(predicted, targets)
     assert found["num_rows"] == 400
     assert found["rmse"] == pytest.approx(reference.root_mean_squared_error(targets, predicted))
     assert found["mae"] == pytest.approx(reference.mean_absolute_error(targets, predicted))
@@ -47,7 +47,7 @@ def test_bootstrap_is_the_same_for_a_seed_in_passes_of_any_size(answered, monkey
 
 
 def test_one_row_gives_itself_as_its_interval():
-    found = regression.headline(np.array([3.0]), np.array([1.0]))
+    found = regression.summary_metrics(np.array([3.0]), np.array([1.0]))
     assert (found["rmse_low"], found["rmse"], found["rmse_high"]) == (2, 2, 2)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from headrace.errors import ConfigError
-from headrace.explanation.attributions import Asked, run_network
+from headrace.explanation.attributions import AttributionRequest, run_network
 from headrace.explanation.html_marks import marked, top_bars
 from headrace.explanation.views import VIEWS
 from headrace.models.network import load_network
@@ -27,7 +27,7 @@ def explained(request, made_project):
 def test_gradients_add_up_to_the_rise_from_nothing(explained):
     view, network, inputs, answers = explained
     outputs = answers.argmax(axis=1)
-    maps = view.attribute(Asked(network, inputs, outputs, "integrated_gradients", 256))
+    maps = view.attribute(AttributionRequest(network, inputs, outputs, "integrated_gradients", 256))
     places = view.are_places(inputs)
     assert maps.shape == places.shape
     assert (maps[~places] == 0).all()
@@ -48,7 +48,7 @@ def test_gradients_add_up_to_the_rise_from_nothing(explained):
 def test_occlusion_is_the_fall_without_a_place(explained):
     view, network, inputs, answers = explained
     outputs = answers.argmax(axis=1)
-    maps = view.attribute(Asked(network, inputs, outputs, "occlusion", 2))
+    maps = view.attribute(AttributionRequest(network, inputs, outputs, "occlusion", 2))
     places = view.are_places(inputs) & (np.arange(maps.shape[1]) == 2)
     left = run_network(network, view.erase(inputs, places))
     rows = np.arange(len(inputs))
@@ -58,7 +58,7 @@ def test_occlusion_is_the_fall_without_a_place(explained):
 def test_what_made_the_data_is_found(explained):
     """Tables: `size` and `colour`, not `noise`; texts: the one word that tells."""
     view, network, inputs, answers = explained
-    maps = view.attribute(Asked(network, inputs, answers.argmax(axis=1), "integrated_gradients", 32))  # fmt: skip
+    maps = view.attribute(AttributionRequest(network, inputs, answers.argmax(axis=1), "integrated_gradients", 32))  # fmt: skip
     strongest = np.abs(maps).argmax(axis=1)
     if inputs.dtype == np.int32:
         telling = np.isin(inputs[np.arange(len(inputs)), strongest], [2, 3, 5, 6, 7, 9])
@@ -112,7 +112,9 @@ def test_model_without_embeddings_is_told_what_to_do(project):
     view = VIEWS["text"](bundle.card.transform)
     network = nn.Sequential(nn.Identity(), nn.Flatten())
     with pytest.raises(ConfigError, match=r"explain\.method: .*forward_embedded, got Flatten; .*choose occlusion"):
-        view.attribute(Asked(network, np.ones((1, 3), np.int32), np.zeros(1, int), "integrated_gradients", 2))
+        view.attribute(
+            AttributionRequest(network, np.ones((1, 3), np.int32), np.zeros(1, int), "integrated_gradients", 2)
+        )
 
 
 def test_marks_escape_what_they_show():

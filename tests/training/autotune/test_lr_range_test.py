@@ -5,16 +5,16 @@ import math
 import pytest
 
 from headrace.errors import ConfigError
-from headrace.training.autotune.lr_range_test import Tried, choose_rate, range_test
+from headrace.training.autotune.lr_range_test import SweepPoint, choose_rate, range_test
 from headrace.training.fit import FitJob
-from headrace.training.settings import TrainSettings
+from headrace.training.settings import ResolvedTrainSettings
 
 SETTINGS = {"model": {"name": "cnn", "blocks": [8, "pool"], "dense": [16]}, "batch_size": 25, "num_workers": 0}
 
 
 def curve(loss_at):
     """20 steps a decade from 1e-6 on."""
-    return [Tried(10 ** (-6 + step / 20), loss_at(-6 + step / 20)) for step in range(121)]
+    return [SweepPoint(10 ** (-6 + step / 20), loss_at(-6 + step / 20)) for step in range(121)]
 
 
 def test_rate_lies_between_the_steepest_fall_and_a_tenth_of_the_least_loss():
@@ -32,7 +32,7 @@ def test_rate_of_a_loss_that_falls_nowhere_is_refused(tried):
 @pytest.mark.slow
 def test_range_test_repeats_itself_and_follows_the_optimizer(trained):
     def found(**changes):
-        settings = TrainSettings(**SETTINGS, **changes)
+        settings = ResolvedTrainSettings(**SETTINGS, **changes)
         return range_test(FitJob(str(trained.normalized_dir), "", settings.model_dump()), settings)
 
     adam = found()

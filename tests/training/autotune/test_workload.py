@@ -8,7 +8,7 @@ from headrace.contracts import Spec
 from headrace.storage.arrays import open_arrays
 from headrace.training.autotune.tuner import Machine, counted_threads
 from headrace.training.autotune.workload import FLOPS_A_SECOND, SECONDS_A_STEP, Workload, count_workload
-from headrace.training.settings import TrainSettings
+from headrace.training.settings import ResolvedTrainSettings
 
 
 def workload_of(paths, model):
@@ -30,10 +30,10 @@ def test_workload_of_dense_layers_is_what_their_matrices_multiply(trained):
 
 def test_workload_in_seconds_is_arithmetic_and_steps():
     workload = Workload(num_rows=1000, flops_a_row=FLOPS_A_SECOND / 1000, num_operations=100)
-    settings = TrainSettings(max_epochs=3, batch_size=100)
+    settings = ResolvedTrainSettings(max_epochs=3, batch_size=100)
     assert workload.seconds(settings, num_threads=1) == pytest.approx(3 + 30 * SECONDS_A_STEP)
     assert workload.seconds(settings, num_threads=2) == pytest.approx(1.5 + 30 * SECONDS_A_STEP)
-    assert workload.seconds(TrainSettings(max_epochs=3, batch_size=5000), num_threads=1) == pytest.approx(
+    assert workload.seconds(ResolvedTrainSettings(max_epochs=3, batch_size=5000), num_threads=1) == pytest.approx(
         3 + 3 * SECONDS_A_STEP
     )
 

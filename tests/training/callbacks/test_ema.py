@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from headrace.training.callbacks.ema import Averaging
+from headrace.training.callbacks.ema import WeightEMA
 
 
 def network_of(seed: int = 0) -> nn.Module:
@@ -13,8 +13,8 @@ def network_of(seed: int = 0) -> nn.Module:
     return nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
 
 
-def started(network: nn.Module, decay: float = 0.9, state: dict[str, Any] | None = None) -> tuple[Averaging, Any, Any]:
-    found, running, module = Averaging(decay), SimpleNamespace(global_step=0), SimpleNamespace(network=network)
+def started(network: nn.Module, decay: float = 0.9, state: dict[str, Any] | None = None) -> tuple[WeightEMA, Any, Any]:
+    found, running, module = WeightEMA(decay), SimpleNamespace(global_step=0), SimpleNamespace(network=network)
     if state is not None:
         found.load_state_dict(state)
         running.global_step = state["num_steps"]
@@ -22,7 +22,7 @@ def started(network: nn.Module, decay: float = 0.9, state: dict[str, Any] | None
     return found, running, module
 
 
-def step(found: Averaging, running: Any, network: nn.Module, seed: int, parts: int = 1) -> dict[str, np.ndarray]:
+def step(found: WeightEMA, running: Any, network: nn.Module, seed: int, parts: int = 1) -> dict[str, np.ndarray]:
     """New weights and statistics, drawn, as an optimizer step would leave them."""
     torch.manual_seed(seed)
     with torch.no_grad():

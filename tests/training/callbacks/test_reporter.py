@@ -8,7 +8,7 @@ from torch import nn
 
 from headrace.storage.bundle import WEIGHTS
 from headrace.training.callbacks import reporter as callbacks
-from headrace.training.callbacks.reporter import BestWeights, LastWeights, Patience, Reporter, ResumeState
+from headrace.training.callbacks.reporter import BestWeights, LastWeights, Reporter, ResumableEarlyStopping, ResumeState
 from headrace.training.reporting.events import Event
 
 
@@ -111,7 +111,7 @@ def test_reporter_of_a_resumed_training_has_the_epochs_before() -> None:
 
 @pytest.mark.parametrize(("waited", "stops"), [(0, False), (1, False), (2, True), (3, True)])
 def test_patience_of_a_training_that_had_ended_ends_it_again(waited: int, stops: bool) -> None:
-    patience = Patience("val_loss", patience=2)
+    patience = ResumableEarlyStopping("val_loss", patience=2)
     patience.wait_count = waited
     resumed = trainer()
     patience.on_train_start(resumed, module())

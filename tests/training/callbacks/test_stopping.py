@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from headrace.training.callbacks import stopping
-from headrace.training.callbacks.stopping import Limits
+from headrace.training.callbacks.stopping import TrainingLimits
 
 
 class Clock:
@@ -35,7 +35,7 @@ def trainer(asked: list[float] | None = None, offset: float = 0.0) -> Any:
     return SimpleNamespace(global_step=0, should_stop=False, strategy=SimpleNamespace(broadcast=broadcast))
 
 
-def go(found: Limits, running: Any, clock: Clock, *, seconds_per_step: float, num_steps: int) -> int:
+def go(found: TrainingLimits, running: Any, clock: Clock, *, seconds_per_step: float, num_steps: int) -> int:
     """Steps taken before the end."""
     for _ in range(num_steps):
         running.global_step += 1
@@ -46,8 +46,8 @@ def go(found: Limits, running: Any, clock: Clock, *, seconds_per_step: float, nu
     return int(running.global_step)
 
 
-def started(running: Any, state: dict[str, Any] | None = None, **given: Any) -> Limits:
-    found = Limits(**{"max_steps": 0, "max_seconds": 0.0} | given)
+def started(running: Any, state: dict[str, Any] | None = None, **given: Any) -> TrainingLimits:
+    found = TrainingLimits(**{"max_steps": 0, "max_seconds": 0.0} | given)
     if state is not None:
         found.load_state_dict(state)
     found.on_train_start(running, None)

@@ -9,12 +9,12 @@ import pytorch_lightning as pl
 import torch
 
 from headrace.paths import Paths
-from headrace.training.callbacks.reporter import Patience
+from headrace.training.callbacks.reporter import ResumableEarlyStopping
 from headrace.training.data_module import ArraysDataModule
 from headrace.training.engine.lightning_loop import StepLoop, use_step_loop
 from headrace.training.fit import _PLAIN_TRAINER, FitJob, _quiet, make_learner
-from headrace.training.module import Learner
-from headrace.training.settings import TrainSettings
+from headrace.training.module import TrainingModule
+from headrace.training.settings import ResolvedTrainSettings
 
 HOOKS = (
     "on_train_batch_start",
@@ -51,7 +51,7 @@ def trained(
     paths: Paths, *, is_ours: bool, callbacks: tuple[Any, ...] = (), **options: Any
 ) -> tuple[pl.Trainer, Witness, dict[str, torch.Tensor]]:
     """A short training by one loop or the other."""
-    settings = TrainSettings(
+    settings = ResolvedTrainSettings(
         model={"name": "cnn", "blocks": [4, "pool"], "dense": [8], "dropout": 0.1}, batch_size=48, optimizer="adamw"
     )
     torch.set_num_threads(1)
@@ -94,11 +94,11 @@ def test_weights_hooks_and_counts_are_lightnings_own(trained_project: Paths, opt
 def test_schedule_by_epoch_steps_once_an_epoch_as_lightnings_does(
     trained_project: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def by_epoch(learner: Learner) -> Any:
+    def by_epoch(learner: TrainingModule) -> Any:
         optimizer = torch.optim.SGD(learner.network.parameters(), lr=0.1)
         return {"optimizer": optimizer, "lr_scheduler": torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)}
 
-    monkeypatch.setattr(Learner, "configure_optimizers", by_epoch)
+    monkeypatch.setattr(TrainingModule, "configure_optimizers", by_epoch)
     ours, theirs = (trained(trained_project, is_ours=is_ours) for is_ours in (True, False))
     assert ours[0].optimizers[0].param_groups[0]["lr"] == pytest.approx(0.1 * 0.5**3)
     assert all(torch.equal(ours[2][name], weights) for name, weights in theirs[2].items())
@@ -108,7 +108,7 @@ def test_module_that_steps_its_schedule_by_itself_is_asked(
     trained_project: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    monkeypatch.setattr(Learner, "lr_scheduler_step", lambda *arguments: asked.append(arguments))
+    monkeypatch.setattr(TrainingModule, "lr_scheduler_step", lambda *arguments: asked.append(arguments))
     trainer, _, _ = trained(trained_project, is_ours=True)
     assert len(asked) == trainer.global_step > 0
 
@@ -124,7 +124,7 @@ def test_training_that_is_told_to_stop_within_an_epoch_is_validated_and_ends(tra
 
 
 def test_patience_ends_it(trained_project: Paths) -> None:
-    patience = Patience("val_loss", patience=1, min_delta=10.0, check_on_train_epoch_end=False)
+    patience = ResumableEarlyStopping("val_loss", patience=1, min_delta=10.0, check_on_train_epoch_end=False)
     trainer, _, _ = trained(trained_project, is_ours=True, callbacks=(patience,), max_epochs=9)
     assert trainer.current_epoch == 2
 

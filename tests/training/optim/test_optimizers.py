@@ -9,12 +9,12 @@ from headrace.models import MODELS, find_model
 from headrace.training.optim.muon import Muon, orthogonal
 from headrace.training.optim.optimizers import OPTIMIZERS, make_optimizer
 from headrace.training.optim.param_groups import inner_matrices, weights_and_rest
-from headrace.training.settings import TrainSettings
+from headrace.training.settings import ResolvedTrainSettings
 
 FIRST, GRADIENT = [1.0, -2.0, 0.5], [0.3, -0.1, 2.0]
 
 
-def stepped(settings: TrainSettings, num_steps: int = 1) -> list[float]:
+def stepped(settings: ResolvedTrainSettings, num_steps: int = 1) -> list[float]:
     """A matrix of one row after some steps along one constant gradient."""
     network = nn.ParameterDict({"weight": torch.tensor([FIRST])})
     optimizer = make_optimizer(network, settings)
@@ -27,40 +27,42 @@ def stepped(settings: TrainSettings, num_steps: int = 1) -> list[float]:
 def test_adam_takes_the_first_step_of_the_paper() -> None:
     # Kingma and Ba 2015, algorithm 1: with bias correction the first step is lr * g / (|g| + eps)
     expected = [value - 0.01 * g / (abs(g) + 1e-8) for value, g in zip(FIRST, GRADIENT, strict=True)]
-    assert stepped(TrainSettings(optimizer="adam", learning_rate=0.01)) == pytest.approx(expected, rel=1e-6)
+    assert stepped(ResolvedTrainSettings(optimizer="adam", learning_rate=0.01)) == pytest.approx(expected, rel=1e-6)
 
 
 def test_adam_takes_weight_decay_as_an_l2_penalty() -> None:
     gradients = [g + 0.1 * value for value, g in zip(FIRST, GRADIENT, strict=True)]
     expected = [value - 0.01 * g / (abs(g) + 1e-8) for value, g in zip(FIRST, gradients, strict=True)]
-    settings = TrainSettings(optimizer="adam", learning_rate=0.01, weight_decay=0.1)
+    settings = ResolvedTrainSettings(optimizer="adam", learning_rate=0.01, weight_decay=0.1)
     assert stepped(settings) == pytest.approx(expected, rel=1e-5)
 
 
 def test_adamw_decays_the_weights_by_themselves() -> None:
     # Loshchilov and Hutter 2019, algorithm 2
     expected = [value * (1 - 0.01 * 0.1) - 0.01 * g / (abs(g) + 1e-8) for value, g in zip(FIRST, GRADIENT, strict=True)]
-    settings = TrainSettings(optimizer="adamw", learning_rate=0.01, weight_decay=0.1)
+    settings = ResolvedTrainSettings(optimizer="adamw", learning_rate=0.01, weight_decay=0.1)
     assert stepped(settings) == pytest.approx(expected, rel=1e-6)
 
 
 def test_sgd_takes_nesterovs_steps() -> None:
     # v <- 0.9 v + g; w <- w - lr (g + 0.9 v): with one g throughout 1.9 g, then 0.9 * 1.9 g + g
     expected = [value - 0.01 * (1.9 + 2.71) * g for value, g in zip(FIRST, GRADIENT, strict=True)]
-    assert stepped(TrainSettings(optimizer="sgd", learning_rate=0.01), 2) == pytest.approx(expected, rel=1e-6)
+    assert stepped(ResolvedTrainSettings(optimizer="sgd", learning_rate=0.01), 2) == pytest.approx(expected, rel=1e-6)
 
 
 def test_sgd_without_nesterov_takes_polyaks_steps() -> None:
     # v <- 0.5 v + g; w <- w - lr v: g, then 1.5 g
     expected = [value - 0.01 * 2.5 * g for value, g in zip(FIRST, GRADIENT, strict=True)]
-    settings = TrainSettings(optimizer={"name": "sgd", "momentum": 0.5, "nesterov": False}, learning_rate=0.01)
+    settings = ResolvedTrainSettings(optimizer={"name": "sgd", "momentum": 0.5, "nesterov": False}, learning_rate=0.01)
     assert stepped(settings, 2) == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("optimizer", ["gd", {"name": "sgd", "momentum": 0}])
 def test_descent_without_momentum_is_plain(optimizer: object) -> None:
     expected = [value - 0.01 * 2 * g for value, g in zip(FIRST, GRADIENT, strict=True)]
-    assert stepped(TrainSettings(optimizer=optimizer, learning_rate=0.01), 2) == pytest.approx(expected, rel=1e-6)
+    assert stepped(ResolvedTrainSettings(optimizer=optimizer, learning_rate=0.01), 2) == pytest.approx(
+        expected, rel=1e-6
+    )
 
 
 def test_adam_takes_its_betas_and_eps() -> None:
@@ -69,7 +71,7 @@ def test_adam_takes_its_betas_and_eps() -> None:
     for step in (1, 2, 3):
         m, v = 0.5 * m + 0.5 * g, 0.9 * v + 0.1 * g**2
         theta = theta - 0.01 * (m / (1 - 0.5**step)) / (np.sqrt(v / (1 - 0.9**step)) + 0.1)
-    settings = TrainSettings(optimizer={"name": "adam", "betas": [0.5, 0.9], "eps": 0.1}, learning_rate=0.01)
+    settings = ResolvedTrainSettings(optimizer={"name": "adam", "betas": [0.5, 0.9], "eps": 0.1}, learning_rate=0.01)
     assert stepped(settings, 3) == pytest.approx(theta.tolist(), rel=1e-5)
 
 
@@ -82,7 +84,7 @@ def normed() -> nn.Module:
 def test_decoupled_decay_spares_biases_and_norms(name: str) -> None:
     network = normed()
     before = {key: value.detach().clone() for key, value in network.named_parameters()}
-    optimizer = make_optimizer(network, TrainSettings(optimizer=name, learning_rate=0.1, weight_decay=0.5))
+    optimizer = make_optimizer(network, ResolvedTrainSettings(optimizer=name, learning_rate=0.1, weight_decay=0.5))
     for parameter in network.parameters():
         parameter.grad = torch.zeros_like(parameter)
     optimizer.step()
@@ -135,7 +137,7 @@ def test_muon_steps_along_the_orthogonal_mean_gradient() -> None:
     w = network[0].weight.detach().double().numpy()
     b = np.zeros((6, 4))
     settings = {"optimizer": {"name": "muon", "momentum": 0.9}, "learning_rate": 0.01, "weight_decay": 0.1}
-    optimizer = make_optimizer(network, TrainSettings(**settings))
+    optimizer = make_optimizer(network, ResolvedTrainSettings(**settings))
     for _ in range(3):
         g = rng.normal(size=(6, 4))
         for parameter in network.parameters():
@@ -163,8 +165,8 @@ def test_muon_agrees_with_torchs_own_on_a_matrix() -> None:
 def test_muon_leaves_all_but_inner_matrices_to_adamw() -> None:
     network, other = normed(), normed()
     settings = {"learning_rate": 0.01, "weight_decay": 0.1}
-    ours = make_optimizer(network, TrainSettings(optimizer="muon", **settings))
-    theirs = make_optimizer(other, TrainSettings(optimizer="adamw", **settings))
+    ours = make_optimizer(network, ResolvedTrainSettings(optimizer="muon", **settings))
+    theirs = make_optimizer(other, ResolvedTrainSettings(optimizer="adamw", **settings))
     for _ in range(3):
         for parameter, twin in zip(network.parameters(), other.parameters(), strict=True):
             parameter.grad = torch.linspace(-1, 2, parameter.numel()).reshape(parameter.shape)
@@ -180,7 +182,7 @@ def test_muon_leaves_all_but_inner_matrices_to_adamw() -> None:
 def test_muon_takes_kernels_as_matrices_and_no_embedding() -> None:
     network = nn.Sequential(nn.Embedding(5, 4), nn.Conv2d(1, 3, 3), nn.Linear(4, 6), nn.Linear(6, 2))
     assert [list(matrix.shape) for matrix in inner_matrices(network)] == [[3, 1, 3, 3], [6, 4]]
-    optimizer = make_optimizer(network, TrainSettings(optimizer="muon", learning_rate=0.01))
+    optimizer = make_optimizer(network, ResolvedTrainSettings(optimizer="muon", learning_rate=0.01))
     before = network[1].weight.detach().double().numpy().reshape(3, 9)
     for parameter in network.parameters():
         parameter.grad = torch.linspace(-1, 2, parameter.numel()).square().reshape(parameter.shape)
@@ -199,7 +201,7 @@ def test_muon_of_a_loaded_state_goes_on_bit_for_bit(tmp_path) -> None:
                 parameter.grad = torch.randn_like(parameter)
             optimizer.step()
 
-    settings = TrainSettings(optimizer="muon", learning_rate=0.01, weight_decay=0.01)
+    settings = ResolvedTrainSettings(optimizer="muon", learning_rate=0.01, weight_decay=0.01)
     whole, first, second = normed(), normed(), normed()
     go(whole, make_optimizer(whole, settings), range(6))
     optimizer = make_optimizer(first, settings)
@@ -218,7 +220,7 @@ def test_every_optimizer_lowers_a_loss_and_takes_a_network_of_one_layer(name: st
     torch.manual_seed(0)
     network, x = nn.Linear(4, 1), torch.randn(32, 4)
     y = x @ torch.tensor([[1.0], [-2.0], [0.5], [0.0]])
-    optimizer = make_optimizer(network, TrainSettings(optimizer=name, learning_rate=0.05))
+    optimizer = make_optimizer(network, ResolvedTrainSettings(optimizer=name, learning_rate=0.05))
     losses = []
     for _ in range(40):
         optimizer.zero_grad()

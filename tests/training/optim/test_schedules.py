@@ -7,7 +7,7 @@ import torch
 from torch.optim import SGD
 
 from headrace.training.optim.schedules import SCHEDULES, make_schedule
-from headrace.training.settings import TrainSettings
+from headrace.training.settings import ResolvedTrainSettings
 
 # by share of 1000 steps, at 100 steps an epoch
 POINTS: list[tuple[Any, dict[float, float]]] = [
@@ -28,7 +28,7 @@ POINTS: list[tuple[Any, dict[float, float]]] = [
 def rates(num_steps: int, taken: int, **settings: Any) -> list[float]:
     """The learning rates of the first steps."""
     optimizer = SGD([torch.zeros(1)], settings.get("learning_rate", 1.0))
-    schedule = make_schedule(optimizer, TrainSettings(**{"learning_rate": 1.0} | settings), num_steps)
+    schedule = make_schedule(optimizer, ResolvedTrainSettings(**{"learning_rate": 1.0} | settings), num_steps)
     found = []
     for _ in range(taken):
         found.append(optimizer.param_groups[0]["lr"])

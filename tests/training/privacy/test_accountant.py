@@ -3,13 +3,13 @@ from math import exp, sqrt
 import pytest
 from scipy.stats import norm
 
-from headrace.training.privacy.accountant import Budget
+from headrace.training.privacy.accountant import PrivacyBudget
 
 
 def test_epsilon_is_what_opacus_accounts_step_by_step() -> None:
     from opacus.accountants import PRVAccountant
 
-    budget, told = Budget(2.0, 1e-5, 0.01), PRVAccountant()
+    budget, told = PrivacyBudget(2.0, 1e-5, 0.01), PRVAccountant()
     for _ in range(30):
         told.step(noise_multiplier=1.1, sample_rate=0.01)
     assert budget.epsilon_of(1.1, 30) == pytest.approx(told.get_epsilon(1e-5), abs=0.02)
@@ -20,21 +20,21 @@ def test_epsilon_is_what_opacus_accounts_step_by_step() -> None:
 
 def test_full_batches_spend_as_one_gaussian_mechanism_does() -> None:
     """Balle and Wang (2018), theorem 8: 16 mechanisms of sigma 40 are one of 10."""
-    sigma, epsilon = 40.0 / sqrt(16), Budget(0.5, 1e-3, 1.0).epsilon_of(40.0, 16)
+    sigma, epsilon = 40.0 / sqrt(16), PrivacyBudget(0.5, 1e-3, 1.0).epsilon_of(40.0, 16)
     delta = norm.cdf(1 / (2 * sigma) - epsilon * sigma) - exp(epsilon) * norm.cdf(-1 / (2 * sigma) - epsilon * sigma)
     assert 0.8e-3 < delta <= 1e-3
 
 
 @pytest.mark.parametrize(("epsilon", "sample_rate"), [(0.3, 0.05), (3.0, 0.05), (30.0, 0.05), (3.0, 1.0)])
 def test_noise_is_the_least_that_keeps_to_the_budget(epsilon: float, sample_rate: float) -> None:
-    budget = Budget(epsilon, 1e-4, sample_rate)
+    budget = PrivacyBudget(epsilon, 1e-4, sample_rate)
     noise = budget.noise_multiplier(20)
     assert epsilon - budget.error <= budget.epsilon_of(noise, 20) <= epsilon
     assert budget.epsilon_of(0.95 * noise, 20) > epsilon
 
 
 def test_fewer_steps_spend_less_and_none_nothing() -> None:
-    budget = Budget(1.0, 1e-4, 0.05)
+    budget = PrivacyBudget(1.0, 1e-4, 0.05)
     costs = [budget.epsilon_of(1.0, num_steps) for num_steps in (0, 1, 10, 100)]
     assert costs == sorted(costs)
     assert costs[0] == 0 < costs[1] < costs[3] / 2

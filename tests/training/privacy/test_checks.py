@@ -9,8 +9,8 @@ from headrace.errors import ConfigError
 from headrace.models.network import build_network
 from headrace.paths import Paths
 from headrace.tasks import TASKS
-from headrace.training.privacy.checks import refuse_unfit
-from headrace.training.settings import TrainSettings
+from headrace.training.privacy.checks import check_privacy_compatible
+from headrace.training.settings import ResolvedTrainSettings
 
 
 class Kept:
@@ -34,12 +34,12 @@ class Deciding:
 
 
 def refusal(paths: Paths, model: dict[str, Any], **privacy: Any) -> str:
-    settings = TrainSettings(model=model, privacy={"epsilon": 3.0, **privacy})
+    settings = ResolvedTrainSettings(model=model, privacy={"epsilon": 3.0, **privacy})
     transform = json.loads((paths.normalized_dir / "transform.json").read_text())
     spec = Spec.read(paths.normalized_dir)
     network = build_network(model, spec, transform)
     with pytest.raises(ConfigError) as caught:
-        refuse_unfit(network, TASKS[spec.task], settings, transform=transform, folder=paths.normalized_dir)
+        check_privacy_compatible(network, TASKS[spec.task], settings, transform=transform, folder=paths.normalized_dir)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -79,10 +79,12 @@ def test_delta_of_the_real_number_of_rows_is_checked(trained: Paths) -> None:
     "model", [{"name": "resnet", "norm": "group", "num_stages": 2}, {"name": "vit"}, {"name": "cnn", "blocks": [8]}]
 )
 def test_networks_of_this_package_are_taken(trained: Paths, model: dict[str, Any]) -> None:
-    settings = TrainSettings(model=model, privacy={"epsilon": 3.0})
+    settings = ResolvedTrainSettings(model=model, privacy={"epsilon": 3.0})
     transform = json.loads((trained.normalized_dir / "transform.json").read_text())
     network = build_network(model, Spec.read(trained.normalized_dir), transform)
     before = {name: weight.clone() for name, weight in network.state_dict().items()}
-    refuse_unfit(network, TASKS["classification"], settings, transform=transform, folder=trained.normalized_dir)
+    check_privacy_compatible(
+        network, TASKS["classification"], settings, transform=transform, folder=trained.normalized_dir
+    )
     assert all(weight.equal(before[name]) for name, weight in network.state_dict().items())
     assert all(weight.grad is None for weight in network.parameters())

@@ -18,13 +18,13 @@ from headrace.contracts import Batch
 from headrace.paths import Paths
 from headrace.storage.bundle import WEIGHTS
 from headrace.tasks import TASKS
-from headrace.training.fit import KEY, FitJob, Place, fit, read_result
-from headrace.training.privacy.dp_module import PrivateLearner
+from headrace.training.fit import KEY, FitJob, WorkerContext, fit, read_result
+from headrace.training.privacy.dp_module import DPTrainingModule
 from headrace.training.privacy.keyed_random import key_of_seed
 from headrace.training.privacy.per_sample_gradients import RowGradients
-from headrace.training.privacy.poisson_sampling import PoissonOrder
+from headrace.training.privacy.poisson_sampling import PoissonBatchOrder
 from headrace.training.reporting.events import Event
-from headrace.training.settings import TrainSettings
+from headrace.training.settings import ResolvedTrainSettings
 
 ROWS = torch.from_numpy(np.random.default_rng(0).normal(size=(40, 6))).float()
 TARGETS = torch.from_numpy(np.random.default_rng(1).integers(0, 3, 40))
@@ -38,7 +38,7 @@ SETTINGS = {
 }
 KILLED = """
 import json, sys
-from headrace.training.fit import FitJob, Place, fit
+from headrace.training.fit import FitJob, WorkerContext, fit
 folder, work_dir, settings = sys.argv[1:]
 def tell(event):
     if event["kind"] == "epoch":
@@ -49,15 +49,15 @@ fit(FitJob(folder, work_dir, json.loads(settings)), tell, Place(num_threads=1))
 """
 
 
-def order_of(rank: int = 0, num_workers: int = 1) -> PoissonOrder:
-    return PoissonOrder(40, 10, 0, rank, num_workers, key=key_of_seed(0))
+def order_of(rank: int = 0, num_workers: int = 1) -> PoissonBatchOrder:
+    return PoissonBatchOrder(40, 10, 0, rank, num_workers, key=key_of_seed(0))
 
 
-def learner(rank: int = 0, num_workers: int = 1, reduce: Callable[..., Tensor] | None = None) -> PrivateLearner:
+def learner(rank: int = 0, num_workers: int = 1, reduce: Callable[..., Tensor] | None = None) -> DPTrainingModule:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
-    settings = TrainSettings(max_epochs=2, batch_size=10, privacy={"epsilon": 5.0, "clip": 0.5})
-    made = PrivateLearner(network, TASKS["classification"], settings, transform={}, order=order_of())
+    settings = ResolvedTrainSettings(max_epochs=2, batch_size=10, privacy={"epsilon": 5.0, "clip": 0.5})
+    made = DPTrainingModule(network, TASKS["classification"], settings, transform={}, order=order_of())
     made._trainer = SimpleNamespace(  # type: ignore[assignment]
         world_size=num_workers, current_epoch=0, global_rank=rank, strategy=SimpleNamespace(reduce=reduce)
     )
@@ -70,7 +70,7 @@ def batch_of(step: int, rank: int = 0, num_workers: int = 1) -> Batch:
     return Batch(ROWS[rows], TARGETS[rows], torch.from_numpy(share.weights), share.num_rows)
 
 
-def gradient(made: PrivateLearner) -> Tensor:
+def gradient(made: DPTrainingModule) -> Tensor:
     return torch.cat([weight.grad.flatten() for weight in made.parameters() if weight.grad is not None])
 
 
@@ -123,7 +123,7 @@ def test_noise_is_of_its_multiplier_and_another_each_step() -> None:
 def train(paths: Paths, name: str, observer: Callable[[Event], None] = lambda _: None, **settings: Any) -> Path:
     work_dir = paths.root / name
     work_dir.mkdir(exist_ok=True)
-    fit(FitJob(str(paths.normalized_dir), str(work_dir), SETTINGS | settings), observer, Place(num_threads=1))
+    fit(FitJob(str(paths.normalized_dir), str(work_dir), SETTINGS | settings), observer, WorkerContext(num_threads=1))
     return work_dir
 
 
@@ -208,7 +208,7 @@ def test_padding_stays_0_in_a_private_training_of_texts(
 
     paths = made_project("text", "classification")
     settings = {**SETTINGS, "model": {"name": "text_mean", "width": 4, "dense": []}, "max_epochs": 1}
-    fit(FitJob(str(paths.normalized_dir), str(tmp_path), settings), lambda _: None, Place(num_threads=1))
+    fit(FitJob(str(paths.normalized_dir), str(tmp_path), settings), lambda _: None, WorkerContext(num_threads=1))
     found = next(weight for name, weight in load_file(tmp_path / WEIGHTS).items() if name.endswith("embedding.weight"))
     assert found[0].abs().max() == 0
     assert found[1:].abs().min() > 0

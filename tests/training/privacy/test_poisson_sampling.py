@@ -5,15 +5,15 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from headrace.training.privacy.keyed_random import key_of_seed
-from headrace.training.privacy.poisson_sampling import PoissonOrder
-from headrace.training.sampling.batch_order import Order
+from headrace.training.privacy.poisson_sampling import PoissonBatchOrder
+from headrace.training.sampling.batch_order import BatchOrder
 
 KEY = key_of_seed(5)
 
 
 @pytest.mark.parametrize(("num_rows", "batch_size"), [(400, 20), (60, 55), (300, 1)])
 def test_each_row_is_drawn_with_the_sample_rate_by_itself(num_rows: int, batch_size: int) -> None:
-    order, num_draws = PoissonOrder(num_rows, batch_size, 0, key=KEY), 600
+    order, num_draws = PoissonBatchOrder(num_rows, batch_size, 0, key=KEY), 600
     taken = np.zeros((num_draws, num_rows))
     for step in range(num_draws):
         rows = order.rows_of_step(0, step)
@@ -32,8 +32,8 @@ def test_each_row_is_drawn_with_the_sample_rate_by_itself(num_rows: int, batch_s
 
 
 def test_batches_of_all_rows_hold_each_once() -> None:
-    assert PoissonOrder(9, 9, 0, key=KEY).rows_of_step(3, 0).tolist() == list(range(9))
-    order = PoissonOrder(9, 20, 0, key=KEY)
+    assert PoissonBatchOrder(9, 9, 0, key=KEY).rows_of_step(3, 0).tolist() == list(range(9))
+    order = PoissonBatchOrder(9, 20, 0, key=KEY)
     assert (order.sample_rate, order.num_steps) == (1.0, 1)
 
 
@@ -43,12 +43,12 @@ def test_batches_of_all_rows_hold_each_once() -> None:
 def test_batches_are_the_same_for_any_number_of_workers(
     num_rows: int, batch_size: int, num_workers: int, epoch: int
 ) -> None:
-    whole = PoissonOrder(num_rows, batch_size, 0, key=KEY)
+    whole = PoissonBatchOrder(num_rows, batch_size, 0, key=KEY)
     workers = [
-        list(PoissonOrder(num_rows, batch_size, 0, rank, num_workers, key=KEY).shares(epoch))
+        list(PoissonBatchOrder(num_rows, batch_size, 0, rank, num_workers, key=KEY).shares(epoch))
         for rank in range(num_workers)
     ]
-    assert {len(shares) for shares in workers} == {whole.num_steps} == {Order(num_rows, batch_size, 0).num_steps}
+    assert {len(shares) for shares in workers} == {whole.num_steps} == {BatchOrder(num_rows, batch_size, 0).num_steps}
     for step in range(whole.num_steps):
         rows = whole.rows_of_step(epoch, step).tolist()
         shares = [own[step] for own in workers]
@@ -58,16 +58,16 @@ def test_batches_are_the_same_for_any_number_of_workers(
 
 
 def test_empty_batch_has_a_row_that_weighs_nothing() -> None:
-    shares = list(PoissonOrder(3, 1, 0, key=KEY).shares(0)) + list(PoissonOrder(3, 1, 0, key=KEY).shares(1))
+    shares = list(PoissonBatchOrder(3, 1, 0, key=KEY).shares(0)) + list(PoissonBatchOrder(3, 1, 0, key=KEY).shares(1))
     empty = [share for share in shares if share.num_rows == 0]
     assert empty, "a third of the batches of one row in three are empty"
     assert all(share.rows.tolist() == [0] and share.weights.tolist() == [0.0] for share in empty)
 
 
 def test_batches_are_a_pure_function_of_key_epoch_and_step() -> None:
-    order = PoissonOrder(500, 50, 0, key=KEY)
+    order = PoissonBatchOrder(500, 50, 0, key=KEY)
     whole = [share.rows.tolist() for share in order.shares(4)]
     assert [share.rows.tolist() for share in order.shares(4, 6)] == whole[6:]
-    assert [share.rows.tolist() for share in PoissonOrder(500, 50, 9, key=KEY).shares(4)] == whole
+    assert [share.rows.tolist() for share in PoissonBatchOrder(500, 50, 9, key=KEY).shares(4)] == whole
     assert [share.rows.tolist() for share in order.shares(5)] != whole
-    assert [share.rows.tolist() for share in PoissonOrder(500, 50, 0, key=key_of_seed(6)).shares(4)] != whole
+    assert [share.rows.tolist() for share in PoissonBatchOrder(500, 50, 0, key=key_of_seed(6)).shares(4)] != whole

@@ -11,21 +11,21 @@ from headrace.paths import Paths
 from headrace.storage.arrays import open_arrays
 from headrace.tasks import TASKS
 from headrace.training.data_module import ArraysDataModule
-from headrace.training.sampling.batch_order import Order
-from headrace.training.sampling.mixup import Mixer, make_mixer, parts, summed
-from headrace.training.settings import TrainSettings
+from headrace.training.sampling.batch_order import BatchOrder
+from headrace.training.sampling.mixup import Mixer, make_mixer, split_mixed_batch, sum_over_mixed
+from headrace.training.settings import ResolvedTrainSettings
 
 MIXES: list[dict[str, Any]] = [{"mixup": 0.4}, {"cutmix": 1.0}, {"mixup": 0.4, "cutmix": 1.0}]
 
 
 def mixer(**settings: Any) -> Mixer:
-    made = make_mixer("image", TrainSettings(**settings).model_dump(), {})
+    made = make_mixer("image", ResolvedTrainSettings(**settings).model_dump(), {})
     assert made is not None
     return made
 
 
 def loader(paths: Paths, rank: int = 0, num_workers: int = 1, **settings: Any) -> list[Batch]:
-    asked = TrainSettings(batch_size=48, augmentation=[{"name": "HorizontalFlip"}], **settings)
+    asked = ResolvedTrainSettings(batch_size=48, augmentation=[{"name": "HorizontalFlip"}], **settings)
     made = ArraysDataModule(paths.normalized_dir, asked, rank=rank, num_workers=num_workers)
     made.setup("fit")
     return list(made.train_dataloader())
@@ -50,7 +50,7 @@ def test_mixed_batches_are_the_same_for_any_number_of_workers(
 
 def test_mixed_rows_are_those_of_the_plain_batch(trained: Paths) -> None:
     plain, mixed = loader(trained), loader(trained, mixup=0.4)
-    arrays, order = open_arrays(trained.normalized_dir / "train"), Order(500, 48, 0)
+    arrays, order = open_arrays(trained.normalized_dir / "train"), BatchOrder(500, 48, 0)
     for step, (one, other, share) in enumerate(zip(plain, mixed, order.shares(0), strict=True)):
         pairs = mixer(mixup=0.4).pairs(share, 0, step)
         assert sorted(pairs.places.tolist()) == list(range(len(share.rows)))
@@ -64,7 +64,7 @@ def test_mixed_rows_are_those_of_the_plain_batch(trained: Paths) -> None:
 
 
 def test_pairs_are_drawn_anew_for_each_step_epoch_and_seed() -> None:
-    (share, *_) = Order(500, 100, 0).shares(0)
+    (share, *_) = BatchOrder(500, 100, 0).shares(0)
     drawn = [mixer(mixup=0.4, seed=seed).pairs(share, epoch, step).shares
              for seed in (0, 1) for epoch in (0, 1) for step in (0, 1)]  # fmt: skip
     assert len(np.unique(np.stack(drawn))) == 800
@@ -72,12 +72,12 @@ def test_pairs_are_drawn_anew_for_each_step_epoch_and_seed() -> None:
 
 @pytest.mark.parametrize("alpha", [0.2, 1.0])
 def test_shares_follow_the_beta_distribution(alpha: float) -> None:
-    (share, *_) = Order(5_000, 5_000, 0).shares(0)
+    (share, *_) = BatchOrder(5_000, 5_000, 0).shares(0)
     assert kstest(mixer(mixup=alpha).pairs(share, 0, 0).shares, beta(alpha, alpha).cdf).pvalue > 0.001
 
 
 def test_with_both_each_step_takes_one() -> None:
-    (share, *_) = Order(100, 10, 0).shares(0)
+    (share, *_) = BatchOrder(100, 10, 0).shares(0)
     made = mixer(mixup=0.2, cutmix=1.0)
     keys = [made.pairs(share, 0, step).key for step in range(400)]
     assert keys.count("mixup") == pytest.approx(200, abs=50)
@@ -90,8 +90,8 @@ def test_loss_is_that_of_both_targets_by_their_shares() -> None:
     weights = torch.tensor([1.0, 1.0, 1.0, 1.0, 1.0, 0.0])
     batch = Batch(outputs, targets, weights, 5, partners, shares)
     task = TASKS["classification"]
-    found = summed(batch, lambda part: task.loss(outputs, part, {}))
+    found = sum_over_mixed(batch, lambda part: task.loss(outputs, part, {}))
     own, others = (cross_entropy(outputs, one, reduction="none") for one in (targets, partners))
     torch.testing.assert_close(found, (weights * (shares * own + (1 - shares) * others)).sum())
     plain = batch._replace(partner_targets=None, shares=None)
-    assert parts(plain) == [plain]
+    assert split_mixed_batch(plain) == [plain]

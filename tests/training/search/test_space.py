@@ -7,7 +7,7 @@ import pytest
 from headrace.errors import ConfigError
 from headrace.stages.tune import Range
 from headrace.training.search.space import check_space, draw_trials, with_drawn
-from headrace.training.settings import AutoSettings
+from headrace.training.settings import TrainSettings
 
 MODEL = {"name": "mlp", "dense": [16]}
 
@@ -16,7 +16,7 @@ def space_of(**entries):
     return {name.replace("__", "."): Range(**entry).model_dump() for name, entry in entries.items()}
 
 
-BASE = AutoSettings(model=MODEL).model_dump()
+BASE = TrainSettings(model=MODEL).model_dump()
 
 
 def test_draws_stay_where_they_belong():

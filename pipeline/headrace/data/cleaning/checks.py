@@ -164,7 +164,7 @@ KINDS: dict[str, type] = {"known": list, "ranges": dict}
 """Of the options that are no numbers."""
 
 
-def mistakes(settings: Mapping[str, Any]) -> list[str]:
+def validate_checks(settings: Mapping[str, Any]) -> list[str]:
     """What is wrong with `clean.checks`: a clause each, that begins with the key below it."""
     found = []
     for name, given in settings.items():
@@ -190,7 +190,7 @@ def severities(name: str) -> list[Severity]:
     return [severity for severity in get_args(Severity) if severity not in without]
 
 
-def refuse_useless(rules: Mapping[str, Rule], modality: ModalityName, task: TaskName) -> None:
+def check_required_severities(rules: Mapping[str, Rule], modality: ModalityName, task: TaskName) -> None:
     """Raises ConfigError where rows would go on that no later stage can read."""
     needed = {"undecodable": modality == "image", "unknown_label": task != "classification"}
     for name, is_needed in needed.items():

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from headrace.contracts import Finding, Json
 from headrace.data.cleaning.checks import Rule
-from headrace.data.cleaning.scan import Facts
+from headrace.data.cleaning.scan import RowIndex
 from headrace.errors import DataError
 from headrace.storage.label_codec import read_names
 
@@ -25,7 +25,7 @@ class Judged(Protocol):
     faults: dict[int, list[Finding]]
 
 
-def members(facts: Facts) -> dict[str, list[int]]:
+def members(facts: RowIndex) -> dict[str, list[int]]:
     """Class -> codes of the labels that are it, or, with several a row, that hold it; in alphabetical order."""
     found: dict[str, list[int]] = {}
     for code, label in enumerate(facts.labels):
@@ -34,24 +34,24 @@ def members(facts: Facts) -> dict[str, list[int]]:
     return dict(sorted(found.items()))
 
 
-def sizes(facts: Facts, is_left: NDArray[np.bool_] | None = None) -> dict[str, int]:
+def sizes(facts: RowIndex, is_left: NDArray[np.bool_] | None = None) -> dict[str, int]:
     """Rows by class, of all classes in alphabetical order; of the rows that are left, or of all."""
     counted = _rows_by_label(facts, is_left).tolist()
     return {name: sum(counted[code] for code in codes) for name, codes in members(facts).items()}
 
 
-def num_labels(facts: Facts, is_left: NDArray[np.bool_]) -> int:
+def num_labels(facts: RowIndex, is_left: NDArray[np.bool_]) -> int:
     """Different labels of the rows that are left: classes, sets of classes, or values."""
     return int((_rows_by_label(facts, is_left) > 0).sum())
 
 
-def _rows_by_label(facts: Facts, is_left: NDArray[np.bool_] | None) -> NDArray[np.intp]:
+def _rows_by_label(facts: RowIndex, is_left: NDArray[np.bool_] | None) -> NDArray[np.intp]:
 
     codes = facts.scratch.open("labels")
     return np.bincount(codes[(codes >= 0) & (True if is_left is None else is_left)], minlength=len(facts.labels))
 
 
-def rare(facts: Facts, judged: Judged, rule: Rule, where: str) -> Iterable[Finding]:
+def rare(facts: RowIndex, judged: Judged, rule: Rule, where: str) -> Iterable[Finding]:
     """The rows of classes that are too small; raises DataError that names them where the severity is `error`.
 
     With several classes a row, rows that leave may make another class too small: it goes too.
@@ -75,7 +75,7 @@ def rare(facts: Facts, judged: Judged, rule: Rule, where: str) -> Iterable[Findi
 
 
 def _too_few(
-    small: list[str], left: dict[str, int], facts: Facts, judged: Judged, *, where: str, least: int
+    small: list[str], left: dict[str, int], facts: RowIndex, judged: Judged, *, where: str, least: int
 ) -> DataError:
     told = "; ".join(_shortage(name, left[name], facts, judged.faults) for name in small[:CLASSES_TOLD])
     return DataError(
@@ -84,7 +84,7 @@ def _too_few(
     )
 
 
-def _shortage(name: str, num_left: int, facts: Facts, faults: Mapping[int, list[Finding]]) -> str:
+def _shortage(name: str, num_left: int, facts: RowIndex, faults: Mapping[int, list[Finding]]) -> str:
     """For example: class 'cat' has 1 usable row of 3 (2 rejected: 2 undecodable)."""
     codes, own_codes = facts.scratch.open("labels"), set(members(facts)[name])
     own = [found for row, found in faults.items() if int(codes[row]) in own_codes]
@@ -97,7 +97,7 @@ def by_check(faults: Iterable[list[Finding]]) -> str:
     return f"{counts.total()} rejected" + "".join(f", {count} {check}" for check, count in counts.most_common())
 
 
-def imbalance(facts: Facts, is_left: NDArray[np.bool_], options: Json) -> list[tuple[str, str]]:
+def imbalance(facts: RowIndex, is_left: NDArray[np.bool_], options: Json) -> list[tuple[str, str]]:
     """A remark where the largest class has many times the rows of the smallest."""
     left = {label: size for label, size in sizes(facts, is_left).items() if size}
     if not left:

@@ -9,19 +9,19 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.contracts import Examiner, Finding, Spec
+from headrace.contracts import Finding, RowChecker, Spec
 from headrace.data.cleaning.checks import Rule
 from headrace.data.cleaning.class_sizes import imbalance, rare
 from headrace.data.cleaning.duplicates import duplicates, equal_rows
 from headrace.data.cleaning.label_errors import Suspect, suspects
 from headrace.data.cleaning.near_duplicates import Cluster, near_duplicates
 from headrace.data.cleaning.outliers import outliers
-from headrace.data.cleaning.scan import Facts
+from headrace.data.cleaning.scan import RowIndex
 from headrace.errors import DataError
 
 
 @dataclass
-class Judgement:
+class CleaningDecision:
     """Who leaves and why, who stays and what is to be said of it."""
 
     rules: Mapping[str, Rule]
@@ -62,9 +62,11 @@ class Judgement:
         return counts
 
 
-def judge(facts: Facts, examiner: Examiner, spec: Spec, rules: Mapping[str, Rule], where: str) -> Judgement:
+def decide(
+    facts: RowIndex, examiner: RowChecker, spec: Spec, rules: Mapping[str, Rule], where: str
+) -> CleaningDecision:
     """Judges every row; raises DataError where too few rows of a class, or too few classes, are left."""
-    judgement = Judgement(rules, np.ones(facts.num_rows, bool))
+    judgement = CleaningDecision(rules, np.ones(facts.num_rows, bool))
     options = {name: rule.options for name, rule in rules.items() if rule.severity != "off"}
     judgement.add(facts.findings)
     if {"duplicate", "conflicting_labels"} & options.keys():
@@ -85,7 +87,7 @@ def judge(facts: Facts, examiner: Examiner, spec: Spec, rules: Mapping[str, Rule
     return judgement
 
 
-def refuse_errors(facts: Facts, judgement: Judgement, where: str) -> None:
+def refuse_errors(facts: RowIndex, judgement: CleaningDecision, where: str) -> None:
     """Raises DataError for what a check of severity `error` found: of rows the one of the smallest id."""
     errors = {name for name, rule in judgement.rules.items() if rule.severity == "error"}
     row_ids = facts.scratch.open("row_ids")

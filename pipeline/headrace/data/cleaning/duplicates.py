@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from headrace.contracts import Finding
 from headrace.data.cleaning.checks import Rule
-from headrace.data.cleaning.scan import Facts
+from headrace.data.cleaning.scan import RowIndex
 
 LABELS_TOLD = 5
 
 
-def duplicates(facts: Facts, is_left: NDArray[np.bool_], rules: Mapping[str, Rule]) -> list[Finding]:
+def duplicates(facts: RowIndex, is_left: NDArray[np.bool_], rules: Mapping[str, Rule]) -> list[Finding]:
     """Of rows `[rows]` that are left and share a key: the first stays; where labels disagree all are told.
 
     The first is that of the official test split, if there is one, so that its figures stay comparable; else by row id.
@@ -27,7 +27,7 @@ def duplicates(facts: Facts, is_left: NDArray[np.bool_], rules: Mapping[str, Rul
     return found
 
 
-def equal_rows(facts: Facts, is_left: NDArray[np.bool_]) -> Iterator[list[int]]:
+def equal_rows(facts: RowIndex, is_left: NDArray[np.bool_]) -> Iterator[list[int]]:
     """Rows of one content, where there are several: those of the official test split first, then by row id."""
     keys = facts.scratch.read("keys")
     rows = np.flatnonzero(is_left & (keys != b""))
@@ -40,7 +40,7 @@ def equal_rows(facts: Facts, is_left: NDArray[np.bool_]) -> Iterator[list[int]]:
         yield sorted(order[start:end].tolist(), key=lambda row: (int(ranks[row]), bytes(row_ids[row])))
 
 
-def _judged(group: list[int], codes: list[int], facts: Facts, rules: Mapping[str, Rule]) -> list[Finding]:
+def _judged(group: list[int], codes: list[int], facts: RowIndex, rules: Mapping[str, Rule]) -> list[Finding]:
     """`group`: rows of one content, the one to keep first; `codes`: their labels."""
     distinct = sorted({facts.labels[code] for code in codes if code >= 0})
     found = []

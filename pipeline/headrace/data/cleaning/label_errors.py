@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.contracts import Finding, Json
-from headrace.data.cleaning.scan import Facts
+from headrace.data.cleaning.scan import RowIndex
 
 Integers = NDArray[np.int64]
 Probabilities = NDArray[np.float64]
@@ -142,7 +142,7 @@ class Suspect(NamedTuple):
         return Finding(self.row, "label_error", f"labelled {self.label!r}, looks like {self.suggested!r}")
 
 
-def suspects(facts: Facts, is_left: NDArray[np.bool_], options: Json) -> list[Suspect]:
+def suspects(facts: RowIndex, is_left: NDArray[np.bool_], options: Json) -> list[Suspect]:
     """Suspected label errors among the rows that are left, or a sample of `max_rows` of them.
 
     The sample are the rows of the smallest ids, which are hashes: random, and the same for ever. They are looked at

@@ -11,8 +11,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.contracts import Examiner, Finding, Json
-from headrace.data.cleaning.scan import Facts
+from headrace.contracts import Finding, Json, RowChecker
+from headrace.data.cleaning.scan import RowIndex
 
 Sketches: TypeAlias = NDArray[np.uint8]
 Integers: TypeAlias = NDArray[np.int64]
@@ -123,7 +123,7 @@ class Cluster(NamedTuple):
             yield Finding(row, "near_duplicate", reason)
 
 
-def near_duplicates(facts: Facts, is_left: NDArray[np.bool_], examiner: Examiner, options: Json) -> list[Cluster]:
+def near_duplicates(facts: RowIndex, is_left: NDArray[np.bool_], examiner: RowChecker, options: Json) -> list[Cluster]:
     """Clusters among the rows that are left, by banded hashes and then by `similarity`."""
     hashes, sketches = facts.scratch.open("hashes"), facts.scratch.open("sketches")
     threshold = options["similarity"] if options["similarity"] is not None else examiner.similarity_threshold
@@ -142,7 +142,7 @@ def near_duplicates(facts: Facts, is_left: NDArray[np.bool_], examiner: Examiner
 
 
 def _clusters(
-    roots: NDArray[np.int64], members: NDArray[np.int64], best: dict[int, float], facts: Facts
+    roots: NDArray[np.int64], members: NDArray[np.int64], best: dict[int, float], facts: RowIndex
 ) -> list[Cluster]:
     row_ids, ranks = facts.scratch.open("row_ids"), facts.scratch.open("ranks")
     by_root: dict[int, list[int]] = {}

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.contracts import Finding, Json
-from headrace.data.cleaning.scan import Facts
+from headrace.data.cleaning.scan import RowIndex
 
 MEASURES: dict[str, tuple[str, ...]] = {
     "size_outlier": ("width", "height"),
@@ -21,7 +21,7 @@ LEAST_SPREAD = 0.05
 """Of a logarithm: where most rows are alike, 5 % more or less is not yet worth a word."""
 
 
-def outliers(facts: Facts, is_left: NDArray[np.bool_], options: Json) -> list[Finding]:
+def outliers(facts: RowIndex, is_left: NDArray[np.bool_], options: Json) -> list[Finding]:
     """Rows by robust z-score: |log x - median| / (1.4826 MAD) > z.
 
     Iglewicz and Hoaglin (1993), How to Detect and Handle Outliers, section 3.3.

@@ -9,13 +9,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from headrace.contracts import Examiner, Finding, Json, Spec
-from headrace.data.cleaning.decide import Judgement
+from headrace.contracts import Finding, Json, RowChecker, Spec
+from headrace.data.cleaning.decide import CleaningDecision
 from headrace.storage.parquet import ShardWriter, read_schema, read_shards
 
 
 def write_rows(
-    raw_dir: Path, into: tuple[Path, Path], *, spec: Spec, examiner: Examiner, judgement: Judgement, survey: Json
+    raw_dir: Path,
+    into: tuple[Path, Path],
+    *,
+    spec: Spec,
+    examiner: RowChecker,
+    judgement: CleaningDecision,
+    survey: Json,
 ) -> None:
     """Reads the raw rows once more; `into`: folders of clean (repaired) rows, and of rejected ones with reasons."""
     raw = read_schema(raw_dir)
@@ -48,7 +54,7 @@ def _rejected(
     )
 
 
-def write_findings(path: Path, judgement: Judgement, row_ids: NDArray[np.bytes_]) -> None:
+def write_findings(path: Path, judgement: CleaningDecision, row_ids: NDArray[np.bytes_]) -> None:
     """What is said of rows that go on: `row_id`, `check`, `severity`, `reason`."""
     told = judgement.told_of_left()
     columns = {
@@ -61,7 +67,7 @@ def write_findings(path: Path, judgement: Judgement, row_ids: NDArray[np.bytes_]
     pq.write_table(pa.table(columns, schema=schema), path, compression="zstd")
 
 
-def write_groups(path: Path, judgement: Judgement, row_ids: NDArray[np.bytes_]) -> None:
+def write_groups(path: Path, judgement: CleaningDecision, row_ids: NDArray[np.bytes_]) -> None:
     """Clusters of rows that go on and that no split may part: `row_id`, `group` (the first one's row id).
 
     Near-duplicates, and equal rows that no check drops; a row may be in a cluster of each kind.

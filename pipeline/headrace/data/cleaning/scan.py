@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from headrace.contracts import Examined, Examiner, Finding, Json, Rows, Spec
+from headrace.contracts import CheckedBatch, Finding, Json, RowChecker, Rows, Spec
 from headrace.data.cleaning.checks import Rule
 from headrace.data.cleaning.label_checks import label_fault
 from headrace.storage.scratch import Scratch
@@ -21,7 +21,7 @@ NO_LABEL = -1
 RANKS = {"test": 0, "val": 1}
 
 
-class Looked(NamedTuple):
+class BatchScan(NamedTuple):
     """What a process tells of one batch."""
 
     row_ids: NDArray[np.bytes_]
@@ -31,11 +31,11 @@ class Looked(NamedTuple):
     """`[rows]`: indices into `labels`."""
     ranks: NDArray[np.int8]
     """`[rows]`: which of two equal rows stays: 0 for those of the official test split, 1 validation, 2 others."""
-    examined: Examined
+    examined: CheckedBatch
 
 
 @dataclass
-class Facts:
+class RowIndex:
     """What is known of all rows, by position; columns on disk: row_ids, ranks, labels, keys, hashes ..."""
 
     scratch: Scratch
@@ -53,18 +53,20 @@ class Facts:
         return [name.removeprefix("measure:") for name in self.scratch.names if name.startswith("measure:")]
 
 
-def look(rows: Rows, examiner: Examiner, spec: Spec, rules: Mapping[str, Rule], scratch: Scratch) -> tuple[Facts, Json]:
+def scan(
+    rows: Rows, examiner: RowChecker, spec: Spec, rules: Mapping[str, Rule], scratch: Scratch
+) -> tuple[RowIndex, Json]:
     """Examines every row; returns the facts, and the survey that repairs need."""
     options = {name: rule.options for name, rule in rules.items() if rule.severity != "off"}
     survey = examiner.survey(rows, spec, options)
-    facts, codes = Facts(scratch, is_multilabel=spec.task == "multilabel"), dict[str, int]()
+    facts, codes = RowIndex(scratch, is_multilabel=spec.task == "multilabel"), dict[str, int]()
     for looked in rows.map(partial(_looked, examiner=examiner, spec=spec, survey=survey, options=options)):
         _add(facts, codes, looked)
     facts.labels = list(codes)
     return facts, survey
 
 
-def _looked(batch: pa.RecordBatch, *, examiner: Examiner, spec: Spec, survey: Json, options: Json) -> Looked:
+def _looked(batch: pa.RecordBatch, *, examiner: RowChecker, spec: Spec, survey: Json, options: Json) -> BatchScan:
 
     encoded = batch.column("label").dictionary_encode()
     labels = encoded.dictionary.to_pylist()
@@ -73,7 +75,7 @@ def _looked(batch: pa.RecordBatch, *, examiner: Examiner, spec: Spec, survey: Js
     examined = examiner.examine(batch, spec, survey, options)
     examined.findings.extend(_label_findings(labels, codes, spec, options))
     ranks = np.array([RANKS.get(split, len(RANKS)) for split in batch.column("split").to_pylist()], np.int8)
-    return Looked(ascii_ids(batch.column("row_id")), labels, codes, ranks, examined)
+    return BatchScan(ascii_ids(batch.column("row_id")), labels, codes, ranks, examined)
 
 
 def _label_findings(labels: list[str | None], codes: NDArray[np.int32], spec: Spec, options: Json) -> list[Finding]:
@@ -86,7 +88,7 @@ def _label_findings(labels: list[str | None], codes: NDArray[np.int32], spec: Sp
     return found
 
 
-def _add(facts: Facts, codes: dict[str, int], looked: Looked) -> None:
+def _add(facts: RowIndex, codes: dict[str, int], looked: BatchScan) -> None:
     """Writes one batch's facts behind those of the batches before."""
     to_code = [NO_LABEL if not label else codes.setdefault(label, len(codes)) for label in looked.labels]
     examined = looked.examined

@@ -45,7 +45,7 @@ def find_files(folder: Path, extensions: Collection[str], *, noun: str, where: s
     Raises DataError where there is none; `noun` is what one of them is, `where` begins the message.
     """
     paths, others = [], Counter[str]()
-    for path in walk(folder):
+    for path in list_files(folder):
         extension = extension_of(path)
         if extension in extensions:
             paths.append(path)
@@ -72,7 +72,7 @@ def tell(others: Counter[str]) -> str:
     return ", ".join(f"{count} {kind or 'without extension'}" for kind, count in commonest)
 
 
-def walk(folder: Path, below: str = "", above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[str]:
+def list_files(folder: Path, below: str = "", above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[str]:
     """Files below a folder that are not hidden; links are followed, but never round in a circle."""
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -85,7 +85,7 @@ def walk(folder: Path, below: str = "", above: frozenset[tuple[int, int]] = froz
             stat = entry.stat()
             identity = (stat.st_dev, stat.st_ino)
             if identity not in above:
-                yield from walk(Path(entry.path), f"{below}{entry.name}/", above | {identity})
+                yield from list_files(Path(entry.path), f"{below}{entry.name}/", above | {identity})
 
 
 def place(paths: list[str], where: str) -> list[File]:

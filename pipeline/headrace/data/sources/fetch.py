@@ -8,13 +8,13 @@ import re
 from pathlib import Path
 
 from headrace.data.sources.archives.unpack import DamagedError, unpack
-from headrace.data.sources.limits import LIMITS, Limits
+from headrace.data.sources.limits import LIMITS, SourceLimits
 from headrace.data.sources.transfer.checksums import check_form, verify
 from headrace.data.sources.transfer.download import download
 from headrace.data.sources.transfer.urls import scheme_of, shown
 from headrace.errors import DataError
 
-__all__ = ["LIMITS", "Limits", "fetch", "local_path"]
+__all__ = ["LIMITS", "SourceLimits", "fetch", "local_path"]
 ABSENT_ERRNOS = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
 LOCAL_SCHEMES = ("file", "local")
 GLOB = re.compile(r"[*?[]")
@@ -31,7 +31,7 @@ def fetch(
     cache_dir: Path,
     *,
     checksum: str | None = None,
-    limits: Limits = LIMITS,
+    limits: SourceLimits = LIMITS,
     into: Path | None = None,
 ) -> Path:
     """The local path of a source: downloaded if it is a URL, unpacked if it is an archive.
@@ -76,7 +76,7 @@ def _local(source: str, root: Path, checksum: str | None) -> Path:
     return path
 
 
-def _unpack(path: Path, cache_dir: Path, limits: Limits, where: str, *, is_copy: bool) -> Path:
+def _unpack(path: Path, cache_dir: Path, limits: SourceLimits, where: str, *, is_copy: bool) -> Path:
     try:
         return unpack(path, cache_dir, limits=limits, where=where)
     except DamagedError:

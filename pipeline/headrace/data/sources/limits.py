@@ -14,7 +14,7 @@ FREE_BYTES = 10 * 2**20
 """Unpacked bytes from which on the ratio counts: small files of zeros are harmless."""
 
 
-class Limits(NamedTuple):
+class SourceLimits(NamedTuple):
     """What one source may hold at most."""
 
     max_files: int = 2_000_000
@@ -25,13 +25,13 @@ class Limits(NamedTuple):
     """Unpacked bytes a packed byte, from FREE_BYTES on."""
 
 
-LIMITS = Limits()
+LIMITS = SourceLimits()
 
 
-class Budget:
+class UnpackBudget:
     """Counts what is really unpacked; raises DataError once it passes a limit."""
 
-    def __init__(self, limits: Limits, packed_bytes: int, where: str) -> None:
+    def __init__(self, limits: SourceLimits, packed_bytes: int, where: str) -> None:
         self._limits, self._packed_bytes, self._where = limits, packed_bytes, where
         self._most_bytes = min(limits.max_bytes, max(limits.max_ratio * packed_bytes, FREE_BYTES))
         self._num_entries = self._num_bytes = 0

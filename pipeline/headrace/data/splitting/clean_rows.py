@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from headrace.contracts import TaskName
-from headrace.data.splitting.groups import Cluster, Units, units
+from headrace.data.splitting.groups import Cluster, RowGroups, units
 from headrace.errors import ConfigError, DataError, choices
 from headrace.paths import SPLITS
 from headrace.storage.label_codec import read_names
@@ -38,7 +38,7 @@ class CleanRows:
     classes: list[str]
     official: NDArray[np.int8]
     """`[rows]`: indices into SPLITS; -1 where the source says nothing."""
-    units: Units
+    units: RowGroups
     columns: pa.Table
 
     def __len__(self) -> int:

@@ -13,7 +13,7 @@ Cluster = tuple[str | None, "Sequence[int] | NDArray[np.intp]"]
 
 
 @dataclass(frozen=True)
-class Units:
+class RowGroups:
     """Rows by unit; a row that belongs to no cluster is a unit of its own."""
 
     of_row: NDArray[np.int64]
@@ -29,7 +29,7 @@ class Units:
         return np.asarray(self.sizes[self.of_row] == 1)
 
 
-def units(row_ids: NDArray[np.bytes_], clusters: Sequence[Cluster]) -> Units:
+def units(row_ids: NDArray[np.bytes_], clusters: Sequence[Cluster]) -> RowGroups:
     """Unites near-duplicates and rows of a group, however long the chain.
 
     Args:
@@ -49,7 +49,7 @@ def units(row_ids: NDArray[np.bytes_], clusters: Sequence[Cluster]) -> Units:
     named = {name: rows[0] for name, rows in clusters if name is not None}
     for name in sorted(named, reverse=True):  # the first name is written last
         keys[of_row[named[name]]] = b"group:" + name.encode()
-    return Units(of_row.astype(np.int64), keys, sizes.astype(np.int64))
+    return RowGroups(of_row.astype(np.int64), keys, sizes.astype(np.int64))
 
 
 def _components(together: Sequence[Sequence[int] | NDArray[np.intp]], num_rows: int) -> NDArray[np.int64]:

@@ -15,7 +15,7 @@ from headrace.errors import ConfigError, DataError
 from headrace.paths import SPLITS
 
 
-class Wish(NamedTuple):
+class HashSplitConfig(NamedTuple):
     """How rows are to be dealt out."""
 
     splits: Sequence[str]
@@ -28,7 +28,7 @@ class Wish(NamedTuple):
     """Of the chosen rows, instead of shares; one may be None: the rest. Classes then fall as they may."""
 
 
-def by_hash(rows: CleanRows, chosen: NDArray[np.intp], wish: Wish) -> NDArray[np.int8]:
+def by_hash(rows: CleanRows, chosen: NDArray[np.intp], wish: HashSplitConfig) -> NDArray[np.int8]:
     """Indices into SPLITS of the chosen rows (positions, in order): `[chosen]`."""
     of_row = rows.units.of_row[chosen]
     where = places(rows.units.keys, wish.seed)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.data.splitting.clean_rows import CleanRows
-from headrace.data.splitting.hash_split import Wish, by_hash
+from headrace.data.splitting.hash_split import HashSplitConfig, by_hash
 from headrace.errors import ConfigError, DataError
 from headrace.paths import SPLITS
 
@@ -29,7 +29,7 @@ def official(
         )
     lacking = ["train", *(split for index, split in enumerate(SPLITS) if not (given == index).any())]
     chosen = np.flatnonzero(given <= 0)
-    wish = Wish(
+    wish = HashSplitConfig(
         lacking,
         [fractions[SPLITS.index(split)] for split in lacking],
         seed,

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from headrace.data.splitting.groups import Units
+from headrace.data.splitting.groups import RowGroups
 from headrace.data.splitting.row_hash import interval_ends
 from headrace.errors import DataError
 
@@ -69,7 +69,9 @@ def _unlike(name: str, text: str, why: str) -> DataError:
     )
 
 
-def by_time(times: NDArray[np.int64] | NDArray[np.float64], units: Units, shares: Sequence[float]) -> NDArray[np.int8]:
+def by_time(
+    times: NDArray[np.int64] | NDArray[np.float64], units: RowGroups, shares: Sequence[float]
+) -> NDArray[np.int8]:
     """Split of each row by index: `[rows]`; rows of the same time stay together, and so do units, at their earliest.
 
     A split ends where the time changes, as near as can be to its share. Raises DataError for too few times.

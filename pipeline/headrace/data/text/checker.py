@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from headrace.contracts import ColumnFinding, Examined, Finding, Json, Repaired, Rows, Spec
+from headrace.contracts import CheckedBatch, ColumnFinding, Finding, Json, Repaired, Rows, Spec
 from headrace.data.text.minhash import minhash, similarity
-from headrace.data.text.repair import CONTROL, Mended, mend
+from headrace.data.text.repair import CONTROL, RepairedText, repair
 from headrace.data.text.word_features import WordCounts, count_words, features, telling_words
 
 BEGINNING = 100_000
@@ -36,8 +36,8 @@ class TextExaminer:
             return {}
         return {"words": telling_words(rows.map(partial(_count, options=options)))}
 
-    def examine(self, batch: pa.RecordBatch, spec: Spec, survey: Json, options: Json) -> Examined:
-        """Repairs every text for itself and looks at the result; see contracts.Examined."""
+    def examine(self, batch: pa.RecordBatch, spec: Spec, survey: Json, options: Json) -> CheckedBatch:
+        """Repairs every text for itself and looks at the result; see contracts.CheckedBatch."""
         del spec
         texts = _texts(batch)
         mended = [_mended(text, options) for text in texts]
@@ -53,7 +53,7 @@ class TextExaminer:
         hashes, sketches = _compared(plain, options)
         told = _features([made.text for made in mended], survey)
         told[~is_usable] = np.nan
-        return Examined(findings, np.array(keys, "S16"), hashes, sketches, told, _measures(plain, is_usable))
+        return CheckedBatch(findings, np.array(keys, "S16"), hashes, sketches, told, _measures(plain, is_usable))
 
     def columns(self, spec: Spec, survey: Json, options: Json) -> list[ColumnFinding]:
         """None: texts have no columns to learn from."""
@@ -94,11 +94,11 @@ def _texts(batch: pa.RecordBatch) -> list[str]:
     return texts
 
 
-def _mended(text: str, options: Json) -> Mended:
-    return mend(text, controls="control_characters" in options, markup="markup" in options)
+def _mended(text: str, options: Json) -> RepairedText:
+    return repair(text, controls="control_characters" in options, markup="markup" in options)
 
 
-def _is_repaired(mended: Mended) -> bool:
+def _is_repaired(mended: RepairedText) -> bool:
     return bool(mended.controls or mended.num_tags or mended.num_entities)
 
 
@@ -107,7 +107,7 @@ def _count(batch: pa.RecordBatch, *, options: Json) -> WordCounts:
     return count_words(texts, batch.column("label").to_pylist())
 
 
-def _found(text: str, mended: Mended, options: Json) -> Iterator[tuple[str, str]]:
+def _found(text: str, mended: RepairedText, options: Json) -> Iterator[tuple[str, str]]:
     """Check and reason."""
     if not mended.text:
         if "empty" in options:

@@ -8,17 +8,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from headrace.contracts import Opened, Spec
+from headrace.contracts import OpenedSource, Spec
 from headrace.data.sources.class_folders import (
     SPLIT_FOLDERS,
     File,
     check_classes,
     extension_of,
     find_files,
+    list_files,
     place,
     read_bytes,
     tell,
-    walk,
 )
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.sources.text_encoding import check_encoding, decode_text
@@ -39,12 +39,12 @@ def is_text_folder(path: Path) -> bool:
     """Whether most of the first files that lie in folders of classes are texts; looks into none of them."""
     if not path.is_dir():
         return False
-    inner = (file for file in walk(path) if _is_in_class(file))
+    inner = (file for file in list_files(path) if _is_in_class(file))
     kinds = Counter(extension_of(file) in EXTENSIONS for file in islice(inner, NUM_LOOKED_AT))
     return kinds[True] > kinds[False]
 
 
-def read_text_folder(path: Path, options: ReadOptions) -> Opened:
+def read_text_folder(path: Path, options: ReadOptions) -> OpenedSource:
     """A folder of text files by class, with or without train, val and test folders above the classes.
 
     Raises ConfigError for options that only tables have, and DataError for a folder that cannot be learned from.
@@ -55,7 +55,7 @@ def read_text_folder(path: Path, options: ReadOptions) -> Opened:
         check_encoding(encoding)
     files = _files(path, options.source)
     spec = Spec(modality="text", task="classification", source=options.source, format="text_folder", num_rows=0)
-    return Opened(spec, text_schema(), batches(_row(path, file, encoding) for file in files))
+    return OpenedSource(spec, text_schema(), batches(_row(path, file, encoding) for file in files))
 
 
 def _files(folder: Path, source: str) -> list[File]:

@@ -46,7 +46,7 @@ TAG = re.compile(
 ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 
 
-class Mended(NamedTuple):
+class RepairedText(NamedTuple):
     """A text as later stages get it, and what was mended."""
 
     text: str
@@ -56,7 +56,7 @@ class Mended(NamedTuple):
     num_entities: int = 0
 
 
-def mend(text: str, *, controls: bool = True, markup: bool = True) -> Mended:
+def repair(text: str, *, controls: bool = True, markup: bool = True) -> RepairedText:
     """Takes out what is asked for; always: Unix line ends, NFC, no white space around (these are no repairs)."""
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -70,7 +70,7 @@ def mend(text: str, *, controls: bool = True, markup: bool = True) -> Mended:
         found = "".join(CONTROL.findall(text))
         if found:
             text = CONTROL.sub(lambda match: INSTEAD.get(match[0], ""), text)
-    return Mended(unicodedata.normalize("NFC", text).strip(), found, num_tags, num_entities)
+    return RepairedText(unicodedata.normalize("NFC", text).strip(), found, num_tags, num_entities)
 
 
 def _without_tags(text: str) -> tuple[str, int]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.data.text.repair import mend
+from headrace.data.text.repair import repair
 
 CHARACTERS_PER_TOKEN = 64  # as transform.py, which says why
 
@@ -28,7 +28,7 @@ class Encoder:
 
     def __call__(self, rows: list[dict[str, Any]]) -> NDArray[np.int32]:
         """-> int32 `[rows, tokens of the longest]`, 0 behind the shorter ones; mended as `clean` mends by default."""
-        texts = [mend(row["text"]).text if isinstance(row["text"], str) else "" for row in rows]
+        texts = [repair(row["text"]).text if isinstance(row["text"], str) else "" for row in rows]
         encoded = self._tokenizer.encode_batch_fast([text[: self._max_tokens * CHARACTERS_PER_TOKEN] for text in texts])
         ids = [row.ids or [self._unknown] for row in encoded]
         padded = np.zeros((len(ids), max(map(len, ids))), np.int32)

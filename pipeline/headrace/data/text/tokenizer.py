@@ -25,7 +25,7 @@ PADDING_NAMES = (PADDING, "<pad>", "<PAD>", "<|padding|>", "<|pad|>")
 UNKNOWN_NAMES = (UNKNOWN, "<unk>", "<UNK>")
 
 
-class Known(NamedTuple):
+class TrainedTokenizer(NamedTuple):
     """What must be known of a tokenizer to use it."""
 
     tokenizer: Json
@@ -35,7 +35,7 @@ class Known(NamedTuple):
     """Id of the token that an empty text becomes."""
 
 
-def train(texts: Iterator[str], vocabulary: int, *, lowercase: bool) -> Known:
+def train_tokenizer(texts: Iterator[str], vocabulary: int, *, lowercase: bool) -> TrainedTokenizer:
     """Learns merges of bytes (Sennrich et al. 2016, on bytes as GPT-2 does): every text of any script has tokens.
 
     The same for the same texts in any order. Padding is id 0, unknown 1. Raises ConfigError for a vocabulary that is
@@ -66,10 +66,10 @@ def train(texts: Iterator[str], vocabulary: int, *, lowercase: bool) -> Known:
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    return Known(json.loads(tokenizer.to_str()), tokenizer.get_vocab_size(), 1)
+    return TrainedTokenizer(json.loads(tokenizer.to_str()), tokenizer.get_vocab_size(), 1)
 
 
-def from_file(name: str, max_tokens: int) -> Known:
+def from_file(name: str, max_tokens: int) -> TrainedTokenizer:
     """The tokenizer of a file, as `tokenizers` or Hugging Face's Transformers write it (`tokenizer.json`).
 
     Raises ConfigError where it cannot be read or used.
@@ -95,11 +95,11 @@ def from_file(name: str, max_tokens: int) -> Known:
             " null to train one"
         )
     unknown = next((ids[token] for token in UNKNOWN_NAMES if token in ids), min(1, len(ids) - 1))
-    return Known(json.loads(text), max(ids.values()) + 1, unknown)
+    return TrainedTokenizer(json.loads(text), max(ids.values()) + 1, unknown)
 
 
 @lru_cache(maxsize=4)
-def loaded(text: str, max_tokens: int) -> Tokenizer:
+def load_cached_tokenizer(text: str, max_tokens: int) -> Tokenizer:
     """The tokenizer of a JSON text, kept in this process for the next batch; raises DataError where it is damaged."""
     try:
         tokenizer = _built(text)

@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from headrace.contracts import Json, Rows, Spec
-from headrace.data.text.tokenizer import from_file, loaded, train
+from headrace.data.text.tokenizer import from_file, load_cached_tokenizer, train_tokenizer
 from headrace.errors import DataError
 
 CHARACTERS_PER_TOKEN = 64
@@ -32,7 +32,7 @@ class TextTransform:
         if options["tokenizer"] is not None:
             known = from_file(options["tokenizer"], max_tokens)
         else:
-            known = train(_all_texts(rows), options["vocabulary"], lowercase=options["lowercase"])
+            known = train_tokenizer(_all_texts(rows), options["vocabulary"], lowercase=options["lowercase"])
         return {
             "input_shape": [max_tokens],
             "vocabulary": known.vocabulary,
@@ -45,7 +45,7 @@ class TextTransform:
     def apply(self, batch: pa.RecordBatch, transform: Json) -> list[NDArray[np.int32]]:
         """Ids of each row, at least one and at most `max_tokens`; an empty text is one unknown token."""
         most = transform["max_tokens"]
-        tokenizer = loaded(json.dumps(transform["tokenizer"]), most)
+        tokenizer = load_cached_tokenizer(json.dumps(transform["tokenizer"]), most)
         texts = [text[: most * CHARACTERS_PER_TOKEN] for text in _texts(batch)]
         encoded = tokenizer.encode_batch_fast(texts)
         return [np.array(row.ids or [transform["unknown"]], np.int32) for row in encoded]

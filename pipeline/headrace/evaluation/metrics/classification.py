@@ -71,7 +71,7 @@ def macro_f1(confusion: NDArray[np.int64]) -> float:
     return float(class_figures(confusion).f1[occurs].mean())
 
 
-def headline(logits: NDArray[np.float32], targets: NDArray[np.int64]) -> dict[str, float | int]:
+def summary_metrics(logits: NDArray[np.float32], targets: NDArray[np.int64]) -> dict[str, float | int]:
     """The figures that every judgement begins with: rows, accuracy and its 95 % interval, loss, macro F1."""
     predicted = logits.argmax(axis=1)
     num_rows, num_correct = len(targets), int(np.sum(predicted == targets))

@@ -89,7 +89,7 @@ def label_figures(probabilities: Floats, given: Bools, due: Bools) -> LabelFigur
     )
 
 
-def headline(
+def summary_metrics(
     logits: NDArray[np.float32], due: Bools, *, temperature: float, threshold: float
 ) -> dict[str, float | int]:
     """The figures that every judgement begins with.

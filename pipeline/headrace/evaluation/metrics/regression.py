@@ -56,7 +56,9 @@ def interval_half_width(errors: NDArray[np.float64], share: float = INTERVAL_SHA
     return float(np.sort(np.abs(errors))[place - 1])
 
 
-def headline(predicted: NDArray[np.float64], targets: NDArray[np.float64], *, seed: int = 0) -> dict[str, float | int]:
+def summary_metrics(
+    predicted: NDArray[np.float64], targets: NDArray[np.float64], *, seed: int = 0
+) -> dict[str, float | int]:
     """The figures that every judgement begins with: rows, RMSE and its 95 % interval, mean error, R2, squared error.
 
     All but `r2` and `loss` (the mean squared error) are in the target's unit; `seed` draws the interval.

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.contracts import Json
-from headrace.explanation.attributions import Asked
+from headrace.explanation.attributions import AttributionRequest
 
 
-class Words(NamedTuple):
+class ViewWording(NamedTuple):
     """What the page says of this modality; HTML, each a part of a sentence or some."""
 
     places: str
@@ -32,9 +32,9 @@ class Words(NamedTuple):
 class View(Protocol):
     """Explains stored inputs `[rows, ...]` by attributions `[rows, *places]`."""
 
-    words: Words
+    words: ViewWording
 
-    def attribute(self, asked: Asked) -> NDArray[np.float32]:
+    def attribute(self, asked: AttributionRequest) -> NDArray[np.float32]:
         """How much each place speaks for the row's output that is asked for; 0 where a row has no such place."""
         ...
 

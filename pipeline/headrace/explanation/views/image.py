@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.contracts import Json
-from headrace.explanation.attributions import Asked, attribute
+from headrace.explanation.attributions import AttributionRequest, attribute
 from headrace.explanation.figures import heat_uri, image_uri
-from headrace.explanation.views.base import Words
+from headrace.explanation.views.base import ViewWording
 
 READING = """Each map has its own scale: compare places within
 a map, not maps with one another. The reference is the mean of the training images, so that a pale place is one that the
@@ -21,7 +21,7 @@ model does not miss."""
 class ImageView:
     """uint8 `[rows, height, width, channel]` -> maps `[rows, height, width]`."""
 
-    words = Words(
+    words = ViewWording(
         places="pixels",
         maps="maps",
         deleted="replaced by the training mean",
@@ -34,7 +34,7 @@ class ImageView:
         """Takes the `mean` of the train rows, which stands for nothing."""
         self._mean = transform["mean"]
 
-    def attribute(self, asked: Asked) -> NDArray[np.float32]:
+    def attribute(self, asked: AttributionRequest) -> NDArray[np.float32]:
         """How much each pixel speaks for it."""
         return attribute(asked)
 

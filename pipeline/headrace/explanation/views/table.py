@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from headrace.contracts import Json
 from headrace.data.table.encoding.decode import UNKNOWN, column_places, value_name
-from headrace.explanation.attributions import Asked, hide_each
+from headrace.explanation.attributions import AttributionRequest, hide_each
 from headrace.explanation.html_marks import STYLE, top_bars
-from headrace.explanation.views.base import Words
+from headrace.explanation.views.base import ViewWording
 
 ROWS_PER_RUN = 512
 SHOWN_COLUMNS, OVERVIEW_COLUMNS = 12, 40
@@ -20,7 +20,7 @@ SHOWN_COLUMNS, OVERVIEW_COLUMNS = 12, 40
 class TableView:
     """float32 `[rows, inputs]` -> attributions `[rows, columns]`: what a column is stored as is added up."""
 
-    words = Words(
+    words = ViewWording(
         places="columns",
         maps="bars",
         deleted="replaced by what stands for a missing value (categories: for an unknown one)",
@@ -38,7 +38,7 @@ for a missing one, categories unknown.""",
         # one value an input: what a row of which nothing is known would hold
         self._fill = [told["fill"] or 0.0 if told["kind"] == "numeric" else UNKNOWN for told in transform["inputs"]]
 
-    def attribute(self, asked: Asked) -> NDArray[np.float32]:
+    def attribute(self, asked: AttributionRequest) -> NDArray[np.float32]:
         """How much each column speaks for it."""
         if asked.method == "occlusion":
             return hide_each(asked, places=self.are_places(asked.inputs), erase=self.erase)
@@ -78,7 +78,7 @@ for a missing one, categories unknown.""",
         largest = sorted(sizes, key=lambda part: (-part[1], part[0]))[:OVERVIEW_COLUMNS]
         return f'<div class="card wide">{top_bars([(name, "", size) for name, size in largest])}</div>'
 
-    def _gradients(self, asked: Asked) -> NDArray[np.float32]:
+    def _gradients(self, asked: AttributionRequest) -> NDArray[np.float32]:
         """Sundararajan et al. (2017), Axiomatic Attribution for Deep Networks, equation 1, on preprocessed features.
 
         They add up to the rise of the output from the row of which nothing is known.

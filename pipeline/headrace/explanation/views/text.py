@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from headrace.contracts import Json
 from headrace.errors import ConfigError
-from headrace.explanation.attributions import VALUES_PER_PASS, Asked, hide_each
+from headrace.explanation.attributions import VALUES_PER_PASS, AttributionRequest, hide_each
 from headrace.explanation.html_marks import STYLE, marked, top_bars
-from headrace.explanation.views.base import Words
+from headrace.explanation.views.base import ViewWording
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,7 +26,7 @@ TOP_TOKENS = 12
 class TextView:
     """int32 ids `[rows, tokens]`, 0 is padding -> attributions `[rows, tokens]`."""
 
-    words = Words(
+    words = ViewWording(
         places="tokens",
         maps="colours",
         deleted="replaced by an unknown token",
@@ -44,7 +44,7 @@ a text of the same length that says nothing, so that a pale token is one that th
         self._unknown = transform["unknown"]
         self._tokenizer = Tokenizer.from_str(json.dumps(transform["tokenizer"]))
 
-    def attribute(self, asked: Asked) -> NDArray[np.float32]:
+    def attribute(self, asked: AttributionRequest) -> NDArray[np.float32]:
         """How much each token speaks for it; raises ConfigError for a model without embeddings."""
         if asked.method == "occlusion":
             return hide_each(asked, places=self.are_places(asked.inputs), erase=self.erase)
@@ -98,7 +98,7 @@ a text of the same length that says nothing, so that a pale token is one that th
         return text if text.strip() and "\ufffd" not in text else str(self._tokenizer.id_to_token(value))
 
 
-def _gradients(asked: Asked) -> NDArray[np.float32]:
+def _gradients(asked: AttributionRequest) -> NDArray[np.float32]:
     """Sundararajan et al. (2017), Axiomatic Attribution for Deep Networks, equation 1, from embeddings of zero.
 
     They add up to the rise of the output from a text of as many empty tokens, and are summed over the embedding.

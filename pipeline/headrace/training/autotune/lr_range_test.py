@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 from headrace.errors import ConfigError
 from headrace.training.autotune.timing import train_steps
 from headrace.training.fit import FitJob
-from headrace.training.settings import TrainSettings
+from headrace.training.settings import ResolvedTrainSettings
 
 LOWEST, HIGHEST, NUM_STEPS = 1e-6, 10.0, 140
 """The rate rises by the same factor each step: 20 steps a decade."""
@@ -24,7 +24,7 @@ LEAST_FALL = 0.98
 """The least smoothed loss must be below so much of the first."""
 
 
-class Tried(NamedTuple):
+class SweepPoint(NamedTuple):
     """One step of the test."""
 
     rate: float
@@ -32,13 +32,13 @@ class Tried(NamedTuple):
     """The running mean."""
 
 
-class Ramp(pl.Callback):
+class LearningRateSweep(pl.Callback):
     """Raises the learning rate by a factor each step and notes the smoothed loss, until it diverges."""
 
     def __init__(self, placeholder: float) -> None:
         """`placeholder`: the learning rate that the optimizer was made with; groups keep their ratios to it."""
         self._placeholder = placeholder
-        self.tried: list[Tried] = []
+        self.tried: list[SweepPoint] = []
         self._rate = self._mean = 0.0
 
     def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
@@ -57,19 +57,19 @@ class Ramp(pl.Callback):
             return
         self._mean = SMOOTHING * self._mean + (1 - SMOOTHING) * loss
         smoothed = self._mean / (1 - SMOOTHING ** (len(self.tried) + 1))
-        self.tried.append(Tried(self._rate, smoothed))
+        self.tried.append(SweepPoint(self._rate, smoothed))
         least = min(tried.loss for tried in self.tried)
         trainer.should_stop = smoothed > DIVERGED * least and len(self.tried) > 1
 
 
-def range_test(job: FitJob, settings: TrainSettings) -> float:
+def range_test(job: FitJob, settings: ResolvedTrainSettings) -> float:
     """The learning rate for these settings, two digits; raises ConfigError when the loss falls at no rate."""
-    ramp = Ramp(settings.learning_rate)
+    ramp = LearningRateSweep(settings.learning_rate)
     train_steps(job, settings, ramp, num_steps=NUM_STEPS)
     return choose_rate(ramp.tried)
 
 
-def choose_rate(tried: list[Tried]) -> float:
+def choose_rate(tried: list[SweepPoint]) -> float:
     """Between two customary readings, a tenth of the rate of the least loss and that of the steepest fall: their mean.
 
     It is the geometric one, rounded to two digits: each alone was off by up to five times on small noisy sets.

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import pytorch_lightning as pl
 import torch
 
-from headrace.training.fit import FitJob, Place, make_data, make_learner, make_trainer
-from headrace.training.settings import TrainSettings
+from headrace.training.fit import FitJob, WorkerContext, make_data, make_learner, make_trainer
+from headrace.training.settings import ResolvedTrainSettings
 
 ROUNDS = 3
 WARM_UP_STEPS, MOST_STEPS, SECONDS_A_ROUND = 3, 40, 0.5
@@ -20,13 +20,13 @@ WARM_UP_STEPS, MOST_STEPS, SECONDS_A_ROUND = 3, 40, 0.5
 class Variant(NamedTuple):
     """One way to train."""
 
-    settings: TrainSettings
+    settings: ResolvedTrainSettings
     num_threads: int
 
 
-def train_steps(job: FitJob, settings: TrainSettings, callback: pl.Callback, *, num_steps: int) -> None:
+def train_steps(job: FitJob, settings: ResolvedTrainSettings, callback: pl.Callback, *, num_steps: int) -> None:
     """Trains in this process for so many steps or until `callback` stops it; validates nothing, writes nothing."""
-    place = Place()
+    place = WorkerContext()
     trainer = make_trainer(settings, place, [callback], max_epochs=-1, max_steps=num_steps, limit_val_batches=0)
     trainer.fit(make_learner(job, settings), datamodule=make_data(job, settings, place))
 

@@ -15,7 +15,7 @@ from headrace.storage.atomic import write_json
 from headrace.training.autotune.batch_size import SMALLEST, largest_that_pays, sizes_to_try
 from headrace.training.autotune.workload import USUAL_BATCH_SIZE, Workload
 from headrace.training.fit import FitJob
-from headrace.training.settings import AutoSettings, TrainSettings
+from headrace.training.settings import ResolvedTrainSettings, TrainSettings
 
 PLACEHOLDER: Json = {
     "batch_size": USUAL_BATCH_SIZE,
@@ -38,18 +38,18 @@ class Machine:
     """Cores of a worker."""
 
 
-def open_values(wanted: AutoSettings, only: Container[str] = tuple(PLACEHOLDER)) -> Json:
+def open_values(wanted: TrainSettings, only: Container[str] = tuple(PLACEHOLDER)) -> Json:
     """Keys (of `only`) that are to be decided by training, with what stands for them until then."""
     return {name: value for name, value in PLACEHOLDER.items() if name in only and getattr(wanted, name) == "auto"}
 
 
-def first_guess(wanted: AutoSettings, num_rows: int, num_workers: int) -> TrainSettings:
+def first_guess(wanted: TrainSettings, num_rows: int, num_workers: int) -> ResolvedTrainSettings:
     """The settings with a usual value wherever one is `auto`."""
     values, unknown = wanted.model_dump(), open_values(wanted)
     if "batch_size" in unknown:
         fitting = [size for size in sizes_to_try(num_rows, num_workers) if size <= USUAL_BATCH_SIZE]
         unknown["batch_size"] = max(fitting, default=SMALLEST * max(num_workers, 1))
-    return TrainSettings.model_validate({**values, **unknown, "num_threads": None})
+    return ResolvedTrainSettings.model_validate({**values, **unknown, "num_threads": None})
 
 
 def counted_threads(workload: Workload, batch_size: int, machine: Machine) -> int:
@@ -58,27 +58,27 @@ def counted_threads(workload: Workload, batch_size: int, machine: Machine) -> in
     return machine.most_threads if is_large else 1
 
 
-def decide(wanted: AutoSettings, job: FitJob, machine: Machine, workload: Workload) -> Json:
+def decide(wanted: TrainSettings, job: FitJob, machine: Machine, workload: Workload) -> Json:
     """`settings` with every `auto` replaced, the workers too, and `told`: a line on what was measured, or empty.
 
     `job` tells where the rows are; its settings are not used.
     """
-    chooser = Chooser(wanted, job, machine, workload)
+    chooser = AutoTuner(wanted, job, machine, workload)
     settings = chooser.choose().model_dump() | {"num_workers": machine.num_workers}
     return {"settings": settings, "told": "; ".join(chooser.told)}
 
 
-class Chooser:
+class AutoTuner:
     """Decides one setting after the other, each with those before it in place."""
 
-    def __init__(self, wanted: AutoSettings, job: FitJob, machine: Machine, workload: Workload) -> None:
+    def __init__(self, wanted: TrainSettings, job: FitJob, machine: Machine, workload: Workload) -> None:
         """Begins with usual values."""
         self._wanted, self._job, self._machine, self._workload = wanted, job, machine, workload
         self.settings = first_guess(wanted, workload.num_rows, machine.num_workers)
         self.told: list[str] = []
         """One clause a decision."""
 
-    def choose(self) -> TrainSettings:
+    def choose(self) -> ResolvedTrainSettings:
         """The settings with nothing left to decide but the workers."""
         self._set(num_threads=self._threads(self.settings.batch_size))
         if self._wanted.num_threads == "auto":
@@ -91,24 +91,24 @@ class Chooser:
         return self.settings
 
     def _set(self, **values: float | str) -> None:
-        self.settings = TrainSettings.model_validate(self.settings.model_dump() | values)
+        self.settings = ResolvedTrainSettings.model_validate(self.settings.model_dump() | values)
 
     def _threads(self, batch_size: int) -> int:
         if isinstance(self._wanted.num_threads, int):
             return self._wanted.num_threads
         return counted_threads(self._workload, batch_size, self._machine)
 
-    def _share(self, settings: TrainSettings) -> TrainSettings:
+    def _share(self, settings: ResolvedTrainSettings) -> ResolvedTrainSettings:
         """What one worker sees: the measurements run in one process."""
         share = max(settings.batch_size // max(self._machine.num_workers, 1), 1)
-        return TrainSettings.model_validate(settings.model_dump() | {"batch_size": share, "num_workers": 0})
+        return ResolvedTrainSettings.model_validate(settings.model_dump() | {"batch_size": share, "num_workers": 0})
 
     def _seconds(self, ways: dict[str, Json]) -> dict[str, float]:
         from headrace.training.autotune.timing import Variant, seconds_a_step
 
         made = {}
         for name, changes in ways.items():
-            settings = TrainSettings.model_validate(self.settings.model_dump() | changes)
+            settings = ResolvedTrainSettings.model_validate(self.settings.model_dump() | changes)
             made[name] = Variant(self._share(settings), int(settings.num_threads or 1))
         return seconds_a_step(self._job, made)
 
@@ -170,7 +170,7 @@ class Chooser:
 CHOICE = "choice.json"
 
 
-def kept(work_dir: Path, decide: Callable[[], Json]) -> Json:
+def load_or_decide(work_dir: Path, decide: Callable[[], Json]) -> Json:
     """What an earlier start of the same training decided, or what `decide` says now."""
     path = work_dir / CHOICE
     if not path.is_file():

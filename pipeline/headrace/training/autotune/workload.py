@@ -8,7 +8,7 @@ import numpy as np
 
 from headrace.contracts import Json, Spec
 from headrace.storage.arrays import Arrays
-from headrace.training.settings import AutoSettings
+from headrace.training.settings import TrainSettings
 
 ROWS_COUNTED = 8
 USUAL_BATCH_SIZE = 64
@@ -39,14 +39,14 @@ class Workload(NamedTuple):
         """Whether threads gain on a batch of so many rows."""
         return self.flops_a_row * num_rows / self.num_operations >= FLOPS_WORTH_SHARING
 
-    def seconds(self, settings: AutoSettings, *, num_threads: int) -> float:
+    def seconds(self, settings: TrainSettings, *, num_threads: int) -> float:
         """How long the whole training will take in one process, roughly; early stopping is left aside."""
         rows = self.num_rows * settings.max_epochs
         augmented = SECONDS_AN_AUGMENTED_ROW * rows if settings.augmentation else 0.0
         arithmetic = rows * self.flops_a_row / (FLOPS_A_SECOND * num_threads)
         return arithmetic + augmented + SECONDS_A_STEP * self.num_steps(settings)
 
-    def num_steps(self, settings: AutoSettings) -> int:
+    def num_steps(self, settings: TrainSettings) -> int:
         """Optimizer steps of the whole training, roughly; early stopping is left aside."""
         batch_size = USUAL_BATCH_SIZE if settings.batch_size == "auto" else min(settings.batch_size, self.num_rows)
         return self.num_rows * settings.max_epochs // batch_size

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Averaging(pl.Callback):
+class WeightEMA(pl.Callback):
     """Puts the averaged weights in place while the network is validated and kept, and the others for the steps.
 
     The mean is that of a start at 0, corrected as Adam's are (Kingma and Ba 2015, section 3): m <- d m + (1 - d) w,

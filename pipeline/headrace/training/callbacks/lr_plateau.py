@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 from headrace.training.optim.schedules import Plateau
 
 
-class PlateauFalls(pl.Callback):
+class ReduceLROnPlateau(pl.Callback):
     """Lets the learning rate fall between two epochs.
 
     Lightning would let torch's ReduceLROnPlateau step after the resume state has been kept, which a killed training

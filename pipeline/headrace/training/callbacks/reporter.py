@@ -11,7 +11,7 @@ from pytorch_lightning.callbacks import EarlyStopping
 from torch import nn
 
 from headrace.storage.bundle import write_weights
-from headrace.training.engine.sharding import whole
+from headrace.training.engine.sharding import gather_full_state_dict
 from headrace.training.reporting.events import Event, Observer
 
 SECONDS_BETWEEN_EVENTS = 0.5
@@ -92,7 +92,7 @@ class BestWeights(pl.Callback):
         self._write(trainer, pl_module)
 
     def _write(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        weights = whole(cast("nn.Module", pl_module.network).state_dict())
+        weights = gather_full_state_dict(cast("nn.Module", pl_module.network).state_dict())
         if trainer.is_global_zero:
             write_weights(self._folder, weights)
 
@@ -133,10 +133,10 @@ class LastWeights(BestWeights):
         self._last_epoch = state_dict["last_epoch"]
 
 
-KEPT: dict[str, type[BestWeights]] = {"best": BestWeights, "last": LastWeights}
+WEIGHT_KEEPERS: dict[str, type[BestWeights]] = {"best": BestWeights, "last": LastWeights}
 
 
-class Patience(EarlyStopping):
+class ResumableEarlyStopping(EarlyStopping):
     """Ends a training that no longer improves; one that had been ended when it was killed stays so."""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002

@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 LONGEST_BETWEEN_LOOKS_S = 5.0
 
 
-class Limits(pl.Callback):
+class TrainingLimits(pl.Callback):
     """Ends a training after so many optimizer steps or seconds; the epoch that it ends in is validated and told."""
 
     def __init__(self, *, max_steps: int, max_seconds: float) -> None:

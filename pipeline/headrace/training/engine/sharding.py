@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch.distributed.device_mesh import DeviceMesh
 
 
-def shard(network: nn.Module, mesh: DeviceMesh) -> None:
+def apply_fsdp(network: nn.Module, mesh: DeviceMesh) -> None:
     """Shares out each block's parameters, gradients and optimizer state (FSDP, https://arxiv.org/abs/2304.11277).
 
     A block's parameters are gathered when it is computed, and dropped behind it. Blocks are the members of the
@@ -29,7 +29,7 @@ def shard(network: nn.Module, mesh: DeviceMesh) -> None:
     fully_shard(network, mesh=mesh)
 
 
-def whole(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def gather_full_state_dict(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A state dict with every tensor whole; call it on all workers, for those that are shared out are gathered."""
     return {name: value.full_tensor() if isinstance(value, DTensor) else value for name, value in weights.items()}
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, field_validator
 
-from headrace.config import Section, made
+from headrace.config import Section, build_options
 
 if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
-    from headrace.training.settings import TrainSettings
+    from headrace.training.settings import ResolvedTrainSettings
 
 FUSED = True
 """One kernel for the whole step, and not one an operation: of small networks' steps those are a tenth."""
@@ -118,7 +118,7 @@ class Muon(OptimizerOptions):
 OPTIMIZERS: dict[str, type[OptimizerOptions]] = {"adam": Adam, "adamw": AdamW, "gd": Gd, "muon": Muon, "sgd": Sgd}
 
 
-def make_optimizer(network: nn.Module, settings: TrainSettings) -> Optimizer:
+def make_optimizer(network: nn.Module, settings: ResolvedTrainSettings) -> Optimizer:
     """The optimizer that the settings name, over all parameters of the network."""
-    options = made(settings.optimizer, OPTIMIZERS, "params.yaml: train.optimizer")
+    options = build_options(settings.optimizer, OPTIMIZERS, "params.yaml: train.optimizer")
     return options.build(network, learning_rate=settings.learning_rate, weight_decay=settings.weight_decay)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from headrace.config import Section, made
+from headrace.config import Section, build_options
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
     from torch.optim.lr_scheduler import LambdaLR
 
-    from headrace.training.settings import TrainSettings
+    from headrace.training.settings import ResolvedTrainSettings
 
 Count = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -95,12 +95,12 @@ SCHEDULES: dict[str, type[ScheduleOptions]] = {
 }
 
 
-def schedule_options(settings: TrainSettings) -> ScheduleOptions:
+def schedule_options(settings: ResolvedTrainSettings) -> ScheduleOptions:
     """The schedule that the settings name."""
-    return made(settings.schedule, SCHEDULES, "params.yaml: train.schedule")
+    return build_options(settings.schedule, SCHEDULES, "params.yaml: train.schedule")
 
 
-def make_schedule(optimizer: Optimizer, settings: TrainSettings, num_steps: int) -> LambdaLR:
+def make_schedule(optimizer: Optimizer, settings: ResolvedTrainSettings, num_steps: int) -> LambdaLR:
     """The schedule by step; `num_steps`: of `max_epochs` epochs, of which `early_stopping.max_steps` may leave some."""
     from torch.optim.lr_scheduler import LambdaLR
 

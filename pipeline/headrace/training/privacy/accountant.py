@@ -18,7 +18,7 @@ ERRORS = (0.001, 0.1)
 
 
 @dataclass(frozen=True)
-class Budget:
+class PrivacyBudget:
     """What a training may spend, and the probability in which each of its steps takes a row."""
 
     epsilon: float

@@ -14,12 +14,14 @@ from headrace.errors import ConfigError
 from headrace.storage.arrays import open_arrays
 from headrace.tasks import Task
 from headrace.training.privacy.per_sample_gradients import RowGradients
-from headrace.training.settings import AutoSettings, delta_of
+from headrace.training.settings import TrainSettings, delta_of
 
 ROWS_TRIED = 2
 
 
-def refuse_unfit(network: nn.Module, task: Task, settings: AutoSettings, *, transform: Json, folder: Path) -> None:
+def check_privacy_compatible(
+    network: nn.Module, task: Task, settings: TrainSettings, *, transform: Json, folder: Path
+) -> None:
     """Raises ConfigError for a network that cannot be trained privately on `folder`'s train rows; tries two of them."""
     rows, privacy = open_arrays(folder / "train"), settings.privacy
     if privacy is None:

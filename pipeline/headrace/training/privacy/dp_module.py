@@ -11,12 +11,12 @@ from torch.nn.parallel import DistributedDataParallel
 
 from headrace.contracts import Batch, Json, Metrics
 from headrace.tasks import Task
-from headrace.training.module import Learner
-from headrace.training.privacy.accountant import Budget
+from headrace.training.module import TrainingModule
+from headrace.training.privacy.accountant import PrivacyBudget
 from headrace.training.privacy.keyed_random import normals
 from headrace.training.privacy.per_sample_gradients import RowGradients
-from headrace.training.privacy.poisson_sampling import PoissonOrder
-from headrace.training.settings import Privacy, TrainSettings, delta_of
+from headrace.training.privacy.poisson_sampling import PoissonBatchOrder
+from headrace.training.settings import Privacy, ResolvedTrainSettings, delta_of
 
 
 @dataclass(frozen=True)
@@ -36,17 +36,23 @@ class Noise:
         return torch.from_numpy(drawn).float()
 
 
-class PrivateLearner(Learner):
+class DPTrainingModule(TrainingModule):
     """Steps along the noisy mean of clipped gradients of single rows; the optimizer behind it is any."""
 
     def __init__(
-        self, network: nn.Module, task: Task, settings: TrainSettings, *, transform: Json, order: PoissonOrder
+        self,
+        network: nn.Module,
+        task: Task,
+        settings: ResolvedTrainSettings,
+        *,
+        transform: Json,
+        order: PoissonBatchOrder,
     ) -> None:
         """`order`: of the train rows, as any worker has it; raises ConfigError as `delta_of` does."""
         num_steps = order.num_steps * settings.max_epochs
         super().__init__(network, task, settings, transform=transform, num_steps=num_steps)
         privacy: Privacy = settings.privacy  # type: ignore[assignment] # a private training has it
-        self.budget = Budget(privacy.epsilon, delta_of(privacy, order.num_rows), order.sample_rate)
+        self.budget = PrivacyBudget(privacy.epsilon, delta_of(privacy, order.num_rows), order.sample_rate)
         self.noise = Noise(order.key, privacy.clip, self.budget.noise_multiplier(num_steps))
         self._rows = RowGradients(network, lambda outputs, batch: task.loss(outputs, batch, self.loss_options))
         self._is_fixed = self._rows.fixed()

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.training.privacy.keyed_random import uniforms
-from headrace.training.sampling.batch_order import Order, Share
+from headrace.training.sampling.batch_order import BatchOrder, WorkerShare
 
 
 @dataclass(frozen=True)
-class PoissonOrder(Order):
+class PoissonBatchOrder(BatchOrder):
     """Batches of varying size, `batch_size` in the mean: a pure function of (key, epoch, step), as Order is of a seed.
 
     A row may come several times an epoch, or not at all; an epoch has as many steps as it has without privacy. A batch
@@ -46,9 +46,9 @@ class PoissonOrder(Order):
         found = np.concatenate(drawn)
         return found[found < self.num_rows]
 
-    def shares(self, epoch: int, first_step: int = 0) -> Iterator[Share]:
+    def shares(self, epoch: int, first_step: int = 0) -> Iterator[WorkerShare]:
         """Yields this worker's share of each step from `first_step` on."""
         for step in range(first_step, self.num_steps):
             rows = self.rows_of_step(epoch, step)
             # of an empty batch every worker computes a row that weighs nothing, as of one with fewer rows than workers
-            yield self._share(rows) if len(rows) else Share(np.zeros(1, np.int64), np.zeros(1, np.float32), 0)
+            yield self._share(rows) if len(rows) else WorkerShare(np.zeros(1, np.int64), np.zeros(1, np.float32), 0)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from headrace.training.sampling.class_balanced import balanced_rows
 
 
-class Share(NamedTuple):
+class WorkerShare(NamedTuple):
     """What one worker takes of one global batch, or of a part of it."""
 
     rows: NDArray[np.int64]
@@ -28,7 +28,7 @@ class Share(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Order:
+class BatchOrder:
     """Cuts the rows of each epoch into global batches, and each of these into one share a worker."""
 
     num_rows: int
@@ -54,18 +54,18 @@ class Order:
         order = np.random.Generator(np.random.Philox(key=[self.seed, epoch])).permutation(self.num_rows)
         return order if self.labels is None else balanced_rows(self.labels, self.seed, epoch)[order]
 
-    def shares(self, epoch: int, first_step: int = 0) -> Iterator[Share]:
+    def shares(self, epoch: int, first_step: int = 0) -> Iterator[WorkerShare]:
         """Yields this worker's `num_parts` shares of each step from `first_step` on."""
         rows = self.rows_of_epoch(epoch)
         for step in range(first_step, self.num_steps):
             batch = rows[step * self.batch_size : (step + 1) * self.batch_size]
             yield from self._parts(self._share(batch))
 
-    def _share(self, batch: NDArray[np.int64]) -> Share:
+    def _share(self, batch: NDArray[np.int64]) -> WorkerShare:
         parts = np.array_split(batch, self.num_workers)
         return _share_of(batch, parts[self.rank], sum(map(len, parts[: self.rank])))
 
-    def _parts(self, share: Share) -> Iterator[Share]:
+    def _parts(self, share: WorkerShare) -> Iterator[WorkerShare]:
         if self.num_parts == 1:
             yield share
             return
@@ -75,8 +75,8 @@ class Order:
             first += len(rows)
 
 
-def _share_of(batch: NDArray[np.int64], own: NDArray[np.int64], first: int) -> Share:
+def _share_of(batch: NDArray[np.int64], own: NDArray[np.int64], first: int) -> WorkerShare:
     if len(own):
-        return Share(own, np.ones(len(own), np.float32), len(batch), batch, first)
+        return WorkerShare(own, np.ones(len(own), np.float32), len(batch), batch, first)
     # every worker must join the gradients' all-reduce: one without rows computes a row that weighs nothing
-    return Share(batch[:1], np.zeros(1, np.float32), len(batch), batch)
+    return WorkerShare(batch[:1], np.zeros(1, np.float32), len(batch), batch)

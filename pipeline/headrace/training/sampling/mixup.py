@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from headrace.contracts import Batch, Json, Mix, ModalityName
 from headrace.data.augmenters import make_mixes
 from headrace.data.row_random import STREAMS, uniforms
-from headrace.training.sampling.batch_order import Share
+from headrace.training.sampling.batch_order import WorkerShare
 
 
 class Pairs(NamedTuple):
@@ -34,7 +34,7 @@ class Mixer:
         """`mixes` by key of the section `train`, where the alphas of their Beta distributions are."""
         self._mixes, self._alphas, self._seed = mixes, {key: settings[key] for key in mixes}, settings["seed"]
 
-    def pairs(self, share: Share, epoch: int, step: int) -> Pairs:
+    def pairs(self, share: WorkerShare, epoch: int, step: int) -> Pairs:
         """Drawn for the whole global batch from (seed, epoch, step), so that any share of it gets the same."""
         rng = np.random.Generator(np.random.Philox(key=[(STREAMS["mix"] << 32) + self._seed, (epoch << 32) + step]))
         key = list(self._mixes)[rng.integers(len(self._mixes))]
@@ -58,7 +58,7 @@ def make_mixer(modality: ModalityName, settings: Mapping[str, Any], transform: J
     return Mixer(mixes, settings) if mixes else None
 
 
-def parts(batch: Batch) -> list[Batch]:
+def split_mixed_batch(batch: Batch) -> list[Batch]:
     """Batches whose losses add up to lam * loss(targets) + (1 - lam) * loss(partners' targets), lam being `shares`."""
     if batch.partner_targets is None or batch.shares is None:
         return [batch]
@@ -67,7 +67,7 @@ def parts(batch: Batch) -> list[Batch]:
     return [plain._replace(weights=own), plain._replace(targets=batch.partner_targets, weights=others)]
 
 
-def summed(batch: Batch, measure: Callable[[Batch], torch.Tensor]) -> torch.Tensor:
+def sum_over_mixed(batch: Batch, measure: Callable[[Batch], torch.Tensor]) -> torch.Tensor:
     """`measure(part)` (a weighted sum over rows) of each of the parts, added up."""
-    own, *others = (measure(part) for part in parts(batch))
+    own, *others = (measure(part) for part in split_mixed_batch(batch))
     return own + others[0] if others else own  # no sum from 0, which is a step's work for nothing

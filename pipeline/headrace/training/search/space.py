@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from headrace.config import mistakes_of
 from headrace.contracts import Json
 from headrace.errors import ConfigError
-from headrace.training.settings import AutoSettings
+from headrace.training.settings import TrainSettings
 
 Space = dict[str, Json]
 """Key of `train`, or `key.option` -> {low, high, log, step} or {choices}."""
@@ -98,10 +98,10 @@ def _beside(space: Space, base: Json, key: str) -> Iterator[Json]:
 def _refusal(key: str, settings: Json) -> str:
     """What the section says against the value of `key`; empty where it is content with that one."""
     try:
-        AutoSettings.model_validate(settings)
+        TrainSettings.model_validate(settings)
     except ValidationError as error:
         places = {f"tune.space.{key}", f"tune.space.{key.partition('.')[0]}"}
-        for mistake in mistakes_of(error, AutoSettings, "tune.space"):
+        for mistake in mistakes_of(error, TrainSettings, "tune.space"):
             for clause in mistake.split("; and "):
                 place = clause.partition(": ")[0]
                 if place in places or place.startswith(f"tune.space.{key}."):

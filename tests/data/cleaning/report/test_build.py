@@ -6,7 +6,7 @@ import pytest
 from headrace.contracts import ColumnFinding, Finding, Spec
 from headrace.data.checkers import EXAMINERS
 from headrace.data.cleaning.checks import rules
-from headrace.data.cleaning.decide import Judgement
+from headrace.data.cleaning.decide import CleaningDecision
 from headrace.data.cleaning.near_duplicates import Cluster
 from headrace.data.cleaning.report import build as made_by
 from headrace.data.cleaning.report.build import report, rows_at, shown
@@ -31,7 +31,7 @@ def facts(make_facts):
 
 
 def judgement(findings):
-    made = Judgement(rules({}, "text"), np.ones(20, bool))
+    made = CleaningDecision(rules({}, "text"), np.ones(20, bool))
     made.add(findings)
     return made
 

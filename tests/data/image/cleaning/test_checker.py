@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from headrace.contracts import Examined, Spec
+from headrace.contracts import CheckedBatch, Spec
 from headrace.data.cleaning.checks import CHECKS
 from headrace.data.image.cleaning.checker import MEASURES, ImageExaminer
 from headrace.data.image.reading.rows import RAW_SCHEMA
@@ -31,12 +31,12 @@ def batch_of(*images: bytes) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist(rows, RAW_SCHEMA)
 
 
-def examine(*images: bytes, without: tuple[str, ...] = ()) -> Examined:
+def examine(*images: bytes, without: tuple[str, ...] = ()) -> CheckedBatch:
     options = {name: given for name, given in OPTIONS.items() if name not in without}
     return EXAMINER.examine(batch_of(*images), SPEC, {}, options)
 
 
-def checks(examined: Examined) -> list[tuple[int, str]]:
+def checks(examined: CheckedBatch) -> list[tuple[int, str]]:
     return [(finding.row, finding.check) for finding in examined.findings]
 
 

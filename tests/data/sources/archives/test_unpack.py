@@ -16,9 +16,9 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.data.sources.archives.safe_extract import Names
+from headrace.data.sources.archives.safe_extract import MemberNames
 from headrace.data.sources.archives.unpack import unpack
-from headrace.data.sources.limits import Limits
+from headrace.data.sources.limits import SourceLimits
 from headrace.errors import DataError
 
 FILES = {"cat/1.png": b"one", "cat/2.png": b"two" * 1000, "dog/\u00e9 1.png": b"", "labels.csv": b"a,b\n1,2\n"}
@@ -225,12 +225,12 @@ def test_unpack_stopped_in_the_middle_leaves_nothing(tmp_path: Path, monkeypatch
 @pytest.mark.parametrize(
     ("limits", "words"),
     [
-        (Limits(max_files=3), "holds more than 3 files and folders"),
-        (Limits(max_bytes=3000), "unpacks to more than 3,000 bytes"),
+        (SourceLimits(max_files=3), "holds more than 3 files and folders"),
+        (SourceLimits(max_bytes=3000), "unpacks to more than 3,000 bytes"),
     ],
 )
 @pytest.mark.parametrize("name", ["photos.zip", "photos.tar.xz"])
-def test_unpack_past_a_limit_tells_it(tmp_path: Path, limits: Limits, words: str, name: str) -> None:
+def test_unpack_past_a_limit_tells_it(tmp_path: Path, limits: SourceLimits, words: str, name: str) -> None:
     with pytest.raises(DataError, match=f"^a set: {words}, the most that is taken; raise ingest"):
         unpack(written(tmp_path / name, ARCHIVES[name]), tmp_path / "cache", limits=limits, where="a set")
     assert list((tmp_path / "cache").glob("*/*unpacked*")) == []
@@ -238,7 +238,7 @@ def test_unpack_past_a_limit_tells_it(tmp_path: Path, limits: Limits, words: str
 
 @given(st.lists(st.text(st.sampled_from("ab./\\C:\u00e9\u0301e\0"), max_size=9), max_size=6))
 def test_names_never_lead_outside_nor_meet(names: list[str]) -> None:
-    checked, kept, told = Names("here"), [], []
+    checked, kept, told = MemberNames("here"), [], []
     for name in names:
         try:
             kept.append(checked.file(name))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.contracts import Column, Examined, Repaired, Spec
+from headrace.contracts import CheckedBatch, Column, Repaired, Spec
 from headrace.data.cleaning.checks import rules
 from headrace.data.table.cleaning.checker import TableExaminer
 
@@ -37,7 +37,7 @@ def spec_of(**kinds: str) -> Spec:
     return Spec(modality="table", task="classification", source="x", format="table", num_rows=0, columns=columns)
 
 
-def looked_at(batch: pa.RecordBatch, spec: Spec, options: dict) -> tuple[Examined, Repaired]:
+def looked_at(batch: pa.RecordBatch, spec: Spec, options: dict) -> tuple[CheckedBatch, Repaired]:
     examiner = TableExaminer()
     survey = json.loads(json.dumps(examiner.survey(Batches(batch), spec, options)))
     return examiner.examine(batch, spec, survey, options), examiner.repair(batch, spec, survey, options)

@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.data.table.reading.rows import ROWS_PER_BATCH, RowIds, Shape, raw_batches, raw_schema, renamed
+from headrace.data.table.reading.rows import ROWS_PER_BATCH, RowIds, RowLayout, raw_batches, raw_schema, renamed
 from headrace.errors import DataError
 
-SHAPE = Shape(targets=["y"], split_column=None, missing=["", "?"], dotted={})
+SHAPE = RowLayout(targets=["y"], split_column=None, missing=["", "?"], dotted={})
 
 
 def raw(columns, shape=SHAPE, split=None):

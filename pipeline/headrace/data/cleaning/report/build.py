@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from headrace.contracts import ColumnFinding, Finding, Json, Metrics, Spec
 from headrace.data.cleaning.class_sizes import sizes
-from headrace.data.cleaning.decide import Judgement
+from headrace.data.cleaning.decide import CleaningDecision
 from headrace.data.cleaning.report import charts
 from headrace.data.cleaning.report.page import Report, Shown
-from headrace.data.cleaning.scan import Facts
+from headrace.data.cleaning.scan import RowIndex
 from headrace.storage.parquet import batch_refs, read_batch
 
 FIGURES_PER_CHECK = 12
@@ -25,8 +25,8 @@ MEASURES_SHOWN = 12
 
 def report(
     spec: Spec,
-    facts: Facts,
-    judgement: Judgement,
+    facts: RowIndex,
+    judgement: CleaningDecision,
     *,
     columns: list[ColumnFinding],
     metrics: Metrics,
@@ -56,7 +56,7 @@ def report(
     )
 
 
-def shown(raw_dir: Path, facts: Facts, judgement: Judgement, picture: Callable[[Json], str]) -> list[Shown]:
+def shown(raw_dir: Path, facts: RowIndex, judgement: CleaningDecision, picture: Callable[[Json], str]) -> list[Shown]:
     """The first rows that each check found, and what near-duplicates are like, side by side."""
     by_check = _by_check([*(one for of_row in judgement.faults.values() for one in of_row), *judgement.told_of_left()])
     partner = {row: cluster.rows[0] for cluster in judgement.clusters for row in cluster.rows[1:]}
@@ -94,7 +94,7 @@ def rows_at(folder: Path, wanted: Iterable[int]) -> dict[int, Json]:
     return rows
 
 
-def _firsts(facts: Facts, found: list[Finding]) -> dict[int, int]:
+def _firsts(facts: RowIndex, found: list[Finding]) -> dict[int, int]:
     """The row that each duplicate repeats: the last word of its reason is that row's id."""
     ids = {one.reason.rsplit(" ", 1)[-1].encode(): one.row for one in found}
     if not ids:

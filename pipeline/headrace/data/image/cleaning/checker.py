@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from headrace.contracts import ColumnFinding, Examined, Finding, Json, Repaired, Rows, Spec
+from headrace.contracts import CheckedBatch, ColumnFinding, Finding, Json, Repaired, Rows, Spec
 from headrace.data.image.cleaning import perceptual_hash
 from headrace.data.image.cleaning.decoded_batches import Stack, stacks
 from headrace.data.image.cleaning.features import NUM_FEATURES, features
-from headrace.data.image.cleaning.quality_checks import judge
+from headrace.data.image.cleaning.quality_checks import check_quality
 from headrace.data.image.cleaning.quality_measures import greys, measures
 from headrace.data.image.cleaning.thumbnail import picture
 from headrace.data.image.decode import quiet_decoders
@@ -33,7 +33,7 @@ class ImageExaminer:
         """Nothing: an image is judged by itself."""
         return {}
 
-    def examine(self, batch: pa.RecordBatch, spec: Spec, survey: Json, options: Json) -> Examined:  # noqa: ARG002
+    def examine(self, batch: pa.RecordBatch, spec: Spec, survey: Json, options: Json) -> CheckedBatch:  # noqa: ARG002
         """Decodes each image once; near-duplicates and features are left out where no check asks for them."""
         examined = _unexamined(batch.num_rows, options)
         with quiet_decoders():
@@ -66,10 +66,10 @@ class ImageExaminer:
         return picture(row)
 
 
-def _unexamined(num_rows: int, options: Json) -> Examined:
+def _unexamined(num_rows: int, options: Json) -> CheckedBatch:
     """What is said of images that cannot be decoded: nothing."""
     bands, sketch = (perceptual_hash.NUM_BANDS, perceptual_hash.NUM_BYTES) if "near_duplicate" in options else (0, 0)
-    return Examined(
+    return CheckedBatch(
         findings=[],
         keys=np.zeros(num_rows, "S16"),
         hashes=np.zeros((num_rows, bands), np.uint64),
@@ -79,7 +79,7 @@ def _unexamined(num_rows: int, options: Json) -> Examined:
     )
 
 
-def _look(stack: Stack, examined: Examined, options: Json) -> None:
+def _look(stack: Stack, examined: CheckedBatch, options: Json) -> None:
     """Writes what is found into the rows of `examined`."""
     rows, pixels = stack.rows, stack.pixels
     examined.keys[rows] = [_content_key(image) for image in pixels]
@@ -87,7 +87,7 @@ def _look(stack: Stack, examined: Examined, options: Json) -> None:
     found = {"width": width, "height": height, **measures(pixels)}
     for name, values in found.items():
         examined.measures[name][rows] = values
-    examined.findings.extend(judge(stack, found, options))
+    examined.findings.extend(check_quality(stack, found, options))
     if not examined.sketches.shape[1] and not examined.features.shape[1]:
         return
     small = perceptual_hash.thumbnails(pixels)

@@ -30,7 +30,7 @@ BOUNDS = {
 }
 
 
-def judge(stack: Stack, found: Measures, options: Json) -> list[Finding]:
+def check_quality(stack: Stack, found: Measures, options: Json) -> list[Finding]:
     """Findings of a stack by the checks in `options` (by name); `found`: the images' measures, in the same order."""
     findings: list[Finding] = []
     if "mode" in options:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from headrace.contracts import Opened
+from headrace.contracts import OpenedSource
 from headrace.data.image.reading.image_folder import opened
 from headrace.data.image.reading.plain_pickle import NotPlainError, read_plain
 from headrace.data.image.reading.rows import BATCH_ROWS, batches, png, row_id
@@ -57,7 +57,7 @@ def is_cifar_folder(path: Path) -> bool:
     return path.is_dir() and _layout(path) is not None
 
 
-def read_cifar(path: Path, options: ReadOptions) -> Opened:
+def read_cifar(path: Path, options: ReadOptions) -> OpenedSource:
     """CIFAR-10 or CIFAR-100 with its official splits, labelled with the names of its classes (the fine ones)."""
     where = f"params.yaml: ingest.source: {options.source!r}"
     layout = _layout(path)

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 import numpy as np
 import pyarrow as pa
 
-from headrace.contracts import Opened
+from headrace.contracts import OpenedSource
 from headrace.data.image.reading.image_folder import opened
 from headrace.data.image.reading.rows import BATCH_ROWS, batches, png, row_id
 from headrace.data.sources.read_options import ReadOptions
@@ -44,7 +44,7 @@ def is_idx_folder(folder: Path) -> bool:
     return folder.is_dir() and any(_holds_images(path) for path in folder.iterdir())
 
 
-def read_idx(path: Path, options: ReadOptions) -> Opened:
+def read_idx(path: Path, options: ReadOptions) -> OpenedSource:
     """IDX files of images and labels in a folder, packed by gzip or not; the official splits by their names."""
     return opened("idx", _batches(_pairs(path, f"params.yaml: ingest.source: {options.source!r}")), options)
 

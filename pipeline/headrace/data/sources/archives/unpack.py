@@ -13,9 +13,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from headrace.data.sources.archives.compression import Forward, Packing, open_packed, packing_of
+from headrace.data.sources.archives.compression import CountedStream, Packing, open_packed, packing_of
 from headrace.data.sources.archives.safe_extract import END, Target, write_tar, write_zip
-from headrace.data.sources.limits import LIMITS, LOCAL_ERRNOS, Budget, Limits
+from headrace.data.sources.limits import LIMITS, LOCAL_ERRNOS, SourceLimits, UnpackBudget
 from headrace.errors import DataError
 from headrace.storage.atomic import atomic_dir
 from headrace.storage.lock import exclusive
@@ -50,7 +50,7 @@ class Kind(NamedTuple):
     packing: Packing | None = None
 
 
-def unpack(path: Path, cache_dir: Path, *, limits: Limits = LIMITS, where: str | None = None) -> Path:
+def unpack(path: Path, cache_dir: Path, *, limits: SourceLimits = LIMITS, where: str | None = None) -> Path:
     """The folder that an archive holds, or the file that was packed; `path` itself when it is neither.
 
     Unpacked below `cache_dir` at the first call. An archive with one folder on top gives that folder; archives inside
@@ -58,7 +58,7 @@ def unpack(path: Path, cache_dir: Path, *, limits: Limits = LIMITS, where: str |
     with links, devices, encryption or names that lead outside.
     """
     where = where or str(path)
-    with _damage_told(where):
+    with translate_archive_errors(where):
         kind, about = find_kind(path, where), path.stat()
     if kind is None:
         return path
@@ -66,8 +66,8 @@ def unpack(path: Path, cache_dir: Path, *, limits: Limits = LIMITS, where: str |
     unpacked = cache_dir / key.hexdigest()[:16] / "unpacked"
     if not unpacked.is_dir():
         with exclusive(unpacked.with_name(".lock"), f"unpacking {path.name}"), atomic_dir(unpacked) as folder:
-            budget = Budget(limits, about.st_size, where)
-            with _damage_told(where):
+            budget = UnpackBudget(limits, about.st_size, where)
+            with translate_archive_errors(where):
                 _write(path, kind, Target(folder, budget, where), budget)
     tops = list(unpacked.iterdir())
     alone = len(tops) == 1 and (kind.holds == "file" or tops[0].is_dir())
@@ -117,12 +117,12 @@ def _is_tar(head: bytes, name: str) -> bool:
     return True
 
 
-def _write(path: Path, kind: Kind, target: Target, budget: Budget) -> None:
+def _write(path: Path, kind: Kind, target: Target, budget: UnpackBudget) -> None:
     if kind.holds == "zip":
         write_zip(path, target, budget)
     else:
         with open_packed(path, kind.packing) as file:
-            stream = Forward(file, budget)
+            stream = CountedStream(file, budget)
             if kind.holds == "tar":
                 write_tar(stream, target)
             else:
@@ -138,7 +138,8 @@ def _bare_name(name: str) -> str:
 
 
 @contextmanager
-def _damage_told(where: str) -> Iterator[None]:
+def translate_archive_errors(where: str) -> Iterator[None]:
+    """Raises DataError, which names `where`, for what the archive libraries raise on a damaged file."""
     try:
         yield
     except (*DAMAGE, OSError) as error:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from headrace.data.sources.limits import LIMITS, Limits
+from headrace.data.sources.limits import LIMITS, SourceLimits
 from headrace.data.sources.transfer.checksums import matches, verify
 from headrace.data.sources.transfer.filesystems import Remote
 from headrace.data.sources.transfer.http_client import is_page, open_web
@@ -21,7 +21,7 @@ PAGE_NAMES = (".html", ".htm", ".xhtml")
 
 
 def download(
-    url: str, cache_dir: Path, *, checksum: str | None = None, limits: Limits = LIMITS, into: Path | None = None
+    url: str, cache_dir: Path, *, checksum: str | None = None, limits: SourceLimits = LIMITS, into: Path | None = None
 ) -> Path:
     """The local copy of a URL's file or folder: `cache_dir/<key of the URL>/<its name>`, or `into/<its name>`.
 
@@ -50,7 +50,7 @@ class _Wanted(NamedTuple):
     url: str
     path: Path
     checksum: str | None
-    limits: Limits
+    limits: SourceLimits
     where: str
 
 

@@ -13,12 +13,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from headrace.data.sources.archives.safe_extract import Names
-from headrace.data.sources.limits import LOCAL_ERRNOS, Budget, Limits
+from headrace.data.sources.archives.safe_extract import MemberNames
+from headrace.data.sources.limits import LOCAL_ERRNOS, SourceLimits, UnpackBudget
 from headrace.data.sources.transfer.resume import (
-    Answer,
-    DroppedError,
-    Known,
+    PartialDownload,
+    RemoteContent,
+    TransientDownloadError,
     note_path,
     part_path,
     read_note,
@@ -50,19 +50,19 @@ class Remote:
         return retrying(lambda: str(self._info()["type"]) == "directory", lambda: 0, self.where)
 
     @contextmanager
-    def open(self, known: Known) -> Iterator[Answer]:
+    def open(self, known: PartialDownload) -> Iterator[RemoteContent]:
         """Opens the file behind the known bytes, or at its start when it is another one by now."""
-        with told(self._url, self.where):
+        with translate_fsspec_errors(self._url, self.where):
             info = self._info()
             version, total = _version(info), info.get("size")
             start = known.num_bytes if version and (version, total) == (known.version, known.total) else 0
             file = self._files.open(self._path, "rb")
         try:
-            yield Answer(version, start, total, self._chunks(file, start))
+            yield RemoteContent(version, start, total, self._chunks(file, start))
         finally:
             file.close()
 
-    def fetch_folder(self, folder: Path, limits: Limits) -> int:
+    def fetch_folder(self, folder: Path, limits: SourceLimits) -> int:
         """Brings every file below the URL to the part of `folder`; returns their bytes.
 
         A second call after an interruption brings what is missing, unless the folder has changed since.
@@ -95,25 +95,25 @@ class Remote:
                 missing.append(name)
         for first in range(0, len(missing), FILES_PER_BATCH):
             batch = missing[first : first + FILES_PER_BATCH]
-            with told(self._url, self.where):
+            with translate_fsspec_errors(self._url, self.where):
                 self._files.get([listing[name]["name"] for name in batch], [str(part / name) for name in batch])
             for name in batch:
                 size, wanted = (part / name).stat().st_size, listing[name].get("size")
                 if wanted is not None and size != wanted:
-                    raise DroppedError(f"got {size:,} of {wanted:,} bytes of {name!r}")
+                    raise TransientDownloadError(f"got {size:,} of {wanted:,} bytes of {name!r}")
                 sizes[name] = size
             show()
 
     def _info(self) -> Info:
-        with told(self._url, self.where):
+        with translate_fsspec_errors(self._url, self.where):
             info: Info = self._files.info(self._path)
         return info
 
-    def _listing(self, limits: Limits) -> dict[str, Info]:
+    def _listing(self, limits: SourceLimits) -> dict[str, Info]:
         """Relative name -> what the store tells of the file."""
-        with told(self._url, self.where):
+        with translate_fsspec_errors(self._url, self.where):
             found: dict[str, Info] = self._files.find(self._path, detail=True)
-        names, budget = Names(self.where), Budget(limits, limits.max_bytes, self.where)
+        names, budget = MemberNames(self.where), UnpackBudget(limits, limits.max_bytes, self.where)
         listing = {}
         for path, info in found.items():
             if path.endswith("/"):  # an empty object that stands for a folder
@@ -128,10 +128,10 @@ class Remote:
         return listing
 
     def _chunks(self, file: Any, start: int) -> Iterator[bytes]:
-        with told(self._url, self.where):
+        with translate_fsspec_errors(self._url, self.where):
             file.seek(start)
         while True:
-            with told(self._url, self.where):
+            with translate_fsspec_errors(self._url, self.where):
                 chunk: bytes = file.read(CHUNK)
             if not chunk:
                 return
@@ -172,14 +172,14 @@ def open_client(url: str, where: str) -> tuple[Any, str]:
 
 
 @contextmanager
-def told(url: str, where: str) -> Iterator[None]:
+def translate_fsspec_errors(url: str, where: str) -> Iterator[None]:
     """Turns what a client raises into DataError, or DroppedError where another try may help.
 
     Troubles of this machine's disk pass as they are.
     """
     try:
         yield
-    except (HeadraceError, DroppedError):
+    except (HeadraceError, TransientDownloadError):
         raise
     except FileNotFoundError:
         raise DataError(f"{where}: no such file or folder there; mend the address") from None
@@ -188,7 +188,7 @@ def told(url: str, where: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in LOCAL_ERRNOS:
             raise
-        raise DroppedError(_trouble(error, url)) from None
+        raise TransientDownloadError(_trouble(error, url)) from None
 
 
 def _trouble(error: Exception, url: str) -> str:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from headrace import __version__
-from headrace.data.sources.transfer.resume import Answer, DroppedError, Known
+from headrace.data.sources.transfer.resume import PartialDownload, RemoteContent, TransientDownloadError
 from headrace.data.sources.transfer.urls import scrub
 from headrace.errors import ConfigError, DataError
 
@@ -25,7 +25,7 @@ GONE = (404, 410)
 
 
 @contextmanager
-def open_web(url: str, where: str, known: Known) -> Iterator[Answer]:
+def open_web(url: str, where: str, known: PartialDownload) -> Iterator[RemoteContent]:
     """Asks for what follows the known bytes, or for all where the server cannot tell that they are still the same.
 
     RFC 9110, 13.1.5 (If-Range) and 14 (ranges). Bytes are taken as they are sent: a server that calls a .gz file an
@@ -34,21 +34,21 @@ def open_web(url: str, where: str, known: Known) -> Iterator[Answer]:
     with _get(url, where, known) as response:
         version, total = _version(response), _length(response)
         if response.status_code == OK:
-            yield Answer(version, 0, total, _chunks(response, url))
+            yield RemoteContent(version, 0, total, _chunks(response, url))
             return
         match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
         whole = int(match[2]) if match and match[2] != "*" else None
         same = match and int(match[1]) == known.num_bytes and version in {known.version, None}
         if response.status_code == PARTIAL and same and (known.total is None or whole == known.total):
-            yield Answer(known.version, known.num_bytes, whole, _chunks(response, url))
+            yield RemoteContent(known.version, known.num_bytes, whole, _chunks(response, url))
             return
     if not known.num_bytes:
         raise DataError(f"{where}: the server answered {response.status_code} with a part; fetch it yourself")
-    with open_web(url, where, Known()) as answer:  # the content changed, though the server did not say so
+    with open_web(url, where, PartialDownload()) as answer:  # the content changed, though the server did not say so
         yield answer
 
 
-def _get(url: str, where: str, known: Known) -> Response:
+def _get(url: str, where: str, known: PartialDownload) -> Response:
     import requests
 
     headers = {"Accept-Encoding": "identity", "User-Agent": f"headrace/{__version__}"}
@@ -59,7 +59,7 @@ def _get(url: str, where: str, known: Known) -> Response:
     except requests.exceptions.SSLError as error:
         raise DataError(f"{where}: its certificate is not trusted ({_reason(error, url)}); mend the address") from None
     except (requests.ConnectionError, requests.Timeout) as error:
-        raise DroppedError(f"cannot be reached ({_reason(error, url)})") from None
+        raise TransientDownloadError(f"cannot be reached ({_reason(error, url)})") from None
     except (requests.RequestException, UnicodeError) as error:
         raise ConfigError(f"{where}: cannot be asked for ({_reason(error, url)}); mend the address") from None
     _check_status(response, where)
@@ -73,7 +73,7 @@ def _check_status(response: Response, where: str) -> None:
     answer = f"the server answered {status} {str(response.reason or '')[:60]}".strip()
     response.close()
     if status in BUSY:
-        raise DroppedError(answer)
+        raise TransientDownloadError(answer)
     if status in REFUSED:
         raise DataError(f"{where}: {answer}; it needs access; give it in the URL, or fetch the file yourself")
     if status in GONE:
@@ -87,7 +87,7 @@ def _chunks(response: Response, url: str) -> Iterator[bytes]:
     try:
         yield from response.raw.stream(CHUNK, decode_content=False)
     except (HTTPError, OSError) as error:
-        raise DroppedError(f"the connection broke ({_reason(error, url)})") from None
+        raise TransientDownloadError(f"the connection broke ({_reason(error, url)})") from None
 
 
 def _version(response: Response) -> str | None:

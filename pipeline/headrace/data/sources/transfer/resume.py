@@ -18,11 +18,11 @@ WAITS_S = (1.0, 2.0, 4.0, 8.0)
 T = TypeVar("T")
 
 
-class DroppedError(Exception):
+class TransientDownloadError(Exception):
     """The connection broke, or the other side is busy: worth another try."""
 
 
-class Answer(NamedTuple):
+class RemoteContent(NamedTuple):
     """What the other side sends."""
 
     version: str | None
@@ -35,7 +35,7 @@ class Answer(NamedTuple):
     """Raises DroppedError where the connection breaks."""
 
 
-class Known(NamedTuple):
+class PartialDownload(NamedTuple):
     """What an earlier try left."""
 
     num_bytes: int = 0
@@ -43,7 +43,7 @@ class Known(NamedTuple):
     total: int | None = None
 
 
-Opener = Callable[[Known], AbstractContextManager[Answer]]
+Opener = Callable[[PartialDownload], AbstractContextManager[RemoteContent]]
 
 
 def part_path(path: Path) -> Path:
@@ -68,7 +68,7 @@ def retrying(step: Callable[[], T], progress: Callable[[], int], where: str) -> 
     while True:
         try:
             return step()
-        except DroppedError as error:
+        except TransientDownloadError as error:
             if progress() > best:
                 best, tries = progress(), 0
             if tries == len(WAITS_S):
@@ -122,16 +122,16 @@ def _receive(open_at: Opener, path: Path, max_bytes: int, where: str) -> str | N
     if answer.total is not None and num_bytes != answer.total:
         if num_bytes > answer.total:
             part.unlink()
-        raise DroppedError(f"got {num_bytes:,} of {answer.total:,} bytes")
+        raise TransientDownloadError(f"got {num_bytes:,} of {answer.total:,} bytes")
     return answer.version
 
 
-def _known(path: Path) -> Known:
+def _known(path: Path) -> PartialDownload:
     note, part = read_note(note_path(path)), part_path(path)
     version, total = note.get("version"), note.get("total")
     if not isinstance(version, str) or not part.is_file():
-        return Known()
-    return Known(part.stat().st_size, version, total if isinstance(total, int) else None)
+        return PartialDownload()
+    return PartialDownload(part.stat().st_size, version, total if isinstance(total, int) else None)
 
 
 def _size(path: Path) -> int:

@@ -13,7 +13,7 @@ from headrace.data.table.cleaning.profile import NORMAL_MAD
 from headrace.errors import ConfigError, choices
 
 if TYPE_CHECKING:
-    from headrace.data.table.cleaning.cells import Cells
+    from headrace.data.table.cleaning.cells import TypedColumn
 
 RANGES = "params.yaml: clean.checks.out_of_range.ranges"
 
@@ -27,14 +27,14 @@ class Faults(NamedTuple):
     """What is to be said behind the cell."""
 
 
-def unreadable(cells: Cells) -> Faults:
+def unparsable_cells(cells: TypedColumn) -> Faults:
     """Cells that cannot be kept, whatever is asked for: they have no value of the column's type."""
     if cells.kind == "numeric":
         return Faults("mixed_types", np.flatnonzero(cells.is_broken), "is no number")
     return Faults("impossible_date", np.flatnonzero(cells.is_broken), "is no date")
 
 
-def unlikely(name: str, cells: Cells, options: Json) -> Iterator[Faults]:
+def implausible_cells(name: str, cells: TypedColumn, options: Json) -> Iterator[Faults]:
     """Cells that have a value, but none that can be meant, by the settings of the checks that are on."""
     if cells.kind == "numeric":
         if "out_of_range" not in options:
@@ -51,7 +51,7 @@ def unlikely(name: str, cells: Cells, options: Json) -> Iterator[Faults]:
         yield Faults("impossible_date", np.flatnonzero(is_outside), f"lies outside the years {first} to {last}")
 
 
-def far(cells: Cells, facts: Json, z: float) -> list[tuple[int, str]]:
+def outlying_cells(cells: TypedColumn, facts: Json, z: float) -> list[tuple[int, str]]:
     """Rows whose quantity is more than `z` robust deviations from the median, and what is to be said of each.
 
     Where half of the cells are the same there is no such deviation, and nothing is found.

@@ -13,7 +13,7 @@ from headrace.data.table import hashing
 from headrace.data.table.parsing import DateOrder, dates, numbers, stripped
 
 
-class Cells:
+class TypedColumn:
     """One column of a batch: a cell that cannot be read as the column's kind is broken, and counts as missing."""
 
     def __init__(self, raw: pa.Array, kind: ColumnKind, order: DateOrder | None = None) -> None:
@@ -50,6 +50,6 @@ class Cells:
         return repr(text if len(text) <= 40 else text[:37] + "...")  # noqa: PLR2004
 
 
-def read_cells(batch: pa.RecordBatch, columns: list[Column], orders: dict[str, DateOrder]) -> dict[str, Cells]:
+def read_cells(batch: pa.RecordBatch, columns: list[Column], orders: dict[str, DateOrder]) -> dict[str, TypedColumn]:
     """The columns of a raw batch by name; `orders`: of dates, by column."""
-    return {c.name: Cells(batch.column(c.name), c.kind, orders.get(c.name)) for c in columns}
+    return {c.name: TypedColumn(batch.column(c.name), c.kind, orders.get(c.name)) for c in columns}

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from headrace.contracts import ColumnFinding, Examined, Finding, Json, Repaired, Rows, Spec
+from headrace.contracts import CheckedBatch, ColumnFinding, Finding, Json, Repaired, Rows, Spec
 from headrace.data.table import hashing
-from headrace.data.table.cleaning.cell_checks import check_ranges, far, unlikely, unreadable
-from headrace.data.table.cleaning.cells import Cells, read_cells
+from headrace.data.table.cleaning.cell_checks import check_ranges, implausible_cells, outlying_cells, unparsable_cells
+from headrace.data.table.cleaning.cells import TypedColumn, read_cells
 from headrace.data.table.cleaning.column_checks import column_findings
 from headrace.data.table.cleaning.features import features
 from headrace.data.table.cleaning.profile import survey
@@ -36,7 +36,7 @@ class TableExaminer:
         """Missing cells, columns of one value, repeated ones, ids, and those that tell the target."""
         return column_findings(spec, survey, options)
 
-    def examine(self, batch: pa.RecordBatch, spec: Spec, survey: Json, options: Json) -> Examined:
+    def examine(self, batch: pa.RecordBatch, spec: Spec, survey: Json, options: Json) -> CheckedBatch:
         """Judges every cell; rows are the same where all their typed cells are."""
         cells = _read(batch, spec, survey)
         no_codes = np.empty((batch.num_rows, 0), np.uint64)
@@ -53,7 +53,7 @@ class TableExaminer:
         made[is_empty] = np.nan
         findings.sort(key=lambda finding: finding.row)
         no_sketches = np.empty((batch.num_rows, 0), np.uint8)
-        return Examined(findings, keys, no_codes, no_sketches, made, _measures(cells))
+        return CheckedBatch(findings, keys, no_codes, no_sketches, made, _measures(cells))
 
     def schema(self, raw: pa.Schema, spec: Spec) -> pa.Schema:
         """The same columns: float64 for numbers, timestamp[us] for dates, else strings."""
@@ -83,28 +83,30 @@ class TableExaminer:
         return picture(row)
 
 
-def _read(batch: pa.RecordBatch, spec: Spec, survey: Json) -> dict[str, Cells]:
+def _read(batch: pa.RecordBatch, spec: Spec, survey: Json) -> dict[str, TypedColumn]:
     facts = survey["columns"]
     orders = {column.name: facts[column.name]["order"] for column in spec.columns if column.kind == "date"}
     return read_cells(batch, spec.columns, orders)
 
 
-def _findings(name: str, cells: Cells, survey: Json, options: Json) -> list[Finding]:
+def _findings(name: str, cells: TypedColumn, survey: Json, options: Json) -> list[Finding]:
     if cells.kind not in {"numeric", "date"}:
         return []
-    faults = [fault for fault in (unreadable(cells), *unlikely(name, cells, options)) if fault.check in options]
+    faults = [
+        fault for fault in (unparsable_cells(cells), *implausible_cells(name, cells, options)) if fault.check in options
+    ]
     told = {row: (fault.check, fault.why) for fault in faults for row in fault.rows.tolist()}
     if "outlier" in options:
-        for row, why in far(cells, survey["columns"][name], options["outlier"]["z"]):
+        for row, why in outlying_cells(cells, survey["columns"][name], options["outlier"]["z"]):
             told.setdefault(row, ("outlier", why))
     return [Finding(row, check, f"{name}: {cells.told(row)} {why}") for row, (check, why) in told.items()]
 
 
-def _typed(name: str, cells: Cells, options: Json) -> tuple[pa.Array, list[int]]:
+def _typed(name: str, cells: TypedColumn, options: Json) -> tuple[pa.Array, list[int]]:
     """The column as later stages read it, and the rows whose cells a check that is on has made null."""
     if cells.kind not in {"numeric", "date"}:
         return cells.text, []
-    faults = [unreadable(cells), *unlikely(name, cells, options)]
+    faults = [unparsable_cells(cells), *implausible_cells(name, cells, options)]
     is_null = np.zeros(len(cells.raw), np.bool_)
     for fault in faults:
         is_null[fault.rows] = True
@@ -115,7 +117,7 @@ def _typed(name: str, cells: Cells, options: Json) -> tuple[pa.Array, list[int]]
     return pa.array(cells.numbers, pa.float64(), mask=is_null | ~np.isfinite(cells.numbers)), rows
 
 
-def _measures(cells: dict[str, Cells]) -> dict[str, NDArray[np.float32]]:
+def _measures(cells: dict[str, TypedColumn]) -> dict[str, NDArray[np.float32]]:
     """The first numeric columns, as they are."""
     numeric = [(name, one.quantities) for name, one in cells.items() if one.kind == "numeric"]
     with np.errstate(over="ignore"):

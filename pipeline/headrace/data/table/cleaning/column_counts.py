@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from headrace.data.table.hashing import MISSING, mix, of_strings
 
 if TYPE_CHECKING:
-    from headrace.data.table.cleaning.cells import Cells
+    from headrace.data.table.cleaning.cells import TypedColumn
 
 MAX_DISTINCT = 10_000
 """Distinct values that are counted exactly; of more the number is estimated, 1 % off."""
 
 
-class Part(NamedTuple):
+class ColumnCounts(NamedTuple):
     """Counts of some rows' cells of one column."""
 
     num_missing: int
@@ -37,7 +37,7 @@ class Part(NamedTuple):
     """Whether each row's quantity is that of the row before, plus one."""
 
 
-def part_of(cells: Cells, row_codes: NDArray[np.uint64]) -> Part:
+def part_of(cells: TypedColumn, row_codes: NDArray[np.uint64]) -> ColumnCounts:
     """Looks at one column of a batch of at least one row."""
     codes = cells.codes
     is_text = cells.kind not in {"numeric", "date"}
@@ -50,7 +50,7 @@ def part_of(cells: Cells, row_codes: NDArray[np.uint64]) -> Part:
     quantities = cells.quantities
     values = np.full(len(codes), np.nan) if quantities is None else quantities
     finite, before, after = values[~np.isnan(values)], values[:-1], values[1:]
-    return Part(
+    return ColumnCounts(
         num_missing, num_broken, distinct, digest,
         low=float(finite.min(initial=np.inf)), high=float(finite.max(initial=-np.inf)),
         is_whole=bool((finite == np.floor(finite)).all()),
@@ -59,9 +59,9 @@ def part_of(cells: Cells, row_codes: NDArray[np.uint64]) -> Part:
     )  # fmt: skip
 
 
-def add(before: Part, after: Part) -> Part:
+def add(before: ColumnCounts, after: ColumnCounts) -> ColumnCounts:
     """Two parts of a column as one, `after` following `before` in the file."""
-    return Part(
+    return ColumnCounts(
         before.num_missing + after.num_missing,
         before.num_broken + after.num_broken,
         _smallest(before.smallest_codes, after.smallest_codes),
@@ -75,7 +75,7 @@ def add(before: Part, after: Part) -> Part:
     )
 
 
-def num_distinct(part: Part) -> int:
+def num_distinct(part: ColumnCounts) -> int:
     """Distinct cells, exact up to MAX_DISTINCT.
 
     Of more it is (k - 1) over the k-th smallest code as a share of all codes (Bar-Yossef et al., RANDOM 2002).

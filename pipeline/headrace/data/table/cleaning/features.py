@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from headrace.contracts import Json
 
 if TYPE_CHECKING:
-    from headrace.data.table.cleaning.cells import Cells
+    from headrace.data.table.cleaning.cells import TypedColumn
 
 MAX_FEATURES = 64
 MAX_QUANTITIES = 40
@@ -19,7 +19,7 @@ CLIP = 5.0
 """Spreads from the median: farther is just far."""
 
 
-def features(cells: dict[str, Cells], survey: Json, num_rows: int) -> NDArray[np.float32]:
+def features(cells: dict[str, TypedColumn], survey: Json, num_rows: int) -> NDArray[np.float32]:
     """`[rows, features]`: numbers by their spreads from the median (0: missing), frequent categories as 0 or 1."""
     made = [_scaled(one, survey["columns"][name]) for name, one in cells.items() if one.quantities is not None]
     made = made[:MAX_QUANTITIES]
@@ -30,7 +30,7 @@ def features(cells: dict[str, Cells], survey: Json, num_rows: int) -> NDArray[np
     return np.stack(made[:MAX_FEATURES], axis=1) if made else np.zeros((num_rows, 0), np.float32)
 
 
-def _scaled(cells: Cells, facts: Json) -> NDArray[np.float32]:
+def _scaled(cells: TypedColumn, facts: Json) -> NDArray[np.float32]:
 
     if cells.quantities is None or facts["median"] is None:
         return np.zeros(len(cells.raw), np.float32)

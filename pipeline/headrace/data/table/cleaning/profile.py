@@ -16,7 +16,7 @@ from headrace.contracts import Column, Json, Rows, Spec
 from headrace.data.table import hashing
 from headrace.data.table.cleaning import column_counts, leakage
 from headrace.data.table.cleaning.cells import read_cells
-from headrace.data.table.cleaning.column_counts import Part
+from headrace.data.table.cleaning.column_counts import ColumnCounts
 from headrace.data.table.parsing import DateOrder, choose_order, count_orders, numbers, stripped
 from headrace.data.table.row_sample import Sample, may_be_sampled
 from headrace.errors import DataError
@@ -30,7 +30,7 @@ class _Look(NamedTuple):
     """One batch's part."""
 
     num_rows: int
-    parts: dict[str, Part]
+    parts: dict[str, ColumnCounts]
     row_codes: Codes
     quantities: Floats  # [rows, columns that have them]
     codes: Codes  # [rows, columns]
@@ -44,7 +44,7 @@ def survey(rows: Rows, spec: Spec, options: Json) -> Json:
     DataError where there are none.
     """
     orders = _date_orders(rows, spec)
-    num_rows, parts, sample = 0, dict[str, Part](), Sample(2 * len(spec.columns))
+    num_rows, parts, sample = 0, dict[str, ColumnCounts](), Sample(2 * len(spec.columns))
     for look in rows.map(partial(_look, spec=spec, orders=orders)):
         if not look.num_rows:
             continue
@@ -135,7 +135,7 @@ class Sampled(NamedTuple):
         )
 
 
-def facts(part: Part, column: Column, sampled: Sampled) -> Json:
+def facts(part: ColumnCounts, column: Column, sampled: Sampled) -> Json:
     """Plain JSON; figures of quantities are None where the column has none."""
     told: Json = {
         "missing": part.num_missing,

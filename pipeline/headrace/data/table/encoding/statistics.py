@@ -29,7 +29,7 @@ UNIT_BITS = 1074 + MANTISSA_BITS
 """Every finite float64 is a whole number of 2**-1127: the smallest one, 2**-1074, still has room for its mantissa."""
 
 
-class Sums(NamedTuple):
+class ExactMoments(NamedTuple):
     """Number, sum and sum of squares of values, without any rounding."""
 
     num_values: int = 0
@@ -39,7 +39,7 @@ class Sums(NamedTuple):
     """In units of 2**-(2 * UNIT_BITS)."""
 
     @classmethod
-    def of(cls, values: NDArray[np.float64]) -> Sums:
+    def of(cls, values: NDArray[np.float64]) -> ExactMoments:
         """Of finite values."""
         mantissas, exponents = np.frexp(values)
         whole = np.ldexp(mantissas, MANTISSA_BITS).astype(np.int64)
@@ -51,9 +51,9 @@ class Sums(NamedTuple):
             squares += sum(number * number for number in numbers) << 2 * shift
         return cls(len(values), total, squares)
 
-    def plus(self, other: Sums) -> Sums:
+    def plus(self, other: ExactMoments) -> ExactMoments:
         """Of the values of both."""
-        return Sums(self.num_values + other.num_values, self.total + other.total, self.squares + other.squares)
+        return ExactMoments(self.num_values + other.num_values, self.total + other.total, self.squares + other.squares)
 
     def mean_std(self) -> tuple[float, float]:
         """The mean and the population's standard deviation, each rounded once; raises ZeroDivisionError of none."""
@@ -67,21 +67,21 @@ LARGEST = 1e37
 """Numbers beyond it are taken for it: a network's float32 ends at 3.4e38."""
 
 
-class Part(NamedTuple):
+class ColumnStatistics(NamedTuple):
     """Of one column of some rows."""
 
     num_rows: int = 0
     num_missing: int = 0
-    sums: Sums = Sums()
+    sums: ExactMoments = ExactMoments()
     """Of numbers; of days since 1970 for dates."""
     counts: Counter[str] = Counter()
     """Of a categorical column's values."""
     times_us: frozenset[int] = frozenset()
     """Times of day of a column of dates, two at most: all that matters is whether they vary."""
 
-    def plus(self, other: Part) -> Part:
+    def plus(self, other: ColumnStatistics) -> ColumnStatistics:
         """Of the rows of both."""
-        return Part(
+        return ColumnStatistics(
             self.num_rows + other.num_rows,
             self.num_missing + other.num_missing,
             self.sums.plus(other.sums),
@@ -93,13 +93,13 @@ class Part(NamedTuple):
 class Learned(NamedTuple):
     """Of one column of all train rows."""
 
-    part: Part
+    part: ColumnStatistics
     sample: Floats
     """Numbers or days, without missing ones, in no order that means anything; empty for categories."""
 
 
 class _Look(NamedTuple):
-    parts: dict[str, Part]
+    parts: dict[str, ColumnStatistics]
     row_codes: NDArray[np.uint64]
     quantities: Floats  # [rows, columns that have them]
 
@@ -108,7 +108,7 @@ def learn(rows: Rows, columns: Iterable[Column], num_rows: int) -> dict[str, Lea
     """Goes through train rows once; `num_rows` is about how many there are, for the share that is sampled."""
     columns = list(columns)
     measured = [column.name for column in columns if column.kind != "categorical"]
-    sample, parts = Sample(len(measured)), {column.name: Part() for column in columns}
+    sample, parts = Sample(len(measured)), {column.name: ColumnStatistics() for column in columns}
     for look in rows.map(partial(_look, columns=columns, num_rows=num_rows)):
         for name, part in look.parts.items():
             parts[name] = parts[name].plus(part)
@@ -122,7 +122,7 @@ def _look(batch: pa.RecordBatch, columns: list[Column], num_rows: int) -> _Look:
 
     row_codes = hashing.of_row_ids(batch.column("row_id"))
     kept = may_be_sampled(row_codes, num_rows)
-    parts, quantities = dict[str, Part](), [np.empty((int(kept.sum()), 0))]
+    parts, quantities = dict[str, ColumnStatistics](), [np.empty((int(kept.sum()), 0))]
     for column in columns:
         values = batch.column(column.name)
         if column.kind == "categorical":
@@ -133,14 +133,14 @@ def _look(batch: pa.RecordBatch, columns: list[Column], num_rows: int) -> _Look:
     return _Look(parts, row_codes[kept], np.concatenate(quantities, axis=1))
 
 
-def _counted(values: pa.Array) -> Part:
+def _counted(values: pa.Array) -> ColumnStatistics:
 
     found = pc.value_counts(values.drop_null())
     counts = dict(zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True))
-    return Part(len(values), values.null_count, counts=Counter(counts))
+    return ColumnStatistics(len(values), values.null_count, counts=Counter(counts))
 
 
-def _measured(values: pa.Array) -> tuple[Part, Floats]:
+def _measured(values: pa.Array) -> tuple[ColumnStatistics, Floats]:
     """Of a column of numbers or dates; `[rows]` is its numbers, or days since 1970."""
     given = values.to_numpy(zero_copy_only=False)
     times: frozenset[int] = frozenset()
@@ -151,4 +151,4 @@ def _measured(values: pa.Array) -> tuple[Part, Floats]:
     else:
         found = np.clip(given.astype(np.float64), -LARGEST, LARGEST)
     present = found[~np.isnan(found)]
-    return Part(len(values), len(values) - len(present), Sums.of(present), times_us=times), found
+    return ColumnStatistics(len(values), len(values) - len(present), ExactMoments.of(present), times_us=times), found

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from headrace.contracts import ColumnKind, Json, Rows, Spec
 from headrace.data.table.encoding.encode import NUM_SPECIAL, encode
 from headrace.data.table.encoding.quantiles import knots
-from headrace.data.table.encoding.statistics import Learned, Part, learn
+from headrace.data.table.encoding.statistics import ColumnStatistics, Learned, learn
 from headrace.errors import DataError
 
 
@@ -113,7 +113,7 @@ def says_nothing(learned: Learned, kind: ColumnKind, options: Json) -> str | Non
     return None
 
 
-def _frequent(part: Part, options: Json) -> list[str]:
+def _frequent(part: ColumnStatistics, options: Json) -> list[str]:
     """The most frequent values first, the same number by name."""
     found = [(-count, value) for value, count in part.counts.items() if count >= options["min_category_rows"]]
     return [value for _, value in sorted(found)[: options["max_categories"]]]

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from headrace.data.sources.read_options import ReadOptions
-from headrace.data.table.reading.table_file import Part, check_names
+from headrace.data.table.reading.table_file import OpenTableFile, check_names
 from headrace.data.table.reading.text_stream import text_blocks
 from headrace.errors import DataError
 from headrace.storage.label_codec import write_names
@@ -21,7 +21,7 @@ HEAD_ROWS = 20_000
 """Whose keys are the columns."""
 
 
-def open_jsonl(path: Path, options: ReadOptions, expected: list[str] | None) -> Part:
+def open_jsonl(path: Path, options: ReadOptions, expected: list[str] | None) -> OpenTableFile:
     """Columns are the keys of the first rows, and later ones that `ingest.columns` names; null where a line lacks one.
 
     `expected`: the columns of the whole table, where they are known.
@@ -32,7 +32,7 @@ def open_jsonl(path: Path, options: ReadOptions, expected: list[str] | None) -> 
         if not names:
             raise DataError(f"{path}: is empty; give a table that has rows")
     check_names(path, names)
-    return Part(names, _batches(path, options, names), options.table)
+    return OpenTableFile(names, _batches(path, options, names), options.table)
 
 
 def _keys(path: Path, options: ReadOptions) -> list[str]:

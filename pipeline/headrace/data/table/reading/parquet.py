@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from pyarrow import types
 
 from headrace.data.sources.read_options import ReadOptions
-from headrace.data.table.reading.table_file import Part, check_names, check_same
+from headrace.data.table.reading.table_file import OpenTableFile, check_names, check_same
 from headrace.errors import DataError
 from headrace.storage.label_codec import write_names
 
@@ -22,7 +22,7 @@ INDEX = re.compile(r"__index_level_\d+__")
 """Columns that pandas adds for the places of rows."""
 
 
-def open_parquet(path: Path, options: ReadOptions, expected: list[str] | None) -> Part:
+def open_parquet(path: Path, options: ReadOptions, expected: list[str] | None) -> OpenTableFile:
     """Reads the schema; raises DataError where the file is damaged or a column holds more than one value a row."""
     if path.suffix.lower() not in (".parquet", ".pq"):
         raise DataError(f"{path}: a packed Parquet file, which cannot be read in pieces; unpack it")
@@ -40,7 +40,7 @@ def open_parquet(path: Path, options: ReadOptions, expected: list[str] | None) -
         _check_type(path, field, is_target=options.targets == [field.name])
     if expected is not None:
         check_same(path, names, expected)
-    return Part(names, _batches(path, names), options.table)
+    return OpenTableFile(names, _batches(path, names), options.table)
 
 
 def _batches(path: Path, names: list[str]) -> Iterator[pa.RecordBatch]:

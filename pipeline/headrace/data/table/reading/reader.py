@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from headrace.contracts import Opened, Spec
+from headrace.contracts import OpenedSource, Spec
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.table.reading.delimited.reader import open_delimited
 from headrace.data.table.reading.files import TableFile, find_files
@@ -17,13 +17,13 @@ from headrace.data.table.reading.inference import infer
 from headrace.data.table.reading.jsonl import open_jsonl
 from headrace.data.table.reading.labels import dotted_splits
 from headrace.data.table.reading.parquet import open_parquet
-from headrace.data.table.reading.rows import Shape, raw_batches, raw_schema, renamed, stripped_cells
-from headrace.data.table.reading.table_file import Part
+from headrace.data.table.reading.rows import RowLayout, raw_batches, raw_schema, renamed, stripped_cells
+from headrace.data.table.reading.table_file import OpenTableFile
 from headrace.errors import DataError
 
 log = logging.getLogger(__name__)
 
-OPENERS: dict[str, Callable[[Path, ReadOptions, list[str] | None], Part]] = {
+OPENERS: dict[str, Callable[[Path, ReadOptions, list[str] | None], OpenTableFile]] = {
     "csv": open_delimited,
     "tsv": open_delimited,
     "lines": open_delimited,
@@ -46,7 +46,7 @@ class _Head(NamedTuple):
     """Splits and rows."""
 
 
-def read_table_files(path: Path, options: ReadOptions) -> Opened:
+def read_table_files(path: Path, options: ReadOptions) -> OpenedSource:
     """A file, a glob or a folder of shards: CSV and its like, JSON lines or Parquet, packed or not.
 
     The spec's modality is what the columns are of; the rows are a table's in any case. Raises DataError and
@@ -60,7 +60,7 @@ def read_table_files(path: Path, options: ReadOptions) -> Opened:
     found = infer(rows, head.options)
     labels = _labels(head, found.target) if found.task == "classification" else {}
     dotted = dotted_splits(labels, options.source)
-    shape = Shape(
+    shape = RowLayout(
         found.targets, options.split_column, options.table.missing, dotted, found.task, options.label_separator
     )
     new_names = renamed(head.names)
@@ -70,7 +70,7 @@ def read_table_files(path: Path, options: ReadOptions) -> Opened:
         targets=found.targets if found.task == "regression" and len(found.targets) > 1 else [],
         columns=[column.model_copy(update={"name": new_names[column.name]}) for column in found.columns],
     )  # fmt: skip
-    return Opened(spec, raw_schema(head.names, shape), raw_batches(_parts(files, head), head.names, shape))
+    return OpenedSource(spec, raw_schema(head.names, shape), raw_batches(_parts(files, head), head.names, shape))
 
 
 def _parts(files: list[TableFile], head: _Head) -> Iterator[tuple[str | None, Iterator[pa.RecordBatch]]]:
@@ -104,7 +104,7 @@ def _chosen(files: list[TableFile]) -> list[TableFile]:
     return [file for index, file in enumerate(files) if index % step == 0 or file is first_of_split[file.split]]
 
 
-def _first_rows(part: Part, num_rows: int) -> list[pa.RecordBatch]:
+def _first_rows(part: OpenTableFile, num_rows: int) -> list[pa.RecordBatch]:
     batches = []
     for batch in part.batches:
         batches.append(batch.slice(0, num_rows))

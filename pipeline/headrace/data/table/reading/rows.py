@@ -24,7 +24,7 @@ OURS = ("row_id", "label", "split", "image", "text", "path", "original", "check"
 """Columns that rows have, or get, from us: a source's column of such a name gets a `_` at its end."""
 
 
-class Shape(NamedTuple):
+class RowLayout(NamedTuple):
     """How the source's columns become those of raw rows."""
 
     targets: list[str]
@@ -49,7 +49,7 @@ def renamed(names: Iterable[str]) -> dict[str, str]:
     return made
 
 
-def raw_schema(names: Iterable[str], shape: Shape) -> pa.Schema:
+def raw_schema(names: Iterable[str], shape: RowLayout) -> pa.Schema:
     """Of the rows that `raw_batches` yields."""
     own = [
         pa.field("row_id", pa.string(), nullable=False),
@@ -72,7 +72,7 @@ def stripped_cells(batch: pa.RecordBatch, names: list[str], missing: list[str]) 
 
 
 def raw_batches(
-    parts: Iterable[tuple[str | None, Iterator[pa.RecordBatch]]], names: list[str], shape: Shape
+    parts: Iterable[tuple[str | None, Iterator[pa.RecordBatch]]], names: list[str], shape: RowLayout
 ) -> Iterator[pa.RecordBatch]:
     """Raw rows of files, each with its official split, of at most ROWS_PER_BATCH each."""
     schema, ids = raw_schema(names, shape), RowIds()

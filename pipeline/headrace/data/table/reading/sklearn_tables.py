@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from headrace.contracts import Column, Opened, Spec, TaskName
+from headrace.contracts import Column, OpenedSource, Spec, TaskName
 from headrace.data.sources.read_options import ReadOptions
 from headrace.errors import ConfigError, choices
 
@@ -36,7 +36,7 @@ BREAST_CANCER = Packaged("breast-cancer", "load_breast_cancer", "diagnosis", "cl
 DIABETES = Packaged("diabetes", "load_diabetes", "progression", "regression", {"scaled": False})
 
 
-def _read(table: Packaged, path: Path, options: ReadOptions) -> Opened:
+def _read(table: Packaged, path: Path, options: ReadOptions) -> OpenedSource:
     import sklearn.datasets
 
     del path
@@ -55,7 +55,7 @@ def _read(table: Packaged, path: Path, options: ReadOptions) -> Opened:
         target=table.target,
         columns=_columns(names, options),
     )
-    return Opened(spec, _schema(names), _batches(names, data.data.tolist(), labels))
+    return OpenedSource(spec, _schema(names), _batches(names, data.data.tolist(), labels))
 
 
 def _check(table: Packaged, options: ReadOptions) -> None:

@@ -13,7 +13,7 @@ from headrace.data.sources.read_options import TableFormat
 from headrace.errors import DataError
 
 
-class Part(NamedTuple):
+class OpenTableFile(NamedTuple):
     """A file that has been looked into."""
 
     names: list[str]

@@ -13,7 +13,7 @@ from pyarrow import csv as arrow_csv
 
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.table.reading.delimited.format import NO_LIMIT, Layout, find_layout
-from headrace.data.table.reading.table_file import Part, check_names, check_same
+from headrace.data.table.reading.table_file import OpenTableFile, check_names, check_same
 from headrace.data.table.reading.text_stream import Utf8, single_blanks, skip, text_blocks
 from headrace.errors import ConfigError, DataError
 
@@ -21,7 +21,7 @@ BLOCK_BYTES = 1024 * 1024
 ROWS_PER_BATCH = 1024
 
 
-def open_delimited(path: Path, options: ReadOptions, expected: list[str] | None) -> Part:
+def open_delimited(path: Path, options: ReadOptions, expected: list[str] | None) -> OpenTableFile:
     """Finds out how a file is written and reads it; `expected`: the columns of the files before it."""
     layout = find_layout(path, options.table)
     if expected is not None:
@@ -33,7 +33,7 @@ def open_delimited(path: Path, options: ReadOptions, expected: list[str] | None)
         )
     check_names(path, layout.names)
     table = options.table.model_copy(update={"delimiter": layout.dialect.delimiter, "header": layout.has_header})
-    return Part(layout.names, _batches(path, layout, options.table.encoding), table, layout.note)
+    return OpenTableFile(layout.names, _batches(path, layout, options.table.encoding), table, layout.note)
 
 
 def _batches(path: Path, layout: Layout, encoding: str) -> Iterator[pa.RecordBatch]:
