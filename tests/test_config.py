@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field, ValidationError, field_validator
 
-from headrace.commands.run_stage import check_settings
+from headrace.commands.run_stage import load_settings
 from headrace.config import Section, check, load_sections, read_params
 from headrace.errors import ConfigError
 from headrace.paths import Paths
@@ -141,6 +141,6 @@ def test_section_is_frozen() -> None:
 
 
 def test_params_of_this_repository_are_accepted() -> None:
-    sections = check_settings(Paths(ROOT))
+    sections = load_settings(Paths(ROOT))
     assert set(sections) == set(STAGES)
     assert set(read_params(ROOT / "params.yaml")) == set(STAGES)

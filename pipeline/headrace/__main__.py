@@ -58,7 +58,7 @@ def submit(
     wait: Annotated[bool, typer.Option(help="Follow the log and bring the results back.")] = True,
 ) -> None:
     """Run the whole pipeline as a job on a Ray cluster."""
-    from headrace.cluster.submit import submit as submit_job
+    from headrace.cluster.submit import submit_job
 
     code = submit_job(_paths(), address=address, wait=wait, echo=print)
     raise typer.Exit(code or 0)
@@ -88,9 +88,9 @@ def init(
     ] = None,
 ) -> None:
     """Make a project that dvc repro runs as it stands."""
-    from headrace.commands.init import init as init_project
+    from headrace.commands.init import create_project
 
-    print("\n".join(init_project(folder, recipe)))  # noqa: T201
+    print("\n".join(create_project(folder, recipe)))  # noqa: T201
 
 
 @app.callback(invoke_without_command=True)

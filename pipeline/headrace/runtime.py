@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import sys
 import threading
 from contextlib import suppress
@@ -14,6 +15,11 @@ from importlib import import_module
 
 USUAL, SELDOM = (700, 10, 10), (50_000, 20, 100)
 """Thresholds of gc.set_threshold: CPython's own, and those of a process that begins."""
+
+
+def is_plain() -> bool:
+    """Whether HEADRACE_PLAIN=1 turns off every workaround for a library, to bisect a fault."""
+    return os.environ.get("HEADRACE_PLAIN") == "1"
 
 
 def relax_gc() -> None:

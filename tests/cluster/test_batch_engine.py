@@ -14,7 +14,7 @@ import psutil
 import pyarrow as pa
 import pytest
 
-from headrace.cluster.batch_engine import Selection, StoredRows, counted, engine
+from headrace.cluster.batch_engine import Selection, StoredRows, open_engine, show_row_progress
 from headrace.cluster.process_pool import Processes
 from headrace.errors import ClusterError, DataError
 from headrace.paths import Paths
@@ -64,14 +64,14 @@ EXPECTED = [sum(range(start, start + 10)) for start in range(0, 200, 10)]
 
 
 def test_small_folder_is_worked_on_in_this_process(rows_dir, tmp_path):
-    with engine("auto", rows_dir, Paths(tmp_path)) as run:
+    with open_engine("auto", rows_dir, Paths(tmp_path)) as run:
         results = list(StoredRows(rows_dir, run).map(total))
     assert results == [(os.getpid(), value) for value in EXPECTED]
 
 
 @pytest.mark.usefixtures("no_serial")
 def test_processes_give_the_same_results_in_order_and_serve_more_than_once(rows_dir, tmp_path):
-    with engine("local", rows_dir, Paths(tmp_path)) as run:
+    with open_engine("local", rows_dir, Paths(tmp_path)) as run:
         rows = StoredRows(rows_dir, run)
         results = list(rows.map(total))
         assert [value for _, value in results] == EXPECTED
@@ -81,7 +81,7 @@ def test_processes_give_the_same_results_in_order_and_serve_more_than_once(rows_
 
 @pytest.mark.usefixtures("no_serial")
 def test_what_the_work_refuses_is_told_by_the_caller(rows_dir, tmp_path):
-    with engine("local", rows_dir, Paths(tmp_path)) as run, pytest.raises(DataError, match="50 is refused"):
+    with open_engine("local", rows_dir, Paths(tmp_path)) as run, pytest.raises(DataError, match="50 is refused"):
         list(StoredRows(rows_dir, run).map(refuse))
 
 
@@ -120,7 +120,7 @@ def test_selection_sees_the_rows_of_its_split_only(rows_dir, tmp_path):
     ids = [f"{n:032x}" for n in range(200)]
     splits = ["train" if n % 3 else "test" for n in range(200)]
     write_shards(split_dir, schema, pa.table([ids, splits], schema=schema).to_batches())
-    with engine("local", rows_dir, Paths(tmp_path)) as run:
+    with open_engine("local", rows_dir, Paths(tmp_path)) as run:
         rows = StoredRows(rows_dir, run, selection=Selection(split_dir, "train"))
         assert sum(value for _, value in rows.map(total)) == sum(n for n in range(200) if n % 3)
 
@@ -128,7 +128,7 @@ def test_selection_sees_the_rows_of_its_split_only(rows_dir, tmp_path):
 @pytest.mark.ray
 @pytest.mark.slow
 def test_ray_data_gives_the_same_results_in_order_and_tells_what_is_refused(rows_dir, tmp_path):
-    with engine("ray", rows_dir, Paths(tmp_path)) as run:
+    with open_engine("ray", rows_dir, Paths(tmp_path)) as run:
         rows = StoredRows(rows_dir, run)
         results = list(rows.map(total))
         assert [value for _, value in results] == EXPECTED
@@ -157,13 +157,13 @@ def watch(monkeypatch):
 
 
 def test_results_are_passed_on_in_silence_where_nobody_watches(capsys):
-    assert list(counted(iter("abc"), [1, 2, 3], "clean")) == ["a", "b", "c"]
+    assert list(show_row_progress(iter("abc"), [1, 2, 3], "clean")) == ["a", "b", "c"]
     assert capsys.readouterr() == ("", "")
 
 
 def test_terminal_is_shown_how_many_rows_are_done(watch):
     terminal = watch()
-    assert list(counted(iter("abc"), [10, 20, 5], "clean")) == ["a", "b", "c"]
+    assert list(show_row_progress(iter("abc"), [10, 20, 5], "clean")) == ["a", "b", "c"]
     assert "clean" in terminal.getvalue()
     assert "35/35" in terminal.getvalue()
     assert terminal.getvalue().endswith("\x1b[2K"), "the bar is gone at the end"
@@ -171,7 +171,7 @@ def test_terminal_is_shown_how_many_rows_are_done(watch):
 
 def test_without_a_title_a_terminal_is_shown_nothing(watch):
     terminal = watch()
-    assert list(counted(iter("abc"), [1, 1, 1], "")) == ["a", "b", "c"]
+    assert list(show_row_progress(iter("abc"), [1, 1, 1], "")) == ["a", "b", "c"]
     assert terminal.getvalue() == ""
 
 
@@ -185,7 +185,7 @@ def test_results_are_drawn_one_by_one_and_what_they_raise_is_raised(watch):
             yield number
         raise ValueError("broken")
 
-    stream = counted(results(), [1, 1, 1, 1], "clean")
+    stream = show_row_progress(results(), [1, 1, 1, 1], "clean")
     assert next(stream) == 0
     assert drawn == [0]
     with pytest.raises(ValueError, match="broken"):
@@ -202,7 +202,7 @@ def test_a_stream_that_is_left_ends_its_source(watch):
         finally:
             ended.append(True)
 
-    stream = counted(results(), [1] * 9, "clean")
+    stream = show_row_progress(results(), [1] * 9, "clean")
     next(stream)
     stream.close()
     del stream

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.cluster.results import bring_back, pack_results
+from headrace.cluster.results import pack_results, unpack_results
 from headrace.errors import ClusterError
 from headrace.paths import Paths
 
@@ -46,7 +46,7 @@ def link(name: str, target: str, kind: bytes) -> tarfile.TarInfo:
 def test_results_with_links_or_strange_places_are_refused_whole(tmp_path: Path, member: tarfile.TarInfo) -> None:
     root = tmp_path / "project"
     with pytest.raises(ClusterError):
-        bring_back(archive(tarfile.TarInfo("metrics/good.json"), member), Paths(root))
+        unpack_results(archive(tarfile.TarInfo("metrics/good.json"), member), Paths(root))
     assert [path.name for path in root.rglob("*")] == [".headrace"]
 
 
@@ -54,7 +54,7 @@ def test_results_that_were_cut_are_refused(tmp_path: Path) -> None:
     whole = archive(tarfile.TarInfo("metrics/a.json"))
     for packed in (whole[:-1], whole[:10], b""):
         with pytest.raises(ClusterError, match="cut or changed"):
-            bring_back(packed, Paths(tmp_path))
+            unpack_results(packed, Paths(tmp_path))
 
 
 def test_results_replace_what_the_job_made_and_nothing_else(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_results_replace_what_the_job_made_and_nothing_else(tmp_path: Path) -> N
     (there / "plots" / "train").symlink_to(there / "reports" / "test")  # as DVC links outs into its cache
     put(here, "metrics/test.json", "metrics/clean.json", "reports/test/b.html", text="old")
     pack_results(there, tmp_path / "results")
-    brought = bring_back((tmp_path / "results").read_bytes(), Paths(here))
+    brought = unpack_results((tmp_path / "results").read_bytes(), Paths(here))
     assert brought == ["metrics/test.json", "reports/test", "plots/train", "dvc.lock"]
     files = {path.relative_to(here).as_posix(): path.read_text() for path in here.rglob("*") if path.is_file()}
     assert files == {

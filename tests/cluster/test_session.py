@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from headrace.cluster import session as module
-from headrace.cluster.session import available_workers, session
+from headrace.cluster.session import available_workers, ray_session
 from headrace.errors import ClusterError
 from headrace.paths import Paths
 
@@ -16,7 +16,7 @@ USE = """
 import os, signal, sys
 from pathlib import Path
 import psutil
-from headrace.cluster.session import session
+from headrace.cluster.session import ray_session
 from headrace.paths import Paths
 paths, handlers = Paths(Path(sys.argv[1])), [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
 try:
@@ -55,7 +55,7 @@ def test_too_few_cpus_are_refused_before_ray_starts(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(module, "_init", lambda **_: pytest.fail("Ray was started"))
     with (
         pytest.raises(ClusterError, match=r"params\.yaml: tune\.num_parallel: .* want 8 CPUs, this machine has 2; "),
-        session(Paths(tmp_path), num_cpus_needed=8, wanted_by="tune.num_parallel"),
+        ray_session(Paths(tmp_path), num_cpus_needed=8, wanted_by="tune.num_parallel"),
     ):
         pytest.fail("the body ran")
 
@@ -68,7 +68,7 @@ def test_too_few_cpus_of_a_cluster_are_refused(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(module, "_cluster_resources", lambda: {"CPU": 4.0})
     with (
         pytest.raises(ClusterError, match="want 8 CPUs, the cluster has 4; ask for fewer, or add nodes"),
-        session(Paths(tmp_path), num_cpus_needed=8),
+        ray_session(Paths(tmp_path), num_cpus_needed=8),
     ):
         pytest.fail("the body ran")
     assert ended
@@ -96,7 +96,7 @@ def test_cluster_that_is_gone_is_told_in_one_line(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(ray, "init", refuse)
     with (
         pytest.raises(ClusterError, match=r"Ray: .*Could not find any running Ray instance.*192\.0\.2\.1") as caught,
-        session(Paths(tmp_path), num_cpus_needed=1),
+        ray_session(Paths(tmp_path), num_cpus_needed=1),
     ):
         pytest.fail("the body ran")
     assert "\n" not in str(caught.value)

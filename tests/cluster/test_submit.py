@@ -16,8 +16,8 @@ import pytest
 
 from headrace.cluster import job, upload
 from headrace.cluster.results import archive_name
-from headrace.cluster.submit import MAX_RECONNECTIONS, _ended, _Lines, _stream, submit
-from headrace.cluster.upload import files_to_send, job_environment, pack
+from headrace.cluster.submit import MAX_RECONNECTIONS, _ended, _Lines, _stream, submit_job
+from headrace.cluster.upload import find_files_to_send, make_job_environment, pack_project
 from headrace.errors import ClusterError, ConfigError
 from headrace.paths import Paths
 
@@ -53,7 +53,7 @@ def project(tmp_path: Path) -> Paths:
 
 
 def sent(paths: Paths) -> list[str]:
-    return [file.relative_to(paths.root).as_posix() for file in files_to_send(paths)]
+    return [file.relative_to(paths.root).as_posix() for file in find_files_to_send(paths)]
 
 
 def set_source(paths: Paths, source: str) -> None:
@@ -62,7 +62,7 @@ def set_source(paths: Paths, source: str) -> None:
 
 def test_pack_sends_code_and_settings_only(project: Paths, tmp_path: Path) -> None:
     assert sorted(sent(project)) == SENT
-    pack(project, tmp_path / "a.zip")
+    pack_project(project, tmp_path / "a.zip")
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         assert sorted(archive.namelist()) == SENT
         assert archive.read("pipeline/headrace/x.py") == b"text"
@@ -70,9 +70,9 @@ def test_pack_sends_code_and_settings_only(project: Paths, tmp_path: Path) -> No
 
 def test_pack_twice_gives_equal_bytes(project: Paths, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("archives")
-    pack(project, folder / "a.zip")
+    pack_project(project, folder / "a.zip")
     (project.root / "pipeline/headrace/x.py").touch()
-    pack(project, folder / "b.zip")
+    pack_project(project, folder / "b.zip")
     assert (folder / "a.zip").read_bytes() == (folder / "b.zip").read_bytes()
 
 
@@ -108,7 +108,7 @@ def test_too_large_a_project_is_refused_with_its_largest_folder(
     with pytest.raises(
         ClusterError, match=r"is 3 MiB, a cluster takes 2 .* big/photos \(3 MiB\): name it in \.rayignore"
     ):
-        pack(project, tmp_path / "a.zip")
+        pack_project(project, tmp_path / "a.zip")
 
 
 def test_limit_is_the_installed_rays() -> None:
@@ -119,13 +119,13 @@ def test_limit_is_the_installed_rays() -> None:
 
 def test_environment_passes_what_is_ours_only() -> None:
     ours = {"MLFLOW_TRACKING_URI": "http://mlflow:5000", "HEADRACE_WORKSPACE": "/shared/a"}
-    assert job_environment(ours | {"MLFLOW_TRACKING_PASSWORD": "x", "AWS_SECRET_ACCESS_KEY": "y"}) == ours
+    assert make_job_environment(ours | {"MLFLOW_TRACKING_PASSWORD": "x", "AWS_SECRET_ACCESS_KEY": "y"}) == ours
 
 
 @pytest.mark.parametrize("uri", ["http://me:hunter2@mlflow:5000", "https://hunter2@mlflow"])
 def test_environment_with_a_password_is_refused_without_telling_it(uri: str) -> None:
     with pytest.raises(ClusterError, match="MLFLOW_TRACKING_URI: holds a user or password") as caught:
-        job_environment({"MLFLOW_TRACKING_URI": uri})
+        make_job_environment({"MLFLOW_TRACKING_URI": uri})
     assert "hunter2" not in str(caught.value)
 
 
@@ -195,7 +195,7 @@ def stranger() -> Iterator[str]:
 
 def refusal(project: Paths, address: str) -> str:
     with pytest.raises(ClusterError) as caught:
-        submit(project, address=address, wait=True, echo=print)
+        submit_job(project, address=address, wait=True, echo=print)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 

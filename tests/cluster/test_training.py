@@ -5,8 +5,8 @@ import psutil
 import pytest
 from safetensors.torch import load_file
 
-from headrace.cluster.session import num_local_cpus, session
-from headrace.cluster.training import fit_on_workers, trainer_class
+from headrace.cluster.session import num_local_cpus, ray_session
+from headrace.cluster.training import fit_on_workers, make_trainer_class
 from headrace.cluster.worker_plan import plan_workers
 from headrace.errors import ClusterError, DataError
 from headrace.storage.bundle import WEIGHTS
@@ -57,7 +57,7 @@ def test_two_workers_train_as_one(trained, strategy, changes):
         events.append(event)
         running.update(process.name() for process in psutil.Process().children(recursive=True))
 
-    with session(trained, num_cpus_needed=2):
+    with ray_session(trained, num_cpus_needed=2):
         fit_on_workers(both, observe, num_workers=2, num_threads=1, paths=trained)
     assert any(name.startswith("ray::TrainController") for name in running)
     assert not {name for name in running if "Autoscaling" in name}, "the mailbox stands in for it"
@@ -80,7 +80,7 @@ def test_two_workers_train_as_one(trained, strategy, changes):
 def test_error_of_a_worker_is_told_as_it_is(trained):
     (trained.normalized_dir / "val" / "targets.npy").write_bytes(b"")
     job, work_dir = job_in(trained, "broken")
-    with session(trained, num_cpus_needed=1), pytest.raises(DataError) as caught:
+    with ray_session(trained, num_cpus_needed=1), pytest.raises(DataError) as caught:
         fit_on_workers(job, lambda _: None, num_workers=1, num_threads=1, paths=trained)
     assert "targets.npy: not a NumPy array" in str(caught.value)
     assert read_result(work_dir) is None
@@ -91,7 +91,7 @@ def test_error_of_a_worker_is_told_as_it_is(trained):
 def test_worker_that_is_lost_and_a_bug_are_told_apart(trained, tmp_path, monkeypatch):
     (tmp_path / "odd_nets.py").write_text(ODD_NETS)
     monkeypatch.syspath_prepend(tmp_path)
-    with session(trained, num_cpus_needed=1):
+    with ray_session(trained, num_cpus_needed=1):
         for name, error, told in (("Lost", ClusterError, "a worker was lost"), ("Wrong", Exception, "an odd bug")):
             job, _ = job_in(trained, name, model={"name": f"odd_nets:{name}"})
             with pytest.raises(error) as caught:
@@ -129,7 +129,7 @@ def test_trainer_starts_no_actor_that_nothing_here_needs(address, monkeypatch):
             type(callback).__name__
             for callback in made(print, scaling_config=ScalingConfig(num_workers=1))._create_default_callbacks()
         }
-        for made in (trainer_class(), TorchTrainer)
+        for made in (make_trainer_class(), TorchTrainer)
     )
     gone = {"DatasetsCallback"} if address else {"DatasetsCallback", "PlacementGroupCleanerCallback"}
     assert rays - ours == gone

@@ -2,7 +2,7 @@
 
 import pytest
 
-from headrace.cluster.session import num_local_cpus, session
+from headrace.cluster.session import num_local_cpus, ray_session
 from headrace.cluster.training import fit_on_workers
 from headrace.training.fit import KEY, FitJob, WorkerContext, fit, read_result
 from headrace.training.settings import ResolvedTrainSettings
@@ -27,7 +27,7 @@ def test_two_workers_train_privately_as_one(trained):
         jobs.append(FitJob(str(trained.normalized_dir), str(work_dir), ResolvedTrainSettings(**SETTINGS).model_dump()))
     alone, both = jobs
     fit(alone, lambda _: None, WorkerContext(num_threads=1))
-    with session(trained, num_cpus_needed=2):
+    with ray_session(trained, num_cpus_needed=2):
         fit_on_workers(both, lambda _: None, num_workers=2, num_threads=1, paths=trained)
     first, second = (read_result(trained.state_dir / "train" / name) for name in ("alone", "both"))
     assert first["steps"] == second["steps"] == 36

@@ -10,9 +10,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from headrace import __version__
-from headrace.commands.init import init
-from headrace.commands.project_template import DVC_IGNORED, dvc_text, local_source
-from headrace.commands.run_stage import check_settings
+from headrace.commands.init import create_project
+from headrace.commands.project_template import DVC_IGNORED, find_local_source, make_dvc_yaml
+from headrace.commands.run_stage import load_settings
 from headrace.errors import ConfigError, DataError
 from headrace.paths import OUTS, Paths
 from headrace.stages import STAGES
@@ -47,13 +47,13 @@ def stages_of(text: str) -> Any:
 
 
 def test_init_makes_a_project_that_dvc_and_git_take(tmp_path: Path) -> None:
-    lines = init(Path("new/wines"), "wine")
+    lines = create_project(Path("new/wines"), "wine")
     project = tmp_path / "new" / "wines"
     assert names(tmp_path) == {"new"}
     assert names(project.parent) == {"wines"}
     assert names(project) == FILES
     assert (project / "params.yaml").read_bytes() == (ROOT / "recipes" / "wine.yaml").read_bytes()
-    assert set(check_settings(Paths(project))) == set(STAGES)
+    assert set(load_settings(Paths(project))) == set(STAGES)
     assert (project / "requirements.lock").read_text().splitlines()[-1] == f"headrace=={__version__}"
     assert lines[:2] == ["new/wines: a project; next:", "  cd new/wines"]
     assert [line for line in lines if "dvc repro" in line and "git" not in line]
@@ -62,7 +62,7 @@ def test_init_makes_a_project_that_dvc_and_git_take(tmp_path: Path) -> None:
 
 
 def test_init_leaves_what_dvc_init_leaves(tmp_path: Path) -> None:
-    init(Path("ours"), None)
+    create_project(Path("ours"), None)
     (tmp_path / "theirs").mkdir()
     run("git", "init", "--quiet", cwd=tmp_path / "theirs")
     run("dvc", "init", "--quiet", cwd=tmp_path / "theirs")
@@ -74,7 +74,7 @@ def test_init_leaves_what_dvc_init_leaves(tmp_path: Path) -> None:
 
 
 def test_init_without_a_recipe_takes_the_sample(tmp_path: Path) -> None:
-    init(Path("sample"), None)
+    create_project(Path("sample"), None)
     assert (tmp_path / "sample" / "params.yaml").read_bytes() == (ROOT / "params.yaml").read_bytes()
 
 
@@ -83,7 +83,7 @@ def test_init_in_an_empty_folder_leaves_the_folder_itself(tmp_path: Path, monkey
     folder.mkdir()
     inode = folder.stat().st_ino
     monkeypatch.chdir(folder)
-    lines = init(Path(), "wine")
+    lines = create_project(Path(), "wine")
     assert names(folder) == FILES
     assert folder.stat().st_ino == inode
     assert lines[0] == f"{folder}: a project; next:"
@@ -92,7 +92,7 @@ def test_init_in_an_empty_folder_leaves_the_folder_itself(tmp_path: Path, monkey
 
 def test_init_inside_a_repository_joins_it_and_adds_nothing_to_its_index(tmp_path: Path) -> None:
     run("git", "init", "--quiet", cwd=tmp_path)
-    init(Path("inner"), "wine")
+    create_project(Path("inner"), "wine")
     assert names(tmp_path / "inner") == FILES - {".git"}
     assert run("git", "status", "--short", cwd=tmp_path).splitlines() == ["?? inner/"]
     assert run("dvc", "stage", "list", "--name-only", cwd=tmp_path / "inner").split() == list(STAGES)
@@ -102,13 +102,13 @@ def test_init_where_git_looks_away_is_refused(tmp_path: Path) -> None:
     run("git", "init", "--quiet", cwd=tmp_path)
     (tmp_path / ".gitignore").write_text("/scratch\n")
     with pytest.raises(DataError, match=r"scratch/x: is ignored by the git repository"):
-        init(Path("scratch/x"), "wine")
+        create_project(Path("scratch/x"), "wine")
     assert names(tmp_path) == {".git", ".gitignore"}
 
 
 def test_init_without_git_says_so_and_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
-    lines = init(Path("plain"), "wine")
+    lines = create_project(Path("plain"), "wine")
     assert lines[-1].startswith("git is not installed")
     assert names(tmp_path / "plain") == FILES - {".git"}
     assert run(str(BIN / "dvc"), "stage", "list", "--name-only", cwd=tmp_path / "plain").split() == list(STAGES)
@@ -131,7 +131,7 @@ def test_init_refuses_in_one_line_and_leaves_nothing(folder: str, recipe: str, t
     (tmp_path / "full" / "file").write_text("mine")
     (tmp_path / "dangling").symlink_to("nowhere")
     with pytest.raises((ConfigError, DataError), match=told) as caught:
-        init(Path(folder), recipe)
+        create_project(Path(folder), recipe)
     assert "\n" not in str(caught.value)
     assert names(tmp_path) == {"full", "dangling"}
     assert names(tmp_path / "full") == {"file"}
@@ -149,7 +149,7 @@ def test_init_that_fails_half_way_takes_everything_back(tmp_path: Path, monkeypa
 
     monkeypatch.setattr(Path, "rename", break_at_params)
     with pytest.raises(KeyboardInterrupt):
-        init(folder, "wine")
+        create_project(folder, "wine")
     assert names(folder) == set()
 
 
@@ -164,7 +164,7 @@ def test_command_refuses_with_exit_code_2(tmp_path: Path) -> None:
 
 def test_dvc_text_is_the_checkouts_less_the_code() -> None:
     template = (ROOT / "dvc.yaml").read_text()
-    ours, theirs = stages_of(dvc_text(template, "")), stages_of(template)
+    ours, theirs = stages_of(make_dvc_yaml(template, "")), stages_of(template)
     assert list(ours) == list(STAGES)
     for name in STAGES:
         kept = [dep for dep in theirs[name]["deps"] if not dep.startswith("pipeline/")]
@@ -174,7 +174,7 @@ def test_dvc_text_is_the_checkouts_less_the_code() -> None:
         assert {key: ours[name][key] for key in ("params", "metrics")} == {
             key: theirs[name][key] for key in ("params", "metrics")
         }
-    assert YAML(typ="safe").load(dvc_text(template, ""))["plots"] == YAML(typ="safe").load(template)["plots"]
+    assert YAML(typ="safe").load(make_dvc_yaml(template, ""))["plots"] == YAML(typ="safe").load(template)["plots"]
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_dvc_text_is_the_checkouts_less_the_code() -> None:
     ],
 )
 def test_ingest_depends_on_a_source_inside_the_project(source: str, deps: list[str]) -> None:
-    found = stages_of(dvc_text((ROOT / "dvc.yaml").read_text(), source))
+    found = stages_of(make_dvc_yaml((ROOT / "dvc.yaml").read_text(), source))
     assert found["ingest"]["deps"] == [*deps, "requirements.lock"]
     assert not [name for name in STAGES[1:] if set(deps) & set(found[name]["deps"])]
 
@@ -199,12 +199,12 @@ def test_ingest_depends_on_a_source_inside_the_project(source: str, deps: list[s
     ("source", "expected"), [("mnist", ""), ("https://x.org/a.zip", ""), ("s3://b/c", ""), ("a.csv", "a.csv")]
 )
 def test_local_source_is_a_path_alone(source: str, expected: str) -> None:
-    assert local_source({"ingest": {"source": source}}) == expected
+    assert find_local_source({"ingest": {"source": source}}) == expected
 
 
 def test_init_tells_where_the_data_belong(tmp_path: Path) -> None:
     source = YAML(typ="safe").load(ROOT / "recipes" / "titanic.yaml")["ingest"]["source"]
-    lines = init(Path("ship"), "titanic")
+    lines = create_project(Path("ship"), "titanic")
     assert [line for line in lines if f" {source}:" in line]
     assert source in stages_of((tmp_path / "ship" / "dvc.yaml").read_text())["ingest"]["deps"]
 
@@ -216,7 +216,7 @@ def test_dvc_repro_runs_a_new_project_and_then_has_nothing_to_do(
 ) -> None:
     for name in ("MLFLOW_TRACKING_URI", "PYTHONPATH"):
         monkeypatch.delenv(name, raising=False)
-    init(Path("wines"), "wine")
+    create_project(Path("wines"), "wine")
     project = tmp_path / "wines"
     params = (project / "params.yaml").read_text()
     assert "num_workers: 0" in params

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from headrace.commands import run_stage as stage
-from headrace.commands.run_stage import read_metrics, run_stage, stage_module, summary
+from headrace.commands.run_stage import format_summary, import_stage, read_metrics, run_stage
 from headrace.config import Section
 from headrace.contracts import Metrics
 from headrace.errors import ConfigError, DataError, GateError, TrackingError
@@ -25,7 +25,7 @@ class Config(Section):
 def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
     """A project whose stages do nothing; `does` replaces what one of them does."""
     modules = {name: SimpleNamespace(Config=Config, run=lambda config, _: {"size": config.size}) for name in STAGES}
-    monkeypatch.setattr(stage, "stage_module", modules.__getitem__)
+    monkeypatch.setattr(stage, "import_stage", modules.__getitem__)
     (tmp_path / "params.yaml").write_text("clean: {size: 7}\n")
     return Paths(tmp_path)
 
@@ -39,7 +39,7 @@ def does(name: str, metrics: dict[str, Any] | BaseException) -> list[Any]:
             raise metrics
         return metrics
 
-    stage.stage_module(name).run = run  # type: ignore[assignment]
+    stage.import_stage(name).run = run  # type: ignore[assignment]
     return seen
 
 
@@ -128,11 +128,11 @@ def test_read_metrics_of_a_damaged_file_is_one_line(paths: Paths) -> None:
 
 
 def test_summary_is_the_first_six() -> None:
-    assert summary({f"m{n}": n for n in range(9)}) == "m0 0, m1 1, m2 2, m3 3, m4 4, m5 5"
+    assert format_summary({f"m{n}": n for n in range(9)}) == "m0 0, m1 1, m2 2, m3 3, m4 4, m5 5"
 
 
 @pytest.mark.parametrize("name", STAGES)
 def test_stage_module_has_a_section_and_runs(name: str) -> None:
-    module = stage_module(name)
+    module = import_stage(name)
     assert issubclass(module.Config, Section)
     assert callable(module.run)

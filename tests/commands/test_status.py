@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from headrace.commands.status import rows_of, show_status
+from headrace.commands.status import make_rows, show_status
 from headrace.contracts import Spec
 from headrace.errors import DataError
 from headrace.paths import Paths
@@ -25,7 +25,7 @@ REGISTERED = {"name": "digits", "version": 3, "precision": "int8", "aliases": ["
 
 
 def rows(paths: Paths, **changed: Any) -> list[tuple[str, str]]:
-    return rows_of({stage: {} for stage in STAGES} | FIGURES | changed, paths)
+    return make_rows({stage: {} for stage in STAGES} | FIGURES | changed, paths)
 
 
 def test_status_of_a_new_project_says_what_to_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from ruamel.yaml import YAML
 
-from headrace.commands.run_stage import check_settings, run_stage
+from headrace.commands.run_stage import load_settings, run_stage
 from headrace.contracts import Spec
 from headrace.data.datasets import BUILT_INS
 from headrace.errors import ConfigError
@@ -72,7 +72,7 @@ def write_messages(path, num_rows=320):
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_recipe_loads_says_everything_and_where_it_comes_from(path, tmp_path):
     (tmp_path / "params.yaml").write_bytes(path.read_bytes())
-    settings = check_settings(Paths(tmp_path))
+    settings = load_settings(Paths(tmp_path))
     told = settings_of(path.stem)
     assert list(told) == list(STAGES)
     assert settings["register"].name == f"headrace-{path.stem}"
@@ -88,7 +88,7 @@ def test_recipe_with_a_typing_error_is_refused(tmp_path):
     text = (RECIPES[0].parent / "wine.yaml").read_text()
     (tmp_path / "params.yaml").write_text(text.replace("max_epochs: 40", "max_epoch: 40"))
     with pytest.raises(ConfigError, match=r"train\.max_epoch: unknown key; .*did you mean 'max_epochs'"):
-        check_settings(Paths(tmp_path))
+        load_settings(Paths(tmp_path))
 
 
 def test_recipes_are_there():

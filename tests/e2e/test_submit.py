@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from headrace.cluster.submit import submit
+from headrace.cluster.submit import submit_job
 from headrace.errors import ClusterError
 from headrace.paths import Paths
 
@@ -33,7 +33,7 @@ stages:
 """
 STAGE = """
 import json, os, pathlib, sys
-from headrace.cluster.session import session
+from headrace.cluster.session import ray_session
 from headrace.paths import Paths
 with session(Paths(pathlib.Path.cwd()), num_cpus_needed=2):
     import ray
@@ -65,7 +65,7 @@ def project(tmp_path: Path, ray_cluster: Any, monkeypatch: pytest.MonkeyPatch) -
 
 def run(project: Paths, address: str) -> tuple[int | None, list[str]]:
     lines: list[str] = []
-    return submit(project, address=address, wait=True, echo=lines.append), lines
+    return submit_job(project, address=address, wait=True, echo=lines.append), lines
 
 
 def test_submit_brings_log_and_results_back(project: Paths, ray_cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +122,7 @@ def test_interrupt_leaves_the_job_running_and_tells_how_to_stop_it(project: Path
 import os, signal
 from pathlib import Path
 from headrace.paths import Paths
-from headrace.cluster.submit import submit
+from headrace.cluster.submit import submit_job
 def echo(line):
     print(line, flush=True)
     if line == "sleeps":

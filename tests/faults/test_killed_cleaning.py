@@ -43,8 +43,8 @@ def still(*given, **more):
 if __name__ == "__main__":
     setattr(owner, last, still)
     if int(num_processes) > 1:
-        from headrace.cluster import engine
-        engine.SERIAL_BYTES, engine.num_local_cpus = 0, lambda: int(num_processes)
+        from headrace.cluster import batch_engine
+        batch_engine.SERIAL_BYTES, batch_engine.num_local_cpus = 0, lambda: int(num_processes)
     main([stage])
 """
 PLACES = {

@@ -12,7 +12,7 @@ import pytest
 
 from headrace.paths import Paths
 from headrace.storage.bundle import WEIGHTS
-from headrace.tracking.client import connect, experiment_id
+from headrace.tracking.client import connect, find_or_create_experiment
 from headrace.training.reporting.history import read_history
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,7 +82,7 @@ def test_training_killed_and_run_again_ends_as_if_nothing_happened(project, tmp_
     assert losses[0] == losses[1]
     assert len(losses[0]) == 30
     client = connect(project)
-    runs = client.search_runs([experiment_id(client, project)])
+    runs = client.search_runs([find_or_create_experiment(client, project)])
     assert sorted(run.info.status for run in runs) == ["FINISHED", "KILLED"]
 
 
@@ -92,7 +92,7 @@ def test_training_that_is_terminated_ends_its_workers_and_its_run(project):
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 143, (project.root / "train.log").read_text()[-2000:]
     client = connect(project)
-    (run,) = client.search_runs([experiment_id(client, project)])
+    (run,) = client.search_runs([find_or_create_experiment(client, project)])
     assert run.info.status == "KILLED"
     assert "Traceback" not in (project.root / "train.log").read_text()
     left = subprocess.run(["pgrep", "-s", str(process.pid)], capture_output=True, text=True).stdout.split()

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 
 from headrace.contracts import Spec
-from headrace.data.cleaning.checks import rules
+from headrace.data.cleaning.checks import resolve_rules
 from headrace.data.sources.read_options import ReadOptions, TableFormat
 from headrace.data.text import reader
-from headrace.data.text.checker import TextExaminer
+from headrace.data.text.checker import TextChecker
 from headrace.data.text.reader import read_text_folder
 from headrace.data.text.rows import text_schema
 from headrace.data.text.tokenizer import PADDING_NAMES
@@ -19,7 +19,7 @@ from headrace.data.text.transform import TextTransform
 from headrace.errors import ConfigError, DataError, HeadraceError
 
 SPEC = Spec(modality="text", task="classification", source="x", format="text_folder", num_rows=0)
-OPTIONS: dict[str, Any] = {name: rule.options for name, rule in rules({}, "text").items()}
+OPTIONS: dict[str, Any] = {name: rule.options for name, rule in resolve_rules({}, "text").items()}
 SETTINGS: dict[str, Any] = {"vocabulary": 300, "max_tokens": 8, "lowercase": True, "tokenizer": None}
 
 
@@ -41,8 +41,8 @@ def fate(folder: Path, data: bytes, **options: Any) -> tuple[str, list[str], boo
     """The repaired text of a file of these bytes, its findings, and whether it is usable."""
     (folder / "a/x.txt").write_bytes(data)
     (batch,) = table_of(folder, **options).filter(pa.compute.equal(table_of(folder)["path"], "a/x.txt")).to_batches()
-    examined = TextExaminer().examine(batch, SPEC, {}, OPTIONS)
-    (text,) = TextExaminer().repair(batch, SPEC, {}, OPTIONS).batch.column("text").to_pylist()
+    examined = TextChecker().examine(batch, SPEC, {}, OPTIONS)
+    (text,) = TextChecker().repair(batch, SPEC, {}, OPTIONS).batch.column("text").to_pylist()
     (ids,) = TextTransform().apply(pa.record_batch({"text": [text]}), TRANSFORM)
     assert 1 <= len(ids) <= 8
     return text, [found.check for found in examined.findings], bool(examined.keys[0])

@@ -8,12 +8,12 @@ import pyarrow as pa
 import pytest
 
 from headrace.contracts import Column, Spec
-from headrace.data.cleaning.checks import rules
-from headrace.data.table.cleaning.checker import TableExaminer
+from headrace.data.cleaning.checks import resolve_rules
+from headrace.data.table.cleaning.checker import TableChecker
 from headrace.data.table.encoding.transform import TableTransform
 from headrace.errors import ConfigError
 
-OPTIONS = {name: rule.options for name, rule in rules({}, "table").items()}
+OPTIONS = {name: rule.options for name, rule in resolve_rules({}, "table").items()}
 NORMALIZE = {"max_categories": 64, "min_category_rows": 2, "num_quantiles": 32}
 NUMBERS = [str(0.5 + row % 17) for row in range(80)]
 DATES = [f"2020-{1 + row % 12:02d}-{1 + row % 28:02d}" for row in range(80)]
@@ -45,7 +45,7 @@ def spec_of(kind: str, task: str = "classification") -> Spec:
 
 def through(batches: list[pa.RecordBatch], spec: Spec, options: dict) -> tuple[list, list[pa.RecordBatch]]:
     """Cleans, and checks what every later stage relies on; the findings, and the clean batches."""
-    examiner = TableExaminer()
+    examiner = TableChecker()
     survey = json.loads(json.dumps(examiner.survey(Batches(batches), spec, options), allow_nan=False))
     findings = list(examiner.columns(spec, survey, options))
     clean = []

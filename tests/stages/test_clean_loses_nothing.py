@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.contracts import Spec
-from headrace.data.cleaning.checks import CHECKS, rules, severities
+from headrace.data.cleaning.checks import CHECKS, resolve_rules, allowed_severities
 from headrace.errors import ConfigError, DataError
 from headrace.stages import clean
 from headrace.storage.parquet import read_table
@@ -39,7 +39,7 @@ LABELS = st.sampled_from(["cat", "dog", "bird", "", None, "\u00e9"])
 
 
 def severity_of(name):
-    return st.sampled_from([severity for severity in severities(name) if severity != "error"])
+    return st.sampled_from([severity for severity in allowed_severities(name) if severity != "error"])
 
 
 SETTINGS = st.fixed_dictionaries(
@@ -117,7 +117,7 @@ def test_clean_loses_no_row_and_no_old_value(modality, data, checks):
         paths, metrics = run(Path(folder), modality, listed, checks)
         if metrics is None:
             return
-        made = rules(checks, modality)
+        made = resolve_rules(checks, modality)
         assert_nothing_is_lost(listed, paths, metrics, made)
         assert_repairs_are_told(paths, metrics, made)
 

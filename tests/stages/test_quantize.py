@@ -67,14 +67,14 @@ def test_where_none_passes_nothing_is_kept_and_one_line_says_why(
 
 
 def test_a_broken_candidate_is_rejected_for_its_quality(trained: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = candidates.make
+    honest = candidates.make_candidate
 
     def breaking(recipe: candidates.Candidate, prepared: object, path: object, *, rows: object) -> None:
         honest(recipe, prepared, path, rows=rows)  # type: ignore[arg-type]
         if recipe.method == "dynamic":
             _turn_weights_around(str(path))
 
-    monkeypatch.setattr(candidates, "make", breaking)
+    monkeypatch.setattr(candidates, "make_candidate", breaking)
     metrics = run(LENIENT, trained)
     told = {found["name"]: found for found in choice(trained)["candidates"]}  # type: ignore[attr-defined]
     assert metrics["passed"] == 1
@@ -97,7 +97,7 @@ def test_candidates_that_cannot_be_made_are_no_failure(
     trained: Paths, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     unknown = candidates.Candidate("static", "None")
-    monkeypatch.setattr(candidates, "RECIPES", {"impossible": unknown})
+    monkeypatch.setattr(candidates, "CANDIDATES", {"impossible": unknown})
     metrics = run(LENIENT, trained)
     assert metrics["passed"] == 0
     assert "int8_accuracy" not in metrics
@@ -107,13 +107,13 @@ def test_candidates_that_cannot_be_made_are_no_failure(
 
 def test_methods_and_calibration_rows_are_as_asked(trained: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[str, int]] = []
-    honest = candidates.make
+    honest = candidates.make_candidate
 
     def watching(recipe: candidates.Candidate, prepared: object, path: object, *, rows: np.ndarray) -> None:
         seen.append((recipe.method, len(rows)))
         honest(recipe, prepared, path, rows=rows)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(candidates, "make", watching)
+    monkeypatch.setattr(candidates, "make_candidate", watching)
     assert run(LENIENT.model_copy(update={"methods": ["dynamic"], "num_calibration_rows": 9}), trained)["passed"] == 1
     assert seen == [("dynamic", 9)]
 

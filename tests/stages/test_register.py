@@ -16,7 +16,7 @@ from headrace.stages import quantize, test, validate
 from headrace.stages.register import Config, compare_files, run
 from headrace.storage.arrays import open_arrays
 from headrace.storage.atomic import write_json
-from headrace.tracking.client import connect, experiment_id
+from headrace.tracking.client import connect, find_or_create_experiment
 
 pytestmark = pytest.mark.slow  # real registrations
 
@@ -67,7 +67,7 @@ print(json.dumps([list(found["label"]), list(found["confidence"]), heavy]))
 def test_register_completes_the_run_and_names_its_origin(judged):
     run(Config(name="shapes"), judged)
     client = connect(judged)
-    (found,) = client.search_runs([experiment_id(client, judged)])
+    (found,) = client.search_runs([find_or_create_experiment(client, judged)])
     assert found.info.status == "FINISHED"
     tested = json.loads(judged.metrics_path("test").read_bytes())
     assert found.data.metrics["test/accuracy"] == tested["accuracy"]

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from headrace.config import check
 from headrace.contracts import TaskName
-from headrace.data.splitting.hash_split import HashSplitConfig, by_hash
-from headrace.data.splitting.row_hash import place
+from headrace.data.splitting.hash_split import HashSplitConfig, split_by_hash
+from headrace.data.splitting.row_hash import hash_position
 from headrace.errors import ConfigError, DataError
 from headrace.paths import SPLITS, Paths
 from headrace.stages import split
@@ -85,7 +85,7 @@ def test_split_stratified_ignores_the_official_one(tmp_path: Path) -> None:
     paths = project(tmp_path, many(200, "train"))
     assert split.run(split.Config(strategy="stratified"), paths)["test"] > 0
     rows = clean_rows([row[1] for row in many(200)], row_ids=[row[0] for row in many(200)])
-    expected = by_id(rows, by_hash(rows, np.arange(200), HashSplitConfig(SPLITS, FRACTIONS, 0, is_stratified=True)))
+    expected = by_id(rows, split_by_hash(rows, np.arange(200), HashSplitConfig(SPLITS, FRACTIONS, 0, is_stratified=True)))
     assert assigned(paths) == {row_id: SPLITS[index] for row_id, index in expected.items()}
 
 
@@ -117,7 +117,7 @@ def times(num_rows: int) -> list[object]:
 
 def told_apart(root: Path, *, task: TaskName, has_official: bool) -> Paths:
     """Rows that each strategy assigns otherwise: a class of three rows, which by hash are all for training."""
-    for_training = [row_id(number) for number in range(50) if place(row_id(number), 0) < 0.7][:3]
+    for_training = [row_id(number) for number in range(50) if hash_position(row_id(number), 0) < 0.7][:3]
     ids = [*(row[0] for row in many(200)), *for_training]
     columns = {
         "row_id": ids,

@@ -11,7 +11,7 @@ from headrace.errors import ClusterError, ConfigError, DataError
 from headrace.stages.train import Config, _check, run
 from headrace.storage.arrays import open_arrays
 from headrace.storage.bundle import WEIGHTS, read_bundle
-from headrace.tracking.client import connect, experiment_id
+from headrace.tracking.client import connect, find_or_create_experiment
 from headrace.training.reporting.history import read_history
 from headrace.training.settings import TrainSettings
 
@@ -21,7 +21,7 @@ QUICK = {"model": MODEL, "max_epochs": 4, "batch_size": 25, "learning_rate": 0.0
 
 def runs_of(paths):
     client = connect(paths)
-    return client, client.search_runs([experiment_id(client, paths)])
+    return client, client.search_runs([find_or_create_experiment(client, paths)])
 
 
 def test_train_writes_a_bundle_whose_graph_is_right(normalized):

@@ -21,7 +21,7 @@ def test_tune_refuses_a_grace_that_outlasts_the_trials():
 
 
 def test_tune_whose_trials_all_fail_says_why_without_ray(normalized, monkeypatch):
-    monkeypatch.setattr("headrace.cluster.session.session", lambda *_, **__: pytest.fail("Ray was started"))
+    monkeypatch.setattr("headrace.cluster.session.ray_session", lambda *_, **__: pytest.fail("Ray was started"))
     normalized.params_path.write_text("train: {model: {name: cnn, blocks: [8, pool]}}\n")
     space = {"model.name": {"choices": ["mlp"]}, "batch_size": {"low": 8, "high": 64}}
     with pytest.raises(ConfigError) as caught:
@@ -45,11 +45,11 @@ def test_tune_refuses_keys_that_train_has_not(normalized, space, told):
     assert told in str(caught.value)
 
 
-def test_tune_refuses_a_figure_of_another_task(normalized):
+def test_tune_with_a_metric_of_another_task_fails(normalized):
     with pytest.raises(ConfigError) as caught:
         run(Config(num_trials=1, metric="val_mae"), normalized)
     assert str(caught.value) == (
-        "params.yaml: tune.metric: 'val_mae' is no figure of classification; choose one of ['val_accuracy', 'val_loss']"
+        "params.yaml: tune.metric: 'val_mae' is not a metric of classification; choose one of ['val_accuracy', 'val_loss']"
     )
 
 

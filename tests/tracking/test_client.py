@@ -4,7 +4,7 @@ import pytest
 
 from headrace.errors import TrackingError
 from headrace.paths import Paths
-from headrace.tracking.client import connect, experiment_id, tracking_uri, translate_mlflow_errors
+from headrace.tracking.client import connect, find_or_create_experiment, tracking_uri, translate_mlflow_errors
 
 
 def test_embedded_uri_is_absolute(tmp_path, monkeypatch):
@@ -19,8 +19,8 @@ def test_experiment_is_made_once_beside_the_file(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "mine")
     paths = Paths(tmp_path)
     client = connect(paths)
-    first = experiment_id(client, paths)
-    assert experiment_id(client, paths) == first
+    first = find_or_create_experiment(client, paths)
+    assert find_or_create_experiment(client, paths) == first
     found = client.get_experiment(first)
     assert found.name == "mine"
     assert found.artifact_location == (tmp_path / "mlartifacts").as_uri()

@@ -3,7 +3,7 @@
 import subprocess
 
 from headrace.paths import Paths
-from headrace.tracking.lineage import COMMIT_VARIABLE, data_hashes, git_commit, lineage
+from headrace.tracking.lineage import COMMIT_VARIABLE, collect_lineage, read_data_hashes, read_git_commit
 
 
 def git(folder, *arguments):
@@ -12,36 +12,36 @@ def git(folder, *arguments):
 
 
 def test_data_hashes_are_those_of_dvc(tmp_path):
-    assert data_hashes(tmp_path) == {"raw": "", "normalized": ""}
+    assert read_data_hashes(tmp_path) == {"raw": "", "normalized": ""}
     (tmp_path / "dvc.lock").write_text(
         "schema: '2.0'\n"
         "stages:\n  ingest:\n    cmd: x\n    outs:\n    - {path: data/raw, md5: abc.dir}\n  clean: {cmd: y}\n"
     )
-    assert data_hashes(tmp_path) == {"raw": "abc.dir", "normalized": ""}
+    assert read_data_hashes(tmp_path) == {"raw": "abc.dir", "normalized": ""}
 
 
 def test_commit_and_changes_are_told(tmp_path, monkeypatch):
     monkeypatch.delenv(COMMIT_VARIABLE, raising=False)
-    assert git_commit(tmp_path) == ("", False)
+    assert read_git_commit(tmp_path) == ("", False)
     git(tmp_path, "init", "-q")
     (tmp_path / "file").write_text("1")
     git(tmp_path, "add", "file")
     git(tmp_path, "commit", "-qm", "one")
     commit = git(tmp_path, "rev-parse", "HEAD")
-    assert git_commit(tmp_path) == (commit, False)
+    assert read_git_commit(tmp_path) == (commit, False)
     (tmp_path / "untracked").write_text("1")
-    assert git_commit(tmp_path) == (commit, False)
+    assert read_git_commit(tmp_path) == (commit, False)
     (tmp_path / "file").write_text("2")
-    assert git_commit(tmp_path) == (commit, True)
+    assert read_git_commit(tmp_path) == (commit, True)
 
 
 def test_commit_comes_along_where_git_does_not(tmp_path, monkeypatch):
     monkeypatch.setenv(COMMIT_VARIABLE, "f" * 40)
-    assert git_commit(tmp_path) == ("f" * 40, False)
+    assert read_git_commit(tmp_path) == ("f" * 40, False)
 
 
 def test_lineage_names_versions(tmp_path):
-    found = lineage(Paths(tmp_path))
+    found = collect_lineage(Paths(tmp_path))
     assert {"torch", "ray", "mlflow", "dvc", "onnxruntime"} <= set(found["packages"])
     assert all(found["packages"].values())
     assert found["python"].startswith("3.")

@@ -13,15 +13,15 @@ from headrace.errors import TrackingError
 from headrace.storage.atomic import write_json
 from headrace.storage.bundle import read_bundle
 from headrace.tracking import runs
-from headrace.tracking.client import connect, experiment_id
-from headrace.tracking.runs import HOLDER, STEP_METRICS, find_run, live_run, sync_run_from_files
+from headrace.tracking.client import connect, find_or_create_experiment
+from headrace.tracking.runs import HOLDER, STEP_METRICS, find_run, start_run, sync_run_from_files
 
 EVENT = {"kind": "epoch", "epoch": 0, "step": 7, "val_loss": 0.5, "learning_rate": 0.01, "samples_per_second": 10.0}
 
 
 def all_runs(paths):
     client = connect(paths)
-    return client.search_runs([experiment_id(client, paths)])
+    return client.search_runs([find_or_create_experiment(client, paths)])
 
 
 def test_unknown_run_is_rebuilt_from_files(tracked):
@@ -50,7 +50,7 @@ def test_stage_is_told_once_and_again_when_it_changes(tracked):
 def test_steps_are_told_now_and_then_and_every_epoch(tracked, monkeypatch):
     times = iter([10.0, 10.0, 11.5, 12.5, 12.5])  # asked once of a step that is left out, else twice
     monkeypatch.setattr(runs, "time", SimpleNamespace(monotonic=lambda: next(times), time=time.time))
-    with live_run(tracked, read_bundle(tracked.trained_dir).card) as run:
+    with start_run(tracked, read_bundle(tracked.trained_dir).card) as run:
         for step in (1, 2, 3):
             run.observe({"kind": "step", "step": step, "loss": 2.0})
             run.observe({**EVENT, "step": step})
@@ -68,7 +68,7 @@ def test_run_ends_with_its_training(tracked, error, status):
     card = read_bundle(tracked.trained_dir).card
 
     def train():
-        with live_run(tracked, card) as run:
+        with start_run(tracked, card) as run:
             run.observe(EVENT)
             if error:
                 raise error
@@ -90,7 +90,7 @@ import os, signal
 from pathlib import Path
 from headrace.paths import Paths
 from headrace.storage.bundle import read_bundle
-from headrace.tracking.runs import live_run
+from headrace.tracking.runs import start_run
 paths = Paths(Path({str(tracked.root)!r}))
 with live_run(paths, read_bundle(paths.trained_dir).card):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -99,7 +99,7 @@ with live_run(paths, read_bundle(paths.trained_dir).card):
     assert done.returncode == -signal.SIGKILL
     (orphan,) = all_runs(tracked)
     assert orphan.info.status == "RUNNING"
-    with live_run(tracked, read_bundle(tracked.trained_dir).card):
+    with start_run(tracked, read_bundle(tracked.trained_dir).card):
         statuses = {run.info.run_id: run.info.status for run in all_runs(tracked)}
         assert statuses.pop(orphan.info.run_id) == "KILLED"
         assert list(statuses.values()) == ["RUNNING"], "a live one is let be"
@@ -109,9 +109,9 @@ with live_run(paths, read_bundle(paths.trained_dir).card):
 
 def test_newest_run_of_a_training_is_found(tracked):
     card = read_bundle(tracked.trained_dir).card
-    with live_run(tracked, card):
+    with start_run(tracked, card):
         pass
-    with live_run(tracked, card) as second:
+    with start_run(tracked, card) as second:
         pass
     assert find_run(connect(tracked), tracked, card.training_id) == second.run_id
 
@@ -122,7 +122,7 @@ def test_outage_in_the_middle_loses_nothing(tracked, server, monkeypatch, caplog
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     card = read_bundle(tracked.trained_dir).card
-    with live_run(tracked, card) as run:
+    with start_run(tracked, card) as run:
         run.observe(EVENT)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pytest
 
 from headrace.contracts import Column, Spec
-from headrace.data.cleaning.checks import rules
-from headrace.data.table.cleaning.checker import TableExaminer
+from headrace.data.cleaning.checks import resolve_rules
+from headrace.data.table.cleaning.checker import TableChecker
 from headrace.data.table.encoding.transform import TableTransform
-from headrace.data.text.checker import TextExaminer
+from headrace.data.text.checker import TextChecker
 from headrace.data.text.transform import TextTransform
 from headrace.paths import Paths
 from headrace.stages import register, validate
@@ -62,14 +62,14 @@ def raw_text(num_rows, seed):
 
 
 KINDS = {
-    "table": (raw_table, TableExaminer, TableTransform, TABLE_OPTIONS, {"name": "mlp", "dense": [16]}),
-    "text": (raw_text, TextExaminer, TextTransform, TEXT_OPTIONS, {"name": "text_mean", "width": 8, "dense": []}),
+    "table": (raw_table, TableChecker, TableTransform, TABLE_OPTIONS, {"name": "mlp", "dense": [16]}),
+    "text": (raw_text, TextChecker, TextTransform, TEXT_OPTIONS, {"name": "text_mean", "width": 8, "dense": []}),
 }
 
 
 def clean_batch(modality, columns, labels, spec):
     """Raw cells as the stage `clean` leaves them."""
-    options = {name: rule.options for name, rule in rules({}, modality).items()}
+    options = {name: rule.options for name, rule in resolve_rules({}, modality).items()}
     num_rows, examiner = len(labels), KINDS[modality][1]()
     raw = pa.record_batch({
         "row_id": [f"{row:032x}" for row in range(num_rows)], "label": labels, "split": pa.nulls(num_rows, pa.string()),

@@ -1,11 +1,10 @@
-"""Engines: the same work on every batch of rows, here or on a Ray cluster; the same results in the same order.
+"""Engines: run the same work on every batch of rows, on this machine or on a Ray cluster.
 
-How far the work on rows has come: a bar with rows a second and the time left, where there is a terminal.
+The results, and their order, do not depend on the engine.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,29 +15,31 @@ from typing import Literal, Protocol, TypeAlias, TypeVar
 import pyarrow as pa
 
 from headrace.cluster.process_pool import Processes
-from headrace.cluster.session import is_attached, num_local_cpus, session
+from headrace.cluster.session import is_attached, num_local_cpus, ray_session
 from headrace.paths import Paths
 from headrace.storage.parquet import BatchRef, batch_refs, read_batch
+from headrace.storage.split_index import is_in_split
+from headrace.terminal import progress_bar
 
 T = TypeVar("T")
 EngineName: TypeAlias = Literal["auto", "local", "ray"]
 RAY_BYTES = 4 * 2**30
-"""From here on `auto` takes the Ray cluster that it runs in: below, starting Ray Data costs more than it gains."""
+"""From this size on, `auto` uses the Ray cluster that it runs in: starting Ray Data pays off."""
 SERIAL_BYTES = 6 * 2**20
-"""Up to here the work is done in the calling process: a second one takes about half a second to start."""
+"""Up to this size the calling process does the work: starting a second process takes about half a second."""
 
 
 class Engine(Protocol):
     """Runs work on batches."""
 
     def __call__(self, work: Callable[[BatchRef], T], refs: list[BatchRef], /) -> Iterator[T]:
-        """`work(ref)` of each, in order."""
+        """Yields `work(ref)` for each batch, in order."""
         ...
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Rows of one split only."""
+    """Selects the rows of one split."""
 
     split_dir: Path
     split: str
@@ -46,32 +47,29 @@ class Selection:
 
 @dataclass(frozen=True)
 class StoredRows:
-    """The rows of a folder of shards, or those of one split; see contracts.Rows."""
+    """The rows in a folder of shards, or those of one split; implements contracts.Rows."""
 
     folder: Path
     engine: Engine
     title: str = ""
-    """For the progress bar."""
+    """Title of the progress bar; without one, no bar is shown."""
     selection: Selection | None = None
 
     def map(self, work: Callable[[pa.RecordBatch], T]) -> Iterator[T]:
-        """`work(batch)` of every batch, in order; it and its results are pickled."""
+        """Yields `work(batch)` for every batch, in order. `work` and its results must be picklable."""
         refs = batch_refs(self.folder)
         results = self.engine(partial(_on_batch, work=work, selection=self.selection), refs)
-        return counted(results, [ref.num_rows for ref in refs], self.title)
+        return show_row_progress(results, [ref.num_rows for ref in refs], self.title)
 
 
 @contextmanager
-def engine(wanted: EngineName, folder: Path, paths: Paths) -> Iterator[Engine]:
-    """The engine for the rows of `folder`, for as long as the body runs.
-
-    Raises ClusterError when Ray is wanted and does not start.
-    """
+def open_engine(name: EngineName, folder: Path, paths: Paths) -> Iterator[Engine]:
+    """Yields the engine for the rows in `folder`; raises ClusterError if it is Ray and Ray does not start."""
     num_bytes = sum(path.stat().st_size for path in folder.glob("part-*.parquet"))
-    if wanted == "ray" or (wanted == "auto" and is_attached() and num_bytes > RAY_BYTES):
+    if name == "ray" or (name == "auto" and is_attached() and num_bytes > RAY_BYTES):
         from headrace.cluster.ray_data import map_on_ray
 
-        with session(paths, num_cpus_needed=1, wanted_by="engine"):
+        with ray_session(paths, num_cpus_needed=1, wanted_by="engine"):
             yield map_on_ray
         return
     num_processes = num_local_cpus()
@@ -88,27 +86,18 @@ def engine(wanted: EngineName, folder: Path, paths: Paths) -> Iterator[Engine]:
 def _on_batch(ref: BatchRef, *, work: Callable[[pa.RecordBatch], T], selection: Selection | None) -> T:
     batch = read_batch(ref)
     if selection:
-        from headrace.storage.split_index import is_in_split
-
         batch = batch.filter(is_in_split(batch.column("row_id"), selection.split_dir, selection.split))
     return work(batch)
 
 
-def counted(results: Iterable[T], num_rows: list[int], title: str) -> Iterator[T]:
-    """Passes results on and counts their rows; `num_rows` is by result. Without a title or a terminal: in silence."""
-    from rich.console import Console
-
-    console = Console(file=sys.stderr, highlight=False)
-    if not title or not console.is_terminal:
+def show_row_progress(results: Iterable[T], num_rows: list[int], title: str) -> Iterator[T]:
+    """Passes results on and shows how many rows are done; `num_rows` is by result. Without a title shows nothing."""
+    if not title:
         yield from results
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn(f"{title:<10}"), BarColumn(16), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
-    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
-        task = bar.add_task(title, total=sum(num_rows), rate="")
+    num_done = 0
+    with progress_bar(f"{title:<10}", sum(num_rows), "rows") as update:
         for result, size in zip(results, num_rows, strict=False):
             yield result
-            bar.advance(task, size)
-            speed = bar.tasks[0].speed
-            bar.update(task, rate=f"{speed:,.0f} rows/s" if speed else "")
+            num_done += size
+            update(num_done)

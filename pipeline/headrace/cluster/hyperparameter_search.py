@@ -14,13 +14,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from headrace.cluster.session import import_as
+from headrace.cluster.session import extend_sys_path
 from headrace.config import mistakes_of
 from headrace.contracts import Json
 from headrace.errors import HeadraceError
 from headrace.paths import Paths
+from headrace.tasks.metrics import metric_info
+from headrace.training.reporting.events import validation_metrics
 from headrace.training.search.space import with_drawn
-from headrace.training.search.trials import ERROR, FIGURES, RISING
+from headrace.training.search.trials import ERROR
 from headrace.training.settings import ResolvedTrainSettings
 
 ONE_PROCESS: Json = {"num_workers": 0, "num_threads": 1}
@@ -36,10 +38,12 @@ class Search:
     grace_epochs: int
     reduction_factor: int
     metric: str
-    """One of FIGURES; all but those in RISING fall."""
+    """What the trials are compared by, such as `val_loss`."""
 
 
-def search(base: Json, wanted: Search, paths: Paths, *, journal_dir: Path, tell: Callable[[Json], None]) -> list[Json]:
+def run_search(
+    base: Json, wanted: Search, paths: Paths, *, journal_dir: Path, tell: Callable[[Json], None]
+) -> list[Json]:
     """Runs the trials, one CPU each, and returns them in order; those that `journal_dir` holds already are not run.
 
     `base` has every value that a trial does not draw. A trial that fails is told so, and the others go on.
@@ -51,9 +55,9 @@ def search(base: Json, wanted: Search, paths: Paths, *, journal_dir: Path, tell:
         if index in journal.open_trials():
             journal.close(index, error=refused)
     if journal.open_trials():
-        from headrace.cluster.session import session
+        from headrace.cluster.session import ray_session
 
-        with session(paths, num_cpus_needed=1):
+        with ray_session(paths, num_cpus_needed=1):
             _tuner(base, wanted, paths, journal).fit()
         shutil.rmtree(paths.state_dir / "ray" / "tune", ignore_errors=True)
     return journal.trials()
@@ -101,7 +105,7 @@ def _scheduler(wanted: Search, histories: dict[int, list[Json]]) -> Any:
     scheduler = ASHAScheduler(
         time_attr="epoch",
         metric=wanted.metric,
-        mode="max" if wanted.metric in RISING else "min",
+        mode="max" if metric_info(wanted.metric).is_higher_better else "min",
         max_t=wanted.max_epochs,
         grace_period=wanted.grace_epochs,
         reduction_factor=wanted.reduction_factor,
@@ -129,11 +133,11 @@ def _try(config: Json, fixed: Json) -> None:
 
     from headrace.training.fit import FitJob, WorkerContext, fit
 
-    import_as(fixed["sys_path"])
+    extend_sys_path(fixed["sys_path"])
 
     def report(event: Json) -> None:
         if event["kind"] == "epoch":
-            tune.report({"epoch": event["epoch"] + 1, **{name: event[name] for name in FIGURES if name in event}})
+            tune.report({"epoch": event["epoch"] + 1, **validation_metrics(event)})
 
     with tempfile.TemporaryDirectory() as work_dir, _telling(tune.report, fixed["metric"]):
         fit(FitJob(fixed["folder"], work_dir, fixed["settings"][config["index"]]), report, WorkerContext(num_threads=1))

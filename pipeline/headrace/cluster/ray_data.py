@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from headrace.cluster.session import import_as
+from headrace.cluster.session import extend_sys_path
 from headrace.errors import ClusterError, HeadraceError
 from headrace.storage.parquet import BatchRef
 
@@ -55,7 +55,7 @@ class _Work:
         self.work, self.sys_path = work, sys_path
 
     def __call__(self, row: dict[str, Any]) -> dict[str, bytes]:
-        import_as(self.sys_path)
+        extend_sys_path(self.sys_path)
         shard, row_group, num_rows = row["ref"]
         try:
             result: Any = self.work(BatchRef(str(shard), int(row_group), int(num_rows)))

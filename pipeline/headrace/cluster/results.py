@@ -35,7 +35,7 @@ def pack_results(root: Path, archive_path: Path) -> None:
         aside.write_bytes(hashlib.sha256(content).hexdigest().encode() + content)
 
 
-def bring_back(packed: bytes, paths: Paths) -> list[str]:
+def unpack_results(packed: bytes, paths: Paths) -> list[str]:
     """Puts results into the project, each out whole or not at all; returns their paths.
 
     What the job did not make is left as it was.

@@ -53,7 +53,7 @@ class BackgroundShutdown:
 
 
 @contextlib.contextmanager
-def session(
+def ray_session(
     paths: Paths, *, num_cpus_needed: int, wanted_by: str = "train.num_workers"
 ) -> Iterator[BackgroundShutdown]:
     """Runs its body with Ray: quiet, reachable from this machine only, gone afterwards.
@@ -210,6 +210,6 @@ def _signals_kept() -> Iterator[None]:
                 signal.signal(number, handler)
 
 
-def import_as(sys_path: list[str]) -> None:
+def extend_sys_path(sys_path: list[str]) -> None:
     """Makes a worker find what its caller finds: models outside the tree (`my_package.module:Thing`) among others."""
     sys.path.extend(path for path in sys_path if path not in sys.path)

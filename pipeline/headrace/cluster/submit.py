@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from headrace.cluster.results import archive_name, bring_back
-from headrace.cluster.upload import job_environment, pack, source_path
+from headrace.cluster.results import archive_name, unpack_results
+from headrace.cluster.upload import make_job_environment, make_python_path, pack_project
 from headrace.errors import ClusterError
 from headrace.paths import Paths
-from headrace.tracking.lineage import COMMIT_VARIABLE, git_commit
+from headrace.tracking.lineage import COMMIT_VARIABLE, read_git_commit
 
 ENTRYPOINT = "python -m headrace.cluster.job"
 CONNECT_TIMEOUT_S = 10
@@ -35,7 +35,7 @@ RAYS_OWN_LINES = re.compile(r"^\S+ \S+\tINFO job_manager\.py|^Running entrypoint
 Echo = Callable[[str], None]
 
 
-def submit(paths: Paths, *, address: str, wait: bool, echo: Echo) -> int | None:
+def submit_job(paths: Paths, *, address: str, wait: bool, echo: Echo) -> int | None:
     """Runs `dvc repro` on the cluster whose dashboard is at `address`; lines for the terminal go to `echo`.
 
     With `wait` its log is followed, its results are put into the project, and its exit code is returned (130 after
@@ -47,10 +47,14 @@ def submit(paths: Paths, *, address: str, wait: bool, echo: Echo) -> int | None:
     client = _connect(address)
     submission_id = f"headrace-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
     # the upload has no .git: without this the runs of a cluster would name no commit
-    environment = job_environment(os.environ) | {COMMIT_VARIABLE: git_commit(paths.root)[0]} | source_path(paths.root)
+    environment = (
+        make_job_environment(os.environ)
+        | {COMMIT_VARIABLE: read_git_commit(paths.root)[0]}
+        | make_python_path(paths.root)
+    )
     with tempfile.TemporaryDirectory() as folder:
         archive_path = Path(folder) / "project.zip"
-        pack(paths, archive_path)
+        pack_project(paths, archive_path)
         with _one_line(address):
             client.submit_job(
                 entrypoint=ENTRYPOINT,
@@ -59,13 +63,13 @@ def submit(paths: Paths, *, address: str, wait: bool, echo: Echo) -> int | None:
             )
     echo(f"submitted {submission_id} to {address}")
     if wait:
-        return follow(paths, submission_id, address=address, echo=echo)
+        return follow_job(paths, submission_id, address=address, echo=echo)
     echo(_ways_to_follow(address, submission_id))
     return None
 
 
-def follow(paths: Paths, submission_id: str, *, address: str, echo: Echo) -> int:
-    """Follows a job that was submitted before: its log, then its results, then its exit code, as `submit` does."""
+def follow_job(paths: Paths, submission_id: str, *, address: str, echo: Echo) -> int:
+    """Follows a job that was submitted before: its log, then its results, then its exit code, as `submit_job` does."""
     client = _connect(address)
     log_path = paths.logs_dir / f"{submission_id}.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +82,7 @@ def follow(paths: Paths, submission_id: str, *, address: str, echo: Echo) -> int
         echo(f"the job goes on; {_ways_to_follow(address, submission_id)}")
         return 130
     if packed:
-        brought = bring_back(packed, paths)
+        brought = unpack_results(packed, paths)
         echo(f"brought back: {', '.join(brought) or 'nothing'}")
     return _ended(info, last_line, log_path.relative_to(paths.root), echo)
 

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from headrace.cluster.session import import_as, is_attached
+from headrace.cluster.session import extend_sys_path, is_attached
 from headrace.errors import ClusterError, HeadraceError
 from headrace.paths import Paths
 from headrace.runtime import relax_gc
@@ -56,7 +56,7 @@ class Training:
         self._mailbox = _mailbox()
         use_gpu = ray.cluster_resources().get("GPU", 0) >= num_workers
         loop = {"job": asdict(job), "mailbox": self._mailbox, "num_threads": num_threads, "sys_path": sys.path}
-        trainer = trainer_class()(
+        trainer = make_trainer_class()(
             _work,
             train_loop_config=loop,
             scaling_config=ScalingConfig(
@@ -116,7 +116,7 @@ def _mailbox() -> Any:
     return actor.remote()
 
 
-def trainer_class() -> Any:
+def make_trainer_class() -> Any:
     """Ray's TorchTrainer, less two of the actors that it starts beside the workers, each a process that imports Ray.
 
     One shares out sets of Ray Data, which there are none of; the other clears up behind a lost controller, on clusters
@@ -143,7 +143,7 @@ def _work(config: dict[str, Any]) -> None:
 
     from headrace.cluster.strategies import make_strategy
 
-    import_as(config["sys_path"])
+    extend_sys_path(config["sys_path"])
     context = ray.train.get_context()
     mailbox = config["mailbox"]
     place = WorkerContext(

@@ -11,7 +11,8 @@ from ray.tune import Callback
 
 from headrace.contracts import Json
 from headrace.storage.atomic import write_json
-from headrace.training.search.trials import ERROR, FIGURES, ended_trial
+from headrace.training.reporting.events import validation_metrics
+from headrace.training.search.trials import ERROR, ended_trial
 
 if TYPE_CHECKING:
     from headrace.cluster.hyperparameter_search import Search
@@ -46,9 +47,8 @@ class Journal:
         return [self._ended[index]["trial"] for index in sorted(self._ended)]
 
     def add(self, index: int, epoch: Json) -> None:
-        """Notes the figures of an epoch."""
-        figures = {name: epoch[name] for name in ("epoch", *FIGURES) if name in epoch}
-        self._running.setdefault(index, []).append(figures)
+        """Records the metrics of an epoch."""
+        self._running.setdefault(index, []).append({"epoch": epoch["epoch"], **validation_metrics(epoch)})
 
     def close(self, index: int, error: str = "") -> None:
         """Keeps a trial that ended."""

@@ -29,14 +29,14 @@ HIDDEN_BUT_SENT = {".dvc/config", ".dvcignore"}
 """Any other hidden file stays at home: .git, caches, and those that hold secrets (.env, .dvc/config.local)."""
 
 
-def pack(paths: Paths, archive_path: Path) -> None:
+def pack_project(paths: Paths, archive_path: Path) -> None:
     """Zips the project; equal files give equal bytes, so that Ray does not upload them twice.
 
     Raises:
         ClusterError: More than Ray takes.
         ConfigError: `ingest.source` lies where the cluster cannot find it.
     """
-    files = list(files_to_send(paths))
+    files = list(find_files_to_send(paths))
     with zipfile.ZipFile(archive_path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for file in files:
             info = zipfile.ZipInfo(file.relative_to(paths.root).as_posix())  # its date is 1980, always
@@ -48,7 +48,7 @@ def pack(paths: Paths, archive_path: Path) -> None:
             _check_size(archive_path, paths, files)
 
 
-def files_to_send(paths: Paths) -> Iterator[Path]:
+def find_files_to_send(paths: Paths) -> Iterator[Path]:
     """The project's files in a stable order: no data, results, caches, environments, nor what `.rayignore` names."""
     source = _source_in_project(paths)
     ignored = _ignored(paths.root / ".rayignore")
@@ -125,7 +125,7 @@ def _check_size(archive_path: Path, paths: Paths, files: list[Path]) -> None:
     )
 
 
-def job_environment(environ: Mapping[str, str]) -> dict[str, str]:
+def make_job_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """MLFLOW_TRACKING_URI and HEADRACE_*, for the job; everybody who reads the dashboard can read them.
 
     Raises:
@@ -141,7 +141,7 @@ def job_environment(environ: Mapping[str, str]) -> dict[str, str]:
     return sent
 
 
-def source_path(root: Path) -> dict[str, str]:
+def make_python_path(root: Path) -> dict[str, str]:
     """PYTHONPATH for a job whose project holds Headrace's own source, as a clone of it does; else nothing.
 
     It is relative: Ray starts a job's processes in the folder where it unpacked the upload, and puts that folder first.

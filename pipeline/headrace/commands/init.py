@@ -9,13 +9,13 @@ import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from headrace.commands.project_template import local_source, write_project
-from headrace.commands.recipes import recipe_paths, template_dir
+from headrace.commands.project_template import find_local_source, write_project
+from headrace.commands.recipes import find_recipes, find_template_dir
 from headrace.config import read_params
 from headrace.errors import ConfigError, DataError, choices
 
 
-def init(shown: Path, recipe: str | None) -> list[str]:
+def create_project(shown: Path, recipe: str | None) -> list[str]:
     """Makes a project in folder `shown`, whole or not at all; returns the lines that tell how to go on.
 
     Raises:
@@ -23,7 +23,7 @@ def init(shown: Path, recipe: str | None) -> list[str]:
         DataError: The folder cannot be one: it is not empty, no folder, or ignored by git.
     """
     params_path = _params_path(recipe)
-    source = local_source(read_params(params_path))
+    source = find_local_source(read_params(params_path))
     folder = Path(os.path.abspath(shown))  # noqa: PTH100 - resolve() would follow a link
     _check_empty(folder, shown)
     existing = next(place for place in (folder, *folder.parents) if place.is_dir())
@@ -43,8 +43,8 @@ def init(shown: Path, recipe: str | None) -> list[str]:
 
 def _params_path(recipe: str | None) -> Path:
     if recipe is None:
-        return template_dir() / "params.yaml"
-    paths = recipe_paths()
+        return find_template_dir() / "params.yaml"
+    paths = find_recipes()
     if recipe not in paths:
         raise ConfigError(f"--recipe: {recipe!r} is no recipe; {choices(recipe, paths)}; see: headrace recipes")
     return paths[recipe]

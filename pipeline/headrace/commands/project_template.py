@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace import __version__
-from headrace.commands.recipes import template_dir
+from headrace.commands.recipes import find_template_dir
 from headrace.config import read_params
 from headrace.paths import OUTS
 from headrace.storage.atomic import write_text
@@ -35,12 +35,12 @@ GLOB = re.compile(r"[*?[]")
 
 def write_project(project: Path, params_path: Path, *, has_git: bool) -> None:
     """Writes all that `git clone` would bring of a project of these settings; `project` is there, and empty."""
-    template = template_dir()
-    source = local_source(read_params(params_path))
+    template = find_template_dir()
+    source = find_local_source(read_params(params_path))
     shutil.copyfile(params_path, project / "params.yaml")
     shutil.copyfile(template / ".dvcignore", project / ".dvcignore")
     shutil.copytree(template / "cluster", project / "cluster", ignore=shutil.ignore_patterns("__pycache__"))
-    write_text(project / "dvc.yaml", dvc_text((template / "dvc.yaml").read_text(encoding="utf-8"), source))
+    write_text(project / "dvc.yaml", make_dvc_yaml((template / "dvc.yaml").read_text(encoding="utf-8"), source))
     write_text(project / ".gitignore", _text(GITIGNORE))
     write_text(project / LOCK, (template / LOCK).read_text(encoding="utf-8") + _text(LOCK_END))
     # what `dvc init` leaves: by itself it would add this folder to the index of a git repository around it
@@ -48,7 +48,7 @@ def write_project(project: Path, params_path: Path, *, has_git: bool) -> None:
     write_text(project / ".dvc" / ".gitignore", _text(DVC_IGNORED))
 
 
-def local_source(params: Mapping[str, Any]) -> str:
+def find_local_source(params: Mapping[str, Any]) -> str:
     """`ingest.source` where it is a path of the user's own; empty for a built-in set or a URL."""
     from headrace.data.datasets import BUILT_INS
 
@@ -56,7 +56,7 @@ def local_source(params: Mapping[str, Any]) -> str:
     return "" if source in BUILT_INS or "://" in source else source
 
 
-def dvc_text(template: str, source: str) -> str:
+def make_dvc_yaml(template: str, source: str) -> str:
     """`dvc.yaml` for a project without the pipeline's code, which is installed.
 
     Deps on that code give way to one on the lock file, and `python -m headrace` to `headrace`, which no folder

@@ -9,7 +9,7 @@ from headrace.errors import DataError
 PACKAGE_DIR = Path(__file__).resolve().parents[1]
 
 
-def template_dir() -> Path:
+def find_template_dir() -> Path:
     """The folder of what a new project is made of: in the installed package, or the checkout itself.
 
     Raises DataError where neither is, such as in a copy of the package alone.
@@ -21,13 +21,13 @@ def template_dir() -> Path:
     raise DataError(f"{folders[0]}: no such folder; the package was copied in part: install headrace anew")
 
 
-def recipe_paths() -> dict[str, Path]:
+def find_recipes() -> dict[str, Path]:
     """Name -> file, by name."""
-    found = {path.stem: path for path in (template_dir() / "recipes").glob("*.yaml")}
+    found = {path.stem: path for path in (find_template_dir() / "recipes").glob("*.yaml")}
     return dict(sorted(found.items()))
 
 
-def about(path: Path) -> str:
+def read_description(path: Path) -> str:
     """What a recipe says of itself in its first line."""
     first, _, _ = path.read_text(encoding="utf-8").partition("\n")
     return first.removeprefix("#").strip()
@@ -42,8 +42,8 @@ def show_recipes() -> None:
     table = Table("recipe", "what it is", box=None, padding=(0, 2, 0, 0))
     table.columns[0].no_wrap = True
     table.columns[1].overflow = "fold"
-    for name, path in recipe_paths().items():
-        table.add_row(f"[bold]{name}", escape(about(path)))
+    for name, path in find_recipes().items():
+        table.add_row(f"[bold]{name}", escape(read_description(path)))
     console = Console(highlight=False)
     console.print(table)
     console.print("\nheadrace init DIR --recipe NAME  makes a project of one", soft_wrap=True)

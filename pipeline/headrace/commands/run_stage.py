@@ -29,26 +29,26 @@ def run_stage(name: str, paths: Paths) -> Metrics:
 
     Raises HeadraceError for whatever the user can mend.
     """
-    module = stage_module(name)
-    config = check_settings(paths)[name]
+    module = import_stage(name)
+    config = load_settings(paths)[name]
     started = time.perf_counter()
     with exclusive(paths.state_dir / "locks" / f"{name}.lock", f"stage {name}"):
         metrics: Metrics = module.run(config, paths)
         write_json(paths.metrics_path(name), {key: _plain(name, key, value) for key, value in metrics.items()})
     if name in TRACKED:
         log_to_mlflow(name, paths)
-    print(f"{name:<10}{summary(metrics)}  ({time.perf_counter() - started:.1f} s)", flush=True)  # noqa: T201
+    print(f"{name:<10}{format_summary(metrics)}  ({time.perf_counter() - started:.1f} s)", flush=True)  # noqa: T201
     return metrics
 
 
-def stage_module(name: str) -> ModuleType:
+def import_stage(name: str) -> ModuleType:
     """The module of a stage: `Config` and `run`."""
     return import_module(f"headrace.stages.{name}")
 
 
-def check_settings(paths: Paths) -> dict[str, Section]:
+def load_settings(paths: Paths) -> dict[str, Section]:
     """All sections of `params.yaml`, so that a mistake in any of them is told before the first stage works."""
-    return load_sections(paths.params_path, {stage: stage_module(stage).Config for stage in STAGES})
+    return load_sections(paths.params_path, {stage: import_stage(stage).Config for stage in STAGES})
 
 
 def read_metrics(paths: Paths, stage: str) -> Metrics:
@@ -61,7 +61,7 @@ def read_metrics(paths: Paths, stage: str) -> Metrics:
     return metrics
 
 
-def summary(metrics: Metrics) -> str:
+def format_summary(metrics: Metrics) -> str:
     """The first figures, in a line."""
     return ", ".join(f"{name} {_short(value)}" for name, value in list(metrics.items())[:6])
 

@@ -19,13 +19,13 @@ def show_status(paths: Paths) -> None:
 
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     metrics = {stage: read_metrics(paths, stage) for stage in STAGES}
-    rows = rows_of(metrics, paths) or [("nothing yet", "dvc repro runs the pipeline")]
+    rows = make_rows(metrics, paths) or [("nothing yet", "dvc repro runs the pipeline")]
     for name, value in rows:
         table.add_row(f"[bold]{name}", value)
     Console(highlight=False).print(table)
 
 
-def rows_of(metrics: dict[str, Metrics], paths: Paths) -> list[Row]:
+def make_rows(metrics: dict[str, Metrics], paths: Paths) -> list[Row]:
     """Name and value of each line; only of stages that have run."""
     rows: list[Row] = []
     if metrics["ingest"] and metrics["clean"]:

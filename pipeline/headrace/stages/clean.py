@@ -51,20 +51,20 @@ def run(config: Config, paths: Paths) -> Metrics:
 
     Rows are looked at once, by the engine; what is kept of each, on disk, is an id, a label, hashes and measures.
     """
-    from headrace.cluster.batch_engine import StoredRows, engine
+    from headrace.cluster.batch_engine import StoredRows, open_engine
     from headrace.data.checkers import EXAMINERS
-    from headrace.data.cleaning.decide import decide
-    from headrace.data.cleaning.scan import scan
+    from headrace.data.cleaning.decide import decide_rows
+    from headrace.data.cleaning.scan import scan_rows
 
     spec = Spec.read(paths.raw_dir)
-    examiner, rules = EXAMINERS[spec.modality], checks.rules(config.checks, spec.modality, spec.task)
+    examiner, rules = EXAMINERS[spec.modality], checks.resolve_rules(config.checks, spec.modality, spec.task)
     check_required_severities(rules, spec.modality, spec.task)
     with _scratch(paths) as scratch:
-        with engine(config.engine, paths.raw_dir, paths) as run_on:
+        with open_engine(config.engine, paths.raw_dir, paths) as run_on:
             rows = StoredRows(paths.raw_dir, run_on, "clean")
-            facts, survey = scan(rows, examiner, spec, rules, scratch)
-        judgement = decide(facts, examiner, spec, rules, str(paths.raw_dir))
-        judgement.remarks += checks.left_out(spec.modality, spec.task)
+            facts, survey = scan_rows(rows, examiner, spec, rules, scratch)
+        judgement = decide_rows(facts, examiner, spec, rules, str(paths.raw_dir))
+        judgement.remarks += checks.list_skipped_checks(spec.modality, spec.task)
         columns = [found for found in _columns(examiner, spec, survey, rules) if found.check in rules]
         told = spec.model_copy(update={"columns": [_surveyed(column, survey) for column in spec.columns]})
         clean = _clean_spec(told, facts, judgement, columns=columns, where=paths.raw_dir)
@@ -112,15 +112,15 @@ def _clean_spec(
     spec: Spec, facts: RowIndex, judgement: CleaningDecision, *, columns: list[ColumnFinding], where: Path
 ) -> Spec:
     """What the clean rows are; raises DataError where nothing can be learned from them."""
-    from headrace.data.cleaning.class_sizes import by_check, num_labels, sizes
-    from headrace.data.cleaning.decide import refuse_errors
+    from headrace.data.cleaning.class_sizes import summarize_rejections, count_distinct_labels, count_rows_by_class
+    from headrace.data.cleaning.decide import raise_errors
 
-    refuse_errors(facts, judgement, str(where))
-    classes = [label for label, size in sizes(facts, judgement.is_left).items() if size]
-    num_different = num_labels(facts, judgement.is_left)
+    raise_errors(facts, judgement, str(where))
+    classes = [label for label, size in count_rows_by_class(facts, judgement.is_left).items() if size]
+    num_different = count_distinct_labels(facts, judgement.is_left)
     if num_different < 2:  # noqa: PLR2004
         raise DataError(
-            f"{where}: usable rows of {num_different} {KINDS[spec.task]} ({by_check(judgement.faults.values())}); at"
+            f"{where}: usable rows of {num_different} {KINDS[spec.task]} ({summarize_rejections(judgement.faults.values())}); at"
             " least two are needed; add rows of others, or mend those that were rejected"
         )
     dropped = {found.column for found in columns if judgement.rules[found.check].severity == "drop"}
@@ -141,11 +141,11 @@ def _told(columns: list[ColumnFinding]) -> str:
 
 
 def _metrics(spec: Spec, facts: RowIndex, judgement: CleaningDecision, columns: list[ColumnFinding]) -> Metrics:
-    from headrace.data.cleaning.class_sizes import sizes
+    from headrace.data.cleaning.class_sizes import count_rows_by_class
 
-    counts, left = judgement.counts(), [size for size in sizes(facts, judgement.is_left).values() if size]
+    counts, left = judgement.counts(), [size for size in count_rows_by_class(facts, judgement.is_left).values() if size]
     words = {"drop": "quarantined", "error": "quarantined", "repair": "repaired", "warn": "warned"}
-    by_check = {
+    summarize_rejections = {
         f"{words[rule.severity]}_{name}": counts[words[rule.severity], name]
         for name, rule in judgement.rules.items()
         if rule.severity != "off" and checks.CHECKS[name].of == "row"
@@ -163,7 +163,7 @@ def _metrics(spec: Spec, facts: RowIndex, judgement: CleaningDecision, columns: 
         ),
         "classes": len(spec.classes),
         "imbalance": max(left) / min(left) if is_classified else 0,
-        **by_check,
+        **summarize_rejections,
         **{f"columns_{name}": number for name, number in of_columns.items()},
     }
 
@@ -193,10 +193,10 @@ def _report(
     metrics: Metrics,
 ) -> None:
     from headrace.data.checkers import EXAMINERS
-    from headrace.data.cleaning.report.build import report, shown
-    from headrace.data.cleaning.report.page import page
+    from headrace.data.cleaning.report.build import build_report, collect_examples
+    from headrace.data.cleaning.report.page import render_report
     from headrace.storage.atomic import write_text
 
-    figures = shown(paths.raw_dir, facts, judgement, EXAMINERS[spec.modality].picture)
-    made = report(spec, facts, judgement, columns=columns, metrics=metrics, figures=figures)
-    write_text(paths.clean_report_path, page(made))
+    figures = collect_examples(paths.raw_dir, facts, judgement, EXAMINERS[spec.modality].picture)
+    made = build_report(spec, facts, judgement, columns=columns, metrics=metrics, figures=figures)
+    write_text(paths.clean_report_path, render_report(made))

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from headrace.config import Section
 from headrace.contracts import Metrics, TaskName
-from headrace.explanation.page import Findings
+from headrace.explanation.page import ExplanationReport
 from headrace.paths import Paths
 
 if TYPE_CHECKING:
@@ -44,14 +44,14 @@ def run(config: Config, paths: Paths) -> Metrics:
     for a regression `int8_difference`, the mean distance of the answers in the target's unit (of several targets, in
     standard deviations of the train rows').
     """
-    from headrace.evaluation.predictions import answers
-    from headrace.explanation.examples import ExplainedRows, make_examples, predicted_groups, said_of
+    from headrace.evaluation.predictions import predict_split
+    from headrace.explanation.examples import ExplainedRows, build_examples, group_by_prediction, collect_answers
     from headrace.explanation.views import VIEWS
     from headrace.storage.bundle import read_bundle
 
     bundle = read_bundle(paths.trained_dir)
-    found, view = answers(bundle, paths.normalized_dir / "val"), VIEWS[bundle.spec.modality](bundle.card.transform)
-    said = said_of(bundle.spec, found.arrays, found.logits, _probabilities(bundle.spec.task, found.logits))
+    found, view = predict_split(bundle, paths.normalized_dir / "val"), VIEWS[bundle.spec.modality](bundle.card.transform)
+    said = collect_answers(bundle.spec, found.arrays, found.logits, _probabilities(bundle.spec.task, found.logits))
     sample, groups = _rows(config, bundle, found, said)
     rows = np.concatenate([sample, *groups.values()])
     inputs = found.arrays.inputs[rows]
@@ -60,15 +60,15 @@ def run(config: Config, paths: Paths) -> Metrics:
     drawn, shown = (ExplainedRows(rows[part], inputs[part], maps[part]) for part in parts)
     curves = _curves(config, bundle, _follower(bundle, found, drawn, said), drawn, view)
     metrics = _metrics(curves, len(sample)) | _int8(paths, bundle, found, drawn)
-    findings = Findings(
+    findings = ExplanationReport(
         source=bundle.spec.source,
         task=bundle.spec.task,
         method=config.method,
         words=view.words,
         metrics=metrics,
         curves=curves,
-        examples=make_examples(bundle.spec, said, groups=groups, shown=shown, view=view),
-        overview=view.overview(drawn.inputs, drawn.maps, predicted_groups(bundle.spec, said, drawn)),
+        examples=build_examples(bundle.spec, said, groups=groups, shown=shown, view=view),
+        overview=view.overview(drawn.inputs, drawn.maps, group_by_prediction(bundle.spec, said, drawn)),
     )
     _write(paths, findings, maps=maps, row_ids=found.arrays.row_ids[rows])
     return metrics
@@ -102,24 +102,24 @@ def _rows(
     config: Config, bundle: Bundle, found: Predictions, said: ModelAnswers
 ) -> tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]]:
     """Indices of the sample, and of the examples by group; a regression has no confidence."""
-    from headrace.explanation.examples import pick_examples, pick_values, values_of
+    from headrace.explanation.examples import pick_class_examples, pick_value_examples, scale_values
 
     num_rows = min(config.num_rows, len(found.arrays))
     sample = np.sort(np.random.default_rng(config.seed).choice(len(found.arrays), num_rows, replace=False))
     told = {"num_examples": config.num_examples, "seed": config.seed}
     if said.confidence is None:
         scale = bundle.card.transform["target"]
-        values, errors, _ = values_of(found.arrays, found.logits, said.asked, scale)
-        return sample, pick_values(values, errors, **told)
+        values, errors, _ = scale_values(found.arrays, found.logits, said.asked, scale)
+        return sample, pick_value_examples(values, errors, **told)
     is_right = np.asarray(said.predicted == said.targets, bool)
-    return sample, pick_examples(said.confidence, is_right, **told)
+    return sample, pick_class_examples(said.confidence, is_right, **told)
 
 
 def _follower(
     bundle: Bundle, found: Predictions, drawn: ExplainedRows, said: ModelAnswers
 ) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
     """Inputs of the sample -> `[rows]`: probability of what was predicted, or the likeness to the value before."""
-    from headrace.explanation.faithfulness import likeness
+    from headrace.explanation.faithfulness import compute_likeness
 
     task, asked, rows = bundle.spec.task, said.asked[drawn.rows], np.arange(len(drawn.rows))
 
@@ -130,7 +130,7 @@ def _follower(
             return np.asarray(probabilities[rows, asked])
         before = found.logits[drawn.rows, asked].astype(np.float64)
         spread = np.atleast_1d(bundle.card.transform["target"]["std"])[asked]
-        return likeness(outputs[rows, asked].astype(np.float64), before, spread)
+        return compute_likeness(outputs[rows, asked].astype(np.float64), before, spread)
 
     return follow
 
@@ -146,21 +146,21 @@ def _curves(
 
     Of a class, those that speak for it; of a value, those that move it most either way.
     """
-    from headrace.explanation.faithfulness import deletion_curve
+    from headrace.explanation.faithfulness import compute_deletion_curve
 
     maps = np.abs(drawn.maps) if bundle.spec.task == "regression" else drawn.maps
     chance = np.random.default_rng(config.seed).random(maps.shape, dtype=np.float32)
     is_place = view.are_places(drawn.inputs)
     return {
-        name: deletion_curve(follow, drawn.inputs, np.where(is_place, order, -np.inf), erase=view.erase)
+        name: compute_deletion_curve(follow, drawn.inputs, np.where(is_place, order, -np.inf), erase=view.erase)
         for name, order in (("most attributed first", maps), ("random order", chance))
     }
 
 
 def _metrics(curves: dict[str, NDArray[np.float64]], num_rows: int) -> Metrics:
-    from headrace.explanation.faithfulness import area
+    from headrace.explanation.faithfulness import area_under_curve
 
-    deletion, chance = (area(curve) for curve in curves.values())
+    deletion, chance = (area_under_curve(curve) for curve in curves.values())
     return {
         "num_rows": num_rows,
         "deletion_auc": deletion,
@@ -185,12 +185,12 @@ def _int8(paths: Paths, bundle: Bundle, found: Predictions, drawn: ExplainedRows
     return {"int8_agreement": float((outputs.argmax(axis=1) == found.predicted[drawn.rows]).mean())}
 
 
-def _write(paths: Paths, findings: Findings, *, maps: NDArray[np.float32], row_ids: NDArray[np.bytes_]) -> None:
+def _write(paths: Paths, findings: ExplanationReport, *, maps: NDArray[np.float32], row_ids: NDArray[np.bytes_]) -> None:
 
-    from headrace.explanation.page import page
+    from headrace.explanation.page import render_explanation
     from headrace.storage.atomic import atomic_dir, write_json, write_text
 
     with atomic_dir(paths.report_dir("explain")) as folder:
-        write_text(folder / "index.html", page(findings))
+        write_text(folder / "index.html", render_explanation(findings))
         write_json(folder / "examples.json", {"examples": [example.told() for example in findings.examples]})
         np.savez_compressed(folder / "attributions.npz", row_ids=row_ids, attributions=maps)

@@ -86,13 +86,13 @@ class _Made(NamedTuple):
 
 def run(config: Config, paths: Paths) -> Metrics:
     """Writes each split's arrays, in the order of row ids, and how they were made."""
-    from headrace.cluster.batch_engine import Selection, StoredRows, engine
+    from headrace.cluster.batch_engine import Selection, StoredRows, open_engine
 
     clean = Spec.read(paths.clean_dir)
     row_ids = _row_ids(paths, clean)
     transform = TRANSFORMS[clean.modality]
     options = {"image": config.model_dump(), "text": config.text.model_dump(), "table": config.table.model_dump()}
-    with engine(config.engine, paths.clean_dir, paths) as run_on:
+    with open_engine(config.engine, paths.clean_dir, paths) as run_on:
         train = StoredRows(paths.clean_dir, run_on, "fit", Selection(paths.split_dir, "train"))
         fitted = transform.fit(train, clean, options[clean.modality] | {"root": str(paths.root)})
         if clean.task == "regression":

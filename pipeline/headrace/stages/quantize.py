@@ -15,8 +15,8 @@ from headrace.errors import DataError
 from headrace.paths import Paths
 
 if TYPE_CHECKING:
-    from headrace.quantization.benchmark import Figures
-    from headrace.quantization.selection import Verdict
+    from headrace.quantization.benchmark import CandidateMetrics
+    from headrace.quantization.selection import Assessment
     from headrace.storage.arrays import Inputs
     from headrace.storage.bundle import Bundle
     from headrace.tasks import Task
@@ -77,17 +77,17 @@ def _make(
     bundle: Bundle, scratch: Path, *, rows: NDArray[Any], methods: list[Literal["static", "dynamic"]]
 ) -> tuple[dict[str, Path], dict[str, str]]:
     """The graphs by name, fp32 first, and why others could not be made."""
-    from headrace.quantization.candidates import RECIPES, make, prepare
+    from headrace.quantization.candidates import CANDIDATES, make_candidate, prepare_graph
     from headrace.storage.bundle import GRAPH
 
     graph_paths, failures = {"fp32": bundle.folder / GRAPH}, {}
-    prepare(graph_paths["fp32"], scratch / "prepared.onnx")
-    for name, recipe in RECIPES.items():
+    prepare_graph(graph_paths["fp32"], scratch / "prepared.onnx")
+    for name, recipe in CANDIDATES.items():
         if recipe.method not in methods:
             continue
         path = scratch / f"{name}.onnx"
         try:
-            make(recipe, scratch / "prepared.onnx", path, rows=rows)
+            make_candidate(recipe, scratch / "prepared.onnx", path, rows=rows)
         except DataError as error:
             failures[name] = str(error)
         else:
@@ -95,38 +95,38 @@ def _make(
     return graph_paths, failures
 
 
-def _measured(graph_paths: dict[str, Path], val_dir: Path, task: Task) -> dict[str, Figures]:
-    from headrace.quantization.benchmark import measure
+def _measured(graph_paths: dict[str, Path], val_dir: Path, task: Task) -> dict[str, CandidateMetrics]:
+    from headrace.quantization.benchmark import measure_graphs
     from headrace.storage.arrays import open_arrays
 
     val = open_arrays(val_dir)
     if len(val) == 0:
         raise DataError(f"{val_dir}: holds no rows; give the split a larger share in params.yaml: split.fractions")
-    return measure(graph_paths, val, task, reference="fp32")
+    return measure_graphs(graph_paths, val, task, reference="fp32")
 
 
-def _judged(figures: dict[str, Figures], failures: dict[str, str], *, config: Config, quality: str) -> list[Verdict]:
-    from headrace.quantization.selection import SelectionLimits, Verdict, judge
+def _judged(figures: dict[str, CandidateMetrics], failures: dict[str, str], *, config: Config, quality: str) -> list[Assessment]:
+    from headrace.quantization.selection import SelectionLimits, Assessment, assess_candidate
 
     limits = SelectionLimits(config.max_loss, config.max_latency, config.max_size)
     judged = [
-        judge(name, found, fp32=figures["fp32"], limits=limits, quality=quality)
+        assess_candidate(name, found, fp32=figures["fp32"], limits=limits, quality=quality)
         for name, found in figures.items()
         if name != "fp32"
     ]
-    return judged + [Verdict(name, None, 1.0, 0.0, 0.0, [reason]) for name, reason in failures.items()]
+    return judged + [Assessment(name, None, 1.0, 0.0, 0.0, [reason]) for name, reason in failures.items()]
 
 
 def _keep(
-    folder: Path, graph_paths: dict[str, Path], *, fp32: Figures, verdicts: list[Verdict], config: Config, quality: str
+    folder: Path, graph_paths: dict[str, Path], *, fp32: CandidateMetrics, verdicts: list[Assessment], config: Config, quality: str
 ) -> Metrics:
     """Copies the chosen graph, tells why in `choice.json`, and sums it up."""
     import shutil
 
-    from headrace.quantization.selection import nearest
+    from headrace.quantization.selection import select_candidate
     from headrace.storage.atomic import write_json
 
-    best = nearest(verdicts)
+    best = select_candidate(verdicts)
     has_passed = best is not None and not best.reasons
     choice: dict[str, Any] = {
         "chosen": best.name if best and has_passed else None,
@@ -146,11 +146,11 @@ def _keep(
     return metrics
 
 
-def _prefixed(prefix: str, figures: Figures, quality: str) -> Metrics:
+def _prefixed(prefix: str, figures: CandidateMetrics, quality: str) -> Metrics:
     return {f"{prefix}_{name}": value for name, value in figures.named(quality).items() if name != "agreement"}
 
 
-def _told(verdict: Verdict, quality: str) -> dict[str, Any]:
+def _told(verdict: Assessment, quality: str) -> dict[str, Any]:
     if verdict.figures is None:
         return {"name": verdict.name, "passed": False, "reasons": verdict.reasons}
     return {
@@ -164,7 +164,7 @@ def _told(verdict: Verdict, quality: str) -> dict[str, Any]:
     }
 
 
-def _warn(verdicts: list[Verdict]) -> None:
+def _warn(verdicts: list[Assessment]) -> None:
     import logging
 
     reasons = "; ".join(f"{verdict.name} {' and '.join(verdict.reasons)}" for verdict in verdicts)

@@ -51,7 +51,7 @@ def run(config: Config, paths: Paths) -> Metrics:
     precision = "int8" if int8.is_file() else "float32"
     graph = int8 if int8.is_file() else paths.trained_dir / bundle.GRAPH
     candidate = _candidate(config, paths, made, run_id=run_id, graph=graph, tags=_tags(made, precision, paths))
-    reigning = registry.champion(paths, config.name)
+    reigning = registry.find_champion(paths, config.name)
     version = registry.register_version(paths, candidate)
     registry.set_alias(paths, config.name, registry.CHALLENGER, int(version.version))
     found = _compare(paths, reigning.run_id) if reigning else None
@@ -88,7 +88,7 @@ def _candidate(
     from headrace.tracking import registry, serving_package
 
     card = serving_package.make_card(made, json.loads(paths.metrics_path("validate").read_bytes()))
-    example = serving_package.example(made, open_arrays(paths.normalized_dir / "val").inputs)
+    example = serving_package.make_input_example(made, open_arrays(paths.normalized_dir / "val").inputs)
     return registry.Candidate(config.name, run_id, made, graph=graph, card=card, example=example, tags=tags)
 
 
@@ -109,9 +109,9 @@ def _tags(made: bundle.Bundle, precision: str, paths: Paths) -> dict[str, str]:
 
 def _compare(paths: Paths, champion_run_id: str) -> Comparison | None:
     """Champion against challenger from the predictions that each left on its test rows: no new look at them."""
-    from headrace.tracking.registry import test_predictions
+    from headrace.tracking.registry import download_test_predictions
 
-    theirs_path = test_predictions(paths, champion_run_id)
+    theirs_path = download_test_predictions(paths, champion_run_id)
     if theirs_path is None:
         logger.warning("registry: the champion's run %s keeps no test predictions; it is not compared", champion_run_id)
         return None

@@ -77,23 +77,23 @@ class Config(Section):
 
 def run(config: Config, paths: Paths) -> Metrics:
     """Assigns each clean row; adding rows moves no old one, but where a class was too small to be in every split."""
-    from headrace.data.splitting.clean_rows import read_rows
-    from headrace.data.splitting.hash_split import folds
-    from headrace.data.splitting.metrics import figures, warn_of_gaps
+    from headrace.data.splitting.clean_rows import read_clean_rows
+    from headrace.data.splitting.hash_split import assign_folds
+    from headrace.data.splitting.metrics import compute_split_metrics, warn_about_missing_classes
     from headrace.storage.atomic import atomic_dir
     from headrace.storage.parquet import write_shards
 
     task = Spec.read(paths.clean_dir).task
-    rows = read_rows(paths.clean_dir, task=task, group=config.group, time=config.time)
+    rows = read_clean_rows(paths.clean_dir, task=task, group=config.group, time=config.time)
     strategy = _strategy(config, task, rows)
     found = _found(config, strategy, rows)
     leaks = _leaks(rows, found, config) if strategy == "official" else {}
-    metrics = figures(rows, found) | leaks
+    metrics = compute_split_metrics(rows, found) | leaks
     if strategy != "stratified" or config.counts:  # else told class by class
-        warn_of_gaps(rows, found)
+        warn_about_missing_classes(rows, found)
     dealt = None
     if config.num_folds:
-        dealt = folds(rows, found >= SPLITS.index("test"), num_folds=config.num_folds, seed=config.seed)
+        dealt = assign_folds(rows, found >= SPLITS.index("test"), num_folds=config.num_folds, seed=config.seed)
         metrics |= {f"fold_{fold}": int((dealt == fold).sum()) for fold in range(config.num_folds)}
     with atomic_dir(paths.split_dir) as folder:
         write_shards(folder, *_as_arrow(rows.row_ids, found, dealt))
@@ -112,25 +112,25 @@ def _strategy(config: Config, task: TaskName, rows: CleanRows) -> Strategy:
 
 def _found(config: Config, strategy: Strategy, rows: CleanRows) -> NDArray[np.int8]:
     """Indices into SPLITS: `[rows]`."""
-    from headrace.data.splitting.hash_split import HashSplitConfig, by_hash, counts_of
-    from headrace.data.splitting.official_split import official
-    from headrace.data.splitting.time_split import by_time, times_of
+    from headrace.data.splitting.hash_split import HashSplitConfig, split_by_hash, resolve_counts
+    from headrace.data.splitting.official_split import split_officially
+    from headrace.data.splitting.time_split import split_by_time, parse_times
 
     if strategy == "official":
-        return official(rows, config.fractions, config.counts, config.seed)
+        return split_officially(rows, config.fractions, config.counts, config.seed)
     if strategy == "time":
-        shares = counts_of(config.counts, len(rows)) if config.counts else config.fractions
-        return by_time(times_of(rows.columns.column(str(config.time)), str(config.time)), rows.units, shares)
+        shares = resolve_counts(config.counts, len(rows)) if config.counts else config.fractions
+        return split_by_time(parse_times(rows.columns.column(str(config.time)), str(config.time)), rows.units, shares)
     is_stratified = strategy == "stratified" and bool(rows.classes)
     wish = HashSplitConfig(SPLITS, config.fractions, config.seed, is_stratified, config.counts)
-    return by_hash(rows, np.arange(len(rows)), wish)
+    return split_by_hash(rows, np.arange(len(rows)), wish)
 
 
 def _leaks(rows: CleanRows, found: NDArray[np.int8], config: Config) -> Metrics:
     """Counts what leaks between official splits, and takes it out of `found` where that is asked for."""
-    from headrace.data.splitting.official_split import leaking
+    from headrace.data.splitting.official_split import find_leaking_rows
 
-    is_leaking = leaking(rows, found)
+    is_leaking = find_leaking_rows(rows, found)
     num_leaking = int(is_leaking.sum())
     if config.official_leaks == "drop":
         found[is_leaking] = len(SPLITS)
@@ -150,7 +150,7 @@ def _as_arrow(
     columns: Mapping[str, Any] = {
         "row_id": pa.array(row_ids.astype(str), pa.string()),
         "split": pa.array(np.array([*SPLITS, UNUSED])[found], pa.string()),
-        **({} if folds is None else {"fold": pa.array(folds)}),
+        **({} if assign_folds is None else {"fold": pa.array(assign_folds)}),
     }
     table = pa.table(columns)
     return table.schema, table.to_batches()

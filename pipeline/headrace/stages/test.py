@@ -43,17 +43,17 @@ def run(config: Config, paths: Paths) -> Metrics:
 
     `loss` is at temperature 1; `ece` and the confidences are at the temperature that `validate` fitted.
     """
-    from headrace.evaluation.predictions import answers
+    from headrace.evaluation.predictions import predict_split
     from headrace.evaluation.result import write_tables
-    from headrace.evaluation.slice_definitions import GROUPS
+    from headrace.evaluation.slice_definitions import SLICE_DEFINITIONS
     from headrace.storage.atomic import atomic_dir
     from headrace.storage.bundle import read_bundle
 
     bundle = read_bundle(paths.trained_dir)
     validated = paths.metrics_path("validate")
     judge = JUDGES["several" if bundle.spec.targets else bundle.spec.task](bundle, partial(_figure, validated))
-    found = answers(bundle, paths.normalized_dir / "test")
-    judged = judge(found, GROUPS[bundle.spec.modality](found.arrays, bundle.card.transform), config.seed)
+    found = predict_split(bundle, paths.normalized_dir / "test")
+    judged = judge(found, SLICE_DEFINITIONS[bundle.spec.modality](found.arrays, bundle.card.transform), config.seed)
     with atomic_dir(paths.report_dir("test")) as folder:
         _write_predictions(folder / "predictions.parquet", found, judged)
         write_tables(folder, judged.reports)
@@ -76,33 +76,33 @@ def _figure(path: Path, name: str) -> float:
 
 
 def _judge_classes(bundle: Bundle, measured: Measured) -> Judge:
-    from headrace.evaluation.classification import judge_classes
+    from headrace.evaluation.classification import evaluate_classification
 
     classes, temperature = bundle.spec.classes, measured("temperature")
-    return lambda found, groups, _: judge_classes(found, classes, groups, temperature=temperature)
+    return lambda found, groups, _: evaluate_classification(found, classes, groups, temperature=temperature)
 
 
 def _judge_labels(bundle: Bundle, measured: Measured) -> Judge:
-    from headrace.evaluation.multilabel import judge_labels
+    from headrace.evaluation.multilabel import evaluate_multilabel
 
     classes, line = bundle.spec.classes, {name: measured(name) for name in ("temperature", "threshold")}
-    return lambda found, groups, _: judge_labels(found, classes, groups, **line)
+    return lambda found, groups, _: evaluate_multilabel(found, classes, groups, **line)
 
 
 def _judge_values(bundle: Bundle, measured: Measured) -> Judge:
-    from headrace.evaluation.regression import judge_values
+    from headrace.evaluation.regression import evaluate_regression
 
     del bundle
     interval = measured("interval_90")
-    return lambda found, groups, seed: judge_values(found, groups, interval=interval, seed=seed)
+    return lambda found, groups, seed: evaluate_regression(found, groups, interval=interval, seed=seed)
 
 
 def _judge_several(bundle: Bundle, measured: Measured) -> Judge:
-    from headrace.evaluation.multi_target_regression import judge_several, keys
+    from headrace.evaluation.multi_target_regression import evaluate_multi_target_regression, metric_suffixes
 
     targets, scale = bundle.spec.targets, bundle.card.transform["target"]
-    intervals = [measured(f"interval_90_{key}") for key in keys(targets)]
-    return lambda found, groups, seed: judge_several(
+    intervals = [measured(f"interval_90_{key}") for key in metric_suffixes(targets)]
+    return lambda found, groups, seed: evaluate_multi_target_regression(
         found, targets, groups, scale=scale, intervals=intervals, seed=seed
     )
 

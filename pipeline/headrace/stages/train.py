@@ -51,7 +51,7 @@ class Config(TrainSettings):
 
 def run(config: Config, paths: Paths) -> Metrics:
     """Trains, exports, checks the export, and writes the bundle; raises what the workers raise."""
-    from headrace.tracking.runs import live_run, log_trials
+    from headrace.tracking.runs import log_trials, start_run
     from headrace.training.reporting.progress import progress
 
     card, trials = _card(config, paths)
@@ -61,7 +61,7 @@ def run(config: Config, paths: Paths) -> Metrics:
     _warn_of_known_noise(ResolvedTrainSettings.model_validate(card.settings))
     with (
         _workers(job, paths) as workers,
-        live_run(paths, card) as run,
+        start_run(paths, card) as run,
         progress(card.settings["max_epochs"], num_workers) as show,
     ):
         if trials and run.run_id:
@@ -87,13 +87,13 @@ def run(config: Config, paths: Paths) -> Metrics:
 
 def _card(config: Config, paths: Paths) -> tuple[bundle.Card, list[Json]]:
     """What is trained on what: settings (with the search's best in place), data, code; and the search's trials."""
-    from headrace.tracking.lineage import lineage
+    from headrace.tracking.lineage import collect_lineage
 
     tuned = json.loads(paths.tune_path.read_bytes()) if paths.tune_path.is_file() else {}
     settings = TrainSettings.model_validate(config.model_dump() | tuned.get("best", {})).model_dump()
     spec = Spec.read(paths.normalized_dir).model_dump()
     transform = json.loads((paths.normalized_dir / "transform.json").read_bytes())
-    origin = lineage(paths)
+    origin = collect_lineage(paths)
     key = json.dumps([settings, spec, transform, origin["data"], origin["git_commit"]], sort_keys=True)
     training_id = hashlib.sha256(key.encode()).hexdigest()[:16]
     card = bundle.Card(training_id, settings["model"], spec, transform, settings, origin)
@@ -160,15 +160,15 @@ def _workers(job: FitJob, paths: Paths) -> Iterator[RayTraining | None]:
     if num_workers == 0 or read_result(Path(job.work_dir)) is not None:
         yield None
         return
-    from headrace.cluster.session import session
+    from headrace.cluster.session import ray_session
     from headrace.cluster.training import Training
-    from headrace.quantization.onnx_export import EXPORTER
+    from headrace.quantization.onnx_export import EXPORTER_MODULES
     from headrace.tracking.client import module_to_preload
 
     preload_modules(module_to_preload())
-    with session(paths, num_cpus_needed=num_workers * num_threads) as ending:
+    with ray_session(paths, num_cpus_needed=num_workers * num_threads) as ending:
         training = Training(job, num_workers=num_workers, num_threads=num_threads, paths=paths)
-        preload_modules(*EXPORTER)
+        preload_modules(*EXPORTER_MODULES)
         yield RayTraining(training, ending)
 
 
@@ -238,7 +238,7 @@ def _metrics(result: Json) -> Metrics:
 def _export(made: bundle.Bundle, paths: Paths) -> float:
     """Exports the graph and compares it with the eager network on validation rows: one alone, and many."""
     from headrace.models.network import load_network
-    from headrace.quantization.onnx_export import export_graph, largest_difference
+    from headrace.quantization.onnx_export import export_graph, max_output_difference
     from headrace.tasks import TASKS
 
     network, spec = load_network(made), made.spec
@@ -251,7 +251,7 @@ def _export(made: bundle.Bundle, paths: Paths) -> float:
     )
     graph, rows = made.graph(), open_arrays(paths.normalized_dir / "val").inputs[:ROWS_COMPARED]
     scale = made.card.transform["target"]["std"] if spec.task == "regression" else 1.0
-    difference = max(largest_difference(network, graph, part, scale) for part in (rows, rows[:1]))
+    difference = max(max_output_difference(network, graph, part, scale) for part in (rows, rows[:1]))
     if difference > LARGEST_DIFFERENCE:
         raise DataError(
             f"{made.folder}: the exported graph's outputs differ from the network's by {difference:.3g}; at most "

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -15,6 +15,8 @@ from headrace.contracts import Json, Metrics, Spec
 from headrace.errors import ConfigError, choices
 from headrace.paths import Paths
 from headrace.storage.atomic import write_json
+from headrace.tasks import TASKS
+from headrace.tasks.metrics import EPOCH_METRICS
 from headrace.training.search.space import Space, check_space, draw_trials, with_drawn
 from headrace.training.search.trials import finished, ranked, trials_table
 from headrace.training.settings import TrainSettings
@@ -63,12 +65,20 @@ class Config(Section):
     """Epochs that every trial has before it may be ended."""
     reduction_factor: Annotated[int, Field(gt=1)] = 4
     """Of this many trials that reach a rung one goes on; the rungs are grace_epochs times its powers."""
-    metric: Literal["val_loss", "val_accuracy", "val_mae"] = "val_loss"
+    metric: str = "val_loss"
     """What the search improves: loss and mean absolute error (regression) fall, accuracy (classification) rises."""
     space: Annotated[dict[str, Range], Field(min_length=1)] = {"learning_rate": Range(low=1e-4, high=1e-2, log=True)}
     """Keys of `train` (`model.dropout` for one of its options) and where each is searched."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Of the draws."""
+
+    @field_validator("metric")
+    @classmethod
+    def _metric_exists(cls, metric: str) -> str:
+        allowed = [f"val_{name}" for name in EPOCH_METRICS]
+        if metric not in allowed:
+            raise ValueError(f"got {metric!r}; {choices(metric, allowed)}")
+        return metric
 
     @field_validator("grace_epochs")
     @classmethod
@@ -133,10 +143,10 @@ def _base(paths: Paths) -> TrainSettings:
 
 def _search_id(config: Config, wanted: TrainSettings, paths: Paths) -> str:
     """Where the journal of this search lies: of the same settings, data and code."""
-    from headrace.tracking.lineage import lineage
+    from headrace.tracking.lineage import collect_lineage
 
     spec, transform = ((paths.normalized_dir / name).read_text("utf-8") for name in ("spec.json", "transform.json"))
-    origin = lineage(paths)
+    origin = collect_lineage(paths)
     parts = [config.model_dump(), wanted.model_dump(), spec, transform, origin["data"], origin["git_commit"]]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -169,7 +179,7 @@ def _decided(wanted: TrainSettings, space: Space, paths: Paths, work_dir: Path) 
 
 
 def _search(config: Config, space: Space, base: Json, paths: Paths, trials_dir: Path) -> list[Json]:
-    from headrace.cluster.hyperparameter_search import Search, search
+    from headrace.cluster.hyperparameter_search import Search, run_search
 
     drawn = draw_trials(space, config.num_trials, config.seed)
     wanted = Search(drawn, config.max_epochs, config.grace_epochs, config.reduction_factor, config.metric)
@@ -181,16 +191,14 @@ def _search(config: Config, space: Space, base: Json, paths: Paths, trials_dir: 
             told = f"{config.metric} {trial['metrics'][config.metric]:.4f}, {trial['epochs']} epochs"
         print(f"trial {trial['index']} of {len(drawn)}: {told}", flush=True)  # noqa: T201
 
-    return search(base, wanted, paths, journal_dir=trials_dir / "trials", tell=tell)
+    return run_search(base, wanted, paths, journal_dir=trials_dir / "trials", tell=tell)
 
 
 def _check_metric(config: Config, paths: Paths) -> None:
-    """Refuses a figure of another task."""
-    from headrace.tasks import TASKS
-
+    """Raises ConfigError for a metric of another task."""
     task = Spec.read(paths.normalized_dir).task
-    told = ["val_loss", f"val_{TASKS[task].figure}"]
-    if config.metric not in told:
+    allowed = [f"val_{name}" for name in ("loss", *TASKS[task].metric_names)]
+    if config.metric not in allowed:
         raise ConfigError(
-            f"params.yaml: tune.metric: {config.metric!r} is no figure of {task}; {choices(config.metric, told)}"
+            f"params.yaml: tune.metric: {config.metric!r} is not a metric of {task}; {choices(config.metric, allowed)}"
         )

@@ -30,13 +30,13 @@ class Config(Section):
 def run(config: Config, paths: Paths) -> Metrics:
     """Judges the model on the validation rows; raises GateError when the gate is not passed."""
     from headrace.evaluation.gates import check_gate
-    from headrace.evaluation.predictions import answers
+    from headrace.evaluation.predictions import predict_split
     from headrace.evaluation.result import write_tables
     from headrace.storage.atomic import atomic_dir
     from headrace.storage.bundle import read_bundle
 
     bundle = read_bundle(paths.trained_dir)
-    judged = _judged(bundle, answers(bundle, paths.normalized_dir / "val"), config)
+    judged = _judged(bundle, predict_split(bundle, paths.normalized_dir / "val"), config)
     with atomic_dir(paths.plots_dir("validate")) as folder:
         write_tables(folder, judged.plots)
     check_gate(config.gate, judged.metrics, key="validate.gate")
@@ -44,16 +44,16 @@ def run(config: Config, paths: Paths) -> Metrics:
 
 
 def _judged(bundle: Bundle, found: Predictions, config: Config) -> EvaluationResult:
-    from headrace.evaluation.classification import validate_classes
-    from headrace.evaluation.multi_target_regression import validate_several
-    from headrace.evaluation.multilabel import validate_labels
-    from headrace.evaluation.regression import validate_values
+    from headrace.evaluation.classification import validate_classification
+    from headrace.evaluation.multi_target_regression import validate_multi_target_regression
+    from headrace.evaluation.multilabel import validate_multilabel
+    from headrace.evaluation.regression import validate_regression
 
     spec = bundle.spec
     if spec.task == "multilabel":
-        return validate_labels(found)
+        return validate_multilabel(found)
     if spec.targets:
-        return validate_several(found, spec.targets, bundle.card.transform["target"])
+        return validate_multi_target_regression(found, spec.targets, bundle.card.transform["target"])
     if spec.task == "regression":
-        return validate_values(found)
-    return validate_classes(found, config.target_accuracy)
+        return validate_regression(found)
+    return validate_classification(found, config.target_accuracy)

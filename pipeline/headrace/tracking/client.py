@@ -67,7 +67,7 @@ def translate_mlflow_errors(paths: Paths) -> Iterator[None]:
         ) from error
 
 
-def experiment_id(client: MlflowClient, paths: Paths) -> str:
+def find_or_create_experiment(client: MlflowClient, paths: Paths) -> str:
     """The experiment's id; it is made at the first use, its artifacts beside the embedded file."""
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
     found = client.get_experiment_by_name(name)

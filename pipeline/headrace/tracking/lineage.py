@@ -17,11 +17,11 @@ COMMIT_VARIABLE = "HEADRACE_GIT_COMMIT"
 DATA = {"raw": "data/raw", "normalized": "data/normalized"}
 
 
-def lineage(paths: Paths) -> Json:
+def collect_lineage(paths: Paths) -> Json:
     """Hashes of the data (DVC's MD5), commit, whether the work tree differs from it, and versions of what computes."""
-    commit, is_dirty = git_commit(paths.root)
+    commit, is_dirty = read_git_commit(paths.root)
     return {
-        "data": data_hashes(paths.root),
+        "data": read_data_hashes(paths.root),
         "git_commit": commit,
         "git_dirty": is_dirty,
         "python": platform.python_version(),
@@ -30,7 +30,7 @@ def lineage(paths: Paths) -> Json:
     }
 
 
-def data_hashes(root: Path) -> dict[str, str]:
+def read_data_hashes(root: Path) -> dict[str, str]:
     """DVC's hash of each data folder, from `dvc.lock`; empty for stages that DVC has not run."""
     from ruamel.yaml import YAML
 
@@ -41,7 +41,7 @@ def data_hashes(root: Path) -> dict[str, str]:
     return {name: by_path.get(path, "") for name, path in DATA.items()}
 
 
-def git_commit(root: Path) -> tuple[str, bool]:
+def read_git_commit(root: Path) -> tuple[str, bool]:
     """The commit of the project and whether tracked files differ from it; ("", False) where nothing tells."""
     commit = _git(root, "rev-parse", "HEAD") or os.environ.get(COMMIT_VARIABLE, "")
     return commit, bool(_git(root, "status", "--porcelain", "--untracked-files=no"))

@@ -13,7 +13,7 @@ from headrace.contracts import Json
 from headrace.paths import Paths
 from headrace.storage.bundle import Bundle
 from headrace.tracking import serving_package
-from headrace.tracking.client import connect, experiment_id, translate_mlflow_errors
+from headrace.tracking.client import connect, find_or_create_experiment, translate_mlflow_errors
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -47,7 +47,10 @@ def register_version(paths: Paths, candidate: Candidate) -> ModelVersion:
         folder = Path(scratch) / "model"
         _save(folder, candidate)
         model = client.create_logged_model(
-            experiment_id(client, paths), name=candidate.name, source_run_id=candidate.run_id, tags=dict(candidate.tags)
+            find_or_create_experiment(client, paths),
+            name=candidate.name,
+            source_run_id=candidate.run_id,
+            tags=dict(candidate.tags),
         )
         client.log_model_artifacts(model.model_id, str(folder))
         client.finalize_logged_model(model.model_id, "READY")
@@ -68,7 +71,7 @@ def set_alias(paths: Paths, name: str, alias: str, number: int) -> None:
         client.set_registered_model_alias(name, alias, str(number))
 
 
-def champion(paths: Paths, name: str) -> ModelVersion | None:
+def find_champion(paths: Paths, name: str) -> ModelVersion | None:
     """The version that reigns, or None."""
     from mlflow.exceptions import MlflowException
 
@@ -82,7 +85,7 @@ def champion(paths: Paths, name: str) -> ModelVersion | None:
             raise
 
 
-def test_predictions(paths: Paths, run_id: str) -> Path | None:
+def download_test_predictions(paths: Paths, run_id: str) -> Path | None:
     """The predictions on test rows that a run keeps, downloaded; None when it has none."""
     client = connect(paths)
     with translate_mlflow_errors(paths):
@@ -114,7 +117,7 @@ def _save(folder: Path, candidate: Candidate) -> None:
         python_model=str(files("headrace.tracking") / "served_model.py"),
         artifacts={"graph": str(candidate.graph), **serving_package.write_artifacts(scratch, candidate.card, bundle)},
         code_paths=[serving_package.write_code(scratch, modality)],
-        signature=serving_package.signature(bundle),
+        signature=serving_package.make_signature(bundle),
         input_example=pd.DataFrame([candidate.example]),
-        pip_requirements=serving_package.requirements(modality),
+        pip_requirements=serving_package.pin_requirements(modality),
     )

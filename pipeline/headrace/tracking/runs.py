@@ -16,8 +16,9 @@ from headrace.contracts import Json
 from headrace.errors import Terminated, TrackingError
 from headrace.paths import Paths
 from headrace.storage.bundle import Card, read_bundle
-from headrace.tracking.client import connect, experiment_id, translate_mlflow_errors
-from headrace.training.reporting.history import FIGURES, read_history
+from headrace.tracking.client import connect, find_or_create_experiment, translate_mlflow_errors
+from headrace.training.reporting.events import metrics_of
+from headrace.training.reporting.history import read_history
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 TRAINING_ID, HOLDER, LOGGED = "headrace.training_id", "headrace.holder", "headrace.logged."
 VALUE_CHARACTERS = 500
-STEP_METRICS = ("loss", *FIGURES)
 SECONDS_BETWEEN_STEPS = 2.0
 """At least, of those that the server is told of: a training in this process waits for its answer."""
 
@@ -48,8 +48,8 @@ class LiveRun:
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        values = {name: event[name] for name in STEP_METRICS if name in event}
-        metrics = [Metric(f"fit/{name}", float(value), now, event["step"]) for name, value in values.items()]
+        values = metrics_of(event).items()
+        metrics = [Metric(f"fit/{name}", float(value), now, event["step"]) for name, value in values]
         try:
             self._client.log_batch(self.run_id, metrics=metrics)
         except Exception as error:  # noqa: BLE001 whatever the server does, the training goes on
@@ -58,7 +58,7 @@ class LiveRun:
 
 
 @contextmanager
-def live_run(paths: Paths, card: Card) -> Iterator[LiveRun]:
+def start_run(paths: Paths, card: Card) -> Iterator[LiveRun]:
     """Starts a run, and ends it as FINISHED, FAILED or KILLED, whatever happens. Unreachable server: a warning."""
     try:
         client = connect(paths)
@@ -97,7 +97,7 @@ def sync_run_from_files(paths: Paths, stages: Iterable[str]) -> str:
 def find_run(client: MlflowClient, paths: Paths, training_id: str) -> str | None:
     """The newest run of a training, if the server knows one."""
     runs = client.search_runs(
-        [experiment_id(client, paths)],
+        [find_or_create_experiment(client, paths)],
         f"tags.`{TRAINING_ID}` = '{training_id}'",
         order_by=["start_time DESC"],
         max_results=1,
@@ -120,7 +120,7 @@ def _create(client: MlflowClient, paths: Paths, card: Card) -> str:
         "headrace.python": lineage.get("python", ""),
     }
     run = client.create_run(
-        experiment_id(client, paths), tags=tags, run_name=f"{card.model['name']}-{card.training_id[:8]}"
+        find_or_create_experiment(client, paths), tags=tags, run_name=f"{card.model['name']}-{card.training_id[:8]}"
     )
     run_id = str(run.info.run_id)
     params = [Param(name, str(value)[:VALUE_CHARACTERS]) for name, value in _flat(card.settings)]
@@ -173,7 +173,7 @@ def log_trials(paths: Paths, run_id: str, trials: list[Json]) -> None:
 
     client = connect(paths)
     with translate_mlflow_errors(paths):
-        experiment, now = experiment_id(client, paths), int(time.time() * 1000)
+        experiment, now = find_or_create_experiment(client, paths), int(time.time() * 1000)
         for index, trial in enumerate(trials):
             child = client.create_run(experiment, tags={"mlflow.parentRunId": run_id}, run_name=f"trial-{index:03d}")
             params = [Param(name, str(value)[:VALUE_CHARACTERS]) for name, value in _flat(trial["settings"])]
@@ -187,7 +187,7 @@ def _close_orphans(client: MlflowClient, paths: Paths) -> None:
     import psutil
 
     host = socket.gethostname()
-    running = client.search_runs([experiment_id(client, paths)], "attributes.status = 'RUNNING'")
+    running = client.search_runs([find_or_create_experiment(client, paths)], "attributes.status = 'RUNNING'")
     for run in running:
         holder, _, pid = run.data.tags.get(HOLDER, "").rpartition(":")
         if holder == host and pid.isdigit() and not psutil.pid_exists(int(pid)):

@@ -85,12 +85,12 @@ def write_code(folder: Path, modality: ModalityName) -> str:
     return str(package)
 
 
-def requirements(modality: ModalityName) -> list[str]:
+def pin_requirements(modality: ModalityName) -> list[str]:
     """Pinned as they are installed here."""
     return [f"{name}=={version(name)}" for name in (*REQUIREMENTS, *TRAVELLING[modality].requirements)]
 
 
-def signature(bundle: Bundle) -> ModelSignature:
+def make_signature(bundle: Bundle) -> ModelSignature:
     """Columns in and out. A table's may be strings or numbers, and may be missing."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
@@ -111,7 +111,7 @@ def signature(bundle: Bundle) -> ModelSignature:
     return ModelSignature(Schema(columns[spec.modality]), Schema(answers[spec.task]))
 
 
-def example(bundle: Bundle, inputs: Any) -> dict[str, Any]:
+def make_input_example(bundle: Bundle, inputs: Any) -> dict[str, Any]:
     """A row as a server is asked, made of the first of stored `inputs`."""
     return EXAMPLES[bundle.spec.modality](bundle.card.transform, inputs[:1][0])
 
@@ -135,10 +135,10 @@ def _example_text(transform: Json, ids: Any) -> dict[str, Any]:
 
 
 def _example_row(transform: Json, stored: Any) -> dict[str, Any]:
-    from headrace.data.table.encoding.decode import column_places, source_value
+    from headrace.data.table.encoding.decode import decode_value, inputs_by_column
 
-    places = {name: places[0] for name, places in column_places(transform).items()}
-    values = {name: source_value(transform, place, float(stored[place])) for name, place in places.items()}
+    places = {name: places[0] for name, places in inputs_by_column(transform).items()}
+    values = {name: decode_value(transform, place, float(stored[place])) for name, place in places.items()}
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -23,11 +23,11 @@ from headrace.data.sources.transfer.resume import (
     part_path,
     read_note,
     retrying,
-    shown_progress,
 )
 from headrace.data.sources.transfer.urls import scheme_of, scrub
 from headrace.errors import ConfigError, DataError, HeadraceError
 from headrace.storage.atomic import write_json
+from headrace.terminal import progress_bar
 
 VERSION_KEYS = (
     "ETag", "etag", "md5Hash", "content_md5", "generation", "LastModified", "last_modified", "mtime", "updated",
@@ -76,7 +76,7 @@ class Remote:
             write_json(note_path(folder), {"version": version})
         part.mkdir(exist_ok=True)
         total = sum(int(info.get("size") or 0) for info in listing.values())
-        with shown_progress(folder.name, total) as show:
+        with progress_bar(folder.name, total, "bytes") as show:
             sizes: dict[str, int] = {}
 
             def done() -> int:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from headrace.errors import DataError
 from headrace.storage.atomic import write_json
+from headrace.terminal import progress_bar
 
 WAITS_S = (1.0, 2.0, 4.0, 8.0)
 """Before each new try; a try that brought new bytes begins the row anew."""
@@ -89,27 +89,12 @@ def read_note(path: Path) -> dict[str, Any]:
     return note if isinstance(note, dict) else {}
 
 
-@contextmanager
-def shown_progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Yields a function that takes the number of bytes so far; shows them when stderr is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(16), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
-        task = bar.add_task(label, total=total)
-        yield lambda num_bytes: bar.update(task, completed=num_bytes)
-
-
 def _receive(open_at: Opener, path: Path, max_bytes: int, where: str) -> str | None:
     part = part_path(path)
     known = _known(path)
     if known.total is not None and known.num_bytes == known.total:  # stopped between the last byte and the rename
         return known.version
-    with open_at(known) as answer, part.open("ab") as file, shown_progress(path.name, answer.total) as show:
+    with open_at(known) as answer, part.open("ab") as file, progress_bar(path.name, answer.total, "bytes") as show:
         _refuse_excess(answer.total or 0, max_bytes, where)
         file.truncate(answer.start)
         write_json(note_path(path), {"version": answer.version, "total": answer.total})
