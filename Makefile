@@ -1,4 +1,4 @@
-# Headrace. `make` alone tells what there is.
+# Headrace. `make` alone lists the targets.
 SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -8,10 +8,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-all check bench ui clean lock deps
 
-help: ## tell what there is
+help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
-setup: $(INSTALLED) ## make .venv from the lock file
+setup: $(INSTALLED) ## create .venv from the lock file
 
 $(INSTALLED): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -19,22 +19,22 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-run: setup ## raw data to a registered model: dvc repro, then what came out of it
-	@# the sample project's lock changes with every machine: in this clone it is no change to commit (README, Results)
+run: setup ## raw data to a registered model: dvc repro, then its results
+	@# the sample project's lock differs on every machine: git ignores its changes in this clone (README, Results in git)
 	@git update-index --skip-worktree dvc.lock 2>/dev/null || true
 	dvc repro
 	@headrace status
 
-test: setup ## the tests, less the slow ones (needs no network)
+test: setup ## the tests except the slow ones (no network)
 	pytest -n auto --dist worksteal -m "not slow"
 
-test-all: setup ## all tests: real workers, kills, end to end; with coverage of subprocesses too
+test-all: setup ## all tests: real workers, kills, end to end; with coverage, including subprocesses
 	coverage erase
 	coverage run -m pytest
 	coverage combine --quiet
 	coverage report
 
-check: setup ## style, types, rooms, spelling, shell
+check: setup ## style, types, layers, spelling, shell
 	ruff format --check .
 	ruff check .
 	mypy
@@ -44,18 +44,18 @@ check: setup ## style, types, rooms, spelling, shell
 	python tools/dvc_deps.py --check
 	python tools/checks_doc.py --check
 
-bench: setup ## figures side by side, medians of several runs, into docs/benchmarks.md (an hour)
+bench: setup ## benchmarks side by side, medians of several runs, into docs/benchmarks.md (an hour)
 	python benchmarks/run.py
 
 ui: setup ## MLflow's pages on http://127.0.0.1:5000
 	headrace ui
 
-clean: ## remove what the pipeline made (not .venv)
+clean: ## remove what the pipeline wrote (not .venv)
 	rm -rf data models metrics plots reports registered.json mlflow.db mlartifacts .headrace .dvc/cache .dvc/tmp
 
-deps: setup ## write each stage's import closure into dvc.yaml, and docs/checks.md
+deps: setup ## write each stage's imports into dvc.yaml, and docs/checks.md
 	python tools/dvc_deps.py
 	python tools/checks_doc.py
 
-lock: ## resolve pyproject.toml anew into requirements.lock
+lock: ## resolve pyproject.toml into requirements.lock
 	$(PYTHON) tools/lock.py

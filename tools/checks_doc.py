@@ -3,34 +3,34 @@
 import sys
 from pathlib import Path
 
-from headrace.data.cleaning.checks import ALL, CHECKS, Check
+from headrace.data.cleaning.checks import ALL_MODALITIES, CHECKS, Check
 
 PATH = Path(__file__).resolve().parent.parent / "docs" / "checks.md"
 HEAD = """\
 # Checks
 
-What `clean` looks for (`make deps` writes this page). `clean.checks.<name>` in `params.yaml` is a severity, or a
-severity and options: `{severity: drop, min_rows: 10}`.
+The checks of `clean` (`make deps` writes this page). `clean.checks.<name>` in `params.yaml` is a severity, or a severity
+and options: `{severity: drop, min_rows: 10}`.
 
 | severity | what happens |
 | --- | --- |
-| error | the stage ends with one line that says what was found |
-| drop | the row goes to `data/quarantine`; a column is no longer learned from |
-| repair | the value is mended, and what it was stays in the column `original` |
-| warn | it is told in the report and in `data/clean/findings.parquet` |
-| off | nobody looks |
+| error | the stage ends with one line that describes the finding |
+| drop | the row goes to `data/quarantine`; a column is no longer used |
+| repair | the value is repaired, and the old one is stored in the column `original` |
+| warn | listed in the report and in `data/clean/findings.parquet` |
+| off | the check does not run |
 
-| check | of | finds | severity | options |
+| check | modality | finds | severity | options |
 | --- | --- | --- | --- | --- |
 """
 
 
 def line(name: str, check: Check) -> str:
     """One row of the table."""
-    of = "all" if check.modalities == ALL else ", ".join(check.modalities)
+    modalities = "all" if check.modalities == ALL_MODALITIES else ", ".join(check.modalities)
     softer = "".join(f"; {modality}: {severity}" for modality, severity in check.softer.items())
     options = ", ".join(f"`{key}: {'null' if value is None else value}`" for key, value in check.options.items())
-    return f"| `{name}` | {of} | {check.about} | {check.severity}{softer} | {options} |\n"
+    return f"| `{name}` | {modalities} | {check.about} | {check.severity}{softer} | {options} |\n"
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def main() -> None:
     if "--check" not in sys.argv:
         PATH.write_text(text, encoding="utf-8")
     elif PATH.read_text(encoding="utf-8") != text:
-        sys.exit("docs/checks.md is not what CHECKS says; run: make deps")
+        sys.exit("docs/checks.md does not match CHECKS; run: make deps")
 
 
 main()
