@@ -9,7 +9,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from headrace.contracts import Batch, Json, Spec
 from headrace.errors import ConfigError
-from headrace.models.network import TwoLogits
+from headrace.models.network import BinaryLogits
 from headrace.tasks import TASKS
 from headrace.training.settings import ResolvedTrainSettings
 
@@ -65,7 +65,7 @@ def test_bce_is_torchs_in_value_and_slope(smoothing: float) -> None:
     targets = rng.integers(0, 2, 50)
     outputs = torch.tensor(rng.normal(0, 4, (50, 1)), requires_grad=True)
     options = options_of(loss="bce", label_smoothing=smoothing)
-    found = CLASSIFICATION.loss(TwoLogits()(outputs), batch(targets.tolist(), [1.0] * 50), options)
+    found = CLASSIFICATION.loss(BinaryLogits()(outputs), batch(targets.tolist(), [1.0] * 50), options)
     wanted = torch.tensor(targets * (1 - smoothing) + smoothing / 2)
     expected = binary_cross_entropy_with_logits(outputs[:, 0], wanted, reduction="sum")
     torch.testing.assert_close(found, expected)
@@ -74,7 +74,7 @@ def test_bce_is_torchs_in_value_and_slope(smoothing: float) -> None:
 
 def test_two_logits_have_sigmoids_probability() -> None:
     outputs = torch.tensor([[-3.0], [0.0], [2.0]])
-    torch.testing.assert_close(torch.softmax(TwoLogits()(outputs), dim=1)[:, 1:], torch.sigmoid(outputs))
+    torch.testing.assert_close(torch.softmax(BinaryLogits()(outputs), dim=1)[:, 1:], torch.sigmoid(outputs))
 
 
 def test_class_weights_count_rows_by_their_class() -> None:
@@ -86,7 +86,7 @@ def test_class_weights_count_rows_by_their_class() -> None:
 
 def test_accuracy_counts_rows_by_weight() -> None:
     logits = torch.tensor([[3.0, 0.0], [0.0, 1.0], [0.0, 1.0], [2.0, 1.0]])
-    assert float(CLASSIFICATION.figures(logits, batch([0, 1, 0, 0], [1.0, 1.0, 1.0, 0.0]), {})) == 2.0
+    assert float(CLASSIFICATION.metric_sums(logits, batch([0, 1, 0, 0], [1.0, 1.0, 1.0, 0.0]), {})) == 2.0
 
 
 def test_accuracy_and_agreement_compare_largest_logits() -> None:

@@ -43,7 +43,7 @@ def test_balanced_weights_make_both_sides_of_a_label_weigh_the_same() -> None:
 def test_accuracy_is_the_share_of_right_labels_of_each_row() -> None:
     outputs = torch.tensor([[2.0, -1.0], [0.5, 3.0], [1.0, -1.0]])
     rows = batch([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]], [1.0, 1.0, 0.0])
-    assert float(MULTILABEL.figures(outputs, rows, {})) == 1.5
+    assert float(MULTILABEL.metric_sums(outputs, rows, {})) == 1.5
 
 
 def test_score_is_scikit_learns_micro_f1() -> None:

@@ -47,7 +47,7 @@ def test_loss_is_the_same_in_any_unit_of_the_target() -> None:
 
 def test_mae_is_in_the_targets_unit() -> None:
     rows = batch([100.0, 100.0, 100.0], [1.0, 1.0, 0.0])
-    found = REGRESSION.figures(torch.tensor([[101.0], [94.0], [7.0]]), rows, options_of("mse", std=2.0))
+    found = REGRESSION.metric_sums(torch.tensor([[101.0], [94.0], [7.0]]), rows, options_of("mse", std=2.0))
     assert float(found) == 7.0
 
 
@@ -72,7 +72,7 @@ def test_several_targets_count_the_same_whatever_their_units() -> None:
     options = REGRESSION.loss_options(ResolvedTrainSettings(loss="mae").model_dump(), {"target": {"std": [2.0, 0.1]}})
     found = REGRESSION.loss(outputs, batch(targets, [1.0, 1.0]), options)
     assert float(found) == pytest.approx((0.5 + 2) / 2 + (3 + 4) / 2)  # in standard deviations
-    assert float(REGRESSION.figures(outputs, batch(targets, [1.0, 0.0]), options)) == pytest.approx((0.5 + 2) / 2)
+    assert float(REGRESSION.metric_sums(outputs, batch(targets, [1.0, 0.0]), options)) == pytest.approx((0.5 + 2) / 2)
 
 
 def test_r2_of_several_targets_is_scikit_learns_mean() -> None:

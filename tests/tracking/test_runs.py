@@ -14,7 +14,7 @@ from headrace.storage.atomic import write_json
 from headrace.storage.bundle import read_bundle
 from headrace.tracking import runs
 from headrace.tracking.client import connect, find_or_create_experiment
-from headrace.tracking.runs import HOLDER, STEP_METRICS, find_run, start_run, sync_run_from_files
+from headrace.tracking.runs import HOLDER, find_run, start_run, sync_run_from_files
 
 EVENT = {"kind": "epoch", "epoch": 0, "step": 7, "val_loss": 0.5, "learning_rate": 0.01, "samples_per_second": 10.0}
 
@@ -55,9 +55,12 @@ def test_steps_are_told_now_and_then_and_every_epoch(tracked, monkeypatch):
             run.observe({"kind": "step", "step": step, "loss": 2.0})
             run.observe({**EVENT, "step": step})
     client = connect(tracked)
-    told = {name: [one.step for one in client.get_metric_history(run.run_id, f"fit/{name}")] for name in STEP_METRICS}
-    assert told["loss"] == [1, 3]
-    assert told["val_loss"] == [1, 2, 3]
+    steps = {
+        name: [metric.step for metric in client.get_metric_history(run.run_id, f"fit/{name}")]
+        for name in ("loss", "val_loss")
+    }
+    assert steps["loss"] == [1, 3]
+    assert steps["val_loss"] == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +95,7 @@ from headrace.paths import Paths
 from headrace.storage.bundle import read_bundle
 from headrace.tracking.runs import start_run
 paths = Paths(Path({str(tracked.root)!r}))
-with live_run(paths, read_bundle(paths.trained_dir).card):
+with start_run(paths, read_bundle(paths.trained_dir).card):
     os.kill(os.getpid(), signal.SIGKILL)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -124,7 +124,7 @@ def test_regression_tells_its_mean_error_in_the_targets_unit() -> None:
     made.validation_step(batch, 0)
     made.on_validation_epoch_end()
     errors = (made.network(ROWS)[:, 0] - values).detach()
-    assert made.val_metrics == {
+    assert made.epoch_metrics == {
         "train_loss": pytest.approx(float((errors / 2).square().mean())),
         "train_mae": pytest.approx(float(errors.abs().mean())),
         "val_loss": pytest.approx(float((errors / 2).square().mean())),

@@ -1,4 +1,4 @@
-"""Search: trials of short trainings under Ray Tune, the weak ones ended early by ASHA."""
+"""Hyperparameter search: short trainings under Ray Tune, with weak trials stopped early by ASHA."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from headrace.cluster.session import extend_sys_path
+from headrace.cluster.session import extend_sys_path, ray_session
 from headrace.config import mistakes_of
 from headrace.contracts import Json
 from headrace.errors import HeadraceError
@@ -30,10 +30,10 @@ ONE_PROCESS: Json = {"num_workers": 0, "num_threads": 1}
 
 @dataclass(frozen=True)
 class Search:
-    """What is tried, and how long."""
+    """The trials of a search and how long each may train."""
 
     trials: list[Json]
-    """Values of each trial by key of `train`."""
+    """For each trial, its values by key of `train`."""
     max_epochs: int
     grace_epochs: int
     reduction_factor: int
@@ -44,19 +44,18 @@ class Search:
 def run_search(
     base: Json, wanted: Search, paths: Paths, *, journal_dir: Path, tell: Callable[[Json], None]
 ) -> list[Json]:
-    """Runs the trials, one CPU each, and returns them in order; those that `journal_dir` holds already are not run.
+    """Runs the trials, one CPU each, and returns them in order; skips those that `journal_dir` already holds.
 
-    `base` has every value that a trial does not draw. A trial that fails is told so, and the others go on.
+    `base` has every value that a trial does not draw. `report` is called with each trial as it ends. A failed trial
+    does not stop the others.
     """
-    from headrace.cluster.trial_journal import Journal
+    from headrace.cluster.trial_journal import Journal  # imports Ray
 
     journal = Journal(journal_dir, wanted, tell)
-    for index, refused in _refused(base, wanted).items():
+    for index, error in _invalid_trials(base, wanted).items():
         if index in journal.open_trials():
-            journal.close(index, error=refused)
+            journal.close(index, error=error)
     if journal.open_trials():
-        from headrace.cluster.session import ray_session
-
         with ray_session(paths, num_cpus_needed=1):
             _tuner(base, wanted, paths, journal).fit()
         shutil.rmtree(paths.state_dir / "ray" / "tune", ignore_errors=True)
@@ -64,19 +63,19 @@ def run_search(
 
 
 def trial_settings(base: Json, drawn: Json, max_epochs: int) -> Json:
-    """The whole section of one trial."""
+    """Returns all settings of one trial."""
     return with_drawn(base, drawn) | ONE_PROCESS | {"max_epochs": max_epochs}
 
 
-def _refused(base: Json, wanted: Search) -> dict[int, str]:
-    """Trials whose values do not go together, and the line that says so: Ray need not start for them."""
-    found = {}
+def _invalid_trials(base: Json, wanted: Search) -> dict[int, str]:
+    """Error messages by trial for values that are invalid together, so that Ray need not start for them."""
+    errors = {}
     for index, drawn in enumerate(wanted.trials):
         try:
             ResolvedTrainSettings.model_validate(trial_settings(base, drawn, wanted.max_epochs))
         except ValidationError as error:
-            found[index] = "; and ".join(mistakes_of(error, ResolvedTrainSettings, "params.yaml: train"))
-    return found
+            errors[index] = "; and ".join(mistakes_of(error, ResolvedTrainSettings, "params.yaml: train"))
+    return errors
 
 
 def _tuner(base: Json, wanted: Search, paths: Paths, journal: Any) -> Any:
@@ -99,7 +98,7 @@ def _tuner(base: Json, wanted: Search, paths: Paths, journal: Any) -> Any:
 
 
 def _scheduler(wanted: Search, histories: dict[int, list[Json]]) -> Any:
-    """ASHA (Li et al. 2020, arXiv:1810.05934) that has seen the trials of a search that was killed."""
+    """ASHA (Li et al. 2020, arXiv:1810.05934), given the finished trials of an interrupted search."""
     from ray.tune.schedulers import ASHAScheduler
 
     scheduler = ASHAScheduler(
@@ -111,27 +110,27 @@ def _scheduler(wanted: Search, histories: dict[int, list[Json]]) -> Any:
         reduction_factor=wanted.reduction_factor,
     )
     for index, history in histories.items():
-        before = SimpleNamespace(trial_id=f"before-{index}")
-        scheduler.on_trial_add(None, before)
+        finished = SimpleNamespace(trial_id=f"before-{index}")
+        scheduler.on_trial_add(None, finished)
         for epoch in history:
-            scheduler.on_trial_result(None, before, epoch)
+            scheduler.on_trial_result(None, finished, epoch)
     return scheduler
 
 
 @contextmanager
-def _telling(report: Callable[[Json], None], metric: str) -> Iterator[None]:
-    """Ends a trial with the line of what users can mend: raised, Ray would show them a traceback of its own."""
+def _reporting_user_errors(report: Callable[[Json], None], metric: str) -> Iterator[None]:
+    """Reports a user error as the trial's result: if it were raised, Ray would print its own traceback."""
     try:
         yield
     except HeadraceError as error:
-        report({ERROR: str(error), metric: float("nan")})  # Tune insists on the figure that ASHA looks at
+        report({ERROR: str(error), metric: float("nan")})  # Tune requires the metric that ASHA compares
 
 
 def _try(config: Json, fixed: Json) -> None:
-    """One trial: a short training in this process, reporting after each epoch."""
+    """Runs one trial: a short training in this process that reports after each epoch."""
     from ray import tune
 
-    from headrace.training.fit import FitJob, WorkerContext, fit
+    from headrace.training.fit import FitJob, WorkerContext, fit  # imports torch
 
     extend_sys_path(fixed["sys_path"])
 
@@ -139,5 +138,5 @@ def _try(config: Json, fixed: Json) -> None:
         if event["kind"] == "epoch":
             tune.report({"epoch": event["epoch"] + 1, **validation_metrics(event)})
 
-    with tempfile.TemporaryDirectory() as work_dir, _telling(tune.report, fixed["metric"]):
+    with tempfile.TemporaryDirectory() as work_dir, _reporting_user_errors(tune.report, fixed["metric"]):
         fit(FitJob(fixed["folder"], work_dir, fixed["settings"][config["index"]]), report, WorkerContext(num_threads=1))

@@ -1,4 +1,4 @@
-"""The journal of a search: a file a trial that ended, so that a search that is killed goes on with the others."""
+"""The journal of a search: one file per finished trial, so that an interrupted search resumes with the others."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class Journal:
-    """Which trials ended, and how; only the process that searches writes it."""
+    """The finished trials and their results. Only the searching process writes it."""
 
-    def __init__(self, folder: Path, wanted: Search, tell: Callable[[Json], None]) -> None:
-        """`tell` is told of each trial that ends from now on: as in `trials`, with its `index`."""
-        self._folder, self._wanted, self._tell = folder, wanted, tell
+    def __init__(self, folder: Path, wanted: Search, report: Callable[[Json], None]) -> None:
+        """Loads the finished trials; `report` is called with each further one, as in `trials`, plus its `index`."""
+        self._folder, self._wanted, self._report = folder, wanted, report
         self._running: dict[int, list[Json]] = {}
         self._ended = {
             index: json.loads(self._path(index).read_bytes())
@@ -35,15 +35,15 @@ class Journal:
         return self._folder / f"{index:04d}.json"
 
     def open_trials(self) -> list[int]:
-        """Places of the trials that have not ended."""
+        """Returns the indices of unfinished trials."""
         return [index for index in range(len(self._wanted.trials)) if index not in self._ended]
 
     def histories(self) -> dict[int, list[Json]]:
-        """Figures by epoch of the trials that ended."""
+        """Returns the per-epoch metrics of each finished trial."""
         return {index: ended["history"] for index, ended in self._ended.items()}
 
     def trials(self) -> list[Json]:
-        """All trials in order, as `reports/tune.json` has them."""
+        """Returns all trials in order, in the format of `reports/tune.json`."""
         return [self._ended[index]["trial"] for index in sorted(self._ended)]
 
     def add(self, index: int, epoch: Json) -> None:
@@ -51,38 +51,38 @@ class Journal:
         self._running.setdefault(index, []).append({"epoch": epoch["epoch"], **validation_metrics(epoch)})
 
     def close(self, index: int, error: str = "") -> None:
-        """Keeps a trial that ended."""
+        """Stores a finished trial."""
         history = self._running.pop(index, [])
         trial = ended_trial(self._wanted.trials[index], history, self._wanted.metric, error)
         self._ended[index] = {"trial": trial, "history": history}
         write_json(self._path(index), self._ended[index])
-        self._tell({"index": index, **trial})
+        self._report({"index": index, **trial})
 
     def callback(self) -> Callback:
-        """What Ray Tune tells of the trials goes into this journal."""
+        """Returns the Ray Tune callback that records trials in this journal."""
         return _Listener(self)
 
 
 class _Listener(Callback):
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._refused: dict[str, str] = {}
+        self._errors: dict[str, str] = {}
 
     def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: Json, **_: Any) -> None:  # noqa: ARG002
         if ERROR in result:
-            self._refused[trial.trial_id] = result[ERROR]
+            self._errors[trial.trial_id] = result[ERROR]
         else:
             self._journal.add(trial.config["index"], result)
 
     def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:  # noqa: ARG002
-        self._journal.close(trial.config["index"], error=self._refused.get(trial.trial_id, ""))
+        self._journal.close(trial.config["index"], error=self._errors.get(trial.trial_id, ""))
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:  # noqa: ARG002
-        self._journal.close(trial.config["index"], error=last_line(Path(trial.error_file or "")))
+        self._journal.close(trial.config["index"], error=_last_line(Path(trial.error_file or "")))
 
 
-def last_line(error_path: Path) -> str:
-    """What was raised in a trial, without the traceback that Ray keeps there."""
+def _last_line(error_path: Path) -> str:
+    """The exception of a trial, without the traceback in front of it in Ray's error file."""
     text = error_path.read_text(encoding="utf-8", errors="replace") if error_path.is_file() else ""
     lines = [line.strip() for line in text.splitlines() if line.strip()] or ["its process was lost"]
     return lines[-1][:300]

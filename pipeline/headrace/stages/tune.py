@@ -66,7 +66,7 @@ class Config(Section):
     reduction_factor: Annotated[int, Field(gt=1)] = 4
     """Of this many trials that reach a rung one goes on; the rungs are grace_epochs times its powers."""
     metric: str = "val_loss"
-    """What the search improves: loss and mean absolute error (regression) fall, accuracy (classification) rises."""
+    """What the search optimizes: `val_loss`, or another epoch metric of the task, in its better direction."""
     space: Annotated[dict[str, Range], Field(min_length=1)] = {"learning_rate": Range(low=1e-4, high=1e-2, log=True)}
     """Keys of `train` (`model.dropout` for one of its options) and where each is searched."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0

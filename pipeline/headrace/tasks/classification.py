@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from headrace.contracts import Batch, Json, Spec
 from headrace.errors import ConfigError
 from headrace.tasks.class_weights import class_weights
-from headrace.tasks.task import refuse_losses
+from headrace.tasks.task import check_loss
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,7 +27,7 @@ class Classification:
     softmax is sigmoid(z). So cross-entropy is binary cross-entropy there, and nothing after the training differs.
     """
 
-    figure = quality = "accuracy"
+    metric_names, quality = ("accuracy",), "accuracy"
     outputs = "logits"
 
     def num_outputs(self, spec: Spec, loss: str = "auto") -> int:
@@ -36,7 +36,7 @@ class Classification:
 
     def loss_options(self, settings: Mapping[str, Any], transform: Json) -> Json:
         """`label_smoothing`; `gamma` of the focal loss and `class_weights` where there are any."""
-        refuse_losses(settings, LOSSES, "classes")
+        check_loss(settings, LOSSES, "classes")
         options: Json = {"label_smoothing": settings["label_smoothing"]}
         if settings["loss"] == "bce":
             _refuse_many(len(transform["target"]["rows"]))
@@ -52,9 +52,9 @@ class Classification:
 
         return (softmax_losses(outputs, batch.targets, options) * batch.weights).sum()
 
-    def figures(self, outputs: Tensor, batch: Batch, options: Json) -> Tensor:  # noqa: ARG002 the Protocol's
+    def metric_sums(self, outputs: Tensor, batch: Batch, options: Json) -> Tensor:  # noqa: ARG002 the Protocol's
         """Rows whose largest logit is the target's."""
-        return ((outputs.argmax(dim=1) == batch.targets) * batch.weights).sum()
+        return ((outputs.argmax(dim=1) == batch.targets) * batch.weights).sum(0, keepdim=True)
 
     def score(self, outputs: NDArray[np.float32], targets: NDArray[Any]) -> float:
         """Accuracy."""

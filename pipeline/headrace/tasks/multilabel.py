@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from headrace.contracts import Batch, Json, Spec
 from headrace.tasks.class_weights import positive_weights
-from headrace.tasks.task import refuse_losses
+from headrace.tasks.task import check_loss
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,7 +24,7 @@ class Multilabel:
     Losses and figures are the mean over the labels.
     """
 
-    figure, quality, outputs = "accuracy", "micro_f1", "logits"
+    metric_names, quality, outputs = ("accuracy",), "micro_f1", "logits"
 
     def num_outputs(self, spec: Spec, loss: str = "auto") -> int:  # noqa: ARG002 the Protocol's
         """One logit a label."""
@@ -32,7 +32,7 @@ class Multilabel:
 
     def loss_options(self, settings: Mapping[str, Any], transform: Json) -> Json:
         """`label_smoothing`; `gamma` of the focal loss and `positive_weights` where there are any."""
-        refuse_losses(settings, LOSSES, "several labels a row")
+        check_loss(settings, LOSSES, "several labels a row")
         options: Json = {"label_smoothing": settings["label_smoothing"]}
         if settings["loss"] == "focal":
             options["gamma"] = settings["focal_gamma"]
@@ -47,10 +47,10 @@ class Multilabel:
 
         return (sigmoid_losses(outputs, batch.targets, options).mean(dim=1) * batch.weights).sum()
 
-    def figures(self, outputs: Tensor, batch: Batch, options: Json) -> Tensor:  # noqa: ARG002 the Protocol's
+    def metric_sums(self, outputs: Tensor, batch: Batch, options: Json) -> Tensor:  # noqa: ARG002 the Protocol's
         """Shares of the labels that are right, at probability 1/2."""
         right = (outputs > 0) == (batch.targets > 0)
-        return (right.float().mean(dim=1) * batch.weights).sum()
+        return (right.float().mean(dim=1) * batch.weights).sum(0, keepdim=True)
 
     def score(self, outputs: NDArray[np.float32], targets: NDArray[Any]) -> float:
         """F1 over all labels of all rows, at probability 1/2; 1 where no row has a label and none is given."""

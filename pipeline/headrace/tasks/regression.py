@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.contracts import Batch, Json, Spec
-from headrace.tasks.task import refuse_class_settings, refuse_losses
+from headrace.tasks.task import check_no_class_settings, check_loss
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,7 +24,7 @@ class Regression:
     each counts the same whatever its unit.
     """
 
-    figure, quality, outputs = "mae", "r2", "values"
+    metric_names, quality, outputs = ("mae",), "r2", "values"
 
     def num_outputs(self, spec: Spec, loss: str = "auto") -> int:  # noqa: ARG002 the Protocol's
         """One a target."""
@@ -32,8 +32,8 @@ class Regression:
 
     def loss_options(self, settings: Mapping[str, Any], transform: Json) -> Json:
         """`kind` and the targets' `std`; refuses what needs classes."""
-        refuse_losses(settings, LOSSES, "values")
-        refuse_class_settings(settings)
+        check_loss(settings, LOSSES, "values")
+        check_no_class_settings(settings)
         return {"kind": "mse" if settings["loss"] == "auto" else settings["loss"], "std": transform["target"]["std"]}
 
     def loss(self, outputs: Tensor, batch: Batch, options: Json) -> Tensor:
@@ -45,12 +45,12 @@ class Regression:
         losses = value_losses(values / scale, batch.targets / scale, options["kind"])
         return (_by_row(losses) * batch.weights).sum()
 
-    def figures(self, outputs: Tensor, batch: Batch, options: Json) -> Tensor:
+    def metric_sums(self, outputs: Tensor, batch: Batch, options: Json) -> Tensor:
         """Absolute errors in the target's unit; of several targets in their standard deviations."""
         errors = (_values(outputs, batch.targets) - batch.targets).abs()
         if isinstance(options["std"], list):
             errors = errors / errors.new_tensor(options["std"])
-        return (_by_row(errors) * batch.weights).sum()
+        return (_by_row(errors) * batch.weights).sum(0, keepdim=True)
 
     def score(self, outputs: NDArray[np.float32], targets: NDArray[Any]) -> float:
         """R2: the share of the targets' variance that is explained; of several the mean."""

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Task(Protocol):
     """What a network is asked for: loss, figures, output size."""
 
-    figure: str
-    """Name of what an epoch tells beside its loss, the mean of `figures` over the rows."""
+    metric_names: tuple[str, ...]
+    """Keys of EPOCH_METRICS: the metrics that an epoch reports in addition to its loss."""
     quality: str
     """Name of what `score` tells: better where it is higher, 1 at best."""
     outputs: str
@@ -43,8 +43,8 @@ class Task(Protocol):
         """Weighted sum of the rows' losses (a scalar); the caller divides by rows."""
         ...
 
-    def figures(self, outputs: Tensor, batch: Batch, options: Json) -> Tensor:
-        """Weighted sum of the rows' figures (a scalar); `options` are those of the loss."""
+    def metric_sums(self, outputs: Tensor, batch: Batch, options: Json) -> Tensor:
+        """Weighted sums of the rows' metrics, `[metric_names]`; `options` are those of the loss."""
         ...
 
     def score(self, outputs: NDArray[np.float32], targets: NDArray[Any]) -> float:
@@ -56,7 +56,7 @@ class Task(Protocol):
         ...
 
 
-def refuse_losses(settings: Mapping[str, Any], allowed: Sequence[str], have: str) -> None:
+def check_loss(settings: Mapping[str, Any], allowed: Sequence[str], have: str) -> None:
     """Raises ConfigError for a `train.loss` that is not of data which `have` classes, labels or values."""
     if settings["loss"] not in allowed:
         raise ConfigError(
@@ -65,7 +65,7 @@ def refuse_losses(settings: Mapping[str, Any], allowed: Sequence[str], have: str
         )
 
 
-def refuse_class_settings(settings: Mapping[str, Any]) -> None:
+def check_no_class_settings(settings: Mapping[str, Any]) -> None:
     """Raises ConfigError for what only classes and labels have: label smoothing and class weights."""
     if settings["label_smoothing"]:
         raise ConfigError(

@@ -32,18 +32,18 @@ class TrainingModule(pl.LightningModule):
         self.network, self.task, self.settings, self.num_steps = network, task, settings, num_steps
         disable_test_time_augmentation(network)
         self.loss_options = task.loss_options(settings.model_dump(), transform)
-        # [sum of losses, sum of the task's figures, rows], kept on the device and read once an epoch
-        # (no buffers: DDP would overwrite those of every rank by rank 0's, each step)
-        self.train_sums, self.val_sums = torch.zeros(3), torch.zeros(3)
-        self.val_metrics: dict[str, float] = {}
+        # [loss, *metrics, rows], each summed over the rows, kept on the device and read once an epoch
+        # (not buffers: at each step DDP would overwrite those of every rank by rank 0's)
+        self.train_sums, self.val_sums = (torch.zeros(2 + len(task.metric_names)) for _ in range(2))
+        self.epoch_metrics: dict[str, float] = {}
 
     def _step(self, batch: Batch, sums: Tensor, options: Json) -> Tensor:
-        """Sum of the rows' losses; adds to the running sums."""
+        """Returns the sum of the rows' losses, and adds to the running sums."""
         outputs = self.network(batch.inputs).float()
         loss = sum_over_mixed(batch, lambda part: self.task.loss(outputs, part, options))
         with torch.no_grad():
-            figures = sum_over_mixed(batch, lambda part: self.task.figures(outputs, part, options))
-            sums += torch.stack([loss.detach(), figures, batch.weights.sum()])
+            metrics = sum_over_mixed(batch, lambda part: self.task.metric_sums(outputs, part, options))
+            sums += torch.cat([loss.detach()[None], metrics, batch.weights.sum(0, keepdim=True)])
         return loss
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -68,7 +68,7 @@ class TrainingModule(pl.LightningModule):
 
     def on_fit_start(self) -> None:
         """Puts the sums where the network is."""
-        self.train_sums, self.val_sums = (torch.zeros(3, device=self.device) for _ in range(2))
+        self.train_sums, self.val_sums = self.train_sums.to(self.device), self.val_sums.to(self.device)
 
     def on_train_epoch_start(self) -> None:
         """Begins the epoch's sums."""
@@ -81,25 +81,23 @@ class TrainingModule(pl.LightningModule):
             average_buffers(self.network)
 
     def on_validation_epoch_end(self) -> None:
-        """Loss and figure over all rows of all workers, each counted once; raises ConfigError for a diverged loss."""
+        """Computes the epoch's metrics over all rows of all workers; raises ConfigError if the loss has diverged."""
         if self.trainer.sanity_checking:
             return
         sums = torch.stack([self.train_sums, self.val_sums])
-        total = self.trainer.strategy.reduce(sums, reduce_op="sum").tolist()
-        (train_loss, train_figure, train_rows), (val_loss, val_figure, val_rows) = total
-        self.val_metrics = {
-            "train_loss": train_loss / max(train_rows, 1),
-            f"train_{self.task.figure}": train_figure / max(train_rows, 1),
-            "val_loss": val_loss / val_rows,
-            f"val_{self.task.figure}": val_figure / val_rows,
+        totals = self.trainer.strategy.reduce(sums, reduce_op="sum").tolist()
+        self.epoch_metrics = {
+            f"{split}_{name}": total / max(num_rows, 1)
+            for split, (*split_totals, num_rows) in zip(("train", "val"), totals, strict=True)
+            for name, total in zip(("loss", *self.task.metric_names), split_totals, strict=True)
         }
-        diverged = [f"{name} to {value}" for name, value in self.val_metrics.items() if not isfinite(value)]
+        diverged = [f"{name} to {value}" for name, value in self.epoch_metrics.items() if not isfinite(value)]
         if diverged:
             raise ConfigError(
                 f"params.yaml: train.learning_rate: {self.settings.learning_rate:g} drove {diverged[0]} in epoch"
                 f" {self.current_epoch + 1}; lower it, or set train.gradient_clip"
             )
-        self.log_dict(self.val_metrics, rank_zero_only=False, sync_dist=False)
+        self.log_dict(self.epoch_metrics, rank_zero_only=False, sync_dist=False)
 
     def configure_gradient_clipping(
         self,

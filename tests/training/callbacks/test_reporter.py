@@ -21,7 +21,7 @@ def trainer(**given: Any) -> Any:
 def module(value: float = 0.0) -> Any:
     network = nn.Linear(1, 1)
     nn.init.constant_(network.weight, value)
-    return SimpleNamespace(network=network, val_metrics={"val_loss": value})
+    return SimpleNamespace(network=network, epoch_metrics={"val_loss": value})
 
 
 def validated(best: BestWeights, *, epoch: int, loss: float, **given: Any) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from headrace.contracts import Batch
-from headrace.models import find_model, models_of
+from headrace.models import find_model, models_for
 from headrace.paths import Paths
 from headrace.tasks import TASKS
 from headrace.training.privacy import per_sample_gradients
@@ -24,7 +24,7 @@ INPUTS: dict[str, Callable[[], tuple[Tensor, list[int]]]] = {
     "text": lambda: (IDS, [6, 12]),
 }
 OPTIONS = {"resnet": {"norm": "group", "num_stages": 2, "depth": 1}, "rnn": {"cell": "lstm"}}
-MODELS = [(modality, name) for modality in INPUTS for name in models_of(modality)]
+MODELS = [(modality, name) for modality in INPUTS for name in models_for(modality)]
 
 
 def loss(outputs: Tensor, batch: Batch) -> Tensor:

@@ -40,7 +40,7 @@ class Reporter(pl.Callback):
         rate = (trainer.global_step - self._told_step) * self._batch_size / (now - self._told_at)
         self._told_at, self._told_step = now, trainer.global_step
         loss = float(outputs["loss"])
-        self._observer({"kind": "step", **_position(trainer), "loss": loss, "samples_per_second": rate})
+        self._observer({"kind": "step", **_position(trainer), "loss": loss, **_speed(trainer, rate)})
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         """Ends the time of the epoch's steps."""
@@ -51,8 +51,8 @@ class Reporter(pl.Callback):
         steps = trainer.global_step - self._epoch_step
         ended_at = self._validated_at or time.perf_counter()
         rate = steps * self._batch_size / max(ended_at - self._epoch_at, 1e-9)
-        metrics = getattr(pl_module, "val_metrics", {})
-        self.history.append({**_position(trainer), **metrics, "samples_per_second": rate})
+        metrics = getattr(pl_module, "epoch_metrics", {})
+        self.history.append({**_position(trainer), **metrics, **_speed(trainer, rate)})
         self._observer({"kind": "epoch", **self.history[-1]})
 
     def state_dict(self) -> dict[str, Any]:
@@ -65,8 +65,12 @@ class Reporter(pl.Callback):
 
 
 def _position(trainer: pl.Trainer) -> Event:
-    rate = trainer.optimizers[0].param_groups[0]["lr"]
-    return {"epoch": trainer.current_epoch, "step": trainer.global_step, "learning_rate": rate}
+    return {"epoch": trainer.current_epoch, "step": trainer.global_step}
+
+
+def _speed(trainer: pl.Trainer, samples_per_second: float) -> Event:
+    learning_rate = trainer.optimizers[0].param_groups[0]["lr"]
+    return {"learning_rate": learning_rate, "samples_per_second": samples_per_second}
 
 
 class BestWeights(pl.Callback):

@@ -14,9 +14,9 @@ from torch.utils.checkpoint import checkpoint
 from headrace.errors import ConfigError
 from headrace.models.attention import EncoderBlock
 from headrace.models.layers import Residual
-from headrace.models.residual import PostActivated, PreActivated
+from headrace.models.residual import PostActivationBlock, PreActivationBlock
 
-BLOCKS = (EncoderBlock, PostActivated, PreActivated, Residual)
+BLOCKS = (EncoderBlock, PostActivationBlock, PreActivationBlock, Residual)
 WITH_BLOCKS = ("resmlp", "resnet", "table_transformer", "transformer", "vit")
 
 

@@ -83,7 +83,8 @@ class DPTrainingModule(TrainingModule):
         self._gradient = total / self._expected_rows
         with torch.no_grad():
             loss, num_rows = self.task.loss(outputs, batch, self.loss_options), batch.weights.sum()
-            self.train_sums += torch.stack([loss, self.task.figures(outputs, batch, self.loss_options), num_rows])
+            metrics = self.task.metric_sums(outputs, batch, self.loss_options)
+            self.train_sums += torch.cat([loss[None], metrics, num_rows[None]])
         return loss / num_rows.clamp(min=1.0)
 
     def backward(self, loss: Tensor, *_: Any, **__: Any) -> None:  # noqa: ARG002 Lightning's signature

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from headrace.terminal import has_terminal, progress_bar
 from headrace.tasks.metrics import metric_info
+from headrace.terminal import has_terminal, progress_bar
 from headrace.training.reporting.events import Event, Observer, validation_metrics
 
 

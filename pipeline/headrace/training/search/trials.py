@@ -1,49 +1,47 @@
-"""The trials of a search: which was best, and what a person is shown of them."""
+"""The trials of a search: their records, their ranking, and a table of the best."""
 
 from __future__ import annotations
 
 from headrace.contracts import Json
+from headrace.tasks.metrics import metric_info
+from headrace.training.reporting.events import validation_metrics
 
-FIGURES = ("val_loss", "val_accuracy", "val_mae")
-RISING = ("val_accuracy",)
 ERROR = "refused"
-"""Key under which a trial reports why it cannot be trained."""
+"""Key under which a trial reports an error in its settings."""
 ROWS_SHOWN = 10
 LONGEST_CELL = 28
 
 
 def ended_trial(settings: Json, history: list[Json], metric: str, error: str = "") -> Json:
-    """What is kept of a trial: the figures of its best epoch, how many it had, and why it failed if it did."""
-    best = ranked([{"metrics": epoch} for epoch in history if metric in epoch], metric)[:1]
-    metrics = {name: float(best[0]["metrics"][name]) for name in FIGURES if name in best[0]["metrics"]} if best else {}
-    failure = {"error": error or "it told no figure"} if error or not metrics else {}
+    """Returns the record of a trial: the metrics of its best epoch, its number of epochs, and any error."""
+    best = ranked([{"metrics": validation_metrics(epoch)} for epoch in history if metric in epoch], metric)[:1]
+    metrics = {name: float(value) for name, value in best[0]["metrics"].items()} if best else {}
+    failure = {"error": error or "it reported no metric"} if error or not metrics else {}
     status = "FAILED" if failure else "FINISHED"
     return {"settings": settings, "metrics": metrics, "epochs": len(history), "status": status, **failure}
 
 
 def ranked(trials: list[Json], metric: str) -> list[Json]:
-    """The best first."""
-    sign = -1 if metric in RISING else 1
+    """Returns the trials, best first."""
+    sign = -1 if metric_info(metric).is_higher_better else 1
     return sorted(trials, key=lambda trial: sign * trial["metrics"][metric])
 
 
 def finished(trials: list[Json]) -> list[Json]:
-    """Those that did not fail."""
+    """Returns the trials that did not fail."""
     return [trial for trial in trials if trial["status"] == "FINISHED"]
 
 
 def trials_table(trials: list[Json], metric: str) -> list[str]:
-    """Lines: the best trials with their figures and settings, then why others failed."""
+    """Returns lines: the best trials with their metrics and settings, then the errors of those that failed."""
     best = ranked(finished(trials), metric)
     keys = list(trials[0]["settings"])
-    figures = [name for name in (metric, *FIGURES) if best and name in best[0]["metrics"]]
-    figures = list(dict.fromkeys(figures))
-    rows = [["trial", *figures, "epochs", *keys]]
+    metrics = list(dict.fromkeys([metric, *best[0]["metrics"]])) if best else []
+    rows = [["trial", *metrics, "epochs", *keys]]
     for trial in best[:ROWS_SHOWN]:
-        told = [f"{trial['metrics'][name]:.4f}" for name in figures]
-        rows.append(
-            [str(trials.index(trial)), *told, str(trial["epochs"]), *(_cell(trial["settings"][key]) for key in keys)]
-        )
+        values = [f"{trial['metrics'][name]:.4f}" for name in metrics]
+        settings = [_cell(trial["settings"][key]) for key in keys]
+        rows.append([str(trials.index(trial)), *values, str(trial["epochs"]), *settings])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     if len(best) > ROWS_SHOWN:

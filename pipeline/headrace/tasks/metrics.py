@@ -1,0 +1,29 @@
+"""The metrics of an epoch. A task reports them by name; everything that shows or compares them looks here."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class MetricInfo(NamedTuple):
+    """How a metric is shown, and which values are better."""
+
+    label: str
+    is_higher_better: bool
+    format: str
+    """Format specification for a line of its own."""
+    short_format: str
+    """Format specification for the progress bar."""
+
+
+EPOCH_METRICS: dict[str, MetricInfo] = {
+    "loss": MetricInfo("loss", is_higher_better=False, format=".3f", short_format=".3f"),
+    "accuracy": MetricInfo("accuracy", is_higher_better=True, format=".2%", short_format=".1%"),
+    "mae": MetricInfo("error", is_higher_better=False, format=".4g", short_format=".3g"),
+}
+"""Metric name -> its entry. Every task reports `loss` and its `metric_names`, as `train_<name>` and `val_<name>`."""
+
+
+def metric_info(key: str) -> MetricInfo:
+    """Returns the entry of a key such as `val_accuracy`."""
+    return EPOCH_METRICS[key.removeprefix("train_").removeprefix("val_")]
