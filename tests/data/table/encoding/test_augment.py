@@ -21,28 +21,28 @@ ROWS = np.arange(3_000)
 INPUTS = np.stack([ROWS, 2 + ROWS % 3, ROWS * 2, ROWS * 3], axis=1).astype(np.float32)
 
 
-def test_feature_dropout_makes_a_share_of_the_cells_missing() -> None:
+def test_feature_dropout_sets_a_fraction_of_the_cells_to_missing() -> None:
     given = INPUTS.copy()
-    made = FeatureDropout(0.2, 0, TRANSFORM)(given, ROWS, 1)
+    dropped = FeatureDropout(0.2, 0, TRANSFORM)(given, ROWS, 1)
     np.testing.assert_array_equal(given, INPUTS)
-    assert made.dtype == np.float32
-    missing = np.isnan(made)
-    missing[:, 1] = made[:, 1] == 1
-    np.testing.assert_array_equal(made[~missing], INPUTS[~missing])
+    assert dropped.dtype == np.float32
+    missing = np.isnan(dropped)
+    missing[:, 1] = dropped[:, 1] == 1
+    np.testing.assert_array_equal(dropped[~missing], INPUTS[~missing])
     assert missing.mean(axis=0) == pytest.approx([0.2] * 4, abs=0.025)
-    np.testing.assert_array_equal(missing[:, 2], missing[:, 3])  # of one date
-    assert 0.02 < (missing[:, 0] & missing[:, 1]).mean() < 0.06  # 0.2 * 0.2: apart from each other
+    np.testing.assert_array_equal(missing[:, 2], missing[:, 3])  # inputs of one date
+    assert 0.02 < (missing[:, 0] & missing[:, 1]).mean() < 0.06  # 0.2 * 0.2: independent
 
 
-def test_a_dropped_cell_is_read_as_the_median_and_a_flag() -> None:
-    made = FeatureDropout(0.5, 0, TRANSFORM)(INPUTS, ROWS, 1)
-    features = TablePreprocess(TRANSFORM)(torch.from_numpy(made)).numpy()
-    dropped = np.isnan(made[:, 0])
-    np.testing.assert_array_equal(features[dropped][:, :2], [[1.0, 1.0]] * dropped.sum())  # (7 - 5) / 2
-    assert (features[made[:, 1] == 1, 3] == 1).all()
+def test_feature_dropout_of_a_cell_gives_the_median_and_a_flag() -> None:
+    dropped = FeatureDropout(0.5, 0, TRANSFORM)(INPUTS, ROWS, 1)
+    features = TablePreprocess(TRANSFORM)(torch.from_numpy(dropped)).numpy()
+    is_dropped = np.isnan(dropped[:, 0])
+    np.testing.assert_array_equal(features[is_dropped][:, :2], [[1.0, 1.0]] * is_dropped.sum())  # (7 - 5) / 2
+    assert (features[dropped[:, 1] == 1, 3] == 1).all()
 
 
-def test_feature_dropout_depends_on_seed_epoch_and_row_alone() -> None:
+def test_feature_dropout_depends_only_on_seed_epoch_and_row() -> None:
     drop = FeatureDropout(0.3, 0, TRANSFORM)
     whole = drop(INPUTS, ROWS, 1)
     np.testing.assert_array_equal(drop(INPUTS[70:80], ROWS[70:80], 1), whole[70:80])
@@ -50,20 +50,20 @@ def test_feature_dropout_depends_on_seed_epoch_and_row_alone() -> None:
         assert (np.isnan(other) != np.isnan(whole)).any()
 
 
-def test_mixup_blends_numbers_and_takes_a_category_of_one_of_both() -> None:
+def test_mixup_blends_numbers_and_picks_categories() -> None:
     partners = INPUTS[::-1].copy()
     shares = np.full(len(ROWS), 0.7)
     draw = partial(uniforms, 0, STREAMS["mix"], 0, ROWS)
-    mixed, kept = TableMixup(TRANSFORM)(INPUTS, partners, shares, draw)
+    mixed, mixed_shares = TableMixup(TRANSFORM)(INPUTS, partners, shares, draw)
     np.testing.assert_allclose(mixed[:, [0, 2, 3]], (0.7 * INPUTS + 0.3 * partners)[:, [0, 2, 3]], rtol=1e-5)
     differ = INPUTS[:, 1] != partners[:, 1]
     is_own, is_partner = mixed[:, 1] == INPUTS[:, 1], mixed[:, 1] == partners[:, 1]
     assert (is_own | is_partner).all()
     assert is_own[differ].mean() == pytest.approx(0.7, abs=0.03)
-    np.testing.assert_array_equal(kept, shares)
+    np.testing.assert_array_equal(mixed_shares, shares)
 
 
-def test_mixup_with_a_missing_number_takes_one_of_both() -> None:
+def test_mixup_with_a_missing_number_picks_one_row() -> None:
     inputs, partners = INPUTS.copy(), INPUTS[::-1].copy()
     inputs[:, 0] = np.nan
     draw = partial(uniforms, 0, STREAMS["mix"], 0, ROWS)

@@ -1,6 +1,6 @@
 import pytest
 
-from headrace.data.table.encoding.decode import column_places, source_value, value_name
+from headrace.data.table.encoding.decode import decode_value, format_value, inputs_by_column
 
 TRANSFORM = {
     "columns": [
@@ -17,12 +17,12 @@ TRANSFORM = {
 }
 
 
-def test_columns_know_their_places():
-    assert column_places(TRANSFORM) == {"when": [0, 1], "stamp": [2], "colour": [3]}
+def test_inputs_by_column_lists_all_inputs_of_a_date():
+    assert inputs_by_column(TRANSFORM) == {"when": [0, 1], "stamp": [2], "colour": [3]}
 
 
 @pytest.mark.parametrize(
-    ("place", "stored", "value", "name"),
+    ("index", "stored", "value", "name"),
     [
         (0, 3.0, "2022-01-11", "2022-01-11"),
         (2, 2.5, 1000000025.0, "1e+09"),
@@ -32,6 +32,6 @@ def test_columns_know_their_places():
         (3, 3.0, "blue", "blue"),
     ],
 )
-def test_stored_values_are_told_as_the_source_has_them(place, stored, value, name):
-    assert source_value(TRANSFORM, place, stored) == value
-    assert value_name(TRANSFORM, place, stored) == name
+def test_decode_and_format_of_stored_values(index, stored, value, name):
+    assert decode_value(TRANSFORM, index, stored) == value
+    assert format_value(TRANSFORM, index, stored) == name

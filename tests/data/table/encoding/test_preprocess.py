@@ -8,28 +8,28 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from headrace.contracts import Json
-from headrace.data.table.encoding.preprocess import TablePreprocess, feature_columns, num_features
+from headrace.data.table.encoding.preprocess import TablePreprocess, count_features, feature_columns
 
 
-def numeric(**given_entry: Any) -> Json:
-    usual = {"fill": 0.0, "center": 0.0, "scale": 1.0, "has_missing": False, "quantiles": None}
-    return {"name": "n", "column": "n", "kind": "numeric", **usual, **given_entry}
+def numeric(**changes: Any) -> Json:
+    defaults = {"fill": 0.0, "center": 0.0, "scale": 1.0, "has_missing": False, "quantiles": None}
+    return {"name": "n", "column": "n", "kind": "numeric", **defaults, **changes}
 
 
 def categorical(num_values: int) -> Json:
     return {"name": "c", "column": "c", "kind": "categorical", "num_values": num_values}
 
 
-def made(inputs: list[Json], rows: list[list[float]]) -> list[list[float]]:
+def preprocess(inputs: list[Json], rows: list[list[float]]) -> list[list[float]]:
     transform = {"input_shape": [len(inputs)], "inputs": inputs}
     features = TablePreprocess(transform)(torch.tensor(rows, dtype=torch.float32))
     assert features.dtype == torch.float32
-    assert features.shape == (len(rows), num_features(transform))
-    found: list[list[float]] = features.tolist()
-    return found
+    assert features.shape == (len(rows), count_features(transform))
+    rows_of_features: list[list[float]] = features.tolist()
+    return rows_of_features
 
 
-def test_each_column_has_its_features_in_turn() -> None:
+def test_features_are_in_the_order_of_columns() -> None:
     inputs = [
         categorical(3),
         numeric(fill=4.0, center=2.0, scale=2.0, has_missing=True),
@@ -38,8 +38,8 @@ def test_each_column_has_its_features_in_turn() -> None:
         numeric(center=-1.0),
     ]
     nan = float("nan")
-    found = made(inputs, [[2, 6, 15, 0, 3], [0, nan, nan, 1, -1]])
-    assert found == [
+    features = preprocess(inputs, [[2, 6, 15, 0, 3], [0, nan, nan, 1, -1]])
+    assert features == [
         [0, 0, 1, 2.0, 0, 0.25, 0, 1, 0, 4.0],
         [1, 0, 0, 1.0, 1, 0.0, 1, 0, 1, 0.0],
     ]
@@ -55,11 +55,11 @@ def test_each_column_has_its_features_in_turn() -> None:
         ([numeric(fill=7.0)], [float("nan")], [7.0]),
     ],
 )
-def test_table_of_one_kind_alone(inputs: list[Json], row: list[float], expected: list[float]) -> None:
-    assert made(inputs, [row]) == [expected]
+def test_table_with_a_single_column(inputs: list[Json], row: list[float], expected: list[float]) -> None:
+    assert preprocess(inputs, [row]) == [expected]
 
 
-def numpys_rank(values: NDArray[np.float64], knots: list[float]) -> NDArray[np.float64]:
+def interpolated_rank(values: NDArray[np.float64], knots: list[float]) -> NDArray[np.float64]:
     return np.interp(values, knots, np.linspace(0, 1, len(knots))) - 0.5
 
 
@@ -67,17 +67,17 @@ def numpys_rank(values: NDArray[np.float64], knots: list[float]) -> NDArray[np.f
     knots=st.lists(st.integers(-1000, 1000), min_size=2, max_size=20, unique=True),
     values=st.lists(st.floats(-2000, 2000), min_size=1, max_size=9),
 )
-def test_rank_is_numpys_interpolation(knots: list[int], values: list[float]) -> None:
+def test_rank_matches_numpy_interpolation(knots: list[int], values: list[float]) -> None:
     ordered = [float(knot) for knot in sorted(knots)]
-    found = made([numeric(quantiles=ordered)], [[value] for value in values])
-    np.testing.assert_allclose(np.ravel(found), numpys_rank(np.array(values), ordered), atol=2e-5)
+    ranks = preprocess([numeric(quantiles=ordered)], [[value] for value in values])
+    np.testing.assert_allclose(np.ravel(ranks), interpolated_rank(np.array(values), ordered), atol=2e-5)
 
 
 def test_ranks_of_columns_with_different_numbers_of_knots() -> None:
     inputs = [numeric(quantiles=[0.0, 1.0, 5.0, 6.0]), numeric(quantiles=[0.0, 4.0])]
-    assert np.allclose(made(inputs, [[5.0, 1.0], [99.0, 99.0]]), [[1 / 6, -0.25], [0.5, 0.5]])
+    assert np.allclose(preprocess(inputs, [[5.0, 1.0], [99.0, 99.0]]), [[1 / 6, -0.25], [0.5, 0.5]])
 
 
-def test_knots_that_float32_cannot_tell_apart_are_a_step() -> None:
+def test_knots_equal_in_float32_form_a_step() -> None:
     inputs = [numeric(quantiles=[1e9, 1e9 + 1, 2e9])]
-    assert np.allclose(made(inputs, [[0.0], [1e9], [2e9]]), [[-0.5], [-0.5], [0.5]])
+    assert np.allclose(preprocess(inputs, [[0.0], [1e9], [2e9]]), [[-0.5], [-0.5], [0.5]])

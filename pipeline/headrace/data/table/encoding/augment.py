@@ -1,4 +1,4 @@
-"""Augmentation of tables: a share of the cells goes missing, and rows are mixed."""
+"""Augmentation of tables: feature dropout, and mixup of rows."""
 
 from __future__ import annotations
 
@@ -7,50 +7,47 @@ from numpy.typing import NDArray
 
 from headrace.contracts import Draw, Json
 from headrace.data.row_random import STREAMS, uniforms
+from headrace.data.table.encoding.encode import MISSING
 
 Cells = NDArray[np.float32]
 
-MISSING_ID = 1
-"""Of a category; a missing number is NaN. See `encode`."""
-
 
 class FeatureDropout:
-    """Cells become missing ones (as in Vincent et al. 2008), which the first layer reads as the median and a flag."""
+    """Sets random cells to missing (as in Vincent et al. 2008), which the network reads as the median and a flag."""
 
-    def __init__(self, share: float, seed: int, transform: Json) -> None:
-        """`share` of the cells in [0, 1); all stored numbers of a date are dropped together."""
-        self._share, self._seed = share, seed
+    def __init__(self, fraction: float, seed: int, transform: Json) -> None:
+        """`fraction` of the cells, in [0, 1); all stored inputs of a date are dropped together."""
+        self._fraction, self._seed = fraction, seed
         inputs = transform["inputs"]
         columns = list(dict.fromkeys(entry["column"] for entry in inputs))
-        self._places = np.array([columns.index(entry["column"]) for entry in inputs])
-        self._missing = np.where(_are_numbers(transform), np.float32(np.nan), np.float32(MISSING_ID))
+        self._column_indices = np.array([columns.index(entry["column"]) for entry in inputs])
+        self._missing = np.where(_is_numeric(transform), np.float32(np.nan), np.float32(MISSING))
 
     def __call__(self, inputs: Cells, rows: NDArray[np.int64], epoch: int) -> Cells:
-        """Stored `[rows, inputs]`, positions of these rows -> the same shape."""
-        numbers = uniforms(self._seed, STREAMS["table"], epoch, rows, int(self._places.max()) + 1)
-        return np.where(numbers[:, self._places] < self._share, self._missing, inputs)
+        """Stored `[rows, inputs]` and the positions of these rows -> the same shape."""
+        numbers = uniforms(self._seed, STREAMS["table"], epoch, rows, int(self._column_indices.max()) + 1)
+        return np.where(numbers[:, self._column_indices] < self._fraction, self._missing, inputs)
 
 
 class TableMixup:
-    """mixup of stored rows: numbers are blended, of categories one is taken, the likelier the larger its row's share.
+    """mixup of stored rows: blends numbers, and takes each category from one row, with that row's share as probability.
 
-    So is one taken of two numbers of which one is missing. In the mean that is the blend of one-hot categories.
+    In expectation this equals blending one-hot categories. A number is also taken from one row if either is missing.
     """
 
     def __init__(self, transform: Json) -> None:
-        """Reads what the columns are."""
-        self._are_numbers = _are_numbers(transform)
+        """Reads the kinds of the inputs from `transform.json`."""
+        self._is_numeric = _is_numeric(transform)
 
     def __call__(
         self, inputs: Cells, partners: Cells, shares: NDArray[np.float64], draw: Draw
     ) -> tuple[Cells, NDArray[np.float64]]:
-        """See Mix."""
+        """See contracts.Mix."""
         own = shares[:, None].astype(np.float32)
         blended = own * inputs + (1 - own) * partners
-        taken = np.where(draw(inputs.shape[1]) < shares[:, None], inputs, partners)
-        return np.where(self._are_numbers & ~np.isnan(blended), blended, taken), shares
+        picked = np.where(draw(inputs.shape[1]) < shares[:, None], inputs, partners)
+        return np.where(self._is_numeric & ~np.isnan(blended), blended, picked), shares
 
 
-def _are_numbers(transform: Json) -> NDArray[np.bool_]:
-
+def _is_numeric(transform: Json) -> NDArray[np.bool_]:
     return np.array([entry["kind"] == "numeric" for entry in transform["inputs"]])

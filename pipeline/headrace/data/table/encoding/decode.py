@@ -1,31 +1,30 @@
-"""What stored values of a table stand for, for people: categories by name, numbers and dates as the source has them."""
+"""Decodes stored values of a table back to source values, for display."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
 from headrace.contracts import Json
-
-UNKNOWN, MISSING = 0, 1  # ids of categorical inputs; from 2 on they are values
-
-
-def column_places(transform: Json) -> dict[str, list[int]]:
-    """Column -> the places of its stored inputs, in the order of the inputs; a date has several."""
-    places: dict[str, list[int]] = {}
-    for place, told in enumerate(transform["inputs"]):
-        places.setdefault(told["column"], []).append(place)
-    return places
+from headrace.data.table.encoding.encode import MISSING, NUM_SPECIAL, UNKNOWN
 
 
-def source_value(transform: Json, place: int, stored: float) -> str | float | None:
-    """What the source had: a category, a number, an ISO date; None for a missing cell or an unknown category.
+def inputs_by_column(transform: Json) -> dict[str, list[int]]:
+    """Column -> indices of its stored inputs; a date has several."""
+    indices: dict[str, list[int]] = {}
+    for index, entry in enumerate(transform["inputs"]):
+        indices.setdefault(entry["column"], []).append(index)
+    return indices
 
-    `place` is that of the column's first input.
+
+def decode_value(transform: Json, index: int, stored: float) -> str | float | None:
+    """Returns a category, a number or an ISO date; None for a missing cell or an unknown category.
+
+    `index` is that of the column's first input.
     """
-    told = transform["inputs"][place]
-    column = next(column for column in transform["columns"] if column["name"] == told["column"])
+    name = transform["inputs"][index]["column"]
+    column = next(column for column in transform["columns"] if column["name"] == name)
     if column["kind"] == "categorical":
-        return str(column["values"][int(stored) - 2]) if stored > MISSING else None
+        return str(column["values"][int(stored) - NUM_SPECIAL]) if stored > MISSING else None
     if stored != stored:  # noqa: PLR0124 NaN
         return None
     number: float = stored * column["unit"] + column["offset"]
@@ -34,9 +33,9 @@ def source_value(transform: Json, place: int, stored: float) -> str | float | No
     return number
 
 
-def value_name(transform: Json, place: int, stored: float) -> str:
-    """The same in words, for any stored value."""
-    value = source_value(transform, place, stored)
+def format_value(transform: Json, index: int, stored: float) -> str:
+    """Formats the decoded value as text; a missing cell is `missing`, an unknown category `unknown`."""
+    value = decode_value(transform, index, stored)
     if value is None:
-        return "unknown" if transform["inputs"][place]["kind"] == "categorical" and stored == UNKNOWN else "missing"
+        return "unknown" if transform["inputs"][index]["kind"] == "categorical" and stored == UNKNOWN else "missing"
     return value if isinstance(value, str) else f"{value:.6g}"

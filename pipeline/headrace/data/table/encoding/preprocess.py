@@ -1,4 +1,4 @@
-"""The first layers of a table's network: stored columns in, features that a network learns well from out."""
+"""The first layers of a table's network: stored columns to features."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ SMALLEST_WIDTH = 1e-30
 
 
 class TablePreprocess(nn.Module):
-    """float32 `[batch, columns]` -> float32 `[batch, features]`: each column's features in turn, none of them NaN.
+    """float32 `[batch, columns]` -> float32 `[batch, features]`: the features of each column in turn, never NaN.
 
-    A numeric column: its standardised value (or its rank among the train values, from -0.5 to 0.5), and 1 or 0 for
-    missing where train rows had it missing. A categorical one: a 1 for its value among zeros (one-hot).
+    A numeric column becomes its standardized value (or its rank among the train values, from -0.5 to 0.5), plus a
+    missing flag of 0 or 1 if train rows have missing cells. A categorical column becomes one-hot.
     """
 
     fill: Tensor
@@ -24,60 +24,61 @@ class TablePreprocess(nn.Module):
     order: Tensor
 
     def __init__(self, transform: Json) -> None:
-        """Takes `inputs`, an entry a column, from `transform.json`."""
+        """Reads `inputs` of `transform.json`, one entry per stored column."""
         super().__init__()
         inputs: list[Json] = transform["inputs"]
-        numeric = [(place, entry) for place, entry in enumerate(inputs) if entry["kind"] == "numeric"]
-        hot = [
-            (place, value)
-            for place, entry in enumerate(inputs)
+        numeric = [(index, entry) for index, entry in enumerate(inputs) if entry["kind"] == "numeric"]
+        one_hot = [
+            (index, value)
+            for index, entry in enumerate(inputs)
             if entry["kind"] == "categorical"
             for value in range(entry["num_values"])
         ]
-        plain = [(place, entry) for place, entry in numeric if not entry.get("quantiles")]
-        self.plain = _Columns([place for place, _ in plain])
+        plain = [(index, entry) for index, entry in numeric if not entry.get("quantiles")]
+        self.plain = _SelectColumns([index for index, _ in plain])
         for name in ("fill", "center", "scale"):
             self.register_buffer(name, torch.tensor([float(entry[name]) for _, entry in plain]))
-        self.ranks = _Ranks([(place, entry) for place, entry in numeric if entry.get("quantiles")])
-        self.flags = _Columns([place for place, entry in numeric if entry["has_missing"]])
-        self.hot = _Columns([place for place, _ in hot])
-        self.register_buffer("ids", torch.tensor([float(value) for _, value in hot]))
-        # made kind by kind, all columns at once: a graph with nodes for each column would be slow
-        made = [*self.plain.places, *self.ranks.columns.places, *self.flags.places, *self.hot.places]
-        self.register_buffer("order", torch.tensor(sorted(range(len(made)), key=made.__getitem__), dtype=torch.int64))
+        self.ranks = _Ranks([(index, entry) for index, entry in numeric if entry.get("quantiles")])
+        self.flags = _SelectColumns([index for index, entry in numeric if entry["has_missing"]])
+        self.hot = _SelectColumns([index for index, _ in one_hot])
+        self.register_buffer("ids", torch.tensor([float(value) for _, value in one_hot]))
+        # computed per kind, over all its columns at once: a graph with nodes for each column would be slow
+        sources = [*self.plain.indices, *self.ranks.columns.indices, *self.flags.indices, *self.hot.indices]
+        order = sorted(range(len(sources)), key=sources.__getitem__)
+        self.register_buffer("order", torch.tensor(order, dtype=torch.int64))
 
     def forward(self, columns: Tensor) -> Tensor:
         """Fills, scales and encodes by the statistics of the train rows."""
         parts = []
-        if self.plain.places:
+        if self.plain.indices:
             values = self.plain(columns)
             parts.append((torch.where(values.isnan(), self.fill, values) - self.center) / self.scale)
-        if self.ranks.columns.places:
+        if self.ranks.columns.indices:
             parts.append(self.ranks(columns))
-        if self.flags.places:
+        if self.flags.indices:
             parts.append(self.flags(columns).isnan().to(torch.float32))
-        if self.hot.places:
+        if self.hot.indices:
             parts.append((self.hot(columns) == self.ids).to(torch.float32))
         return torch.cat(parts, dim=1).index_select(1, self.order)
 
 
-class _Columns(nn.Module):
-    """Picks columns, as often as they are named."""
+class _SelectColumns(nn.Module):
+    """Selects columns, with repetition."""
 
     index: Tensor
 
-    def __init__(self, places: list[int]) -> None:
+    def __init__(self, indices: list[int]) -> None:
         super().__init__()
-        self.places = places
-        self.register_buffer("index", torch.tensor(places, dtype=torch.int64))
+        self.indices = indices
+        self.register_buffer("index", torch.tensor(indices, dtype=torch.int64))
 
     def forward(self, columns: Tensor) -> Tensor:
-        """`[batch, columns]` -> `[batch, places]`."""
+        """`[batch, columns]` -> `[batch, selected columns]`."""
         return columns.index_select(1, self.index)
 
 
 class _Ranks(nn.Module):
-    """The share of the train values below a value, less a half; linear between knots (quantiles at equal steps)."""
+    """The fraction of train values below a value, minus 0.5; linear between knots (quantiles at equal steps)."""
 
     fill: Tensor
     knots: Tensor
@@ -85,39 +86,39 @@ class _Ranks(nn.Module):
     shares: Tensor
 
     def __init__(self, inputs: list[tuple[int, Json]]) -> None:
-        """Takes columns' places and their `fill` and `quantiles` (increasing)."""
+        """Takes column indices with their `fill` and `quantiles` (increasing)."""
         super().__init__()
-        self.columns = _Columns([place for place, _ in inputs])
+        self.columns = _SelectColumns([index for index, _ in inputs])
         num_pieces = max((len(entry["quantiles"]) - 1 for _, entry in inputs), default=0)
         knots, widths, shares = (torch.zeros(len(inputs), num_pieces) for _ in range(3))
-        widths += 1.0  # of pieces that only longer columns have, and whose share is 0
-        for index, (_, entry) in enumerate(inputs):
+        widths += 1.0  # for the unused pieces of columns with fewer knots, whose share stays 0
+        for row, (_, entry) in enumerate(inputs):
             ends = torch.tensor(entry["quantiles"], dtype=torch.float32)
             pieces = len(ends) - 1
-            # knots that float32 cannot tell apart are a step, and not 0 / 0
-            knots[index, :pieces], widths[index, :pieces] = ends[:-1], ends.diff().clamp(min=SMALLEST_WIDTH)
-            shares[index, :pieces] = 1 / max(pieces, 1)
+            # knots that are equal as float32 form a step instead of 0 / 0
+            knots[row, :pieces], widths[row, :pieces] = ends[:-1], ends.diff().clamp(min=SMALLEST_WIDTH)
+            shares[row, :pieces] = 1 / max(pieces, 1)
         self.register_buffer("fill", torch.tensor([float(entry["fill"]) for _, entry in inputs]))
         for name, values in (("knots", knots), ("widths", widths), ("shares", shares)):
             self.register_buffer(name, values)
 
     def forward(self, columns: Tensor) -> Tensor:
-        """`[batch, columns]` -> `[batch, places]`."""
+        """`[batch, columns]` -> `[batch, quantile columns]`."""
         values = self.columns(columns)
         filled = torch.where(values.isnan(), self.fill, values)
-        # every piece adds its share once the value is behind it, and a part of it on the way: no search is needed
+        # every piece adds its share in proportion to how far the value has passed it: no search is needed
         pieces = ((filled.unsqueeze(-1) - self.knots) / self.widths).clamp(0.0, 1.0)
         return (pieces * self.shares).sum(dim=-1) - 0.5
 
 
-def num_features(transform: Json) -> int:
-    """How wide the preprocessed rows are."""
+def count_features(transform: Json) -> int:
+    """Returns the width of the preprocessed rows."""
     return len(feature_columns(transform))
 
 
 def feature_columns(transform: Json) -> list[int]:
-    """For every feature, in order, the stored column that it was made of."""
-    return [place for place, entry in enumerate(transform["inputs"]) for _ in range(_num_features(entry))]
+    """Returns, for each feature in order, the index of the stored column that it comes from."""
+    return [index for index, entry in enumerate(transform["inputs"]) for _ in range(_num_features(entry))]
 
 
 def _num_features(entry: Json) -> int:

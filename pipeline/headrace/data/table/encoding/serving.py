@@ -1,4 +1,4 @@
-"""What a served model makes of the rows it is asked about. Travels with the model: needs no other room."""
+"""Encodes the rows of a prediction request. Copied into served table models."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.data.table.encoding.encode import batch_from_rows, encode
+from headrace.data.table.encoding.encode import batch_from_rows, encode_batch
 
 
 class Encoder:
     """Rows by the source's column names -> the graph's inputs."""
 
     def __init__(self, card: dict[str, Any], artifacts: dict[str, str]) -> None:
-        """`card` tells `columns` and `inputs`, as `transform.json` does."""
+        """`card` has `columns` and `inputs`, as in `transform.json`."""
         del artifacts
         self._transform = card
 
     def __call__(self, rows: list[dict[str, Any]]) -> NDArray[np.float32]:
-        """-> float32 `[rows, inputs]`; raises ValueError for dates that mean two different days."""
-        return encode(batch_from_rows(rows, self._transform), self._transform)
+        """-> float32 `[rows, inputs]`; raises ValueError for ambiguous dates."""
+        return encode_batch(batch_from_rows(rows, self._transform), self._transform)

@@ -1,7 +1,4 @@
-"""What train rows tell of each column: exact sums, counts of values, and a sample for medians and ranks.
-
-Sums that are exact, so that mean and deviation do not depend on the order of the rows or the size of a batch.
-"""
+"""Statistics of the train rows, by column: moments, counts of values, and a sample for medians and quantiles."""
 
 from __future__ import annotations
 
@@ -19,136 +16,126 @@ from numpy.typing import NDArray
 
 from headrace.contracts import Column, Rows
 from headrace.data.table import hashing
-from headrace.data.table.encoding.encode import DAY_US, date_part
-from headrace.data.table.row_sample import Sample, may_be_sampled
+from headrace.data.table.encoding.encode import DAY_US, extract_date_part
+from headrace.data.table.row_sample import RowSample, find_sample_candidates
 
 Floats = NDArray[np.float64]
 
 MANTISSA_BITS = 53
-UNIT_BITS = 1074 + MANTISSA_BITS
-"""Every finite float64 is a whole number of 2**-1127: the smallest one, 2**-1074, still has room for its mantissa."""
+LARGEST = 1e37
+"""Numbers are clipped to this magnitude: float32 ends at 3.4e38."""
 
 
-class ExactMoments(NamedTuple):
-    """Number, sum and sum of squares of values, without any rounding."""
+class Moments(NamedTuple):
+    """Count, sum and sum of squares, exact: the mean and deviation do not depend on row order or batch size."""
 
     num_values: int = 0
-    total: int = 0
-    """In units of 2**-UNIT_BITS."""
-    squares: int = 0
-    """In units of 2**-(2 * UNIT_BITS)."""
+    total: Fraction = Fraction(0)
+    squares: Fraction = Fraction(0)
 
     @classmethod
-    def of(cls, values: NDArray[np.float64]) -> ExactMoments:
-        """Of finite values."""
+    def from_values(cls, values: Floats) -> Moments:
+        """Sums finite values as integers, one group per binary exponent."""
         mantissas, exponents = np.frexp(values)
-        whole = np.ldexp(mantissas, MANTISSA_BITS).astype(np.int64)
-        total = squares = 0
-        for exponent in np.unique(exponents).tolist():  # few: values of a column are of a size
-            numbers = whole[exponents == exponent].tolist()
-            shift = exponent - MANTISSA_BITS + UNIT_BITS
-            total += sum(numbers) << shift
-            squares += sum(number * number for number in numbers) << 2 * shift
+        integers = np.ldexp(mantissas, MANTISSA_BITS).astype(np.int64)
+        total = squares = Fraction(0)
+        for exponent in np.unique(exponents).tolist():
+            group, unit = integers[exponents == exponent].tolist(), Fraction(2) ** (exponent - MANTISSA_BITS)
+            total += sum(group) * unit
+            squares += sum(integer * integer for integer in group) * unit**2
         return cls(len(values), total, squares)
 
-    def plus(self, other: ExactMoments) -> ExactMoments:
-        """Of the values of both."""
-        return ExactMoments(self.num_values + other.num_values, self.total + other.total, self.squares + other.squares)
+    def merge(self, other: Moments) -> Moments:
+        """Returns the moments of both sets of values together."""
+        return Moments(self.num_values + other.num_values, self.total + other.total, self.squares + other.squares)
 
     def mean_std(self) -> tuple[float, float]:
-        """The mean and the population's standard deviation, each rounded once; raises ZeroDivisionError of none."""
-        variance = Fraction(
-            self.num_values * self.squares - self.total * self.total, (self.num_values << UNIT_BITS) ** 2
-        )
-        return float(Fraction(self.total, self.num_values << UNIT_BITS)), sqrt(float(variance))
-
-
-LARGEST = 1e37
-"""Numbers beyond it are taken for it: a network's float32 ends at 3.4e38."""
+        """Returns the mean and population standard deviation; raises ZeroDivisionError if there are no values."""
+        mean = self.total / self.num_values
+        return float(mean), sqrt(self.squares / self.num_values - mean**2)
 
 
 class ColumnStatistics(NamedTuple):
-    """Of one column of some rows."""
+    """Statistics of one column over some rows."""
 
     num_rows: int = 0
     num_missing: int = 0
-    sums: ExactMoments = ExactMoments()
-    """Of numbers; of days since 1970 for dates."""
+    moments: Moments = Moments()
+    """For numbers, and for dates as days since 1970."""
     counts: Counter[str] = Counter()
-    """Of a categorical column's values."""
+    """Rows per value of a categorical column."""
     times_us: frozenset[int] = frozenset()
-    """Times of day of a column of dates, two at most: all that matters is whether they vary."""
+    """Up to two distinct times of day of a date column: enough to see whether they vary."""
 
-    def plus(self, other: ColumnStatistics) -> ColumnStatistics:
-        """Of the rows of both."""
+    def merge(self, other: ColumnStatistics) -> ColumnStatistics:
+        """Returns the statistics of both sets of rows together."""
         return ColumnStatistics(
             self.num_rows + other.num_rows,
             self.num_missing + other.num_missing,
-            self.sums.plus(other.sums),
+            self.moments.merge(other.moments),
             self.counts + other.counts,
             frozenset(sorted(self.times_us | other.times_us)[:2]),
         )
 
 
-class Learned(NamedTuple):
-    """Of one column of all train rows."""
+class LearnedColumn(NamedTuple):
+    """Statistics of one column over all train rows."""
 
-    part: ColumnStatistics
+    statistics: ColumnStatistics
     sample: Floats
-    """Numbers or days, without missing ones, in no order that means anything; empty for categories."""
+    """Present numbers or days of the sampled rows, in arbitrary order; empty for categories."""
 
 
-class _Look(NamedTuple):
-    parts: dict[str, ColumnStatistics]
-    row_codes: NDArray[np.uint64]
-    quantities: Floats  # [rows, columns that have them]
+class _BatchStatistics(NamedTuple):
+    columns: dict[str, ColumnStatistics]
+    row_hashes: NDArray[np.uint64]
+    quantities: Floats  # [rows, numeric and date columns]
 
 
-def learn(rows: Rows, columns: Iterable[Column], num_rows: int) -> dict[str, Learned]:
-    """Goes through train rows once; `num_rows` is about how many there are, for the share that is sampled."""
+def collect_statistics(rows: Rows, columns: Iterable[Column], num_rows: int) -> dict[str, LearnedColumn]:
+    """Reads the train rows once; `num_rows`, their approximate number, sets the sampled fraction."""
     columns = list(columns)
-    measured = [column.name for column in columns if column.kind != "categorical"]
-    sample, parts = Sample(len(measured)), {column.name: ColumnStatistics() for column in columns}
-    for look in rows.map(partial(_look, columns=columns, num_rows=num_rows)):
-        for name, part in look.parts.items():
-            parts[name] = parts[name].plus(part)
-        sample.add(look.row_codes, look.quantities)
-    (drawn,) = sample.rows() or (np.empty((0, len(measured))),)
-    samples = {name: drawn[:, place][~np.isnan(drawn[:, place])] for place, name in enumerate(measured)}
-    return {name: Learned(part, samples.get(name, np.empty(0))) for name, part in parts.items()}
+    numeric = [column.name for column in columns if column.kind != "categorical"]
+    sample, totals = RowSample(len(numeric)), {column.name: ColumnStatistics() for column in columns}
+    for batch in rows.map(partial(_collect_batch, columns=columns, num_rows=num_rows)):
+        for name, statistics in batch.columns.items():
+            totals[name] = totals[name].merge(statistics)
+        sample.add(batch.row_hashes, batch.quantities)
+    (drawn,) = sample.rows() or (np.empty((0, len(numeric))),)
+    samples = {name: drawn[:, index][~np.isnan(drawn[:, index])] for index, name in enumerate(numeric)}
+    return {name: LearnedColumn(total, samples.get(name, np.empty(0))) for name, total in totals.items()}
 
 
-def _look(batch: pa.RecordBatch, columns: list[Column], num_rows: int) -> _Look:
-
-    row_codes = hashing.of_row_ids(batch.column("row_id"))
-    kept = may_be_sampled(row_codes, num_rows)
-    parts, quantities = dict[str, ColumnStatistics](), [np.empty((int(kept.sum()), 0))]
+def _collect_batch(batch: pa.RecordBatch, columns: list[Column], num_rows: int) -> _BatchStatistics:
+    row_hashes = hashing.hash_row_ids(batch.column("row_id"))
+    is_candidate = find_sample_candidates(row_hashes, num_rows)
+    statistics, quantities = dict[str, ColumnStatistics](), [np.empty((int(is_candidate.sum()), 0))]
     for column in columns:
-        values = batch.column(column.name)
+        cells = batch.column(column.name)
         if column.kind == "categorical":
-            parts[column.name] = _counted(values)
+            statistics[column.name] = _count_values(cells)
             continue
-        parts[column.name], found = _measured(values)
-        quantities.append(found[kept, None])
-    return _Look(parts, row_codes[kept], np.concatenate(quantities, axis=1))
+        statistics[column.name], values = _measure(cells)
+        quantities.append(values[is_candidate, None])
+    return _BatchStatistics(statistics, row_hashes[is_candidate], np.concatenate(quantities, axis=1))
 
 
-def _counted(values: pa.Array) -> ColumnStatistics:
+def _count_values(cells: pa.Array) -> ColumnStatistics:
+    counted = pc.value_counts(cells.drop_null())
+    counts = dict(zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True))
+    return ColumnStatistics(len(cells), cells.null_count, counts=Counter(counts))
 
-    found = pc.value_counts(values.drop_null())
-    counts = dict(zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True))
-    return ColumnStatistics(len(values), values.null_count, counts=Counter(counts))
 
-
-def _measured(values: pa.Array) -> tuple[ColumnStatistics, Floats]:
-    """Of a column of numbers or dates; `[rows]` is its numbers, or days since 1970."""
-    given = values.to_numpy(zero_copy_only=False)
+def _measure(cells: pa.Array) -> tuple[ColumnStatistics, Floats]:
+    """Statistics of a numeric or date column, and its numbers or days since 1970, `[rows]`."""
+    array = cells.to_numpy(zero_copy_only=False)
     times: frozenset[int] = frozenset()
-    if pa.types.is_timestamp(values.type):
-        found = date_part("days", given)
-        clocks = given.astype("M8[us]").view("i8")[~np.isnat(given)] % DAY_US
+    if pa.types.is_timestamp(cells.type):
+        values = extract_date_part("days", array)
+        clocks = array.astype("M8[us]").view("i8")[~np.isnat(array)] % DAY_US
         times = frozenset(np.unique(clocks)[:2].tolist())
     else:
-        found = np.clip(given.astype(np.float64), -LARGEST, LARGEST)
-    present = found[~np.isnan(found)]
-    return ColumnStatistics(len(values), len(values) - len(present), ExactMoments.of(present), times_us=times), found
+        values = np.clip(array.astype(np.float64), -LARGEST, LARGEST)
+    present = values[~np.isnan(values)]
+    moments = Moments.from_values(present)
+    return ColumnStatistics(len(cells), len(cells) - len(present), moments, times_us=times), values
