@@ -1,58 +1,49 @@
+import gc
 import platform
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
+import pytorch_lightning as pl
 
-from headrace.runtime import preload_modules
+from headrace import runtime
+from headrace.paths import Paths
+from headrace.storage.bundle import WEIGHTS
+from headrace.training.autotune.operation_counter import avoid_dynamo_import
+from headrace.training.engine.lightning_loop import StepLoop
+from headrace.training.fit import FitJob, WorkerContext, fit, make_trainer
+from headrace.training.settings import ResolvedTrainSettings
+
+SETTINGS = ResolvedTrainSettings(
+    model={"name": "cnn", "blocks": [8, "pool"], "dense": [16], "dropout": 0.1}, max_epochs=2, batch_size=48
+)
 
 
-def test_garbage_is_searched_seldom_until_the_work_begins():
-    """In a process of its own: what an earlier training left is not set aside with the imports."""
+def test_restore_gc_a_second_time_freezes_no_more_objects():
+    """Runs in a process of its own, where no earlier training has frozen anything."""
     program = """
 import gc
-from headrace.runtime import SELDOM, USUAL, restore_gc, relax_gc
-collect_seldom()
-assert gc.get_threshold() == SELDOM
-collect_as_usual()
-assert gc.get_threshold() == USUAL
-left = [[] for _ in range(100_000)]
+from headrace.runtime import restore_gc
+restore_gc()
 frozen = gc.get_freeze_count()
-assert 0 < frozen < 100_000
-collect_as_usual()
-assert gc.get_freeze_count() <= frozen
+left = [[] for _ in range(100_000)]
+restore_gc()
+assert 0 < gc.get_freeze_count() <= frozen
 """
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_modules_are_imported_in_the_background_and_a_missing_one_is_left_out(tmp_path, monkeypatch):
+def test_preload_modules_imports_in_the_background_and_skips_a_missing_module(tmp_path, monkeypatch):
     (tmp_path / "ahead_of_time.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
-    preload_modules("no_such_module_anywhere", "ahead_of_time")
+    runtime.preload_modules("no_such_module_anywhere", "ahead_of_time")
     for thread in threading.enumerate():
         if thread.name == "imports":
             thread.join()
     assert "ahead_of_time" in sys.modules
     assert "no_such_module_anywhere" not in sys.modules
-
-
-def test_work_is_counted_without_the_compiler(trained):
-    """torch._dynamo takes a second to import, in which Ray could start already."""
-    program = """
-import json, sys
-from pathlib import Path
-from headrace.contracts import Spec
-from headrace.training.autotune.workload import count_workload
-from headrace.storage.arrays import open_arrays
-folder = Path(sys.argv[1])
-transform = json.loads((folder / "transform.json").read_bytes())
-model = {"name": "cnn", "blocks": [8, "pool"], "dense": [16]}
-assert count_workload(model, Spec.read(folder), transform, open_arrays(folder / "train")).num_operations > 10
-assert "torch" in sys.modules
-sys.exit("torch._dynamo" in sys.modules)
-"""
-    subprocess.run([sys.executable, "-c", program, str(trained.normalized_dir)], check=True)
 
 
 PROGRAM = """
@@ -69,14 +60,54 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
-def faults(how: str) -> int:
-    """Pages that the kernel hands out for tensors of 9 to 24 MB, one freed before the next is made."""
-    done = subprocess.run([sys.executable, "-c", PROGRAM, how], capture_output=True, text=True, check=True)
+def count_page_faults(mode: str) -> int:
+    """Counts new pages for tensors of 9 to 24 MB, each freed before the next is allocated."""
+    done = subprocess.run([sys.executable, "-c", PROGRAM, mode], capture_output=True, text=True, check=True)
     return int(done.stdout)
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told how to keep what is freed")
-def test_kept_memory_is_used_again_in_place_of_new_pages() -> None:
-    pages = sum(range(9, 25)) * 256
-    assert faults("keep") < pages / 2
-    assert faults("leave") > 0.9 * pages  # each is larger than glibc has seen: it comes from the kernel
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's malloc is configured")
+def test_keep_freed_memory_reuses_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    num_pages = sum(range(9, 25)) * 256
+    assert count_page_faults("keep") < num_pages / 2
+    # each tensor is larger than any before it, so by default glibc gets it from the kernel
+    assert count_page_faults("default") > 0.9 * num_pages
+    monkeypatch.setenv("HEADRACE_PLAIN", "1")
+    assert count_page_faults("keep") > 0.9 * num_pages
+
+
+def test_plain_process_is_left_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Wrapped:
+        def method(self) -> None:
+            """Wrapped as torch wraps its own."""
+
+    Wrapped.method.__wrapped__ = lambda: None  # type: ignore[attr-defined]
+    monkeypatch.setenv("HEADRACE_PLAIN", "1")
+    before = gc.get_threshold(), gc.get_freeze_count()
+    runtime.relax_gc()
+    runtime.restore_gc()
+    runtime.preload_modules("no_such_module_anywhere")
+    avoid_dynamo_import(Wrapped)
+    assert (gc.get_threshold(), gc.get_freeze_count()) == before
+    assert "imports" not in {thread.name for thread in threading.enumerate()}
+    assert not vars(Wrapped.method.__wrapped__)  # type: ignore[attr-defined]
+    assert not isinstance(make_trainer(SETTINGS, WorkerContext(), [], max_epochs=1).fit_loop.epoch_loop, StepLoop)
+
+
+def test_plain_training_gives_the_same_weights(trained: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    def train(name: str) -> tuple[bytes, bool]:
+        loops: list[bool] = []
+        monkeypatch.setattr(pl.Trainer, "fit", lambda trainer, *args, **options: (
+            loops.append(isinstance(trainer.fit_loop.epoch_loop, StepLoop)), fit_of_lightning(trainer, *args, **options)
+        ))  # fmt: skip
+        work_dir: Path = trained.root / name
+        work_dir.mkdir()
+        job = FitJob(str(trained.normalized_dir), str(work_dir), SETTINGS.model_dump())
+        fit(job, lambda _: None, WorkerContext(num_threads=1))
+        return (work_dir / WEIGHTS).read_bytes(), loops[0]
+
+    fit_of_lightning = pl.Trainer.fit
+    weights, uses_step_loop = train("default")
+    assert uses_step_loop
+    monkeypatch.setenv("HEADRACE_PLAIN", "1")
+    assert train("plain") == (weights, False)

@@ -1,7 +1,4 @@
-"""How a process begins: without Python's search for garbage, and with imports made where something is waited for.
-
-How the C library gives a training its memory.
-"""
+"""Settings of the process itself: garbage collection, background imports, memory, and a switch that turns them off."""
 
 from __future__ import annotations
 
@@ -13,29 +10,43 @@ import threading
 from contextlib import suppress
 from importlib import import_module
 
-USUAL, SELDOM = (700, 10, 10), (50_000, 20, 100)
-"""Thresholds of gc.set_threshold: CPython's own, and those of a process that begins."""
+DEFAULT_GC_THRESHOLDS, STARTUP_GC_THRESHOLDS = (700, 10, 10), (50_000, 20, 100)
+"""For gc.set_threshold: CPython's own, and those used while modules are imported."""
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Parameters of mallopt(3)."""
+TRIM_THRESHOLD_BYTES, MMAP_THRESHOLD_BYTES = 2**30, 2**25
+"""Free bytes allowed at the end of the heap; the largest block taken from the heap (glibc's maximum)."""
 
 
 def is_plain() -> bool:
-    """Whether HEADRACE_PLAIN=1 turns off every workaround for a library, to bisect a fault."""
+    """Returns whether HEADRACE_PLAIN=1 turns off the workarounds for libraries, to bisect a problem.
+
+    These are: the garbage-collection thresholds, background imports and malloc settings of this module, the training
+    loop in `engine/lightning_loop.py`, the avoided import of `torch._dynamo`, and in `cluster/` the omitted actors and
+    the environment of Ray. Results are the same, but slower.
+    """
     return os.environ.get("HEADRACE_PLAIN") == "1"
 
 
 def relax_gc() -> None:
-    """Spares imports the search for cyclic garbage: they make none, and it is a fifth of their time."""
-    gc.set_threshold(*SELDOM)
+    """Makes garbage collection rare during imports: they leave no cycles, and collection takes 20 % of their time."""
+    if not is_plain():
+        gc.set_threshold(*STARTUP_GC_THRESHOLDS)
 
 
 def restore_gc() -> None:
-    """For long work: as often as CPython does, but not among what imports left, so that each search is short."""
-    if not gc.get_freeze_count():  # once: what an earlier training in this process left is no part of it
+    """Restores CPython's thresholds for long work, and excludes what imports left, so that each collection is short."""
+    if is_plain():
+        return
+    if not gc.get_freeze_count():  # only once: objects of an earlier training in this process must stay collectable
         gc.freeze()
-    gc.set_threshold(*USUAL)
+    gc.set_threshold(*DEFAULT_GC_THRESHOLDS)
 
 
 def preload_modules(*modules: str) -> None:
-    """Imports the modules in this order, in a thread; one that cannot be imported is left to whoever needs it."""
+    """Imports the modules in this order in a thread; a failed import is left to the code that needs the module."""
+    if is_plain():
+        return
 
     def load() -> None:
         for module in modules:
@@ -45,22 +56,16 @@ def preload_modules(*modules: str) -> None:
     threading.Thread(target=load, name="imports", daemon=True).start()
 
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-"""mallopt(3)."""
-MOST_OF_HEAP, LARGEST_OF_HEAP = 2**30, 2**25
-"""Bytes that may lie free at the heap's end; the largest block that comes of the heap (what glibc allows)."""
-
-
 def keep_freed_memory() -> None:
-    """Lets a training use the memory of its last step again, in place of new pages from the kernel.
+    """Lets a training reuse the memory of its previous step instead of new pages from the kernel.
 
-    Each step frees and takes activations of megabytes. By itself glibc gives them back to the kernel, which must clear
-    every page anew: a sixth of a step of a small convolutional network, 43 against 36 ms of 128 images at
-    32 x 32 pixels. Other C libraries are left as they are.
+    Each step allocates and frees activations of several megabytes. By default, glibc returns them to the kernel, which
+    must clear every page again: a sixth of a step of a small convolutional network (43 against 36 ms for 128 images of
+    32 x 32 pixels). Other C libraries are not changed.
     """
-    if not sys.platform.startswith("linux"):
+    if is_plain() or not sys.platform.startswith("linux"):
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
-        mallopt(M_MMAP_THRESHOLD, LARGEST_OF_HEAP)
-        mallopt(M_TRIM_THRESHOLD, MOST_OF_HEAP)
+        mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)
+        mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD_BYTES)

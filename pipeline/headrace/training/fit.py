@@ -86,7 +86,7 @@ def read_result(work_dir: Path) -> Json | None:
     return result
 
 
-_PLAIN_TRAINER: dict[str, Any] = {
+TRAINER_DEFAULTS: dict[str, Any] = {
     "accelerator": "auto",
     "logger": False,
     "enable_checkpointing": False,
@@ -114,7 +114,7 @@ def make_trainer(settings: ResolvedTrainSettings, place: WorkerContext, callback
     from headrace.runtime import keep_freed_memory, restore_gc
     from headrace.training.engine.lightning_loop import use_step_loop
 
-    _quiet()
+    silence_lightning()
     keep_freed_memory()
     restore_gc()
     trainer = pl.Trainer(
@@ -125,7 +125,7 @@ def make_trainer(settings: ResolvedTrainSettings, place: WorkerContext, callback
         gradient_clip_val=settings.gradient_clip or None,
         accumulate_grad_batches=settings.accumulate,
         callbacks=callbacks,
-        **_PLAIN_TRAINER,
+        **TRAINER_DEFAULTS,
         **limits,
     )
     use_step_loop(trainer)
@@ -202,7 +202,7 @@ def _ended_by(trainer: Any, num_epochs: int) -> str:
     return f"early_stopping.{'patience' if waited else 'max_minutes'}"
 
 
-def _quiet() -> None:
+def silence_lightning() -> None:
     """Lightning's advice is for its own users: ours see one progress bar."""
     for name in ("pytorch_lightning", "lightning.pytorch", "pytorch_lightning.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -12,7 +12,7 @@ from headrace.paths import Paths
 from headrace.training.callbacks.reporter import ResumableEarlyStopping
 from headrace.training.data_module import ArraysDataModule
 from headrace.training.engine.lightning_loop import StepLoop, use_step_loop
-from headrace.training.fit import _PLAIN_TRAINER, FitJob, _quiet, make_learner
+from headrace.training.fit import TRAINER_DEFAULTS, FitJob, silence_lightning, make_learner
 from headrace.training.module import TrainingModule
 from headrace.training.settings import ResolvedTrainSettings
 
@@ -56,12 +56,12 @@ def trained(
     )
     torch.set_num_threads(1)
     job = FitJob(str(paths.normalized_dir), "", settings.model_dump())
-    _quiet()
+    silence_lightning()
     learner, witness = make_learner(job, settings), Witness()
     trainer = pl.Trainer(
         devices=1,
         callbacks=[witness, *callbacks],
-        **({"max_epochs": 3} | _PLAIN_TRAINER | {"accelerator": "cpu"} | options),
+        **({"max_epochs": 3} | TRAINER_DEFAULTS | {"accelerator": "cpu"} | options),
     )
     if is_ours:
         use_step_loop(trainer)

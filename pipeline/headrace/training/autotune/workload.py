@@ -61,9 +61,9 @@ def count_workload(model: Json, spec: Spec, transform: Json, train: Arrays, loss
     from torch.utils import flop_counter
 
     from headrace.models.network import build_network
-    from headrace.training.autotune.operation_counter import OperationCounter, never_compiled
+    from headrace.training.autotune.operation_counter import OperationCounter, avoid_dynamo_import
 
-    never_compiled(getattr(flop_counter, "_FlopCounterMode", OperationCounter), OperationCounter)
+    avoid_dynamo_import(getattr(flop_counter, "_FlopCounterMode", OperationCounter), OperationCounter)
     network = build_network(model, spec, transform, loss)
     inputs = torch.from_numpy(np.array(train.inputs[:ROWS_COUNTED]))
     with flop_counter.FlopCounterMode(display=False) as flops, OperationCounter() as operations:

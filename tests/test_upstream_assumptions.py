@@ -1,0 +1,62 @@
+"""Assumptions about the internals of installed libraries. A failure here means that a workaround needs an update."""
+
+import importlib.util
+import subprocess
+import sys
+
+import pytest
+
+from headrace.cluster import upload
+from headrace.cluster.training import make_trainer_class
+from headrace.paths import Paths
+from headrace.quantization.onnx_export import EXPORTER_MODULES
+from headrace.tracking.client import module_to_preload
+
+
+def test_torch_flop_counter_does_not_import_dynamo(trained: Paths) -> None:
+    """The import of torch._dynamo takes a second, during which Ray could start."""
+    program = """
+import json, sys
+from pathlib import Path
+from headrace.contracts import Spec
+from headrace.training.autotune.workload import count_workload
+from headrace.storage.arrays import open_arrays
+folder = Path(sys.argv[1])
+transform = json.loads((folder / "transform.json").read_bytes())
+model = {"name": "cnn", "blocks": [8, "pool"], "dense": [16]}
+assert count_workload(model, Spec.read(folder), transform, open_arrays(folder / "train")).num_operations > 10
+assert "torch" in sys.modules
+sys.exit("torch._dynamo" in sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", program, str(trained.normalized_dir)], check=True)
+
+
+@pytest.mark.parametrize("module", [*EXPORTER_MODULES, module_to_preload()])
+def test_preloaded_module_exists(module: str) -> None:
+    assert importlib.util.find_spec(module)
+
+
+@pytest.mark.parametrize("address", [None, "127.0.0.1:6379"])
+def test_ray_train_has_the_callbacks_that_are_removed(address: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ray.train import ScalingConfig
+    from ray.train.torch import TorchTrainer
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    if address:
+        monkeypatch.setenv("RAY_ADDRESS", address)
+    ours, rays = (
+        {
+            type(callback).__name__
+            for callback in trainer(print, scaling_config=ScalingConfig(num_workers=1))._create_default_callbacks()
+        }
+        for trainer in (make_trainer_class(), TorchTrainer)
+    )
+    removed = {"DatasetsCallback"} if address else {"DatasetsCallback", "PlacementGroupCleanerCallback"}
+    assert rays - ours == removed
+    assert ours <= rays
+
+
+def test_ray_upload_limit_is_ours() -> None:
+    from ray._private.ray_constants import DASHBOARD_CLIENT_MAX_SIZE
+
+    assert upload.LIMIT_BYTES == DASHBOARD_CLIENT_MAX_SIZE
