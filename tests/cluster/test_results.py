@@ -53,7 +53,7 @@ def test_results_with_links_or_strange_places_are_refused_whole(tmp_path: Path, 
 def test_results_that_were_cut_are_refused(tmp_path: Path) -> None:
     whole = archive(tarfile.TarInfo("metrics/a.json"))
     for packed in (whole[:-1], whole[:10], b""):
-        with pytest.raises(ClusterError, match="cut or changed"):
+        with pytest.raises(ClusterError, match="truncated or changed"):
             unpack_results(packed, Paths(tmp_path))
 
 

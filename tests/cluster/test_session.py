@@ -54,7 +54,7 @@ def test_too_few_cpus_are_refused_before_ray_starts(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(module, "num_local_cpus", lambda: 2)
     monkeypatch.setattr(module, "_init", lambda **_: pytest.fail("Ray was started"))
     with (
-        pytest.raises(ClusterError, match=r"params\.yaml: tune\.num_parallel: .* want 8 CPUs, this machine has 2; "),
+        pytest.raises(ClusterError, match=r"params\.yaml: tune\.num_parallel: .* need 8 CPUs, this machine has 2; "),
         ray_session(Paths(tmp_path), num_cpus_needed=8, wanted_by="tune.num_parallel"),
     ):
         pytest.fail("the body ran")
@@ -67,7 +67,7 @@ def test_too_few_cpus_of_a_cluster_are_refused(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(module, "_shutdown", lambda: ended.append(True))
     monkeypatch.setattr(module, "_cluster_resources", lambda: {"CPU": 4.0})
     with (
-        pytest.raises(ClusterError, match="want 8 CPUs, the cluster has 4; ask for fewer, or add nodes"),
+        pytest.raises(ClusterError, match="need 8 CPUs, the cluster has 4; use fewer, or add nodes"),
         ray_session(Paths(tmp_path), num_cpus_needed=8),
     ):
         pytest.fail("the body ran")

@@ -6,7 +6,7 @@ import pytest
 from safetensors.torch import load_file
 
 from headrace.cluster.session import num_local_cpus, ray_session
-from headrace.cluster.training import fit_on_workers, make_trainer_class
+from headrace.cluster.training import fit_on_workers
 from headrace.cluster.worker_plan import plan_workers
 from headrace.errors import ClusterError, DataError
 from headrace.storage.bundle import WEIGHTS
@@ -114,23 +114,3 @@ class Wrong:
     def build(self, input_shape, num_outputs):
         raise RuntimeError("an odd bug")
 """
-
-
-@pytest.mark.parametrize("address", [None, "127.0.0.1:6379"])
-def test_trainer_starts_no_actor_that_nothing_here_needs(address, monkeypatch):
-    from ray.train import ScalingConfig
-    from ray.train.torch import TorchTrainer
-
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    if address:
-        monkeypatch.setenv("RAY_ADDRESS", address)
-    ours, rays = (
-        {
-            type(callback).__name__
-            for callback in made(print, scaling_config=ScalingConfig(num_workers=1))._create_default_callbacks()
-        }
-        for made in (make_trainer_class(), TorchTrainer)
-    )
-    gone = {"DatasetsCallback"} if address else {"DatasetsCallback", "PlacementGroupCleanerCallback"}
-    assert rays - ours == gone
-    assert ours <= rays

@@ -74,7 +74,7 @@ def test_submit_brings_log_and_results_back(project: Paths, ray_cluster: Any, mo
     assert code == 0, lines
     assert "a worker read one row" in lines
     assert "uploaded code: [True, True]" in lines
-    assert lines[-1] == "brought back: metrics/test.json, reports/test, dvc.lock"
+    assert lines[-1] == "results: metrics/test.json, reports/test, dvc.lock"
     assert not [line for line in lines if "job_manager" in line or ray_cluster.token in line]
     metrics = json.loads(project.metrics_path("test").read_text())
     assert metrics == {"accuracy": 1.0, "key": "passed on"}
@@ -93,7 +93,7 @@ def test_submit_of_failing_pipeline_returns_its_code_and_tells_one_line(project:
     assert "exit code 255" in told[0]
     assert ".headrace/logs/headrace-" in told[0]
     assert "no such class" in lines
-    assert "ingest" in (project.root / "dvc.lock").read_text(), "what did run is brought back"
+    assert "ingest" in (project.root / "dvc.lock").read_text(), "what did run is installed"
 
 
 def test_submit_in_a_workspace_goes_on_where_the_last_job_stopped(
@@ -133,7 +133,7 @@ raise SystemExit(submit(Paths(Path({str(project.root)!r})), address={ray_cluster
     assert ended.returncode == 130, ended.stderr
     assert ended.stderr == ""
     last = ended.stdout.splitlines()[-1]
-    assert last.startswith("the job goes on; follow it: ")
+    assert last.startswith("the job continues; follow it: ")
     from ray.job_submission import JobSubmissionClient
 
     client = JobSubmissionClient(ray_cluster.address, headers={"Authorization": f"Bearer {ray_cluster.token}"})

@@ -48,8 +48,8 @@ if __name__ == "__main__":
     main([stage])
 """
 PLACES = {
-    "clean: while rows are looked at": ("clean", "headrace.data.cleaning.scan", "_add", "1"),
-    "clean: while rows are looked at by processes": ("clean", "headrace.data.cleaning.scan", "_add", "2"),
+    "clean: while rows are looked at": ("clean", "headrace.data.cleaning.scan", "_append", "1"),
+    "clean: while rows are looked at by processes": ("clean", "headrace.data.cleaning.scan", "_append", "2"),
     "clean: while rows are written": ("clean", "headrace.data.cleaning.quarantine", "_rejected", "1"),
     "normalize: while rows are stored": ("normalize", "headrace.storage.arrays", "NewArrays.put", "1"),
     "normalize: while rows are stored by processes": ("normalize", "headrace.storage.arrays", "NewArrays.put", "2"),

@@ -1,1 +1,1 @@
-"""The only importer of Ray: a session for one stage, and jobs that run the whole pipeline on a cluster."""
+"""Everything that runs on Ray: sessions for single stages, and jobs for the whole pipeline. The only importer of ray."""

@@ -1,7 +1,7 @@
-"""The pipeline as a Ray job: `python -m headrace.cluster.job` prepares DVC, runs `dvc repro`, and packs the results.
+"""The pipeline as a Ray job: `python -m headrace.cluster.job` prepares DVC, runs `dvc repro` and packs the results.
 
-It runs where the project was uploaded to, or in HEADRACE_WORKSPACE: a folder (on storage that all nodes see) whose
-data, DVC cache and resume state outlive the job, so that the next one goes on where this one stopped.
+It runs in the folder of the upload, or in HEADRACE_WORKSPACE: a folder on storage that all nodes share. Data, DVC cache
+and resume state in a workspace outlive the job, so that the next job continues where this one stopped.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from headrace.cluster.results import archive_name, pack_results
 
 def main() -> int:
     """Runs the job; returns the exit code of `dvc repro`."""
-    root = _workspace(Path.cwd())
+    root = prepare_workspace(Path.cwd())
     code = _dvc(root, "init", "--no-scm", "--quiet") if not (root / ".dvc").is_dir() else 0
-    # the upload has no .git, which DVC would insist on
+    # the upload has no .git, which DVC requires otherwise
     code = code or _dvc(root, "config", "--local", "core.no_scm", "true") or _dvc(root, "repro")
-    archive_path = _archive_path()
+    archive_path = find_archive_path()
     if archive_path:
         pack_results(root, archive_path)
     else:
@@ -29,26 +29,26 @@ def main() -> int:
     return code
 
 
-def _workspace(uploaded: Path) -> Path:
-    """The folder to run in; a workspace gets the files that were uploaded, and keeps what it has besides."""
+def prepare_workspace(uploaded: Path) -> Path:
+    """Returns the folder to run in. The upload is copied into a workspace, whose other files stay."""
     workspace = os.environ.get("HEADRACE_WORKSPACE")
     if not workspace:
         return uploaded
-    shutil.rmtree(Path(workspace, "pipeline"), ignore_errors=True)  # a module that was deleted must not linger
+    shutil.rmtree(Path(workspace, "pipeline"), ignore_errors=True)  # deleted modules must not stay importable
     shutil.copytree(uploaded, workspace, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     return Path(workspace)
 
 
 def _dvc(root: Path, *arguments: str) -> int:
-    """Runs DVC with this interpreter, which is also the `python` of `dvc.yaml`."""
+    """Runs DVC under this interpreter, which the commands in `dvc.yaml` then use too."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     environment = os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"}
     code = subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=root, env=environment, check=False).returncode
     return code if code >= 0 else 128 - code
 
 
-def _archive_path() -> Path | None:
-    """Beside the job's log, which Ray gives us as standard output; None where it is something else (`kubectl logs`)."""
+def find_archive_path() -> Path | None:
+    """Returns the path next to the job's log, which is stdout under Ray; None if stdout is no such file."""
     try:
         log_path = Path("/proc/self/fd/1").readlink()
     except OSError:

@@ -1,4 +1,4 @@
-"""Processes of this machine: the same function on many arguments, results in order, a bounded number under way."""
+"""A process pool: maps a function over many arguments in order, with a bounded number of pending tasks."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ from headrace.errors import ClusterError
 A = TypeVar("A")
 T = TypeVar("T")
 TASKS_PER_PROCESS = 2
-"""Under way at once: enough that none waits for work, few enough that results do not pile up."""
+"""Pending at once: enough to keep every process busy, few enough that results do not pile up."""
 
 
 class Processes:
-    """Started at the first call, kept for the next; they end with this process, however it ends."""
+    """Worker processes, started by the first call and reused. They end with this process, even if it is killed."""
 
     def __init__(self, num_processes: int) -> None:
-        """Starts none yet."""
+        """Starts no process yet."""
         self._num_processes = num_processes
         self._pool: ProcessPoolExecutor | None = None
 
     def __call__(self, work: Callable[[A], T], arguments: Iterable[A], /) -> Iterator[T]:
-        """`work(argument)` of each, in order; what it raises is raised here.
+        """Yields `work(argument)` for each argument, in order, and raises what `work` raises.
 
-        Raises ClusterError when a process is killed (out of memory, mostly).
+        Raises ClusterError if a process is killed, usually for lack of memory.
         """
         try:
             yield from _windowed(self._started(), work, arguments, self._num_processes * TASKS_PER_PROCESS)
         except BrokenProcessPool:
             self.close()
             raise ClusterError(
-                "a process that worked on the data was killed, for want of memory perhaps; free some, then run the"
-                " same command again"
+                "a process that worked on the data was killed, probably for lack of memory; free some memory, then run"
+                " the same command again"
             ) from None
 
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
-            # spawned, not forked: Arrow and others have threads, and a forked copy of them may hang
+            # spawned, not forked: Arrow and others start threads, and a forked process may hang on their locks
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._num_processes, mp_context=context, initializer=_begin)
+            self._pool = ProcessPoolExecutor(self._num_processes, mp_context=context, initializer=_initialize)
         return self._pool
 
     def close(self) -> None:
-        """Ends them, and waits for it: the next step would else need its memory beside theirs."""
+        """Stops the processes and waits for their end, so that the next step can use their memory."""
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
@@ -66,16 +66,16 @@ def _windowed(pool: ProcessPoolExecutor, work: Callable[[A], T], arguments: Iter
         yield window.popleft().result()
 
 
-def _begin() -> None:
-    """Begins a process: Ctrl-C is its parent's to handle, and it must not outlive one that was killed."""
+def _initialize() -> None:
+    """Leaves Ctrl-C to the parent, and makes the process exit when its parent dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = "1"  # one process a core: threads within would only take turns
+        os.environ[name] = "1"  # there is a process per core already
     parent = multiprocessing.parent_process()
 
-    def wait() -> None:
+    def exit_with_parent() -> None:
         if parent is not None:
             parent.join()
         os._exit(1)
 
-    threading.Thread(target=wait, name="parent", daemon=True).start()
+    threading.Thread(target=exit_with_parent, name="parent", daemon=True).start()

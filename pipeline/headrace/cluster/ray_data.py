@@ -1,4 +1,4 @@
-"""Work on batches under Ray Data: streamed over a cluster that shares the project's storage, results in order."""
+"""The Ray Data engine: streams batches over a cluster that shares the project's storage, with results in order."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from headrace.storage.parquet import BatchRef
 
 T = TypeVar("T")
 BLOCKS_PER_CPU = 8
-"""Parts that the batches are dealt out in: some more than CPUs, so that none waits long for the last one."""
-RESULTS_WAITING = 4
+"""Batches are grouped into this many blocks per CPU: more than one, so that the CPUs finish at about the same time."""
+MAX_PENDING_RESULTS = 4
 SECONDS_BETWEEN_POLLS = 0.2
 
 
 def map_on_ray(work: Callable[[BatchRef], T], refs: list[BatchRef], /) -> Iterator[T]:
-    """`work(ref)` of each, in order, inside a running session.
+    """Yields `work(ref)` for each batch, in order; needs a running session.
 
-    Raises what the work raises where users can mend it, and ClusterError when the workers are lost.
+    Raises the user errors that `work` raises, and ClusterError if workers are lost.
     """
     import ray
     import ray.data
     import ray.exceptions
 
-    _quiet()
+    _configure_ray_data()
     num_blocks = min(len(refs), BLOCKS_PER_CPU * max(1, int(ray.cluster_resources().get("CPU", 1))))
     rows = ray.data.from_items([{"ref": list(ref)} for ref in refs], override_num_blocks=max(1, num_blocks))
-    done = rows.map(_Work(work, list(sys.path)))
+    results = rows.map(_Work(work, list(sys.path)))
     try:
-        for row in _from_thread(done.iter_rows):
+        for row in _iterate_in_thread(results.iter_rows):
             result = pickle.loads(row["result"])  # noqa: S301 our own workers pickled it
             if isinstance(result, HeadraceError | OSError):
                 raise result
@@ -44,12 +44,12 @@ def map_on_ray(work: Callable[[BatchRef], T], refs: list[BatchRef], /) -> Iterat
     except ray.exceptions.RayError as error:
         reason = " ".join(str(error).split())[:200]
         raise ClusterError(
-            f"ray: a worker was lost or failed ({reason}); look at .headrace/logs/ray, then run the same command again"
+            f"ray: a worker was lost or failed ({reason}); see .headrace/logs/ray, then run the same command again"
         ) from error
 
 
 class _Work:
-    """Runs on a worker."""
+    """The function that runs on the workers."""
 
     def __init__(self, work: Callable[[BatchRef], Any], sys_path: list[str]) -> None:
         self.work, self.sys_path = work, sys_path
@@ -59,14 +59,14 @@ class _Work:
         shard, row_group, num_rows = row["ref"]
         try:
             result: Any = self.work(BatchRef(str(shard), int(row_group), int(num_rows)))
-        except (HeadraceError, OSError) as error:  # as a result: Ray would wrap it, and log it on the terminal
+        except (HeadraceError, OSError) as error:  # returned, not raised: Ray would wrap it and log it on the terminal
             result = error
         return {"result": pickle.dumps(result)}
 
 
-def _from_thread(iterate: Callable[[], Iterator[T]]) -> Iterator[T]:
-    """Ray's iterator runs in a thread, so that a signal ends the wait here and not in Ray's compiled code."""
-    results: queue.Queue[tuple[str, Any]] = queue.Queue(RESULTS_WAITING)
+def _iterate_in_thread(iterate: Callable[[], Iterator[T]]) -> Iterator[T]:
+    """Runs Ray's iterator in a thread, so that a signal interrupts the wait here and not Ray's compiled code."""
+    results: queue.Queue[tuple[str, Any]] = queue.Queue(MAX_PENDING_RESULTS)
     is_over = threading.Event()
     thread = threading.Thread(target=_feed, args=(iterate, results, is_over), name="ray-data", daemon=True)
     thread.start()
@@ -87,7 +87,7 @@ def _from_thread(iterate: Callable[[], Iterator[T]]) -> Iterator[T]:
 def _feed(
     iterate: Callable[[], Iterator[Any]], results: queue.Queue[tuple[str, Any]], is_over: threading.Event
 ) -> None:
-    """Puts what Ray yields into the queue, until nobody wants it any more."""
+    """Puts what Ray yields into the queue until the consumer stops."""
 
     def put(kind: str, value: Any) -> None:
         while not is_over.is_set():
@@ -101,12 +101,12 @@ def _feed(
             if is_over.is_set():
                 return
         put("end", None)
-    except BaseException as error:  # noqa: BLE001 whatever it is, it is raised in the caller's thread
+    except BaseException as error:  # noqa: BLE001 raised again in the caller's thread
         put("error", error)
 
 
-def _quiet() -> None:
-    """In order, and with one progress bar, which is ours."""
+def _configure_ray_data() -> None:
+    """Preserves the order of batches and turns off Ray's progress bars and messages."""
     import ray.data
 
     context = ray.data.DataContext.get_current()

@@ -1,4 +1,4 @@
-"""What comes back from a cluster: the small files that tell how it went, in one checked archive."""
+"""The results of a job: its small output files, sent back from the cluster in one checksummed archive."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from headrace.paths import Paths
 from headrace.storage.atomic import atomic_dir, atomic_file
 
 RESULTS = ("metrics", "reports", "plots", "registered.json", "dvc.lock")
-"""Put into place in this order: `dvc.lock`, which vouches for the others, comes last."""
+"""Installed in this order: `dvc.lock` comes last because it vouches for the others."""
 CHECKSUM_LENGTH = 64
 
 
 def archive_name(submission_id: str) -> str:
-    """The file beside the job's log that holds its results: the State API serves that folder."""
+    """Returns the name of the results file, which lies next to the job's log: Ray's State API serves that folder."""
     return f"headrace-results-{submission_id}.tar.gz"
 
 
 def pack_results(root: Path, archive_path: Path) -> None:
     """Writes the hex SHA-256 of a `.tar.gz`, then the `.tar.gz` itself."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz", dereference=True) as archive:  # outs may be links into DVC's cache
+    with tarfile.open(fileobj=buffer, mode="w:gz", dereference=True) as archive:  # outs may be links into the DVC cache
         for name in RESULTS:
             if (root / name).exists():
                 archive.add(root / name, name)
@@ -36,16 +36,16 @@ def pack_results(root: Path, archive_path: Path) -> None:
 
 
 def unpack_results(packed: bytes, paths: Paths) -> list[str]:
-    """Puts results into the project, each out whole or not at all; returns their paths.
+    """Installs results in the project and returns their paths; each out is replaced atomically.
 
-    What the job did not make is left as it was.
+    Files that the job did not produce stay unchanged.
 
     Raises:
-        ClusterError: The archive was cut on its way, or holds what has no place in it.
+        ClusterError: The archive was damaged in transit, or holds unexpected members.
     """
     checksum, content = packed[:CHECKSUM_LENGTH], packed[CHECKSUM_LENGTH:]
     if hashlib.sha256(content).hexdigest().encode() != checksum:
-        raise ClusterError("submit: the results were cut or changed on their way; run the same command again")
+        raise ClusterError("submit: the results were truncated or changed in transit; run the same command again")
     paths.state_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=paths.state_dir) as folder:
         _extract(content, Path(folder))
@@ -61,16 +61,16 @@ def _extract(content: bytes, folder: Path) -> None:
         for member in members:
             if not (member.isfile() or member.isdir()) or member.name.split("/")[0] not in RESULTS:
                 raise ClusterError(
-                    f"submit: the results hold {member.name!r}, which has no place there; nothing was taken"
+                    f"submit: the results hold {member.name!r}, which is not a result; nothing was installed"
                 )
         try:
             archive.extractall(folder, members, filter="data")
         except tarfile.FilterError as error:
-            raise ClusterError(f"submit: the results would write outside the project ({error}); discarded") from None
+            raise ClusterError(f"submit: the results would write outside the project ({error}); nothing was installed") from None
 
 
 def _outs(path: Path) -> list[Path]:
-    """A file, or what lies directly in a folder: the grain of DVC's outs (`reports/test`, `metrics/test.json`)."""
+    """A file, or the entries of a folder: the granularity of DVC outs (`reports/test`, `metrics/test.json`)."""
     if path.is_dir():
         return sorted(path.iterdir())
     return [path] if path.exists() else []

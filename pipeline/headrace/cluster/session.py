@@ -1,7 +1,4 @@
-"""Ray for the length of one stage: started on this machine, or attached to when the stage runs inside a job.
-
-What a worker on another machine needs before it works.
-"""
+"""A Ray session for one stage: starts Ray on this machine, or connects to the cluster if the stage runs inside a job."""
 
 from __future__ import annotations
 
@@ -17,37 +14,42 @@ from typing import Any
 
 from headrace.errors import ClusterError
 from headrace.paths import Paths
+from headrace.runtime import is_plain
 
-LOCAL_ENVIRONMENT = {
-    # Ray listens on the machine's outer address, whatever it is told, unless clusters are "off"
+PRIVATE_ENVIRONMENT = {
+    # Ray binds to the machine's external address unless clusters are disabled
     # (ray._private.services.get_node_ip_address)
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
-    # an actor that foresees the end of spot machines: one process less to start on this one
-    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
-    "RAY_TRAIN_METRICS_ENABLED": "0",  # nobody scrapes a session that lives for one stage
-    "RAY_AIR_NEW_OUTPUT": "0",  # the new one shows boxes of a search, however quiet it is asked to be
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # 2 s by default, which every start and end waits for
 }
-"""What a session of our own adds to the environment (measured: a training of two workers ends 2 to 4 s sooner)."""
+"""Environment of a session on this machine."""
+WORKAROUNDS = {
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # saves the process of an actor that only matters on spot machines
+    "RAY_TRAIN_METRICS_ENABLED": "0",  # nobody scrapes a session that lives for one stage
+    "RAY_AIR_NEW_OUTPUT": "0",  # the new output prints tables of trials even with verbose=0
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # every start and end waits for it; the default is 2 s
+}
+"""Added to it unless HEADRACE_PLAIN=1: a training on two workers then ends 2 to 4 s sooner."""
 
 
 class BackgroundShutdown:
-    """Ends Ray in the background: its processes take a second or two to go, in which a training can be written."""
+    """Shuts Ray down in the background: its processes take a second or two to end, time to write the trained model."""
 
-    def __init__(self, started: contextlib.ExitStack) -> None:
-        """`started`: what there is to be left."""
+    def __init__(self, session: contextlib.ExitStack) -> None:
+        """Closing `session` shuts Ray down."""
         self._thread: threading.Thread | None = None
-        self._started = started
+        self._session = session
 
     def begin(self) -> None:
-        """Begins to end it; nothing of Ray may be called from here on."""
-        left = self._started.pop_all()  # whatever happens meanwhile, it is left once
-        self._thread = threading.Thread(target=left.close, name="ray's end")
+        """Starts the shutdown, except under HEADRACE_PLAIN=1; Ray must not be used after this call."""
+        if is_plain():
+            return
+        session = self._session.pop_all()  # so that it is closed only once
+        self._thread = threading.Thread(target=session.close, name="ray-shutdown")
         self._thread.start()
 
     def wait(self) -> None:
-        """Waits for its end, where that has begun."""
+        """Waits for a shutdown that has started."""
         if self._thread:
             self._thread.join()
 
@@ -56,36 +58,36 @@ class BackgroundShutdown:
 def ray_session(
     paths: Paths, *, num_cpus_needed: int, wanted_by: str = "train.num_workers"
 ) -> Iterator[BackgroundShutdown]:
-    """Runs its body with Ray: quiet, reachable from this machine only, gone afterwards.
+    """Runs its body with Ray: without output, reachable from this machine only, and shut down afterwards.
 
-    Ray's own logs are in `.headrace/logs/ray`. `wanted_by` is the key of `params.yaml` to blame. The body gets a way to
-    be rid of Ray before its end.
+    Ray's own logs go to `.headrace/logs/ray`. `wanted_by` is the key of `params.yaml` to name in errors. Yields a handle
+    to shut Ray down early.
 
     Raises:
-        ClusterError: Fewer CPUs than needed (told before Ray starts on this machine), or Ray does not start.
+        ClusterError: There are fewer CPUs than needed (raised before Ray starts on this machine), or Ray does not start.
     """
     if not is_attached():
         check_cpus(num_cpus_needed, num_local_cpus(), wanted_by, "this machine")
-    with _signals_kept(), contextlib.ExitStack() as started:
-        started.enter_context(_attached() if is_attached() else _local(paths))
+    with _preserve_signal_handlers(), contextlib.ExitStack() as session:
+        session.enter_context(_attached() if is_attached() else _local(paths))
         if is_attached():
             check_cpus(num_cpus_needed, int(_cluster_resources().get("CPU", 0)), wanted_by, "the cluster")
-        ending = BackgroundShutdown(started)
+        shutdown = BackgroundShutdown(session)
         try:
-            yield ending
+            yield shutdown
         finally:
-            ending.wait()
+            shutdown.wait()
 
 
 def is_attached() -> bool:
-    """Whether a cluster is there already: Ray sets RAY_ADDRESS inside a job."""
+    """Whether this process runs inside a cluster's job, where Ray sets RAY_ADDRESS."""
     return bool(os.environ.get("RAY_ADDRESS"))
 
 
 def available_workers() -> int:
-    """What `num_workers: auto` means: one a GPU; without GPUs two, or one where there is a single CPU.
+    """Returns the number of workers for `num_workers: auto`: one per GPU; without GPUs two, or one on a single CPU.
 
-    On this machine Ray is not started for the answer.
+    Does not start Ray on this machine.
     """
     if is_attached():
         with _attached():
@@ -97,12 +99,12 @@ def available_workers() -> int:
 
 
 def num_local_cpus() -> int:
-    """CPUs that this process may use (a container or `taskset` may allow fewer than there are)."""
+    """Returns the number of CPUs that this process may use; a container or `taskset` may restrict it."""
     return len(os.sched_getaffinity(0))
 
 
 def num_local_gpus() -> int:
-    """GPUs of this machine."""
+    """Returns the number of GPUs on this machine."""
     import torch
 
     return torch.cuda.device_count()
@@ -114,24 +116,24 @@ def _cluster_resources() -> dict[str, float]:
     return dict(ray.cluster_resources())
 
 
-def check_cpus(num_needed: int, num_there: int, wanted_by: str, where: str) -> None:
-    """Raises ClusterError when `where` has fewer CPUs than needed; `wanted_by` is the key to blame."""
-    if num_needed <= num_there:
+def check_cpus(num_needed: int, num_available: int, wanted_by: str, where: str) -> None:
+    """Raises ClusterError if `where` has fewer CPUs than needed; `wanted_by` is the key to name."""
+    if num_needed <= num_available:
         return
     remedy = "add nodes to it" if where == "the cluster" else "run on a Ray cluster: headrace submit"
     raise ClusterError(
-        f"params.yaml: {wanted_by}: the workers want {num_needed} CPUs, {where} has {num_there}; "
-        f"ask for fewer, or {remedy}"
+        f"params.yaml: {wanted_by}: the workers need {num_needed} CPUs, {where} has {num_available}; "
+        f"use fewer, or {remedy}"
     )
 
 
 @contextlib.contextmanager
 def _local(paths: Paths) -> Iterator[None]:
-    """Starts Ray on this machine; its logs are linked into the project while it runs, and moved there at its end."""
+    """Starts Ray on this machine; links its logs into the project while it runs, and moves them there afterwards."""
     logs_dir = paths.logs_dir / "ray"
-    with _environment(LOCAL_ENVIRONMENT):
-        # Without the dashboard Ray starts in 2.7 s instead of 3.6 to 7. Ray Train then complains every second that the
-        # State API is away, but only in a log: nothing of the workers' output reaches the terminal (log_to_driver).
+    with _environment(PRIVATE_ENVIRONMENT if is_plain() else PRIVATE_ENVIRONMENT | WORKAROUNDS):
+        # Without the dashboard Ray starts in 2.7 s instead of 3.6 to 7. Ray Train then logs every second that the State
+        # API is unavailable, but no output of workers reaches the terminal (log_to_driver).
         context = _init(address="local", num_cpus=num_local_cpus(), include_dashboard=False)
         session_dir = Path(context.address_info["session_dir"])
         try:
@@ -142,7 +144,7 @@ def _local(paths: Paths) -> Iterator[None]:
             _link(logs_dir, None)
             with contextlib.suppress(OSError, shutil.Error):
                 shutil.move(session_dir / "logs", logs_dir)
-            shutil.rmtree(session_dir, ignore_errors=True)  # Ray leaves one behind a session
+            shutil.rmtree(session_dir, ignore_errors=True)  # Ray never deletes it
 
 
 @contextlib.contextmanager
@@ -155,17 +157,17 @@ def _attached() -> Iterator[None]:
 
 
 def _init(**options: Any) -> Any:
-    """`ray.init`, quiet; whatever it trips over becomes one line."""
+    """Runs `ray.init` without output, and turns whatever it raises into a ClusterError."""
     import ray
 
     try:
-        with _signals_kept():
+        with _preserve_signal_handlers():
             return ray.init(log_to_driver=False, logging_level="ERROR", **options)
-    except Exception as error:  # Ray raises anything from OSError to its own kinds
+    except Exception as error:  # Ray raises anything from OSError to its own classes
         _shutdown()
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ClusterError(
-            f"Ray: does not start or connect ({reason}); look for a full /tmp, a stale RAY_ADDRESS "
+            f"Ray: does not start or connect ({reason}); check for a full /tmp, a stale RAY_ADDRESS "
             f"({os.environ.get('RAY_ADDRESS', 'not set')}), or other Ray versions on the cluster"
         ) from error
 
@@ -177,7 +179,7 @@ def _shutdown() -> None:
 
 
 def _link(link: Path, target: Path | None) -> None:
-    """Replaces what is at `link` by a link to `target`, or by nothing."""
+    """Replaces whatever is at `link` with a link to `target`, or removes it."""
     link.parent.mkdir(parents=True, exist_ok=True)
     if link.is_symlink():
         link.unlink()
@@ -188,28 +190,28 @@ def _link(link: Path, target: Path | None) -> None:
 
 @contextlib.contextmanager
 def _environment(added: dict[str, str]) -> Iterator[None]:
-    """Adds variables that are not set, and takes them away again."""
-    mine = {name: value for name, value in added.items() if name not in os.environ}
-    os.environ.update(mine)
+    """Sets those variables that are unset, and unsets them again afterwards."""
+    unset = {name: value for name, value in added.items() if name not in os.environ}
+    os.environ.update(unset)
     try:
         yield
     finally:
-        for name in mine:
+        for name in unset:
             os.environ.pop(name, None)
 
 
 @contextlib.contextmanager
-def _signals_kept() -> Iterator[None]:
-    """Gives SIGINT and SIGTERM back: `ray.init` takes SIGTERM (we would end with 15, not 143), Ray Train SIGINT."""
-    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+def _preserve_signal_handlers() -> Iterator[None]:
+    """Restores the handlers of SIGINT, which Ray Train replaces, and SIGTERM, which `ray.init` replaces."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for number, handler in kept.items():
-            with contextlib.suppress(ValueError):  # not the main thread: Ray took nothing either
+        for number, handler in handlers.items():
+            with contextlib.suppress(ValueError):  # not the main thread, where Ray replaces none either
                 signal.signal(number, handler)
 
 
 def extend_sys_path(sys_path: list[str]) -> None:
-    """Makes a worker find what its caller finds: models outside the tree (`my_package.module:Thing`) among others."""
+    """Makes the caller's modules importable on a worker, including models outside the package (`my_package.module:Net`)."""
     sys.path.extend(path for path in sys_path if path not in sys.path)

@@ -1,4 +1,4 @@
-"""Lightning's strategies for Ray's workers: what each holds of the network, and how their gradients meet."""
+"""Lightning strategies for Ray workers: replicated (DDP) or sharded (FSDP) parameters."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ COLLECTIVE_TIMEOUT = timedelta(minutes=10)
 
 
 def make_strategy(name: str, num_workers: int) -> Any:
-    """`ddp` or `fsdp`; one worker holds all in either case."""
+    """Makes the strategy `ddp` or `fsdp`; a single worker always uses DDP."""
     if name == "fsdp" and num_workers > 1:
         return RayShardedStrategy(
             data_parallel_size=num_workers,
             tensor_parallel_size=1,
-            save_distributed_checkpoint=False,  # one file that any number of workers, or none, can read
+            save_distributed_checkpoint=False,  # a single file can be read by any number of workers
             timeout=COLLECTIVE_TIMEOUT,
         )
-    # buffers are averaged before each validation; to send them at each step, as by default, would cost a round trip
+    # buffers are averaged before each validation; broadcasting them at each step would cost a round trip
     return RayDDPStrategy(timeout=COLLECTIVE_TIMEOUT, broadcast_buffers=False, gradient_as_bucket_view=True)
 
 
 class RayShardedStrategy(ModelParallelStrategy):
-    """FSDP (fully_shard) on the devices that Ray gave; on CPUs too, which Lightning's FSDPStrategy refuses."""
+    """FSDP (fully_shard) on the devices assigned by Ray, including CPUs, which Lightning's FSDPStrategy rejects."""
 
     @property
     def root_device(self) -> torch.device:
-        """Ray's device of this worker."""
+        """The device that Ray assigned to this worker."""
         device: torch.device = ray.train.torch.get_device()
         return device

@@ -1,4 +1,4 @@
-"""The whole pipeline as a job of a Ray cluster, through its dashboard's one address: up, along, and back."""
+"""Submits the pipeline as a job to a Ray cluster, follows its log and fetches its results, all through the dashboard."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ ENTRYPOINT = "python -m headrace.cluster.job"
 CONNECT_TIMEOUT_S = 10
 FETCH_TIMEOUT_S = 600
 MAX_RECONNECTIONS = 60
-"""In a row, a second apart: as long as a head takes to come back."""
-RAYS_OWN_LINES = re.compile(r"^\S+ \S+\tINFO job_manager\.py|^Running entrypoint for job ")
+"""In a row, one second apart: about as long as a head node takes to restart."""
+RAY_LINES = re.compile(r"^\S+ \S+\tINFO job_manager\.py|^Running entrypoint for job ")
 
 Echo = Callable[[str], None]
 
 
 def submit_job(paths: Paths, *, address: str, wait: bool, echo: Echo) -> int | None:
-    """Runs `dvc repro` on the cluster whose dashboard is at `address`; lines for the terminal go to `echo`.
+    """Runs `dvc repro` on the cluster whose dashboard is at `address`; `echo` prints a line on the terminal.
 
-    With `wait` its log is followed, its results are put into the project, and its exit code is returned (130 after
-    Ctrl-C, which leaves the job running); without, None.
+    With `wait`, follows the log, installs the results in the project and returns the exit code (130 after Ctrl-C,
+    which leaves the job running). Otherwise returns None at once.
 
     Raises:
-        ClusterError: Not reachable, too large, or lost, in one line.
+        ClusterError: The cluster is not reachable or was lost, or the project is too large.
     """
     client = _connect(address)
     submission_id = f"headrace-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
-    # the upload has no .git: without this the runs of a cluster would name no commit
+    # the upload has no .git, so the cluster cannot look up the commit
     environment = (
         make_job_environment(os.environ)
         | {COMMIT_VARIABLE: read_git_commit(paths.root)[0]}
@@ -55,7 +55,7 @@ def submit_job(paths: Paths, *, address: str, wait: bool, echo: Echo) -> int | N
     with tempfile.TemporaryDirectory() as folder:
         archive_path = Path(folder) / "project.zip"
         pack_project(paths, archive_path)
-        with _one_line(address):
+        with _translate_ray_errors(address):
             client.submit_job(
                 entrypoint=ENTRYPOINT,
                 submission_id=submission_id,
@@ -69,26 +69,26 @@ def submit_job(paths: Paths, *, address: str, wait: bool, echo: Echo) -> int | N
 
 
 def follow_job(paths: Paths, submission_id: str, *, address: str, echo: Echo) -> int:
-    """Follows a job that was submitted before: its log, then its results, then its exit code, as `submit_job` does."""
+    """Follows a submitted job, installs its results and returns its exit code, like `submit_job` with `wait`."""
     client = _connect(address)
     log_path = paths.logs_dir / f"{submission_id}.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with log_path.open("w", encoding="utf-8") as log, _one_line(address):
-            last_line = asyncio.run(_stream(client, submission_id, _Lines(log, echo)))
+        with log_path.open("w", encoding="utf-8") as log, _translate_ray_errors(address):
+            last_line = asyncio.run(stream_log(client, submission_id, LogLines(log, echo)))
             info = client.get_job_info(submission_id)
-            packed = _fetch(client, info)
+            packed = _fetch_results(client, info)
     except KeyboardInterrupt:
-        echo(f"the job goes on; {_ways_to_follow(address, submission_id)}")
+        echo(f"the job continues; {_ways_to_follow(address, submission_id)}")
         return 130
     if packed:
-        brought = unpack_results(packed, paths)
-        echo(f"brought back: {', '.join(brought) or 'nothing'}")
-    return _ended(info, last_line, log_path.relative_to(paths.root), echo)
+        results = unpack_results(packed, paths)
+        echo(f"results: {', '.join(results) or 'none'}")
+    return exit_code_of(info, last_line, log_path.relative_to(paths.root), echo)
 
 
-def _ended(info: Any, last_line: str, log_path: Path, echo: Echo) -> int:
-    """The exit code of a job that is over; one that did not even start, or was stopped, is told as an error."""
+def exit_code_of(info: Any, last_line: str, log_path: Path, echo: Echo) -> int:
+    """Returns the exit code of a finished job; raises ClusterError if it did not start or was stopped."""
     if info.driver_exit_code is None:
         reason = (info.message or "no reason given").strip().splitlines()[0]
         raise ClusterError(f"submit: the job ended as {info.status.value} ({reason}); its log: {log_path}")
@@ -97,41 +97,42 @@ def _ended(info: Any, last_line: str, log_path: Path, echo: Echo) -> int:
     return int(info.driver_exit_code)
 
 
-class _Lines:
-    """Puts chunks of a log together to lines: all into a file, all but Ray's own to the terminal."""
+class LogLines:
+    """Joins the chunks of a log into lines. All go to a file, and all but Ray's own to the terminal."""
 
     def __init__(self, log: Any, echo: Echo) -> None:
+        """Writes to the open file `log` and calls `echo` with each line."""
         self._log, self._echo = log, echo
         self._rest = ""
         self._num_seen = self._num_to_skip = 0
         self.last = ""
 
     def restart(self) -> None:
-        """The log is about to be told again from its first line."""
+        """Expects the log again from its first line, and skips the lines it has had."""
         self._rest, self._num_to_skip, self._num_seen = "", self._num_seen, 0
 
     def add(self, chunk: str) -> None:
-        """Takes what came; a line is told once it is complete."""
+        """Adds a chunk; a line is written once it is complete."""
         *lines, self._rest = (self._rest + chunk).split("\n")
         for line in lines:
             self._num_seen += 1
             if self._num_seen > self._num_to_skip:
-                self._tell(line)
+                self._write(line)
 
     def end(self) -> None:
-        """Tells a last line that has no end."""
+        """Writes a last line without a newline."""
         if self._rest:
             self.add("\n")
 
-    def _tell(self, line: str) -> None:
+    def _write(self, line: str) -> None:
         self._log.write(line + "\n")
-        if not RAYS_OWN_LINES.match(line):
+        if not RAY_LINES.match(line):
             self._echo(line)
             self.last = line.strip() or self.last
 
 
-async def _stream(client: Any, submission_id: str, lines: _Lines) -> str:
-    """Tells a job's log until it is over, over lost connections too; returns the last line."""
+async def stream_log(client: Any, submission_id: str, lines: LogLines) -> str:
+    """Streams a job's log until the job ends, reconnecting as necessary; returns the last line."""
     import aiohttp
 
     num_failures = 0
@@ -152,8 +153,8 @@ async def _stream(client: Any, submission_id: str, lines: _Lines) -> str:
     raise ConnectionError("the connection was lost too often")
 
 
-def _fetch(client: Any, info: Any) -> bytes | None:
-    """The archive that the job left beside its log; None when it came to none."""
+def _fetch_results(client: Any, info: Any) -> bytes | None:
+    """Downloads the archive that the job wrote next to its log; None if it wrote none."""
     if not info.driver_node_id:
         return None
     query = {
@@ -162,20 +163,20 @@ def _fetch(client: Any, info: Any) -> bytes | None:
         "lines": -1,
         "timeout": FETCH_TIMEOUT_S,
     }
-    # Ray's public way to a log file (ray.util.state.get_log) wants another port; this one sends Ray's own headers
+    # the public ray.util.state.get_log needs another port; this call also sends Ray's own headers
     response = client._do_request("GET", f"/api/v0/logs/file?{urlencode(query)}")  # noqa: SLF001
     return bytes(response.content) if response.ok else None
 
 
 def _connect(address: str) -> Any:
-    """Ray's client, after a look at who answers there."""
+    """Returns Ray's client, after checking that the address is a Ray dashboard."""
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ClusterError(f"--address: {address!r} is no dashboard; write http://127.0.0.1:8265")
+        raise ClusterError(f"--address: {address!r} is not a URL of a dashboard; write http://127.0.0.1:8265")
     if "@" in parts.netloc:
-        raise ClusterError("--address: must hold no user or password; set RAY_AUTH_TOKEN instead")
+        raise ClusterError("--address: must not contain a user or password; set RAY_AUTH_TOKEN instead")
     headers = _token_headers()
-    _look(address.rstrip("/"), headers)
+    _check_is_ray(address.rstrip("/"), headers)
     from ray.job_submission import JobSubmissionClient
 
     logging.getLogger("ray").setLevel(logging.ERROR)
@@ -183,12 +184,12 @@ def _connect(address: str) -> Any:
     for name in ("sdk", "dashboard_sdk"):  # Ray sets these two to INFO when it is imported
         logging.getLogger(f"ray.dashboard.modules.job.{name}").setLevel(logging.ERROR)
         logging.getLogger(f"ray.dashboard.modules.{name}").setLevel(logging.ERROR)
-    with _one_line(address), _without("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):  # which would override ours
+    with _translate_ray_errors(address), _unset("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):  # they override `address`
         return JobSubmissionClient(address, headers=headers)
 
 
-def _look(address: str, headers: dict[str, str]) -> None:
-    """Asks for the version; Ray's client would wait for ever, or end in a traceback."""
+def _check_is_ray(address: str, headers: dict[str, str]) -> None:
+    """Requests the version, since Ray's client may wait forever or end in a traceback."""
     request = urllib.request.Request(f"{address}/api/version", headers=headers)  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=CONNECT_TIMEOUT_S) as response:  # noqa: S310
@@ -197,7 +198,7 @@ def _look(address: str, headers: dict[str, str]) -> None:
         error.close()
         if error.code in (401, 403):
             raise ClusterError(
-                f"{address}: asks for another token; set RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH to that of the cluster "
+                f"{address}: requires another token; set RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH to that of the cluster "
                 "(on its head node: ray get-auth-token)"
             ) from None
         is_ray = False
@@ -209,13 +210,13 @@ def _look(address: str, headers: dict[str, str]) -> None:
             f"{address}: not reachable ({reason}); start Ray there, or open the tunnel: ssh -L 8265:127.0.0.1:8265 HEAD"
         ) from None
     if not is_ray:
-        raise ClusterError(f"{address}: answers, but is no Ray dashboard; its port is 8265 unless told otherwise")
+        raise ClusterError(f"{address}: responds, but is not a Ray dashboard; its default port is 8265")
 
 
 def _token_headers() -> dict[str, str]:
-    """The token that Ray would take (RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token), when there is one.
+    """Returns the header with Ray's token (RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token), if there is one.
 
-    Ray's client sends it only under RAY_AUTH_MODE=token, while its clusters ask for one as soon as they have one.
+    Ray's client sends it only under RAY_AUTH_MODE=token, but clusters that have a token always require it.
     """
     if os.environ.get("RAY_AUTH_MODE", "token").lower() != "token":
         return {}
@@ -233,8 +234,8 @@ def _ways_to_follow(address: str, submission_id: str) -> str:
 
 
 @contextlib.contextmanager
-def _one_line(address: str) -> Iterator[None]:
-    """Whatever Ray's client raises, as one line."""
+def _translate_ray_errors(address: str) -> Iterator[None]:
+    """Turns whatever Ray's client raises into a ClusterError."""
     import requests
     from ray.exceptions import RayError
 
@@ -245,15 +246,15 @@ def _one_line(address: str) -> Iterator[None]:
             raise
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ClusterError(
-            f"{address}: {reason[:300]}; look at the dashboard, then run the same command again"
+            f"{address}: {reason[:300]}; check the dashboard, then run the same command again"
         ) from error
 
 
 @contextlib.contextmanager
-def _without(*names: str) -> Iterator[None]:
-    """Takes variables out of the environment for a moment."""
-    kept = {name: os.environ.pop(name) for name in names if name in os.environ}
+def _unset(*names: str) -> Iterator[None]:
+    """Unsets environment variables temporarily."""
+    saved = {name: os.environ.pop(name) for name in names if name in os.environ}
     try:
         yield
     finally:
-        os.environ.update(kept)
+        os.environ.update(saved)

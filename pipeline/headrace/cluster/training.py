@@ -1,4 +1,4 @@
-"""Training on Ray's workers: the same loop on each, its events brought to the caller whatever node rank 0 is on."""
+"""Training on Ray workers: each runs the same loop, and rank 0's events reach the caller from any node."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from typing import Any
 from headrace.cluster.session import extend_sys_path, is_attached
 from headrace.errors import ClusterError, HeadraceError
 from headrace.paths import Paths
-from headrace.runtime import relax_gc
+from headrace.runtime import is_plain, relax_gc
 from headrace.training.fit import FitJob, WorkerContext, fit
 from headrace.training.reporting.events import Event, Observer
 
 SECONDS_BETWEEN_POLLS = 0.3
 COORDINATOR = "AutoscalingCoordinator"
-"""Ray's name, and namespace, for the actor that asks a cluster's autoscaler for nodes."""
+"""Ray's name, and namespace, of the actor that requests nodes from a cluster's autoscaler."""
 
 
 class Mailbox:
     """An actor that holds rank 0's events until the caller takes them."""
 
     def __init__(self) -> None:
-        """Begins empty."""
+        """Starts empty."""
         self._events: list[Event] = []
 
     def put(self, event: Event) -> None:
@@ -34,30 +34,30 @@ class Mailbox:
         self._events.append(event)
 
     def take(self) -> list[Event]:
-        """All events since the last call."""
+        """Returns the events since the last call."""
         events, self._events = self._events, []
         return events
 
     def request_resources(self, **_: Any) -> None:
-        """For Ray Train, that tells so what a cluster should grow to: a session of our own cannot (see `_mailbox`)."""
+        """Ignores Ray Train's request for nodes, since a session on one machine cannot grow; see `_create_mailbox`."""
 
     def cancel_request(self, **_: Any) -> None:
-        """See `request_resources`."""
+        """Ignored, like `request_resources`."""
 
 
 class Training:
-    """A training on Ray's workers, from its start to its end; both inside `session`."""
+    """A running training on Ray workers; needs a Ray session from start to end."""
 
     def __init__(self, job: FitJob, *, num_workers: int, num_threads: int, paths: Paths) -> None:
-        """Starts `num_workers` workers of Ray Train, each with `num_threads` CPUs (and a GPU where there are some)."""
+        """Starts `num_workers` workers, each with `num_threads` CPUs, and a GPU if there are enough."""
         import ray
         from ray.train import RunConfig, ScalingConfig
 
-        self._mailbox = _mailbox()
+        self._mailbox = _create_mailbox()
         use_gpu = ray.cluster_resources().get("GPU", 0) >= num_workers
         loop = {"job": asdict(job), "mailbox": self._mailbox, "num_threads": num_threads, "sys_path": sys.path}
         trainer = make_trainer_class()(
-            _work,
+            _run_worker,
             train_loop_config=loop,
             scaling_config=ScalingConfig(
                 num_workers=num_workers,
@@ -71,23 +71,23 @@ class Training:
         self._thread.start()
 
     def _run(self, fit: Callable[[], object]) -> None:
-        """Ray's call has a thread, so that a signal ends the wait for it and not something in Ray's compiled code.
+        """Runs in a thread, so that a signal interrupts the wait for it and not Ray's compiled code.
 
-        There it may be lost, or end the process at once; and Ray Train would take SIGINT for itself.
+        Ray could lose the signal there, or end the process at once; and Ray Train handles SIGINT itself.
         """
         try:
             fit()
-        except BaseException as error:  # noqa: BLE001 whatever it is, it is raised in the caller's thread
+        except BaseException as error:  # noqa: BLE001 raised again in the caller's thread
             self._failures.append(error)
 
     def wait(self, observer: Observer) -> None:
-        """Hands rank 0's events to the observer until the workers end.
+        """Passes rank 0's events to the observer until the workers end.
 
-        Raises the HeadraceError of a worker as it is, and ClusterError when workers are lost.
+        Raises a worker's user error unchanged, and ClusterError if workers are lost.
         """
         import ray
 
-        with _delivering(self._mailbox, observer):
+        with _deliver_events(self._mailbox, observer):
             while self._thread.is_alive():
                 self._thread.join(SECONDS_BETWEEN_POLLS)
         for error in self._failures:
@@ -97,45 +97,47 @@ class Training:
 
 
 def fit_on_workers(job: FitJob, observer: Observer, *, num_workers: int, num_threads: int, paths: Paths) -> None:
-    """Trains, from start to end; see Training."""
+    """Trains on Ray workers; see Training."""
     Training(job, num_workers=num_workers, num_threads=num_threads, paths=paths).wait(observer)
 
 
-def _mailbox() -> Any:
-    """The actor; in a session of our own it also stands where Ray Train looks for the one that asks for more nodes.
+def _create_mailbox() -> Any:
+    """Creates the actor. In a session on this machine it also takes the place of Ray Train's autoscaling coordinator.
 
-    Ray Train waits for that one before it starts any worker, a process more and more than a second. Where it looks for
-    another name some day, it starts its own.
+    Ray Train waits for the coordinator before it starts any worker, which costs a process and more than a second. If
+    Ray renames it, Ray starts its own. HEADRACE_PLAIN=1 leaves it to Ray.
     """
     import ray
 
     actor = ray.remote(num_cpus=0)(Mailbox)
-    if not is_attached():
-        with suppress(ValueError):  # the name is taken by an earlier training of this session
+    if not is_attached() and not is_plain():
+        with suppress(ValueError):  # an earlier training of this session has the name
             return actor.options(name=COORDINATOR, namespace=COORDINATOR).remote()
     return actor.remote()
 
 
 def make_trainer_class() -> Any:
-    """Ray's TorchTrainer, less two of the actors that it starts beside the workers, each a process that imports Ray.
+    """Returns Ray's TorchTrainer without two actors that it starts, each of them a process that imports Ray.
 
-    One shares out sets of Ray Data, which there are none of; the other clears up behind a lost controller, on clusters
-    that outlive it. Where Ray calls this by another name some day, all start, and the training takes longer to begin.
+    One distributes Ray Data datasets, which are not used here. The other cleans up after a lost controller on clusters
+    that outlive it. If Ray renames these callbacks, all actors start, as they do under HEADRACE_PLAIN=1.
     """
     from ray.train.torch import TorchTrainer
 
-    unwanted = {"DatasetsCallback", *(() if is_attached() else ("PlacementGroupCleanerCallback",))}
+    if is_plain():
+        return TorchTrainer
+    unneeded = {"DatasetsCallback", *(() if is_attached() else ("PlacementGroupCleanerCallback",))}
 
     class Trainer(TorchTrainer):
         def _create_default_callbacks(self) -> list[Any]:
-            made = super()._create_default_callbacks()
-            return [callback for callback in made if type(callback).__name__ not in unwanted]
+            callbacks = super()._create_default_callbacks()
+            return [callback for callback in callbacks if type(callback).__name__ not in unneeded]
 
     return Trainer
 
 
-def _work(config: dict[str, Any]) -> None:
-    """One worker: joins the others and runs the loop."""
+def _run_worker(config: dict[str, Any]) -> None:
+    """Runs the training loop on one worker."""
     relax_gc()
     import ray
     import ray.train
@@ -146,29 +148,29 @@ def _work(config: dict[str, Any]) -> None:
     extend_sys_path(config["sys_path"])
     context = ray.train.get_context()
     mailbox = config["mailbox"]
-    place = WorkerContext(
+    worker = WorkerContext(
         rank=context.get_world_rank(),
         num_workers=context.get_world_size(),
         num_threads=config["num_threads"],
         strategy=make_strategy(config["job"]["settings"]["strategy"], context.get_world_size()),
         plugins=(RayLightningEnvironment(),),
     )
-    fit(FitJob(**config["job"]), mailbox.put.remote, place)
-    ray.get(mailbox.put.remote({"kind": "end"}))  # events are delivered in order: all are there when the worker ends
+    fit(FitJob(**config["job"]), mailbox.put.remote, worker)
+    ray.get(mailbox.put.remote({"kind": "end"}))  # events arrive in order, so all have arrived now
 
 
 @contextmanager
-def _delivering(mailbox: Any, observer: Observer) -> Iterator[None]:
-    """Hands events to the observer while the block runs, and those that are left at its end."""
+def _deliver_events(mailbox: Any, observer: Observer) -> Iterator[None]:
+    """Passes events to the observer while the block runs, and the remaining ones at its end."""
     import ray
 
     ended = threading.Event()
 
     def deliver() -> None:
-        with suppress(ray.exceptions.RayError):  # a lost mailbox loses pictures, not the training
+        with suppress(ray.exceptions.RayError):  # a lost mailbox loses events, not the training
             while not ended.wait(SECONDS_BETWEEN_POLLS):
-                _hand_over(ray.get(mailbox.take.remote()), observer)
-            _hand_over(ray.get(mailbox.take.remote(), timeout=10), observer)
+                _notify(observer, ray.get(mailbox.take.remote()))
+            _notify(observer, ray.get(mailbox.take.remote(), timeout=10))
 
     thread = threading.Thread(target=deliver, name="events", daemon=True)
     thread.start()
@@ -179,24 +181,24 @@ def _delivering(mailbox: Any, observer: Observer) -> Iterator[None]:
         thread.join(timeout=30)
 
 
-def _hand_over(events: list[Event], observer: Observer) -> None:
+def _notify(observer: Observer, events: list[Event]) -> None:
     for event in events:
         if event["kind"] != "end":
             observer(event)
 
 
 def as_user_error(error: Exception) -> Exception:
-    """What a worker raised, where users can mend it; a ClusterError where a worker was lost; else the error: a bug."""
+    """Returns a worker's user error, a ClusterError if a worker was lost, or else the error itself: a bug."""
     failures = getattr(error, "worker_failures", {}).values()
     causes = [getattr(failure, "_base_exc", failure) for failure in failures] or [error]
-    told = next((cause for cause in causes if isinstance(cause, HeadraceError | OSError)), None)
-    if told is not None:
-        return told
-    # of Ray's own making, such as a health check that failed: several families, and not all are public
+    user_error = next((cause for cause in causes if isinstance(cause, HeadraceError | OSError)), None)
+    if user_error is not None:
+        return user_error
+    # Ray's own errors, such as a failed health check, have several base classes, and not all are public
     lost = next((cause for cause in causes if type(cause).__module__.startswith("ray.")), None)
     if lost is None:
         return error
     reason = " ".join(str(lost).split())[:200]
     return ClusterError(
-        f"ray: a worker was lost ({reason}); look at memory and at .headrace/logs/ray, then run the same command again"
+        f"ray: a worker was lost ({reason}); check the memory and .headrace/logs/ray, then run the same command again"
     )

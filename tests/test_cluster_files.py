@@ -1,4 +1,4 @@
-"""The files under cluster/ are what Ray and Kubernetes take, and open nothing."""
+"""The files in cluster/: valid for Ray and Kubernetes, and without open ports."""
 
 from pathlib import Path
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-CLUSTER_DIR = Path(__file__).parents[2] / "cluster"
+CLUSTER_DIR = Path(__file__).parents[1] / "cluster"
 
 
 def load(name: str) -> Any:
     return YAML(typ="safe").load(CLUSTER_DIR / name)
 
 
-def test_ray_up_file_passes_rays_validation() -> None:
+def test_ray_up_file_is_valid_for_ray() -> None:
     from ray.autoscaler._private.util import prepare_config, validate_config
 
     config = prepare_config(load("ray-up.yaml"))
@@ -21,7 +21,7 @@ def test_ray_up_file_passes_rays_validation() -> None:
     assert config["max_workers"] == len(config["provider"]["worker_ips"])
 
 
-def test_ray_up_file_wants_a_token_and_listens_on_loopback() -> None:
+def test_ray_up_file_requires_a_token_and_binds_to_loopback() -> None:
     config = load("ray-up.yaml")
     for role in ("head", "worker"):
         started = config[f"{role}_start_ray_commands"][-1]
@@ -30,7 +30,7 @@ def test_ray_up_file_wants_a_token_and_listens_on_loopback() -> None:
     assert "--dashboard-host=127.0.0.1" in config["head_start_ray_commands"][-1]
 
 
-def test_rayjob_file_is_a_rayjob_that_runs_the_pipeline_and_ends() -> None:
+def test_rayjob_file_runs_the_pipeline_and_shuts_down() -> None:
     job = load("rayjob.yaml")
     assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
     assert job["spec"]["entrypoint"].endswith("python -m headrace.cluster.job")

@@ -1,0 +1,40 @@
+"""The job on the cluster: its workspace, DVC's exit code, and where it leaves the results."""
+
+from pathlib import Path
+
+import pytest
+
+from headrace.cluster import job
+from headrace.cluster.results import archive_name
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+@pytest.mark.slow
+def test_main_runs_dvc_and_returns_its_exit_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "dvc.yaml", "stages: {a: {cmd: touch metrics.txt, outs: [metrics.txt]}}")
+    monkeypatch.chdir(tmp_path)
+    assert job.main() == 0
+    assert (tmp_path / "dvc.lock").exists()
+    write(tmp_path / "dvc.yaml", "stages: {a: {cmd: exit 3}}")
+    assert job.main() == 255
+
+
+def test_workspace_keeps_data_but_not_deleted_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("pipeline/headrace/new.py", "params.yaml"):
+        write(tmp_path / "upload" / name, "new")
+    for name in ("pipeline/headrace/old.py", "params.yaml", "data/raw/a"):
+        write(tmp_path / "workspace" / name, "old")
+    monkeypatch.setenv("HEADRACE_WORKSPACE", str(tmp_path / "workspace"))
+    root = job.prepare_workspace(tmp_path / "upload")
+    files = {path.relative_to(root).as_posix(): path.read_text() for path in root.rglob("*") if path.is_file()}
+    assert files == {"pipeline/headrace/new.py": "new", "params.yaml": "new", "data/raw/a": "old"}
+
+
+def test_archive_path_is_next_to_the_jobs_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, expected in (("job-driver-x.log", tmp_path / archive_name("x")), ("else.log", None)):
+        monkeypatch.setattr(Path, "readlink", lambda _, name=name: tmp_path / name)
+        assert job.find_archive_path() == expected
