@@ -7,7 +7,6 @@ from safetensors.torch import load_file
 
 from headrace.cluster.session import num_local_cpus, ray_session
 from headrace.cluster.training import fit_on_workers
-from headrace.cluster.worker_plan import plan_workers
 from headrace.errors import ClusterError, DataError
 from headrace.storage.bundle import WEIGHTS
 from headrace.training.fit import FitJob, WorkerContext, fit, read_result
@@ -22,20 +21,6 @@ def job_in(paths, name, **changes):
     work_dir.mkdir(parents=True)
     settings = ResolvedTrainSettings(**{**SETTINGS, **changes}).model_dump()
     return FitJob(str(paths.normalized_dir), str(work_dir), settings), work_dir
-
-
-def test_plan_is_threads_for_each_worker():
-    cores = num_local_cpus()
-    assert plan_workers(0) == (0, cores)
-    assert plan_workers(1) == (1, cores)
-    assert plan_workers("auto")[0] in {1, 2}
-    assert plan_workers("auto", 5.0) == (0, cores), "a short training does not wait for Ray"
-    assert plan_workers("auto", 1e4) == plan_workers("auto")
-    assert plan_workers("auto", 1e4, 10_000) == plan_workers("auto")
-    assert plan_workers("auto", 100.0, 25_000) == (0, cores), "steps of 4 ms are not worth sums between workers"
-    assert plan_workers(1, 5.0) == (1, cores)
-    with pytest.raises(ClusterError, match=r"params.yaml: train.num_workers"):
-        plan_workers(cores + 1)
 
 
 @pytest.mark.ray
