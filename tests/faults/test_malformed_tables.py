@@ -42,7 +42,7 @@ def put(tmp_path: Path, content: str | bytes, name: str = "x.csv") -> Path:
         (GOOD + "1,2,3,4\n", "x.csv: line 22: has 4 cells, the table has 3 columns"),
         (GOOD.replace("a,b", "a,a", 1), "x.csv: several columns are named ['a']"),
         (GOOD.replace("a,b", "label,b", 1), "x.csv: several columns are named ['label']"),
-        (GOOD + "1,\0,p\n", "x.csv: line 22: holds a zero byte"),
+        (GOOD + "1,\0,p\n", "x.csv: line 22: contains a zero byte"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)) * 20, "x.csv: line "),
         (
             GOOD.encode() * 3 + "\u00e9t\u00e9,1,p\n".encode() * 9 + b"\xe9t\xe9,1,p\n",
@@ -69,7 +69,7 @@ def test_unclosed_quote(tmp_path, content, told):
 
 def test_wrong_delimiter_stated(tmp_path):
     told = refused(put(tmp_path, GOOD), ConfigError, table=TableFormat(delimiter=";"))
-    assert "params.yaml: ingest.table.delimiter: ';' parts no line of " in told
+    assert "params.yaml: ingest.table.delimiter: ';' occurs in no line of " in told
 
 
 def test_wrong_number_of_names(tmp_path):
@@ -109,14 +109,14 @@ def test_wrong_encoding_stated(tmp_path, encoding, content):
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ('{"a": 1, "label": "p"}\n{"a": 2, "label"\n', "x.jsonl: line 2: no JSON"),
+        ('{"a": 1, "label": "p"}\n{"a": 2, "label"\n', "x.jsonl: line 2: invalid JSON"),
         ('{"a": 1, "label": "p"}\n{"a": {"b": 2}, "label": "q"}\n', "x.jsonl: line 2: 'a' is a JSON object"),
         ('{"a": [1, 2], "label": "p"}\n', "x.jsonl: line 1: 'a' is a JSON array"),
-        ('[{"a": 1, "label": "p"}]\n', "x.jsonl: line 1: holds a JSON array"),
-        ('{\n  "a": 1,\n  "label": "p"\n}\n', "x.jsonl: line 1: no JSON"),
-        ("null\n", "x.jsonl: line 1: holds a JSON null"),
+        ('[{"a": 1, "label": "p"}]\n', "x.jsonl: line 1: contains a JSON array"),
+        ('{\n  "a": 1,\n  "label": "p"\n}\n', "x.jsonl: line 1: invalid JSON"),
+        ("null\n", "x.jsonl: line 1: contains a JSON null"),
         ("{}\n{}\n", "x.jsonl: is empty"),
-        (b'{"a": "\0", "label": "p"}\n', "x.jsonl: line 1: holds a zero byte"),
+        (b'{"a": "\0", "label": "p"}\n', "x.jsonl: line 1: contains a zero byte"),
     ],
 )
 def test_malformed_json_lines(tmp_path, content, told):
@@ -143,7 +143,7 @@ def test_truncated_and_false_parquet(tmp_path):
 
 def test_nested_parquet(tmp_path):
     pq.write_table(pa.table({"a": [[1], [2]], "label": ["p", "q"]}), tmp_path / "x.parquet")
-    assert "column 'a' holds list<" in refused(tmp_path / "x.parquet")
+    assert "column 'a' contains list<" in refused(tmp_path / "x.parquet")
 
 
 def test_parquet_without_rows_or_columns(tmp_path):
@@ -160,12 +160,12 @@ def test_parquet_without_rows_or_columns(tmp_path):
     [
         (
             GOOD.replace("b,label", "c,label", 1),
-            "2.csv: is no shard of one table with the files before it: lacks columns ['b']",
+            "2.csv: is not a shard of the same table as the files before it: columns ['b'] are missing",
         ),
-        (GOOD.partition("\n")[2], "2.csv: is no shard of one table"),  # without the header
-        ("a,label\n1,p\n", "2.csv: is no shard of one table"),
-        (GOOD.replace(",", ";"), "2.csv: is no shard of one table"),
-        (GOOD.replace("a,b", "a,a", 1), "2.csv: is no shard of one table"),
+        (GOOD.partition("\n")[2], "2.csv: is not a shard of the same table"),  # without the header
+        ("a,label\n1,p\n", "2.csv: is not a shard of the same table"),
+        (GOOD.replace(",", ";"), "2.csv: is not a shard of the same table"),
+        (GOOD.replace("a,b", "a,a", 1), "2.csv: is not a shard of the same table"),
         (GOOD + "1\n", "2.csv: line 22: has 1 cells"),
         ("\n", "2.csv: is empty"),
     ],
@@ -178,22 +178,24 @@ def test_shards_that_differ(tmp_path, second, told):
 
 def test_folders_that_hold_no_table(tmp_path):
     (tmp_path / "x.csv").mkdir()
-    assert "'x.csv': holds no table; tables end in" in refused(tmp_path / "x.csv")
-    assert "no such file, and no file's name fits it" in refused(tmp_path / "*.parquet")
-    assert "no such file, and no file's name fits it" in refused(tmp_path / "gone.csv")
+    assert "'x.csv': contains no table; tables end in" in refused(tmp_path / "x.csv")
+    assert "no such file, and no file matches it as a glob" in refused(tmp_path / "*.parquet")
+    assert "no such file, and no file matches it as a glob" in refused(tmp_path / "gone.csv")
 
 
 def test_formats_mixed_in_a_folder(tmp_path):
     put(tmp_path, GOOD)
     put(tmp_path, '{"a": 1}', "x.jsonl")
-    assert "holds tables in several formats, ['csv', 'jsonl']" in refused(tmp_path)
+    assert "contains tables in several formats, ['csv', 'jsonl']" in refused(tmp_path)
 
 
 def test_target_that_is_not_there_or_not_told(tmp_path):
     path = put(tmp_path, GOOD.replace("label", "kind", 1) + "1,1,r\n" * 30)
     assert "no column 'labl'; choose one of ['a', 'b', 'kind']" in refused(path, ConfigError, target="labl")
     path = put(tmp_path, "a,b,c\n" + "1.5,x,p\n2.5,y,q\n" * 9)
-    assert "does not tell which column is to be predicted; choose one of ['a', 'b', 'c']" in refused(path, ConfigError)
+    assert "no column name shows which column is the target; choose one of ['a', 'b', 'c']" in refused(
+        path, ConfigError
+    )
 
 
 def test_labels_that_are_all_missing(tmp_path):
@@ -203,13 +205,14 @@ def test_labels_that_are_all_missing(tmp_path):
 def test_regression_on_words(tmp_path):
     told = refused(put(tmp_path, GOOD), ConfigError, task="regression")
     assert (
-        "ingest.task: 'regression' takes a target of numbers; column 'label' holds categorical values such as" in told
+        "ingest.task: 'regression' requires a numeric target; column 'label' contains categorical values such as"
+        in told
     )
 
 
 def test_split_column_with_other_values(tmp_path):
     path = put(tmp_path, "a,part,label\n1,train,p\n2,fold2,q\n")
-    assert "ingest.split_column: column 'part' holds 'fold2'" in refused(path, split_column="part", target="label")
+    assert "ingest.split_column: column 'part' contains 'fold2'" in refused(path, split_column="part", target="label")
     assert "ingest.split_column: no column 'parts'" in refused(path, ConfigError, split_column="parts")
 
 
@@ -220,7 +223,7 @@ def test_kinds_of_columns_that_are_not_there(tmp_path):
 
 def test_one_column_only(tmp_path):
     told = refused(put(tmp_path, "word\n" + "one\ntwo\n" * 9), ConfigError)
-    assert "at least two are needed" in told
+    assert "an input and a target are needed" in told
 
 
 def test_numbers_that_are_none_stay_for_the_next_stage(tmp_path):

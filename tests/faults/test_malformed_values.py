@@ -171,14 +171,14 @@ def test_labels_that_nothing_can_be_told_of(task: str, labels: list[str | None])
     [
         (
             {"bda": [0, 1]},
-            r"ranges: 'bda' is no numeric column; choose one of \['bad', 'good'\] \(did you mean 'bad'\?\)",
+            r"ranges: 'bda' is not a numeric column; choose one of \['bad', 'good'\] \(did you mean 'bad'\?\)",
         ),
-        ({"bad": [1, 0]}, r"ranges\.bad: got \[1, 0\]; must be \[low, high\], null where there is no limit"),
+        ({"bad": [1, 0]}, r"ranges\.bad: got \[1, 0\]; must be \[low, high\]; null means no limit"),
         ({"bad": [0]}, r"ranges\.bad: got \[0\]; must be"),
         ({"bad": ["0", "1"]}, r"ranges\.bad: got \['0', '1'\]; must be"),
         ({"bad": 5}, r"ranges\.bad: got 5; must be"),
         ({"bad": [True, False]}, r"ranges\.bad: got \[True, False\]; must be"),
-        ([0, 1], r"ranges: got \[0, 1\]; must be columns and their \[low, high\]"),
+        ([0, 1], r"ranges: got \[0, 1\]; must map columns to \[low, high\]"),
     ],
 )
 def test_ranges_that_cannot_be_meant_are_told(ranges: object, told: str) -> None:

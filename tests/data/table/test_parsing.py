@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.data.table.parsing import choose_order, count_orders, dates, numbers
+from headrace.data.table.parsing import choose_date_order, count_date_orders, parse_dates, parse_numbers
 
 
 def strings(*cells: str | None) -> pa.Array:
@@ -19,38 +19,38 @@ def strings(*cells: str | None) -> pa.Array:
      ("-inf", -math.inf), ("+Infinity", math.inf), ("\t7\n", 7)],
 )  # fmt: skip
 def test_numbers_reads_the_spellings_of_floats(cell: str, value: float) -> None:
-    read = numbers(strings(cell, "x"))
+    read = parse_numbers(strings(cell, "x"))
     assert read.values[0] == value
-    assert read.is_broken.tolist() == [False, True]
+    assert read.is_invalid.tolist() == [False, True]
 
 
 @pytest.mark.parametrize(
     "cell", ["1,234", "12%", "$5", "0x10", "1_0", "1 000", "--5", "e5", ".", "x", "true", "٣", "1\x00"]
 )
 def test_numbers_guesses_nothing(cell: str) -> None:
-    read = numbers(strings(cell))
+    read = parse_numbers(strings(cell))
     assert math.isnan(read.values[0])
-    assert read.is_broken.tolist() == [True]
+    assert read.is_invalid.tolist() == [True]
 
 
 @pytest.mark.parametrize("cell", [None, "", "   ", "nan", "NaN", "-nan"])
 def test_numbers_missing_cells_are_not_broken(cell: str | None) -> None:
-    read = numbers(strings(cell, "1"))
+    read = parse_numbers(strings(cell, "1"))
     assert math.isnan(read.values[0])
-    assert not read.is_broken.any()
+    assert not read.is_invalid.any()
 
 
 @given(st.lists(st.one_of(st.floats().map(repr), st.none(), st.text(max_size=4)), max_size=20))
 def test_numbers_of_a_cell_do_not_depend_on_the_others(cells: list[str | None]) -> None:
-    together = numbers(strings(*cells))
-    alone = [numbers(strings(cell)) for cell in cells]
+    together = parse_numbers(strings(*cells))
+    alone = [parse_numbers(strings(cell)) for cell in cells]
     np.testing.assert_array_equal(together.values, [float(one.values[0]) for one in alone])
-    assert together.is_broken.tolist() == [bool(one.is_broken[0]) for one in alone]
+    assert together.is_invalid.tolist() == [bool(one.is_invalid[0]) for one in alone]
 
 
 @given(st.lists(st.floats(allow_nan=False), min_size=1))
 def test_numbers_keep_every_bit(values: list[float]) -> None:
-    assert numbers(strings(*map(repr, values))).values.tolist() == values
+    assert parse_numbers(strings(*map(repr, values))).values.tolist() == values
 
 
 @pytest.mark.parametrize(
@@ -73,9 +73,9 @@ def test_numbers_keep_every_bit(values: list[float]) -> None:
 )
 def test_dates_reads_iso_and_days_first(cell: str, moment: str) -> None:
     for others in ((), ("x",)):  # with the fast way and without
-        read = dates(strings(cell, *others))
+        read = parse_dates(strings(cell, *others))
         assert read.values[0] == np.datetime64(moment, "us")
-        assert read.is_broken.tolist() == [False] + [True] * len(others)
+        assert read.is_invalid.tolist() == [False] + [True] * len(others)
 
 
 @pytest.mark.parametrize(
@@ -84,27 +84,27 @@ def test_dates_reads_iso_and_days_first(cell: str, moment: str) -> None:
      "31/04/2020", "13/13/2020", "20200105", "5/1/20", "yesterday", "2020-01", "99999-01-01"],
 )  # fmt: skip
 def test_dates_that_no_calendar_has_are_broken(cell: str) -> None:
-    read = dates(strings(cell, None, ""))
+    read = parse_dates(strings(cell, None, ""))
     assert np.isnat(read.values).all()
-    assert read.is_broken.tolist() == [True, False, False]
+    assert read.is_invalid.tolist() == [True, False, False]
 
 
 def test_dates_one_order_for_the_whole_column() -> None:
     column = strings("12/25/2020", "03/04/2020", None)
-    assert count_orders(column) == (1, 2)
-    assert dates(column).values[1] == np.datetime64("2020-03-04")
-    assert dates(column, "dmy").is_broken.tolist() == [True, False, False]
-    assert choose_order(5, 5) == "dmy"
+    assert count_date_orders(column) == (1, 2)
+    assert parse_dates(column).values[1] == np.datetime64("2020-03-04")
+    assert parse_dates(column, "dmy").is_invalid.tolist() == [True, False, False]
+    assert choose_date_order(5, 5) == "dmy"
 
 
 @given(st.datetimes())
 def test_dates_read_what_python_writes(moment) -> None:
-    assert dates(strings(str(moment), moment.isoformat())).values.tolist() == [moment, moment]
+    assert parse_dates(strings(str(moment), moment.isoformat())).values.tolist() == [moment, moment]
 
 
 @given(
     st.lists(st.from_regex(r"\A[0-3]\d{3}-[0-3]\d-[0-3]\d([T ][0-2]\d:[0-6]\d(:[0-6]\d(\.\d{1,7})?)?)?\Z"), max_size=5)
 )
 def test_dates_of_an_iso_cell_do_not_depend_on_the_others(cells: list[str]) -> None:
-    together = dates(strings(*cells, "x")).values[:-1]  # never by the fast way
-    np.testing.assert_array_equal(together, [dates(strings(cell)).values[0] for cell in cells])
+    together = parse_dates(strings(*cells, "x")).values[:-1]  # never by the fast way
+    np.testing.assert_array_equal(together, [parse_dates(strings(cell)).values[0] for cell in cells])

@@ -1,1 +1,1 @@
-"""Tables: rows of named columns, each numeric, categorical, a date or text."""
+"""Tables: rows of named columns, each numeric, categorical, a date, or text."""

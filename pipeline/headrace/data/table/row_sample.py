@@ -1,4 +1,4 @@
-"""A sample of rows that depends on nothing but the rows: those with the smallest codes of their ids."""
+"""A deterministic sample of rows that depends on their ids alone: the rows whose ids have the smallest hashes."""
 
 from __future__ import annotations
 
@@ -8,44 +8,43 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_ROWS = 100_000
-"""Rows whose values stand for all where there are more: a median of so many is 0.2 % of the ranks off."""
+"""Largest sample: a median of so many rows is off by about 0.2 % of the ranks."""
 MAX_VALUES = 20_000_000
 """Rows times columns: 160 MB of float64."""
-SPARE = 8
-"""Workers send this many times the rows wanted, so that a part of the table still fills the sample."""
+OVERSAMPLING = 8
+"""Workers send this many times the expected number of rows, so that part of a table still fills the sample."""
 
 
-class Sample:
-    """Rows of several arrays, the ones with the smallest codes; parts of a table add up in any order."""
+class RowSample:
+    """Rows of several arrays, those with the smallest hashes; parts of a table may be added in any order."""
 
     def __init__(self, num_columns: int) -> None:
-        """Room for MAX_ROWS rows, fewer where they have more columns than MAX_VALUES allows."""
+        """Holds MAX_ROWS rows, or fewer if `num_columns` would exceed MAX_VALUES."""
         self._max_rows = max(1000, min(MAX_ROWS, MAX_VALUES // max(1, num_columns)))
         self._parts: list[tuple[NDArray[Any], ...]] = []
         self._num_rows = 0
 
-    def add(self, row_codes: NDArray[np.uint64], *values: NDArray[Any]) -> None:
-        """Rows of a part: arrays `[rows, ...]`, the same kinds in every call."""
-        self._parts.append((row_codes, *values))
-        self._num_rows += len(row_codes)
+    def add(self, row_hashes: NDArray[np.uint64], *values: NDArray[Any]) -> None:
+        """Adds rows: arrays `[rows, ...]`, the same ones in every call."""
+        self._parts.append((row_hashes, *values))
+        self._num_rows += len(row_hashes)
         if self._num_rows > 4 * self._max_rows:
-            self._keep()
+            self._shrink()
 
     def rows(self) -> tuple[NDArray[Any], ...]:
-        """The arrays that `add` was given, without the codes, in the order of the codes; `()` before the first."""
+        """The arrays passed to `add`, without the hashes, ordered by hash; `()` if nothing was added."""
         if not self._parts:
             return ()
-        self._keep()
+        self._shrink()
         return self._parts[0][1:]
 
-    def _keep(self) -> None:
-
+    def _shrink(self) -> None:
         arrays = [np.concatenate(arrays) for arrays in zip(*self._parts, strict=True)]
-        kept = np.argsort(arrays[0], kind="stable")[: self._max_rows]
-        self._parts, self._num_rows = [tuple(array[kept] for array in arrays)], len(kept)
+        smallest = np.argsort(arrays[0], kind="stable")[: self._max_rows]
+        self._parts, self._num_rows = [tuple(array[smallest] for array in arrays)], len(smallest)
 
 
-def may_be_sampled(row_codes: NDArray[np.uint64], num_rows: int) -> NDArray[np.bool_]:
-    """`[rows]`: which of a batch's rows could be among the smallest of `num_rows`."""
-    share = min(1.0, SPARE * MAX_ROWS / max(1, num_rows))
-    return row_codes.astype(np.float64) <= share * 2.0**64
+def find_sample_candidates(row_hashes: NDArray[np.uint64], num_rows: int) -> NDArray[np.bool_]:
+    """`[rows]`: which rows of a batch may belong to the sample of a table of `num_rows`."""
+    fraction = min(1.0, OVERSAMPLING * MAX_ROWS / max(1, num_rows))
+    return row_hashes.astype(np.float64) <= fraction * 2.0**64

@@ -2,7 +2,7 @@ import pyarrow as pa
 import pytest
 
 from headrace.data.image.reading.image_folder import EXTENSIONS
-from headrace.data.table.reading.column_types import is_wordy, kind_of
+from headrace.data.table.reading.column_types import infer_column_kind, is_mostly_distinct
 
 
 @pytest.mark.parametrize(
@@ -30,16 +30,16 @@ from headrace.data.table.reading.column_types import is_wordy, kind_of
     ],
 )  # fmt: skip
 def test_kind_of_a_column(cells, kind):
-    assert kind_of(pa.array(cells, pa.string())) == kind
+    assert infer_column_kind(pa.array(cells, pa.string())) == kind
 
 
 def test_image_names_are_those_that_are_decoded():
-    assert {kind_of(pa.array([f"x{extension}"])) for extension in EXTENSIONS} == {"image"}
-    assert kind_of(pa.array(["x.svg"])) == "categorical"
+    assert {infer_column_kind(pa.array([f"x{extension}"])) for extension in EXTENSIONS} == {"image"}
+    assert infer_column_kind(pa.array(["x.svg"])) == "categorical"
 
 
 def test_wordy_is_many_and_distinct():
     names = [f"name {number}" for number in range(60)]
-    assert is_wordy(pa.array(names))
-    assert not is_wordy(pa.array(names[:50]))
-    assert not is_wordy(pa.array(names * 3))
+    assert is_mostly_distinct(pa.array(names))
+    assert not is_mostly_distinct(pa.array(names[:50]))
+    assert not is_mostly_distinct(pa.array(names * 3))

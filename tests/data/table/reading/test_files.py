@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.data.table.reading.files import base_dir, find_files, is_table_file
+from headrace.data.table.reading.files import find_common_dir, find_table_files, is_table_file
 from headrace.errors import DataError
 
 
@@ -16,7 +16,7 @@ def put(root: Path, *names: str) -> Path:
 
 
 def found(folder: Path) -> list[tuple[str, str, str | None]]:
-    return [(str(file.path.relative_to(folder)), file.format, file.split) for file in find_files(folder, "set")]
+    return [(str(file.path.relative_to(folder)), file.format, file.split) for file in find_table_files(folder, "set")]
 
 
 def test_shards_come_sorted_without_hidden_files_and_descriptions(tmp_path, caplog):
@@ -26,7 +26,7 @@ def test_shards_come_sorted_without_hidden_files_and_descriptions(tmp_path, capl
     )  # fmt: skip
     with caplog.at_level(logging.WARNING):
         assert found(folder) == [("a.csv", "csv", None), ("b.csv.gz", "csv", None)]
-    assert caplog.messages == ["set: left out 1 files that are no tables (1 .pdf)"]
+    assert caplog.messages == ["set: skipped 1 files that are not tables (1 .pdf)"]
 
 
 def test_text_files_alone_are_a_table(tmp_path):
@@ -52,16 +52,16 @@ def test_official_splits_are_told_by_names(tmp_path, names, splits):
 
 def test_one_file_is_read_whatever_its_name(tmp_path):
     folder = put(tmp_path, "train.csv", "odd.xyz")
-    assert [(f.format, f.split) for f in find_files(folder / "train.csv", "s")] == [("csv", None)]
-    assert [f.format for f in find_files(folder / "odd.xyz", "s")] == ["lines"]
+    assert [(f.format, f.split) for f in find_table_files(folder / "train.csv", "s")] == [("csv", None)]
+    assert [f.format for f in find_table_files(folder / "odd.xyz", "s")] == ["lines"]
 
 
 def test_glob_takes_what_fits_unless_a_file_has_its_name(tmp_path):
     folder = put(tmp_path, "a1.csv", "a2.csv", "b.csv", "sub/a3.csv")
-    assert [f.path.name for f in find_files(folder / "a*.csv", "s")] == ["a1.csv", "a2.csv"]
-    assert len(find_files(folder / "**" / "a?.csv", "s")) == 3
+    assert [f.path.name for f in find_table_files(folder / "a*.csv", "s")] == ["a1.csv", "a2.csv"]
+    assert len(find_table_files(folder / "**" / "a?.csv", "s")) == 3
     put(tmp_path, "a*.csv")
-    assert [f.path.name for f in find_files(folder / "a*.csv", "s")] == ["a*.csv"]
+    assert [f.path.name for f in find_table_files(folder / "a*.csv", "s")] == ["a*.csv"]
 
 
 def test_empty_shards_among_others_are_left_out(tmp_path):
@@ -73,14 +73,17 @@ def test_empty_shards_among_others_are_left_out(tmp_path):
 @pytest.mark.parametrize(
     ("names", "line"),
     [
-        (["a.csv", "b.jsonl"], r"holds tables in several formats, \['csv', 'jsonl'\]; give a glob"),
-        (["train.csv", "test.csv", "more.csv"], r"holds files of official splits beside \['more.csv'\]; either every"),
-        (["a.pdf"], "holds no table; tables end in"),
+        (["a.csv", "b.jsonl"], r"contains tables in several formats, \['csv', 'jsonl'\]; give a glob"),
+        (
+            ["train.csv", "test.csv", "more.csv"],
+            r"some files belong to an official split, but \['more.csv'\] do not; either",
+        ),
+        (["a.pdf"], "contains no table; tables end in"),
     ],
 )
 def test_folder_that_is_no_single_table_is_refused(tmp_path, names, line):
     with pytest.raises(DataError, match="^params.yaml: ingest.source: 'set': " + line):
-        find_files(put(tmp_path, *names), "set")
+        find_table_files(put(tmp_path, *names), "set")
 
 
 def test_table_files_are_known_by_their_names():
@@ -89,5 +92,5 @@ def test_table_files_are_known_by_their_names():
 
 
 def test_base_is_the_folder_above_all(tmp_path):
-    assert base_dir([tmp_path / "a" / "x.csv", tmp_path / "b" / "x.csv"]) == tmp_path
-    assert base_dir([tmp_path / "a" / "x.csv"]) == tmp_path / "a"
+    assert find_common_dir([tmp_path / "a" / "x.csv", tmp_path / "b" / "x.csv"]) == tmp_path
+    assert find_common_dir([tmp_path / "a" / "x.csv"]) == tmp_path / "a"

@@ -3,7 +3,7 @@ import pytest
 
 from headrace.contracts import Column
 from headrace.data.sources.read_options import ReadOptions
-from headrace.data.table.reading.inference import infer
+from headrace.data.table.reading.inference import infer_table
 from headrace.errors import ConfigError, DataError
 
 WORDS = [f"a sentence of {number} words or so" for number in range(60)]
@@ -14,7 +14,7 @@ NAMES = [f"name {number}" for number in range(60)]
 
 
 def inferred(table, /, **options):
-    return infer(
+    return infer_table(
         pa.table({name: pa.array(cells, pa.string()) for name, cells in table.items()}), ReadOptions(**options)
     )
 
@@ -77,7 +77,7 @@ def test_task_is_found(labels, task):
 def test_task_as_stated():
     assert inferred({"a": NUMBERS, "y": MANY}, task="classification").task == "classification"
     assert inferred({"a": NUMBERS, "y": HALVES}, task="regression").task == "regression"
-    with pytest.raises(ConfigError, match=r"ingest.task: 'regression' takes a target of numbers; column 'y' holds"):
+    with pytest.raises(ConfigError, match=r"ingest.task: 'regression' requires a numeric target; column 'y' contains"):
         inferred({"a": NUMBERS, "y": ["x", "z"] * 30}, task="regression")
     assert inferred({"a": NUMBERS, "y": MANY}, columns={"y": "categorical"}).task == "classification"
 
@@ -113,9 +113,12 @@ def test_modality_by_what_columns_hold(columns, options, modality, kinds):
         ({"columns": {"aa": "numeric"}}, r"ingest.columns.aa: no such column; choose one of .*\(did you mean 'a'\?\)"),
         ({"split_column": "z"}, r"ingest.split_column: no column 'z'; choose one of"),
         ({"target": "y", "columns": {"y": "ignore"}}, r"ingest.columns.y: 'ignore', but it is ingest.target"),
-        ({"target": "y", "split_column": "y"}, r"ingest.split_column: 'y' is ingest.target too"),
-        ({"columns": {"a": "image", "b": "image"}}, r"ingest.columns: \['a', 'b'\] all name images; one a row"),
-        ({"columns": {"a": "ignore", "b": "ignore"}}, r"has 1 columns to learn from and to predict \('y'\); at least"),
+        ({"target": "y", "split_column": "y"}, r"ingest.split_column: 'y' is also ingest.target"),
+        ({"columns": {"a": "image", "b": "image"}}, r"ingest.columns: \['a', 'b'\] all name images, but a row can"),
+        (
+            {"columns": {"a": "ignore", "b": "ignore"}},
+            r"has 1 usable columns \('y'\); an input and a target are needed",
+        ),
     ],
 )
 def test_settings_that_do_not_fit_are_told(options, line):

@@ -41,12 +41,12 @@ def test_late_key_is_refused_unless_it_is_named(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ('{"a": 1}\n{"a": \n', "line 2: no JSON (Expecting value); each line must be a whole object"),
-        ('[{"a": 1}]\n', "line 1: holds a JSON array; each line must be an object"),
-        ("3\n", "line 1: holds a JSON number"),
-        ('{"a": {"b": 1}}\n', "line 1: 'a' is a JSON object; cells are texts"),
+        ('{"a": 1}\n{"a": \n', "line 2: invalid JSON (Expecting value); each line must be a complete object"),
+        ('[{"a": 1}]\n', "line 1: contains a JSON array; each line must be an object"),
+        ("3\n", "line 1: contains a JSON number"),
+        ('{"a": {"b": 1}}\n', "line 1: 'a' is a JSON object; cells must be texts"),
         ('{"a": 1}\n{"a": [1]}\n', "line 2: 'a' is a JSON array"),
-        ("[" * 100_000 + "\n", "line 1: no JSON"),
+        ("[" * 100_000 + "\n", "line 1: invalid JSON"),
         ("", "is empty"),
     ],
 )

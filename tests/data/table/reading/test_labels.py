@@ -3,11 +3,11 @@ import logging
 import pyarrow as pa
 import pytest
 
-from headrace.data.table.reading.labels import dotted_splits, label_cells, without_dots
+from headrace.data.table.reading.labels import build_labels, find_dotted_splits, remove_trailing_dots
 
 
 def labels(task, separator=None, **columns):
-    return label_cells({n: pa.array(c, pa.string()) for n, c in columns.items()}, task, separator).to_pylist()
+    return build_labels({n: pa.array(c, pa.string()) for n, c in columns.items()}, task, separator).to_pylist()
 
 
 def test_one_class_is_its_cell():
@@ -39,11 +39,11 @@ def test_values_of_several_columns_stand_side_by_side():
 
 def test_split_whose_labels_all_end_in_a_stop_is_found(caplog):
     with caplog.at_level(logging.WARNING):
-        found = dotted_splits({"train": {"<=50K", ">50K"}, "test": {"<=50K.", ">50K."}}, "adult")
+        found = find_dotted_splits({"train": {"<=50K", ">50K"}, "test": {"<=50K.", ">50K."}}, "adult")
     assert found == {"test": ["<=50K", ">50K"]}
     assert caplog.messages == [
         "adult: labels of test rows end in a full stop, those of train rows do not;"
-        " it is left out ('<=50K.' is '<=50K')"
+        " it is removed ('<=50K.' becomes '<=50K')"
     ]
 
 
@@ -60,9 +60,9 @@ def test_split_whose_labels_all_end_in_a_stop_is_found(caplog):
     ],
 )
 def test_other_labels_are_left_alone(labels):
-    assert dotted_splits(labels, "set") == {}
+    assert find_dotted_splits(labels, "set") == {}
 
 
 def test_only_what_is_known_loses_its_stop():
     labels = pa.array(["a.", "a", None, "c.", "a.."])
-    assert without_dots(labels, ["a", "b"]).to_pylist() == ["a", "a", None, "c.", "a.."]
+    assert remove_trailing_dots(labels, ["a", "b"]).to_pylist() == ["a", "a", None, "c.", "a.."]

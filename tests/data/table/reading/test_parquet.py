@@ -52,7 +52,7 @@ def test_index_of_pandas_is_left_out_and_order_is_free(tmp_path):
     [(pa.array([[1]]), "list"), (pa.array([{"x": 1}]), "struct"), (pa.array([b"x"]), "binary")],
 )
 def test_columns_that_are_no_scalars_are_told(tmp_path, column, kind):
-    with pytest.raises(DataError, match=rf"x.parquet: column 'a' holds {kind}.*; cells are texts, numbers"):
+    with pytest.raises(DataError, match=rf"x.parquet: column 'a' contains {kind}.*; cells must be texts, numbers"):
         read(tmp_path, pa.table({"a": column}))
 
 
@@ -70,7 +70,7 @@ def test_damage_is_told(tmp_path):
 
 
 def test_packed_parquet_is_refused(tmp_path):
-    with pytest.raises(DataError, match=r"a packed Parquet file, which cannot be read in pieces; unpack it"):
+    with pytest.raises(DataError, match=r"compressed Parquet files cannot be read in parts; decompress it"):
         open_parquet(tmp_path / "x.parquet.gz", ReadOptions(), None)
 
 
@@ -80,5 +80,5 @@ def test_lists_are_read_of_the_target_alone(tmp_path, kind):
     table = pa.table({"a": [1, 2, 3], "y": pa.array([names, [], None], kind)})
     found = read(tmp_path, table, target="y")[1]
     assert [row[1] for row in found] == ['["comedy", "war"]' if names[0] == "war" else '["5", "7"]', "[]", None]
-    with pytest.raises(DataError, match="column 'y' holds .*; flatten it, leave it out, or name it as ingest.target"):
+    with pytest.raises(DataError, match="column 'y' contains .*; flatten it, remove it, or name it as ingest.target"):
         read(tmp_path, table)

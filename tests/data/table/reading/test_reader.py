@@ -89,7 +89,7 @@ def test_what_was_left_out_or_mended_is_told_once(tmp_path, caplog):
         opened(tmp_path)
     assert len(caplog.messages) == 2
     assert "labels of test rows end in a full stop" in caplog.messages[0]
-    assert "s.test: left out line 1, which is no row: '|junk'" in caplog.messages[1]
+    assert "s.test: skipped line 1, which is not a row: '|junk'" in caplog.messages[1]
 
 
 def test_json_lines_may_lack_keys_in_whole_files(tmp_path):
@@ -156,5 +156,5 @@ def test_settings_of_the_format_are_followed(tmp_path):
     options = TableFormat(encoding="cp1252", delimiter=";", header=False)
     _, table = opened(tmp_path / "x.csv", table=options, target="column_1")
     assert table["column_0"].to_pylist() == ["stra\u00dfe", "\u00e4", "\u00fc"]
-    with pytest.raises(ConfigError, match=r"ingest.table.delimiter: '\|' parts no line of"):
+    with pytest.raises(ConfigError, match=r"ingest.table.delimiter: '\|' occurs in no line of"):
         opened(tmp_path / "x.csv", table=TableFormat(encoding="cp1252", delimiter="|"))

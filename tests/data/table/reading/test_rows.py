@@ -3,7 +3,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.data.table.reading.rows import ROWS_PER_BATCH, RowIds, RowLayout, raw_batches, raw_schema, renamed
+from headrace.data.table.reading.rows import (
+    ROWS_PER_BATCH,
+    RowIds,
+    RowLayout,
+    build_raw_batches,
+    build_raw_schema,
+    rename_reserved_columns,
+)
 from headrace.errors import DataError
 
 SHAPE = RowLayout(targets=["y"], split_column=None, missing=["", "?"], dotted={})
@@ -11,8 +18,8 @@ SHAPE = RowLayout(targets=["y"], split_column=None, missing=["", "?"], dotted={}
 
 def raw(columns, shape=SHAPE, split=None):
     batch = pa.record_batch({name: pa.array(cells, pa.string()) for name, cells in columns.items()})
-    made = list(raw_batches([(split, iter([batch]))], list(columns), shape))
-    return pa.Table.from_batches(made, raw_schema(columns, shape))
+    made = list(build_raw_batches([(split, iter([batch]))], list(columns), shape))
+    return pa.Table.from_batches(made, build_raw_schema(columns, shape))
 
 
 def test_rows_have_ids_labels_splits_and_the_other_columns():
@@ -22,7 +29,7 @@ def test_rows_have_ids_labels_splits_and_the_other_columns():
 
 
 def test_names_that_are_ours_get_an_underscore():
-    assert renamed(["text", "text_", "row_id", "a"]) == {
+    assert rename_reserved_columns(["text", "text_", "row_id", "a"]) == {
         "text": "text__",
         "text_": "text_",
         "row_id": "row_id_",
@@ -32,13 +39,13 @@ def test_names_that_are_ours_get_an_underscore():
 
 def test_batches_are_small():
     batch = pa.record_batch({"a": ["x"] * 3000, "y": ["p"] * 3000})
-    made = list(raw_batches([(None, iter([batch]))], ["a", "y"], SHAPE))
+    made = list(build_raw_batches([(None, iter([batch]))], ["a", "y"], SHAPE))
     assert [rows.num_rows for rows in made] == [ROWS_PER_BATCH, ROWS_PER_BATCH, 3000 - 2 * ROWS_PER_BATCH]
 
 
 def test_columns_in_another_order_give_the_same_rows():
     shards = [pa.record_batch({"a": ["x"], "y": ["p"]}), pa.record_batch({"y": ["p"], "a": ["x"]})]
-    first, second = (next(raw_batches([(None, iter([shard]))], ["a", "y"], SHAPE)) for shard in shards)
+    first, second = (next(build_raw_batches([(None, iter([shard]))], ["a", "y"], SHAPE)) for shard in shards)
     assert first.equals(second)
 
 
@@ -48,7 +55,7 @@ def test_split_column_tells_official_splits():
     assert table["split"].to_pylist() == ["train", "val", "test", None]
     assert table.schema.names == ["row_id", "label", "split", "a"]
     with pytest.raises(
-        DataError, match=r"ingest.split_column: column 'part' holds 'fold1'; must hold one of \['train'"
+        DataError, match=r"ingest.split_column: column 'part' contains 'fold1'; must be one of \['train'"
     ):
         raw({"part": ["fold1"], "y": ["p"]}, shape)
 
@@ -67,7 +74,7 @@ def ids_of(rows, batch_rows=1000):
     made, ids = RowIds(), []
     for start in range(0, len(rows), batch_rows):
         columns = zip(*rows[start : start + batch_rows], strict=True)
-        ids += made.of([pa.array(column, pa.string()) for column in columns]).to_pylist()
+        ids += made.assign([pa.array(column, pa.string()) for column in columns]).to_pylist()
     return ids
 
 

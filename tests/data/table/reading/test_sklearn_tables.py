@@ -61,7 +61,7 @@ def test_kinds_may_be_set_and_columns_left_out():
         ({"target": "sex"}, "ingest.target: got 'sex'; the target of diabetes is 'progression'; set that, or null"),
         ({"task": "classification"}, "ingest.task: got 'classification'; diabetes is for regression; set that"),
         ({"split_column": "sex"}, "ingest.split_column: got 'sex'; diabetes has no such column; set null"),
-        ({"columns": {"bmj": "numeric"}}, r"ingest.columns: 'bmj' is no column; .* \(did you mean 'bmi'\?\)"),
+        ({"columns": {"bmj": "numeric"}}, r"ingest.columns: 'bmj' is not a column; .* \(did you mean 'bmi'\?\)"),
     ],
 )
 def test_options_that_do_not_fit_are_told(options, line):

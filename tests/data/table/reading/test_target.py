@@ -2,7 +2,7 @@ import pyarrow as pa
 import pytest
 
 from headrace.data.sources.read_options import ReadOptions
-from headrace.data.table.reading.inference import infer
+from headrace.data.table.reading.inference import infer_table
 from headrace.errors import ConfigError, DataError
 
 FLAGS, NUMBERS, WORDS = ["0", "1"] * 20, [str(n / 7) for n in range(40)], [f"w {n}" for n in range(40)]
@@ -22,7 +22,7 @@ TABLE = {
 
 def inferred(**options):
     table = pa.table({name: pa.array(cells, pa.string()) for name, cells in TABLE.items()})
-    return infer(table, ReadOptions(**options))
+    return infer_table(table, ReadOptions(**options))
 
 
 @pytest.mark.parametrize(
@@ -49,20 +49,35 @@ def test_task_is_found_and_targets_are_no_columns_to_learn_from(options, task):
     ("options", "told"),
     [
         ({"target": ["f", "z"]}, r"ingest\.target: no column 'z'"),
-        ({"target": ["n", "w"]}, r"ingest\.target: several targets must be numbers, or 0 and 1; column 'w' holds"),
-        ({"target": ["f", "n"], "task": "multilabel"}, r"ingest\.task: 'multilabel' of several columns takes 0 and 1;"),
-        ({"target": ["f", "g"], "task": "classification"}, r"'classification' is one class a row, but ingest\.target"),
-        ({"target": ["f", "g"], "label_separator": "|"}, r"ingest\.label_separator: '\|', but ingest\.target names 2"),
-        ({"target": "w", "task": "multilabel"}, r"'multilabel' takes lists, but column 'w' holds 'w 0'; set ingest"),
+        ({"target": ["n", "w"]}, r"ingest\.target: several targets must be numbers, or 0 and 1; column 'w' contains"),
+        (
+            {"target": ["f", "n"], "task": "multilabel"},
+            r"ingest\.task: 'multilabel' with several columns requires 0 and 1;",
+        ),
+        (
+            {"target": ["f", "g"], "task": "classification"},
+            r"'classification' has one class per row, but ingest\.target",
+        ),
+        (
+            {"target": ["f", "g"], "label_separator": "|"},
+            r"ingest\.label_separator: '\|' applies to a single target, but",
+        ),
+        (
+            {"target": "w", "task": "multilabel"},
+            r"'multilabel' requires lists, but column 'w' contains 'w 0'; set ingest",
+        ),
         (
             {"target": "w", "label_separator": "|", "task": "regression"},
             r"ingest\.task is 'regression'; set multilabel",
         ),
-        ({"target": ["f", "m"]}, r"task: auto, but .* columns of 0 and 1, of which 'm' also holds '2'; set multilabel"),
+        (
+            {"target": ["f", "m"]},
+            r"task: auto, but .* columns of 0 and 1, of which 'm' also contains '2'; set multilabel",
+        ),
         ({"target": list(TABLE)}, "ingest.target: column 'e' has no value"),
         (
             {"target": ["x", "f", "g", "n"], "columns": dict.fromkeys(["w", "l", "e", "m"], "ignore")},
-            "leave one to learn",
+            "leave at least one as input",
         ),
     ],
 )

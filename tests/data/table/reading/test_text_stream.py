@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.data.table.reading import text_stream
-from headrace.data.table.reading.text_stream import Utf8, single_blanks, skip, text_blocks
+from headrace.data.table.reading.text_stream import Utf8Stream, collapse_whitespace, read_text_blocks, skip_lines
 from headrace.errors import ConfigError, DataError
 
 PACKERS = {
@@ -21,7 +21,7 @@ PACKERS = {
 
 
 def text_of(path, encoding="auto"):
-    return "".join(text_blocks(path, encoding))
+    return "".join(read_text_blocks(path, encoding))
 
 
 @pytest.mark.parametrize("name", PACKERS)
@@ -89,7 +89,7 @@ def test_undecodable_byte_is_told_with_its_line_and_a_remedy(tmp_path):
 
 def test_zero_byte_is_told_with_its_line(tmp_path):
     (tmp_path / "x.csv").write_bytes(b"a,b\n1,2\n\x00,3\n")
-    with pytest.raises(DataError, match=r"x.csv: line 3: holds a zero byte"):
+    with pytest.raises(DataError, match=r"x.csv: line 3: contains a zero byte"):
         text_of(tmp_path / "x.csv")
 
 
@@ -99,14 +99,14 @@ def test_skip_leaves_out_lines_however_blocks_are_cut(text, sizes, num_lines):
     for size in sizes:
         blocks, rest = [*blocks, rest[:size]], rest[size:]
     expected = "\n".join(text.split("\n")[num_lines:])
-    assert "".join(skip([*blocks, rest], num_lines)) == expected
+    assert "".join(skip_lines([*blocks, rest], num_lines)) == expected
 
 
 def test_runs_of_blanks_become_one_also_between_blocks():
-    assert "".join(single_blanks([" 1.0   2", "  ", "\t 3 \n4", " 5 6"])) == "1.0 2 3\n4 5 6\n"
+    assert "".join(collapse_whitespace([" 1.0   2", "  ", "\t 3 \n4", " 5 6"])) == "1.0 2 3\n4 5 6\n"
 
 
 def test_file_gives_bytes_and_counts_quotes():
-    file = Utf8(iter(['"a"\n', "", "\u00e9"]))
+    file = Utf8Stream(iter(['"a"\n', "", "\u00e9"]))
     assert file.read() == '"a"\n\u00e9'.encode()
     assert file.num_quotes == 2

@@ -1,4 +1,4 @@
-"""What kind of values a column holds, guessed from some of its rows."""
+"""Infers what kind of values a column contains from some of its rows."""
 
 from __future__ import annotations
 
@@ -7,60 +7,58 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace.contracts import ColumnKind
-from headrace.data.table.parsing import dates, numbers
+from headrace.data.table.parsing import parse_dates, parse_numbers
 
 MOSTLY = 0.95
-"""Of the cells that have a value: a column is numeric, of dates or of images from so many on."""
-# `table` must not know `image`; a test holds this to the formats that are decoded
+"""Fraction of the non-missing cells from which on a column counts as numeric, dates or images."""
+# `table` must not import `image`; a test compares this with the formats that can be decoded
 IMAGE = r"(?i)^\S.*\.(bmp|gif|jpeg|jpg|pbm|pgm|png|ppm|tif|tiff|webp)(\?\S*)?$"
-DATE_BEGINS = r"^\s*\d{1,4}[-/.]\d"
-"""Spares most columns the slower look."""
-TEXT_WORDS = 5
-"""On average, from which on a cell is a text rather than a name; so that `Braund, Mr. Owen Harris` is none."""
-TEXT_DISTINCT = 0.5
-"""Of the cells, or MANY of them and 5 %: fewer are the repeating phrases of a form."""
+DATE_PREFIX = r"^\s*\d{1,4}[-/.]\d"
+"""Cheap test that spares most columns the parsing of dates."""
+MIN_TEXT_WORDS = 5
+"""Mean words per cell from which on a column is text rather than names; `Braund, Mr. Owen Harris` is a name."""
+MIN_DISTINCT_FRACTION = 0.5
+"""Distinct cells of a text column; MANY of them and 5 % suffice. With fewer, they are repeating phrases of a form."""
 MANY = 50
 WORDS = r"\S+"
 UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]"
-"""Letters of languages that write no blanks between words; about two make one."""
+"""Letters of languages written without blanks between words; about two make a word."""
 
 
-def kind_of(column: pa.Array) -> ColumnKind:
-    """The kind of strings, null where missing; categorical where nothing else is likely, or nothing is there."""
+def infer_column_kind(column: pa.Array) -> ColumnKind:
+    """The kind of a column of strings; categorical if no other kind is likely or all cells are missing."""
     values = column.drop_null()
     if not len(values):
         return "categorical"
     if is_numeric(values):
         return "numeric"
-    if _share(values, DATE_BEGINS) >= MOSTLY and float(dates(values).is_broken.mean()) <= 1 - MOSTLY:
+    if _matching_fraction(values, DATE_PREFIX) >= MOSTLY and float(parse_dates(values).is_invalid.mean()) <= 1 - MOSTLY:
         return "date"
-    if _share(values, IMAGE) >= MOSTLY:
+    if _matching_fraction(values, IMAGE) >= MOSTLY:
         return "image"
     return "text" if _is_text(values) else "categorical"
 
 
 def is_numeric(values: pa.Array) -> bool:
-    """Whether almost all of some strings are finite numbers."""
-    return float(np.isfinite(numbers(values).values).mean()) >= MOSTLY
+    """Whether almost all of the strings are finite numbers."""
+    return float(np.isfinite(parse_numbers(values).values).mean()) >= MOSTLY
 
 
-def is_wordy(column: pa.Array) -> bool:
-    """Whether strings hardly repeat: names, codes or short texts."""
+def is_mostly_distinct(column: pa.Array) -> bool:
+    """Whether strings rarely repeat, as names, codes and short texts do."""
     values = column.drop_null()
     num_distinct = len(values.unique())
-    return num_distinct > MANY and num_distinct >= TEXT_DISTINCT * len(values)
+    return num_distinct > MANY and num_distinct >= MIN_DISTINCT_FRACTION * len(values)
 
 
 def _is_text(values: pa.Array) -> bool:
-
-    words = pc.mean(pc.count_substring_regex(values, WORDS)).as_py()
-    letters = pc.mean(pc.count_substring_regex(values, UNSPACED)).as_py()
-    if words + letters / 2 < TEXT_WORDS:
+    num_words = pc.mean(pc.count_substring_regex(values, WORDS)).as_py()
+    num_letters = pc.mean(pc.count_substring_regex(values, UNSPACED)).as_py()
+    if num_words + num_letters / 2 < MIN_TEXT_WORDS:
         return False
     num_distinct = len(values.unique())
-    return num_distinct >= TEXT_DISTINCT * len(values) or num_distinct > max(MANY, (1 - MOSTLY) * len(values))
+    return num_distinct >= MIN_DISTINCT_FRACTION * len(values) or num_distinct > max(MANY, (1 - MOSTLY) * len(values))
 
 
-def _share(values: pa.Array, pattern: str) -> float:
-
+def _matching_fraction(values: pa.Array, pattern: str) -> float:
     return float(pc.mean(pc.match_substring_regex(values, pattern).cast("int8")).as_py())

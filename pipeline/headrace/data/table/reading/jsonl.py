@@ -1,4 +1,4 @@
-"""JSON lines: an object of scalars a line; the target may be a list of labels."""
+"""Reads JSON lines: one object of scalars per line; the target may be a list of labels."""
 
 from __future__ import annotations
 
@@ -11,54 +11,53 @@ from typing import Any
 import pyarrow as pa
 
 from headrace.data.sources.read_options import ReadOptions
-from headrace.data.table.reading.table_file import OpenTableFile, check_names
-from headrace.data.table.reading.text_stream import text_blocks
+from headrace.data.table.reading.table_file import OpenTableFile, check_unique_names
+from headrace.data.table.reading.text_stream import read_text_blocks
 from headrace.errors import DataError
 from headrace.storage.label_codec import write_names
 
 ROWS_PER_BATCH = 1024
 HEAD_ROWS = 20_000
-"""Whose keys are the columns."""
+"""Rows whose keys are the columns."""
 
 
 def open_jsonl(path: Path, options: ReadOptions, expected: list[str] | None) -> OpenTableFile:
-    """Columns are the keys of the first rows, and later ones that `ingest.columns` names; null where a line lacks one.
+    """Opens a file whose columns are the keys of its first rows, and later keys that `ingest.columns` names.
 
-    `expected`: the columns of the whole table, where they are known.
+    A key that a line lacks is null. `expected`: the columns of the whole table, if they are known.
     """
     names = expected
     if names is None:
-        names = _keys(path, options)
+        names = _find_keys(path, options)
         if not names:
             raise DataError(f"{path}: is empty; give a table that has rows")
-    check_names(path, names)
+    check_unique_names(path, names)
     return OpenTableFile(names, _batches(path, options, names), options.table)
 
 
-def _keys(path: Path, options: ReadOptions) -> list[str]:
+def _find_keys(path: Path, options: ReadOptions) -> list[str]:
     rows = _rows(path, options)
     keys = dict.fromkeys(key for _, row in islice(rows, HEAD_ROWS) for key in row)
-    awaited = options.columns.keys() - keys
-    while awaited and (found := next(rows, None)):  # only where there is one: it takes the whole file
-        keys |= dict.fromkeys(sorted(awaited & found[1].keys()))
-        awaited -= found[1].keys()
+    wanted = options.columns.keys() - keys
+    while wanted and (item := next(rows, None)):  # reads the whole file, so only if a column is not there yet
+        keys |= dict.fromkeys(sorted(wanted & item[1].keys()))
+        wanted -= item[1].keys()
     return list(keys)
 
 
 def _batches(path: Path, options: ReadOptions, names: list[str]) -> Iterator[pa.RecordBatch]:
-
     schema, known = pa.schema([(name, pa.string()) for name in names]), frozenset(names)
     rows = _rows(path, options)
     while batch := list(islice(rows, ROWS_PER_BATCH)):
         for line, row in batch:
             if not row.keys() <= known:
-                raise _new_key(path, line, next(key for key in row if key not in known))
-        cells = ([_cell(path, line, name, row.get(name), options) for line, row in batch] for name in names)
+                raise _unknown_key(path, line, next(key for key in row if key not in known))
+        cells = ([_to_text(path, line, name, row.get(name), options) for line, row in batch] for name in names)
         yield pa.record_batch([pa.array(column, pa.string()) for column in cells], schema=schema)
 
 
 def _rows(path: Path, options: ReadOptions) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Each line's number and object."""
+    """The number and the object of each line."""
     for number, line in enumerate(_lines(path, options.table.encoding), 1):
         if number <= options.table.skip_lines or not line.strip():
             continue
@@ -67,48 +66,47 @@ def _rows(path: Path, options: ReadOptions) -> Iterator[tuple[int, dict[str, Any
         except (ValueError, RecursionError) as error:
             reason = str(error).partition(": line ")[0]
             raise DataError(
-                f"{path}: line {number}: no JSON ({reason}); each line must be a whole object; mend that line"
+                f"{path}: line {number}: invalid JSON ({reason}); each line must be a complete object; fix that line"
             ) from None
         if not isinstance(row, dict):
             raise DataError(
-                f"{path}: line {number}: holds a JSON {_kind(row)}; each line must be an object, such as"
-                ' {"text": "fine", "label": "good"}; write one row a line'
+                f"{path}: line {number}: contains a JSON {_json_type(row)}; each line must be an object, such as"
+                ' {"text": "fine", "label": "good"}; write one row per line'
             )
         yield number, row
 
 
 def _lines(path: Path, encoding: str) -> Iterator[str]:
-    held = ""
-    for block in text_blocks(path, encoding):
-        *whole, held = (held + block).split("\n")
-        yield from whole
-    yield held
+    rest = ""
+    for block in read_text_blocks(path, encoding):
+        *lines, rest = (rest + block).split("\n")
+        yield from lines
+    yield rest
 
 
-def _cell(path: Path, line: int, name: str, value: Any, options: ReadOptions) -> str | None:
-    """A scalar as text: numbers as short as they can be read back, booleans as JSON has them."""
+def _to_text(path: Path, line: int, name: str, value: Any, options: ReadOptions) -> str | None:
+    """A scalar as text: numbers in their shortest exact form, booleans as in JSON."""
     if value is None:
         return None
     if isinstance(value, str):
-        return value if value.isascii() else value.encode("utf-8", "replace").decode()  # halves of surrogate pairs
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()  # lone surrogates
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, list) and options.targets == [name]:
-        text = write_names(value)
-        return text.encode("utf-8", "replace").decode()
+        return write_names(value).encode("utf-8", "replace").decode()
     raise DataError(
-        f"{path}: line {line}: {name!r} is a JSON {_kind(value)}; cells are texts, numbers, booleans or null;"
+        f"{path}: line {line}: {name!r} is a JSON {_json_type(value)}; cells must be texts, numbers, booleans or null;"
         " flatten it, or name it as ingest.target if it is a list of labels"
     )
 
 
-def _kind(value: Any) -> str:
+def _json_type(value: Any) -> str:
     return {dict: "object", list: "array", str: "text", type(None): "null"}.get(type(value), "number")
 
 
-def _new_key(path: Path, line: int, key: str) -> DataError:
+def _unknown_key(path: Path, line: int, key: str) -> DataError:
     return DataError(
         f"{path}: line {line}: {key!r} is a key that none of the first {HEAD_ROWS} rows has; name it in params.yaml:"
         f" ingest.columns, such as {{{key}: ignore}}"

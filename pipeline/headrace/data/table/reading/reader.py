@@ -1,4 +1,4 @@
-"""Tables as a source: files of text, JSON lines or Parquet -> raw rows, a batch at a time."""
+"""Reads a table from delimited text, JSON lines or Parquet files and yields its raw rows in batches."""
 
 from __future__ import annotations
 
@@ -12,12 +12,18 @@ import pyarrow as pa
 from headrace.contracts import OpenedSource, Spec
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.table.reading.delimited.reader import open_delimited
-from headrace.data.table.reading.files import TableFile, find_files
-from headrace.data.table.reading.inference import infer
+from headrace.data.table.reading.files import TableFile, find_table_files
+from headrace.data.table.reading.inference import infer_table
 from headrace.data.table.reading.jsonl import open_jsonl
-from headrace.data.table.reading.labels import dotted_splits
+from headrace.data.table.reading.labels import find_dotted_splits
 from headrace.data.table.reading.parquet import open_parquet
-from headrace.data.table.reading.rows import RowLayout, raw_batches, raw_schema, renamed, stripped_cells
+from headrace.data.table.reading.rows import (
+    RowLayout,
+    build_raw_batches,
+    build_raw_schema,
+    normalize_cells,
+    rename_reserved_columns,
+)
 from headrace.data.table.reading.table_file import OpenTableFile
 from headrace.errors import DataError
 
@@ -31,9 +37,9 @@ OPENERS: dict[str, Callable[[Path, ReadOptions, list[str] | None], OpenTableFile
     "parquet": open_parquet,
 }
 HEAD_ROWS = 20_000
-"""What kinds, target and task are guessed from, over all files that are looked at."""
+"""Rows from which kinds, target and task are inferred, over all sampled files."""
 HEAD_FILES = 20
-"""Evenly among the files, and the first of each split: shards may be sorted by what they hold."""
+"""Files sampled: evenly spaced, because shards may be sorted by content, and the first of each split."""
 
 
 class _Head(NamedTuple):
@@ -41,72 +47,73 @@ class _Head(NamedTuple):
 
     names: list[str]
     options: ReadOptions
-    """With what was found out about the format of the first file."""
+    """With the detected format of the first file."""
     tables: list[tuple[str | None, pa.Table]]
-    """Splits and rows."""
+    """Split and rows of each file."""
 
 
 def read_table_files(path: Path, options: ReadOptions) -> OpenedSource:
-    """A file, a glob or a folder of shards: CSV and its like, JSON lines or Parquet, packed or not.
+    """Opens a file, a glob or a folder of shards: delimited text, JSON lines or Parquet, compressed or not.
 
-    The spec's modality is what the columns are of; the rows are a table's in any case. Raises DataError and
-    ConfigError for what cannot be read or is in doubt, also while the rows are read.
+    The spec's modality depends on the columns; the rows are those of a table in any case. Raises DataError and
+    ConfigError for input that is invalid or ambiguous, also while the rows are read.
     """
-    files = find_files(path, options.source)
-    head = _head(files, options)
+    files = find_table_files(path, options.source)
+    head = _read_head(files, options)
     rows = pa.concat_tables([table for _, table in head.tables])
     if not rows.num_rows:
         raise DataError(f"{files[0].path}: has columns {head.names[:5]}, but no rows; give a table that has rows")
-    found = infer(rows, head.options)
-    labels = _labels(head, found.target) if found.task == "classification" else {}
-    dotted = dotted_splits(labels, options.source)
-    shape = RowLayout(
-        found.targets, options.split_column, options.table.missing, dotted, found.task, options.label_separator
+    table = infer_table(rows, head.options)
+    labels = _labels_by_split(head, table.target) if table.task == "classification" else {}
+    dotted = find_dotted_splits(labels, options.source)
+    layout = RowLayout(
+        table.targets, options.split_column, options.table.missing, dotted, table.task, options.label_separator
     )
-    new_names = renamed(head.names)
+    new_names = rename_reserved_columns(head.names)
     spec = Spec(
-        modality=found.modality, task=found.task, source=options.source, format="table", num_rows=0,
-        target=found.target,
-        targets=found.targets if found.task == "regression" and len(found.targets) > 1 else [],
-        columns=[column.model_copy(update={"name": new_names[column.name]}) for column in found.columns],
+        modality=table.modality, task=table.task, source=options.source, format="table", num_rows=0,
+        target=table.target,
+        targets=table.targets if table.task == "regression" and len(table.targets) > 1 else [],
+        columns=[column.model_copy(update={"name": new_names[column.name]}) for column in table.columns],
     )  # fmt: skip
-    return OpenedSource(spec, raw_schema(head.names, shape), raw_batches(_parts(files, head), head.names, shape))
+    batches = build_raw_batches(_open_files(files, head), head.names, layout)
+    return OpenedSource(spec, build_raw_schema(head.names, layout), batches)
 
 
-def _parts(files: list[TableFile], head: _Head) -> Iterator[tuple[str | None, Iterator[pa.RecordBatch]]]:
-    """Opens one file after the other, with its split."""
+def _open_files(files: list[TableFile], head: _Head) -> Iterator[tuple[str | None, Iterator[pa.RecordBatch]]]:
+    """Opens one file after the other: its split and its batches."""
     for file in files:
-        part = OPENERS[file.format](file.path, head.options, head.names)
-        if part.note:
-            log.warning("%s", part.note)
-        yield file.split, part.batches
+        opened = OPENERS[file.format](file.path, head.options, head.names)
+        if opened.note:
+            log.warning("%s", opened.note)
+        yield file.split, opened.batches
 
 
-def _head(files: list[TableFile], options: ReadOptions) -> _Head:
-    """Looks into some of the files; raises DataError where they do not fit together."""
-    chosen = _chosen(files)
+def _read_head(files: list[TableFile], options: ReadOptions) -> _Head:
+    """Reads the first rows of some of the files; raises DataError if their columns differ."""
+    sampled = _sample_files(files)
     names: list[str] | None = None
-    found = options
-    looked_at = []
-    for file in chosen:
+    detected = options
+    first_rows = []
+    for file in sampled:
         is_open_ended = file.format == "jsonl"  # a line need not have every key
-        part = OPENERS[file.format](file.path, found, None if is_open_ended else names)
-        names = part.names if names is None else [*names, *(n for n in part.names if n not in names)]
-        found = found.model_copy(update={"table": part.table})
-        looked_at.append((file.split, _first_rows(part, HEAD_ROWS // len(chosen))))
+        opened = OPENERS[file.format](file.path, detected, None if is_open_ended else names)
+        names = opened.names if names is None else [*names, *(n for n in opened.names if n not in names)]
+        detected = detected.model_copy(update={"table": opened.table})
+        first_rows.append((file.split, _first_rows(opened, HEAD_ROWS // len(sampled))))
     names = names or []
-    return _Head(names, found, [(split, _table(batches, names, options)) for split, batches in looked_at])
+    return _Head(names, detected, [(split, _to_table(batches, names, options)) for split, batches in first_rows])
 
 
-def _chosen(files: list[TableFile]) -> list[TableFile]:
+def _sample_files(files: list[TableFile]) -> list[TableFile]:
     step = -(-len(files) // HEAD_FILES)
     first_of_split = {file.split: file for file in reversed(files)}
     return [file for index, file in enumerate(files) if index % step == 0 or file is first_of_split[file.split]]
 
 
-def _first_rows(part: OpenTableFile, num_rows: int) -> list[pa.RecordBatch]:
+def _first_rows(opened: OpenTableFile, num_rows: int) -> list[pa.RecordBatch]:
     batches = []
-    for batch in part.batches:
+    for batch in opened.batches:
         batches.append(batch.slice(0, num_rows))
         num_rows -= batch.num_rows
         if num_rows <= 0:
@@ -114,21 +121,20 @@ def _first_rows(part: OpenTableFile, num_rows: int) -> list[pa.RecordBatch]:
     return batches
 
 
-def _table(batches: list[pa.RecordBatch], names: list[str], options: ReadOptions) -> pa.Table:
-    """Stripped cells of all columns of the whole table; those that a file of JSON lines lacks are null."""
+def _to_table(batches: list[pa.RecordBatch], names: list[str], options: ReadOptions) -> pa.Table:
+    """Normalized cells of all columns of the table; those that a file of JSON lines lacks are null."""
     schema = pa.schema([(name, pa.string()) for name in names])
     tables = []
     for batch in batches:
         own = [name for name in names if name in batch.schema.names]
-        cells = dict(zip(own, stripped_cells(batch, own, options.table.missing), strict=True))
-        nothing = pa.nulls(batch.num_rows, pa.string())
-        tables.append(pa.table([cells.get(name, nothing) for name in names], schema=schema))
+        cells = dict(zip(own, normalize_cells(batch, own, options.table.missing), strict=True))
+        nulls = pa.nulls(batch.num_rows, pa.string())
+        tables.append(pa.table([cells.get(name, nulls) for name in names], schema=schema))
     return pa.concat_tables(tables) if tables else schema.empty_table()
 
 
-def _labels(head: _Head, target: str) -> dict[str | None, set[str]]:
-    """Labels of the rows looked at by split."""
-    found: dict[str | None, set[str]] = {}
+def _labels_by_split(head: _Head, target: str) -> dict[str | None, set[str]]:
+    labels: dict[str | None, set[str]] = {}
     for split, table in head.tables:
-        found.setdefault(split, set()).update(table[target].drop_null().unique().to_pylist())
-    return found
+        labels.setdefault(split, set()).update(table[target].drop_null().unique().to_pylist())
+    return labels

@@ -1,4 +1,4 @@
-"""Small real tables that scikit-learn ships, as if read from a CSV: no network needed."""
+"""Small real tables that ship with scikit-learn, read as if from a CSV file, without network."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from headrace.errors import ConfigError, choices
 BATCH_ROWS = 1024
 
 
-class Packaged(NamedTuple):
+class SklearnTable(NamedTuple):
     """One of the tables; all its columns are numbers."""
 
     name: str
     function: str
-    """In `sklearn.datasets`."""
+    """Name of the loader in `sklearn.datasets`."""
     target: str
-    """What the column to predict is called here: the package gives it no name."""
+    """Name of the target, which has none in the package."""
     task: TaskName
     arguments: dict[str, Any]
 
 
-WINE = Packaged("wine", "load_wine", "cultivar", "classification", {})
-BREAST_CANCER = Packaged("breast-cancer", "load_breast_cancer", "diagnosis", "classification", {})
-# as they were measured: scaled by the package, a test row would have had its say in the scale
-DIABETES = Packaged("diabetes", "load_diabetes", "progression", "regression", {"scaled": False})
+WINE = SklearnTable("wine", "load_wine", "cultivar", "classification", {})
+BREAST_CANCER = SklearnTable("breast-cancer", "load_breast_cancer", "diagnosis", "classification", {})
+# as measured: scaling by the package would leak statistics of the test rows
+DIABETES = SklearnTable("diabetes", "load_diabetes", "progression", "regression", {"scaled": False})
 
 
-def _read(table: Packaged, path: Path, options: ReadOptions) -> OpenedSource:
+def _read(table: SklearnTable, path: Path, options: ReadOptions) -> OpenedSource:
     import sklearn.datasets
 
     del path
-    _check(table, options)
+    _check_options(table, options)
     data = getattr(sklearn.datasets, table.function)(**table.arguments)
     names = [str(name) for name in data.feature_names]
     labels = [_text(value) for value in data.target.tolist()]
@@ -58,7 +58,7 @@ def _read(table: Packaged, path: Path, options: ReadOptions) -> OpenedSource:
     return OpenedSource(spec, _schema(names), _batches(names, data.data.tolist(), labels))
 
 
-def _check(table: Packaged, options: ReadOptions) -> None:
+def _check_options(table: SklearnTable, options: ReadOptions) -> None:
     if options.targets not in ([], [table.target]):
         raise ConfigError(
             f"params.yaml: ingest.target: got {options.target!r}; the target of {table.name} is {table.target!r};"
@@ -66,8 +66,8 @@ def _check(table: Packaged, options: ReadOptions) -> None:
         )
     if options.label_separator is not None:
         raise ConfigError(
-            f"params.yaml: ingest.label_separator: got {options.label_separator!r}; {table.name} has one label a row;"
-            " set null"
+            f"params.yaml: ingest.label_separator: got {options.label_separator!r}; {table.name} has one label per"
+            " row; set null"
         )
     if options.split_column is not None:
         raise ConfigError(
@@ -82,33 +82,31 @@ def _check(table: Packaged, options: ReadOptions) -> None:
 def _columns(names: list[str], options: ReadOptions) -> list[Column]:
     for name in options.columns:
         if name not in names:
-            raise ConfigError(f"params.yaml: ingest.columns: {name!r} is no column; {choices(name, names)}")
+            raise ConfigError(f"params.yaml: ingest.columns: {name!r} is not a column; {choices(name, names)}")
     kinds = {name: options.columns.get(name, "numeric") for name in names}
     return [Column(name=name, kind=kind) for name, kind in kinds.items() if kind != "ignore"]
 
 
 def _schema(names: list[str]) -> pa.Schema:
-
     row_id = pa.field("row_id", pa.string(), nullable=False)
     return pa.schema([row_id, *(pa.field(name, pa.string()) for name in ("label", "split", *names))])
 
 
 def _batches(names: list[str], rows: list[list[float]], labels: list[str]) -> Iterator[pa.RecordBatch]:
-
-    seen: Counter[str] = Counter()
+    num_seen: Counter[str] = Counter()
     for start in range(0, len(rows), BATCH_ROWS):
-        made = []
+        batch = []
         for values, label in zip(rows[start : start + BATCH_ROWS], labels[start : start + BATCH_ROWS], strict=True):
             cells = [_text(value) for value in values]
             content = "\x1f".join([*cells, label])
-            row_id = blake2b(f"{content}\x1f{seen[content]}".encode(), digest_size=16).hexdigest()
-            made.append({"row_id": row_id, "label": label, **dict(zip(names, cells, strict=True))})
-            seen[content] += 1
-        yield pa.RecordBatch.from_pylist(made, _schema(names))
+            row_id = blake2b(f"{content}\x1f{num_seen[content]}".encode(), digest_size=16).hexdigest()
+            batch.append({"row_id": row_id, "label": label, **dict(zip(names, cells, strict=True))})
+            num_seen[content] += 1
+        yield pa.RecordBatch.from_pylist(batch, _schema(names))
 
 
 def _text(value: float) -> str:
-    """The shortest text that reads back as the number: 13.2, and 1065 rather than 1065.0."""
+    """The shortest text that parses to the same number: 13.2, and 1065 rather than 1065.0."""
     return repr(value).removesuffix(".0")
 
 

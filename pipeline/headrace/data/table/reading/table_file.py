@@ -1,4 +1,4 @@
-"""One file of a table, opened: its columns, and its rows as text."""
+"""One opened file of a table: its columns, and its rows as text."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from headrace.errors import DataError
 
 
 class OpenTableFile(NamedTuple):
-    """A file that has been looked into."""
+    """A file whose columns and format are known; its rows are not read yet."""
 
     names: list[str]
     batches: Iterator[pa.RecordBatch]
-    """String columns, `names` in their order; null only where the format tells that there is no value."""
+    """String columns, in the order of `names`; null only where the format itself marks a missing value."""
     table: TableFormat
-    """The settings with what was found out, for the other files of the table."""
+    """The settings, with what was detected, for the other files of the table."""
     note: str = ""
-    """What the reader of the file should tell the user, once."""
+    """A warning for the user, to be logged once."""
 
 
-def check_names(path: Path, names: Sequence[str]) -> None:
-    """Raises DataError for columns of the same name."""
-    twice = sorted(name for name, count in Counter(names).items() if count > 1)
-    if twice:
-        raise DataError(f"{path}: several columns are named {twice[:5]}; each needs a name of its own; rename them")
+def check_unique_names(path: Path, names: Sequence[str]) -> None:
+    """Raises DataError if several columns have the same name."""
+    duplicates = sorted(name for name, count in Counter(names).items() if count > 1)
+    if duplicates:
+        raise DataError(f"{path}: several columns are named {duplicates[:5]}; names must be unique; rename them")
 
 
-def check_same(path: Path, names: Sequence[str], expected: Sequence[str]) -> None:
-    """Raises DataError where a file has not the columns of the first one; their order does not matter."""
+def check_same_columns(path: Path, names: Sequence[str], expected: Sequence[str]) -> None:
+    """Raises DataError if a file does not have the columns of the first one; their order does not matter."""
     if len(names) == len(expected) and set(names) == set(expected):
         return
-    missing, more = [n for n in expected if n not in names], [n for n in names if n not in expected]
+    missing, extra = [n for n in expected if n not in names], [n for n in names if n not in expected]
     raise DataError(
-        f"{path}: is no shard of one table with the files before it: lacks columns {missing[:5]}, has {more[:5]} beside"
-        " theirs; give a glob that leaves it out, or mend its header"
+        f"{path}: is not a shard of the same table as the files before it: columns {missing[:5]} are missing,"
+        f" {extra[:5]} are extra; give a glob that excludes it, or fix its header"
     )

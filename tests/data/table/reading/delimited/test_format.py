@@ -1,7 +1,7 @@
 import pytest
 
 from headrace.data.sources.read_options import TableFormat
-from headrace.data.table.reading.delimited.format import find_layout, is_header
+from headrace.data.table.reading.delimited.format import detect_layout, looks_like_header
 from headrace.errors import ConfigError, DataError
 
 MISSING = TableFormat().missing
@@ -9,7 +9,7 @@ MISSING = TableFormat().missing
 
 def layout(tmp_path, text, **table):
     (tmp_path / "x.csv").write_text(text)
-    return find_layout(tmp_path / "x.csv", TableFormat(**table))
+    return detect_layout(tmp_path / "x.csv", TableFormat(**table))
 
 
 @pytest.mark.parametrize("delimiter", [",", "\t", ";", "|", " "])
@@ -75,7 +75,7 @@ def test_quoting_as_stated(tmp_path):
     ],
 )
 def test_header_is_what_looks_unlike_the_rows(first, below, expected):
-    assert is_header(first.split(), [row.split() for row in below], MISSING) is expected
+    assert looks_like_header(first.split(), [row.split() for row in below], MISSING) is expected
 
 
 def test_header_as_stated_and_names(tmp_path):
@@ -98,7 +98,7 @@ def test_nameless_columns_are_called_by_their_place(tmp_path):
 def test_what_stands_before_the_rows_is_skipped(tmp_path):
     found = layout(tmp_path, "\n|1x3 Cross validator\n1,2,x\n3,4,y\n5,6,x\n")
     assert (found.num_skipped, found.has_header) == (2, False)
-    assert "left out line 2, which is no row: '|1x3 Cross validator'" in found.note
+    assert "skipped line 2, which is not a row: '|1x3 Cross validator'" in found.note
     assert layout(tmp_path, "junk, of two\nmore\n\na,b,c\n1,2,3\n", skip_lines=2).num_skipped == 4
     multi = layout(tmp_path, '"a\nb",c\n1,2\n3,4\n')
     assert (multi.names, multi.num_skipped) == (["a\nb", "c"], 2)

@@ -93,5 +93,5 @@ def test_ragged_row_far_behind_is_told(tmp_path):
 def test_columns_of_another_shard(tmp_path):
     (tmp_path / "x.csv").write_text("a,b\n1,2\n")
     assert rows_of(tmp_path / "x.csv", expected=["b", "a"]) == [["1", "2"]]  # the reader puts them in order
-    with pytest.raises(DataError, match=r"x.csv: is no shard .*: lacks columns \['c'\], has \['b'\] beside"):
+    with pytest.raises(DataError, match=r"x.csv: is not a shard .*: columns \['c'\] are missing, \['b'\] are extra"):
         rows_of(tmp_path / "x.csv", expected=["a", "c"])

@@ -1,62 +1,113 @@
-"""How lines are parted into cells: the delimiter, and whether quotes enclose cells.
-
-Whether the first record of a table names its columns.
-
-Where the rows of a text table begin and what its columns are called, found out from its first lines.
-"""
+"""Detects how a text table is written: delimiter, quoting, header, and the line on which its rows begin."""
 
 from __future__ import annotations
 
 import csv
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+import pyarrow as pa
+
 from headrace.data.sources.read_options import TableFormat
-from headrace.data.table.reading.text_stream import text_blocks
+from headrace.data.table.parsing import parse_numbers
+from headrace.data.table.reading.column_types import is_numeric
+from headrace.data.table.reading.text_stream import read_text_blocks
 from headrace.errors import ConfigError, DataError
 
 DELIMITERS = ("\t", ";", "|", ",", " ")
-"""The likelier first where several part the lines evenly: decimal commas are commoner than lists by semicolons."""
+"""In order of preference if several split the lines evenly: decimal commas are commoner than lists by semicolons."""
 ALMOST = 0.01
-CUT_SHARE = 0.1
-"""Of a sample: a quote that opens in its last tenth and does not close may close beyond it."""
+CUT_FRACTION = 0.1
+"""A quote that opens in this last part of a sample and does not close may close beyond it."""
 NO_LIMIT = 2**31 - 1
+TYPICAL_NAMES = frozenset(
+    [
+        *("category", "class", "diagnosis", "id", "income", "label", "labels", "outcome", "sentence", "sentiment"),
+        *("species", "survived", "target", "text", "y"),
+    ]
+)
+"""Lower-case names that are unlikely to be values."""
+MAX_NAME_CHARS = 64
+SAMPLE_CHARS = 1024 * 1024
+HEADER_ROWS = 1000
+"""Number of rows with which the first line is compared."""
 
 
 class Dialect(NamedTuple):
-    """How one line becomes cells."""
+    """How a line is split into cells."""
 
     delimiter: str
     is_quoted: bool
     skips_blanks: bool = False
-    """Blanks may stand between a delimiter and the quote after it."""
+    """Whether blanks may stand between a delimiter and the quote after it."""
 
 
-def find_dialect(lines: list[str], table: TableFormat, *, is_whole: bool) -> Dialect:
-    """The dialect under which most of the first lines have the same number of cells, and more than one."""
+class Layout(NamedTuple):
+    """What a parser needs to know about a file."""
+
+    names: list[str]
+    dialect: Dialect
+    num_skipped: int
+    """Lines before the first row, including the header."""
+    has_header: bool
+    note: str
+    """A warning for the user, or empty."""
+
+
+def detect_layout(path: Path, table: TableFormat) -> Layout:
+    """Inspects the first lines; raises DataError if there are none and ConfigError for the wrong number of names."""
+    lines, is_whole = _first_lines(path, table)
+    num_skipped = table.skip_lines + next((i for i, line in enumerate(lines) if line.strip()), len(lines))
+    lines = lines[num_skipped - table.skip_lines :]
+    if not lines:
+        raise DataError(f"{path}: is empty; give a table that has rows")
+    dialect = detect_dialect(lines, table, is_whole=is_whole)
+    records = list(islice(parse_records(lines, dialect), HEADER_ROWS))
+    note = ""
+    if _begins_with_junk(records):
+        end, cells = records.pop(0)
+        note = f"{path}: skipped line {num_skipped + end}, which is not a row: {cells[0][:80]!r}"
+        num_skipped += end
+        records = [(number - end, cells) for number, cells in records]
+    first = [cell.strip() for cell in records[0][1]]
+    has_header = _has_header(first, [cells for _, cells in records[1:]], table)
+    default_names = [f"column_{index}" for index in range(len(first))]
+    if has_header:
+        default_names = [cell or name for cell, name in zip(first, default_names, strict=True)]
+    names = table.names or default_names
+    if len(names) != len(first):
+        raise ConfigError(
+            f"params.yaml: ingest.table.names: got {len(names)} names, but {path} has {len(first)} columns"
+            f" (delimiter {dialect.delimiter!r}); give as many names, or correct ingest.table.delimiter"
+        )
+    return Layout(names, dialect, num_skipped + (records[0][0] if has_header else 0), has_header, note)
+
+
+def detect_dialect(lines: list[str], table: TableFormat, *, is_whole: bool) -> Dialect:
+    """The dialect in which most of the first lines have the same number of cells, and more than one."""
     delimiters = DELIMITERS if table.delimiter == "auto" else (table.delimiter,)
     scored = [(_evenness(lines, dialect), dialect) for dialect in
-              (_quoting(lines, delimiter, table, is_whole=is_whole) for delimiter in delimiters)]  # fmt: skip
+              (_detect_quoting(lines, delimiter, table, is_whole=is_whole) for delimiter in delimiters)]  # fmt: skip
     best = max(score for score, _ in scored)
     if best == 0 and table.delimiter == "auto":  # one column
         return Dialect(",", next(dialect.is_quoted for _, dialect in scored if dialect.delimiter == ","))
     return next(dialect for score, dialect in scored if score >= best - ALMOST)
 
 
-def records(lines: list[str], dialect: Dialect, *, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
-    """Cells of each record, and the number of lines up to its end; empty lines are left out.
+def parse_records(lines: list[str], dialect: Dialect, *, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
+    """The number of lines up to the end of each record, and its cells; empty lines are skipped.
 
-    Raises csv.Error, with `strict`, where quotes do not enclose whole cells.
+    Raises csv.Error, with `strict`, if quotes do not enclose entire cells.
     """
     if not dialect.is_quoted:
         separator = None if dialect.delimiter == " " else dialect.delimiter
         yield from ((number, line.split(separator)) for number, line in enumerate(lines, 1) if line.strip())
         return
-    csv.field_size_limit(NO_LIMIT)  # else a text of 128 KiB is an error
+    csv.field_size_limit(NO_LIMIT)  # by default a text of 128 KiB is an error
     reader = csv.reader(
         (f"{line}\n" for line in lines), delimiter=dialect.delimiter, strict=strict,
         skipinitialspace=dialect.skips_blanks or dialect.delimiter == " ",
@@ -66,15 +117,36 @@ def records(lines: list[str], dialect: Dialect, *, strict: bool = False) -> Iter
             yield reader.line_num, cells
 
 
+def looks_like_header(first: Sequence[str], below: Sequence[Sequence[str]], missing: Sequence[str]) -> bool:
+    """Whether a record differs from those below it: words above numbers, or values that no other record has."""
+    cells = [cell.strip() for cell in first]
+    is_number = np.isfinite(parse_numbers(pa.array(cells, pa.string())).values).tolist()
+    if not below:
+        return not any(is_number)
+    columns = [
+        [value for value in map(str.strip, column) if value not in missing] for column in zip(*below, strict=False)
+    ]
+    for cell, number, column in zip(cells, is_number, columns, strict=False):
+        if not number and cell not in missing and column and is_numeric(pa.array(column, pa.string())):
+            return True
+    if any(is_number) or any(len(cell) > MAX_NAME_CHARS for cell in cells) or len(set(cells)) < len(cells):
+        return False
+    pairs = list(zip(cells, columns, strict=False))
+    if any(cell.lower() in TYPICAL_NAMES and cell not in column for cell, column in pairs):
+        return True
+    repeating = [(cell, set(column)) for cell, column in pairs if len(set(column)) <= len(column) / 2]
+    return bool(repeating) and all(cell not in values for cell, values in repeating)
+
+
 def _evenness(lines: list[str], dialect: Dialect) -> float:
-    """The share of the records that have the commonest number of cells; 0 where that is one."""
-    widths = Counter(len(cells) for _, cells in records(lines, dialect))
+    """The fraction of the records that have the commonest number of cells; 0 if that number is one."""
+    widths = Counter(len(cells) for _, cells in parse_records(lines, dialect))
     width, count = widths.most_common(1)[0]
     return count / widths.total() if width > 1 else 0.0
 
 
-def _quoting(lines: list[str], delimiter: str, table: TableFormat, *, is_whole: bool) -> Dialect:
-    """Quotes count, unless they tear the lines and leaving them alone does not."""
+def _detect_quoting(lines: list[str], delimiter: str, table: TableFormat, *, is_whole: bool) -> Dialect:
+    """Quotes enclose cells, unless that would break lines apart and ignoring the quotes would not."""
     plain, quoted = Dialect(delimiter, is_quoted=False), Dialect(delimiter, is_quoted=True)
     if table.quoting is False:
         return plain
@@ -86,108 +158,27 @@ def _quoting(lines: list[str], delimiter: str, table: TableFormat, *, is_whole: 
     if table.quoting is True:
         return quoted
     evenness, without = _evenness(lines, quoted), _evenness(lines, plain)
-    if _is_torn(lines, quoted, is_whole=is_whole):
+    if _has_stray_quotes(lines, quoted, is_whole=is_whole):
         return quoted if evenness > without + 5 * ALMOST else plain
     return quoted if evenness >= without - ALMOST else plain
 
 
-def _is_torn(lines: list[str], dialect: Dialect, *, is_whole: bool) -> bool:
+def _has_stray_quotes(lines: list[str], dialect: Dialect, *, is_whole: bool) -> bool:
     """Whether a quote opens that does not close, or closes within a cell."""
     end = 0
     try:
-        for end, _ in records(lines, dialect, strict=True):  # noqa: B007 - the last is needed below
+        for end, _ in parse_records(lines, dialect, strict=True):  # noqa: B007 - the last is needed below
             pass
     except csv.Error as error:
-        is_cut = not is_whole and "end of data" in str(error) and end >= len(lines) * (1 - CUT_SHARE)
+        is_cut = not is_whole and "end of data" in str(error) and end >= len(lines) * (1 - CUT_FRACTION)
         return not is_cut
     return False
 
 
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-NAMES = frozenset(
-    [
-        *("category", "class", "diagnosis", "id", "income", "label", "labels", "outcome", "sentence", "sentiment"),
-        *("species", "survived", "target", "text", "y"),
-    ]
-)
-"""Lower-case names that hardly are values."""
-LONGEST_NAME = 64
-MOSTLY = 0.95
-
-
-def is_header(first: Sequence[str], below: Sequence[Sequence[str]], missing: Sequence[str]) -> bool:
-    """Whether a record looks unlike those below it: words over numbers, or a value that no record below has."""
-    cells = [cell.strip() for cell in first]
-    if not below:
-        return not any(NUMBER.fullmatch(cell) for cell in cells)
-    columns = [
-        [value for value in map(str.strip, column) if value not in missing] for column in zip(*below, strict=False)
-    ]
-    numeric = [_is_numeric(column) for column in columns]
-    pairs = list(zip(cells, columns, numeric, strict=False))
-    if any(over and cell not in missing and not NUMBER.fullmatch(cell) for cell, _, over in pairs):
-        return True
-    if any(NUMBER.fullmatch(cell) or len(cell) > LONGEST_NAME for cell in cells) or len(set(cells)) < len(cells):
-        return False
-    if any(cell.lower() in NAMES and cell not in column for cell, column, _ in pairs):
-        return True
-    repeating = [(cell, set(column)) for cell, column, _ in pairs if len(set(column)) <= len(column) / 2]
-    return bool(repeating) and all(cell not in values for cell, values in repeating)
-
-
-def _is_numeric(column: list[str]) -> bool:
-    return bool(column) and sum(bool(NUMBER.fullmatch(cell)) for cell in column) >= MOSTLY * len(column)
-
-
-SAMPLE_CHARS = 1024 * 1024
-HEADER_ROWS = 1000
-"""How many rows a first line is compared with."""
-
-
-class Layout(NamedTuple):
-    """What a parser must know."""
-
-    names: list[str]
-    dialect: Dialect
-    num_skipped: int
-    """Lines before the first row: of what is to be left out, and of the header."""
-    has_header: bool
-    note: str
-    """What the user should know of it."""
-
-
-def find_layout(path: Path, table: TableFormat) -> Layout:
-    """Looks at the first lines; raises DataError where there are none and ConfigError for the wrong number of names."""
-    lines, is_whole = _first_lines(path, table)
-    num_skipped = table.skip_lines + next((i for i, line in enumerate(lines) if line.strip()), len(lines))
-    lines = lines[num_skipped - table.skip_lines :]
-    if not lines:
-        raise DataError(f"{path}: is empty; give a table that has rows")
-    dialect = find_dialect(lines, table, is_whole=is_whole)
-    found = list(islice(records(lines, dialect), HEADER_ROWS))
-    note = ""
-    if _begins_with_junk(found):
-        end, cells = found.pop(0)
-        note = f"{path}: left out line {num_skipped + end}, which is no row: {cells[0][:80]!r}"
-        lines, num_skipped = lines[end:], num_skipped + end
-        found = [(number - end, cells) for number, cells in found]
-    first = [cell.strip() for cell in found[0][1]]
-    below = [cells for _, cells in found[1:]]
-    has_header = _has_header(first, below, table)
-    names = table.names or (_named(first) if has_header else [f"column_{index}" for index in range(len(first))])
-    if len(names) != len(first):
-        raise ConfigError(
-            f"params.yaml: ingest.table.names: got {len(names)} names, but {path} has {len(first)} columns"
-            f" (delimiter {dialect.delimiter!r}); give as many names, or mend ingest.table.delimiter"
-        )
-    return Layout(names, dialect, num_skipped + (found[0][0] if has_header else 0), has_header, note)
-
-
 def _first_lines(path: Path, table: TableFormat) -> tuple[list[str], bool]:
-    """Whole lines after those that are to be skipped, and whether these are all."""
-    blocks, text = text_blocks(path, table.encoding), ""
-    is_whole = True
-    for block in blocks:
+    """Complete lines after those to be skipped, and whether they are the whole file."""
+    text, is_whole = "", True
+    for block in read_text_blocks(path, table.encoding):
         if len(text) >= SAMPLE_CHARS:
             is_whole = False
             break
@@ -198,12 +189,12 @@ def _first_lines(path: Path, table: TableFormat) -> tuple[list[str], bool]:
     return lines[table.skip_lines :], is_whole
 
 
-def _begins_with_junk(found: list[tuple[int, list[str]]]) -> bool:
-    """Whether the first record is one cell, and almost every other has as many as the next, but more than one."""
-    if len(found) < 2 or len(found[0][1]) > 1:  # noqa: PLR2004 - a first and another
+def _begins_with_junk(records: list[tuple[int, list[str]]]) -> bool:
+    """Whether the first record is a single cell, and almost all others share another number of cells."""
+    if len(records) < 2 or len(records[0][1]) > 1:  # noqa: PLR2004 - a first and another
         return False
-    width, count = Counter(len(cells) for _, cells in found[1:]).most_common(1)[0]
-    return width > 1 and count >= 0.9 * (len(found) - 1)
+    width, count = Counter(len(cells) for _, cells in records[1:]).most_common(1)[0]
+    return width > 1 and count >= 0.9 * (len(records) - 1)
 
 
 def _has_header(first: list[str], below: list[list[str]], table: TableFormat) -> bool:
@@ -211,9 +202,4 @@ def _has_header(first: list[str], below: list[list[str]], table: TableFormat) ->
         return table.header
     if table.names is not None:
         return first == table.names
-    return is_header(first, below, table.missing)
-
-
-def _named(first: list[str]) -> list[str]:
-    """Names of a header; cells without one are called by their place."""
-    return [cell or f"column_{index}" for index, cell in enumerate(first)]
+    return looks_like_header(first, below, table.missing)

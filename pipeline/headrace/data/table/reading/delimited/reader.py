@@ -1,4 +1,4 @@
-"""Text tables: a record a line, cells parted by a delimiter."""
+"""Reads delimited text, such as CSV: one record per line, cells separated by a delimiter."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from headrace.data.sources.read_options import ReadOptions
-from headrace.data.table.reading.delimited.format import NO_LIMIT, Layout, find_layout
-from headrace.data.table.reading.table_file import OpenTableFile, check_names, check_same
-from headrace.data.table.reading.text_stream import Utf8, single_blanks, skip, text_blocks
+from headrace.data.table.reading.delimited.format import NO_LIMIT, Layout, detect_layout
+from headrace.data.table.reading.table_file import OpenTableFile, check_same_columns, check_unique_names
+from headrace.data.table.reading.text_stream import Utf8Stream, collapse_whitespace, read_text_blocks, skip_lines
 from headrace.errors import ConfigError, DataError
 
 BLOCK_BYTES = 1024 * 1024
@@ -22,52 +22,52 @@ ROWS_PER_BATCH = 1024
 
 
 def open_delimited(path: Path, options: ReadOptions, expected: list[str] | None) -> OpenTableFile:
-    """Finds out how a file is written and reads it; `expected`: the columns of the files before it."""
-    layout = find_layout(path, options.table)
+    """Detects a file's format and opens it; `expected`: the columns of the files before it."""
+    layout = detect_layout(path, options.table)
     if expected is not None:
-        check_same(path, layout.names, expected)
+        check_same_columns(path, layout.names, expected)
     elif options.table.delimiter != "auto" and len(layout.names) == 1:
         raise ConfigError(
-            f"params.yaml: ingest.table.delimiter: {options.table.delimiter!r} parts no line of {path}; set auto, or"
-            " what stands between its cells"
+            f"params.yaml: ingest.table.delimiter: {options.table.delimiter!r} occurs in no line of {path}; set auto,"
+            " or the character between its cells"
         )
-    check_names(path, layout.names)
+    check_unique_names(path, layout.names)
     table = options.table.model_copy(update={"delimiter": layout.dialect.delimiter, "header": layout.has_header})
     return OpenTableFile(layout.names, _batches(path, layout, options.table.encoding), table, layout.note)
 
 
 def _batches(path: Path, layout: Layout, encoding: str) -> Iterator[pa.RecordBatch]:
-    """By Arrow, which is fast; from the row on that it refuses by Python's parser, which can tell the line."""
+    """Parses with Arrow, which is fast; from the first row it rejects, with Python, which knows line numbers."""
     num_rows = 0
     if not layout.dialect.skips_blanks:
-        text = _opened(path, layout, encoding)
+        text = _open_rows(path, layout, encoding)
         last = None
         try:
-            for batch in _parsed(text, layout):
+            for batch in _parse_with_arrow(text, layout):
                 yield batch
                 num_rows += batch.num_rows
                 last = batch
         except pa.ArrowInvalid:
             pass
         else:
-            if layout.dialect.is_quoted and (text.num_quotes % 2 or _ends_torn(last)):
-                _check_quotes(path, layout, encoding)
+            if layout.dialect.is_quoted and (text.num_quotes % 2 or _ends_in_line_break(last)):
+                for _ in _records(path, layout, encoding, strict=True):  # raises for a quote that never closes
+                    pass
             return
-    yield from _parsed_slowly(path, layout, encoding, num_rows)
+    yield from _parse_with_python(path, layout, encoding, num_rows)
 
 
-def _opened(path: Path, layout: Layout, encoding: str) -> Utf8:
+def _open_rows(path: Path, layout: Layout, encoding: str) -> Utf8Stream:
     """The text below the header."""
-    blocks = skip(text_blocks(path, encoding), layout.num_skipped)
-    return Utf8(single_blanks(blocks) if layout.dialect.delimiter == " " else blocks)
+    blocks = skip_lines(read_text_blocks(path, encoding), layout.num_skipped)
+    return Utf8Stream(collapse_whitespace(blocks) if layout.dialect.delimiter == " " else blocks)
 
 
-def _parsed(text: Utf8, layout: Layout) -> Iterator[pa.RecordBatch]:
-
+def _parse_with_arrow(text: Utf8Stream, layout: Layout) -> Iterator[pa.RecordBatch]:
     file = io.BufferedReader(text, BLOCK_BYTES)
     if not file.peek(1).strip() and not file.read().strip():
         return
-    made = arrow_csv.open_csv(
+    batch_reader = arrow_csv.open_csv(
         pa.PythonFile(file, "r"),
         read_options=arrow_csv.ReadOptions(column_names=layout.names, block_size=BLOCK_BYTES),
         parse_options=arrow_csv.ParseOptions(
@@ -78,22 +78,16 @@ def _parsed(text: Utf8, layout: Layout) -> Iterator[pa.RecordBatch]:
         ),
         convert_options=arrow_csv.ConvertOptions(column_types=dict.fromkeys(layout.names, pa.string())),
     )
-    with made as reader:  # closing waits for the thread that reads ahead: one that outlives Python ends it by abort()
-        yield from reader
+    with batch_reader as batches:  # close: a read-ahead thread that outlives the interpreter aborts the process
+        yield from batches
 
 
-def _ends_torn(last: pa.RecordBatch | None) -> bool:
-    """Whether the last row holds line ends: Arrow takes a quote that never closes for one that closes at the end."""
+def _ends_in_line_break(last: pa.RecordBatch | None) -> bool:
+    """Whether the last row contains a line break: Arrow closes an unclosed quote at the end of the file."""
     return last is not None and any("\n" in cell for cell in last.slice(last.num_rows - 1).to_pylist()[0].values())
 
 
-def _check_quotes(path: Path, layout: Layout, encoding: str) -> None:
-    for _ in _records(path, layout, encoding, strict=True):
-        pass
-
-
-def _parsed_slowly(path: Path, layout: Layout, encoding: str, num_done: int) -> Iterator[pa.RecordBatch]:
-
+def _parse_with_python(path: Path, layout: Layout, encoding: str, num_done: int) -> Iterator[pa.RecordBatch]:
     schema = pa.schema([(name, pa.string()) for name in layout.names])
     rows = islice(_records(path, layout, encoding, strict=False), num_done, None)
     while batch := list(islice(rows, ROWS_PER_BATCH)):
@@ -102,9 +96,9 @@ def _parsed_slowly(path: Path, layout: Layout, encoding: str, num_done: int) -> 
 
 
 def _records(path: Path, layout: Layout, encoding: str, *, strict: bool) -> Iterator[list[str]]:
-    """The rows; raises DataError with the line for one that has too few or too many cells, or a quote left open."""
-    csv.field_size_limit(NO_LIMIT)  # else a text of 128 KiB is an error
-    lines = io.TextIOWrapper(io.BufferedReader(_opened(path, layout, encoding)), "utf-8", newline="\n")
+    """The rows; raises DataError with the line for a row with too few or too many cells, or an unclosed quote."""
+    csv.field_size_limit(NO_LIMIT)  # by default a text of 128 KiB is an error
+    lines = io.TextIOWrapper(io.BufferedReader(_open_rows(path, layout, encoding)), "utf-8", newline="\n")
     dialect = layout.dialect
     reader = csv.reader(
         lines, delimiter=dialect.delimiter, quoting=csv.QUOTE_MINIMAL if dialect.is_quoted else csv.QUOTE_NONE,
@@ -119,25 +113,25 @@ def _records(path: Path, layout: Layout, encoding: str, *, strict: bool) -> Iter
             line = layout.num_skipped + reader.line_num + 1
     except csv.Error as error:
         if "end of data" in str(error):
-            raise _open_quote(path, line) from None
+            raise _unclosed_quote(path, line) from None
         if not strict:
-            raise DataError(f"{path}: line {line}: cannot be parsed ({error}); mend that line") from None
+            raise DataError(f"{path}: line {line}: cannot be parsed ({error}); fix that line") from None
 
 
 def _check_width(path: Path, line: int, cells: list[str], layout: Layout) -> None:
     if len(cells) == len(layout.names):
         return
     if any("\n" in cell for cell in cells):
-        raise _open_quote(path, line)
+        raise _unclosed_quote(path, line)
     raise DataError(
         f"{path}: line {line}: has {len(cells)} cells, the table has {len(layout.names)} columns (delimiter"
-        f" {layout.dialect.delimiter!r}, quoting {str(layout.dialect.is_quoted).lower()}); mend that line, or set"
+        f" {layout.dialect.delimiter!r}, quoting {str(layout.dialect.is_quoted).lower()}); fix that line, or set"
         " ingest.table.delimiter, quoting or skip_lines"
     )
 
 
-def _open_quote(path: Path, line: int) -> DataError:
+def _unclosed_quote(path: Path, line: int) -> DataError:
     return DataError(
-        f"{path}: line {line}: a quote opens that does not close before the file or a row ends; close it, or set"
+        f"{path}: line {line}: a quote opens that does not close before the row or the file ends; close it, or set"
         " ingest.table.quoting: false"
     )
