@@ -3,7 +3,12 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_curve
 
-from headrace.data.table.cleaning.leakage import group_correlation, interval_score, purity, rank_correlation
+from headrace.data.table.cleaning.leakage import (
+    group_correlation,
+    interval_score,
+    leave_one_out_accuracy,
+    rank_correlation,
+)
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(0, 3, 3000)
@@ -13,28 +18,28 @@ def codes(values: np.ndarray) -> np.ndarray:
     return values.astype(np.uint64)
 
 
-def test_purity_of_a_copy_is_one_and_of_noise_is_chance() -> None:
-    assert purity(codes(LABELS + 10), LABELS) == 1
-    assert purity(codes(RNG.integers(0, 50, 3000)), LABELS) < 0.5
+def test_accuracy_of_a_copy_is_one_and_of_noise_is_chance() -> None:
+    assert leave_one_out_accuracy(codes(LABELS + 10), LABELS) == 1
+    assert leave_one_out_accuracy(codes(RNG.integers(0, 50, 3000)), LABELS) < 0.5
 
 
-def test_purity_an_id_tells_nothing() -> None:
-    assert purity(codes(np.arange(3000)), LABELS) == 0
+def test_accuracy_of_an_id_is_zero() -> None:
+    assert leave_one_out_accuracy(codes(np.arange(3000)), LABELS) == 0
 
 
-def test_purity_is_not_taken_in_by_a_large_class() -> None:
+def test_accuracy_is_balanced_over_classes() -> None:
     labels = (RNG.random(5000) < 0.002).astype(np.int64)
-    assert purity(codes(np.zeros(5000)), labels) == 0.5
+    assert leave_one_out_accuracy(codes(np.zeros(5000)), labels) == 0.5
 
 
-def test_purity_leaves_out_the_row_itself() -> None:
-    # two rows a value: each is guessed by the other one, so all are wrong where the two differ
+def test_accuracy_leaves_out_the_row_itself() -> None:
+    # two rows per value: each is predicted from the other, so all predictions are wrong if the two differ
     values, labels = np.repeat(np.arange(100), 2), np.tile([0, 1], 100)
-    assert purity(codes(values), labels) == 0
-    assert purity(codes(values), np.repeat(np.arange(100) % 2, 2)) == 1
+    assert leave_one_out_accuracy(codes(values), labels) == 0
+    assert leave_one_out_accuracy(codes(values), np.repeat(np.arange(100) % 2, 2)) == 1
 
 
-def test_interval_score_of_two_classes_is_the_best_threshold() -> None:
+def test_interval_score_of_two_classes_reaches_the_best_threshold() -> None:
     labels = RNG.integers(0, 2, 2000)
     values = RNG.normal(size=2000) + labels
     false, true, _ = roc_curve(labels, values)
@@ -42,11 +47,11 @@ def test_interval_score_of_two_classes_is_the_best_threshold() -> None:
     assert interval_score(values, labels) >= (1 + (true - false).max()) / 2 - 1e-12
 
 
-def test_interval_score_finds_the_class_in_the_middle() -> None:
+def test_interval_score_separates_the_class_in_the_middle() -> None:
     assert interval_score(LABELS + RNG.uniform(0, 0.9, 3000), LABELS) == 1
 
 
-def test_interval_score_missing_cells_may_be_the_leak() -> None:
+def test_interval_score_of_missing_cells_that_leak_is_one() -> None:
     labels = RNG.integers(0, 2, 2000)
     values = np.where(labels == 1, RNG.normal(size=2000), np.nan)
     assert interval_score(values, labels) == 1
@@ -58,21 +63,21 @@ def test_interval_score_of_noise_and_of_ties_is_chance() -> None:
     assert interval_score(np.full(3000, np.nan), LABELS) == 0.5
 
 
-def test_rank_correlation_is_spearman() -> None:
+def test_rank_correlation_matches_spearman() -> None:
     first = RNG.integers(0, 20, 500).astype(float)
     second = first**3 + RNG.normal(size=500) * 50
     assert rank_correlation(first, second) == pytest.approx(stats.spearmanr(first, second).statistic)
     assert rank_correlation(-first, first) == pytest.approx(1)
 
 
-def test_rank_correlation_of_few_cells_tells_nothing() -> None:
+def test_rank_correlation_of_few_or_constant_cells_is_zero() -> None:
     values = np.arange(100.0)
     mostly_missing = np.where(values < 40, values, np.nan)
     assert rank_correlation(mostly_missing, values) == 0
     assert rank_correlation(np.zeros(100), values) == 0
 
 
-def test_group_correlation() -> None:
+def test_group_correlation_of_a_copy_noise_and_an_id() -> None:
     targets = np.repeat(np.arange(20.0), 50)
     assert group_correlation(codes(np.repeat(np.arange(20), 50)), targets) == pytest.approx(1)
     assert group_correlation(codes(RNG.integers(0, 20, 1000)), targets) < 0.1
@@ -80,9 +85,9 @@ def test_group_correlation() -> None:
 
 
 @pytest.mark.parametrize("labels", [np.empty(0, np.int64), np.zeros(10, np.int64)])
-def test_scores_without_classes_are_nothing(labels: np.ndarray) -> None:
+def test_scores_without_classes_are_zero(labels: np.ndarray) -> None:
     values = np.arange(float(len(labels)))
-    assert purity(codes(values), labels) == 0
+    assert leave_one_out_accuracy(codes(values), labels) == 0
     assert interval_score(values, labels) == 0
     assert rank_correlation(values[:0], values[:0]) == 0
     assert group_correlation(codes(values[:0]), values[:0]) == 0

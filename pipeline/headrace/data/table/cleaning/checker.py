@@ -1,4 +1,4 @@
-"""What a look at a table finds in columns and cells, and what later stages get: typed columns, broken cells null."""
+"""Checks and repair of table rows: typed columns, with broken cells set to null."""
 
 from __future__ import annotations
 
@@ -11,99 +11,99 @@ from numpy.typing import NDArray
 from headrace.contracts import CheckedBatch, ColumnFinding, Finding, Json, Repaired, Rows, Spec
 from headrace.data.table import hashing
 from headrace.data.table.cleaning.cell_checks import check_ranges, implausible_cells, outlying_cells, unparsable_cells
-from headrace.data.table.cleaning.cells import TypedColumn, read_cells
-from headrace.data.table.cleaning.column_checks import column_findings
-from headrace.data.table.cleaning.features import features
-from headrace.data.table.cleaning.profile import survey
-from headrace.data.table.cleaning.row_html import picture
+from headrace.data.table.cleaning.cells import TypedColumn, read_columns
+from headrace.data.table.cleaning.column_checks import check_columns
+from headrace.data.table.cleaning.features import compute_features
+from headrace.data.table.cleaning.profile import profile_table
+from headrace.data.table.cleaning.row_html import render_row
 
 MAX_MEASURES = 30
-"""Columns whose histograms the report shows."""
+"""Columns with a histogram in the report."""
 
 
-class TableExaminer:
-    """Contracts' `Examiner` of rows whose columns are numbers, categories, dates and text."""
+class TableChecker:
+    """Implements contracts.RowChecker for rows of numbers, categories, dates and text."""
 
     similarity_threshold = 1.0
-    """Rows of a table are equal or not."""
+    """Table rows are either equal or different."""
 
     def survey(self, rows: Rows, spec: Spec, options: Json) -> Json:
-        """Facts of every column; raises ConfigError where settings name no column of the table."""
+        """Profiles every column; raises ConfigError if the settings name a column that does not exist."""
         check_ranges(spec, options)
-        return survey(rows, spec, options)
+        return profile_table(rows, spec, options)
 
     def columns(self, spec: Spec, survey: Json, options: Json) -> list[ColumnFinding]:
-        """Missing cells, columns of one value, repeated ones, ids, and those that tell the target."""
-        return column_findings(spec, survey, options)
+        """Finds missing cells, constant columns, duplicates, ids and target leakage."""
+        return check_columns(spec, survey, options)
 
     def examine(self, batch: pa.RecordBatch, spec: Spec, survey: Json, options: Json) -> CheckedBatch:
-        """Judges every cell; rows are the same where all their typed cells are."""
-        cells = _read(batch, spec, survey)
-        no_codes = np.empty((batch.num_rows, 0), np.uint64)
-        cell_codes = np.stack([one.codes for one in cells.values()], axis=1) if cells else no_codes
-        is_empty = (cell_codes == hashing.MISSING).all(axis=1) & bool(cells)
-        for one in cells.values():
-            is_empty &= ~one.is_broken
-        findings = [finding for name, one in cells.items() for finding in _findings(name, one, survey, options)]
+        """Checks every cell; rows are duplicates if all their typed cells are equal."""
+        columns = _read(batch, spec, survey)
+        no_hashes = np.empty((batch.num_rows, 0), np.uint64)
+        hashes = np.stack([cells.hashes for cells in columns.values()], axis=1) if columns else no_hashes
+        is_empty = (hashes == hashing.MISSING_HASH).all(axis=1) & bool(columns)
+        for cells in columns.values():
+            is_empty &= ~cells.is_broken
+        findings = [finding for name, cells in columns.items() for finding in _findings(name, cells, survey, options)]
         if "empty" in options:
             findings += [Finding(row, "empty", "no cell has a value") for row in np.flatnonzero(is_empty).tolist()]
-        keys = hashing.row_keys(cell_codes).copy()
+        keys = hashing.combine_hashes(hashes).copy()
         keys[is_empty] = b""
-        made = features(cells, survey, batch.num_rows)
-        made[is_empty] = np.nan
+        features = compute_features(columns, survey, batch.num_rows)
+        features[is_empty] = np.nan
         findings.sort(key=lambda finding: finding.row)
         no_sketches = np.empty((batch.num_rows, 0), np.uint8)
-        return CheckedBatch(findings, keys, no_codes, no_sketches, made, _measures(cells))
+        return CheckedBatch(findings, keys, no_hashes, no_sketches, features, _measures(columns))
 
     def schema(self, raw: pa.Schema, spec: Spec) -> pa.Schema:
-        """The same columns: float64 for numbers, timestamp[us] for dates, else strings."""
+        """The same columns: float64 for numbers, timestamp[us] for dates, otherwise strings."""
         types = {"numeric": pa.float64(), "date": pa.timestamp("us")}
         kinds = {column.name: column.kind for column in spec.columns}
         return pa.schema([field.with_type(types.get(kinds.get(field.name, "")) or field.type) for field in raw])
 
     def repair(self, batch: pa.RecordBatch, spec: Spec, survey: Json, options: Json) -> Repaired:
-        """Types every cell; those that have no value of their type, or none that can be meant, become null."""
-        cells = _read(batch, spec, survey)
-        columns = {field.name: batch.column(field.name) for field in batch.schema}
+        """Types every cell; unparsable and implausible cells become null."""
+        arrays = {field.name: batch.column(field.name) for field in batch.schema}
         originals: list[dict[str, str]] = [{} for _ in range(batch.num_rows)]
-        for name, one in cells.items():
-            columns[name], broken = _typed(name, one, options)
-            for row in broken:
-                originals[row][name] = one.raw[row].as_py()
-        made = pa.RecordBatch.from_arrays(list(columns.values()), schema=self.schema(batch.schema, spec))
-        return Repaired(made, [json.dumps(told, ensure_ascii=False) if told else None for told in originals])
+        for name, cells in _read(batch, spec, survey).items():
+            arrays[name], repaired_rows = _typed(name, cells, options)
+            for row in repaired_rows:
+                originals[row][name] = cells.raw[row].as_py()
+        repaired = pa.RecordBatch.from_arrays(list(arrays.values()), schema=self.schema(batch.schema, spec))
+        return Repaired(repaired, [json.dumps(cells, ensure_ascii=False) if cells else None for cells in originals])
 
     def similarity(self, first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Zeros: nothing says how near two rows of a table are that differ."""
+        """Zeros: different table rows have no defined similarity."""
         del second
         return np.zeros(len(first), np.float32)
 
     def picture(self, row: Json) -> str:
-        """A table of the first columns, the label on top."""
-        return picture(row)
+        """An HTML table of the first columns, the label on top."""
+        return render_row(row)
 
 
 def _read(batch: pa.RecordBatch, spec: Spec, survey: Json) -> dict[str, TypedColumn]:
     facts = survey["columns"]
     orders = {column.name: facts[column.name]["order"] for column in spec.columns if column.kind == "date"}
-    return read_cells(batch, spec.columns, orders)
+    return read_columns(batch, spec.columns, orders)
 
 
 def _findings(name: str, cells: TypedColumn, survey: Json, options: Json) -> list[Finding]:
+    """At most one finding per cell, an outlier only if no other check failed."""
     if cells.kind not in {"numeric", "date"}:
         return []
-    faults = [
-        fault for fault in (unparsable_cells(cells), *implausible_cells(name, cells, options)) if fault.check in options
-    ]
-    told = {row: (fault.check, fault.why) for fault in faults for row in fault.rows.tolist()}
+    faults = (unparsable_cells(cells), *implausible_cells(name, cells, options))
+    failed = {
+        row: (fault.check, fault.reason) for fault in faults if fault.check in options for row in fault.rows.tolist()
+    }
     if "outlier" in options:
-        for row, why in outlying_cells(cells, survey["columns"][name], options["outlier"]["z"]):
-            told.setdefault(row, ("outlier", why))
-    return [Finding(row, check, f"{name}: {cells.told(row)} {why}") for row, (check, why) in told.items()]
+        for row, reason in outlying_cells(cells, survey["columns"][name], options["outlier"]["z"]):
+            failed.setdefault(row, ("outlier", reason))
+    return [Finding(row, check, f"{name}: {cells.quote(row)} {reason}") for row, (check, reason) in failed.items()]
 
 
 def _typed(name: str, cells: TypedColumn, options: Json) -> tuple[pa.Array, list[int]]:
-    """The column as later stages read it, and the rows whose cells a check that is on has made null."""
+    """The clean column, and the rows whose cells became null under an enabled check."""
     if cells.kind not in {"numeric", "date"}:
         return cells.text, []
     faults = [unparsable_cells(cells), *implausible_cells(name, cells, options)]
@@ -113,15 +113,15 @@ def _typed(name: str, cells: TypedColumn, options: Json) -> tuple[pa.Array, list
     rows = sorted({row for fault in faults if fault.check in options for row in fault.rows.tolist()})
     if cells.kind == "date":
         return pa.array(cells.dates, pa.timestamp("us"), mask=is_null | np.isnat(cells.dates)), rows
-    # an infinite number would be the mean of all
+    # a single infinite number would make the mean infinite
     return pa.array(cells.numbers, pa.float64(), mask=is_null | ~np.isfinite(cells.numbers)), rows
 
 
-def _measures(cells: dict[str, TypedColumn]) -> dict[str, NDArray[np.float32]]:
-    """The first numeric columns, as they are."""
-    numeric = [(name, one.quantities) for name, one in cells.items() if one.kind == "numeric"]
+def _measures(columns: dict[str, TypedColumn]) -> dict[str, NDArray[np.float32]]:
+    """Values of the first numeric columns."""
+    numeric = [(name, cells.quantities) for name, cells in columns.items() if cells.kind == "numeric"]
     with np.errstate(over="ignore"):
-        made = {name: values.astype(np.float32) for name, values in numeric[:MAX_MEASURES] if values is not None}
-    for values in made.values():
+        measures = {name: values.astype(np.float32) for name, values in numeric[:MAX_MEASURES] if values is not None}
+    for values in measures.values():
         values[np.isinf(values)] = np.nan
-    return made
+    return measures

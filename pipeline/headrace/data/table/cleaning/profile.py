@@ -1,7 +1,4 @@
-"""What must be known of a whole table before a cell can be judged: counts, medians, repeats, what tells the target.
-
-From counts and a sample to what the survey says of a column.
-"""
+"""Profile of a whole table, needed before cells can be checked: counts, medians, digests and leakage scores."""
 
 from __future__ import annotations
 
@@ -14,147 +11,162 @@ from numpy.typing import NDArray
 
 from headrace.contracts import Column, Json, Rows, Spec
 from headrace.data.table import hashing
-from headrace.data.table.cleaning import column_counts, leakage
-from headrace.data.table.cleaning.cells import read_cells
-from headrace.data.table.cleaning.column_counts import ColumnCounts
-from headrace.data.table.parsing import DateOrder, choose_order, count_orders, numbers, stripped
-from headrace.data.table.row_sample import Sample, may_be_sampled
+from headrace.data.table.cleaning import leakage
+from headrace.data.table.cleaning.cells import read_columns
+from headrace.data.table.cleaning.column_counts import ColumnCounts, count_column, estimate_distinct, merge_counts
+from headrace.data.table.hashing import Hashes
+from headrace.data.table.parsing import DateOrder, choose_date_order, count_date_orders, parse_numbers, strip_whitespace
+from headrace.data.table.row_sample import RowSample, find_sample_candidates
 from headrace.errors import DataError
 from headrace.storage.label_codec import read_list
 
 Floats = NDArray[np.float64]
-Codes = NDArray[np.uint64]
+
+NORMAL_MAD = 1.4826
+"""Ratio of a normal distribution's standard deviation to its median absolute deviation (Rousseeuw & Croux, 1993)."""
+MAX_FREQUENT = 16
+"""Frequent values of a column that become features."""
 
 
-class _Look(NamedTuple):
-    """One batch's part."""
+class SampledRows(NamedTuple):
+    """Sampled rows of a table, one array `[rows]` per column."""
 
+    quantities: dict[str, Floats]
+    """For numeric and date columns."""
+    hashes: dict[str, Hashes]
+    targets: NDArray[Any]
+    """Classification: hashes of labels. Regression: float64 `[rows, targets]`, NaN for missing values."""
+
+    @classmethod
+    def from_sample(cls, sample: RowSample, spec: Spec) -> SampledRows:
+        """Splits the stacked arrays by column."""
+        quantities, hashes, targets = sample.rows()
+        numeric = [column.name for column in spec.columns if column.kind in {"numeric", "date"}]
+        return cls(
+            {name: quantities[:, index] for index, name in enumerate(numeric)},
+            {column.name: hashes[:, index] for index, column in enumerate(spec.columns)},
+            targets,
+        )
+
+
+class _BatchProfile(NamedTuple):
     num_rows: int
-    parts: dict[str, ColumnCounts]
-    row_codes: Codes
-    quantities: Floats  # [rows, columns that have them]
-    codes: Codes  # [rows, columns]
-    targets: Codes | Floats  # [rows], of regression [rows, targets]
+    counts: dict[str, ColumnCounts]
+    row_hashes: Hashes
+    quantities: Floats  # [rows, numeric and date columns]
+    hashes: Hashes  # [rows, columns]
+    targets: Hashes | Floats  # [rows]; for regression [rows, targets]
 
 
-def survey(rows: Rows, spec: Spec, options: Json) -> Json:
-    """Facts of every column by name, and how many rows there are; plain JSON.
+def profile_table(rows: Rows, spec: Spec, options: Json) -> Json:
+    """Returns the number of rows and facts about each column, as plain JSON.
 
-    Counts, extremes and digests are of all rows; medians and scores are of the rows that `Sample` holds. Raises
-    DataError where there are none.
+    Counts, extremes and digests cover all rows; medians and scores cover the sampled rows. Raises DataError if there
+    are no rows.
     """
     orders = _date_orders(rows, spec)
-    num_rows, parts, sample = 0, dict[str, ColumnCounts](), Sample(2 * len(spec.columns))
-    for look in rows.map(partial(_look, spec=spec, orders=orders)):
-        if not look.num_rows:
+    num_rows, totals, sample = 0, dict[str, ColumnCounts](), RowSample(2 * len(spec.columns))
+    for batch in rows.map(partial(_profile_batch, spec=spec, orders=orders)):
+        if not batch.num_rows:
             continue
-        num_rows += look.num_rows
-        for name, part in look.parts.items():
-            parts[name] = column_counts.add(parts[name], part) if name in parts else part
-        sample.add(look.row_codes, look.quantities, look.codes, look.targets)
+        num_rows += batch.num_rows
+        for name, counts in batch.counts.items():
+            totals[name] = merge_counts(totals[name], counts) if name in totals else counts
+        sample.add(batch.row_hashes, batch.quantities, batch.hashes, batch.targets)
     if not num_rows:
-        raise DataError("data/raw: no rows; give ingest.source more, and run: dvc repro")
-    sampled = Sampled.of(sample, spec)
-    found = scores(sampled, spec) if "leakage" in options else {}
+        raise DataError("data/raw: no rows; add rows to ingest.source, and run: dvc repro")
+    sampled = SampledRows.from_sample(sample, spec)
+    scores = leakage_scores(sampled, spec) if "leakage" in options else {}
     return {
         "num_rows": num_rows,
         "columns": {
-            column.name: facts(parts[column.name], column, sampled)
-            | {"order": orders.get(column.name), "score": found.get(column.name)}
+            column.name: column_facts(totals[column.name], column, sampled)
+            | {"order": orders.get(column.name), "score": scores.get(column.name)}
             for column in spec.columns
         },
     }
 
 
+def column_facts(counts: ColumnCounts, column: Column, sampled: SampledRows) -> Json:
+    """Returns plain JSON; statistics of quantities are None if the column has none."""
+    facts: Json = {
+        "missing": counts.num_missing,
+        "broken": counts.num_broken,
+        "distinct": estimate_distinct(counts),
+        "digest": f"{counts.digest:016x}",
+        "frequent": _frequent(sampled.hashes[column.name]),
+        "is_counting": counts.is_counting,
+        "is_integer": counts.is_integer and counts.low <= counts.high,
+    }
+    if column.name not in sampled.quantities or counts.low > counts.high:
+        return facts | {"low": None, "high": None, "median": None, "mad": None, "spread": None}
+    return facts | {"low": counts.low, "high": counts.high} | _location_and_spread(sampled.quantities[column.name])
+
+
+def leakage_scores(sampled: SampledRows, spec: Spec) -> dict[str, float]:
+    """How well each column alone predicts the target, in [0, 1]; with several targets, the best predicted one."""
+    if spec.task == "regression":
+        return {
+            name: max(_correlation(sampled.quantities.get(name), hashes, targets) for targets in sampled.targets.T)
+            for name, hashes in sampled.hashes.items()
+        }
+    has_label = sampled.targets != hashing.MISSING_HASH
+    labels = np.unique(sampled.targets[has_label], return_inverse=True)[1].astype(np.int64)
+    return {
+        name: max(
+            leakage.interval_score(sampled.quantities[name][has_label], labels) if name in sampled.quantities else 0.0,
+            leakage.leave_one_out_accuracy(hashes[has_label], labels),
+        )
+        for name, hashes in sampled.hashes.items()
+    }
+
+
 def _date_orders(rows: Rows, spec: Spec) -> dict[str, DateOrder]:
-    """What 3/4/2024 means in each column of dates that has such cells: what fits most of all of them."""
+    """The order of day and month that most cells fit, for each date column that has cells such as 3/4/2024."""
     names = [column.name for column in spec.columns if column.kind == "date"]
     if not names:
         return {}
     totals = dict.fromkeys(names, (0, 0))
     for counts in rows.map(partial(_count_orders, names=names)):
         totals = {name: (totals[name][0] + counts[name][0], totals[name][1] + counts[name][1]) for name in names}
-    return {name: choose_order(*total) for name, total in totals.items() if any(total)}
+    return {name: choose_date_order(*total) for name, total in totals.items() if any(total)}
 
 
 def _count_orders(batch: pa.RecordBatch, names: list[str]) -> dict[str, tuple[int, int]]:
-    return {name: count_orders(batch.column(name)) for name in names}
+    return {name: count_date_orders(batch.column(name)) for name in names}
 
 
-def _look(batch: pa.RecordBatch, spec: Spec, orders: dict[str, DateOrder]) -> _Look:
-
-    cells = read_cells(batch, spec.columns, orders)
-    row_codes = hashing.of_row_ids(batch.column("row_id"))
-    parts = {name: column_counts.part_of(one, row_codes) for name, one in cells.items()} if len(row_codes) else {}
-    kept = may_be_sampled(row_codes, spec.num_rows)
-    quantities = [one.quantities for one in cells.values() if one.quantities is not None]
-    return _Look(
-        batch.num_rows, parts, row_codes[kept],
-        np.stack(quantities, axis=1)[kept] if quantities else np.empty((int(kept.sum()), 0)),
-        np.stack([one.codes for one in cells.values()], axis=1)[kept] if cells else np.empty((kept.sum(), 0), "u8"),
-        _targets(batch.column("label"), spec)[kept],
+def _profile_batch(batch: pa.RecordBatch, spec: Spec, orders: dict[str, DateOrder]) -> _BatchProfile:
+    columns = read_columns(batch, spec.columns, orders)
+    row_hashes = hashing.hash_row_ids(batch.column("row_id"))
+    counts = {name: count_column(cells, row_hashes) for name, cells in columns.items()} if len(row_hashes) else {}
+    is_candidate = find_sample_candidates(row_hashes, spec.num_rows)
+    empty = np.empty((batch.num_rows, 0))
+    quantities = [cells.quantities for cells in columns.values() if cells.quantities is not None]
+    hashes = [cells.hashes for cells in columns.values()]
+    return _BatchProfile(
+        batch.num_rows, counts, row_hashes[is_candidate],
+        (np.stack(quantities, axis=1) if quantities else empty)[is_candidate],
+        (np.stack(hashes, axis=1) if hashes else empty.astype(np.uint64))[is_candidate],
+        _targets(batch.column("label"), spec)[is_candidate],
     )  # fmt: skip
 
 
-def _targets(labels: pa.Array, spec: Spec) -> Codes | Floats:
-    """Of regression `[rows, targets]`."""
+def _targets(labels: pa.Array, spec: Spec) -> Hashes | Floats:
     if spec.task != "regression":
-        return hashing.of_strings(stripped(labels))
+        return hashing.hash_strings(strip_whitespace(labels))
     columns = [labels]
     if spec.targets:
         cells = [read_list(label or "") or [None] * len(spec.targets) for label in labels.to_pylist()]
-        columns = [pa.array([row[place] for row in cells], pa.string()) for place in range(len(spec.targets))]
-    values = np.stack([numbers(column).values for column in columns], axis=1)
+        columns = [pa.array([row[index] for row in cells], pa.string()) for index in range(len(spec.targets))]
+    values = np.stack([parse_numbers(column).values for column in columns], axis=1)
     return np.where(np.isfinite(values), values, np.nan)
 
 
-NORMAL_MAD = 1.4826
-"""Of a normal distribution's standard deviation to its median absolute deviation (Rousseeuw & Croux, JASA 1993)."""
-MAX_FREQUENT = 16
-"""Frequent values of a column that rows are compared by."""
-
-
-class Sampled(NamedTuple):
-    """The sample of a table, `[rows]` a column."""
-
-    quantities: dict[str, Floats]
-    """Of numeric columns and dates."""
-    codes: dict[str, Codes]
-    targets: NDArray[Any]
-    """Classification: codes of labels. Regression: float64 `[rows, targets]`, NaN where there is none."""
-
-    @classmethod
-    def of(cls, sample: Sample, spec: Spec) -> Sampled:
-        """By the order in which the columns were stacked."""
-        quantities, all_codes, targets = sample.rows()
-        measured = [column.name for column in spec.columns if column.kind in {"numeric", "date"}]
-        return cls(
-            {name: quantities[:, index] for index, name in enumerate(measured)},
-            {column.name: all_codes[:, index] for index, column in enumerate(spec.columns)},
-            targets,
-        )
-
-
-def facts(part: ColumnCounts, column: Column, sampled: Sampled) -> Json:
-    """Plain JSON; figures of quantities are None where the column has none."""
-    told: Json = {
-        "missing": part.num_missing,
-        "broken": part.num_broken,
-        "distinct": column_counts.num_distinct(part),
-        "digest": f"{part.digest:016x}",
-        "frequent": _frequent(sampled.codes[column.name]),
-        "is_counting": part.is_counting,
-        "is_whole": part.is_whole and part.low <= part.high,
-    }
-    if column.name not in sampled.quantities or part.low > part.high:
-        return told | {"low": None, "high": None, "median": None, "mad": None, "spread": None}
-    return told | {"low": part.low, "high": part.high} | _middle(sampled.quantities[column.name])
-
-
-def _middle(quantities: Floats) -> Json:
-    """Median, and two measures of spread; the second is never 0, for what is scaled by it."""
+def _location_and_spread(quantities: Floats) -> Json:
+    """Median, median absolute deviation, and a spread that is never 0, for scaling."""
     values = quantities[~np.isnan(quantities)]
-    if not len(values):  # there are some, but in no row of the sample
+    if not len(values):  # no sampled row has a value, though other rows do
         return {"median": None, "mad": None, "spread": None}
     with np.errstate(over="ignore"):
         median = float(np.median(values))
@@ -164,30 +176,12 @@ def _middle(quantities: Floats) -> Json:
     return {"median": median, "mad": mad, "spread": spread if is_usable else 1.0}
 
 
-def _frequent(column: Codes) -> list[int]:
-    """Codes of the most frequent cells, sorted."""
-    values, counts = np.unique(column[column != hashing.MISSING], return_counts=True)
+def _frequent(hashes: Hashes) -> list[int]:
+    """Hashes of the most frequent cells, sorted."""
+    values, counts = np.unique(hashes[hashes != hashing.MISSING_HASH], return_counts=True)
     return sorted(values[np.argsort(-counts, kind="stable")[:MAX_FREQUENT]].tolist())
 
 
-def scores(sampled: Sampled, spec: Spec) -> dict[str, float]:
-    """How well each column tells the target, or one of several, in [0, 1]."""
-    if spec.task == "regression":
-        return {
-            name: max(_correlation(sampled.quantities.get(name), column, targets) for targets in sampled.targets.T)
-            for name, column in sampled.codes.items()
-        }
-    known = sampled.targets != hashing.MISSING
-    labels = np.unique(sampled.targets[known], return_inverse=True)[1].astype(np.int64)
-    return {
-        name: max(
-            leakage.interval_score(sampled.quantities[name][known], labels) if name in sampled.quantities else 0.0,
-            leakage.purity(column[known], labels),
-        )
-        for name, column in sampled.codes.items()
-    }
-
-
-def _correlation(quantities: Floats | None, column: Codes, targets: Floats) -> float:
-    by_group = leakage.group_correlation(column, targets)
+def _correlation(quantities: Floats | None, hashes: Hashes, targets: Floats) -> float:
+    by_group = leakage.group_correlation(hashes, targets)
     return by_group if quantities is None else max(leakage.rank_correlation(quantities, targets), by_group)

@@ -1,4 +1,4 @@
-"""A raw row as a person sees it in the report."""
+"""HTML of a raw row for the cleaning report."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from headrace.contracts import Json
 
 MAX_COLUMNS = 12
 MAX_CHARACTERS = 80
-OWN = ("row_id", "split")
+HIDDEN = ("row_id", "split")
 
 
-def picture(row: Json) -> str:
-    """An HTML table (escaped) of the first columns, the label on top."""
-    names = [name for name in row if name not in OWN]
-    names.sort(key=lambda name: name != "label")  # keeps the order of the others
-    lines = [f"<tr><th>{escape(name)}</th><td>{_shown(row[name])}</td></tr>" for name in names[:MAX_COLUMNS]]
+def render_row(row: Json) -> str:
+    """Returns an escaped HTML table of the first columns, the label on top."""
+    names = [name for name in row if name not in HIDDEN]
+    names.sort(key=lambda name: name != "label")  # stable: the others stay in order
+    lines = [f"<tr><th>{escape(name)}</th><td>{_format(row[name])}</td></tr>" for name in names[:MAX_COLUMNS]]
     if names[MAX_COLUMNS:]:
         lines.append(f'<tr><td colspan="2">and {len(names) - MAX_COLUMNS} more</td></tr>')
     return f"<table>{''.join(lines)}</table>"
 
 
-def _shown(value: object) -> str:
+def _format(value: object) -> str:
     if value is None:
         return "<i>missing</i>"
     text = str(value)
