@@ -18,7 +18,7 @@ def strings(*cells: str | None) -> pa.Array:
     [("3", 3), (" -1.5 ", -1.5), ("+5", 5), (".5", 0.5), ("5.", 5), ("1e-3", 0.001), ("1E400", math.inf),
      ("-inf", -math.inf), ("+Infinity", math.inf), ("\t7\n", 7)],
 )  # fmt: skip
-def test_numbers_reads_the_spellings_of_floats(cell: str, value: float) -> None:
+def test_parse_numbers_accepts_float_notations(cell: str, value: float) -> None:
     read = parse_numbers(strings(cell, "x"))
     assert read.values[0] == value
     assert read.is_invalid.tolist() == [False, True]
@@ -27,29 +27,29 @@ def test_numbers_reads_the_spellings_of_floats(cell: str, value: float) -> None:
 @pytest.mark.parametrize(
     "cell", ["1,234", "12%", "$5", "0x10", "1_0", "1 000", "--5", "e5", ".", "x", "true", "٣", "1\x00"]
 )
-def test_numbers_guesses_nothing(cell: str) -> None:
+def test_parse_numbers_rejects_ambiguous_notations(cell: str) -> None:
     read = parse_numbers(strings(cell))
     assert math.isnan(read.values[0])
     assert read.is_invalid.tolist() == [True]
 
 
 @pytest.mark.parametrize("cell", [None, "", "   ", "nan", "NaN", "-nan"])
-def test_numbers_missing_cells_are_not_broken(cell: str | None) -> None:
+def test_parse_numbers_missing_cells_are_not_invalid(cell: str | None) -> None:
     read = parse_numbers(strings(cell, "1"))
     assert math.isnan(read.values[0])
     assert not read.is_invalid.any()
 
 
 @given(st.lists(st.one_of(st.floats().map(repr), st.none(), st.text(max_size=4)), max_size=20))
-def test_numbers_of_a_cell_do_not_depend_on_the_others(cells: list[str | None]) -> None:
+def test_parse_numbers_treats_cells_independently(cells: list[str | None]) -> None:
     together = parse_numbers(strings(*cells))
     alone = [parse_numbers(strings(cell)) for cell in cells]
-    np.testing.assert_array_equal(together.values, [float(one.values[0]) for one in alone])
-    assert together.is_invalid.tolist() == [bool(one.is_invalid[0]) for one in alone]
+    np.testing.assert_array_equal(together.values, [float(parsed.values[0]) for parsed in alone])
+    assert together.is_invalid.tolist() == [bool(parsed.is_invalid[0]) for parsed in alone]
 
 
 @given(st.lists(st.floats(allow_nan=False), min_size=1))
-def test_numbers_keep_every_bit(values: list[float]) -> None:
+def test_parse_numbers_is_exact(values: list[float]) -> None:
     assert parse_numbers(strings(*map(repr, values))).values.tolist() == values
 
 
@@ -71,8 +71,8 @@ def test_numbers_keep_every_bit(values: list[float]) -> None:
         ("3.4.2021 7:05", "2021-04-03T07:05:00"),
     ],
 )
-def test_dates_reads_iso_and_days_first(cell: str, moment: str) -> None:
-    for others in ((), ("x",)):  # with the fast way and without
+def test_parse_dates_accepts_iso_and_day_first(cell: str, moment: str) -> None:
+    for others in ((), ("x",)):  # with the fast path and without
         read = parse_dates(strings(cell, *others))
         assert read.values[0] == np.datetime64(moment, "us")
         assert read.is_invalid.tolist() == [False] + [True] * len(others)
@@ -83,13 +83,13 @@ def test_dates_reads_iso_and_days_first(cell: str, moment: str) -> None:
     ["2020-02-30", "2021-02-29", "2020-13-01", "2020-00-10", "0000-01-01", "2020-01-01 24:00", "2020-01-01 10:00:61",
      "31/04/2020", "13/13/2020", "20200105", "5/1/20", "yesterday", "2020-01", "99999-01-01"],
 )  # fmt: skip
-def test_dates_that_no_calendar_has_are_broken(cell: str) -> None:
+def test_parse_dates_rejects_nonexistent_dates(cell: str) -> None:
     read = parse_dates(strings(cell, None, ""))
     assert np.isnat(read.values).all()
     assert read.is_invalid.tolist() == [True, False, False]
 
 
-def test_dates_one_order_for_the_whole_column() -> None:
+def test_parse_dates_uses_one_order_per_column() -> None:
     column = strings("12/25/2020", "03/04/2020", None)
     assert count_date_orders(column) == (1, 2)
     assert parse_dates(column).values[1] == np.datetime64("2020-03-04")
@@ -98,13 +98,13 @@ def test_dates_one_order_for_the_whole_column() -> None:
 
 
 @given(st.datetimes())
-def test_dates_read_what_python_writes(moment) -> None:
+def test_parse_dates_reads_python_datetimes(moment) -> None:
     assert parse_dates(strings(str(moment), moment.isoformat())).values.tolist() == [moment, moment]
 
 
 @given(
     st.lists(st.from_regex(r"\A[0-3]\d{3}-[0-3]\d-[0-3]\d([T ][0-2]\d:[0-6]\d(:[0-6]\d(\.\d{1,7})?)?)?\Z"), max_size=5)
 )
-def test_dates_of_an_iso_cell_do_not_depend_on_the_others(cells: list[str]) -> None:
-    together = parse_dates(strings(*cells, "x")).values[:-1]  # never by the fast way
+def test_parse_dates_treats_iso_cells_independently(cells: list[str]) -> None:
+    together = parse_dates(strings(*cells, "x")).values[:-1]  # never on the fast path
     np.testing.assert_array_equal(together, [parse_dates(strings(cell)).values[0] for cell in cells])

@@ -11,11 +11,11 @@ from headrace.data.table.reading.column_types import infer_column_kind, is_mostl
         (["1", "-2.5", "1e3", None], "numeric"),
         (["1"] * 95 + ["x"] * 5, "numeric"),
         (["1"] * 94 + ["x"] * 6, "categorical"),
-        (["1"] * 9 + ["inf"], "categorical"),  # infinite values are no numbers to learn from
+        (["1"] * 9 + ["inf"], "categorical"),  # infinite values are not usable numbers
         (["2024-02-29", "2023-01-01 10:30:00"], "date"),
         (["31/12/2024", "01/02/2024"], "date"),
         (["12/31/2024", "01/02/2024"], "date"),
-        (["31/12/2024", "12/31/2024"], "categorical"),  # no one order fits
+        (["31/12/2024", "12/31/2024"], "categorical"),  # neither order fits all
         (["10-12-14", "x"], "categorical"),
         (["a/1.png", "b c.JPG"], "image"),
         (["https://example.org/1.jpeg?w=3", "http://example.org/2.png"], "image"),
@@ -29,16 +29,16 @@ from headrace.data.table.reading.column_types import infer_column_kind, is_mostl
         ([], "categorical"),
     ],
 )  # fmt: skip
-def test_kind_of_a_column(cells, kind):
+def test_infer_column_kind(cells, kind):
     assert infer_column_kind(pa.array(cells, pa.string())) == kind
 
 
-def test_image_names_are_those_that_are_decoded():
+def test_infer_column_kind_knows_every_decodable_image_format():
     assert {infer_column_kind(pa.array([f"x{extension}"])) for extension in EXTENSIONS} == {"image"}
     assert infer_column_kind(pa.array(["x.svg"])) == "categorical"
 
 
-def test_wordy_is_many_and_distinct():
+def test_is_mostly_distinct_requires_many_different_values():
     names = [f"name {number}" for number in range(60)]
     assert is_mostly_distinct(pa.array(names))
     assert not is_mostly_distinct(pa.array(names[:50]))

@@ -15,22 +15,22 @@ def put(root: Path, *names: str) -> Path:
     return root / "set"
 
 
-def found(folder: Path) -> list[tuple[str, str, str | None]]:
+def list_files(folder: Path) -> list[tuple[str, str, str | None]]:
     return [(str(file.path.relative_to(folder)), file.format, file.split) for file in find_table_files(folder, "set")]
 
 
-def test_shards_come_sorted_without_hidden_files_and_descriptions(tmp_path, caplog):
+def test_shards_are_sorted_without_hidden_files_and_descriptions(tmp_path, caplog):
     folder = put(
         tmp_path, "b.csv.gz", "a.csv", ".hidden.csv", "_SUCCESS.csv", "README.csv", "about.txt", "x.names", "p.pdf",
         "_tmp/z.csv",
     )  # fmt: skip
     with caplog.at_level(logging.WARNING):
-        assert found(folder) == [("a.csv", "csv", None), ("b.csv.gz", "csv", None)]
+        assert list_files(folder) == [("a.csv", "csv", None), ("b.csv.gz", "csv", None)]
     assert caplog.messages == ["set: skipped 1 files that are not tables (1 .pdf)"]
 
 
-def test_text_files_alone_are_a_table(tmp_path):
-    assert found(put(tmp_path, "x.txt")) == [("x.txt", "lines", None)]
+def test_text_files_are_a_table_if_there_is_no_other(tmp_path):
+    assert list_files(put(tmp_path, "x.txt")) == [("x.txt", "lines", None)]
 
 
 @pytest.mark.parametrize(
@@ -41,22 +41,22 @@ def test_text_files_alone_are_a_table(tmp_path):
         (["train-00000-of-00002.csv", "train-00001-of-00002.csv", "validation-0.csv"], ["train", "train", "val"]),
         (["train/x.csv.bz2", "Testing/x.csv.bz2"], ["train", "test"]),
         (["sentiment_train.csv", "sentiment_test.csv"], ["train", "test"]),
-        (["train.csv"], [None]),  # nothing to test on: no official split
+        (["train.csv"], [None]),  # no official split without test data
         (["test.csv", "results.csv"], [None, None]),
         (["contest.csv", "trainee.csv"], [None, None]),
     ],
 )
-def test_official_splits_are_told_by_names(tmp_path, names, splits):
-    assert [split for _, _, split in found(put(tmp_path, *names))] == splits
+def test_official_splits_come_from_names(tmp_path, names, splits):
+    assert [split for _, _, split in list_files(put(tmp_path, *names))] == splits
 
 
-def test_one_file_is_read_whatever_its_name(tmp_path):
+def test_single_file_may_have_any_name(tmp_path):
     folder = put(tmp_path, "train.csv", "odd.xyz")
     assert [(f.format, f.split) for f in find_table_files(folder / "train.csv", "s")] == [("csv", None)]
     assert [f.format for f in find_table_files(folder / "odd.xyz", "s")] == ["lines"]
 
 
-def test_glob_takes_what_fits_unless_a_file_has_its_name(tmp_path):
+def test_glob_matches_unless_a_file_has_that_name(tmp_path):
     folder = put(tmp_path, "a1.csv", "a2.csv", "b.csv", "sub/a3.csv")
     assert [f.path.name for f in find_table_files(folder / "a*.csv", "s")] == ["a1.csv", "a2.csv"]
     assert len(find_table_files(folder / "**" / "a?.csv", "s")) == 3
@@ -64,10 +64,10 @@ def test_glob_takes_what_fits_unless_a_file_has_its_name(tmp_path):
     assert [f.path.name for f in find_table_files(folder / "a*.csv", "s")] == ["a*.csv"]
 
 
-def test_empty_shards_among_others_are_left_out(tmp_path):
+def test_empty_shards_are_skipped(tmp_path):
     folder = put(tmp_path, "a.csv", "b.csv")
     (folder / "a.csv").write_bytes(b"")
-    assert [name for name, _, _ in found(folder)] == ["b.csv"]
+    assert [name for name, _, _ in list_files(folder)] == ["b.csv"]
 
 
 @pytest.mark.parametrize(
@@ -81,16 +81,16 @@ def test_empty_shards_among_others_are_left_out(tmp_path):
         (["a.pdf"], "contains no table; tables end in"),
     ],
 )
-def test_folder_that_is_no_single_table_is_refused(tmp_path, names, line):
+def test_folder_that_is_not_one_table_raises(tmp_path, names, line):
     with pytest.raises(DataError, match="^params.yaml: ingest.source: 'set': " + line):
         find_table_files(put(tmp_path, *names), "set")
 
 
-def test_table_files_are_known_by_their_names():
+def test_is_table_file_depends_on_extension():
     assert all(is_table_file(Path(name)) for name in ("a.csv", "A.TSV", "x.data", "x.jsonl.zst", "x.parquet", "x.test"))
     assert not any(is_table_file(Path(name)) for name in ("a.png", "a.gz", "README", "x.tar.gz"))
 
 
-def test_base_is_the_folder_above_all(tmp_path):
+def test_find_common_dir(tmp_path):
     assert find_common_dir([tmp_path / "a" / "x.csv", tmp_path / "b" / "x.csv"]) == tmp_path
     assert find_common_dir([tmp_path / "a" / "x.csv"]) == tmp_path / "a"

@@ -13,10 +13,9 @@ MANY = [str(number) for number in range(60)]
 NAMES = [f"name {number}" for number in range(60)]
 
 
-def inferred(table, /, **options):
-    return infer_table(
-        pa.table({name: pa.array(cells, pa.string()) for name, cells in table.items()}), ReadOptions(**options)
-    )
+def inferred(columns, /, **options):
+    table = pa.table({name: pa.array(cells, pa.string()) for name, cells in columns.items()})
+    return infer_table(table, ReadOptions(**options))
 
 
 @pytest.mark.parametrize(
@@ -27,10 +26,10 @@ def inferred(table, /, **options):
         ({"stars": HALVES, "review": WORDS}, "stars"),
         ({"file": [f"{number}.png" for number in range(60)], "kind": NUMBERS}, "kind"),
         ({"a": NUMBERS, "b": MANY, "kind": HALVES}, "kind"),
-        ({"column_0": MANY, "column_1": HALVES, "column_2": HALVES}, "column_2"),  # as files without a header have it
+        ({"column_0": MANY, "column_1": HALVES, "column_2": HALVES}, "column_2"),  # names of a file without a header
     ],
 )
-def test_target_is_found(columns, target):
+def test_infer_target(columns, target):
     assert inferred(columns).target == target
 
 
@@ -41,16 +40,16 @@ def test_target_is_found(columns, target):
         {"a": HALVES, "b": HALVES},
         {"a": HALVES, "b": MANY},
         {"a": NUMBERS, "b": NUMBERS[::-1]},
-        {"column_0": HALVES, "column_1": NUMBERS, "column_2": HALVES},  # the first may be it as well
+        {"column_0": HALVES, "column_1": NUMBERS, "column_2": HALVES},  # the first is as likely
     ],
 )
-def test_target_in_doubt_is_asked_for(columns):
-    with pytest.raises(ConfigError, match=r"params.yaml: ingest.target: null, but .*; choose one of \['") as told:
+def test_ambiguous_target_raises(columns):
+    with pytest.raises(ConfigError, match=r"params.yaml: ingest.target: null, but .*; choose one of \['") as error:
         inferred(columns)
-    assert all(repr(name) in str(told.value) for name in columns)
+    assert all(repr(name) in str(error.value) for name in columns)
 
 
-def test_many_columns_are_not_all_told():
+def test_ambiguous_target_error_lists_at_most_20_columns():
     with pytest.raises(ConfigError, match=r"'c19', \.\.\.\]$"):
         inferred({f"c{index}": NUMBERS for index in range(99)})
 
@@ -69,12 +68,12 @@ def test_many_columns_are_not_all_told():
         ([str(number % 10) for number in range(20)], "classification"),
     ],
 )
-def test_task_is_found(labels, task):
+def test_infer_task(labels, task):
     features = [str(number) for number in range(len(labels))]
     assert inferred({"a": features, "y": labels}).task == task
 
 
-def test_task_as_stated():
+def test_task_setting_overrides_inference():
     assert inferred({"a": NUMBERS, "y": MANY}, task="classification").task == "classification"
     assert inferred({"a": NUMBERS, "y": HALVES}, task="regression").task == "regression"
     with pytest.raises(ConfigError, match=r"ingest.task: 'regression' requires a numeric target; column 'y' contains"):
@@ -82,7 +81,7 @@ def test_task_as_stated():
     assert inferred({"a": NUMBERS, "y": MANY}, columns={"y": "categorical"}).task == "classification"
 
 
-def test_labels_that_are_all_missing_are_told():
+def test_target_without_values_raises():
     with pytest.raises(DataError, match=r"ingest.target: column 'y' has no value in the first 60 rows"):
         inferred({"a": NUMBERS, "y": [None] * 60})
 
@@ -100,10 +99,10 @@ def test_labels_that_are_all_missing_are_told():
         ({"a": NUMBERS, "y": HALVES}, {"columns": {"a": "categorical"}}, "table", {"a": "categorical"}),
     ],
 )
-def test_modality_by_what_columns_hold(columns, options, modality, kinds):
-    found = inferred(columns, **options)
-    assert found.modality == modality
-    assert found.columns == [Column(name=name, kind=kind) for name, kind in kinds.items()]
+def test_infer_modality_and_columns(columns, options, modality, kinds):
+    table = inferred(columns, **options)
+    assert table.modality == modality
+    assert table.columns == [Column(name=name, kind=kind) for name, kind in kinds.items()]
 
 
 @pytest.mark.parametrize(
@@ -121,6 +120,6 @@ def test_modality_by_what_columns_hold(columns, options, modality, kinds):
         ),
     ],
 )
-def test_settings_that_do_not_fit_are_told(options, line):
+def test_settings_that_contradict_the_table_raise(options, line):
     with pytest.raises(ConfigError, match="^params.yaml: .*" + line):
         inferred({"a": NUMBERS, "b": MANY, "y": HALVES}, **options)

@@ -8,8 +8,8 @@ from headrace.errors import DataError
 
 def read(tmp_path, text, expected=None, **options):
     (tmp_path / "x.jsonl").write_text(text)
-    part = open_jsonl(tmp_path / "x.jsonl", ReadOptions(**options), expected)
-    return part.names, [list(row.values()) for batch in part.batches for row in batch.to_pylist()]
+    file = open_jsonl(tmp_path / "x.jsonl", ReadOptions(**options), expected)
+    return file.names, [list(row.values()) for batch in file.batches for row in batch.to_pylist()]
 
 
 def test_scalars_become_text_and_missing_keys_null(tmp_path):
@@ -19,23 +19,23 @@ def test_scalars_become_text_and_missing_keys_null(tmp_path):
     assert rows == [["1.5", "true", None], [None, None, "\u00e9 ?"], ["10000000000000000000000", None, ""]]
 
 
-def test_numbers_read_back_as_they_were(tmp_path):
+def test_numbers_survive_the_round_trip(tmp_path):
     values = [0.1, 1e-300, 123456789.125, -0.0]
     _, rows = read(tmp_path, "\n".join(f'{{"a": {value!r}}}' for value in values))
     assert [float(row[0]) for row in rows] == values
 
 
-def test_columns_of_the_whole_table_are_kept(tmp_path):
+def test_expected_columns_that_are_missing_become_null(tmp_path):
     assert read(tmp_path, '{"b": 1}', expected=["a", "b"]) == (["a", "b"], [[None, "1"]])
 
 
-def test_late_key_is_refused_unless_it_is_named(tmp_path, monkeypatch):
+def test_late_key_raises_unless_it_is_in_the_settings(tmp_path, monkeypatch):
     monkeypatch.setattr(jsonl, "HEAD_ROWS", 1)
     text = '{"a": 1}\n{"a": 2, "z": 3}\n'
     with pytest.raises(DataError, match=r"line 2: 'z' is a key that none of the first 1 rows has; name it in params"):
         read(tmp_path, text)
     assert read(tmp_path, text, columns={"z": "numeric"}) == (["a", "z"], [["1", None], ["2", "3"]])
-    assert read(tmp_path, '{"a": 1}\n', columns={"z": "numeric"})[0] == ["a"]  # `infer` tells that there is none
+    assert read(tmp_path, '{"a": 1}\n', columns={"z": "numeric"})[0] == ["a"]  # `infer_table` raises for it
 
 
 @pytest.mark.parametrize(
@@ -50,14 +50,14 @@ def test_late_key_is_refused_unless_it_is_named(tmp_path, monkeypatch):
         ("", "is empty"),
     ],
 )
-def test_lines_that_are_no_rows_are_told(tmp_path, text, line):
-    with pytest.raises(DataError) as told:
+def test_invalid_lines_raise(tmp_path, text, line):
+    with pytest.raises(DataError) as error:
         read(tmp_path, text)
-    assert line in str(told.value)
-    assert "\n" not in str(told.value)
+    assert line in str(error.value)
+    assert "\n" not in str(error.value)
 
 
-def test_lists_are_read_of_the_target_alone(tmp_path):
+def test_lists_are_read_only_in_the_target(tmp_path):
     text = '{"a": 1, "y": ["war", "comedy"]}\n{"a": 2, "y": []}\n{"a": 3}\n'
     assert read(tmp_path, text, target="y")[1] == [["1", '["comedy", "war"]'], ["2", "[]"], ["3", None]]
     with pytest.raises(DataError, match="'y' is a JSON array; .* name it as ingest.target if it is a list of labels"):

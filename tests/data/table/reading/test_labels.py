@@ -10,37 +10,37 @@ def labels(task, separator=None, **columns):
     return build_labels({n: pa.array(c, pa.string()) for n, c in columns.items()}, task, separator).to_pylist()
 
 
-def test_one_class_is_its_cell():
+def test_class_label_is_its_cell():
     assert labels("classification", y=["a", None]) == ["a", None]
 
 
-def test_names_between_separators_are_parted():
+def test_names_are_split_at_separators():
     assert labels("multilabel", "|", y=["war|comedy", " war | war ", "|", None]) == [
         '["comedy", "war"]', '["war"]', "[]", None,
     ]  # fmt: skip
 
 
-def test_lists_are_read_and_what_is_none_stays_for_clean_to_reject():
+def test_lists_are_read_and_invalid_ones_are_unchanged():
     assert labels("multilabel", y=['["b", "a"]', "[]", "a b", None]) == ['["a", "b"]', "[]", "a b", None]
 
 
 @pytest.mark.parametrize(("yes", "no"), [("1", "0"), ("1.0", "0.0"), ("True", "false"), ("yes", "No")])
-def test_columns_of_flags_become_names(yes, no):
+def test_flag_columns_become_names(yes, no):
     assert labels("multilabel", a=[yes, no, None], b=[yes, no, None]) == ['["a", "b"]', "[]", None]
 
 
-def test_flags_that_are_none_stay_as_they_are():
+def test_invalid_flags_are_unchanged():
     assert labels("multilabel", a=["1", "1"], b=["2", None]) == ['{"a": "1", "b": "2"}', '{"a": "1", "b": null}']
 
 
-def test_values_of_several_columns_stand_side_by_side():
+def test_values_of_several_columns_become_a_list():
     assert labels("regression", a=["1.5", "1", None], b=["2", None, None]) == ['["1.5", "2"]', '["1", null]', None]
 
 
-def test_split_whose_labels_all_end_in_a_stop_is_found(caplog):
+def test_find_dotted_splits_warns(caplog):
     with caplog.at_level(logging.WARNING):
-        found = find_dotted_splits({"train": {"<=50K", ">50K"}, "test": {"<=50K.", ">50K."}}, "adult")
-    assert found == {"test": ["<=50K", ">50K"]}
+        dotted = find_dotted_splits({"train": {"<=50K", ">50K"}, "test": {"<=50K.", ">50K."}}, "adult")
+    assert dotted == {"test": ["<=50K", ">50K"]}
     assert caplog.messages == [
         "adult: labels of test rows end in a full stop, those of train rows do not;"
         " it is removed ('<=50K.' becomes '<=50K')"
@@ -59,10 +59,10 @@ def test_split_whose_labels_all_end_in_a_stop_is_found(caplog):
         {"train": {"a"}, "test": set()},
     ],
 )
-def test_other_labels_are_left_alone(labels):
+def test_find_dotted_splits_ignores_other_labels(labels):
     assert find_dotted_splits(labels, "set") == {}
 
 
-def test_only_what_is_known_loses_its_stop():
+def test_remove_trailing_dots_only_from_known_labels():
     labels = pa.array(["a.", "a", None, "c.", "a.."])
     assert remove_trailing_dots(labels, ["a", "b"]).to_pylist() == ["a", "a", None, "c.", "a.."]

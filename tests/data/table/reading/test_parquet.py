@@ -13,8 +13,8 @@ from headrace.errors import DataError
 
 def read(tmp_path, table, expected=None, **options):
     pq.write_table(table, tmp_path / "x.parquet")
-    part = open_parquet(tmp_path / "x.parquet", ReadOptions(**options), expected)
-    return part.names, [list(row.values()) for batch in part.batches for row in batch.to_pylist()]
+    file = open_parquet(tmp_path / "x.parquet", ReadOptions(**options), expected)
+    return file.names, [list(row.values()) for batch in file.batches for row in batch.to_pylist()]
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_scalars_become_text(tmp_path, column, cells):
     assert read(tmp_path, pa.table({"a": column})) == (["a"], [[cell] for cell in cells])
 
 
-def test_index_of_pandas_is_left_out_and_order_is_free(tmp_path):
+def test_pandas_index_is_dropped_and_column_order_is_free(tmp_path):
     table = pa.table({"a": [1], "__index_level_0__": [9], "b": [2]})
     assert read(tmp_path, table, expected=["b", "a"]) == (["a", "b"], [["1", "2"]])
 
@@ -51,34 +51,34 @@ def test_index_of_pandas_is_left_out_and_order_is_free(tmp_path):
     ("column", "kind"),
     [(pa.array([[1]]), "list"), (pa.array([{"x": 1}]), "struct"), (pa.array([b"x"]), "binary")],
 )
-def test_columns_that_are_no_scalars_are_told(tmp_path, column, kind):
+def test_columns_of_non_scalars_raise(tmp_path, column, kind):
     with pytest.raises(DataError, match=rf"x.parquet: column 'a' contains {kind}.*; cells must be texts, numbers"):
         read(tmp_path, pa.table({"a": column}))
 
 
-def test_damage_is_told(tmp_path):
+def test_damaged_file_raises(tmp_path):
     path = tmp_path / "x.parquet"
     pq.write_table(pa.table({"a": list(range(9999))}), path)
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-9])
+    content = path.read_bytes()
+    path.write_bytes(content[:-9])
     with pytest.raises(DataError, match=r"x.parquet: not readable as Parquet \("):
         open_parquet(path, ReadOptions(), None)
-    path.write_bytes(whole[:4] + b"\xff" * 2000 + whole[2004:])
-    part = open_parquet(path, ReadOptions(), None)
+    path.write_bytes(content[:4] + b"\xff" * 2000 + content[2004:])
+    file = open_parquet(path, ReadOptions(), None)
     with pytest.raises(DataError, match=r"x.parquet: not readable as Parquet \("):
-        list(part.batches)
+        list(file.batches)
 
 
-def test_packed_parquet_is_refused(tmp_path):
+def test_compressed_parquet_raises(tmp_path):
     with pytest.raises(DataError, match=r"compressed Parquet files cannot be read in parts; decompress it"):
         open_parquet(tmp_path / "x.parquet.gz", ReadOptions(), None)
 
 
 @pytest.mark.parametrize("kind", [pa.list_(pa.string()), pa.large_list(pa.int64())])
-def test_lists_are_read_of_the_target_alone(tmp_path, kind):
+def test_lists_are_read_only_in_the_target(tmp_path, kind):
     names = ["war", "comedy"] if kind.value_type == pa.string() else [7, 5]
     table = pa.table({"a": [1, 2, 3], "y": pa.array([names, [], None], kind)})
-    found = read(tmp_path, table, target="y")[1]
-    assert [row[1] for row in found] == ['["comedy", "war"]' if names[0] == "war" else '["5", "7"]', "[]", None]
+    rows = read(tmp_path, table, target="y")[1]
+    assert [row[1] for row in rows] == ['["comedy", "war"]' if names[0] == "war" else '["5", "7"]', "[]", None]
     with pytest.raises(DataError, match="column 'y' contains .*; flatten it, remove it, or name it as ingest.target"):
         read(tmp_path, table)

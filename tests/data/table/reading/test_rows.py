@@ -13,22 +13,22 @@ from headrace.data.table.reading.rows import (
 )
 from headrace.errors import DataError
 
-SHAPE = RowLayout(targets=["y"], split_column=None, missing=["", "?"], dotted={})
+LAYOUT = RowLayout(targets=["y"], split_column=None, missing=["", "?"], dotted={})
 
 
-def raw(columns, shape=SHAPE, split=None):
+def raw(columns, layout=LAYOUT, split=None):
     batch = pa.record_batch({name: pa.array(cells, pa.string()) for name, cells in columns.items()})
-    made = list(build_raw_batches([(split, iter([batch]))], list(columns), shape))
-    return pa.Table.from_batches(made, build_raw_schema(columns, shape))
+    batches = list(build_raw_batches([(split, iter([batch]))], list(columns), layout))
+    return pa.Table.from_batches(batches, build_raw_schema(columns, layout))
 
 
-def test_rows_have_ids_labels_splits_and_the_other_columns():
+def test_raw_rows_have_ids_labels_splits_and_input_columns():
     table = raw({"a": [" x ", "?"], "y": ["p", ""], "text": ["", "t"]}, split="val")
     assert table.schema.names == ["row_id", "label", "split", "a", "text_"]
     assert [list(row.values())[1:] for row in table.to_pylist()] == [["p", "val", "x", None], [None, "val", None, "t"]]
 
 
-def test_names_that_are_ours_get_an_underscore():
+def test_reserved_names_get_an_underscore():
     assert rename_reserved_columns(["text", "text_", "row_id", "a"]) == {
         "text": "text__",
         "text_": "text_",
@@ -37,44 +37,44 @@ def test_names_that_are_ours_get_an_underscore():
     }
 
 
-def test_batches_are_small():
+def test_batches_are_limited_to_rows_per_batch():
     batch = pa.record_batch({"a": ["x"] * 3000, "y": ["p"] * 3000})
-    made = list(build_raw_batches([(None, iter([batch]))], ["a", "y"], SHAPE))
-    assert [rows.num_rows for rows in made] == [ROWS_PER_BATCH, ROWS_PER_BATCH, 3000 - 2 * ROWS_PER_BATCH]
+    batches = list(build_raw_batches([(None, iter([batch]))], ["a", "y"], LAYOUT))
+    assert [rows.num_rows for rows in batches] == [ROWS_PER_BATCH, ROWS_PER_BATCH, 3000 - 2 * ROWS_PER_BATCH]
 
 
 def test_columns_in_another_order_give_the_same_rows():
     shards = [pa.record_batch({"a": ["x"], "y": ["p"]}), pa.record_batch({"y": ["p"], "a": ["x"]})]
-    first, second = (next(build_raw_batches([(None, iter([shard]))], ["a", "y"], SHAPE)) for shard in shards)
+    first, second = (next(build_raw_batches([(None, iter([shard]))], ["a", "y"], LAYOUT)) for shard in shards)
     assert first.equals(second)
 
 
-def test_split_column_tells_official_splits():
-    shape = SHAPE._replace(split_column="part")
-    table = raw({"part": ["Train", "dev", "testing", None], "y": ["p"] * 4, "a": ["1", "2", "3", "4"]}, shape)
+def test_split_column_gives_official_splits():
+    layout = LAYOUT._replace(split_column="part")
+    table = raw({"part": ["Train", "dev", "testing", None], "y": ["p"] * 4, "a": ["1", "2", "3", "4"]}, layout)
     assert table["split"].to_pylist() == ["train", "val", "test", None]
     assert table.schema.names == ["row_id", "label", "split", "a"]
     with pytest.raises(
         DataError, match=r"ingest.split_column: column 'part' contains 'fold1'; must be one of \['train'"
     ):
-        raw({"part": ["fold1"], "y": ["p"]}, shape)
+        raw({"part": ["fold1"], "y": ["p"]}, layout)
 
 
-def test_stops_are_left_out_of_the_split_that_has_them():
-    shape = SHAPE._replace(dotted={"test": ["p", "q"]})
+def test_trailing_dots_are_removed_only_in_dotted_splits():
+    layout = LAYOUT._replace(dotted={"test": ["p", "q"]})
     columns = {"a": ["1", "2"], "y": ["p.", "r."]}
-    assert raw(columns, shape, "test")["label"].to_pylist() == ["p", "r."]
-    assert raw(columns, shape, "train")["label"].to_pylist() == ["p.", "r."]
+    assert raw(columns, layout, "test")["label"].to_pylist() == ["p", "r."]
+    assert raw(columns, layout, "train")["label"].to_pylist() == ["p.", "r."]
 
 
 CELLS = st.sampled_from(["a", "b", "", None, "\u00e9"])
 
 
 def ids_of(rows, batch_rows=1000):
-    made, ids = RowIds(), []
+    row_ids, ids = RowIds(), []
     for start in range(0, len(rows), batch_rows):
         columns = zip(*rows[start : start + batch_rows], strict=True)
-        ids += made.assign([pa.array(column, pa.string()) for column in columns]).to_pylist()
+        ids += row_ids.assign([pa.array(column, pa.string()) for column in columns]).to_pylist()
     return ids
 
 
@@ -96,7 +96,7 @@ def test_missing_and_empty_and_moved_cells_differ():
     assert len(set(ids_of([("a", ""), ("a", None), ("", "a"), (None, "a")]))) == 4
 
 
-def test_many_batches_are_remembered():
+def test_ids_are_unique_over_many_batches():
     rows = [(str(number), "x") for number in range(5000)]
     ids = ids_of([*rows, *rows, *rows], batch_rows=64)
     assert len(set(ids)) == 15_000

@@ -11,8 +11,8 @@ NOWHERE = Path("/nowhere")
 
 
 def opened(read, **options):
-    found = read(NOWHERE, ReadOptions(**options))
-    return found.spec, pa.Table.from_batches(found.batches, found.schema)
+    source = read(NOWHERE, ReadOptions(**options))
+    return source.spec, pa.Table.from_batches(source.batches, source.schema)
 
 
 @pytest.mark.parametrize(
@@ -33,21 +33,21 @@ def test_classification_tables_have_their_published_counts(read, num_rows, num_c
     assert len(set(table["row_id"].to_pylist())) == num_rows
 
 
-def test_wine_reads_as_its_file_is_written():
+def test_wine_cells_are_written_as_in_its_file():
     _, table = opened(read_wine)
     first = table.slice(0, 1).to_pylist()[0]
     assert (first["alcohol"], first["proline"], first["label"]) == ("14.23", "1065", "class_0")
     assert first["row_id"] == "64a06ff505ccbb09b8518c59edb21ad0"  # another id would move rows between splits
 
 
-def test_diabetes_is_regression_on_values_as_they_were_measured():
+def test_diabetes_is_regression_on_unscaled_values():
     spec, table = opened(read_diabetes)
     assert (spec.task, spec.target, table.num_rows) == ("regression", "progression", 442)
     first = table.slice(0, 1).to_pylist()[0]
     assert (first["age"], first["bmi"], first["label"]) == ("59", "32.1", "151")
 
 
-def test_kinds_may_be_set_and_columns_left_out():
+def test_columns_setting_changes_kinds_and_ignores_columns():
     spec, table = opened(read_diabetes, columns={"sex": "categorical", "s6": "ignore"})
     kinds = {column.name: column.kind for column in spec.columns}
     assert kinds["sex"] == "categorical"
@@ -64,6 +64,6 @@ def test_kinds_may_be_set_and_columns_left_out():
         ({"columns": {"bmj": "numeric"}}, r"ingest.columns: 'bmj' is not a column; .* \(did you mean 'bmi'\?\)"),
     ],
 )
-def test_options_that_do_not_fit_are_told(options, line):
+def test_contradictory_options_raise(options, line):
     with pytest.raises(ConfigError, match="^params.yaml: " + line):
         opened(read_diabetes, **options)

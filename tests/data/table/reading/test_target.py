@@ -39,14 +39,14 @@ def inferred(**options):
         ({"target": "w", "label_separator": " "}, "multilabel"),
     ],
 )
-def test_task_is_found_and_targets_are_no_columns_to_learn_from(options, task):
-    found = inferred(**options)
-    assert (found.task, found.targets) == (task, ReadOptions(**options).targets)
-    assert not {column.name for column in found.columns} & set(found.targets)
+def test_infer_task_excludes_targets_from_columns(options, task):
+    table = inferred(**options)
+    assert (table.task, table.targets) == (task, ReadOptions(**options).targets)
+    assert not {column.name for column in table.columns} & set(table.targets)
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"target": ["f", "z"]}, r"ingest\.target: no column 'z'"),
         ({"target": ["n", "w"]}, r"ingest\.target: several targets must be numbers, or 0 and 1; column 'w' contains"),
@@ -81,13 +81,13 @@ def test_task_is_found_and_targets_are_no_columns_to_learn_from(options, task):
         ),
     ],
 )
-def test_what_does_not_fit_together_is_refused_in_one_line(options, told):
-    with pytest.raises((ConfigError, DataError), match=told) as caught:
+def test_contradictory_settings_raise_one_line(options, message):
+    with pytest.raises((ConfigError, DataError), match=message) as error:
         inferred(**options)
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("target", [[], ["a", "a"]])
-def test_targets_are_different_columns(target):
+def test_targets_must_be_distinct(target):
     with pytest.raises(ValueError, match="must be a column, or several different ones"):
         ReadOptions(target=target)

@@ -13,8 +13,8 @@ from headrace.errors import DataError
 
 
 def rows_of(path: Path, expected: list[str] | None = None, **table: object) -> list[list[str]]:
-    part = open_delimited(path, ReadOptions(table=TableFormat(**table)), expected)
-    return [list(row.values()) for batch in part.batches for row in batch.to_pylist()]
+    file = open_delimited(path, ReadOptions(table=TableFormat(**table)), expected)
+    return [list(row.values()) for batch in file.batches for row in batch.to_pylist()]
 
 
 def read(tmp_path: Path, text: str, **table: object) -> list[list[str]]:
@@ -39,18 +39,18 @@ def test_rows_are_read(tmp_path, text, rows):
     assert read(tmp_path, text) == rows
 
 
-def test_found_format_is_handed_on(tmp_path):
+def test_detected_format_is_returned(tmp_path):
     (tmp_path / "x.csv").write_text("1;a\n2;b\n")
-    part = open_delimited(tmp_path / "x.csv", ReadOptions(), None)
-    assert (part.table.delimiter, part.table.header) == (";", False)
+    file = open_delimited(tmp_path / "x.csv", ReadOptions(), None)
+    assert (file.table.delimiter, file.table.header) == (";", False)
 
 
 @given(
     rows=st.lists(st.tuples(*[st.text(st.sampled_from('ab,"\n \u00e9'), max_size=6)] * 2), min_size=1, max_size=12),
     block=st.sampled_from([64, 1 << 20]),
 )
-def test_what_python_writes_is_read(tmp_path_factory, rows, block):
-    """Whichever of the two parsers reads it: rows longer than a block are too long for Arrow."""
+def test_files_written_by_python_are_read(tmp_path_factory, rows, block):
+    """With either parser: rows longer than a block are too long for Arrow."""
     written = io.StringIO()
     csv.writer(written, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows([("first", "second"), *rows])
     path = tmp_path_factory.mktemp("any") / "x.csv"
@@ -61,7 +61,7 @@ def test_what_python_writes_is_read(tmp_path_factory, rows, block):
 
 
 @pytest.mark.parametrize("at", [0, 700, 1999])
-def test_row_longer_than_a_block_is_read_by_the_other_parser(tmp_path, monkeypatch, at):
+def test_row_longer_than_a_block_falls_back_to_python(tmp_path, monkeypatch, at):
     monkeypatch.setattr(reader, "BLOCK_BYTES", 4096)
     rows = [[str(index), "x" * 9000 if index == at else "y"] for index in range(2000)]
     assert read(tmp_path, "a,b\n" + "".join(f'{a},"{b}"\n' for a, b in rows)) == rows
@@ -77,21 +77,21 @@ def test_row_longer_than_a_block_is_read_by_the_other_parser(tmp_path, monkeypat
         ('a,b\n1,2\n"3,4\n5,6\n', "line 3: a quote opens that does not close"),
     ],
 )
-def test_rows_that_do_not_fit_are_told_with_their_line(tmp_path, text, line):
-    with pytest.raises(DataError) as told:
+def test_malformed_rows_raise_with_line(tmp_path, text, line):
+    with pytest.raises(DataError) as error:
         read(tmp_path, text, header=True, quoting=True, delimiter=",")
-    assert line in str(told.value)
-    assert "\n" not in str(told.value)
+    assert line in str(error.value)
+    assert "\n" not in str(error.value)
 
 
-def test_ragged_row_far_behind_is_told(tmp_path):
-    text = "a,b\n" + "1000,2000\n" * 150_000 + "1,2,3\n"  # beyond what the delimiter is found from
+def test_ragged_row_beyond_the_sample_raises(tmp_path):
+    text = "a,b\n" + "1000,2000\n" * 150_000 + "1,2,3\n"  # beyond the sample that the format is detected from
     with pytest.raises(DataError, match=r"x.csv: line 150002: has 3 cells, the table has 2 columns"):
         read(tmp_path, text)
 
 
 def test_columns_of_another_shard(tmp_path):
     (tmp_path / "x.csv").write_text("a,b\n1,2\n")
-    assert rows_of(tmp_path / "x.csv", expected=["b", "a"]) == [["1", "2"]]  # the reader puts them in order
+    assert rows_of(tmp_path / "x.csv", expected=["b", "a"]) == [["1", "2"]]  # `build_raw_batches` reorders them
     with pytest.raises(DataError, match=r"x.csv: is not a shard .*: columns \['c'\] are missing, \['b'\] are extra"):
         rows_of(tmp_path / "x.csv", expected=["a", "c"])
