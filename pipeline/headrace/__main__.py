@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import errno
 import gc
 import logging
 import signal
@@ -16,13 +15,12 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from headrace import __version__
-from headrace.errors import ConfigError, DataError, HeadraceError, Terminated
+from headrace.errors import USER_ERRNOS, ConfigError, DataError, HeadraceError, Terminated
 from headrace.paths import Paths
 from headrace.runtime import relax_gc
 from headrace.stages import STAGES
 
 app = typer.Typer(name="headrace", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-USERS_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG}
 INTERRUPTED, TERMINATED, BROKEN_PIPE = 130, 143, 141
 
 
@@ -126,7 +124,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except BrokenPipeError:
         sys.exit(BROKEN_PIPE)
     except OSError as error:
-        if error.errno not in USERS_ERRNOS:
+        if error.errno not in USER_ERRNOS:
             raise
         where = error.filename or Path.cwd()
         _refuse(DataError(f"{where}: {error.strerror}; make room or give access, then run the same command again"))

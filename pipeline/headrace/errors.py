@@ -1,43 +1,47 @@
-"""The mistakes that Headrace tells its users about: one class per kind, one line each."""
+"""Errors that are the user's to fix: one class per kind, each printed as one line."""
 
+import errno
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+USER_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM})
+"""Errors of the operating system that the user can fix: no space left, or no access."""
+
 
 class HeadraceError(Exception):
-    """A refusal told in one line: where, what is wrong, what is allowed, what to do. Exit code 2."""
+    """An error in the user's hands, in one line: where, what is wrong, what is allowed, what to do. Exit code 2."""
 
     exit_code = 2
 
 
 class ConfigError(HeadraceError):
-    """The settings (`params.yaml`, options, environment) cannot be used."""
+    """The settings (`params.yaml`, options, environment) are invalid."""
 
 
 class DataError(HeadraceError):
-    """The data, or a file of the project, cannot be used."""
+    """The data, or a file of the project, are missing or invalid."""
 
 
 class GateError(HeadraceError):
-    """A model did not pass a gate that the settings ask for. Exit code 3."""
+    """A model failed a gate that the settings require. Exit code 3."""
 
     exit_code = 3
 
 
 class ClusterError(HeadraceError):
-    """Ray, or the machines under it, cannot do what was asked."""
+    """Ray, or the machines under it, cannot do what is required."""
 
 
 class TrackingError(HeadraceError):
-    """MLflow cannot be reached or refuses."""
+    """MLflow is unreachable or refuses a request."""
 
 
 class Terminated(BaseException):
-    """SIGTERM came. A SystemExit would do, but Ray turns one inside `ray.get` into exit code 1, without clean-up."""
+    """SIGTERM arrived. Not SystemExit, which Ray turns into exit code 1 inside `ray.get`, without clean-up."""
 
 
 def choices(got: str, allowed: Iterable[str]) -> str:
-    """Tells what is allowed, and which of it was probably meant.
+    """Lists what is allowed, and the closest match to what was given.
 
     >>> choices("resnt", ["cnn", "resnet"])
     "choose one of ['cnn', 'resnet'] (did you mean 'resnet'?)"

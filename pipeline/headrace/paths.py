@@ -19,6 +19,17 @@ OUTS: dict[str, tuple[str, ...]] = {
 """What each stage writes beside `metrics/<stage>.json`, as in `dvc.yaml`."""
 
 SPLITS = ("train", "val", "test")
+SPLIT_ALIASES = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
+"""Names of official splits in sources (folders, words of file names, cells), lower case -> the split."""
 UNUSED = "unused"
 """The split of rows that no stage after `split` sees."""
 

@@ -67,7 +67,7 @@ INGEST: dict[str, tuple[Maker, str]] = {
     "a ragged table": (source("source: a.csv", a_csv=TABLE + "1,2\n"), "a.csv: line 32: has 2 cells, the table has 3"),
     "another target": (source("source: a.csv, target: lable", a_csv=TABLE), "ingest.target: no column 'lable'; "),
     "no Parquet": (source("source: a.parquet", a_parquet=b"PAR1 not"), "a.parquet: not readable as Parquet"),
-    "a broken archive": (source("source: a.zip", a_zip=b"PK\3\4 broken"), "ingest.source: 'a.zip': damaged or cut off"),
+    "a broken archive": (source("source: a.zip", a_zip=b"PK\3\4 broken"), "ingest.source: 'a.zip': damaged or truncated"),
     "a link to nothing": (linked, "3.png: cannot be read"),
     "images of one class": (source("source: photos", photos__cat__1_png=png(noise(1))), "has only one class, 'cat'"),
 }  # fmt: skip

@@ -254,7 +254,7 @@ def test_fetch_of_a_damaged_remote_archive_downloads_it_anew_next_time(
         archive.writestr("cat/1.txt", "1")
     whole = (tmp_path / "a.zip").read_bytes()
     server.content = whole[:-9]
-    with pytest.raises(DataError, match="damaged or cut off"):
+    with pytest.raises(DataError, match="damaged or truncated"):
         get(f"{server.address}/a.zip")
     server.content = whole
     assert get(f"{server.address}/a.zip").is_dir()

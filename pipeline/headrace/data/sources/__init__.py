@@ -1,1 +1,1 @@
-"""sources."""
+"""Fetches sources: downloads, unpacks, and lists the files of class folders."""

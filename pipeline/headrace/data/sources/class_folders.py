@@ -10,16 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from headrace.errors import DataError
-
-SPLIT_FOLDERS: dict[str, str] = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
+from headrace.paths import SPLIT_ALIASES
 
 
 class File(NamedTuple):
@@ -94,12 +85,12 @@ def place(paths: list[str], where: str) -> list[File]:
     Raises DataError where splits and classes stand side by side.
     """
     tops = {path.split("/", 1)[0] for path in paths if "/" in path}
-    splits = {top for top in tops if top.lower() in SPLIT_FOLDERS}
-    has_splits = "train" in {SPLIT_FOLDERS[top.lower()] for top in splits}
+    splits = {top for top in tops if top.lower() in SPLIT_ALIASES}
+    has_splits = "train" in {SPLIT_ALIASES[top.lower()] for top in splits}
     if has_splits and splits != tops:
         raise DataError(
             f"{where}: holds {sorted(splits)} beside {sorted(tops - splits)[:5]}; either every folder on top is a split"
-            f" ({', '.join(SPLIT_FOLDERS)}) or every one is a class; move the others away"
+            f" ({', '.join(SPLIT_ALIASES)}) or every one is a class; move the others away"
         )
     return [_placed(path, has_splits=has_splits) for path in paths]
 
@@ -128,7 +119,7 @@ def read_bytes(folder: Path, file: File) -> bytes:
 
 def _placed(path: str, *, has_splits: bool) -> File:
     *folders, _ = path.split("/")
-    split = SPLIT_FOLDERS[folders.pop(0).lower()] if has_splits and folders else None
+    split = SPLIT_ALIASES[folders.pop(0).lower()] if has_splits and folders else None
     return File(path, folders[0] if folders else None, split)
 
 

@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 
-from headrace.data.sources.archives.unpack import DamagedError, unpack
+from headrace.data.sources.archives.unpack import DamagedArchiveError, unpack
 from headrace.data.sources.limits import LIMITS, SourceLimits
 from headrace.data.sources.transfer.checksums import check_form, verify
 from headrace.data.sources.transfer.download import download
@@ -79,7 +79,7 @@ def _local(source: str, root: Path, checksum: str | None) -> Path:
 def _unpack(path: Path, cache_dir: Path, limits: SourceLimits, where: str, *, is_copy: bool) -> Path:
     try:
         return unpack(path, cache_dir, limits=limits, where=where)
-    except DamagedError:
+    except DamagedArchiveError:
         if is_copy:  # so that the next run downloads it anew
             path.unlink(missing_ok=True)
         raise

@@ -10,7 +10,6 @@ from typing import Any
 
 from headrace.contracts import OpenedSource, Spec
 from headrace.data.sources.class_folders import (
-    SPLIT_FOLDERS,
     File,
     check_classes,
     extension_of,
@@ -22,8 +21,9 @@ from headrace.data.sources.class_folders import (
 )
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.sources.text_encoding import check_encoding, decode_text
-from headrace.data.text.rows import batches, text_schema
+from headrace.data.text.rows import text_schema, to_batches
 from headrace.errors import ConfigError, DataError
+from headrace.paths import SPLIT_ALIASES
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def read_text_folder(path: Path, options: ReadOptions) -> OpenedSource:
         check_encoding(encoding)
     files = _files(path, options.source)
     spec = Spec(modality="text", task="classification", source=options.source, format="text_folder", num_rows=0)
-    return OpenedSource(spec, text_schema(), batches(_row(path, file, encoding) for file in files))
+    return OpenedSource(spec, text_schema(), to_batches(_row(path, file, encoding) for file in files))
 
 
 def _files(folder: Path, source: str) -> list[File]:
@@ -78,7 +78,7 @@ def _files(folder: Path, source: str) -> list[File]:
 
 def _is_in_class(path: str) -> bool:
     folders = path.split("/")[:-1]
-    return len(folders) > (bool(folders) and folders[0].lower() in SPLIT_FOLDERS)
+    return len(folders) > (bool(folders) and folders[0].lower() in SPLIT_ALIASES)
 
 
 def _without_label(file: File) -> File:

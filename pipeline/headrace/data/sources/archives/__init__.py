@@ -1,1 +1,1 @@
-"""archives."""
+"""Decompression and safe unpacking of archives."""

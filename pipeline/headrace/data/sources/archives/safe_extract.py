@@ -1,218 +1,179 @@
-"""Members of tar and zip archives, written below a folder; whatever could reach beyond it is refused.
-
-Names that strangers gave their files: kept below one folder, each told apart from every other.
-"""
+"""Extraction of tar and zip archives below one folder; members that could reach outside it raise DataError."""
 
 from __future__ import annotations
 
+import io
 import os
 import re
+import shutil
 import stat
 import tarfile
 import zipfile
-from collections.abc import Generator, Iterable
-from contextlib import closing
+from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO, NoReturn, Self, cast
 from unicodedata import normalize
 
-from headrace.data.sources.archives.compression import CHUNK, CountedStream
+from headrace.data.sources.archives.compression import CHUNK
 from headrace.data.sources.limits import UnpackBudget
 from headrace.errors import DataError
 
 ENCRYPTED = 0x1
 UNIX = 3
-END = "EOFHeaderError"
-"""What tarfile raises at the zeros that end an archive (a class that its type stubs leave out)."""
-
-
-class Target:
-    """The folder that members are written to."""
-
-    def __init__(self, folder: Path, budget: UnpackBudget, where: str) -> None:
-        self._folder, self._budget, self.where = f"{folder}{os.sep}", budget, where
-        self._names = MemberNames(where)
-        self._made: set[str] = {""}
-        self.num_files = 0
-
-    def add_folder(self, name: str) -> None:
-        """Makes a folder."""
-        self._budget.enter()
-        clean = self._names.folder(name)
-        if clean:
-            self._make(clean)
-
-    def add_file(self, name: str, chunks: Iterable[bytes]) -> None:
-        """Writes a file, with the access that new files have: what the archive says of owners and modes is left."""
-        self._budget.enter()
-        clean = self._names.file(name)
-        if clean is None:
-            for _ in chunks:  # what is skipped counts too
-                pass
-            return
-        self._make(clean.rpartition("/")[0])
-        # by descriptor: half the time of Path.open, which counts for a million files
-        file = os.open(self._folder + clean, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
-        try:
-            for chunk in chunks:
-                _write(file, chunk)
-        finally:
-            os.close(file)
-        self.num_files += 1
-
-    def refuse(self, name: str, problem: str) -> NoReturn:
-        """Raises DataError for a member that is no file or folder."""
-        raise DataError(
-            f"{self.where}: {name[:80]!r} is {problem}; only plain files and folders are unpacked; pack it without"
-        )
-
-    def _make(self, folder: str) -> None:
-        if folder not in self._made:
-            os.makedirs(self._folder + folder, exist_ok=True)  # noqa: PTH103 - as above
-            self._made.add(folder)
-
-
-def write_tar(stream: CountedStream, target: Target) -> None:
-    """Writes a tar's members as they stream past; raises what `archives` tells as damage."""
-    with tarfile.TarFile(fileobj=cast("BinaryIO", stream), tarinfo=_Header, errors="surrogateescape") as archive:
-        seen: list[tarfile.TarInfo] = vars(archive)["members"]
-        while (member := archive.next()) is not None:
-            seen.clear()
-            if member.isdir():
-                target.add_folder(member.name)
-            elif member.isreg() and not member.issparse():
-                target.add_file(member.name, stream.chunks(member.size))
-            else:
-                target.refuse(member.name, _tar_kind(member))
-    for _ in stream.rest():
-        pass
-
-
-def write_zip(path: Path, target: Target, budget: UnpackBudget) -> None:
-    """Writes a zip's members; raises what `archives` tells as damage."""
-    with zipfile.ZipFile(path) as archive:
-        members = archive.infolist()
-        for member in members:
-            name = member.filename.replace("\\", "/")  # of archives made by old Windows programs
-            _check_zip_kind(member, target)
-            if name.endswith("/"):
-                target.add_folder(name)
-            else:
-                with closing(_zip_chunks(archive, member, budget)) as chunks:
-                    target.add_file(name, chunks)
-
-
-class _Header(tarfile.TarInfo):
-    """A header that is not one is an error; tarfile itself takes it for the end, and what follows would be lost."""
-
-    @classmethod
-    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> Self:
-        try:
-            return super().fromtarfile(tarfile_)
-        except tarfile.HeaderError as error:
-            if type(error).__name__ == END:
-                raise
-            raise tarfile.ReadError(str(error)) from None
-
-
-def _write(file: int, chunk: bytes) -> None:
-    written = os.write(file, chunk)
-    while written < len(chunk):  # a disk that is nearly full takes a part, then tells
-        written += os.write(file, chunk[written:])
-
-
-def _tar_kind(member: tarfile.TarInfo) -> str:
-    if member.islnk() or member.issym():
-        return f"a {'hard' if member.islnk() else 'symbolic'} link"
-    if member.issparse():
-        return "a sparse file"
-    return "a pipe" if member.isfifo() else "a device or of an unknown kind"
-
-
-def _check_zip_kind(member: zipfile.ZipInfo, target: Target) -> None:
-    if member.flag_bits & ENCRYPTED:
-        target.refuse(member.filename, "encrypted")
-    mode = stat.S_IFMT(member.external_attr >> 16) if member.create_system == UNIX else 0
-    if mode == stat.S_IFLNK:
-        target.refuse(member.filename, "a symbolic link")
-    if mode not in {0, stat.S_IFREG, stat.S_IFDIR}:
-        target.refuse(member.filename, "a pipe, device or of an unknown kind")
-
-
-def _zip_chunks(archive: zipfile.ZipFile, member: zipfile.ZipInfo, budget: UnpackBudget) -> Generator[bytes]:
-    with archive.open(member) as file:
-        while chunk := file.read(CHUNK):
-            budget.spend(len(chunk))
-            yield chunk
-
-
+END_OF_ARCHIVE = "EOFHeaderError"
+"""What tarfile raises at the zeros that end an archive (its type stubs omit the class)."""
+REFUSED_TYPES = {tarfile.LNKTYPE: "a hard link", tarfile.SYMTYPE: "a symbolic link", tarfile.FIFOTYPE: "a pipe"}
+REFUSED_TYPES |= dict.fromkeys((tarfile.GNUTYPE_SPARSE, tarfile.REGTYPE), "a sparse file")
 MAX_PART_BYTES = 255
 MAX_NAME_BYTES = 2048
 JUNK_FOLDERS = ("__MACOSX",)
 JUNK_FILES = (".DS_Store",)
 
 
+class SafeExtractor:
+    """Extracts archives into an empty folder: plain files and folders only, without their owners, modes and times."""
+
+    def __init__(self, folder: Path, budget: UnpackBudget, where: str) -> None:
+        """`where` begins the error messages."""
+        self._folder, self._budget, self._where = folder, budget, where
+        self._names = MemberNames(where)
+        self.num_files = 0
+
+    def extract_tar(self, file: BinaryIO) -> None:
+        """Extracts a tar archive from a stream; raises what `tarfile` raises for a damaged one."""
+        stream = cast("BinaryIO", _CountedStream(file, self._budget))
+        with tarfile.open(fileobj=stream, mode="r|", tarinfo=_StrictHeader) as archive:
+            headers: list[tarfile.TarInfo] = vars(archive)["members"]
+            while (member := archive.next()) is not None:
+                headers.clear()  # or those of a million files stay in memory
+                archive.extract(member, self._folder, set_attrs=False, filter=self._filter)
+        while stream.read(CHUNK):  # to the end, where the checksum is
+            pass
+
+    def extract_zip(self, path: Path) -> None:
+        """Extracts a zip archive; raises what `zipfile` raises for a damaged one."""
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                self._check_zip_member(member)
+                name = member.filename.replace("\\", "/")  # old Windows programs write backslashes
+                clean = self._accept(name, is_folder=name.endswith("/"))
+                self._budget.add_bytes(member.file_size)  # zipfile reads no more than this, whatever the data hold
+                if clean is not None:
+                    member.filename = clean + "/" * name.endswith("/")
+                    archive.extract(member, self._folder)
+
+    def extract_file(self, file: BinaryIO, name: str) -> None:
+        """Writes the content of a single decompressed file."""
+        clean = self._accept(name, is_folder=False)
+        if clean is not None:
+            with (self._folder / clean).open("wb") as target:
+                shutil.copyfileobj(_CountedStream(file, self._budget), target, CHUNK)
+
+    def _accept(self, name: str, *, is_folder: bool) -> str | None:
+        self._budget.add_entry()
+        clean = self._names.check(name, is_folder=is_folder)
+        self.num_files += clean is not None and not is_folder
+        return clean
+
+    def _filter(self, member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
+        if member.issparse() or not (member.isreg() or member.isdir()):
+            self._refuse(member.name, REFUSED_TYPES.get(member.type, "a device or of an unknown kind"))
+        name = self._accept(member.name, is_folder=member.isdir())
+        return None if name is None else tarfile.data_filter(member.replace(name=name, deep=False), folder)
+
+    def _check_zip_member(self, member: zipfile.ZipInfo) -> None:
+        if member.flag_bits & ENCRYPTED:
+            self._refuse(member.filename, "encrypted")
+        kind = stat.S_IFMT(member.external_attr >> 16) if member.create_system == UNIX else 0
+        if kind == stat.S_IFLNK:
+            self._refuse(member.filename, "a symbolic link")
+        if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
+            self._refuse(member.filename, "a pipe, device or of an unknown kind")
+
+    def _refuse(self, name: str, problem: str) -> NoReturn:
+        raise DataError(
+            f"{self._where}: {name[:80]!r} is {problem}; only plain files and folders are unpacked; pack it without"
+        )
+
+
 class MemberNames:
-    """Checks the names of an archive or of a remote folder as they come; raises DataError for one to refuse."""
+    """Checks the names in an archive or a remote folder, one after the other."""
 
     def __init__(self, where: str) -> None:
+        """`where` begins the error messages."""
         self._where = where
-        self._folders: dict[str, str] = {"": ""}
+        self._folders: dict[str, str] = {}
         self._files: set[str] = set()
 
-    def file(self, name: str) -> str | None:
-        """The name to write, relative and clean; None for what a Mac leaves behind."""
-        clean = self._clean(name)
-        folder, _, last = clean.rpartition("/")
-        if last in JUNK_FILES or clean.split("/", 1)[0] in JUNK_FOLDERS:
-            return None
-        if not last:
-            self._refuse(name, "is no name of a file")
-        self._enter(folder, name)
-        key = _key(clean)
-        if key in self._files or key in self._folders:
-            self._refuse(name, "comes twice (names that differ only by Unicode's normal form are one)")
-        self._files.add(key)
-        return clean
+    def check(self, name: str, *, is_folder: bool = False) -> str | None:
+        """Returns the relative name to write, or None for the top folder and for files that macOS adds.
 
-    def folder(self, name: str) -> str | None:
-        """As `file`, of a folder, which may come more than once; None also for the top itself."""
-        clean = self._clean(name)
-        if not clean or clean.split("/", 1)[0] in JUNK_FOLDERS:
-            return None
-        self._enter(clean, name)
-        return clean
-
-    def _clean(self, name: str) -> str:
-        if name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:[/\\]", name):
-            self._refuse(name, "is an absolute path")
+        Raises DataError for a name that leads outside, is too long, or occurs twice (only folders may).
+        """
         parts = [part for part in name.split("/") if part not in {"", "."}]
-        if ".." in parts:
-            self._refuse(name, "leads outside with '..'")
-        if "\0" in name:
-            self._refuse(name, "holds a zero byte")
-        encoded = [len(os.fsencode(part)) for part in parts]
-        if max(encoded, default=0) > MAX_PART_BYTES or sum(encoded) + len(parts) > MAX_NAME_BYTES:
-            self._refuse(name, f"is too long (at most {MAX_PART_BYTES} bytes a part, {MAX_NAME_BYTES} in all)")
-        return "/".join(parts)
-
-    def _enter(self, folder: str, name: str) -> None:
-        """Takes in a folder and those above it."""
-        if self._folders.get(folder) == folder:  # the usual case: the same folder as the file before
-            return
-        parts = folder.split("/")
-        for count in range(1, len(parts) + 1):
-            path = "/".join(parts[:count])
-            key = _key(path)
+        if problem := _problem(name, parts) or ("" if parts or is_folder else "is not a file name"):
+            self._refuse(name, problem)
+        if not parts or parts[0] in JUNK_FOLDERS or (parts[-1] in JUNK_FILES and not is_folder):
+            return None
+        paths = list(accumulate(parts, "{}/{}".format))
+        for folder in paths if is_folder else paths[:-1]:
+            key = _normal_form(folder)
             if key in self._files:
-                self._refuse(name, f"lies in {path!r}, which is a file")
-            if self._folders.setdefault(key, path) != path:
-                self._refuse(name, "lies in a folder that comes twice, spelt in two of Unicode's normal forms")
+                self._refuse(name, f"is below {folder!r}, which is a file")
+            if self._folders.setdefault(key, folder) != folder:
+                self._refuse(name, "is in a folder that occurs twice, in two Unicode normal forms")
+        if not is_folder:
+            key = _normal_form(paths[-1])
+            if key in self._files or key in self._folders:
+                self._refuse(name, "occurs twice (names that differ only in Unicode normal form are the same)")
+            self._files.add(key)
+        return paths[-1]
 
-    def _refuse(self, name: str, problem: str) -> None:
-        told = name if len(name) <= 80 else name[:40] + "..." + name[-37:]  # noqa: PLR2004 - a line of a terminal
-        raise DataError(f"{self._where}: the name {told!r} {problem}; such archives and folders are refused; rename it")
+    def _refuse(self, name: str, problem: str) -> NoReturn:
+        shown = name if len(name) <= 80 else f"{name[:40]}...{name[-37:]}"  # noqa: PLR2004 - a line of a terminal
+        raise DataError(f"{self._where}: the name {shown!r} {problem}; rename it")
 
 
-def _key(path: str) -> str:
+class _StrictHeader(tarfile.TarInfo):
+    """Raises ReadError for an invalid header, where tarfile would end early, without an error."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
+        try:
+            header = super().fromtarfile(archive)
+        except tarfile.HeaderError as error:
+            if type(error).__name__ == END_OF_ARCHIVE:
+                raise
+            raise tarfile.ReadError(str(error)) from None
+        if header.size < 0:
+            raise tarfile.ReadError("negative size")
+        return header
+
+
+class _CountedStream(io.RawIOBase):
+    """Counts bytes as they are read."""
+
+    def __init__(self, file: BinaryIO, budget: UnpackBudget) -> None:
+        self._file, self._budget = file, budget
+
+    def read(self, size: int = CHUNK, /) -> bytes:
+        chunk = self._file.read(size)
+        self._budget.add_bytes(len(chunk))
+        return chunk
+
+
+def _problem(name: str, parts: list[str]) -> str:
+    if name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:[/\\]", name):
+        return "is an absolute path"
+    if ".." in parts:
+        return "leads outside the folder with '..'"
+    if "\0" in name:
+        return "contains a null byte"
+    sizes = [len(os.fsencode(part)) for part in parts]
+    if max(sizes, default=0) > MAX_PART_BYTES or sum(sizes) + len(parts) > MAX_NAME_BYTES:
+        return f"is too long (at most {MAX_PART_BYTES} bytes a part, {MAX_NAME_BYTES} in all)"
+    return ""
+
+
+def _normal_form(path: str) -> str:
     return path if path.isascii() else normalize("NFC", path)

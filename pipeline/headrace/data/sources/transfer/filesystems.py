@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.data.sources.archives.safe_extract import MemberNames
-from headrace.data.sources.limits import LOCAL_ERRNOS, SourceLimits, UnpackBudget
+from headrace.data.sources.limits import SourceLimits, UnpackBudget
 from headrace.data.sources.transfer.resume import (
     PartialDownload,
     RemoteContent,
@@ -25,7 +25,7 @@ from headrace.data.sources.transfer.resume import (
     retrying,
 )
 from headrace.data.sources.transfer.urls import scheme_of, scrub
-from headrace.errors import ConfigError, DataError, HeadraceError
+from headrace.errors import USER_ERRNOS, ConfigError, DataError, HeadraceError
 from headrace.storage.atomic import write_json
 from headrace.terminal import progress_bar
 
@@ -118,9 +118,9 @@ class Remote:
         for path, info in found.items():
             if path.endswith("/"):  # an empty object that stands for a folder
                 continue
-            budget.enter()
-            budget.spend(int(info.get("size") or 0))
-            name = names.file(path[len(self._path) :].lstrip("/"))
+            budget.add_entry()
+            budget.add_bytes(int(info.get("size") or 0))
+            name = names.check(path[len(self._path) :].lstrip("/"))
             if name is not None:
                 listing[name] = info | {"name": path}
         if not listing:
@@ -186,7 +186,7 @@ def translate_fsspec_errors(url: str, where: str) -> Iterator[None]:
     except PermissionError as error:
         raise DataError(f"{where}: {_trouble(error, url)}; it needs access; give your credentials") from None
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in LOCAL_ERRNOS:
+        if isinstance(error, OSError) and error.errno in USER_ERRNOS:
             raise
         raise TransientDownloadError(_trouble(error, url)) from None
 
