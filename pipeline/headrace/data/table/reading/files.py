@@ -52,7 +52,8 @@ def find_table_files(path: Path, source: str) -> list[TableFile]:
     where = f"params.yaml: ingest.source: {source!r}"
     if path.is_file():
         return [TableFile(path, _format(path) or "lines", None)]
-    paths = [file for file in sorted(_list_files(path) if path.is_dir() else _match_glob(path)) if file.is_file()]
+    matches = glob.glob(str(path), recursive=True)  # noqa: PTH207 - Path.glob takes relative patterns only
+    paths = [file for file in sorted(_list_files(path) if path.is_dir() else map(Path, matches)) if file.is_file()]
     formats = _select_tables([file for file in paths if file.stat().st_size] or paths, source)  # Spark: empty shards
     if not formats:
         got = "contains no table" if paths or path.is_dir() else "no such file, and no file matches it as a glob"
@@ -78,10 +79,6 @@ def is_table_file(path: Path) -> bool:
 def find_common_dir(paths: list[Path]) -> Path:
     """The deepest folder that contains all of the files; paths in their cells are relative to it."""
     return Path(os.path.commonpath([path.parent for path in paths]))
-
-
-def _match_glob(pattern: Path) -> Iterator[Path]:
-    yield from map(Path, glob.iglob(str(pattern), recursive=True))  # noqa: PTH207 - Path.glob takes relative ones only
 
 
 def _list_files(folder: Path) -> Iterator[Path]:
