@@ -1,4 +1,4 @@
-"""A web server on this machine that answers well or badly, as its test says."""
+"""A local web server for tests, with responses that a test defines."""
 
 import threading
 from contextlib import contextmanager
@@ -6,40 +6,40 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 
-class Site:
-    """What is served: path -> bytes, or a function of the handler that answers itself."""
+class ImageServer:
+    """Serves `pages`: path -> bytes, or a function of the handler that writes the response itself."""
 
     def __init__(self, url, is_over):
         self.url, self.is_over = url, is_over
-        self.pages, self.asked, self.headers = {}, [], []
+        self.pages, self.requested, self.headers = {}, [], []
 
-    def put(self, path, answer):
-        self.pages[path] = answer
+    def put(self, path, response):
+        self.pages[path] = response
         return self.url + path
 
 
 @contextmanager
-def serving():
+def serve_images():
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self):
             path = urlsplit(self.path).path
-            site.asked.append(path)
+            site.requested.append(path)
             site.headers.append(dict(self.headers))
-            answer = site.pages.get(path)
-            if callable(answer):
-                answer(self)
+            response = site.pages.get(path)
+            if callable(response):
+                response(self)
             else:
-                send(self, answer or b"", status=200 if answer is not None else 404)
+                send(self, response or b"", status=200 if response is not None else 404)
 
         def log_message(self, *_):
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    server.is_over = threading.Event()  # what a slow answer waits for at most
-    site = Site(f"http://127.0.0.1:{server.server_port}", server.is_over)
+    server.is_over = threading.Event()  # ends slow responses
+    site = ImageServer(f"http://127.0.0.1:{server.server_port}", server.is_over)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

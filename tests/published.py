@@ -1,6 +1,8 @@
-"""Small sets in the published formats, for tests of readers."""
+"""Small datasets in the published formats, for tests of readers."""
 
+import io
 import pickle
+import struct
 
 import numpy as np
 
@@ -8,8 +10,38 @@ TEN = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", 
 HUNDRED = [f"kind_{number:02d}" for number in range(100)]
 
 
+class _Python2Pickler(pickle._Pickler):
+    """Pickles as Python 2 and NumPy 1 did: protocol 2, text as byte strings, and NumPy's old module names."""
+
+    dispatch = dict(pickle._Pickler.dispatch)
+
+    def save_bytes(self, data):
+        if len(data) < 256:
+            self.write(pickle.SHORT_BINSTRING + bytes([len(data)]) + data)
+        else:
+            self.write(pickle.BINSTRING + struct.pack("<i", len(data)) + data)
+        self.memoize(data)
+
+    def save_text(self, text):
+        self.save_bytes(text.encode())
+
+    def save_global(self, obj, name=None):
+        module = obj.__module__.replace("numpy._core", "numpy.core")
+        self.write(pickle.GLOBAL + f"{module}\n{name or obj.__qualname__}\n".encode())
+        self.memoize(obj)
+
+    dispatch[bytes], dispatch[str], dispatch[type] = save_bytes, save_text, save_global
+
+
+def dump_python2(value):
+    """Returns a pickle in the form of CIFAR's published files."""
+    buffer = io.BytesIO()
+    _Python2Pickler(buffer, 2).dump(value)
+    return buffer.getvalue()
+
+
 def photos(num_rows, seed=0, num_classes=10):
-    """Pixels `[rows, 3072]` by channel, as CIFAR has them, and labels."""
+    """Returns pixels `[rows, 3072]` in the channel order of CIFAR, and labels."""
     rng = np.random.default_rng(seed)
     return rng.integers(0, 256, (num_rows, 3072), np.uint8), rng.integers(0, num_classes, num_rows)
 
@@ -23,14 +55,14 @@ def write_cifar10_binary(folder, sizes=(30, 20), test_rows=10):
     return folder
 
 
-def write_cifar10_python(folder, sizes=(30, 20), test_rows=10, protocol=2):
+def write_cifar10_python(folder, sizes=(30, 20), test_rows=10):
     folder.mkdir(parents=True, exist_ok=True)
     for name, rows, seed in _parts10(sizes, test_rows):
         pixels, labels = photos(rows, seed)
         values = {"batch_label": name, "labels": labels.tolist(), "data": pixels, "filenames": ["a.png"] * rows}
-        (folder / name).write_bytes(pickle.dumps(values, protocol))
+        (folder / name).write_bytes(dump_python2(values))
     meta = {"num_cases_per_batch": 10000, "label_names": TEN, "num_vis": 3072}
-    (folder / "batches.meta").write_bytes(pickle.dumps(meta, protocol))
+    (folder / "batches.meta").write_bytes(dump_python2(meta))
     return folder
 
 
@@ -49,10 +81,10 @@ def write_cifar100_python(folder, rows=20, test_rows=10):
     folder.mkdir(parents=True, exist_ok=True)
     for name, count in (("train", rows), ("test", test_rows)):
         pixels, labels = photos(count, len(name), 100)
-        values = {b"data": pixels, b"fine_labels": labels.tolist(), b"coarse_labels": (labels // 5).tolist()}
-        (folder / name).write_bytes(pickle.dumps(values, 4))
-    meta = {b"fine_label_names": [name.encode() for name in HUNDRED], b"coarse_label_names": [b"x"]}
-    (folder / "meta").write_bytes(pickle.dumps(meta, 4))
+        values = {"data": pixels, "fine_labels": labels.tolist(), "coarse_labels": (labels // 5).tolist()}
+        (folder / name).write_bytes(dump_python2(values))
+    meta = {"fine_label_names": HUNDRED, "coarse_label_names": HUNDRED[:20]}
+    (folder / "meta").write_bytes(dump_python2(meta))
     return folder
 
 

@@ -2,11 +2,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.data.image.resize import fit_to, with_channels
+from headrace.data.image.resize import convert_channels, resize_image
 
 
 def test_fit_to_pad_keeps_the_aspect_ratio_with_black_borders() -> None:
-    fitted = fit_to(np.full((4, 8, 1), 200, np.uint8), (8, 8), "pad")[..., 0]
+    fitted = resize_image(np.full((4, 8, 1), 200, np.uint8), (8, 8), "pad")[..., 0]
     assert (fitted[2:6] == 200).all()
     assert not fitted[:2].any()
     assert not fitted[6:].any()
@@ -15,11 +15,11 @@ def test_fit_to_pad_keeps_the_aspect_ratio_with_black_borders() -> None:
 def test_fit_to_crop_keeps_the_middle() -> None:
     wide = np.zeros((4, 8, 3), np.uint8)
     wide[:, 2:6] = 200
-    assert (fit_to(wide, (4, 4), "crop") == 200).all()
+    assert (resize_image(wide, (4, 4), "crop") == 200).all()
 
 
 def test_fit_to_stretch_uses_every_pixel() -> None:
-    fitted = fit_to(np.repeat([[0], [200]], 4, axis=1).astype(np.uint8)[..., None], (4, 4), "stretch")[..., 0]
+    fitted = resize_image(np.repeat([[0], [200]], 4, axis=1).astype(np.uint8)[..., None], (4, 4), "stretch")[..., 0]
     assert (fitted[0] == 0).all()
     assert (fitted[3] == 200).all()
 
@@ -29,7 +29,7 @@ def test_fit_to_stretch_uses_every_pixel() -> None:
 def test_fit_to_gives_the_size_for_any_image(shape: tuple[int, int], channels: int, data: st.DataObject) -> None:
     size = data.draw(st.tuples(st.integers(1, 40), st.integers(1, 40)))
     rule = data.draw(st.sampled_from(["pad", "crop", "stretch"]))
-    fitted = fit_to(np.full((*shape, channels), 7, np.uint8), size, rule)
+    fitted = resize_image(np.full((*shape, channels), 7, np.uint8), size, rule)
     assert fitted.shape == (*size, channels)
     assert fitted.dtype == np.uint8
     assert set(np.unique(fitted)) <= ({0, 7} if rule == "pad" else {7})
@@ -37,7 +37,7 @@ def test_fit_to_gives_the_size_for_any_image(shape: tuple[int, int], channels: i
 
 def test_with_channels_repeats_grey_and_weighs_colours() -> None:
     grey = np.arange(4, dtype=np.uint8).reshape(2, 2, 1)
-    assert np.array_equal(with_channels(grey, 3), np.concatenate([grey] * 3, axis=2))
-    assert np.array_equal(with_channels(with_channels(grey, 3), 1), grey)
+    assert np.array_equal(convert_channels(grey, 3), np.concatenate([grey] * 3, axis=2))
+    assert np.array_equal(convert_channels(convert_channels(grey, 3), 1), grey)
     green = np.array([[[0, 255, 0]]], np.uint8)
-    assert with_channels(green, 1).tolist() == [[[150]]]  # 0.587 * 255
+    assert convert_channels(green, 1).tolist() == [[[150]]]  # 0.587 * 255

@@ -1,1 +1,1 @@
-"""Images: read, clean, transform, augment, preprocess."""
+"""Image data: reading, cleaning, transforming, augmenting, preprocessing."""

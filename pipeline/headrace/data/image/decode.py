@@ -1,4 +1,4 @@
-"""Bytes to pixels: one meaning of an image file for every stage, and one kind of error."""
+"""Decodes image files the same way in every stage, with one kind of error."""
 
 from __future__ import annotations
 
@@ -15,45 +15,45 @@ if TYPE_CHECKING:
     from PIL import Image
 
 T = TypeVar("T")
-# Pillow knows more formats than are safe to open on strangers' files (EPS would start Ghostscript): these only
+# not all formats of Pillow: some are unsafe for untrusted files (EPS starts Ghostscript)
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 PLAIN_MODES = ("L", "RGB")
-"""Pillow's names of the two that pixels are kept in: 8 bits of grey, 8 bits a colour."""
+"""Pillow's names of the two modes of decoded pixels: 8-bit grey, and 8 bits for each of three colours."""
 
 
 class UndecodableError(Exception):
-    """Bytes are no image that can be used; the message says why, the same for the same bytes."""
+    """Bytes that are not a usable image; the same bytes always give the same message."""
 
 
 class Decoded(NamedTuple):
-    """What a file's bytes are."""
+    """Pixels of an image file, and its mode."""
 
     pixels: NDArray[np.uint8]
     """`[height, width, channel]`: 1 channel for a grey image, else 3 (RGB)."""
     mode: str
-    """The file's own mode, as Pillow names it; what is none of PLAIN_MODES has been converted."""
+    """Pillow's name of the file's mode; pixels of a mode outside PLAIN_MODES were converted."""
 
 
-def decode(data: bytes) -> NDArray[np.uint8]:
-    """Pixels `[height, width, channel]`: 1 channel for a grey image, else 3 (RGB).
+def decode_image(data: bytes) -> NDArray[np.uint8]:
+    """Returns pixels `[height, width, channel]`: 1 channel for a grey image, else 3 (RGB).
 
-    Upright by its EXIF orientation; transparency is laid on white; 16 bits become 8; of an animation the first frame.
-    Raises UndecodableError for bytes that are truncated, no known format, or too large to be meant well.
+    Applies the EXIF orientation, blends transparency with white, reduces 16 bits to 8, takes the first frame of an
+    animation. Raises UndecodableError for truncated bytes, unknown formats and images beyond Pillow's pixel limit.
     """
     return decode_with_mode(data).pixels
 
 
 def decode_with_mode(data: bytes) -> Decoded:
-    """The same pixels, and what mode the file has; raises UndecodableError."""
+    """Returns the pixels of `decode_image` and the mode of the file; raises UndecodableError."""
     from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             mode = image.mode
-            pixels = np.ascontiguousarray(_pixels(image))
+            pixels = np.ascontiguousarray(_convert_mode(image))
     except UndecodableError:
         raise
-    except UnidentifiedImageError:  # its own message holds a memory address
+    except UnidentifiedImageError:  # its message contains a memory address
         raise UndecodableError(f"none of the formats {', '.join(FORMATS)}") from None
     except Exception as error:  # noqa: BLE001 - on hostile bytes decoders raise anything, from struct.error to KeyError
         raise UndecodableError(f"{type(error).__name__}: {str(error).strip() or 'no details'}") from None
@@ -61,38 +61,38 @@ def decode_with_mode(data: bytes) -> Decoded:
 
 
 def map_decoded(images: Iterable[bytes], work: Callable[[NDArray[np.uint8]], T]) -> list[T | UndecodableError]:
-    """`work(pixels)` for each image, in order; one image's pixels live only while `work` runs on them.
+    """Returns `work(pixels)` of each image, in order, holding the pixels of one image at a time.
 
-    One core: whole batches go to processes, or to machines.
+    Uses one core: callers distribute whole batches over processes or machines.
     """
 
     def attempt(data: bytes) -> T | UndecodableError:
         try:
-            return work(decode(data))
+            return work(decode_image(data))
         except UndecodableError as error:
             return error
 
-    with quiet_decoders():
+    with suppress_decoder_warnings():
         return [attempt(data) for data in images]
 
 
 @contextmanager
-def quiet_decoders() -> Iterator[None]:
-    """Keeps the warnings of decoders away: they name no file."""
+def suppress_decoder_warnings() -> Iterator[None]:
+    """Silences the warnings of decoders, which do not name the file."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
         yield
 
 
-def _pixels(image: Image.Image) -> Image.Image | NDArray[np.uint8]:
-    """What `np.asarray` turns into `[height, width]` or `[height, width, 3]`, uint8."""
+def _convert_mode(image: Image.Image) -> Image.Image | NDArray[np.uint8]:
+    """Converts to uint8 `[height, width]` or `[height, width, 3]`, as an array or an image of such a mode."""
     from PIL import Image, ImageOps
 
     if Image.MAX_IMAGE_PIXELS is not None and image.width * image.height > Image.MAX_IMAGE_PIXELS:
         raise UndecodableError(f"{image.width} x {image.height} pixels; at most {Image.MAX_IMAGE_PIXELS} are decoded")
     ImageOps.exif_transpose(image, in_place=True)
     if image.mode == "F":
-        raise UndecodableError("floating-point pixels, whose range nothing tells; store 8 or 16 bits")
+        raise UndecodableError("floating-point pixels of unknown range; store 8 or 16 bits")
     if image.mode.startswith("I"):  # 16 bits, or 16 bits in 32: the high byte, as Pillow does for 16-bit colour
         high: NDArray[np.uint8] = (np.clip(np.asarray(image), 0, 65535) >> 8).astype(np.uint8)
         return high

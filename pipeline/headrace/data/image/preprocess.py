@@ -1,4 +1,4 @@
-"""The first layers of an image network: raw pixels in, normalised channels-first floats out."""
+"""First layer of an image network: normalises stored pixels and moves the channels to the front."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class ImagePreprocess(nn.Module):
     std: Tensor
 
     def __init__(self, transform: Json) -> None:
-        """Takes `mean` and `std` a channel, of pixels in [0, 1], from `transform.json`."""
+        """Reads `mean` and `std` per channel, for pixels in [0, 1], from `transform.json`."""
         super().__init__()
         self.register_buffer("mean", torch.tensor(transform["mean"], dtype=torch.float32))
         self.register_buffer("std", torch.tensor(transform["std"], dtype=torch.float32))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Normalises by the statistics of the train rows."""
+        """Normalises with the statistics of the train rows."""
         normalised: Tensor = (pixels.to(torch.float32) / 255 - self.mean) / self.std
         return normalised.permute(0, 3, 1, 2)

@@ -1,4 +1,4 @@
-"""One shape for images of any size: the same rule in training, in batch prediction and in serving."""
+"""Resizes images and converts their channels, by the same rules in training, batch prediction and serving."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.uint8]
 
 
-def fit_to(pixels: Pixels, size: tuple[int, int], rule: str) -> Pixels:
+def resize_image(pixels: Pixels, size: tuple[int, int], rule: str) -> Pixels:
     """Resizes `[h, w, c]` to `size` (height, width).
 
-    `stretch` ignores the aspect ratio, `pad` keeps it with black borders, `crop` keeps it and cuts what stands out.
+    `stretch` ignores the aspect ratio, `pad` adds black borders, `crop` cuts the excess.
     """
     from PIL import Image
 
@@ -21,16 +21,16 @@ def fit_to(pixels: Pixels, size: tuple[int, int], rule: str) -> Pixels:
     scales = (size[0] / image.height, size[1] / image.width)
     if rule != "stretch":
         scales = (min(scales),) * 2 if rule == "pad" else (max(scales),) * 2
-    # a line of 1 x 1000 pixels stays at least one pixel high
+    # an image of 1 x 1000 pixels stays at least one pixel high
     height, width = max(1, round(image.height * scales[0])), max(1, round(image.width * scales[1]))
     scaled = image.resize((width, height), Image.Resampling.BILINEAR)
     left, top = (width - size[1]) // 2, (height - size[0]) // 2
-    framed = scaled.crop((left, top, left + size[1], top + size[0]))  # beyond its borders a crop is black
+    framed = scaled.crop((left, top, left + size[1], top + size[0]))  # black outside the borders
     return np.asarray(framed).reshape(*size, pixels.shape[2])
 
 
-def with_channels(pixels: Pixels, channels: int) -> Pixels:
-    """Grey `[h, w, 1]` to RGB `[h, w, 3]` by repetition, and back by luminance (ITU-R 601-2)."""
+def convert_channels(pixels: Pixels, channels: int) -> Pixels:
+    """Converts grey `[h, w, 1]` to RGB `[h, w, 3]` by repetition, and RGB to grey by luminance (ITU-R 601-2)."""
     from PIL import Image
 
     if pixels.shape[2] == channels:

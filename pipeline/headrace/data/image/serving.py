@@ -1,4 +1,4 @@
-"""What a served model makes of the images it is asked about. Travels with the model: needs no other room."""
+"""Encodes images for a served model. A copy is packaged with the model, so this imports only its neighbours."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.data.image.decode import decode
-from headrace.data.image.resize import fit_to, with_channels
+from headrace.data.image.decode import decode_image
+from headrace.data.image.resize import convert_channels, resize_image
 
 
 class Encoder:
-    """Rows with an encoded image in `image` -> the graph's inputs."""
+    """Turns rows with an encoded image in `image` into inputs of the graph."""
 
     def __init__(self, card: dict[str, Any], artifacts: dict[str, str]) -> None:
-        """`card` tells `input_shape` and `resize`."""
+        """Reads `input_shape` and `resize` from `card`."""
         del artifacts
         self._shape, self._resize = card["input_shape"], card["resize"]
 
     def __call__(self, rows: list[dict[str, Any]]) -> NDArray[np.uint8]:
-        """-> uint8 `[rows, height, width, channel]`; raises what `decode` raises for what is no image."""
+        """Returns uint8 `[rows, height, width, channel]`; raises UndecodableError."""
+        return np.stack([self._encode(row["image"]) for row in rows])
+
+    def _encode(self, data: bytes) -> NDArray[np.uint8]:
         height, width, channels = self._shape
-        images = [fit_to(with_channels(decode(row["image"]), channels), (height, width), self._resize) for row in rows]
-        return np.stack(images)
+        return resize_image(convert_channels(decode_image(data), channels), (height, width), self._resize)

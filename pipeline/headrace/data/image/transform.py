@@ -1,4 +1,4 @@
-"""Images of any size to arrays of one shape, and the statistics of train pixels that networks normalise by."""
+"""Turns images of any size into arrays of one shape, and computes the statistics that networks normalise with."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from headrace.contracts import Json, Rows, Spec
 from headrace.data.image.decode import UndecodableError, map_decoded
-from headrace.data.image.resize import fit_to, with_channels
+from headrace.data.image.resize import convert_channels, resize_image
 from headrace.errors import DataError
 
 Pixels = NDArray[np.uint8]
@@ -21,7 +21,7 @@ Counts = NDArray[np.int64]  # [channel, 256]
 
 T = TypeVar("T")
 DEFAULT_SIDE_PX = 64
-"""For images of different sizes, unless `normalize.image_size` says otherwise."""
+"""Used for images of different sizes if `normalize.image_size` is null."""
 
 
 class _SizesDifferError(Exception):
@@ -29,74 +29,77 @@ class _SizesDifferError(Exception):
 
 
 class ImageTransform:
-    """Learns one shape, mean and standard deviation; makes uint8 arrays of that shape."""
+    """Fits a shape, mean and standard deviation; returns uint8 arrays of that shape."""
 
     def fit(self, rows: Rows, spec: Spec, options: Json) -> Json:  # noqa: ARG002
-        """Learns `input_shape`, `mean`, `std` from train rows; options: `image_size`, `resize`.
+        """Fits `input_shape`, `mean` and `std` on train rows; options: `image_size`, `resize`.
 
-        Without an `image_size` it is the size that all images share, else DEFAULT_SIDE_PX square. One channel where
-        all are grey, else three. The rows are gone through again where sizes turn out to differ.
+        The default size is the one that all images share, else a square of DEFAULT_SIDE_PX, which takes a second pass.
+        There is one channel if all images are grey, else three.
         """
         size, rule = _height_width(options["image_size"]), options["resize"]
         try:
-            size, counts = _merged(rows.map(partial(_counted, size=size, rule=rule)))
+            size, counts = _merge_counts(rows.map(partial(_count_pixels, size=size, rule=rule)))
         except _SizesDifferError:
-            size, counts = _merged(rows.map(partial(_counted, size=(DEFAULT_SIDE_PX, DEFAULT_SIDE_PX), rule=rule)))
+            size, counts = _merge_counts(
+                rows.map(partial(_count_pixels, size=(DEFAULT_SIDE_PX, DEFAULT_SIDE_PX), rule=rule))
+            )
         mean, std = _mean_std(counts)
         return {"input_shape": [*size, len(counts)], "mean": mean, "std": std, "resize": rule}
 
     def apply(self, batch: pa.RecordBatch, transform: Json) -> NDArray[np.uint8]:
-        """Decoded, resized and stacked: `[rows, height, width, channel]`."""
+        """Decodes, resizes and stacks images: `[rows, height, width, channel]`."""
         height, width, channels = transform["input_shape"]
 
-        def work(pixels: Pixels) -> Pixels:
-            return fit_to(with_channels(pixels, channels), (height, width), transform["resize"])
+        def fit_shape(pixels: Pixels) -> Pixels:
+            return resize_image(convert_channels(pixels, channels), (height, width), transform["resize"])
 
-        made = _map_rows(batch, work)
-        return np.stack(made) if made else np.empty((0, height, width, channels), np.uint8)
+        images = _map_rows(batch, fit_shape)
+        return np.stack(images) if images else np.empty((0, height, width, channels), np.uint8)
 
 
 def _map_rows(batch: pa.RecordBatch, work: Callable[[Pixels], T]) -> list[T]:
-    """`work(pixels)` of each row; raises DataError for one that cannot be decoded, though `clean` let it through."""
-    made: list[T] = []
+    """Returns `work(pixels)` of each row; raises DataError for a row that cannot be decoded."""
+    results: list[T] = []
     for index, result in enumerate(map_decoded(batch.column("image").to_pylist(), work)):
         if isinstance(result, UndecodableError):
             row_id = batch.column("row_id")[index].as_py()
             raise DataError(f"data/clean: row {row_id} cannot be decoded ({result}); run: dvc repro --force clean")
-        made.append(result)
-    return made
+        results.append(result)
+    return results
 
 
-class _Counted(NamedTuple):
-    """What one batch's pixels are; whole numbers, so exact in any order."""
+class _PixelCounts(NamedTuple):
+    """Pixel counts of one batch: integers, so sums are exact in any order."""
 
     sizes: frozenset[tuple[int, int]]
-    """(height, width); a second one is told, but not a third."""
+    """(height, width); `counts` means nothing if there is more than one."""
     is_grey: bool
     counts: Counts
 
 
-def _counted(batch: pa.RecordBatch, *, size: tuple[int, int] | None, rule: str) -> _Counted:
-    """How often each value occurs in each channel, at `size` (height, width) or as the images are."""
+def _count_pixels(batch: pa.RecordBatch, *, size: tuple[int, int] | None, rule: str) -> _PixelCounts:
+    """Counts each value in each channel, at `size` (height, width) or at the original sizes."""
     sizes: set[tuple[int, int]] = set()
     counts = np.zeros((3, 256), np.int64)
-    greys = [True]
+    is_grey = True
 
     def add(pixels: Pixels) -> None:
-        fitted = pixels if size is None else fit_to(pixels, size, rule)
+        nonlocal is_grey
+        fitted = pixels if size is None else resize_image(pixels, size, rule)
         sizes.add((fitted.shape[0], fitted.shape[1]))
-        if len(sizes) > 1:  # the counts are worth nothing then
+        if len(sizes) > 1:  # the counts are discarded then
             return
         histogram = _histogram(fitted)
-        greys[0] = greys[0] and len(histogram) == 1
-        counts[:] += histogram  # a grey image counts in all three, as it will be stored beside coloured ones
+        is_grey = is_grey and len(histogram) == 1
+        counts[:] += histogram  # a grey image counts in all three channels, as it is stored next to coloured ones
 
     _map_rows(batch, add)
-    return _Counted(frozenset(sizes), greys[0], counts)
+    return _PixelCounts(frozenset(sizes), is_grey, counts)
 
 
-def _merged(parts: Iterator[_Counted]) -> tuple[tuple[int, int], Counts]:
-    """The size and the counts of all; raises _SizesDifferError at the first batch that shows another size."""
+def _merge_counts(parts: Iterator[_PixelCounts]) -> tuple[tuple[int, int], Counts]:
+    """Returns the common size and the total counts; raises _SizesDifferError at the first batch with another size."""
     sizes: set[tuple[int, int]] = set()
     is_grey, counts = True, np.zeros((3, 256), np.int64)
     for part in parts:
@@ -111,14 +114,13 @@ def _merged(parts: Iterator[_Counted]) -> tuple[tuple[int, int], Counts]:
 
 
 def _histogram(pixels: Pixels) -> Counts:
-
     return np.stack([np.bincount(pixels[..., channel].ravel(), minlength=256) for channel in range(pixels.shape[2])])
 
 
 def _mean_std(counts: Counts) -> tuple[list[float], list[float]]:
-    """Of pixels in [0, 1], a channel; a standard deviation of 0 becomes 1, so that it can be divided by."""
+    """Per channel, for pixels in [0, 1]; a standard deviation of 0 becomes 1, to allow division by it."""
     means, stds = [], []
-    for channel in counts.tolist():  # Python's integers: no rounding before the last division
+    for channel in counts.tolist():  # Python integers: no rounding before the last division
         total = sum(channel)
         first = sum(value * count for value, count in enumerate(channel))
         second = sum(value * value * count for value, count in enumerate(channel))

@@ -14,7 +14,14 @@ from scipy.stats import ks_2samp
 
 from headrace.data.image.augmentation.albumentations import ImageAugmenter
 from headrace.data.image.augmentation.batch_affine import BatchAffine
-from headrace.data.image.augmentation.batch_transforms import BATCHED, Crop, Flip, Holes, Padding, batched
+from headrace.data.image.augmentation.batch_transforms import (
+    BATCH_TRANSFORMS,
+    BatchCoarseDropout,
+    BatchCrop,
+    BatchFlip,
+    BatchPad,
+    to_batch_transform,
+)
 from headrace.errors import ConfigError
 
 NUM_ROWS, HEIGHT, WIDTH = 60, 20, 24
@@ -92,7 +99,7 @@ def test_a_share_p_of_the_rows_is_transformed(name: str, p: float) -> None:
 @pytest.mark.parametrize(("kind", "axis"), [(albumentations.VerticalFlip, 0), (albumentations.HorizontalFlip, 1)])
 def test_flip_gives_the_pixels_of_albumentations(kind: Any, axis: int) -> None:
     transform, given, drawn = kind(p=0.5), images(), draws(1)
-    found = Flip(transform, axis)(given, drawn)
+    found = BatchFlip(transform, axis)(given, drawn)
     for row in range(NUM_ROWS):
         np.testing.assert_array_equal(found[row], transform.apply(given[row]) if drawn[row, 0] < 0.5 else given[row])
 
@@ -112,13 +119,13 @@ def test_padding_gives_the_pixels_of_albumentations(entry: dict[str, Any], borde
     options = {key: value for key, value in entry.items() if key != "name"} | {"border_mode": border_mode, "p": 1.0}
     transform, given = getattr(albumentations, entry["name"])(**options), images(channels)
     wanted = np.stack([transform(image=image)["image"] for image in given])
-    np.testing.assert_array_equal(Padding(transform)(given, draws(0)), wanted)
+    np.testing.assert_array_equal(BatchPad(transform)(given, draws(0)), wanted)
 
 
 def test_crop_gives_the_pixels_of_albumentations_at_every_place() -> None:
     transform, num_rows = albumentations.RandomCrop(HEIGHT - 2, WIDTH - 1), 600
     given = np.repeat(images(1, 1), num_rows, axis=0)
-    found = Crop(transform)(given, draws(2, num_rows))
+    found = BatchCrop(transform)(given, draws(2, num_rows))
     windows = {
         (top, left): transform.apply(given[0], crop_coords=(left, top, left + WIDTH - 1, top + HEIGHT - 2))
         for top in range(3)
@@ -140,7 +147,7 @@ def test_crop_gives_the_pixels_of_albumentations_at_every_place() -> None:
 def test_holes_are_those_of_albumentations(options: dict[str, Any]) -> None:
     transform, num_rows = albumentations.CoarseDropout(**options, p=1.0), 2_000
     transform.set_random_seed(3)
-    made, drawn = Holes(transform), draws(2 + 4 * transform.num_holes_range[1], num_rows)
+    made, drawn = BatchCoarseDropout(transform), draws(2 + 4 * transform.num_holes_range[1], num_rows)
     holes = made.holes(drawn, (HEIGHT, WIDTH))
     found = made(images(num_rows=20), drawn[:20])
     for (row, boxes), given, image in zip(holes, images(num_rows=20), found, strict=False):
@@ -174,11 +181,11 @@ def test_holes_larger_than_the_image_are_refused() -> None:
     ],
 )
 def test_what_is_not_known_is_left_to_albumentations(name: str, options: dict[str, Any]) -> None:
-    assert batched(getattr(albumentations, name)(**options)) is None
+    assert to_batch_transform(getattr(albumentations, name)(**options)) is None
 
 
 def test_names_are_those_of_albumentations() -> None:
-    assert all(hasattr(albumentations, name) for name in BATCHED)
+    assert all(hasattr(albumentations, name) for name in BATCH_TRANSFORMS)
 
 
 def test_padding_and_crop_move_an_image_by_a_few_pixels() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from headrace.data.image.augmentation.mixup import blend, paste
+from headrace.data.image.augmentation.mixup import cutmix, mixup
 from headrace.data.row_random import STREAMS, uniforms
 
 NUM_ROWS = 400
@@ -17,7 +17,7 @@ def test_blend_is_the_weighted_mean_of_the_pixels() -> None:
     rng = np.random.default_rng(1)
     inputs, partners = rng.integers(0, 256, (2, 5, 4, 3, 1), dtype=np.uint8)
     shares = np.array([0.0, 1.0, 0.25, 0.5, 0.8])
-    mixed, kept = blend(inputs, partners, shares, DRAW)
+    mixed, kept = mixup(inputs, partners, shares, DRAW)
     np.testing.assert_array_equal(mixed[:2], [partners[0], inputs[1]])
     for row in range(5):
         wanted = shares[row] * inputs[row] + (1 - shares[row]) * partners[row]
@@ -31,7 +31,7 @@ def boxes(mixed: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def test_paste_puts_one_rectangle_of_the_partner_and_tells_its_share() -> None:
-    mixed, shares = paste(INPUTS, PARTNERS, SHARES, DRAW)
+    mixed, shares = cutmix(INPUTS, PARTNERS, SHARES, DRAW)
     assert set(np.unique(mixed)) == {50, 200}
     for pasted, share in zip(boxes(mixed), shares, strict=True):
         assert share == pytest.approx(1 - pasted.mean())
@@ -44,7 +44,7 @@ def test_paste_puts_one_rectangle_of_the_partner_and_tells_its_share() -> None:
 
 def test_paste_of_a_rectangle_that_lies_within_has_the_share_that_was_asked_for() -> None:
     shares = np.full(NUM_ROWS, 1 - 0.6**2)  # sides of 0.6: 6 and 8.4 pixels
-    mixed, kept = paste(INPUTS, PARTNERS, shares, DRAW)
+    mixed, kept = cutmix(INPUTS, PARTNERS, shares, DRAW)
     inner = [pasted for pasted in boxes(mixed) if not (pasted[[0, -1]].any() or pasted[:, [0, -1]].any())]
     assert len(inner) > 10
     assert all(pasted.any(axis=1).sum() == 6 and pasted.any(axis=0).sum() in {8, 9} for pasted in inner)
@@ -52,12 +52,12 @@ def test_paste_of_a_rectangle_that_lies_within_has_the_share_that_was_asked_for(
 
 
 def test_paste_is_anywhere() -> None:
-    mixed, _ = paste(INPUTS, PARTNERS, np.full(NUM_ROWS, 0.9), DRAW)
+    mixed, _ = cutmix(INPUTS, PARTNERS, np.full(NUM_ROWS, 0.9), DRAW)
     assert boxes(mixed).any(axis=0).all()
 
 
 @pytest.mark.parametrize(("share", "value"), [(1.0, 200), (0.0, 50)])
 def test_paste_of_nothing_and_of_all(share: float, value: int) -> None:
-    mixed, kept = paste(INPUTS, PARTNERS, np.full(NUM_ROWS, share), lambda count: np.full((NUM_ROWS, count), 0.5))
+    mixed, kept = cutmix(INPUTS, PARTNERS, np.full(NUM_ROWS, share), lambda count: np.full((NUM_ROWS, count), 0.5))
     assert (mixed == value).all()
     assert (kept == share).all()

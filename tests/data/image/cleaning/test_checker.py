@@ -8,7 +8,7 @@ from PIL import Image
 
 from headrace.contracts import CheckedBatch, Spec
 from headrace.data.cleaning.checks import CHECKS
-from headrace.data.image.cleaning.checker import MEASURES, ImageExaminer
+from headrace.data.image.cleaning.checker import MEASURES, ImageChecker
 from headrace.data.image.reading.rows import RAW_SCHEMA
 
 OPTIONS = {name: check.options for name, check in CHECKS.items() if "image" in check.modalities}
@@ -16,7 +16,7 @@ SPEC = Spec(modality="image", task="classification", source="drawn", format="fol
 PIXELS = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
 RNG = np.random.default_rng(0)
 NOISE = RNG.integers(0, 256, (64, 64), np.uint8)
-EXAMINER = ImageExaminer()
+EXAMINER = ImageChecker()
 
 
 def encoded(pixels: np.ndarray | Image.Image, kind: str = "PNG", **options: object) -> bytes:

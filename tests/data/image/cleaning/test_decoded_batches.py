@@ -3,8 +3,8 @@ import pytest
 from PIL import Image
 
 from headrace.data.image.cleaning import decoded_batches as room
-from headrace.data.image.cleaning.decoded_batches import Stack, Unusable, stacks
-from headrace.data.image.reading.rows import png
+from headrace.data.image.cleaning.decoded_batches import Stack, UndecodableImage, stack_images
+from headrace.data.image.reading.rows import encode_png
 
 
 @pytest.mark.parametrize("stack_bytes", [1, 60, 10_000])
@@ -13,11 +13,11 @@ def test_stacks_hold_every_image_once(stack_bytes: int, monkeypatch: pytest.Monk
     rng = np.random.default_rng(0)
     shapes = [(4, 5, 1), (3, 3, 3), (4, 5, 1), (5, 4, 1), (3, 3, 3)]
     images = [rng.integers(0, 256, shape, np.uint8) for shape in shapes]
-    data = [png(np.squeeze(image)) for image in images]
+    data = [encode_png(np.squeeze(image)) for image in images]
     data.insert(2, b"x")
     data.append(b"")
-    found = list(stacks(data))
-    unusable = {item.row: item.reason for item in found if isinstance(item, Unusable)}
+    found = list(stack_images(data))
+    unusable = {item.row: item.reason for item in found if isinstance(item, UndecodableImage)}
     assert unusable.keys() == {2, 6}
     assert unusable[6] == "0 bytes"
     pairs = [zip(item.rows, item.pixels, strict=True) for item in found if isinstance(item, Stack)]
@@ -29,6 +29,6 @@ def test_stacks_hold_every_image_once(stack_bytes: int, monkeypatch: pytest.Monk
 
 def test_stacks_tell_modes() -> None:
     image = Image.new("L", (4, 4), 7)
-    (stack,) = stacks([png(np.asarray(image)), png(np.asarray(image.convert("LA")))])
+    (stack,) = stack_images([encode_png(np.asarray(image)), encode_png(np.asarray(image.convert("LA")))])
     assert isinstance(stack, Stack)
     assert stack.modes == ["L", "LA"]

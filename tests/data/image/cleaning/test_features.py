@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from headrace.data.image.cleaning.features import CELLS, NUM_FEATURES, features
-from headrace.data.image.cleaning.quality_measures import greys
+from headrace.data.image.cleaning.features import CELLS, NUM_FEATURES, extract_features
+from headrace.data.image.cleaning.quality_measures import to_grey
 
 CELL_COUNT = CELLS * CELLS
 
 
 def features_of(stack: np.ndarray) -> np.ndarray:
-    return features(stack, greys(stack))
+    return extract_features(stack, to_grey(stack))
 
 
 def edges(stack: np.ndarray) -> np.ndarray:

@@ -5,8 +5,14 @@ import pytest
 from PIL import Image
 
 from headrace.data.image.cleaning import perceptual_hash as room
-from headrace.data.image.cleaning.perceptual_hash import SIDE, hashes, similarity, sketches, thumbnails
-from headrace.data.image.cleaning.quality_measures import greys
+from headrace.data.image.cleaning.perceptual_hash import (
+    SIDE_PX,
+    compare_sketches,
+    hash_sketches,
+    make_sketches,
+    make_thumbnails,
+)
+from headrace.data.image.cleaning.quality_measures import to_grey
 
 
 def scenes(number: int, side: int, seed: int = 0) -> np.ndarray:
@@ -18,7 +24,7 @@ def scenes(number: int, side: int, seed: int = 0) -> np.ndarray:
 
 
 def sketched(stack: np.ndarray) -> np.ndarray:
-    return sketches(greys(thumbnails(stack)))
+    return make_sketches(to_grey(make_thumbnails(stack)))
 
 
 def as_jpeg(pixels: np.ndarray) -> np.ndarray:
@@ -52,27 +58,31 @@ CHANGES = {
 def test_near_duplicates_are_alike_and_share_a_hash(change: str, side: int) -> None:
     stack = scenes(60, side)
     first, second = sketched(stack), sketched(CHANGES[change](stack))
-    alike = similarity(first, second)
+    alike = compare_sketches(first, second)
     assert (alike >= 0.98).mean() >= 0.95
-    shares = (hashes(first) == hashes(second)).any(axis=1)
+    shares = (hash_sketches(first) == hash_sketches(second)).any(axis=1)
     assert shares.mean() >= 0.9
 
 
 def test_others_are_unlike_and_hardly_share_a_hash() -> None:
     first, second = sketched(scenes(400, 28)), sketched(scenes(400, 28, seed=1))
-    assert similarity(first, second).max() < 0.9
-    assert (hashes(first) == hashes(second)).any(axis=1).mean() < 0.02
+    assert compare_sketches(first, second).max() < 0.9
+    assert (hash_sketches(first) == hash_sketches(second)).any(axis=1).mean() < 0.02
 
 
 def test_similarity_is_the_best_correlation(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "FAR", 1e9)  # also of pairs that are far apart
-    monkeypatch.setattr(room, "PAIRS_AT_ONCE", 3)
+    monkeypatch.setattr(room, "MAX_SPECTRUM_DISTANCE", 1e9)  # also of pairs that are far apart
+    monkeypatch.setattr(room, "BATCH_PAIRS", 3)
     rng = np.random.default_rng(0)
-    first, second = (sketches(rng.integers(0, 256, (8, SIDE, SIDE), np.uint8)) for _ in range(2))
-    for row, found in enumerate(similarity(first, second)):
-        one, other = (part[row, -SIDE * SIDE :].reshape(SIDE, SIDE).astype(float) for part in (first, second))
+    first, second = (make_sketches(rng.integers(0, 256, (8, SIDE_PX, SIDE_PX), np.uint8)) for _ in range(2))
+    for row, found in enumerate(compare_sketches(first, second)):
+        one, other = (
+            part[row, -SIDE_PX * SIDE_PX :].reshape(SIDE_PX, SIDE_PX).astype(float) for part in (first, second)
+        )
         best = max(
-            np.corrcoef(one[1:-1, 1:-1].ravel(), other[top : top + SIDE - 2, left : left + SIDE - 2].ravel())[0, 1]
+            np.corrcoef(one[1:-1, 1:-1].ravel(), other[top : top + SIDE_PX - 2, left : left + SIDE_PX - 2].ravel())[
+                0, 1
+            ]
             for top in range(3)
             for left in range(3)
         )
@@ -81,15 +91,15 @@ def test_similarity_is_the_best_correlation(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_images_of_one_colour_are_like_no_other() -> None:
     flat = sketched(np.full((2, 10, 10, 1), 77, np.uint8))
-    assert similarity(flat[:1], flat[1:]).tolist() == [0]
+    assert compare_sketches(flat[:1], flat[1:]).tolist() == [0]
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (28, 28), (32, 32), (5, 31), (33, 2), (600, 400)])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_thumbnails_have_one_shape(shape: tuple[int, int], channels: int) -> None:
     stack = np.random.default_rng(0).integers(0, 256, (2, *shape, channels), np.uint8)
-    made = thumbnails(stack)
-    assert made.shape == (2, SIDE, SIDE, channels)
-    if max(shape) <= SIDE:
-        top, left = (SIDE - shape[0]) // 2, (SIDE - shape[1]) // 2
+    made = make_thumbnails(stack)
+    assert made.shape == (2, SIDE_PX, SIDE_PX, channels)
+    if max(shape) <= SIDE_PX:
+        top, left = (SIDE_PX - shape[0]) // 2, (SIDE_PX - shape[1]) // 2
         assert np.array_equal(made[:, top : top + shape[0], left : left + shape[1]], stack)

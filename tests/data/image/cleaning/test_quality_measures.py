@@ -6,7 +6,7 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from headrace.data.image.cleaning import quality_measures as room
-from headrace.data.image.cleaning.quality_measures import greys, measures
+from headrace.data.image.cleaning.quality_measures import measure_quality, to_grey
 
 STACKS = arrays.arrays(np.uint8, st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9), st.just(1)))
 
@@ -31,7 +31,7 @@ def reference(pixels: np.ndarray) -> dict[str, float]:
 @settings(deadline=None)  # a loaded machine is no mistake
 @given(STACKS)
 def test_measures_are_those_of_each_image(stack: np.ndarray) -> None:
-    found = measures(stack)
+    found = measure_quality(stack)
     for row, image in enumerate(stack):
         expected = reference(image[..., 0])
         assert {name: values[row] for name, values in found.items()} == pytest.approx(
@@ -42,14 +42,14 @@ def test_measures_are_those_of_each_image(stack: np.ndarray) -> None:
 @pytest.mark.parametrize("strip_pixels", [1, 50, 200])
 def test_measures_do_not_depend_on_strips(strip_pixels: int, monkeypatch: pytest.MonkeyPatch) -> None:
     stack = np.random.default_rng(0).integers(0, 256, (2, 13, 9, 3), np.uint8)
-    whole = measures(stack)
+    whole = measure_quality(stack)
     monkeypatch.setattr(room, "STRIP_PIXELS", strip_pixels)
-    for name, values in measures(stack).items():
+    for name, values in measure_quality(stack).items():
         np.testing.assert_allclose(values, whole[name], rtol=1e-5)
 
 
 def test_greys_are_those_of_pillow() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (50, 60, 3), np.uint8)
     expected = np.asarray(Image.fromarray(pixels).convert("L")).astype(int)
-    assert np.abs(greys(pixels).astype(int) - expected).max() <= 1
-    assert greys(np.full((1, 1, 3), 255, np.uint8)).item() == 255
+    assert np.abs(to_grey(pixels).astype(int) - expected).max() <= 1
+    assert to_grey(np.full((1, 1, 3), 255, np.uint8)).item() == 255

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headrace.data.image.cleaning.thumbnail import SIDE_PX, picture
-from headrace.data.image.reading.rows import png
+from headrace.data.image.cleaning.thumbnail import SIDE_PX, render_thumbnail
+from headrace.data.image.reading.rows import encode_png
 
 NOISE = np.random.default_rng(0).integers(0, 256, (1200, 900, 3), np.uint8)
 
@@ -21,7 +21,7 @@ NOISE = np.random.default_rng(0).integers(0, 256, (1200, 900, 3), np.uint8)
     ],
 )
 def test_picture_is_small(pixels: np.ndarray, kind: str, size: tuple[int, int], shown: tuple[int, int]) -> None:
-    html = picture({"row_id": "ab", "image": png(pixels), "path": None})
+    html = render_thumbnail({"row_id": "ab", "image": encode_png(pixels), "path": None})
     found = re.fullmatch(r'<img src="data:image/(\w+);base64,(\S+)" width="(\d+)" height="(\d+)" alt="ab" .*>', html)
     assert found is not None
     image = Image.open(io.BytesIO(base64.b64decode(found[2])))
@@ -32,12 +32,12 @@ def test_picture_is_small(pixels: np.ndarray, kind: str, size: tuple[int, int], 
 
 
 def test_picture_of_what_cannot_be_decoded_says_why() -> None:
-    html = picture({"row_id": "ab", "image": b"no image", "path": "a.png"})
+    html = render_thumbnail({"row_id": "ab", "image": b"no image", "path": "a.png"})
     assert html.startswith("<span")
     assert "none of the formats" in html
 
 
 def test_picture_escapes_names() -> None:
-    html = picture({"row_id": "ab", "image": png(NOISE[:4, :4]), "path": '"><script>'})
+    html = render_thumbnail({"row_id": "ab", "image": encode_png(NOISE[:4, :4]), "path": '"><script>'})
     assert "<script>" not in html
     assert "&quot;&gt;&lt;script&gt;" in html

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from headrace.data.image.decode import decode
+from headrace.data.image.decode import decode_image
 from headrace.data.image.reading.idx import IMAGES, LABELS, is_idx_folder, read_idx
 from headrace.data.image.reading.rows import RAW_SCHEMA
 from headrace.data.sources.read_options import ReadOptions
@@ -42,7 +42,7 @@ def test_idx_is_read_as_published_with_its_splits(tmp_path):
     assert [row["split"] for row in rows] == ["test"] * 7 + ["train"] * 1500
     train = rows[7:]
     assert [row["label"] for row in train] == [str(label) for label in labels]
-    assert all((decode(row["image"]) == image).all() for row, image in zip(train, images, strict=True))
+    assert all((decode_image(row["image"]) == image).all() for row, image in zip(train, images, strict=True))
     assert is_idx_folder(tmp_path / "set")
 
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from headrace.data.image.decode import FORMATS, decode
+from headrace.data.image.decode import FORMATS, decode_image
 from headrace.data.image.reading import image_folder, rows
 from headrace.data.image.reading.rows import RAW_SCHEMA
 from headrace.data.sources.read_options import ReadOptions
@@ -39,7 +39,7 @@ def test_mnist5k_has_500_digits_of_each_class(mnist: pa.Table) -> None:
     assert mnist.schema == RAW_SCHEMA
     counts = {row["values"]: row["counts"] for row in mnist.column("label").value_counts().to_pylist()}
     assert counts == {str(digit): 500 for digit in range(10)}
-    pixels = decode(mnist.column("image")[0].as_py())
+    pixels = decode_image(mnist.column("image")[0].as_py())
     assert pixels.shape == (28, 28, 1)
     assert pixels.max() > 200
 

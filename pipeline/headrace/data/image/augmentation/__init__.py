@@ -1,1 +1,1 @@
-"""augmentation."""
+"""Augmentation of train images: transforms of single rows, and mixtures of two."""

@@ -1,4 +1,4 @@
-"""Albumentations' Affine on a whole batch: all matrices at once, then OpenCV row by row."""
+"""Batch version of albumentations' Affine: computes all matrices at once, then warps row by row with OpenCV."""
 
 from __future__ import annotations
 
@@ -11,64 +11,63 @@ Floats = NDArray[np.float64]
 
 
 class BatchAffine:
-    """Affine whose images keep their size; see `Batched`."""
+    """Affine with an output of the same size; see `BatchTransform`."""
 
     num_draws = 8
 
     def __init__(self, transform: Any) -> None:
-        """One without `fit_output` and `balanced_scale`."""
+        """Takes a transform without `fit_output` and `balanced_scale`."""
         self._transform = transform
 
     def __call__(self, images: NDArray[np.uint8], draws: Floats) -> NDArray[np.uint8]:
-        """Warps a share of the rows."""
+        """Warps a fraction `p` of the rows."""
         import cv2
 
         transform, (height, width, channels) = self._transform, images.shape[1:]
         fill = tuple(np.broadcast_to(np.asarray(transform.fill, np.float64), channels).tolist())
-        made, matrices = images.copy(), self.matrices(draws[:, 1:], (height, width))
+        warped, matrices = images.copy(), self.matrices(draws[:, 1:], (height, width))
         for row in np.flatnonzero(draws[:, 0] < transform.p).tolist():
             cv2.warpAffine(
                 images[row],
                 matrices[row],
                 (width, height),
-                made[row],  # written in place
+                warped[row],  # the output, written in place
                 transform.interpolation,
                 transform.border_mode,
                 fill,
             )
-        return made
+        return warped
 
     def matrices(self, draws: Floats, size: tuple[int, int]) -> Floats:
-        """`[rows, 7]` in [0, 1) -> `[rows, 2, 3]` for images of `size`, height and width.
+        """Maps draws `[rows, 7]` in [0, 1) to matrices `[rows, 2, 3]` for images of `size` (height, width).
 
         About the centre: scale, then rotation, shear and translation, as in albumentations'
         `create_affine_transformation_matrix` (augmentations/geometric/functional.py).
         """
-        one = self._transform
-        ranges = [one.shear["x"], one.shear["y"], one.scale["x"], one.scale["y"], one.rotate]
+        affine = self._transform
+        ranges = [affine.shear["x"], affine.shear["y"], affine.scale["x"], affine.scale["y"], affine.rotate]
         low, high = np.array(ranges, np.float64).T
         shear_x, shear_y, scale_x, scale_y, rotate = (low + draws[:, 2:] * (high - low)).T
-        if one.keep_ratio:
+        if affine.keep_ratio:
             scale_y = scale_x
         # albumentations shears by the negative angles
         (tan_x, tan_y), angle = np.tan(np.deg2rad([-shear_x, -shear_y])), np.deg2rad(rotate)
         cos, sin = np.cos(angle), np.sin(angle)
-        made = np.empty((len(draws), 2, 3))
-        made[:, 0, 0], made[:, 0, 1] = scale_x * (cos - tan_x * sin), scale_y * (sin + tan_x * cos)
-        made[:, 1, 0], made[:, 1, 1] = scale_x * (tan_y * cos - sin), scale_y * (tan_y * sin + cos)
+        matrices = np.empty((len(draws), 2, 3))
+        matrices[:, 0, 0], matrices[:, 0, 1] = scale_x * (cos - tan_x * sin), scale_y * (sin + tan_x * cos)
+        matrices[:, 1, 0], matrices[:, 1, 1] = scale_x * (tan_y * cos - sin), scale_y * (tan_y * sin + cos)
         centre = np.array([size[1], size[0]]) / 2 - 0.5
-        made[:, :, 2] = centre + self._shifts(draws[:, :2], size) - made[:, :, :2] @ centre
-        return made
+        matrices[:, :, 2] = centre + self._shifts(draws[:, :2], size) - matrices[:, :, :2] @ centre
+        return matrices
 
     def _shifts(self, draws: Floats, size: tuple[int, int]) -> Floats:
-        """Whole pixels to the right and down."""
-        one, height_width = self._transform, np.array(size)
+        """Returns shifts to the right and down, in whole pixels."""
+        affine = self._transform
         pixels: Floats
-        if one.translate_px is not None:
-            low, high = np.array([one.translate_px["x"], one.translate_px["y"]]).astype(np.int64).T
+        if affine.translate_px is not None:
+            low, high = np.array([affine.translate_px["x"], affine.translate_px["y"]]).astype(np.int64).T
             pixels = low + np.floor(draws * (high - low + 1))
             return pixels
-        low, high = np.array([one.translate_percent["x"], one.translate_percent["y"]], np.float64).T
-        shares = low + draws * (high - low)
-        pixels = np.trunc(shares * height_width[::-1])
+        low, high = np.array([affine.translate_percent["x"], affine.translate_percent["y"]], np.float64).T
+        pixels = np.trunc((low + draws * (high - low)) * np.array(size)[::-1])
         return pixels

@@ -1,4 +1,4 @@
-"""Two images to one: blended (mixup), or a part of one upon the other (CutMix)."""
+"""Mixtures of two images: a weighted mean (mixup), or a rectangle of one pasted on the other (CutMix)."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ Pixels = NDArray[np.uint8]  # [rows, height, width, channel]
 Shares = NDArray[np.float64]
 
 
-def blend(inputs: Pixels, partners: Pixels, shares: Shares, draw: Draw) -> tuple[Pixels, Shares]:
-    """See Mix: Zhang et al. (2018), arXiv:1710.09412, section 2, rounded to whole grey levels."""
+def mixup(inputs: Pixels, partners: Pixels, shares: Shares, draw: Draw) -> tuple[Pixels, Shares]:
+    """Implements Mix after Zhang et al. (2018), arXiv:1710.09412, section 2; rounds to whole grey levels."""
     del draw
     own = shares[:, None, None, None].astype(np.float32)
     return np.rint(own * inputs + (1 - own) * partners).astype(np.uint8), shares
 
 
-def paste(inputs: Pixels, partners: Pixels, shares: Shares, draw: Draw) -> tuple[Pixels, Shares]:
-    """See Mix: Yun et al. (2019), arXiv:1905.04899, section 3.1: a rectangle of the partner in its place.
+def cutmix(inputs: Pixels, partners: Pixels, shares: Shares, draw: Draw) -> tuple[Pixels, Shares]:
+    """Implements Mix after Yun et al. (2019), arXiv:1905.04899, section 3.1: pastes a rectangle of the partner.
 
-    Its centre is anywhere, and what of it lies outside is cut off: the shares are those of the pixels.
+    Its centre is uniform over the image and the part outside is cut off; the shares returned count pixels.
     """
     size = np.array(inputs.shape[1:3])
     halves = size * np.sqrt(1 - shares)[:, None] / 2
     centres = draw(2) * size
     starts = np.clip(np.rint(centres - halves), 0, size).astype(np.int64)
     ends = np.clip(np.rint(centres + halves), 0, size).astype(np.int64)
-    made = inputs.copy()
+    mixed = inputs.copy()
     for row, ((top, left), (bottom, right)) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
-        made[row, top:bottom, left:right] = partners[row, top:bottom, left:right]
-    return made, 1 - (ends - starts).prod(axis=1) / size.prod()
+        mixed[row, top:bottom, left:right] = partners[row, top:bottom, left:right]
+    return mixed, 1 - (ends - starts).prod(axis=1) / size.prod()

@@ -1,4 +1,4 @@
-"""The checks of images: what a look at each finds, once it is decoded."""
+"""Checks the decoded images of raw rows."""
 
 from __future__ import annotations
 
@@ -10,64 +10,64 @@ from numpy.typing import NDArray
 
 from headrace.contracts import CheckedBatch, ColumnFinding, Finding, Json, Repaired, Rows, Spec
 from headrace.data.image.cleaning import perceptual_hash
-from headrace.data.image.cleaning.decoded_batches import Stack, stacks
-from headrace.data.image.cleaning.features import NUM_FEATURES, features
+from headrace.data.image.cleaning.decoded_batches import Stack, stack_images
+from headrace.data.image.cleaning.features import NUM_FEATURES, extract_features
 from headrace.data.image.cleaning.quality_checks import check_quality
-from headrace.data.image.cleaning.quality_measures import greys, measures
-from headrace.data.image.cleaning.thumbnail import picture
-from headrace.data.image.decode import quiet_decoders
+from headrace.data.image.cleaning.quality_measures import measure_quality, to_grey
+from headrace.data.image.cleaning.thumbnail import render_thumbnail
+from headrace.data.image.decode import suppress_decoder_warnings
 
 MEASURES = ("width", "height", "brightness", "contrast", "percentile_1", "percentile_99", "sharpness")
 
 
-class ImageExaminer:
-    """Judges images by their pixels; leaves their bytes as they are, since the decoder mends what is to be mended."""
+class ImageChecker:
+    """Checks images by their pixels; never repairs their bytes, since decoding already normalises them."""
 
     similarity_threshold = 0.98
-    """Correlation of thumbnails from which on two images are near-duplicates.
+    """Correlation of thumbnails at which two images count as near-duplicates.
 
-    Copies at JPEG quality 60 have 0.983 and more in 99 % of cases; of 5,000 digits by hand 4 are as like another.
+    Of copies at JPEG quality 60, 99 % reach 0.983; of 5,000 different handwritten digits, 4 are as similar to another.
     """
 
     def survey(self, rows: Rows, spec: Spec, options: Json) -> Json:  # noqa: ARG002
-        """Nothing: an image is judged by itself."""
+        """Returns nothing: images are checked one by one."""
         return {}
 
     def examine(self, batch: pa.RecordBatch, spec: Spec, survey: Json, options: Json) -> CheckedBatch:  # noqa: ARG002
-        """Decodes each image once; near-duplicates and features are left out where no check asks for them."""
-        examined = _unexamined(batch.num_rows, options)
-        with quiet_decoders():
-            for found in stacks(batch.column("image").to_pylist()):
-                if isinstance(found, Stack):
-                    _look(found, examined, options)
+        """Decodes each image once; omits sketches and features if no check needs them."""
+        checked = _empty_result(batch.num_rows, options)
+        with suppress_decoder_warnings():
+            for item in stack_images(batch.column("image").to_pylist()):
+                if isinstance(item, Stack):
+                    _check_stack(item, checked, options)
                 elif "undecodable" in options:
-                    examined.findings.append(Finding(found.row, "undecodable", found.reason))
-        examined.findings.sort()
-        return examined
+                    checked.findings.append(Finding(item.row, "undecodable", item.reason))
+        checked.findings.sort()
+        return checked
 
     def columns(self, spec: Spec, survey: Json, options: Json) -> list[ColumnFinding]:  # noqa: ARG002
-        """None: an image is one column."""
+        """Returns nothing: an image is a single column."""
         return []
 
     def schema(self, raw: pa.Schema, spec: Spec) -> pa.Schema:  # noqa: ARG002
-        """The raw one."""
+        """Returns the raw schema."""
         return raw
 
     def repair(self, batch: pa.RecordBatch, spec: Spec, survey: Json, options: Json) -> Repaired:  # noqa: ARG002
-        """The raw rows."""
+        """Returns the raw rows."""
         return Repaired(batch, [None] * batch.num_rows)
 
     def similarity(self, first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Of sketches `[pairs, bytes]` -> `[pairs]` in [0, 1]: the correlation of the images' thumbnails."""
-        return perceptual_hash.similarity(first, second)
+        """Returns the correlation of thumbnails, `[pairs]` in [0, 1], for sketches `[pairs, bytes]`."""
+        return perceptual_hash.compare_sketches(first, second)
 
     def picture(self, row: Json) -> str:
-        """HTML (safe) that shows a raw row's image, made small."""
-        return picture(row)
+        """Returns safe HTML with a thumbnail of the image of a raw row."""
+        return render_thumbnail(row)
 
 
-def _unexamined(num_rows: int, options: Json) -> CheckedBatch:
-    """What is said of images that cannot be decoded: nothing."""
+def _empty_result(num_rows: int, options: Json) -> CheckedBatch:
+    """Returns a result without findings, with the values of undecodable images."""
     bands, sketch = (perceptual_hash.NUM_BANDS, perceptual_hash.NUM_BYTES) if "near_duplicate" in options else (0, 0)
     return CheckedBatch(
         findings=[],
@@ -79,24 +79,24 @@ def _unexamined(num_rows: int, options: Json) -> CheckedBatch:
     )
 
 
-def _look(stack: Stack, examined: CheckedBatch, options: Json) -> None:
-    """Writes what is found into the rows of `examined`."""
+def _check_stack(stack: Stack, checked: CheckedBatch, options: Json) -> None:
+    """Writes the results of a stack into the rows of `checked`."""
     rows, pixels = stack.rows, stack.pixels
-    examined.keys[rows] = [_content_key(image) for image in pixels]
+    checked.keys[rows] = [_content_key(image) for image in pixels]
     height, width = (np.full(len(rows), side, np.float32) for side in pixels.shape[1:3])
-    found = {"width": width, "height": height, **measures(pixels)}
-    for name, values in found.items():
-        examined.measures[name][rows] = values
-    examined.findings.extend(check_quality(stack, found, options))
-    if not examined.sketches.shape[1] and not examined.features.shape[1]:
+    measures = {"width": width, "height": height, **measure_quality(pixels)}
+    for name, values in measures.items():
+        checked.measures[name][rows] = values
+    checked.findings.extend(check_quality(stack, measures, options))
+    if not checked.sketches.shape[1] and not checked.features.shape[1]:
         return
-    small = perceptual_hash.thumbnails(pixels)
-    grey = greys(small)
-    if examined.sketches.shape[1]:
-        sketched = perceptual_hash.sketches(grey)
-        examined.sketches[rows], examined.hashes[rows] = sketched, perceptual_hash.hashes(sketched)
-    if examined.features.shape[1]:
-        examined.features[rows] = features(small, grey)
+    thumbnails = perceptual_hash.make_thumbnails(pixels)
+    grey = to_grey(thumbnails)
+    if checked.sketches.shape[1]:
+        sketches = perceptual_hash.make_sketches(grey)
+        checked.sketches[rows], checked.hashes[rows] = sketches, perceptual_hash.hash_sketches(sketches)
+    if checked.features.shape[1]:
+        checked.features[rows] = extract_features(thumbnails, grey)
 
 
 def _content_key(pixels: NDArray[np.uint8]) -> bytes:

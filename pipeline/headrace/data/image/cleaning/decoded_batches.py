@@ -1,4 +1,4 @@
-"""Images of one shape on one stack: what NumPy works on at once, instead of an image at a time."""
+"""Decodes images and stacks those of the same shape, so that NumPy works on many at once."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from numpy.typing import NDArray
 from headrace.data.image.decode import Decoded, UndecodableError, decode_with_mode
 
 STACK_BYTES = 128 * 1024
-"""Decoded pixels that wait for others of their shape: few, since what is made of them takes fifty times as much."""
+"""Decoded bytes held back for images of the same shape; measuring a stack takes fifty times its size in memory."""
 
 
 class Stack(NamedTuple):
-    """Images of one shape."""
+    """Images of the same shape."""
 
     rows: list[int]
-    """Their places among the images that were given."""
+    """Their positions in the input."""
     pixels: NDArray[np.uint8]
     """`[rows, height, width, channel]`."""
     modes: list[str]
-    """By image: the file's own mode, as Pillow names it."""
+    """Pillow's name of each file's mode."""
 
 
-class Unusable(NamedTuple):
+class UndecodableImage(NamedTuple):
     """An image that cannot be decoded."""
 
     row: int
     reason: str
-    """The same for the same bytes."""
+    """The same bytes always give the same reason."""
 
 
-def stacks(images: Iterable[bytes]) -> Iterator[Stack | Unusable]:
-    """Decodes each image once; memory holds some STACK_BYTES of pixels, and at least one image."""
+def stack_images(images: Iterable[bytes]) -> Iterator[Stack | UndecodableImage]:
+    """Decodes each image once, holding about STACK_BYTES of pixels, or one image if that is larger."""
     waiting: defaultdict[tuple[int, ...], list[tuple[int, Decoded]]] = defaultdict(list)
     size = 0
     for row, data in enumerate(images):
-        decoded = _decoded(data)
+        decoded = _decode(data)
         if isinstance(decoded, str):
-            yield Unusable(row, decoded)
+            yield UndecodableImage(row, decoded)
             continue
         waiting[decoded.pixels.shape].append((row, decoded))
         size += decoded.pixels.nbytes
@@ -52,8 +52,8 @@ def stacks(images: Iterable[bytes]) -> Iterator[Stack | Unusable]:
     yield from map(_stack, waiting.values())
 
 
-def _decoded(data: bytes) -> Decoded | str:
-    """What the bytes are, or why they are nothing."""
+def _decode(data: bytes) -> Decoded | str:
+    """Returns the decoded image, or the reason why there is none."""
     if not data:
         return "0 bytes"
     try:
@@ -63,6 +63,5 @@ def _decoded(data: bytes) -> Decoded | str:
 
 
 def _stack(images: list[tuple[int, Decoded]]) -> Stack:
-
     rows, decoded = zip(*images, strict=True)
     return Stack(list(rows), np.stack([image.pixels for image in decoded]), [image.mode for image in decoded])

@@ -1,4 +1,4 @@
-"""What is wrong with an image: its figures against the bounds of the checks."""
+"""Checks images by comparing their measures with the bounds in the settings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Measures = dict[str, NDArray[np.float32]]
 class _Bound(NamedTuple):
     measure: str
     option: str
-    """`below` or `above`: the side of the option's value on which a figure is a finding."""
+    """`below` or `above`: the side of the limit on which a value is a finding."""
     reason: str
 
 
@@ -30,35 +30,35 @@ BOUNDS = {
 }
 
 
-def check_quality(stack: Stack, found: Measures, options: Json) -> list[Finding]:
-    """Findings of a stack by the checks in `options` (by name); `found`: the images' measures, in the same order."""
+def check_quality(stack: Stack, measures: Measures, options: Json) -> list[Finding]:
+    """Returns the findings of the checks in `options` (by name); `measures` are those of the stack's images."""
     findings: list[Finding] = []
     if "mode" in options:
-        findings.extend(_modes(stack))
+        findings.extend(_check_modes(stack))
     height, width = stack.pixels.shape[1:3]
     if "aspect_outlier" in options and max(height, width) > options["aspect_outlier"]["max_ratio"] * min(height, width):
         findings.extend(Finding(row, "aspect_outlier", f"{width} x {height} pixels") for row in stack.rows)
-    findings.extend(_beyond(stack, found, options))
+    findings.extend(_check_bounds(stack, measures, options))
     return findings
 
 
-def _modes(stack: Stack) -> Iterator[Finding]:
+def _check_modes(stack: Stack) -> Iterator[Finding]:
     read_as = PLAIN_MODES[stack.pixels.shape[-1] > 1]
     for row, mode in zip(stack.rows, stack.modes, strict=True):
         if mode not in PLAIN_MODES:
             yield Finding(row, "mode", f"mode {mode}, read as {read_as}")
 
 
-def _beyond(stack: Stack, found: Measures, options: Json) -> Iterator[Finding]:
-    """An image of one colour is also dark, bright or blurred, which is not told."""
+def _check_bounds(stack: Stack, measures: Measures, options: Json) -> Iterator[Finding]:
+    """Yields findings; a blank image is not reported as dark, bright or blurred as well."""
     blank: set[int] = set()
     for check, bound in BOUNDS.items():
         if check not in options:
             continue
-        values, limit = found[bound.measure], options[check][bound.option]
+        values, limit = measures[bound.measure], options[check][bound.option]
         for place in (values < limit if bound.option == "below" else values > limit).nonzero()[0].tolist():
             if place in blank or (check == "blank" and stack.pixels[place].std(axis=(0, 1)).max() >= limit):
-                continue  # the second: colours that are equally bright
+                continue  # the second: colours of equal brightness are not blank
             if check == "blank":
                 blank.add(place)
             yield Finding(stack.rows[place], check, bound.reason.format(values[place]))

@@ -1,4 +1,4 @@
-"""Figures of images by which they are judged: brightness, contrast, darkest and brightest parts, sharpness."""
+"""Quality measures of images: brightness, contrast, extreme percentiles and sharpness."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.uint8]
 
 STRIP_PIXELS = 1 << 20
-"""Pixels that are worked on at once: a photograph of 90 megapixels takes no more memory than a thousand digits."""
+"""Pixels processed at once, so that a photograph of 90 megapixels takes as little memory as a thousand digits."""
 
 
-def greys(pixels: Pixels) -> Pixels:
-    """Grey levels `[..., channel]` -> `[...]`: luminance by ITU-R 601-2 in 256ths, which is off by 1 at most."""
+def to_grey(pixels: Pixels) -> Pixels:
+    """Converts `[..., channel]` to grey levels `[...]`: luminance by ITU-R 601-2 in 256ths, at most 1 off."""
     if pixels.shape[-1] == 1:
         return pixels[..., 0]
     red, green, blue = (pixels[..., channel].astype(np.uint16) for channel in range(3))
     return ((77 * red + 150 * green + 29 * blue) >> 8).astype(np.uint8)
 
 
-def measures(pixels: Pixels) -> dict[str, NDArray[np.float32]]:
-    """Of a stack `[rows, height, width, channel]`, a figure a row each, in grey levels (0 to 255).
+def measure_quality(pixels: Pixels) -> dict[str, NDArray[np.float32]]:
+    """Returns measures per row of a stack `[rows, height, width, channel]`, in grey levels (0 to 255).
 
     `brightness` is the mean, `contrast` the standard deviation, `percentile_1` and `percentile_99` the levels that 1 %
-    and 99 % of the pixels do not exceed, `sharpness` the standard deviation of the Laplacian of 4 neighbours (NaN for
-    images that are less than 3 pixels high or wide): https://doi.org/10.1109/ICPR.2000.903548.
+    and 99 % of the pixels do not exceed, `sharpness` the standard deviation of the 4-neighbour Laplacian (NaN for
+    images less than 3 pixels high or wide): https://doi.org/10.1109/ICPR.2000.903548.
     """
     histogram = np.zeros((len(pixels), 256), np.int64)
     edges, edges_squared = np.zeros(len(pixels)), np.zeros(len(pixels))
@@ -40,33 +40,33 @@ def measures(pixels: Pixels) -> dict[str, NDArray[np.float32]]:
     mean, contrast = _mean_std(histogram @ levels, histogram @ levels**2, pixels.shape[1] * pixels.shape[2])
     _, sharpness = _mean_std(edges, edges_squared, (pixels.shape[1] - 2) * (pixels.shape[2] - 2))
     below = histogram.cumsum(axis=1) / (pixels.shape[1] * pixels.shape[2])
-    found = {
+    values = {
         "brightness": mean,
         "contrast": contrast,
         "percentile_1": (below < 0.01).sum(axis=1),  # noqa: PLR2004
         "percentile_99": (below < 0.99).sum(axis=1),  # noqa: PLR2004
         "sharpness": sharpness if min(pixels.shape[1:3]) > 2 else np.full(len(pixels), np.nan),  # noqa: PLR2004
     }
-    return {name: values.astype(np.float32) for name, values in found.items()}
+    return {name: column.astype(np.float32) for name, column in values.items()}
 
 
 def _strips(pixels: Pixels) -> Iterator[tuple[int, Pixels]]:
-    """Grey strips from top to bottom, and how many of their lines are new: the next two are there for the Laplacian."""
+    """Yields grey strips from top to bottom with their number of new lines; two more lines serve the Laplacian."""
     height = pixels.shape[1]
     lines = max(1, STRIP_PIXELS // (len(pixels) * pixels.shape[2]))
     for top in range(0, height, lines):
-        yield min(lines, height - top), greys(pixels[:, top : top + lines + 2])
+        yield min(lines, height - top), to_grey(pixels[:, top : top + lines + 2])
 
 
 def _histograms(grey: Pixels) -> NDArray[np.int64]:
-    """`[rows, 256]`: how often each level occurs."""
+    """Counts each level: `[rows, 256]`."""
     rows = len(grey)
     cells = grey.reshape(rows, -1) + 256 * np.arange(rows)[:, None]
     return np.bincount(cells.ravel(), minlength=256 * rows).reshape(rows, 256)
 
 
 def _laplacian(grey: Pixels) -> NDArray[np.float32]:
-    """`[rows, inner pixels]`."""
+    """Returns the Laplacian of the inner pixels: `[rows, pixels]`."""
     wide = grey.astype(np.int16)
     around = wide[:, :-2, 1:-1] + wide[:, 2:, 1:-1] + wide[:, 1:-1, :-2] + wide[:, 1:-1, 2:]
     laplacian = (4 * wide[:, 1:-1, 1:-1] - around).astype(np.float32)
@@ -74,6 +74,6 @@ def _laplacian(grey: Pixels) -> NDArray[np.float32]:
 
 
 def _mean_std(total: NDArray[Any], squares: NDArray[Any], count: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """From sums of `count` values and of their squares."""
+    """Computes mean and standard deviation from sums of `count` values and of their squares."""
     mean = total / max(count, 1)
     return mean, np.sqrt(np.maximum(squares / max(count, 1) - mean**2, 0.0))

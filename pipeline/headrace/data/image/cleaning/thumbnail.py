@@ -1,4 +1,4 @@
-"""An image as HTML shows it: small, and part of the page."""
+"""Renders an image as a small inline HTML element."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.contracts import Json
-from headrace.data.image.decode import UndecodableError, decode, quiet_decoders
+from headrace.data.image.decode import UndecodableError, decode_image, suppress_decoder_warnings
 
 SIDE_PX = 96
-"""The longer side as it is shown; larger images are made smaller, smaller ones are enlarged by the browser."""
+"""Displayed length of the longer side; larger images are reduced, smaller ones enlarged by the browser."""
 PNG_PIXELS = 48 * 48
-"""Up to so many, a PNG is hardly larger than a JPEG, and shows the pixels as they are."""
+"""Up to this size a PNG is hardly larger than a JPEG, and it is lossless."""
 BOX = "display:inline-block;width:96px;height:96px;overflow:hidden;background:#ccc;color:#333;font:11px sans-serif"
 
 
-def picture(row: Json) -> str:
-    """An `<img>` of a raw row (column -> value) of at most some 10 kB; a grey box where it cannot be decoded."""
+def render_thumbnail(row: Json) -> str:
+    """Returns an `<img>` of about 10 kB at most for a raw row (column -> value), or a grey box if it is undecodable."""
     try:
-        with quiet_decoders():
-            pixels = decode(row["image"])
+        with suppress_decoder_warnings():
+            pixels = decode_image(row["image"])
     except UndecodableError as error:
         return f'<span style="{BOX}">{escape(str(error))}</span>'
-    kind, data, (width, height) = _small(pixels)
+    kind, data, (width, height) = _reduce(pixels)
     scale = SIDE_PX / max(width, height)
     shape = f'width="{max(1, round(width * scale))}" height="{max(1, round(height * scale))}"'
     alt = escape(row.get("path") or row["row_id"])
@@ -34,8 +34,8 @@ def picture(row: Json) -> str:
     return f'<img src="{source}" {shape} alt="{alt}" style="image-rendering:pixelated">'
 
 
-def _small(pixels: NDArray[np.uint8]) -> tuple[str, bytes, tuple[int, int]]:
-    """Format, bytes, and width and height of the image that is shown."""
+def _reduce(pixels: NDArray[np.uint8]) -> tuple[str, bytes, tuple[int, int]]:
+    """Returns the format, bytes and (width, height) of the thumbnail."""
     from PIL import Image
 
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)

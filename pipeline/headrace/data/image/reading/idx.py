@@ -1,4 +1,4 @@
-"""IDX files, as MNIST is published: `train-images-idx3-ubyte.gz` beside `train-labels-idx1-ubyte.gz`.
+"""IDX files, as MNIST is published: `train-images-idx3-ubyte.gz` and `train-labels-idx1-ubyte.gz`.
 
 Format: http://yann.lecun.com/exdb/mnist (two zero bytes, type 8 for uint8, number of dimensions, then each dimension
 as a big-endian 32-bit integer, then the values).
@@ -6,33 +6,30 @@ as a big-endian 32-bit integer, then the values).
 
 from __future__ import annotations
 
-import gzip
 import struct
-import zlib
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from headrace.contracts import OpenedSource
-from headrace.data.image.reading.image_folder import opened
-from headrace.data.image.reading.rows import BATCH_ROWS, batches, png, row_id
+from headrace.data.image.reading.rows import BATCH_ROWS, ContentIds, encode_png, open_image_source, to_record_batches
+from headrace.data.sources.archives.compression import COMPRESSIONS, open_decompressed, translate_decompression_errors
 from headrace.data.sources.read_options import ReadOptions
 from headrace.errors import DataError
 
 IMAGES, LABELS = "images-idx3-ubyte", "labels-idx1-ubyte"
 UINT8 = 8
-LARGEST_IMAGE_PX = 2**20
-"""More is a damaged header: it would be asked for in one piece."""
+MAX_IMAGE_PX = 2**20
+"""Bounds the memory of one read; a header that claims more is damaged."""
 SPLITS = {"train": "train", "t10k": "test", "test": "test", "val": "val"}
-"""Official split by what stands before the first hyphen of a file's name."""
+"""Official split, by the part of a file name before its first hyphen."""
 
 
-class Pair(NamedTuple):
-    """Images and their labels."""
+class IdxPair(NamedTuple):
+    """A file of images and the file of their labels."""
 
     images: Path
     labels: Path
@@ -40,83 +37,72 @@ class Pair(NamedTuple):
 
 
 def is_idx_folder(folder: Path) -> bool:
-    """Whether a folder holds IDX images (by name)."""
-    return folder.is_dir() and any(_holds_images(path) for path in folder.iterdir())
+    """Whether a folder has a file that is named like IDX images."""
+    return folder.is_dir() and any(_is_images_file(path) for path in folder.iterdir())
 
 
 def read_idx(path: Path, options: ReadOptions) -> OpenedSource:
-    """IDX files of images and labels in a folder, packed by gzip or not; the official splits by their names."""
-    return opened("idx", _batches(_pairs(path, f"params.yaml: ingest.source: {options.source!r}")), options)
+    """IDX files of images and labels in a folder, plain or gzipped; official splits follow from the file names."""
+    pairs = _find_pairs(path, f"params.yaml: ingest.source: {options.source!r}")
+    return open_image_source("idx", _read_batches(pairs), options)
 
 
-def _batches(pairs: list[Pair]) -> Iterator[pa.RecordBatch]:
-    seen: Counter[bytes] = Counter()
+def _read_batches(pairs: list[IdxPair]) -> Iterator[pa.RecordBatch]:
+    ids = ContentIds()
     for pair in pairs:
-        yield from batches(_rows(pair, seen))
+        yield from to_record_batches(_read_rows(pair, ids))
 
 
-def _holds_images(path: Path) -> bool:
-    """By name; a download's notes beside it are hidden and end otherwise."""
+def _is_images_file(path: Path) -> bool:
+    """Decides by name; the notes of a download next to it are hidden or have another extension."""
     return path.name.removesuffix(".gz").endswith(IMAGES) and not path.name.startswith(".")
 
 
-def _pairs(folder: Path, where: str) -> list[Pair]:
+def _find_pairs(folder: Path, where: str) -> list[IdxPair]:
     pairs = []
-    image_paths = sorted(path for path in folder.iterdir() if _holds_images(path))
+    image_paths = sorted(path for path in folder.iterdir() if _is_images_file(path))
     if not image_paths:
-        raise DataError(f"{where}: holds no file named like train-{IMAGES} or train-{IMAGES}.gz; put them there")
+        raise DataError(f"{where}: has no file named like train-{IMAGES} or train-{IMAGES}.gz; put them there")
     for images in image_paths:
-        names = [images.name.replace(IMAGES, LABELS), images.name.replace(IMAGES, LABELS).removesuffix(".gz")]
-        labels = next((folder / name for name in [*names, f"{names[-1]}.gz"] if (folder / name).is_file()), None)
+        name = images.name.replace(IMAGES, LABELS)
+        plain_name = name.removesuffix(".gz")
+        candidates = (folder / candidate for candidate in (name, plain_name, f"{plain_name}.gz"))
+        labels = next((path for path in candidates if path.is_file()), None)
         if labels is None:
-            raise DataError(f"{where}: {images.name} has no {names[0]} beside it; put it there")
-        pairs.append(Pair(images, labels, SPLITS.get(images.name.partition("-")[0])))
+            raise DataError(f"{where}: {images.name} has no {name} next to it; put it there")
+        pairs.append(IdxPair(images, labels, SPLITS.get(images.name.partition("-")[0])))
     return pairs
 
 
-def _rows(pair: Pair, seen: Counter[bytes]) -> Iterator[dict[str, Any]]:
-    with _opened(pair.images) as images, _opened(pair.labels) as labels:
-        num_rows, height, width = _header(images, pair.images, num_dimensions=3)
-        (num_labels,) = _header(labels, pair.labels, num_dimensions=1)
-        if height * width > LARGEST_IMAGE_PX:
+def _read_rows(pair: IdxPair, ids: ContentIds) -> Iterator[dict[str, Any]]:
+    with _open(pair.images) as images, _open(pair.labels) as labels:
+        num_rows, height, width = _read_header(images, pair.images, num_dimensions=3)
+        (num_labels,) = _read_header(labels, pair.labels, num_dimensions=1)
+        if height * width > MAX_IMAGE_PX:
             raise DataError(
-                f"{pair.images}: images of {height} x {width} pixels; at most {LARGEST_IMAGE_PX} pixels are read; "
+                f"{pair.images}: images of {height} x {width} pixels; at most {MAX_IMAGE_PX} pixels are read; "
                 "fetch the file again"
             )
         if num_rows != num_labels:
             raise DataError(
-                f"{pair.images}: holds {num_rows} images, {pair.labels.name} {num_labels} labels; take files of one set"
+                f"{pair.images}: holds {num_rows} images, {pair.labels.name} {num_labels} labels; "
+                "use files of the same set"
             )
         for start in range(0, num_rows, BATCH_ROWS):
             count = min(BATCH_ROWS, num_rows - start)
-            pixels = _read(images, count * height * width, pair.images)
-            for index, label in enumerate(_read(labels, count, pair.labels)):
-                image = pixels[index * height * width : (index + 1) * height * width]
-                yield _row(image, (height, width), str(label), pair.split, seen)
+            pixels = np.frombuffer(_read(images, count * height * width, pair.images), np.uint8)
+            pixels = pixels.reshape(count, height, width)
+            for image, label in zip(pixels, map(str, _read(labels, count, pair.labels)), strict=True):
+                row_id = ids.next_id(image.tobytes(), label)
+                yield {"row_id": row_id, "image": encode_png(image), "label": label, "split": pair.split}
 
 
-def _row(image: bytes, size: tuple[int, int], label: str, split: str | None, seen: Counter[bytes]) -> dict[str, Any]:
-
-    # as for the built-in set: of the pixels and the label, so that a row has the same id wherever it stands
-    content = image + label.encode()
-    row = {
-        "row_id": row_id(content, seen[content]),
-        "image": png(np.frombuffer(image, np.uint8).reshape(size)),
-        "label": label,
-        "split": split,
-    }
-    seen[content] += 1
-    return row
+def _open(path: Path) -> BinaryIO:
+    with translate_decompression_errors(path):
+        return open_decompressed(path, COMPRESSIONS.get(path.suffix))
 
 
-def _opened(path: Path) -> BinaryIO:
-    try:
-        return cast("BinaryIO", gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); fetch the file again") from None
-
-
-def _header(file: BinaryIO, path: Path, *, num_dimensions: int) -> tuple[int, ...]:
+def _read_header(file: BinaryIO, path: Path, *, num_dimensions: int) -> tuple[int, ...]:
     zeros, kind, dimensions = struct.unpack(">HBB", _read(file, 4, path))
     if (zeros, kind, dimensions) != (0, UINT8, num_dimensions):
         raise DataError(
@@ -127,10 +113,8 @@ def _header(file: BinaryIO, path: Path, *, num_dimensions: int) -> tuple[int, ..
 
 
 def _read(file: BinaryIO, num_bytes: int, path: Path) -> bytes:
-    try:
+    with translate_decompression_errors(path):
         data = file.read(num_bytes)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path}: damaged gzip ({error}); fetch the file again") from None
     if len(data) != num_bytes:
         raise DataError(f"{path}: ends {num_bytes - len(data)} bytes early; fetch the file again")
     return data

@@ -1,4 +1,4 @@
-"""One image from wherever a table's cell says: a file, a web server, an object store. Bytes, or why there are none."""
+"""Loads the image that a cell of a table names: a file, a web address or an object in a store."""
 
 from __future__ import annotations
 
@@ -22,64 +22,64 @@ CHUNK_BYTES = 64 * 1024
 MAX_REDIRECTS = 10
 
 
-class LinkLimits(NamedTuple):
-    """How long one image is waited for, and how large it may be."""
+class LoadLimits(NamedTuple):
+    """Limits on the time and size of one image."""
 
     num_threads: int = 16
-    """Images that are being loaded at once."""
+    """Images loaded at the same time."""
     attempts: int = 3
-    """For a server that does not answer, or answers that it is busy or broken."""
+    """Attempts if a server does not respond, or is busy or failing."""
     backoff_s: float = 0.5
-    """Before the second attempt; twice as long before each one after."""
+    """Wait before the second attempt; doubles with each further one."""
     connect_s: float = 10.0
     read_s: float = 20.0
-    """Without a single byte."""
+    """Longest wait for the next byte."""
     total_s: float = 60.0
-    """For the bytes of one attempt."""
+    """Longest transfer of one attempt."""
     max_bytes: int = 64 * 1024 * 1024
 
 
-LINK_LIMITS = LinkLimits()
+LOAD_LIMITS = LoadLimits()
 
 
-class Loaded(NamedTuple):
-    """What became of one cell."""
+class LoadedImage(NamedTuple):
+    """Result of loading one cell."""
 
     data: bytes
-    """Empty where there is a problem."""
+    """Empty if there is a problem."""
     problem: str = ""
-    is_passing: bool = False
-    """Another attempt may go better."""
+    is_transient: bool = False
+    """Whether another attempt may succeed."""
 
 
-class Loader:
-    """Loads images from any thread; `close` after the last one."""
+class ImageLoader:
+    """Loads images, from any thread; call `close` after the last one."""
 
-    def __init__(self, base: Path, limits: LinkLimits) -> None:
-        """`base`: the folder that relative paths start from."""
+    def __init__(self, base: Path, limits: LoadLimits) -> None:
+        """`base` is the folder that relative paths start from."""
         self.base, self.limits = base, limits
         self._here = threading.local()
         self._sessions: list[requests.Session] = []
         self._is_closing = threading.Event()
 
-    def load(self, cell: str | None) -> Loaded:
-        """The bytes that a cell names; raises ConfigError where the package that reads its kind of URL is missing."""
+    def load(self, cell: str | None) -> LoadedImage:
+        """Loads the bytes that a cell names; raises ConfigError if the package for its kind of URL is missing."""
         if not cell:
-            return Loaded(b"", "the cell is empty")
+            return LoadedImage(b"", "the cell is empty")
         scheme = scheme_of(cell)
         if scheme is None:
             return self._load_file(cell)
-        loaded = Loaded(b"", "was not loaded", is_passing=True)
+        loaded = LoadedImage(b"", "was not loaded", is_transient=True)
         for attempt in range(self.limits.attempts):
             if attempt and self._is_closing.wait(self.limits.backoff_s * 2 ** (attempt - 1)):
                 break
             loaded = self._load_web(cell) if scheme in WEB else self._load_remote(cell, scheme)
-            if not loaded.is_passing:
+            if not loaded.is_transient:
                 break
         return loaded
 
     def stop(self) -> None:
-        """Lets what is being loaded end early: nobody wants it any more."""
+        """Makes running loads end early."""
         self._is_closing.set()
 
     def close(self) -> None:
@@ -87,71 +87,71 @@ class Loader:
         for session in self._sessions:
             session.close()
 
-    def _load_file(self, cell: str) -> Loaded:
+    def _load_file(self, cell: str) -> LoadedImage:
         try:
             path = self.base / cell
             if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe would never end
-                return Loaded(b"", "is no file")
+                return LoadedImage(b"", "is not a file")
             with path.open("rb") as file:
                 return self._bounded(file.read(self.limits.max_bytes + 1))
         except OSError as error:
-            return Loaded(b"", os.strerror(error.errno) if error.errno else "cannot be read")
+            return LoadedImage(b"", os.strerror(error.errno) if error.errno else "cannot be read")
         except ValueError:  # a zero byte, or half a surrogate
-            return Loaded(b"", "is no path")
+            return LoadedImage(b"", "is not a path")
 
-    def _bounded(self, data: bytes) -> Loaded:
+    def _bounded(self, data: bytes) -> LoadedImage:
         if len(data) > self.limits.max_bytes:
-            return Loaded(b"", f"has more than {self.limits.max_bytes} bytes, the most that is loaded")
-        return Loaded(data) if data else Loaded(b"", "is empty")
+            return LoadedImage(b"", f"has more than {self.limits.max_bytes} bytes, the limit for one image")
+        return LoadedImage(data) if data else LoadedImage(b"", "is empty")
 
-    def _load_web(self, url: str) -> Loaded:
+    def _load_web(self, url: str) -> LoadedImage:
         import requests
         from urllib3.exceptions import HTTPError
 
-        # words of our own: the library's hold the URL with its user, password and query
+        # own messages: those of the library contain the URL with its user, password and query
         try:
             with self._session().get(url, stream=True, timeout=(self.limits.connect_s, self.limits.read_s)) as response:
                 if not response.ok:
                     status = response.status_code
-                    return Loaded(b"", f"the server answers {status}", is_passing=status in BUSY)
+                    return LoadedImage(b"", f"the server responded with {status}", is_transient=status in BUSY)
                 return self._load_body(response)
         except requests.TooManyRedirects:
-            return Loaded(b"", f"redirects in a circle, or more than {MAX_REDIRECTS} times")
+            return LoadedImage(b"", f"more than {MAX_REDIRECTS} redirects")
         except requests.Timeout:
-            return Loaded(b"", "the server does not answer in time", is_passing=True)
+            return LoadedImage(b"", "the server did not respond in time", is_transient=True)
         except (requests.ConnectionError, HTTPError):
-            return Loaded(b"", "the connection cannot be made, or breaks", is_passing=True)
+            return LoadedImage(b"", "the connection failed", is_transient=True)
         except (requests.RequestException, ValueError):
-            return Loaded(b"", "is no URL that can be asked for")
+            return LoadedImage(b"", "is not a valid URL")
 
-    def _load_body(self, response: requests.Response) -> Loaded:
+    def _load_body(self, response: requests.Response) -> LoadedImage:
         deadline, data = time.monotonic() + self.limits.total_s, bytearray()
-        read = getattr(response.raw, "read1", response.raw.read)  # what has come, rather than wait for a whole chunk
+        read = getattr(response.raw, "read1", response.raw.read)  # read1 does not wait for a full chunk
         while chunk := read(CHUNK_BYTES):
             data += chunk
             if len(data) > self.limits.max_bytes:
                 break
             if time.monotonic() > deadline or self._is_closing.is_set():
-                return Loaded(b"", "the server does not answer in time", is_passing=True)
+                return LoadedImage(b"", "the server did not respond in time", is_transient=True)
         if response.headers.get("Content-Type", "").startswith("text/html") or is_page(bytes(data[:256])):
-            return Loaded(b"", "is a web page (HTML), no image")
+            return LoadedImage(b"", "is a web page (HTML), not an image")
         return self._bounded(bytes(data))
 
     def _session(self) -> requests.Session:
-        """A session of this thread: it keeps connections open from image to image, but is not to be shared."""
+        """Returns the session of this thread: it reuses connections, but must not be shared between threads."""
         import requests
 
         if not hasattr(self._here, "session"):
             session = requests.Session()
             session.max_redirects = MAX_REDIRECTS
-            # a packed body could unpack to any size
+            # a compressed body could expand to any size
             session.headers.update({"Accept-Encoding": "identity", "User-Agent": f"headrace/{__version__}"})
             self._here.session = session
             self._sessions.append(session)
-        found: requests.Session = self._here.session
-        return found
+        thread_session: requests.Session = self._here.session
+        return thread_session
 
-    def _load_remote(self, url: str, scheme: str) -> Loaded:
+    def _load_remote(self, url: str, scheme: str) -> LoadedImage:
         try:
             files, path = open_client(url, f"params.yaml: ingest.source: its image {shown(url)!r}")
             with files.open(path, "rb") as file:
@@ -159,9 +159,9 @@ class Loader:
         except ConfigError:
             if scheme in EXTRAS:  # its client is not installed
                 raise
-            return Loaded(b"", "is no URL that is read")
+            return LoadedImage(b"", "is not a URL that can be read")
         except FileNotFoundError:
-            return Loaded(b"", "no such file")
-        except Exception as error:  # noqa: BLE001 - each store's client raises classes of its own
-            is_passing = isinstance(error, OSError) and not isinstance(error, PermissionError)
-            return Loaded(b"", scrub(str(error), url)[:120] or type(error).__name__, is_passing)
+            return LoadedImage(b"", "no such file")
+        except Exception as error:  # noqa: BLE001 - each client raises its own classes
+            is_transient = isinstance(error, OSError) and not isinstance(error, PermissionError)
+            return LoadedImage(b"", scrub(str(error), url)[:120] or type(error).__name__, is_transient)

@@ -1,4 +1,4 @@
-"""Tables whose cells name images: paths beside the table, and URLs, loaded several at a time and kept in order."""
+"""Loads the images that a table names, by path or URL: several at a time, in the order of the rows."""
 
 from __future__ import annotations
 
@@ -13,51 +13,49 @@ from typing import Any
 
 import pyarrow as pa
 
-from headrace.data.image.reading.image_loader import LINK_LIMITS, LinkLimits, Loaded, Loader
-from headrace.data.image.reading.rows import batches as image_batches
+from headrace.data.image.reading.image_loader import LOAD_LIMITS, ImageLoader, LoadedImage, LoadLimits
+from headrace.data.image.reading.rows import RAW_SCHEMA, to_record_batches
 from headrace.data.sources.transfer.urls import scheme_of, shown
 from headrace.errors import DataError
 
 log = logging.getLogger(__name__)
 
 FIRST_ROWS = 20
-"""Where not one of so many first images can be loaded, the column, its folder or the network is not what was meant."""
-UNANSWERED_ROWS = 100
-"""After so many in a row the server is taken to be gone: the rest would be lost too, each after minutes."""
+"""If all of the first images fail, the column, the folder or the network is wrong."""
+MAX_TRANSIENT_FAILURES = 100
+"""After this many in a row the server counts as gone: the rest would fail too, each after minutes."""
 
 
 def image_schema(schema: pa.Schema, column: str) -> pa.Schema:
-    """The schema of image rows made from a table's: that of all image rows, then the table's other columns."""
-    from headrace.data.image.reading.rows import RAW_SCHEMA
-
+    """Returns the schema of a table's image rows: RAW_SCHEMA, then the other columns of the table."""
     others = [field for field in schema if field.name not in {column, *RAW_SCHEMA.names}]
     return pa.schema([*RAW_SCHEMA, *others])
 
 
 def load_images(
-    batches: Iterator[pa.RecordBatch], column: str, base: Path, limits: LinkLimits = LINK_LIMITS
+    batches: Iterator[pa.RecordBatch], column: str, base: Path, limits: LoadLimits = LOAD_LIMITS
 ) -> Iterator[pa.RecordBatch]:
-    """Raw rows of a table as image rows: `column` names each one's file, below `base` or absolute, or its URL.
+    """Converts raw rows of a table to image rows; `column` holds paths (absolute, or below `base`) or URLs.
 
-    A row whose image cannot be loaded gets no bytes, so that `clean` puts it in quarantine; one warning counts them.
-    Raises DataError when none of the first FIRST_ROWS can be, or when a server stops answering.
+    A row whose image cannot be loaded gets empty bytes, so `clean` puts it in quarantine; one warning counts them.
+    Raises DataError if the first FIRST_ROWS all fail, or if a server stops responding.
     """
     first = next(batches, None)
     if first is None:
         return
     rows = (row for batch in chain([first], batches) for row in batch.to_pylist())
-    tally = _Tally(column, base)
-    with closing(_ahead(rows, column, Loader(base, limits))) as loaded_rows:
-        made = (tally.checked(row, row.pop(column), loaded) for row, loaded in loaded_rows)
-        yield from image_batches(made, image_schema(first.schema, column))
-    tally.tell()
+    failures = _FailureCounter(column, base)
+    with closing(_load_ahead(rows, column, ImageLoader(base, limits))) as loaded_rows:
+        image_rows = (failures.to_image_row(row, row.pop(column), loaded) for row, loaded in loaded_rows)
+        yield from to_record_batches(image_rows, image_schema(first.schema, column))
+    failures.warn()
 
 
-def _ahead(
-    rows: Iterator[dict[str, Any]], column: str, loader: Loader
-) -> Generator[tuple[dict[str, Any], Loaded], None, None]:
-    """Each row with its image; meanwhile those of a window of rows behind it are being loaded."""
-    window: deque[tuple[dict[str, Any], Future[Loaded]]] = deque()
+def _load_ahead(
+    rows: Iterator[dict[str, Any]], column: str, loader: ImageLoader
+) -> Generator[tuple[dict[str, Any], LoadedImage], None, None]:
+    """Yields each row with its image, while the images of a window of rows after it are loading."""
+    window: deque[tuple[dict[str, Any], Future[LoadedImage]]] = deque()
     pool = ThreadPoolExecutor(loader.limits.num_threads, thread_name_prefix="images")
     try:
         for row in rows:
@@ -74,45 +72,45 @@ def _ahead(
         loader.close()
 
 
-class _Tally:
-    """Counts the images that cannot be loaded; raises DataError when it is no use to go on."""
+class _FailureCounter:
+    """Counts images that cannot be loaded; raises DataError if continuing is pointless."""
 
     def __init__(self, column: str, base: Path) -> None:
         self.column, self.base = column, base
-        self.num_rows = self.num_failed = self.num_unanswered = 0
+        self.num_rows = self.num_failed = self.num_transient = 0
         self.example = ""
 
-    def checked(self, row: dict[str, Any], cell: str | None, loaded: Loaded) -> dict[str, Any]:
-        """The image row of a table's row."""
+    def to_image_row(self, row: dict[str, Any], cell: str | None, loaded: LoadedImage) -> dict[str, Any]:
+        """Converts a row of the table."""
         self.num_rows += 1
         if loaded.problem:
             self.num_failed += 1
             self.example = self.example or _example(cell, loaded.problem)
-        self.num_unanswered = self.num_unanswered + 1 if loaded.is_passing else 0
+        self.num_transient = self.num_transient + 1 if loaded.is_transient else 0
         if self.num_failed == self.num_rows == FIRST_ROWS:
-            self._refuse_all()
-        if self.num_unanswered == UNANSWERED_ROWS:
-            first = self.num_rows - UNANSWERED_ROWS + 1
+            self._raise_all_failed()
+        if self.num_transient == MAX_TRANSIENT_FAILURES:
+            first = self.num_rows - MAX_TRANSIENT_FAILURES + 1
             raise DataError(
-                f"params.yaml: ingest.source: {UNANSWERED_ROWS} images in a row, from row {first} on, cannot be loaded"
-                f" ({_example(cell, loaded.problem)}); see to the network, then run the same command again"
+                f"params.yaml: ingest.source: {MAX_TRANSIENT_FAILURES} images in a row, from row {first} on, cannot be"
+                f" loaded ({_example(cell, loaded.problem)}); check the network, then run the same command again"
             )
         return {**row, "image": loaded.data, "path": cell}
 
-    def tell(self) -> None:
-        """Says once, at the end, what could not be loaded."""
+    def warn(self) -> None:
+        """Logs one warning about the failures, at the end."""
         if self.num_rows and self.num_failed == self.num_rows:
-            self._refuse_all()
+            self._raise_all_failed()
         if self.num_failed:
             log.warning(
                 "column %r: %d of %d images cannot be loaded, the first is %s; clean puts their rows in quarantine",
                 self.column, self.num_failed, self.num_rows, self.example,
             )  # fmt: skip
 
-    def _refuse_all(self) -> None:
+    def _raise_all_failed(self) -> None:
         raise DataError(
             f"params.yaml: ingest.source: column {self.column!r} names images, but none of the first {self.num_rows}"
-            f" can be loaded (the first is {self.example}); must be URLs, or paths below {self.base}; mend the"
+            f" can be loaded (the first is {self.example}); must be URLs, or paths below {self.base}; fix the"
             " column, or put the images there"
         )
 
