@@ -1,4 +1,4 @@
-"""Texts that are none: each is one line, or a finding that leads to quarantine; nothing else ever comes out."""
+"""Invalid texts: each raises a one-line error, or is a finding that leads to quarantine, and never anything else."""
 
 import os
 from pathlib import Path
@@ -25,7 +25,7 @@ SETTINGS: dict[str, Any] = {"vocabulary": 300, "max_tokens": 8, "lowercase": Tru
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two good texts of two classes; tests put a third beside them, as `a/x.txt`."""
+    """Two valid texts of two classes; tests add a third as `a/x.txt`."""
     for name in ("a/good.txt", "b/good.txt"):
         (tmp_path / "notes" / name).parent.mkdir(parents=True)
         (tmp_path / "notes" / name).write_text("a good text")
@@ -37,22 +37,22 @@ def table_of(folder: Path, **options: Any) -> pa.Table:
     return pa.Table.from_batches(opened.batches, text_schema())
 
 
-def fate(folder: Path, data: bytes, **options: Any) -> tuple[str, list[str], bool]:
-    """The repaired text of a file of these bytes, its findings, and whether it is usable."""
+def clean_file(folder: Path, data: bytes, **options: Any) -> tuple[str, list[str], bool]:
+    """Returns the repaired text of a file with these bytes, its findings, and whether it is usable."""
     (folder / "a/x.txt").write_bytes(data)
     (batch,) = table_of(folder, **options).filter(pa.compute.equal(table_of(folder)["path"], "a/x.txt")).to_batches()
-    examined = TextChecker().examine(batch, SPEC, {}, OPTIONS)
+    checked = TextChecker().examine(batch, SPEC, {}, OPTIONS)
     (text,) = TextChecker().repair(batch, SPEC, {}, OPTIONS).batch.column("text").to_pylist()
     (ids,) = TextTransform().apply(pa.record_batch({"text": [text]}), TRANSFORM)
     assert 1 <= len(ids) <= 8
-    return text, [found.check for found in examined.findings], bool(examined.keys[0])
+    return text, [finding.check for finding in checked.findings], bool(checked.keys[0])
 
 
-def line_of(folder: Path, **options: Any) -> str:
-    with pytest.raises(HeadraceError) as told:
+def error_line(folder: Path, **options: Any) -> str:
+    with pytest.raises(HeadraceError) as raised:
         table_of(folder, **options)
-    assert "\n" not in str(told.value)
-    return str(told.value)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
 
 
 class Texts:
@@ -80,9 +80,9 @@ TRANSFORM = TextTransform().fit(Texts(), SPEC, SETTINGS)
         ("Straße in Köln".encode("utf-16-le")[:-1], ["undecodable"]),
     ],
 )  # fmt: skip
-def test_file_that_is_no_text_goes_into_quarantine(folder: Path, data: bytes, checks: list[str]) -> None:
-    _, found, is_usable = fate(folder, data)
-    assert found == checks
+def test_file_that_is_not_text_goes_to_quarantine(folder: Path, data: bytes, checks: list[str]) -> None:
+    _, findings, is_usable = clean_file(folder, data)
+    assert findings == checks
     assert not is_usable
 
 
@@ -102,48 +102,48 @@ def test_file_that_is_no_text_goes_into_quarantine(folder: Path, data: bytes, ch
         (b"[PAD][UNK]", "[PAD][UNK]", []),
     ],
 )  # fmt: skip
-def test_file_that_can_be_mended_is_kept(folder: Path, data: bytes, text: str, checks: list[str]) -> None:
-    assert fate(folder, data) == (text, checks, True)
+def test_file_that_can_be_repaired_is_usable(folder: Path, data: bytes, text: str, checks: list[str]) -> None:
+    assert clean_file(folder, data) == (text, checks, True)
 
 
-def test_files_of_different_encodings_are_each_read_in_their_own(folder: Path) -> None:
+def test_files_of_different_encodings_are_decoded_separately(folder: Path) -> None:
     (folder / "a/good.txt").write_bytes("Größe und Maß".encode("cp1252"))
     (folder / "b/good.txt").write_bytes("Größe und Maß".encode("utf-16"))
     assert table_of(folder)["text"].to_pylist() == ["Größe und Maß"] * 2
 
 
-def test_wrong_encoding_stated_is_seen_in_quarantine(folder: Path) -> None:
-    _, found, _ = fate(folder, "Größe".encode("cp1252"), table=TableFormat(encoding="utf-8"))
-    assert found == ["undecodable"]
+def test_wrong_stated_encoding_leads_to_quarantine(folder: Path) -> None:
+    _, findings, _ = clean_file(folder, "Größe".encode("cp1252"), table=TableFormat(encoding="utf-8"))
+    assert findings == ["undecodable"]
 
 
-def test_unknown_encoding_is_one_line(folder: Path) -> None:
-    line = line_of(folder, table=TableFormat(encoding="ebcdic-xyz"))
+def test_unknown_encoding_raises_one_line(folder: Path) -> None:
+    line = error_line(folder, table=TableFormat(encoding="ebcdic-xyz"))
     assert line.startswith("params.yaml: ingest.table.encoding: 'ebcdic-xyz' is no encoding that Python knows; use ")
 
 
-def test_dangling_link_is_one_line(folder: Path) -> None:
+def test_dangling_link_raises_one_line(folder: Path) -> None:
     (folder / "a/x.txt").symlink_to(folder / "gone")
-    assert line_of(folder).endswith("a/x.txt: cannot be read (No such file or directory); mend or remove it")
+    assert error_line(folder).endswith("a/x.txt: cannot be read (No such file or directory); mend or remove it")
 
 
-def test_file_that_is_too_large_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_large_file_raises_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "MAX_BYTES", 5)
-    assert line_of(folder).endswith("a/good.txt: holds 11 bytes; a text has at most 5; split or remove it")
+    assert error_line(folder).endswith("a/good.txt: holds 11 bytes; a text has at most 5; split or remove it")
 
 
-def test_folder_named_as_a_text_is_walked_as_a_folder(folder: Path) -> None:
+def test_folder_with_a_text_extension_is_searched(folder: Path) -> None:
     (folder / "a/x.txt").mkdir()
     (folder / "a/x.txt/inner.txt").write_text("inner")
     assert table_of(folder)["path"].to_pylist() == ["a/good.txt", "a/x.txt/inner.txt", "b/good.txt"]
 
 
-def test_pipe_named_as_a_text_is_not_waited_for(folder: Path) -> None:
+def test_pipe_with_a_text_extension_is_skipped(folder: Path) -> None:
     os.mkfifo(folder / "a/x.txt")
     assert table_of(folder).num_rows == 2
 
 
-def test_names_that_are_no_utf8_are_escaped(folder: Path) -> None:
+def test_names_that_are_not_utf8_are_escaped(folder: Path) -> None:
     (folder / "b" / "\udcff.txt").write_text("text")
     assert table_of(folder)["path"].to_pylist()[-1] == "b/\\xff.txt"
 
@@ -161,44 +161,44 @@ def test_names_that_are_no_utf8_are_escaped(folder: Path) -> None:
         (["train/a/1.txt", "b/1.txt"], "holds ['train'] beside ['b']; either every folder on top is a split"),
     ],
 )
-def test_folder_that_cannot_be_learned_from_is_one_line(tmp_path: Path, names: list[str], line: str) -> None:
+def test_unusable_folder_raises_one_line(tmp_path: Path, names: list[str], line: str) -> None:
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
-    assert line_of(tmp_path).startswith(f"params.yaml: ingest.source: 'notes': {line}")
+    assert error_line(tmp_path).startswith(f"params.yaml: ingest.source: 'notes': {line}")
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (None, "cannot be read (No such file or directory); give the path of a tokenizer.json"),
-        (b"", "no usable tokenizer (EOF while parsing"),
-        (b"not JSON", "no usable tokenizer ("),
-        (b"\xff\xfe\x00", "no usable tokenizer ('utf-8' codec can't decode"),
-        (b'{"model": {"type": "BPE"}}', "no usable tokenizer ("),
+        (b"", "not a usable tokenizer (EOF while parsing"),
+        (b"not JSON", "not a usable tokenizer ("),
+        (b"\xff\xfe\x00", "not a usable tokenizer ('utf-8' codec can't decode"),
+        (b'{"model": {"type": "BPE"}}', "not a usable tokenizer ("),
         (b'{"model":{"type":"WordLevel","vocab":{"a":0},"unk_token":"a"}}', "must have a padding token (one of "),
         (
             b'{"model":{"type":"WordLevel","vocab":{"a":0,"<pad>":1},"unk_token":"a"}}',
-            f"must have a padding token (one of {list(PADDING_NAMES)}) of id 0, got id 1; take another, or null",
+            f"must have a padding token (one of {list(PADDING_NAMES)}) with id 0, got id 1; use another, or null",
         ),
     ],
 )  # fmt: skip
-def test_hopeless_tokenizer_file_is_one_line(tmp_path: Path, content: bytes | None, told: str) -> None:
+def test_invalid_tokenizer_file_raises_one_line(tmp_path: Path, content: bytes | None, message: str) -> None:
     path = tmp_path / "tokenizer.json"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ConfigError) as raised:
         TextTransform().fit(Texts(), SPEC, SETTINGS | {"tokenizer": str(path)})
-    assert str(caught.value).startswith(f"params.yaml: normalize.text.tokenizer: {str(path)!r}: {told}")
-    assert "\n" not in str(caught.value)
+    assert str(raised.value).startswith(f"params.yaml: normalize.text.tokenizer: {str(path)!r}: {message}")
+    assert "\n" not in str(raised.value)
 
 
-def test_tokenizer_that_is_a_folder_is_one_line(tmp_path: Path) -> None:
+def test_tokenizer_folder_raises_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read \\(Is a directory\\)"):
         TextTransform().fit(Texts(), SPEC, SETTINGS | {"tokenizer": str(tmp_path)})
 
 
-def test_no_train_rows_is_one_line() -> None:
+def test_no_train_rows_raises_one_line() -> None:
     class Nothing:
         def map(self, work: Any) -> Any:
             return map(work, [])

@@ -15,22 +15,22 @@ IDS = np.random.default_rng(0).integers(3, 50, (NUM_ROWS, NUM_TOKENS)).astype(np
 IDS[:, 0], IDS[::2, 12:] = 2, 0
 
 
-def test_token_dropout_replaces_a_share_of_the_tokens_and_nothing_else() -> None:
+def test_token_dropout_replaces_a_fraction_of_the_plain_tokens() -> None:
     given = IDS.copy()
-    made = TokenDropout(0.3, 0, TRANSFORM)(given, ROWS, 0)
+    augmented = TokenDropout(0.3, 0, TRANSFORM)(given, ROWS, 0)
     np.testing.assert_array_equal(given, IDS)
-    assert (made.dtype, made.shape) == (IDS.dtype, IDS.shape)
-    plain, dropped = IDS > 2, made != IDS
-    assert (made[dropped] == 1).all()
-    assert not dropped[~plain].any()  # a special token of the tokenizer, and padding
+    assert (augmented.dtype, augmented.shape) == (IDS.dtype, IDS.shape)
+    plain, dropped = IDS > 2, augmented != IDS
+    assert (augmented[dropped] == 1).all()
+    assert not dropped[~plain].any()  # special tokens and padding
     assert dropped[plain].mean() == pytest.approx(0.3, abs=0.02)
     assert dropped[IDS == 5].any()
 
 
-def test_token_dropout_depends_on_seed_epoch_and_row_alone() -> None:
+def test_token_dropout_depends_only_on_seed_epoch_and_row() -> None:
     drop = TokenDropout(0.3, 0, TRANSFORM)
     whole = drop(IDS, ROWS, 1)
     np.testing.assert_array_equal(drop(IDS[4:9], ROWS[4:9], 1), whole[4:9])
-    np.testing.assert_array_equal(drop(IDS[4:5, :12], ROWS[4:5], 1)[0], whole[4, :12])  # beside shorter rows
+    np.testing.assert_array_equal(drop(IDS[4:5, :12], ROWS[4:5], 1)[0], whole[4, :12])  # with fewer columns
     for other in (drop(IDS, ROWS, 2), TokenDropout(0.3, 1, TRANSFORM)(IDS, ROWS, 1)):
         assert (other != whole).any()

@@ -3,8 +3,8 @@ import torch
 from headrace.data.text.preprocess import TextPreprocess
 
 
-def test_ids_are_widened_and_stay_as_they_are() -> None:
+def test_ids_become_int64_unchanged() -> None:
     ids = torch.tensor([[3, 1, 0], [2**31 - 1, 0, 0]], dtype=torch.int32)
-    found = TextPreprocess({})(ids)
-    assert found.dtype == torch.int64
-    assert found.tolist() == ids.tolist()
+    widened = TextPreprocess({})(ids)
+    assert widened.dtype == torch.int64
+    assert widened.tolist() == ids.tolist()

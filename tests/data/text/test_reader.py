@@ -6,12 +6,11 @@ import pyarrow as pa
 import pytest
 
 from headrace.data.sources.read_options import ReadOptions, TableFormat
-from headrace.data.text import rows as text_rows
 from headrace.data.text.reader import is_text_folder, read_text_folder
 from headrace.data.text.rows import text_schema
 from headrace.errors import ConfigError, DataError
 
-# as Maas et al. packed IMDB's reviews
+# the layout of IMDB's reviews by Maas et al.
 IMDB = [
     "README", "imdb.vocab", "imdbEr.txt", "train/labeledBow.feat", "train/urls_pos.txt", "train/unsup/0_0.txt",
     "train/pos/0_9.txt", "train/neg/0_3.txt", "test/labeledBow.feat", "test/urls_pos.txt", "test/pos/0_10.txt",
@@ -20,7 +19,7 @@ IMDB = [
 
 
 def put(root: Path, *names: str) -> Path:
-    """Files that hold their own name."""
+    """Writes files that contain their own name."""
     for name in names:
         path = root / "notes" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -28,12 +27,12 @@ def put(root: Path, *names: str) -> Path:
     return root / "notes"
 
 
-def opened(folder: Path, **options: Any) -> Any:
+def open_folder(folder: Path, **options: Any) -> Any:
     return read_text_folder(folder, ReadOptions(source=folder.name, **options))
 
 
 def rows_of(folder: Path, **options: Any) -> list[dict[str, Any]]:
-    return pa.Table.from_batches(opened(folder, **options).batches, text_schema()).to_pylist()
+    return pa.Table.from_batches(open_folder(folder, **options).batches, text_schema()).to_pylist()
 
 
 def test_folder_reads_texts_labels_and_paths_in_order(tmp_path: Path) -> None:
@@ -43,11 +42,11 @@ def test_folder_reads_texts_labels_and_paths_in_order(tmp_path: Path) -> None:
         ("a/10.TXT", "a", None), ("a/deep/1.md", "a", None), ("b/1.text", "b", None), ("b/2.txt", "b", None),
     ]  # fmt: skip
     assert rows[0]["text"] == "a/10.TXT"
-    spec = opened(folder).spec
+    spec = open_folder(folder).spec
     assert (spec.modality, spec.task, spec.source, spec.format) == ("text", "classification", "notes", "text_folder")
 
 
-def test_folder_row_ids_depend_on_the_path_alone(tmp_path: Path) -> None:
+def test_folder_row_ids_depend_only_on_the_path(tmp_path: Path) -> None:
     before = {row["path"]: row["row_id"] for row in rows_of(put(tmp_path, "a/1.txt", "b/1.txt"))}
     (tmp_path / "notes/a/1.txt").write_text("other")
     after = {row["path"]: row["row_id"] for row in rows_of(put(tmp_path, "a/0.txt", "c/1.txt"))}
@@ -65,9 +64,9 @@ def test_folder_of_imdb_reads_with_its_splits(tmp_path: Path, caplog: pytest.Log
         ("test/neg/0_2.txt", "neg", "test"),
     }  # fmt: skip
     assert caplog.messages == [
-        "notes: left out 4 files that are no texts (2 .feat, 1 without extension, 1 .vocab)",
-        "notes: left out 3 texts in no class's folder (imdbEr.txt)",
-        "notes: 1 texts lie in a folder of unlabelled ones ['unlabeled', 'unlabelled', 'unsup']",
+        "notes: left out 4 files that are not texts (2 .feat, 1 without extension, 1 .vocab)",
+        "notes: left out 3 texts outside class folders (imdbEr.txt)",
+        "notes: 1 texts have no label, from folders named as one of ['unlabeled', 'unlabelled', 'unsup']",
     ]
     assert is_text_folder(folder)
 
@@ -91,7 +90,7 @@ def test_is_text_folder_of_a_file_is_false(tmp_path: Path) -> None:
     assert not is_text_folder(put(tmp_path, "1.txt") / "1.txt")
 
 
-def test_folder_line_ends_become_unix(tmp_path: Path) -> None:
+def test_folder_line_endings_become_unix(tmp_path: Path) -> None:
     folder = put(tmp_path, "a/1.txt", "b/1.txt")
     (folder / "a/1.txt").write_bytes(b"one\r\ntwo\rthree\n")
     assert rows_of(folder)[0]["text"] == "one\ntwo\nthree\n"
@@ -103,24 +102,18 @@ def test_folder_stated_encoding_is_used(tmp_path: Path) -> None:
     assert rows_of(folder, table=TableFormat(encoding="koi8_r"))[0]["text"] == "Ж"
 
 
-def test_folder_batches_stay_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text_rows, "BATCH_BYTES", 14)
-    folder = put(tmp_path, "a/1.txt", "a/2.txt", "b/1.txt")
-    assert [batch.num_rows for batch in opened(folder).batches] == [2, 1]
-
-
 @pytest.mark.parametrize(
     ("options", "line"),
     [
         ({"target": "label"}, "params.yaml: ingest.target: got 'label'; must be null for a folder of texts"),
         ({"split_column": "fold"}, "params.yaml: ingest.split_column: got 'fold'; must be null"),
-        ({"task": "regression"}, "params.yaml: ingest.task: got 'regression'; texts by class are for classification"),
+        ({"task": "regression"}, "params.yaml: ingest.task: got 'regression'; a folder of texts is for classification"),
         ({"table": TableFormat(encoding="utf-9")}, "params.yaml: ingest.table.encoding: 'utf-9' is no encoding"),
     ],
 )
-def test_folder_options_of_tables_are_refused(tmp_path: Path, options: dict[str, Any], line: str) -> None:
+def test_folder_rejects_options_of_tables(tmp_path: Path, options: dict[str, Any], line: str) -> None:
     with pytest.raises(ConfigError, match="^" + line):
-        opened(put(tmp_path, "a/1.txt", "b/1.txt"), **options)
+        open_folder(put(tmp_path, "a/1.txt", "b/1.txt"), **options)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +125,7 @@ def test_folder_options_of_tables_are_refused(tmp_path: Path, options: dict[str,
         (["train/a/1.txt", "cats/1.txt"], r"'notes': holds \['train'\] beside \['cats'\]; either every folder"),
     ],
 )
-def test_folder_that_cannot_be_learned_from_is_told_in_one_line(tmp_path: Path, names: list[str], line: str) -> None:
-    with pytest.raises(DataError, match="^params.yaml: ingest.source: " + line) as told:
-        opened(put(tmp_path, *names))
-    assert "\n" not in str(told.value)
+def test_unusable_folder_raises_one_line(tmp_path: Path, names: list[str], line: str) -> None:
+    with pytest.raises(DataError, match="^params.yaml: ingest.source: " + line) as raised:
+        open_folder(put(tmp_path, *names))
+    assert "\n" not in str(raised.value)

@@ -1,9 +1,11 @@
 import pyarrow as pa
+import pytest
 
-from headrace.data.text.rows import text_schema, to_text_batch, to_text_schema
+from headrace.data.text import rows as text_rows
+from headrace.data.text.rows import text_schema, texts_of, to_batches, to_text_batch, to_text_schema
 
 
-def test_to_text_batch_moves_the_text_and_keeps_the_rest() -> None:
+def test_to_text_batch_moves_the_text_and_keeps_other_columns() -> None:
     table = pa.record_batch(
         {
             "row_id": ["0" * 32, "1" * 32],
@@ -14,10 +16,22 @@ def test_to_text_batch_moves_the_text_and_keeps_the_rest() -> None:
             "day": ["01", "02"],
         }
     )
-    made = to_text_batch(table, "text_")
-    assert made.schema == text_schema(["sender", "day"]) == to_text_schema(table.schema, "text_")
-    made.validate(full=True)
-    assert made.to_pylist() == [
+    texts = to_text_batch(table, "text_")
+    assert texts.schema == text_schema(["sender", "day"]) == to_text_schema(table.schema, "text_")
+    texts.validate(full=True)
+    assert texts.to_pylist() == [
         {"row_id": "0" * 32, "text": "hello", "label": "ham", "path": None, "split": None, "sender": "x", "day": "01"},
         {"row_id": "1" * 32, "text": "", "label": None, "path": None, "split": "test", "sender": None, "day": "02"},
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("limit", "sizes"), [({"BATCH_BYTES": 14}, [2, 1]), ({"BATCH_ROWS": 1}, [1, 1, 1]), ({}, [3])])
+def test_to_batches_limits_rows_and_size(
+    monkeypatch: pytest.MonkeyPatch, limit: dict[str, int], sizes: list[int]
+) -> None:
+    for name, value in limit.items():
+        monkeypatch.setattr(text_rows, name, value)
+    rows = [{"row_id": f"{row:032x}", "text": "7 bytes"} for row in range(3)]
+    batches = list(to_batches(rows))
+    assert [batch.num_rows for batch in batches] == sizes
+    assert [text for batch in batches for text in texts_of(batch)] == ["7 bytes"] * 3

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.contracts import Json, Spec, Transform
-from headrace.data.text.tokenizer import LEAST_VOCABULARY, load_cached_tokenizer
+from headrace.data.text.tokenizer import MIN_VOCABULARY, load_cached_tokenizer
 from headrace.data.text.transform import TextTransform
-from headrace.errors import ConfigError, DataError
+from headrace.errors import DataError
 
 SPEC = Spec(modality="text", task="classification", source="x", format="text_folder", num_rows=0)
 OPTIONS: dict[str, Any] = {"vocabulary": 400, "max_tokens": 16, "lowercase": True, "tokenizer": None}
@@ -19,8 +19,8 @@ TEXTS = ["The cat sat on the mat.", "the dog sat on the log", "A naïve façade;
 TRANSFORM: Transform = TextTransform()
 
 
-class Here:
-    """Rows of batches that are at hand."""
+class Batches:
+    """Rows of the given batches."""
 
     def __init__(self, *batches: list[str]) -> None:
         self.batches = [batch_of(*texts) for texts in batches]
@@ -33,8 +33,8 @@ def batch_of(*texts: str) -> pa.RecordBatch:
     return pa.record_batch({"text": pa.array(texts, pa.string())})
 
 
-def fitted(*batches: list[str], **options: Any) -> Json:
-    return TRANSFORM.fit(Here(*(batches or [TEXTS])), SPEC, OPTIONS | options)
+def fit(*batches: list[str], **options: Any) -> Json:
+    return TRANSFORM.fit(Batches(*(batches or [TEXTS])), SPEC, OPTIONS | options)
 
 
 def ids_of(text: str, transform: Json) -> list[int]:
@@ -47,68 +47,66 @@ def decoded(ids: list[int], transform: Json) -> str:
     return str(tokenizer.decode(ids)).removeprefix(" ")
 
 
-def saved(path: Path, **changes: Any) -> str:
-    """A small tokenizer as a file."""
+def save_tokenizer(path: Path) -> str:
+    """Writes a small tokenizer that adds special tokens to a file."""
     from tokenizers import Tokenizer, models, pre_tokenizers
+    from tokenizers.processors import TemplateProcessing
 
-    words = changes.get("words", {"[PAD]": 0, "x": 1, "[UNK]": 2, "cat": 3, "[CLS]": 7})
-    tokenizer = Tokenizer(models.WordLevel(words, unk_token=changes.get("unk_token", "[UNK]")))
+    words = {"[PAD]": 0, "x": 1, "[UNK]": 2, "cat": 3, "[CLS]": 7}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    if changes.get("template"):
-        from tokenizers.processors import TemplateProcessing
-
-        tokenizer.post_processor = TemplateProcessing("[CLS] $A [CLS]", special_tokens=[("[CLS]", 7)])
+    tokenizer.post_processor = TemplateProcessing("[CLS] $A [CLS]", special_tokens=[("[CLS]", 7)])
     tokenizer.save(str(path))
     return str(path)
 
 
 def test_fit_is_plain_json_with_the_shape() -> None:
-    transform = fitted()
+    transform = fit()
     assert json.loads(json.dumps(transform, allow_nan=False)) == transform
     assert transform["input_shape"] == [16]
-    assert LEAST_VOCABULARY < transform["vocabulary"] <= 400
+    assert MIN_VOCABULARY < transform["vocabulary"] <= 400
     assert transform["tokenizer"]["model"]["vocab"]["[PAD]"] == 0
     assert transform["tokenizer"]["model"]["vocab"]["[UNK]"] == transform["unknown"] == 1
 
 
 def test_fit_does_not_depend_on_order_or_batches() -> None:
-    assert fitted(TEXTS[::-1]) == fitted(TEXTS[:5], [], TEXTS[5:]) == fitted()
+    assert fit(TEXTS[::-1]) == fit(TEXTS[:5], [], TEXTS[5:]) == fit()
 
 
 def test_fit_learns_from_the_given_rows() -> None:
-    assert fitted([*TEXTS, *["zyzzyva quux"] * 9])["tokenizer"] != fitted()["tokenizer"]
+    assert fit([*TEXTS, *["zyzzyva quux"] * 9])["tokenizer"] != fit()["tokenizer"]
 
 
 def test_apply_gives_ids_in_order_and_range() -> None:
-    transform = fitted()
-    made = TRANSFORM.apply(batch_of(*TEXTS), transform)
-    assert len(made) == len(TEXTS)
-    assert {ids.dtype for ids in made} == {np.dtype(np.int32)}
-    assert max(ids.max() for ids in made) < transform["vocabulary"]
-    assert min(ids.min() for ids in made) > 1
-    assert len(ids_of("cat and dog", transform)) < len(ids_of("dna tac god", transform))  # it has learned its words
+    transform = fit()
+    rows = TRANSFORM.apply(batch_of(*TEXTS), transform)
+    assert len(rows) == len(TEXTS)
+    assert {ids.dtype for ids in rows} == {np.dtype(np.int32)}
+    assert max(ids.max() for ids in rows) < transform["vocabulary"]
+    assert min(ids.min() for ids in rows) > 1
+    assert len(ids_of("cat and dog", transform)) < len(ids_of("dna tac god", transform))  # it has learned the words
 
 
 def test_apply_round_trip() -> None:
-    transform = fitted(max_tokens=64)
+    transform = fit(max_tokens=64)
     assert decoded(ids_of("The Cat's FAÇADE", transform), transform) == "the cat's façade"
-    cased = fitted(max_tokens=64, lowercase=False)
+    cased = fit(max_tokens=64, lowercase=False)
     assert decoded(ids_of("The Cat's FAÇADE", cased), cased) == "The Cat's FAÇADE"
 
 
 def test_apply_unknown_characters_have_tokens() -> None:
-    transform = fitted()
+    transform = fit()
     ids = ids_of("\u2603 \U0001f600", transform)
     assert 1 not in ids
     assert decoded(ids, transform) == "\u2603 \U0001f600"
 
 
 def test_apply_empty_is_one_unknown_token() -> None:
-    assert ids_of("", fitted()) == [1]
+    assert ids_of("", fit()) == [1]
 
 
 def test_apply_truncates() -> None:
-    transform = fitted(max_tokens=5)
+    transform = fit(max_tokens=5)
     long = ids_of("cat and dog sat on the mat and the log", transform)
     assert len(long) == 5
     assert long == ids_of("cat and dog sat on the mat", transform)
@@ -116,47 +114,27 @@ def test_apply_truncates() -> None:
 
 
 def test_apply_names_of_special_tokens_are_text() -> None:
-    transform = fitted()
+    transform = fit()
     ids = ids_of("[PAD] [UNK]", transform)
     assert not {0, 1} & set(ids)
     assert decoded(ids, transform) == "[pad] [unk]"
 
 
-def test_fit_of_one_endless_word_ends() -> None:
-    genome = "".join(np.random.default_rng(0).choice(list("ACGT"), 60_000))
-    assert fitted([genome], vocabulary=4000)["vocabulary"] > LEAST_VOCABULARY
-
-
-def test_fit_without_train_rows_is_told() -> None:
+def test_fit_without_train_rows_raises() -> None:
     with pytest.raises(DataError, match="^data/split: no train rows to fit on"):
-        fitted([])
+        fit([])
 
 
-def test_fit_of_empty_texts_has_the_bytes() -> None:
-    assert fitted(["", ""])["vocabulary"] == LEAST_VOCABULARY
+def test_fit_of_empty_texts_has_a_token_for_every_byte() -> None:
+    assert fit(["", ""])["vocabulary"] == MIN_VOCABULARY
 
 
-def test_fit_too_small_a_vocabulary_is_told() -> None:
-    with pytest.raises(ConfigError, match=r"^params.yaml: normalize.text.vocabulary: got 257; must be at least 258, "):
-        fitted(vocabulary=257)
-
-
-def test_tokenizer_of_a_file_is_used_as_it_is(tmp_path: Path) -> None:
-    transform = fitted(tokenizer=saved(tmp_path / "t.json", template=True))
+def test_tokenizer_file_is_used_unchanged(tmp_path: Path) -> None:
+    transform = fit(tokenizer=save_tokenizer(tmp_path / "t.json"))
     assert transform["vocabulary"] == 8  # ids may have gaps
     assert transform["unknown"] == 2
     assert ids_of("cat dog", transform) == [7, 3, 2, 7]
     assert ids_of("cat " * 50, transform) == [7, *[3] * 14, 7]
-
-
-def test_tokenizer_of_a_file_without_unknown_has_some_token_for_empty(tmp_path: Path) -> None:
-    words = {"<pad>": 0, "cat": 1}
-    assert ids_of("", fitted(tokenizer=saved(tmp_path / "t.json", words=words, unk_token="cat"))) == [1]
-
-
-def test_apply_of_a_damaged_transform_is_told() -> None:
-    with pytest.raises(DataError, match="^transform.json: holds no tokenizer .*; run: dvc repro --force normalize$"):
-        ids_of("x", fitted() | {"tokenizer": {"model": 3}})
 
 
 @settings(deadline=None, max_examples=60)
@@ -168,4 +146,4 @@ def test_apply_never_pads_and_has_at_least_one_token(text: str) -> None:
     assert max(ids) < TRANSFORMED["vocabulary"]
 
 
-TRANSFORMED = fitted()
+TRANSFORMED = fit()

@@ -1,1 +1,1 @@
-"""Text: a column of a table, or a folder of files by class."""
+"""Text: one column of a table, or a folder of text files per class."""

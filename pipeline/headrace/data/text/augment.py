@@ -1,4 +1,4 @@
-"""Augmentation of texts: a share of the tokens becomes the unknown one."""
+"""Augmentation of texts: token dropout."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ PADDING = 0
 class TokenDropout:
     """Word dropout (Iyyer et al. 2015, Deep Unordered Composition Rivals Syntactic Methods, section 2.3.1).
 
-    Dropped tokens are replaced, not taken out: so the model learns what an unknown token is, which a tokenizer that
-    knows every byte never makes of a train row, and which explanations put in a token's place.
+    Dropped tokens become the unknown token instead of being removed. The model so learns the unknown token, which a
+    byte-level tokenizer never produces for train rows, and which explanations use as the baseline.
     """
 
-    def __init__(self, share: float, seed: int, transform: Json) -> None:
-        """`share` of the tokens in [0, 1); padding and the tokenizer's special tokens stay."""
-        self._share, self._seed, self._unknown = share, seed, transform["unknown"]
+    def __init__(self, fraction: float, seed: int, transform: Json) -> None:
+        """`fraction` of the tokens, in [0, 1); padding and the tokenizer's special tokens are exempt."""
+        self._fraction, self._seed, self._unknown = fraction, seed, transform["unknown"]
         added = transform["tokenizer"].get("added_tokens", [])
-        self._kept = [PADDING, *(token["id"] for token in added if token["special"])]
+        self._exempt = [PADDING, *(token["id"] for token in added if token["special"])]
 
     def __call__(self, inputs: NDArray[np.int32], rows: NDArray[np.int64], epoch: int) -> NDArray[np.int32]:
-        """Ids `[rows, tokens]`, positions of these rows -> the same shape."""
-        is_dropped = uniforms(self._seed, STREAMS["text"], epoch, rows, inputs.shape[1]) < self._share
-        return np.where(is_dropped & ~np.isin(inputs, self._kept), np.int32(self._unknown), inputs)
+        """Ids `[rows, tokens]` and the positions of these rows -> the same shape."""
+        is_dropped = uniforms(self._seed, STREAMS["text"], epoch, rows, inputs.shape[1]) < self._fraction
+        return np.where(is_dropped & ~np.isin(inputs, self._exempt), np.int32(self._unknown), inputs)

@@ -1,7 +1,7 @@
-"""MinHash of texts: signatures that agree about as much as the texts' shingles do, and bands to find pairs by.
+"""MinHash of texts: signatures that estimate the similarity of texts, and banded hashes to find similar pairs.
 
-Broder (1997), On the resemblance and containment of documents; of each minimum only 8 bits are kept, Li and Koenig
-(2010), b-bit minwise hashing.
+Broder (1997), On the resemblance and containment of documents. Each minimum is stored in 8 bits: Li and Koenig (2010),
+b-bit minwise hashing.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 SHINGLE = 5
-"""Characters; words would make one other word in a short message count three times over."""
+"""Characters; with shingles of words, one different word in a short message would count several times."""
 NUM_HASHES = 128
-"""Of a signature: estimates of a similarity of 0.8 deviate by 0.035."""
+"""Per signature: the standard error at a similarity of 0.8 is 0.035."""
 BANDS, ROWS = 21, 6
-"""1 - (1 - s^6)^21: pairs of similarity s = 0.8 meet with 99.8 %, of 0.7 with 93 %, of 0.3 with 1.5 %."""
+"""A pair of similarity s shares a band with probability 1 - (1 - s^6)^21: 99.8 % at 0.8, 93 % at 0.7, 1.5 % at 0.3."""
 CHUNK = 16 * 1024
-"""Shingles that are hashed at once: they stay in the processor's cache."""
+"""Shingles hashed at once; they fit the processor cache."""
 CHANCE = 1 / 256
-"""That 8 bits of different minima agree."""
+"""Probability that 8 bits of different minima agree."""
 
 
-def minhash(texts: list[str]) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
-    """Banded hashes `[texts, BANDS]` and signatures `[texts, NUM_HASHES]`, the same in every process."""
+def compute_minhash(texts: list[str]) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
+    """Returns banded hashes `[texts, BANDS]` and signatures `[texts, NUM_HASHES]`, deterministic across processes."""
     minima = np.empty((NUM_HASHES, len(texts)), np.uint32)
     start = num_shingles = 0
     for end, text in enumerate(texts, 1):
@@ -35,7 +35,7 @@ def minhash(texts: list[str]) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
     return _bands(minima), (minima * np.uint32(0x9E3779B1) >> 24).astype(np.uint8).T.copy()
 
 
-def similarity(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float32]:
+def estimate_similarity(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Signatures `[pairs, NUM_HASHES]` -> estimated Jaccard similarity of their shingles `[pairs]`."""
     agreeing = (first == second).mean(axis=1)
     estimated: NDArray[np.float64] = np.maximum((agreeing - CHANCE) / (1 - CHANCE), 0)
@@ -43,7 +43,7 @@ def similarity(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[n
 
 
 def _minima(texts: list[str]) -> NDArray[np.uint32]:
-    """The least value of each hash function over each text's shingles: `[NUM_HASHES, texts]`."""
+    """Minimum of each hash function over each text's shingles: `[NUM_HASHES, texts]`."""
     hashes, starts = _shingles(texts)
     factors, summands = _functions()
     minima = np.empty((NUM_HASHES, len(texts)), np.uint32)
@@ -56,7 +56,7 @@ def _minima(texts: list[str]) -> NDArray[np.uint32]:
 
 
 def _shingles(texts: list[str]) -> tuple[NDArray[np.uint32], NDArray[np.intp]]:
-    """Hashes of all shingles, text after text, and where each text's begin; a short text is filled up with blanks."""
+    """Hashes of all shingles in text order, and the start index of each text; short texts are padded with spaces."""
     padded = [text.ljust(SHINGLE) for text in texts]
     codes = np.frombuffer("".join(padded).encode("utf-32-le"), "<u4").astype(np.uint64)
     num_windows = len(codes) - SHINGLE + 1
@@ -65,7 +65,7 @@ def _shingles(texts: list[str]) -> tuple[NDArray[np.uint32], NDArray[np.intp]]:
         rolled = rolled * np.uint64(0x100000001B3) + codes[offset : offset + num_windows]
     lengths = np.array([len(text) for text in padded])
     is_within = np.ones(num_windows, bool)
-    over = np.cumsum(lengths)[:-1, None] - np.arange(1, SHINGLE)  # these would reach into the next text
+    over = np.cumsum(lengths)[:-1, None] - np.arange(1, SHINGLE)  # these windows extend into the next text
     is_within[over] = False
     starts = np.cumsum(lengths - SHINGLE + 1) - (lengths - SHINGLE + 1)
     return (_mixed(rolled[is_within]) >> np.uint64(32)).astype(np.uint32), starts
@@ -79,7 +79,7 @@ def _functions() -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
 
 
 def _bands(minima: NDArray[np.uint32]) -> NDArray[np.uint64]:
-    """`[NUM_HASHES, texts]` -> `[texts, BANDS]`: equal where ROWS minima are."""
+    """`[NUM_HASHES, texts]` -> `[texts, BANDS]`: equal if the ROWS minima of the band are."""
     banded = minima[: BANDS * ROWS].reshape(BANDS, ROWS, -1).astype(np.uint64)
     hashes = np.repeat(np.arange(BANDS, dtype=np.uint64)[:, None], banded.shape[2], axis=1)
     for row in range(ROWS):
@@ -88,7 +88,7 @@ def _bands(minima: NDArray[np.uint32]) -> NDArray[np.uint64]:
 
 
 def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Every bit of a result depends on every bit of its value: SplitMix64, https://prng.di.unimi.it/splitmix64.c."""
+    """SplitMix64 (https://prng.di.unimi.it/splitmix64.c): every output bit depends on every input bit."""
     values = values + np.uint64(0x9E3779B97F4A7C15)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -1,4 +1,4 @@
-"""The first layer of a text's network: stored token ids in, ids as an embedding takes them out."""
+"""The first layer of a text's network: stored token ids to ids for an embedding."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class TextPreprocess(nn.Module):
     """int32 `[batch, tokens]` -> int64 `[batch, tokens]`; 0 is padding."""
 
     def __init__(self, transform: Json) -> None:  # noqa: ARG002 one signature for all modalities
-        """Needs nothing of `transform.json`: the tokenizer came before the arrays."""
+        """Ignores `transform.json`: the arrays already hold token ids."""
         super().__init__()
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Widens the ids."""
+        """Casts the ids to int64."""
         return ids.to(torch.int64)

@@ -1,4 +1,4 @@
-"""Where texts come from: a folder of text files by class."""
+"""Reads a folder of text files per class."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ log = logging.getLogger(__name__)
 
 EXTENSIONS = (".md", ".text", ".txt")
 UNLABELLED = ("unlabeled", "unlabelled", "unsup")
-"""Folders beside those of the classes whose texts have no label; that of IMDB's reviews is `unsup`."""
-NUM_LOOKED_AT = 200
+"""Names of folders with unlabelled texts; IMDB's reviews use `unsup`."""
+NUM_INSPECTED = 200
 MAX_BYTES = 256 * 2**20
-"""Of one file: Arrow's strings end at 2 GiB a batch, and no model reads a text of this length."""
+"""Maximum file size: Arrow's strings are limited to 2 GiB per batch, and no model reads texts of this length."""
 
 
 def is_text_folder(path: Path) -> bool:
-    """Whether most of the first files that lie in folders of classes are texts; looks into none of them."""
+    """Returns whether most of the first files in class folders have a text extension."""
     if not path.is_dir():
         return False
-    inner = (file for file in list_files(path) if _is_in_class(file))
-    kinds = Counter(extension_of(file) in EXTENSIONS for file in islice(inner, NUM_LOOKED_AT))
+    in_classes = (file for file in list_files(path) if _is_in_class(file))
+    kinds = Counter(extension_of(file) in EXTENSIONS for file in islice(in_classes, NUM_INSPECTED))
     return kinds[True] > kinds[False]
 
 
 def read_text_folder(path: Path, options: ReadOptions) -> OpenedSource:
-    """A folder of text files by class, with or without train, val and test folders above the classes.
+    """Opens a folder of text files per class, with or without train, val and test folders above the classes.
 
-    Raises ConfigError for options that only tables have, and DataError for a folder that cannot be learned from.
+    Raises ConfigError for options that apply only to tables, and DataError if the folder is unusable.
     """
-    _check(options)
+    _check_options(options)
     encoding = options.table.encoding
     if encoding != "auto":
         check_encoding(encoding)
@@ -59,20 +59,22 @@ def read_text_folder(path: Path, options: ReadOptions) -> OpenedSource:
 
 
 def _files(folder: Path, source: str) -> list[File]:
-    """The texts that lie in a folder of a class, or of unlabelled ones."""
+    """The texts in folders of a class or of unlabelled texts."""
     where = f"params.yaml: ingest.source: {source!r}"
     paths, others = find_files(folder, EXTENSIONS, noun="text", where=where)
     if others:
-        log.warning("%s: left out %d files that are no texts (%s)", source, others.total(), tell(others))
+        log.warning("%s: left out %d files that are not texts (%s)", source, others.total(), tell(others))
     placed = place(paths, where)
     check_classes([_without_label(file) for file in placed], noun="text", where=where)
     files = [_without_label(file) for file in placed if file.label is not None]
     if len(files) < len(placed):
         first = next(file.row()["path"] for file in placed if file.label is None)
-        log.warning("%s: left out %d texts in no class's folder (%s)", source, len(placed) - len(files), first)
+        log.warning("%s: left out %d texts outside class folders (%s)", source, len(placed) - len(files), first)
     num_unlabelled = sum(file.label is None for file in files)
     if num_unlabelled:
-        log.warning("%s: %d texts lie in a folder of unlabelled ones %s", source, num_unlabelled, list(UNLABELLED))
+        log.warning(
+            "%s: %d texts have no label, from folders named as one of %s", source, num_unlabelled, list(UNLABELLED)
+        )
     return files
 
 
@@ -97,16 +99,16 @@ def _row(folder: Path, file: File, encoding: str) -> dict[str, Any]:
     return {**row, "text": text.replace("\r\n", "\n").replace("\r", "\n")}
 
 
-def _check(options: ReadOptions) -> None:
+def _check_options(options: ReadOptions) -> None:
     for key in ("target", "label_separator", "split_column"):
         got = getattr(options, key)
         if got is not None:
             raise ConfigError(
                 f"params.yaml: ingest.{key}: got {got!r}; must be null for a folder of texts,"
-                " whose folders tell class and split; remove it"
+                " whose folder names give the class and split; remove it"
             )
     if options.task not in {"auto", "classification"}:
         raise ConfigError(
-            f"params.yaml: ingest.task: got {options.task!r}; texts by class are for classification; set auto, or give"
-            " a table that has a column of texts and a target of numbers or lists"
+            f"params.yaml: ingest.task: got {options.task!r}; a folder of texts is for classification; set auto,"
+            " or use a table with a text column and a target of numbers or lists"
         )

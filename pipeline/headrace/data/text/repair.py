@@ -1,6 +1,6 @@
-"""What is no text goes out of texts: control characters, HTML tags and entities; `a < b` and `<3` stay.
+"""Removes control characters and HTML tags from texts and decodes entities; `a < b` and `<3` stay.
 
-By expressions that know HTML's elements and not by html.parser, which takes whatever follows a `<` for a tag.
+Uses regular expressions with the names of HTML elements, because html.parser treats anything after `<` as a tag.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-# C0 but tab and newline, DEL, C1, and the byte order mark
+# C0 except tab and newline, DEL, C1, and the byte order mark
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff]")
-INSTEAD = dict.fromkeys("\x0b\x0c\x1c\x1d\x1e\x1f", " ") | {
-    # of C1, what was meant: quotes and dashes of cp1252 that were read as Latin-1
+REPLACEMENTS = dict.fromkeys("\x0b\x0c\x1c\x1d\x1e\x1f", " ") | {
+    # C1: quotes and dashes of cp1252 that were decoded as Latin-1
     chr(code): bytes([code]).decode("cp1252", "ignore")
     for code in range(0x80, 0xA0)
 }
-"""What takes a control character's place; nothing for the others."""
-# only what names an element of HTML is a tag: `<name@example.org>`, `List<String>` and `a < b` are text
+"""Replacements of control characters; the others are removed."""
+# only names of HTML elements are tags: `<name@example.org>`, `List<String>` and `a < b` are text
 INLINE = (
     "a|abbr|acronym|audio|b|bdi|bdo|big|canvas|cite|code|data|del|dfn|em|embed|font|i|iframe|img|input|ins|kbd|"
     "label|map|mark|math|meter|nobr|object|picture|q|rp|rt|ruby|s|samp|small|source|span|strike|strong|sub|sup|"
@@ -31,12 +31,12 @@ BLOCK = (
     "select|style|summary|table|tbody|td|template|textarea|tfoot|th|thead|title|tr|track|ul"
 )
 BLOCK_NAMES = frozenset(BLOCK.split("|"))
-# an attribute without a value is only taken from these, else `a<b and c>d` would hold a tag
+# only these attributes may have no value, otherwise `a<b and c>d` would contain a tag
 FLAGS = (
     "allowfullscreen|async|autofocus|autoplay|checked|controls|defer|disabled|hidden|loop|multiple|muted|nowrap|"
     "open|readonly|required|selected"
 )
-# possessive (*+, ++): nothing is tried twice, so hostile text costs no more than other
+# possessive quantifiers (*+, ++) never backtrack, so hostile text takes linear time
 TAG = re.compile(
     rf"""</?(?P<name>{INLINE}|{BLOCK})
     (?:\s++(?:(?:{FLAGS})(?=[\s/>])|[\w:.-]++\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s"'<>`]++)))*+
@@ -47,34 +47,34 @@ ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{
 
 
 class RepairedText(NamedTuple):
-    """A text as later stages get it, and what was mended."""
+    """A repaired text and what was removed."""
 
     text: str
     controls: str = ""
-    """The control characters that went out."""
+    """The removed control characters."""
     num_tags: int = 0
     num_entities: int = 0
 
 
-def repair(text: str, *, controls: bool = True, markup: bool = True) -> RepairedText:
-    """Takes out what is asked for; always: Unix line ends, NFC, no white space around (these are no repairs)."""
+def repair_text(text: str, *, controls: bool = True, markup: bool = True) -> RepairedText:
+    """Repairs control characters and markup; Unix line endings, NFC and strip always apply and are not repairs."""
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    found, num_tags, num_entities = "", 0, 0
+    removed, num_tags, num_entities = "", 0, 0
     if markup and "<" in text:
-        text, num_tags = _without_tags(text)
+        text, num_tags = _remove_tags(text)
     if markup and "&" in text:
         num_entities = sum(html.unescape(name) != name for name in ENTITY.findall(text))
         text = ENTITY.sub(lambda match: html.unescape(match[0]), text)
     if controls:
-        found = "".join(CONTROL.findall(text))
-        if found:
-            text = CONTROL.sub(lambda match: INSTEAD.get(match[0], ""), text)
-    return RepairedText(unicodedata.normalize("NFC", text).strip(), found, num_tags, num_entities)
+        removed = "".join(CONTROL.findall(text))
+        if removed:
+            text = CONTROL.sub(lambda match: REPLACEMENTS.get(match[0], ""), text)
+    return RepairedText(unicodedata.normalize("NFC", text).strip(), removed, num_tags, num_entities)
 
 
-def _without_tags(text: str) -> tuple[str, int]:
-    """Inline tags vanish, others part lines; comments, scripts and styles go with what they hold."""
+def _remove_tags(text: str) -> tuple[str, int]:
+    """Removes inline tags, and comments, scripts and styles with their content; block tags become line breaks."""
     parts: list[str] = []
     num_tags = position = 0
     missing = set[str]()
@@ -84,19 +84,19 @@ def _without_tags(text: str) -> tuple[str, int]:
         position = match.end()
         num_tags += 1
         if match[0] == "<!--":
-            position = _after(text, "-->", position, missing)
+            position = _skip_past(text, "-->", position, missing)
         elif name in ("script", "style") and match[0][1] != "/":
-            position = _after(text, f"</{name}>", position, missing)
+            position = _skip_past(text, f"</{name}>", position, missing)
         parts.append("\n" if name in BLOCK_NAMES else "")
     return "".join([*parts, text[position:]]), num_tags
 
 
-def _after(text: str, end: str, position: int, missing: set[str]) -> int:
-    """Where `end` ends, or `position` where there is none; that it is missing is looked for once a text."""
+def _skip_past(text: str, end: str, position: int, missing: set[str]) -> int:
+    """Returns the position after `end`, or `position` if there is none; a missing `end` is searched for only once."""
     if end in missing:
         return position
-    found = text.find(end, position)
-    if found < 0:
+    start = text.find(end, position)
+    if start < 0:
         missing.add(end)
         return position
-    return found + len(end)
+    return start + len(end)

@@ -1,4 +1,4 @@
-"""Rows of texts: what they look like from `ingest` on, and the batches they travel in."""
+"""Schema and batches of raw text rows."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ BATCH_BYTES = 16 * 1024 * 1024
 
 
 def text_schema(extras: Iterable[str] = ()) -> pa.Schema:
-    """Of raw rows; `extras`: names of further columns, of strings."""
+    """Returns the schema of raw text rows; `extras`: names of further string columns."""
     return pa.schema(
         [
             pa.field("row_id", pa.string(), nullable=False),  # 32 hex characters
-            pa.field("text", pa.string(), nullable=False),  # empty where the source has none
+            pa.field("text", pa.string(), nullable=False),  # empty if the source has none
             pa.field("label", pa.string()),
-            pa.field("path", pa.string()),  # of a file, below the source's folder, with forward slashes
-            pa.field("split", pa.string()),  # train, val or test, where the source has official splits
+            pa.field("path", pa.string()),  # of a file, relative to the source, with forward slashes
+            pa.field("split", pa.string()),  # train, val or test, if the source has official splits
             *(pa.field(name, pa.string()) for name in extras),
         ]
     )
 
 
 def to_text_schema(raw: pa.Schema, text_column: str) -> pa.Schema:
-    """Of what `to_text_batch` makes of a table's raw rows."""
+    """Returns the schema of `to_text_batch` for a table's raw schema."""
     return text_schema(name for name in raw.names if name not in ("row_id", "label", "split", text_column))
 
 
 def to_text_batch(batch: pa.RecordBatch, text_column: str) -> pa.RecordBatch:
-    """A table's raw rows as text rows: `text_column` becomes `text`, other columns stay behind it as they are."""
+    """Converts a table's raw rows to text rows: `text_column` becomes `text`; other columns follow unchanged."""
     schema = to_text_schema(batch.schema, text_column)
-    given = {"text": batch.column(text_column).fill_null(""), "path": pa.nulls(batch.num_rows, pa.string())}
-    columns = [given[name] if name in given else batch.column(name) for name in schema.names]
+    text_columns = {"text": batch.column(text_column).fill_null(""), "path": pa.nulls(batch.num_rows, pa.string())}
+    columns = [text_columns[name] if name in text_columns else batch.column(name) for name in schema.names]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def batches(rows: Iterable[dict[str, Any]]) -> Iterator[pa.RecordBatch]:
-    """Batches that stay small however long the texts are."""
+def to_batches(rows: Iterable[dict[str, Any]]) -> Iterator[pa.RecordBatch]:
+    """Groups rows into batches of limited row count and text size."""
     schema = text_schema()
     batch: list[dict[str, Any]] = []
     size = 0
@@ -51,3 +51,9 @@ def batches(rows: Iterable[dict[str, Any]]) -> Iterator[pa.RecordBatch]:
             batch, size = [], 0
     if batch:
         yield pa.RecordBatch.from_pylist(batch, schema)
+
+
+def texts_of(batch: pa.RecordBatch) -> list[str]:
+    """Returns the texts of a batch; a missing one is empty."""
+    texts: list[str] = batch.column("text").fill_null("").to_pylist()
+    return texts

@@ -1,4 +1,4 @@
-"""Texts of any length to token ids, by a tokenizer that train rows alone have shaped."""
+"""Converts texts to token ids, with a tokenizer trained on train rows or loaded from a file."""
 
 from __future__ import annotations
 
@@ -10,55 +10,49 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from headrace.contracts import Json, Rows, Spec
-from headrace.data.text.tokenizer import from_file, load_cached_tokenizer, train_tokenizer
+from headrace.data.text.rows import texts_of
+from headrace.data.text.serving import CHARACTERS_PER_TOKEN
+from headrace.data.text.tokenizer import load_cached_tokenizer, load_tokenizer_file, train_tokenizer
 from headrace.errors import DataError
-
-CHARACTERS_PER_TOKEN = 64
-"""A text is cut to so many characters for each token that is kept: the rest of a very long one is not even split."""
 
 
 class TextTransform:
-    """Learns a vocabulary of pieces of words; makes ids of at most `max_tokens` of them."""
+    """Implements contracts.Transform for texts: at most `max_tokens` subword ids per text."""
 
     def fit(self, rows: Rows, spec: Spec, options: Json) -> Json:
-        """Learns `tokenizer` from train rows, or takes that of a file.
+        """Trains `tokenizer` on train rows, or loads it from a file.
 
-        Options: `vocabulary` (ids at most), `max_tokens` (of one text), `lowercase` (not of a file's tokenizer, which
-        has its own rules), `tokenizer` (a file's path, or null). Raises ConfigError for options that cannot be used
-        and DataError where there are no train rows.
+        Options: `vocabulary` (maximum number of ids), `max_tokens` (per text), `lowercase` (ignored for a tokenizer
+        file), `tokenizer` (path of a file, or None). Raises ConfigError for invalid options and DataError if there
+        are no train rows.
         """
         del spec
         max_tokens = options["max_tokens"]
         if options["tokenizer"] is not None:
-            known = from_file(options["tokenizer"], max_tokens)
+            trained = load_tokenizer_file(options["tokenizer"], max_tokens)
         else:
-            known = train_tokenizer(_all_texts(rows), options["vocabulary"], lowercase=options["lowercase"])
+            trained = train_tokenizer(_all_texts(rows), options["vocabulary"], lowercase=options["lowercase"])
         return {
             "input_shape": [max_tokens],
-            "vocabulary": known.vocabulary,
+            "vocabulary": trained.vocabulary,
             "max_tokens": max_tokens,
             "lowercase": options["lowercase"],
-            "unknown": known.unknown,
-            "tokenizer": known.tokenizer,
+            "unknown": trained.unknown,
+            "tokenizer": trained.tokenizer,
         }
 
     def apply(self, batch: pa.RecordBatch, transform: Json) -> list[NDArray[np.int32]]:
-        """Ids of each row, at least one and at most `max_tokens`; an empty text is one unknown token."""
-        most = transform["max_tokens"]
-        tokenizer = load_cached_tokenizer(json.dumps(transform["tokenizer"]), most)
-        texts = [text[: most * CHARACTERS_PER_TOKEN] for text in _texts(batch)]
+        """Returns 1 to `max_tokens` ids per row; an empty text is one unknown token."""
+        max_tokens = transform["max_tokens"]
+        tokenizer = load_cached_tokenizer(json.dumps(transform["tokenizer"]), max_tokens)
+        texts = [text[: max_tokens * CHARACTERS_PER_TOKEN] for text in texts_of(batch)]
         encoded = tokenizer.encode_batch_fast(texts)
         return [np.array(row.ids or [transform["unknown"]], np.int32) for row in encoded]
 
 
-def _texts(batch: pa.RecordBatch) -> list[str]:
-    texts: list[str] = batch.column("text").fill_null("").to_pylist()
-    return texts
-
-
 def _all_texts(rows: Rows) -> Iterator[str]:
     num_rows = 0
-    for texts in rows.map(_texts):
+    for texts in rows.map(texts_of):
         num_rows += len(texts)
         yield from texts
     if not num_rows:
