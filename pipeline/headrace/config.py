@@ -1,6 +1,6 @@
 """Settings: the base class of every section, and the only reader of `params.yaml`.
 
-Settings that are a name, or a name with options: `adam`, or `{name: adam, eps: 1.0e-7}`.
+Includes settings that are a name, or a name with options: `adam`, or `{name: adam, eps: 1.0e-7}`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from headrace.errors import ConfigError, choices
 
 
 class Section(BaseModel):
-    """A section of the settings: typed, frozen, no unknown keys, no silent conversions."""
+    """A section of the settings: typed, frozen, without unknown keys or silent conversions."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
@@ -24,110 +24,74 @@ class Section(BaseModel):
 
 
 S = TypeVar("S", bound=Section)
-UNION_BRANCH = re.compile(r"constrained-\w+|(literal|list|dict|function-\w+)\[.*\]|int|float|str|bool")
+UNION_BRANCH = re.compile(r"constrained-\w+|(literal|list|dict|function-\w+)\[.*\]")
+"""Parts of the location of an error that name one of a field's types, not a key."""
+KEY_MARK = "[key]"
+REQUIREMENTS = {
+    "model_type": "a mapping of keys to values",
+    "dict_type": "a mapping of keys to values",
+    "int_parsing_size": "a smaller integer",
+    "string_unicode": "valid Unicode",
+    "string_pattern_mismatch": "a string that matches {pattern!r}",
+    "string_too_short": "of length {min_length} or more",
+    "string_too_long": "of length {max_length} or less",
+    "too_short": "of length {min_length} or more",
+    "too_long": "of length {max_length} or less",
+}
+"""Pydantic's type of an error -> what the value must be; for all others pydantic says it well enough."""
 
 
 def read_params(path: Path) -> dict[str, Any]:
-    """Reads YAML 1.2 as DVC does; raises ConfigError when it is missing, malformed or no mapping."""
+    """Reads YAML 1.2 as DVC does; raises ConfigError if it is missing, malformed or not a mapping."""
     from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+    from ruamel.yaml.error import YAMLError
 
     try:
         params = YAML(typ="safe").load(path)
     except (FileNotFoundError, IsADirectoryError):
         raise ConfigError(f"{path}: no such file; run headrace from a project's folder") from None
-    except (MarkedYAMLError, YAMLError, UnicodeDecodeError) as error:
+    except (YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}:" if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ConfigError(f"{path.name}:{line} not YAML: {problem}; mend that line") from None
+        raise ConfigError(f"{path.name}:{line} not YAML: {problem}; fix that line") from None
     if not isinstance(params, dict):
-        raise ConfigError(f"{path.name}: must hold sections such as 'ingest:' and 'train:', got {params!r}")
+        raise ConfigError(f"{path.name}: got {params!r}; must have sections such as 'ingest:' and 'train:'")
     return params
 
 
 def load_sections(path: Path, sections: Mapping[str, type[Section]]) -> dict[str, Section]:
-    """Checks the whole file and returns its sections; a missing section has its defaults.
+    """Validates the whole file and returns its sections; a missing section has its defaults.
 
-    Raises ConfigError that names every mistake by its full key.
+    Raises ConfigError that lists every error by its full key.
     """
     params = read_params(path)
-    mistakes = [
+    errors = [
         f"{name}: unknown section; {choices(str(name), sections)}" for name in params if str(name) not in sections
     ]
-    build_options: dict[str, Section] = {}
+    loaded: dict[str, Section] = {}
     for name, section in sections.items():
         try:
-            build_options[name] = section.model_validate({} if params.get(name) is None else params[name])
+            loaded[name] = section.model_validate({} if params.get(name) is None else params[name])
         except ValidationError as error:
-            mistakes += mistakes_of(error, section, name)
-    if mistakes:
-        raise ConfigError(f"{path.name}: " + "; and ".join(mistakes))
-    return build_options
+            errors += describe_errors(error, section, name)
+    if errors:
+        raise ConfigError(f"{path.name}: " + "; and ".join(errors))
+    return loaded
 
 
-def check(section: type[S], values: Mapping[str, Any], where: str) -> S:
-    """Makes one section of plain values; raises ConfigError that begins with `where`."""
+def validate_section(section: type[S], values: Mapping[str, Any], where: str) -> S:
+    """Returns a section with these values; raises ConfigError that begins with `where`."""
     try:
         return section.model_validate(dict(values))
     except ValidationError as error:
-        raise ConfigError("; and ".join(mistakes_of(error, section, where))) from None
-
-
-def mistakes_of(error: ValidationError, section: type[Section], where: str) -> list[str]:
-    """One clause a mistake: the full key, what was got, what is allowed."""
-    by_place: dict[tuple[str, ...], list[Any]] = {}
-    for details in error.errors(include_url=False):
-        place = [str(part) for part in details["loc"]]
-        if place and UNION_BRANCH.fullmatch(place[-1]):  # pydantic tells of each kind that a value might have had
-            place.pop()
-        by_place.setdefault(tuple(place), []).append(details)
-    return [_mistake(found, section, [where, *place]) for place, found in by_place.items()]
-
-
-def _mistake(found: list[Any], section: type[Section], place: list[str]) -> str:
-    details, key = found[0], ".".join(place)
-    if details["type"] == "extra_forbidden":
-        return f"{key}: unknown key; {choices(place[-1], _fields_at(section, place[1:-1]))}"
-    if details["type"] == "missing":
-        return f"{key}: missing; add it"
-    if details["type"] == "value_error":
-        return _told_by_validator(details["msg"].removeprefix("Value error, "), place)
-    if details["type"] == "literal_error" and len(found) == 1:
-        allowed = details["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
-        return f"{key}: got {details['input']!r}; {choices(str(details['input']), allowed)}"
-    return f"{key}: got {details['input']!r}; must be {' or '.join(_wanted(other) for other in found)}"
-
-
-def _told_by_validator(message: str, place: list[str]) -> str:
-    """A validator may name keys inside its field, from the field on: `model.name: ...; and model.dropout: ...`."""
-    if not message.startswith(f"{place[-1]}."):
-        return f"{'.'.join(place)}: {message}"
-    return "; and ".join(".".join([*place[:-1], clause]) for clause in message.split("; and "))
-
-
-def _wanted(details: Any) -> str:
-    if details["type"] in {"model_type", "dict_type"}:
-        return "keys and values"
-    return str(details["msg"]).removeprefix("Input should be ").removesuffix(".")
-
-
-def _fields_at(section: type[Section], location: list[str]) -> list[str]:
-    """The keys that are allowed at a place inside a section."""
-    found: type[BaseModel] = section
-    for part in location:
-        field = found.model_fields.get(part)
-        if field is None:
-            continue  # an index of a list: the fields are those of its items, found below
-        kinds = [field.annotation, *get_args(field.annotation)]
-        found = next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), found)
-    return list(found.model_fields)
+        raise ConfigError("; and ".join(describe_errors(error, section, where))) from None
 
 
 def parse_named_options(value: Any, table: Mapping[str, type[Section]], field: str) -> dict[str, Any]:
-    """`{"name": ..., option: value}` of either form, its name and options checked against `table`.
+    """Returns `{"name": ..., option: value}` for either form, with the name and options checked against `table`.
 
-    Raises ValueError as a validator of `field` does: a message of the field itself, or clauses that begin with it.
+    Raises ValueError as a validator of `field` does: a message about the field, or clauses that begin with its name.
     """
     given = {"name": value} if isinstance(value, str) else value
     if not isinstance(given, dict):
@@ -146,5 +110,72 @@ def parse_named_options(value: Any, table: Mapping[str, type[Section]], field: s
 
 
 def build_options(given: Mapping[str, Any], table: Mapping[str, type[S]], where: str) -> S:
-    """The options of a name in `table`, with their defaults; raises ConfigError that begins with `where`."""
-    return check(table[given["name"]], {key: value for key, value in given.items() if key != "name"}, where)
+    """Returns the options of a name in `table`, with defaults; raises ConfigError that begins with `where`."""
+    options = {key: value for key, value in given.items() if key != "name"}
+    return validate_section(table[given["name"]], options, where)
+
+
+def describe_errors(error: ValidationError, section: type[Section], where: str) -> list[str]:
+    """Returns one clause per invalid setting: its full key, what it was, what is allowed."""
+    by_place: dict[tuple[str, ...], list[Any]] = {}
+    for details in error.errors(include_url=False):
+        by_place.setdefault(_place(details["loc"]), []).append(details)
+    return [
+        _describe(errors, section, [where, *place])
+        for place, errors in by_place.items()
+        if not any(other[: len(place)] == place and other != place for other in by_place)  # they are more specific
+    ]
+
+
+def _place(location: tuple[int | str, ...]) -> tuple[str, ...]:
+    """Removes what is not a key: the branches of a union, and the mark of a mapping's keys."""
+    place = [str(part) for part in location if not UNION_BRANCH.fullmatch(str(part))]
+    if place and place[-1] in {"int", "float", "str", "bool", KEY_MARK}:
+        place.pop()
+    return tuple(place)
+
+
+def _describe(errors: list[Any], section: type[Section], place: list[str]) -> str:
+    details, key = errors[0], ".".join(place)
+    if details["type"] == "extra_forbidden":
+        return f"{key}: unknown key; {choices(place[-1], _fields_at(section, place[1:-1]))}"
+    if details["type"] == "missing":
+        return f"{key}: missing; add it"
+    if details["type"] == "value_error":
+        return _prefix_validator_message(details["msg"].removeprefix("Value error, "), place)
+    got = f"{key}: got {details['input']!r}"
+    if details["type"] == "invalid_key" or details["loc"][-1:] == (KEY_MARK,):
+        return f"{got} as a key; must be a string"
+    if all(other["type"] == "literal_error" for other in errors):
+        expected = " or ".join(other["ctx"]["expected"] for other in errors).replace(" or ", ", ").replace("'", "")
+        return f"{got}; {choices(str(details['input']), expected.split(', '))}"
+    requirements = dict.fromkeys(map(_requirement, errors))
+    if requirements.keys() & {"a valid number", "a finite number"}:
+        requirements.pop("a valid integer", None)
+    return f"{got}; must be {' or '.join(requirements)}"
+
+
+def _prefix_validator_message(message: str, place: list[str]) -> str:
+    """A validator may name keys inside its field, from the field on: `model.name: ...; and model.dropout: ...`."""
+    if not message.startswith(f"{place[-1]}."):
+        return f"{'.'.join(place)}: {message}"
+    return "; and ".join(".".join([*place[:-1], clause]) for clause in message.split("; and "))
+
+
+def _requirement(details: Any) -> str:
+    template = REQUIREMENTS.get(details["type"])
+    if template is None:
+        return str(details["msg"]).removeprefix("Input should be ").removesuffix(".")
+    return template.format(**details.get("ctx", {}))
+
+
+def _fields_at(section: type[Section], place: list[str]) -> list[str]:
+    """Returns the keys that are allowed at a place inside a section."""
+    current: type[BaseModel] = section
+    for part in place:
+        field = current.model_fields.get(part)
+        if field is None:
+            continue  # the index of a list, whose items come next
+        types = [field.annotation, *get_args(field.annotation)]
+        current = next((kind for kind in types if isinstance(kind, type) and issubclass(kind, BaseModel)), current)
+    return list(current.model_fields)
