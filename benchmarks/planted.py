@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from headrace.data.image.reading.image_folder import _mnist5k_table
+from headrace.data.image.reading.packaged_digits import load_mnist5k_table
 
 NUM_BROKEN, NUM_EXACT, NUM_NEAR, NUM_FLIPPED = 20, 50, 50, 100
 
@@ -14,7 +14,7 @@ NUM_BROKEN, NUM_EXACT, NUM_NEAR, NUM_FLIPPED = 20, 50, 50, 100
 def plant(folder: Path, seed: int = 0) -> dict:
     """Writes a folder of images by class; returns the paths of what is wrong in it, by kind."""
     rng = np.random.default_rng(seed)
-    table = _mnist5k_table()
+    table = load_mnist5k_table()
     order = rng.permutation(len(table))
     copied, flipped = order[: NUM_EXACT + NUM_NEAR], order[-NUM_FLIPPED:]
     truth: dict = {"broken": set(), "exact": {}, "near": {}, "flipped": set()}

@@ -16,7 +16,6 @@ import pyarrow as pa
 import pytest
 
 from headrace.data.datasets import BUILT_INS
-from headrace.data.image.decode import decode
 from headrace.data.image.reading.cifar import read_cifar
 from headrace.data.image.reading.idx import read_idx
 from headrace.data.readers import read_tabular
@@ -24,12 +23,12 @@ from headrace.data.sources.fetch import fetch
 from headrace.data.sources.read_options import ReadOptions
 from headrace.errors import DataError
 from tests import published
-from tests.image_server import serving
+from tests.image_server import serve_images
 
 
 @pytest.fixture
 def site():
-    with serving() as made:
+    with serve_images() as made:
         yield made
 
 
@@ -75,15 +74,6 @@ def test_packaged_sets_need_no_path_and_no_network(name, num_rows):
     assert built_in.about.startswith(f"{num_rows:,} ")
     assert len(set(table["row_id"].to_pylist())) == num_rows
     assert table["label"].null_count == 0
-
-
-def test_digits_fill_the_range_of_pixels():
-    table = table_of(BUILT_INS["digits"].read, Path())
-    images = [decode(image) for image in table["image"].to_pylist()[:50]]
-    assert {image.shape for image in images} == {(8, 8, 1)}
-    assert min(image.min() for image in images) == 0
-    assert max(image.max() for image in images) == 255
-    assert set(table["label"].to_pylist()) == set("0123456789")
 
 
 def test_adult_has_a_name_for_each_of_its_columns():

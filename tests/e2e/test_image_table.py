@@ -15,7 +15,7 @@ from headrace.paths import Paths
 from headrace.stages import STAGES
 from headrace.storage.arrays import open_arrays
 from headrace.storage.parquet import read_table
-from tests.image_server import serving
+from tests.image_server import serve_images
 
 NUM_PATIENTS, MISSING = 60, {7, 70, 133}
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
@@ -49,7 +49,7 @@ def project(tmp_path_factory, write_pictures):
     }  # fmt: skip
     (folder / "params.yaml").write_text(json.dumps(params))
     told = {}
-    with serving() as site, pytest.MonkeyPatch.context() as patch:
+    with serve_images() as site, pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         write_scans(folder, site, write_pictures)
         for stage in STAGES:
@@ -57,7 +57,7 @@ def project(tmp_path_factory, write_pictures):
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
             assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
             told[stage] = done.stderr
-        asked = list(site.asked)
+        asked = list(site.requested)
     return Paths(folder), told, asked
 
 

@@ -225,8 +225,8 @@ def site():
 
 @pytest.mark.parametrize("kind", RESPONSES)
 def test_a_failed_response_gives_a_row_without_bytes(tmp_path, site, caplog, kind):
-    answer, problem = RESPONSES[kind]
-    good, bad = site.put("/good.png", PNG), site.put("/x.png", answer)
+    response, problem = RESPONSES[kind]
+    good, bad = site.put("/good.png", PNG), site.put("/x.png", response)
     rows = load([good, bad, good], tmp_path)
     assert [row["image"] for row in rows] == [PNG, b"", PNG]
     assert problem in caplog.text

@@ -27,17 +27,17 @@ def test_decode_colour_has_three_channels() -> None:
 
 
 @pytest.mark.parametrize(("mode", "channels"), [("LA", 1), ("RGBA", 3)])
-def test_decode_transparency_is_laid_on_white(mode: str, channels: int) -> None:
+def test_decode_blends_transparency_with_white(mode: str, channels: int) -> None:
     image = Image.new(mode, (2, 1), (0,) * channels + (0,))
     image.putpixel((1, 0), (40,) * channels + (255,))
     assert decode_image(encoded(image)).tolist() == [[[255] * channels, [40] * channels]]
 
 
-def test_decode_transparent_colour_of_grey_image_is_laid_on_white() -> None:
+def test_decode_blends_a_transparent_grey_level_with_white() -> None:
     assert decode_image(encoded(Image.fromarray(RAMP), transparency=0))[0, :2, 0].tolist() == [255, 20]
 
 
-def test_decode_palette_is_grey_only_if_its_colours_are() -> None:
+def test_decode_palette_is_grey_if_all_its_colours_are() -> None:
     image = Image.new("P", (2, 1))
     image.putpixel((1, 0), 1)
     image.putpalette([9, 9, 9, 70, 70, 70])
@@ -69,7 +69,7 @@ def test_decode_cmyk_becomes_rgb() -> None:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF"])
-def test_decode_honours_exif_orientation(kind: str) -> None:
+def test_decode_applies_the_exif_orientation(kind: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by 90 degrees
     wide = np.zeros((8, 16), np.uint8)
@@ -92,7 +92,7 @@ def test_decode_truncated_is_refused(kind: str) -> None:
         decode_image(encoded(Image.fromarray(noise), kind)[:200])
 
 
-@pytest.mark.parametrize("data", [b"", b"no image", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"])
+@pytest.mark.parametrize("data", [b"", b"not an image", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"])
 def test_decode_other_formats_are_refused_with_those_allowed(data: bytes) -> None:
     with pytest.raises(UndecodableError, match="none of the formats BMP, GIF, JPEG, PNG, PPM, TIFF, WEBP"):
         decode_image(data)
@@ -107,9 +107,9 @@ def test_decode_bomb_is_refused(limit: int, monkeypatch: pytest.MonkeyPatch) -> 
     assert "pixels" in str(error)
 
 
-@settings(deadline=None)  # a loaded machine is no mistake
+@settings(deadline=None)  # a busy machine is slow
 @given(st.binary(max_size=64), st.integers(0, 80))
-def test_decode_damaged_bytes_give_pixels_or_the_one_error(noise: bytes, start: int) -> None:
+def test_decode_of_damaged_bytes_gives_pixels_or_undecodable_error(noise: bytes, start: int) -> None:
     damaged = bytearray(encoded(Image.fromarray(RAMP)))
     damaged[start : start + len(noise)] = noise
     (result,) = map_decoded([bytes(damaged)], np.shape)
@@ -117,7 +117,7 @@ def test_decode_damaged_bytes_give_pixels_or_the_one_error(noise: bytes, start: 
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "LA", "RGBA", "P", "1", "I;16"])
-def test_decode_with_mode_tells_the_mode_of_the_file(mode: str) -> None:
+def test_decode_with_mode_returns_the_mode_of_the_file(mode: str) -> None:
     decoded = decode_with_mode(encoded(Image.new(mode, (3, 2))))
     assert decoded.mode == mode
     assert decoded.pixels.shape[:2] == (2, 3)

@@ -5,28 +5,28 @@ from hypothesis import strategies as st
 from headrace.data.image.resize import convert_channels, resize_image
 
 
-def test_fit_to_pad_keeps_the_aspect_ratio_with_black_borders() -> None:
+def test_resize_with_pad_preserves_the_aspect_ratio() -> None:
     fitted = resize_image(np.full((4, 8, 1), 200, np.uint8), (8, 8), "pad")[..., 0]
     assert (fitted[2:6] == 200).all()
     assert not fitted[:2].any()
     assert not fitted[6:].any()
 
 
-def test_fit_to_crop_keeps_the_middle() -> None:
+def test_resize_with_crop_preserves_the_centre() -> None:
     wide = np.zeros((4, 8, 3), np.uint8)
     wide[:, 2:6] = 200
     assert (resize_image(wide, (4, 4), "crop") == 200).all()
 
 
-def test_fit_to_stretch_uses_every_pixel() -> None:
+def test_resize_with_stretch_uses_every_pixel() -> None:
     fitted = resize_image(np.repeat([[0], [200]], 4, axis=1).astype(np.uint8)[..., None], (4, 4), "stretch")[..., 0]
     assert (fitted[0] == 0).all()
     assert (fitted[3] == 200).all()
 
 
-@settings(deadline=None)  # a loaded machine is no mistake
+@settings(deadline=None)  # a busy machine is slow
 @given(st.tuples(st.integers(1, 90), st.integers(1, 90)), st.sampled_from([1, 3]), st.data())
-def test_fit_to_gives_the_size_for_any_image(shape: tuple[int, int], channels: int, data: st.DataObject) -> None:
+def test_resize_gives_the_requested_size(shape: tuple[int, int], channels: int, data: st.DataObject) -> None:
     size = data.draw(st.tuples(st.integers(1, 40), st.integers(1, 40)))
     rule = data.draw(st.sampled_from(["pad", "crop", "stretch"]))
     fitted = resize_image(np.full((*shape, channels), 7, np.uint8), size, rule)
@@ -35,7 +35,7 @@ def test_fit_to_gives_the_size_for_any_image(shape: tuple[int, int], channels: i
     assert set(np.unique(fitted)) <= ({0, 7} if rule == "pad" else {7})
 
 
-def test_with_channels_repeats_grey_and_weighs_colours() -> None:
+def test_convert_channels_repeats_grey_and_weights_colours() -> None:
     grey = np.arange(4, dtype=np.uint8).reshape(2, 2, 1)
     assert np.array_equal(convert_channels(grey, 3), np.concatenate([grey] * 3, axis=2))
     assert np.array_equal(convert_channels(convert_channels(grey, 3), 1), grey)

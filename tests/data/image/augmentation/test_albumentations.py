@@ -25,50 +25,50 @@ def augmented(epoch: int = 1, seed: int = 0, rows: NDArray[np.int64] = ROWS) -> 
 def test_augment_keeps_shape_and_type_and_changes_every_row(channels: int) -> None:
     inputs = images(channels)
     given = inputs.copy()
-    made = ImageAugmenter(TRANSFORMS, 0)(inputs, ROWS, 0)
-    assert made.shape == inputs.shape
-    assert made.dtype == np.uint8
-    assert (made != inputs).any(axis=(1, 2, 3)).all()
+    outputs = ImageAugmenter(TRANSFORMS, 0)(inputs, ROWS, 0)
+    assert outputs.shape == inputs.shape
+    assert outputs.dtype == np.uint8
+    assert (outputs != inputs).any(axis=(1, 2, 3)).all()
     np.testing.assert_array_equal(inputs, given)
 
 
-def test_augment_of_a_read_only_map_works() -> None:
+def test_augment_reads_read_only_inputs() -> None:
     inputs = images()
     inputs.flags.writeable = False
     np.testing.assert_array_equal(ImageAugmenter(TRANSFORMS, 0)(inputs, ROWS, 1), augmented())
 
 
-def test_augment_differs_from_epoch_to_epoch() -> None:
+def test_augment_differs_between_epochs() -> None:
     assert (augmented(1) != augmented(2)).any(axis=(1, 2, 3)).all()
 
 
-def test_augment_differs_by_seed() -> None:
+def test_augment_differs_between_seeds() -> None:
     assert (augmented(seed=0) != augmented(seed=1)).any(axis=(1, 2, 3)).all()
 
 
-def test_augment_differs_by_row() -> None:
+def test_augment_differs_between_rows() -> None:
     assert (augmented() != augmented(rows=ROWS + 1)).any(axis=(1, 2, 3)).all()
 
 
-def test_augment_is_the_same_from_run_to_run() -> None:
+def test_augment_is_the_same_in_every_run() -> None:
     np.testing.assert_array_equal(augmented(), augmented())
     augmenter = ImageAugmenter(TRANSFORMS, 0)
-    augmenter(images(), ROWS, 0)  # what was drawn before has no part in it
+    augmenter(images(), ROWS, 0)  # earlier draws have no influence
     np.testing.assert_array_equal(augmenter(images(), ROWS, 1), augmented())
 
 
-def test_augment_of_a_row_alone_is_that_of_the_row_in_a_batch() -> None:
-    augmenter, whole = ImageAugmenter(TRANSFORMS, 0), augmented()
+def test_augment_of_a_row_does_not_depend_on_its_batch() -> None:
+    augmenter, batch = ImageAugmenter(TRANSFORMS, 0), augmented()
     for index in (3, 0, 4):
         alone = augmenter(images()[index : index + 1], ROWS[index : index + 1], 1)
-        np.testing.assert_array_equal(alone[0], whole[index])
-    np.testing.assert_array_equal(augmenter(images()[::-1], ROWS[::-1], 1), whole[::-1])
+        np.testing.assert_array_equal(alone[0], batch[index])
+    np.testing.assert_array_equal(augmenter(images()[::-1], ROWS[::-1], 1), batch[::-1])
 
 
-def test_augment_leaves_the_global_generators_alone() -> None:
+def test_augment_does_not_use_the_global_generators() -> None:
     import random
 
-    np.random.seed(7)  # noqa: NPY002 the global generator is what is asked about
+    np.random.seed(7)  # noqa: NPY002 - the test is about the global generator
     random.seed(7)
     augmented()
     drawn = (np.random.random(), random.random())  # noqa: NPY002
@@ -77,7 +77,7 @@ def test_augment_leaves_the_global_generators_alone() -> None:
     assert drawn == (np.random.random(), random.random())  # noqa: NPY002
 
 
-def refusal(transforms: list[dict[str, object]]) -> str:
+def error_message(transforms: list[dict[str, object]]) -> str:
     with pytest.raises(ConfigError) as caught:
         ImageAugmenter(transforms, 0)
     assert "\n" not in str(caught.value)
@@ -85,51 +85,51 @@ def refusal(transforms: list[dict[str, object]]) -> str:
 
 
 @pytest.mark.parametrize(("name", "meant"), [("Afine", "Affine"), ("HorizontalFlp", "HorizontalFlip")])
-def test_augment_of_an_unknown_transform_says_what_was_meant(name: str, meant: str) -> None:
-    assert refusal([{"name": "Affine"}, {"name": name}]) == (
-        f"params.yaml: train.augmentation.1.name: {name!r} is no transform of albumentations; did you mean {meant!r}?; "
-        "see https://albumentations.ai/docs"
-    )
+def test_unknown_transform_gets_a_suggestion(name: str, meant: str) -> None:
+    message = error_message([{"name": "Affine"}, {"name": name}])
+    assert message.startswith(f"params.yaml: train.augmentation.1.name: {name!r} is not an albumentations transform; ")
+    assert message.endswith(f"; did you mean {meant!r}?; see https://albumentations.ai/docs")
 
 
 @pytest.mark.parametrize("name", ["Compose", "BasicTransform", "os", "__doc__", "zzzzzz"])
-def test_augment_of_what_is_no_transform_is_refused(name: str) -> None:
-    assert refusal([{"name": name}]).startswith(f"params.yaml: train.augmentation.0.name: {name!r} is no transform ")
+def test_name_that_is_not_a_transform_is_refused(name: str) -> None:
+    message = error_message([{"name": name}])
+    assert message.startswith(f"params.yaml: train.augmentation.0.name: {name!r} is not an albumentations transform")
 
 
-def test_augment_of_an_unknown_argument_says_what_was_meant() -> None:
-    line = refusal([{"name": "Affine"}, {"name": "HorizontalFlip", "q": 0.5}])
+def test_unknown_argument_gets_a_suggestion() -> None:
+    line = error_message([{"name": "Affine"}, {"name": "HorizontalFlip", "q": 0.5}])
     assert line == "params.yaml: train.augmentation.1.q: unknown argument of HorizontalFlip; choose one of ['p']"
-    line = refusal([{"name": "Affine", "rotat": [-9, 9]}])
+    line = error_message([{"name": "Affine", "rotat": [-9, 9]}])
     assert line.startswith("params.yaml: train.augmentation.0.rotat: unknown argument of Affine; choose one of ['bal")
     assert line.endswith("(did you mean 'rotate'?)")
 
 
 @pytest.mark.parametrize(
-    ("entry", "told"),
+    ("entry", "problem"),
     [
         ({"name": "Affine", "rotate": "far"}, "rotate"),
         ({"name": "RandomCrop"}, "height"),
         ({"name": "HorizontalFlip", "p": 7}, "p"),
     ],
 )
-def test_augment_of_an_argument_out_of_range_is_one_line(entry: dict[str, object], told: str) -> None:
-    line = refusal([entry])
+def test_invalid_argument_gives_one_line(entry: dict[str, object], problem: str) -> None:
+    line = error_message([entry])
     assert line.startswith(f"params.yaml: train.augmentation.0: {entry['name']} does not take these arguments: ")
-    assert told in line.partition("arguments: ")[2]
+    assert problem in line.partition("arguments: ")[2]
 
 
 @pytest.mark.parametrize(
-    ("entry", "told"),
+    ("entry", "problem"),
     [
-        ({"name": "Resize", "height": 8, "width": 8}, "makes uint8 (8, 8, 1) of uint8 (16, 12, 1); use transforms"),
-        ({"name": "Transpose", "p": 1.0}, "makes uint8 (12, 16, 1) of uint8 (16, 12, 1); use transforms"),
-        ({"name": "ToFloat", "p": 1.0}, "makes float32 (16, 12, 1) of uint8 (16, 12, 1); use transforms"),
+        ({"name": "Resize", "height": 8, "width": 8}, "turns uint8 (16, 12, 1) into uint8 (8, 8, 1); use transforms"),
+        ({"name": "Transpose", "p": 1.0}, "turns uint8 (16, 12, 1) into uint8 (12, 16, 1); use transforms"),
+        ({"name": "ToFloat", "p": 1.0}, "turns uint8 (16, 12, 1) into float32 (16, 12, 1); use transforms"),
         ({"name": "RandomCrop", "height": 99, "width": 99}, "cannot transform an image of shape (16, 12, 1): "),
     ],
 )
-def test_augment_that_changes_shape_or_type_is_refused(entry: dict[str, object], told: str) -> None:
+def test_transform_that_changes_shape_or_type_is_refused(entry: dict[str, object], problem: str) -> None:
     augmenter = ImageAugmenter([entry], 0)
     with pytest.raises(ConfigError) as caught:
         augmenter(images(), ROWS, 0)
-    assert str(caught.value).startswith(f"params.yaml: train.augmentation: {told}")
+    assert str(caught.value).startswith(f"params.yaml: train.augmentation: {problem}")

@@ -1,5 +1,3 @@
-"""What works on a batch against albumentations itself: the pixels of one draw, and the distribution of many."""
-
 import os
 from typing import Any
 
@@ -8,12 +6,10 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 import albumentations
 import numpy as np
 import pytest
-from albumentations.augmentations.geometric.functional import center, create_affine_transformation_matrix
 from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 
 from headrace.data.image.augmentation.albumentations import ImageAugmenter
-from headrace.data.image.augmentation.batch_affine import BatchAffine
 from headrace.data.image.augmentation.batch_transforms import (
     BATCH_TRANSFORMS,
     BatchCoarseDropout,
@@ -25,14 +21,6 @@ from headrace.data.image.augmentation.batch_transforms import (
 from headrace.errors import ConfigError
 
 NUM_ROWS, HEIGHT, WIDTH = 60, 20, 24
-WIDE = {"rotate": (-30, 40), "scale": (0.7, 1.3), "shear": {"x": (-10, 5), "y": (3, 9)}}
-AFFINES: list[dict[str, Any]] = [
-    {},
-    WIDE | {"translate_percent": (-0.2, 0.3), "p": 1.0},
-    {"translate_px": {"x": (-4, 3), "y": (0, 5)}, "p": 0.7},
-    WIDE | {"keep_ratio": True, "border_mode": 4, "interpolation": 0, "p": 1.0},
-    {"rotate": 15, "scale": 0.8, "fill": 77, "p": 1.0},
-]
 
 
 def images(channels: int = 3, num_rows: int = NUM_ROWS) -> NDArray[np.uint8]:
@@ -43,52 +31,9 @@ def draws(count: int, num_rows: int = NUM_ROWS) -> NDArray[np.float64]:
     return np.random.default_rng(1).random((num_rows, count))
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("options", AFFINES)
-def test_affine_gives_the_pixels_of_albumentations(options: dict[str, Any], channels: int) -> None:
-    transform, given = albumentations.Affine(**options), images(channels)
-    made, drawn = BatchAffine(transform), draws(8)
-    found, matrices = made(given, drawn), made.matrices(drawn[:, 1:], (HEIGHT, WIDTH))
-    for row, matrix in enumerate(matrices):
-        square = np.vstack([matrix, [0, 0, 1]])
-        applied = transform.apply(given[row], matrix=square, output_shape=(HEIGHT, WIDTH))
-        np.testing.assert_array_equal(found[row], applied if drawn[row, 0] < transform.p else given[row])
-
-
-def test_affine_takes_a_colour() -> None:
-    transform = albumentations.Affine(translate_px={"x": (9, 9), "y": (0, 0)}, fill=(1, 2, 3), p=1.0)
-    assert (BatchAffine(transform)(images(), draws(8))[:, :, :9] == [1, 2, 3]).all()
-
-
-def test_affine_matrices_are_those_of_albumentations() -> None:
-    transform, drawn = albumentations.Affine(**WIDE, translate_percent=(-0.2, 0.3)), draws(7)
-    matrices = BatchAffine(transform).matrices(drawn, (HEIGHT, WIDTH))
-    for numbers, matrix in zip(drawn, matrices, strict=True):
-        right, down, shear_x, shear_y, scale_x, scale_y, turn = numbers.tolist()
-        wanted = create_affine_transformation_matrix(
-            {"x": int((-0.2 + 0.5 * right) * WIDTH), "y": int((-0.2 + 0.5 * down) * HEIGHT)},
-            {"x": 10 - 15 * shear_x, "y": -3 - 6 * shear_y},
-            {"x": 0.7 + 0.6 * scale_x, "y": 0.7 + 0.6 * scale_y},
-            -30 + 70 * turn,
-            center((HEIGHT, WIDTH)),
-        )
-        np.testing.assert_allclose(matrix, wanted[:2], atol=1e-12)
-
-
-@pytest.mark.parametrize("options", AFFINES[1:4])
-def test_affine_draws_from_the_distribution_of_albumentations(options: dict[str, Any]) -> None:
-    transform, num_rows = albumentations.Affine(**options), 2_000
-    transform.set_random_seed(5)
-    params = [transform.get_params_dependent_on_data({"shape": (HEIGHT, WIDTH)}, {}) for _ in range(num_rows)]
-    theirs = np.stack([one["matrix"][:2] for one in params]).reshape(num_rows, 6)
-    ours = BatchAffine(transform).matrices(draws(7, num_rows), (HEIGHT, WIDTH)).reshape(num_rows, 6)
-    for one, other in zip(ours.T.round(9), theirs.T.round(9), strict=True):
-        assert ks_2samp(one, other).pvalue > 0.001
-
-
 @pytest.mark.parametrize("p", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("name", ["Affine", "CoarseDropout", "HorizontalFlip", "VerticalFlip"])
-def test_a_share_p_of_the_rows_is_transformed(name: str, p: float) -> None:
+def test_a_fraction_p_of_the_rows_is_transformed(name: str, p: float) -> None:
     options = {"translate_px": {"x": (5, 5), "y": (0, 0)}} if name == "Affine" else {}
     augmenter, num_rows = ImageAugmenter([{"name": name, "p": p} | options], 0), 2_000
     given = images(1, num_rows)
@@ -99,9 +44,9 @@ def test_a_share_p_of_the_rows_is_transformed(name: str, p: float) -> None:
 @pytest.mark.parametrize(("kind", "axis"), [(albumentations.VerticalFlip, 0), (albumentations.HorizontalFlip, 1)])
 def test_flip_gives_the_pixels_of_albumentations(kind: Any, axis: int) -> None:
     transform, given, drawn = kind(p=0.5), images(), draws(1)
-    found = BatchFlip(transform, axis)(given, drawn)
+    outputs = BatchFlip(transform, axis)(given, drawn)
     for row in range(NUM_ROWS):
-        np.testing.assert_array_equal(found[row], transform.apply(given[row]) if drawn[row, 0] < 0.5 else given[row])
+        np.testing.assert_array_equal(outputs[row], transform.apply(given[row]) if drawn[row, 0] < 0.5 else given[row])
 
 
 @pytest.mark.parametrize("border_mode", range(5))
@@ -122,16 +67,16 @@ def test_padding_gives_the_pixels_of_albumentations(entry: dict[str, Any], borde
     np.testing.assert_array_equal(BatchPad(transform)(given, draws(0)), wanted)
 
 
-def test_crop_gives_the_pixels_of_albumentations_at_every_place() -> None:
+def test_crop_gives_the_pixels_of_albumentations_at_every_position() -> None:
     transform, num_rows = albumentations.RandomCrop(HEIGHT - 2, WIDTH - 1), 600
     given = np.repeat(images(1, 1), num_rows, axis=0)
-    found = BatchCrop(transform)(given, draws(2, num_rows))
+    outputs = BatchCrop(transform)(given, draws(2, num_rows))
     windows = {
         (top, left): transform.apply(given[0], crop_coords=(left, top, left + WIDTH - 1, top + HEIGHT - 2))
         for top in range(3)
         for left in range(2)
     }
-    counts = [(found == window).all(axis=(1, 2, 3)).sum() for window in windows.values()]
+    counts = [(outputs == window).all(axis=(1, 2, 3)).sum() for window in windows.values()]
     assert sum(counts) == num_rows
     assert min(counts) > 70  # of 100
 
@@ -147,18 +92,20 @@ def test_crop_gives_the_pixels_of_albumentations_at_every_place() -> None:
 def test_holes_are_those_of_albumentations(options: dict[str, Any]) -> None:
     transform, num_rows = albumentations.CoarseDropout(**options, p=1.0), 2_000
     transform.set_random_seed(3)
-    made, drawn = BatchCoarseDropout(transform), draws(2 + 4 * transform.num_holes_range[1], num_rows)
-    holes = made.holes(drawn, (HEIGHT, WIDTH))
-    found = made(images(num_rows=20), drawn[:20])
-    for (row, boxes), given, image in zip(holes, images(num_rows=20), found, strict=False):
+    dropout, drawn = BatchCoarseDropout(transform), draws(2 + 4 * transform.num_holes_range[1], num_rows)
+    holes = dropout.holes(drawn, (HEIGHT, WIDTH))
+    outputs = dropout(images(num_rows=20), drawn[:20])
+    for (row, boxes), given, image in zip(holes, images(num_rows=20), outputs, strict=False):
         assert row < 20
         np.testing.assert_array_equal(image, transform.apply(given, holes=np.array(boxes), seed=0))
-    params = [transform.get_params_dependent_on_data({"shape": (HEIGHT, WIDTH)}, {}) for _ in range(num_rows)]
-    assert ks_2samp([len(boxes) for _, boxes in holes], [len(one["holes"]) for one in params]).pvalue > 0.001
+    their_holes = [
+        transform.get_params_dependent_on_data({"shape": (HEIGHT, WIDTH)}, {})["holes"] for _ in range(num_rows)
+    ]
+    assert ks_2samp([len(boxes) for _, boxes in holes], list(map(len, their_holes))).pvalue > 0.001
     ours = np.concatenate([boxes for _, boxes in holes])
-    theirs = np.concatenate([one["holes"] for one in params])
-    for one, other in zip(ours.T, theirs.T, strict=True):
-        assert ks_2samp(one, other).pvalue > 0.001
+    theirs = np.concatenate(their_holes)
+    for our_sides, their_sides in zip(ours.T, theirs.T, strict=True):
+        assert ks_2samp(our_sides, their_sides).pvalue > 0.001
 
 
 def test_holes_larger_than_the_image_are_refused() -> None:
@@ -180,11 +127,11 @@ def test_holes_larger_than_the_image_are_refused() -> None:
         ("SafeRotate", {}),
     ],
 )
-def test_what_is_not_known_is_left_to_albumentations(name: str, options: dict[str, Any]) -> None:
+def test_unsupported_settings_have_no_batch_version(name: str, options: dict[str, Any]) -> None:
     assert to_batch_transform(getattr(albumentations, name)(**options)) is None
 
 
-def test_names_are_those_of_albumentations() -> None:
+def test_registry_has_only_names_of_albumentations() -> None:
     assert all(hasattr(albumentations, name) for name in BATCH_TRANSFORMS)
 
 
@@ -198,9 +145,9 @@ def test_padding_and_crop_move_an_image_by_a_few_pixels() -> None:
     assert sorted(set(map(tuple, places.tolist()))) == [(y, x) for y in range(8, 13) for x in range(8, 13)]
 
 
-def test_a_batched_transform_behind_another_one_is_the_same_for_any_batch() -> None:
+def test_transforms_after_an_unbatched_one_do_not_depend_on_the_batch() -> None:
     entries = [{"name": "HorizontalFlip"}, {"name": "GaussNoise", "p": 1.0}, {"name": "VerticalFlip"}]
     augmenter, rows = ImageAugmenter(entries, 0), np.arange(NUM_ROWS)
-    whole = augmenter(images(), rows, 3)
-    np.testing.assert_array_equal(augmenter(images()[7:9], rows[7:9], 3), whole[7:9])
-    assert (whole != images()).any(axis=(1, 2, 3)).all()
+    batch = augmenter(images(), rows, 3)
+    np.testing.assert_array_equal(augmenter(images()[7:9], rows[7:9], 3), batch[7:9])
+    assert (batch != images()).any(axis=(1, 2, 3)).all()

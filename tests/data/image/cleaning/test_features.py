@@ -31,14 +31,14 @@ def test_features_hold_the_colours_of_cells() -> None:
     assert colours.sum() == pytest.approx(1.2)
 
 
-def test_features_tell_directions_and_places_of_edges() -> None:
-    upright = np.zeros((1, 32, 32, 1), np.uint8)
-    upright[:, :, 4:] = 200
-    lying = upright.transpose(0, 2, 1, 3)
-    across, down = edges(upright)[0], edges(lying)[0]
-    assert across[0].reshape(CELLS, CELLS)[:, 0].min() > 0.1  # strength of upright edges, in the left column
-    assert across[:, 1::CELLS].max() == 0  # and none beside it
-    assert across[1].max() == 0  # nor of lying ones
+def test_features_separate_directions_and_positions_of_edges() -> None:
+    vertical = np.zeros((1, 32, 32, 1), np.uint8)
+    vertical[:, :, 4:] = 200
+    horizontal = vertical.transpose(0, 2, 1, 3)
+    across, down = edges(vertical)[0], edges(horizontal)[0]
+    assert across[0].reshape(CELLS, CELLS)[:, 0].min() > 0.1  # strength of vertical edges, in the left column
+    assert across[:, 1::CELLS].max() == 0  # and none to its right
+    assert across[1].max() == 0  # no horizontal edges
     np.testing.assert_allclose(down[1].reshape(CELLS, CELLS), across[0].reshape(CELLS, CELLS).T, rtol=1e-5)
 
 
@@ -47,5 +47,5 @@ def test_features_hardly_depend_on_contrast() -> None:
     np.testing.assert_allclose(edges(stack * 2), edges(stack), atol=1e-3)
 
 
-def test_features_of_an_image_of_one_colour_are_finite() -> None:
+def test_features_of_a_blank_image_are_finite() -> None:
     assert np.isfinite(features_of(np.full((1, 32, 32, 1), 9, np.uint8))).all()

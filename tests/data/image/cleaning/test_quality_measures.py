@@ -5,14 +5,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from headrace.data.image.cleaning import quality_measures as room
+from headrace.data.image.cleaning import quality_measures as module
 from headrace.data.image.cleaning.quality_measures import measure_quality, to_grey
 
 STACKS = arrays.arrays(np.uint8, st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9), st.just(1)))
 
 
 def reference(pixels: np.ndarray) -> dict[str, float]:
-    """Of one grey image `[height, width]`, as its definition says."""
+    """Computes the measures of a grey image `[height, width]` from their definitions."""
     inner = pixels.astype(float)
     laplacian = (
         4 * inner[1:-1, 1:-1] - inner[:-2, 1:-1] - inner[2:, 1:-1] - inner[1:-1, :-2] - inner[1:-1, 2:]
@@ -28,13 +28,13 @@ def reference(pixels: np.ndarray) -> dict[str, float]:
     }
 
 
-@settings(deadline=None)  # a loaded machine is no mistake
+@settings(deadline=None)  # a busy machine is slow
 @given(STACKS)
 def test_measures_are_those_of_each_image(stack: np.ndarray) -> None:
-    found = measure_quality(stack)
+    measured = measure_quality(stack)
     for row, image in enumerate(stack):
         expected = reference(image[..., 0])
-        assert {name: values[row] for name, values in found.items()} == pytest.approx(
+        assert {name: values[row] for name, values in measured.items()} == pytest.approx(
             expected, rel=1e-4, abs=1e-3, nan_ok=True
         )
 
@@ -42,13 +42,13 @@ def test_measures_are_those_of_each_image(stack: np.ndarray) -> None:
 @pytest.mark.parametrize("strip_pixels", [1, 50, 200])
 def test_measures_do_not_depend_on_strips(strip_pixels: int, monkeypatch: pytest.MonkeyPatch) -> None:
     stack = np.random.default_rng(0).integers(0, 256, (2, 13, 9, 3), np.uint8)
-    whole = measure_quality(stack)
-    monkeypatch.setattr(room, "STRIP_PIXELS", strip_pixels)
+    at_once = measure_quality(stack)
+    monkeypatch.setattr(module, "STRIP_PIXELS", strip_pixels)
     for name, values in measure_quality(stack).items():
-        np.testing.assert_allclose(values, whole[name], rtol=1e-5)
+        np.testing.assert_allclose(values, at_once[name], rtol=1e-5)
 
 
-def test_greys_are_those_of_pillow() -> None:
+def test_grey_levels_are_those_of_pillow() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (50, 60, 3), np.uint8)
     expected = np.asarray(Image.fromarray(pixels).convert("L")).astype(int)
     assert np.abs(to_grey(pixels).astype(int) - expected).max() <= 1

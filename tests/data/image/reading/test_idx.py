@@ -1,5 +1,3 @@
-"""IDX files: read as published, and every damage told in one line."""
-
 import gzip
 import os
 import struct
@@ -19,15 +17,15 @@ from tests.conftest import pictures
 NAME = f"train-{IMAGES}.gz"
 
 
-def idx(values, kind=8):
+def idx_bytes(values, kind=8):
     return struct.pack(f">HBB{values.ndim}I", 0, kind, values.ndim, *values.shape) + values.tobytes()
 
 
-def write_set(folder, prefix, num_rows, seed=0, pack=gzip.compress, end=".gz"):
+def write_set(folder, prefix, num_rows, seed=0, compress=gzip.compress, suffix=".gz"):
     folder.mkdir(exist_ok=True)
     images, labels = pictures(num_rows, seed)
-    (folder / f"{prefix}-{IMAGES}{end}").write_bytes(pack(idx(images[..., 0])))
-    (folder / f"{prefix}-{LABELS}{end}").write_bytes(pack(idx(labels.astype(np.uint8))))
+    (folder / f"{prefix}-{IMAGES}{suffix}").write_bytes(compress(idx_bytes(images[..., 0])))
+    (folder / f"{prefix}-{LABELS}{suffix}").write_bytes(compress(idx_bytes(labels.astype(np.uint8))))
     return images, labels
 
 
@@ -35,9 +33,9 @@ def table_of(folder):
     return pa.Table.from_batches(read_idx(folder, ReadOptions(source=str(folder))).batches, RAW_SCHEMA)
 
 
-def test_idx_is_read_as_published_with_its_splits(tmp_path):
+def test_plain_and_gzipped_files_are_read_with_their_splits(tmp_path):
     images, labels = write_set(tmp_path / "set", "train", 1500)
-    write_set(tmp_path / "set", "t10k", 7, seed=1, pack=bytes, end="")
+    write_set(tmp_path / "set", "t10k", 7, seed=1, compress=bytes, suffix="")
     rows = table_of(tmp_path / "set").to_pylist()
     assert [row["split"] for row in rows] == ["test"] * 7 + ["train"] * 1500
     train = rows[7:]
@@ -46,7 +44,7 @@ def test_idx_is_read_as_published_with_its_splits(tmp_path):
     assert is_idx_folder(tmp_path / "set")
 
 
-def test_files_beside_it_are_let_alone(tmp_path):
+def test_other_files_in_the_folder_are_ignored(tmp_path):
     write_set(tmp_path, "train", 3)
     for name in (f".{NAME}.json", f"{NAME}.md5", f".{NAME}"):
         (tmp_path / name).write_text("{}")
@@ -55,7 +53,7 @@ def test_files_beside_it_are_let_alone(tmp_path):
     assert not is_idx_folder(tmp_path)
 
 
-def test_idx_tells_its_spec_and_refuses_what_only_tables_have(tmp_path):
+def test_spec_is_set_and_options_of_tables_are_refused(tmp_path):
     write_set(tmp_path, "train", 3)
     spec = read_idx(tmp_path, ReadOptions(source="here")).spec
     assert (spec.modality, spec.task, spec.format, spec.source, spec.num_rows) == (
@@ -66,7 +64,7 @@ def test_idx_tells_its_spec_and_refuses_what_only_tables_have(tmp_path):
             read_idx(tmp_path, ReadOptions(source="here", **options))
 
 
-def test_row_ids_do_not_depend_on_the_place(tmp_path):
+def test_row_ids_do_not_depend_on_the_position(tmp_path):
     write_set(tmp_path / "a", "train", 20)
     write_set(tmp_path / "b", "other", 5, seed=3)
     write_set(tmp_path / "b", "zzz", 20)
@@ -77,43 +75,43 @@ def test_row_ids_do_not_depend_on_the_place(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "change", "told"),
+    ("name", "change", "problem"),
     [
-        (NAME, lambda data: data[: len(data) // 2], "damaged gzip"),
-        (NAME, lambda _: b"no gzip at all", "damaged gzip"),
+        (NAME, lambda data: data[: len(data) // 2], "damaged gz ("),
+        (NAME, lambda _: b"no gzip at all", "damaged gz ("),
         (NAME, lambda data: gzip.compress(gzip.decompress(data)[:-3]), "ends 3 bytes early"),
         (NAME, lambda _: gzip.compress(b"\0\0"), "ends 2 bytes early"),
-        (NAME, lambda _: gzip.compress(idx(np.zeros((2, 3), np.uint8))), "begins with 00000802"),
-        (NAME, lambda _: gzip.compress(idx(np.zeros((2, 3, 3), np.uint8), kind=13)), "begins with 00000d03"),
+        (NAME, lambda _: gzip.compress(idx_bytes(np.zeros((2, 3), np.uint8))), "begins with 00000802"),
+        (NAME, lambda _: gzip.compress(idx_bytes(np.zeros((2, 3, 3), np.uint8), kind=13)), "begins with 00000d03"),
         (NAME, lambda _: gzip.compress(struct.pack(">HBB3I", 0, 8, 3, 30, 2**31, 2**31)), "at most 1048576 pixels"),
-        (f"train-{LABELS}.gz", lambda _: gzip.compress(idx(np.zeros(29, np.uint8))), "holds 30 images, "),
+        (f"train-{LABELS}.gz", lambda _: gzip.compress(idx_bytes(np.zeros(29, np.uint8))), "holds 30 images, "),
     ],
 )
-def test_damage_is_one_line(tmp_path, name, change, told):
+def test_a_damaged_file_gives_one_line(tmp_path, name, change, problem):
     folder = tmp_path / "set"
     write_set(folder, "train", 30)
     (folder / name).write_bytes(change((folder / name).read_bytes()))
     with pytest.raises(DataError) as caught:
         table_of(folder)
-    assert told in str(caught.value)
+    assert problem in str(caught.value)
     assert str(folder) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_images_without_labels_and_none_at_all_are_refused(tmp_path):
+def test_missing_labels_and_missing_images_are_refused(tmp_path):
     write_set(tmp_path / "set", "train", 30)
     (tmp_path / "set" / f"train-{LABELS}.gz").unlink()
-    with pytest.raises(DataError, match=f"has no train-{LABELS}.gz beside it"):
+    with pytest.raises(DataError, match=f"has no train-{LABELS}.gz next to it"):
         table_of(tmp_path / "set")
     (tmp_path / "empty").mkdir()
     assert not is_idx_folder(tmp_path / "empty")
-    with pytest.raises(DataError, match="holds no file named like"):
+    with pytest.raises(DataError, match="has no file named like"):
         table_of(tmp_path / "empty")
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("HEADRACE_BENCH_DATA" not in os.environ, reason="HEADRACE_BENCH_DATA is not set: no real MNIST")
-def test_mnist_has_its_published_counts():
+@pytest.mark.skipif("HEADRACE_BENCH_DATA" not in os.environ, reason="HEADRACE_BENCH_DATA is not set")
+def test_mnist_has_the_published_counts():
     folder = Path(os.environ["HEADRACE_BENCH_DATA"]) / "mnist"
     table = table_of(folder)
     train = table.filter(pa.compute.equal(table["split"], "train"))

@@ -6,15 +6,15 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from headrace.data.image.decode import FORMATS, decode_image
-from headrace.data.image.reading import image_folder, rows
+from headrace.data.image.decode import FORMATS
+from headrace.data.image.reading.image_folder import EXTENSIONS, read_folder
 from headrace.data.image.reading.rows import RAW_SCHEMA
 from headrace.data.sources.read_options import ReadOptions
 from headrace.errors import ConfigError, DataError
 
 
 def read_batches(folder: Path) -> Iterator[pa.RecordBatch]:
-    return image_folder.read_folder(folder, ReadOptions(source=folder.name)).batches
+    return read_folder(folder, ReadOptions(source=folder.name)).batches
 
 
 def rows_of(folder: Path) -> list[dict[str, object]]:
@@ -22,7 +22,7 @@ def rows_of(folder: Path) -> list[dict[str, object]]:
 
 
 def put(root: Path, *names: str) -> Path:
-    """Files that hold their own name: what they hold is not looked at here."""
+    """Writes files that contain their own name; the reader does not decode them."""
     for name in names:
         path = root / "photos" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -30,29 +30,9 @@ def put(root: Path, *names: str) -> Path:
     return root / "photos"
 
 
-@pytest.fixture(scope="module")
-def mnist() -> pa.Table:
-    return pa.Table.from_batches(image_folder.read_mnist5k(Path("/"), ReadOptions()).batches)
-
-
-def test_mnist5k_has_500_digits_of_each_class(mnist: pa.Table) -> None:
-    assert mnist.schema == RAW_SCHEMA
-    counts = {row["values"]: row["counts"] for row in mnist.column("label").value_counts().to_pylist()}
-    assert counts == {str(digit): 500 for digit in range(10)}
-    pixels = decode_image(mnist.column("image")[0].as_py())
-    assert pixels.shape == (28, 28, 1)
-    assert pixels.max() > 200
-
-
-def test_mnist5k_row_ids_are_distinct_and_fixed(mnist: pa.Table) -> None:
-    row_ids = mnist.column("row_id").to_pylist()
-    assert len(set(row_ids)) == 5000
-    assert row_ids[0] == "3feb23743977da8deb16f61403eb4809"  # another id would move rows between splits
-
-
-def test_extensions_are_those_of_the_formats_that_are_decoded() -> None:
+def test_extensions_are_those_of_the_decoded_formats() -> None:
     formats = Image.registered_extensions()
-    assert {formats[extension] for extension in image_folder.EXTENSIONS} == set(FORMATS)
+    assert {formats[extension] for extension in EXTENSIONS} == set(FORMATS)
 
 
 def test_folder_reads_bytes_labels_and_paths_in_order(tmp_path: Path) -> None:
@@ -63,8 +43,8 @@ def test_folder_reads_bytes_labels_and_paths_in_order(tmp_path: Path) -> None:
     assert rows[0]["image"] == b"a/10.JPG"
 
 
-def test_folder_tells_its_spec(tmp_path: Path) -> None:
-    opened = image_folder.read_folder(put(tmp_path, "a/1.png", "b/1.png"), ReadOptions(source="photos"))
+def test_folder_spec_is_set(tmp_path: Path) -> None:
+    opened = read_folder(put(tmp_path, "a/1.png", "b/1.png"), ReadOptions(source="photos"))
     assert opened.schema == RAW_SCHEMA
     spec = opened.spec
     assert (spec.modality, spec.task, spec.format, spec.source) == ("image", "classification", "folder", "photos")
@@ -72,10 +52,10 @@ def test_folder_tells_its_spec(tmp_path: Path) -> None:
 
 def test_folder_with_a_target_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"ingest\.target: got 'species'; must be null for images, whose class is"):
-        image_folder.read_folder(put(tmp_path, "a/1.png", "b/1.png"), ReadOptions(target="species"))
+        read_folder(put(tmp_path, "a/1.png", "b/1.png"), ReadOptions(target="species"))
 
 
-def test_folder_row_ids_depend_on_the_path_alone(tmp_path: Path) -> None:
+def test_folder_row_ids_depend_only_on_the_path(tmp_path: Path) -> None:
     before = {row["path"]: row["row_id"] for row in rows_of(put(tmp_path, "a/1.png", "b/1.png"))}
     (tmp_path / "photos/a/1.png").write_bytes(b"other")
     after = {row["path"]: row["row_id"] for row in rows_of(put(tmp_path, "a/0.png", "c/1.png"))}
@@ -85,12 +65,12 @@ def test_folder_row_ids_depend_on_the_path_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("train", "val", "test"), [("train", "valid", "test"), ("Training", "validation", "testing")])
-def test_folder_with_official_splits(tmp_path: Path, train: str, val: str, test: str) -> None:
+def test_folder_official_splits_are_recognised(tmp_path: Path, train: str, val: str, test: str) -> None:
     rows = rows_of(put(tmp_path, f"{train}/a/1.png", f"{train}/b/1.png", f"{val}/a/1.png", f"{test}/b/1.png"))
     assert {(r["split"], r["label"]) for r in rows} == {("train", "a"), ("train", "b"), ("val", "a"), ("test", "b")}
 
 
-def test_folder_class_named_test_is_a_class_where_there_is_no_train(tmp_path: Path) -> None:
+def test_folder_named_test_is_a_class_without_a_folder_named_train(tmp_path: Path) -> None:
     rows = rows_of(put(tmp_path, "test/1.png", "prod/1.png"))
     assert [(r["label"], r["split"]) for r in rows] == [("prod", None), ("test", None)]
 
@@ -103,10 +83,10 @@ def test_folder_hidden_files_are_ignored_and_others_reported(tmp_path: Path, cap
     folder = put(tmp_path, "a/1.png", "b/1.png", "a/.DS_Store", ".git/x.png", "a/notes.txt", "b/list.csv", "b/more.txt")
     with caplog.at_level(logging.WARNING):
         assert len(rows_of(folder)) == 2
-    assert caplog.messages == ["photos: left out 3 files that are no images (2 .txt, 1 .csv)"]
+    assert caplog.messages == ["photos: left out 3 files that are not images (2 .txt, 1 .csv)"]
 
 
-def test_folder_links_are_followed_but_not_in_a_circle(tmp_path: Path) -> None:
+def test_folder_links_are_followed_once(tmp_path: Path) -> None:
     folder = put(tmp_path, "a/1.png", "b/1.png")
     (folder / "c").symlink_to(folder / "a")
     (folder / "a" / "up").symlink_to(folder)
@@ -119,14 +99,8 @@ def test_folder_name_that_is_not_utf8_is_escaped(tmp_path: Path) -> None:
     assert rows_of(folder)[-1]["path"] == "b/\\xff.png"
 
 
-def test_folder_batches_stay_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows, "BATCH_BYTES", 14)
-    put(tmp_path, "a/1.png", "a/2.png", "b/1.png")
-    assert [batch.num_rows for batch in read_batches(tmp_path / "photos")] == [2, 1]
-
-
 @pytest.mark.parametrize(
-    ("names", "line"),
+    ("names", "message"),
     [
         (["a/notes.txt"], r"'photos': holds no image \(1 other files\); images end in \['.bmp', .*; put them in one"),
         (["1.png", "2.png"], "'photos': holds 2 images but no class's folder; move each into a folder of its class"),
@@ -134,19 +108,19 @@ def test_folder_batches_stay_small(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         (["train/a/1.png", "cats/1.png"], r"'photos': holds \['train'\] beside \['cats'\]; either every folder"),
     ],
 )
-def test_folder_that_cannot_be_learned_from_is_told_in_one_line(tmp_path: Path, names: list[str], line: str) -> None:
-    with pytest.raises(DataError, match="^params.yaml: ingest.source: " + line) as told:
+def test_folder_without_two_classes_is_refused_in_one_line(tmp_path: Path, names: list[str], message: str) -> None:
+    with pytest.raises(DataError, match="^params.yaml: ingest.source: " + message) as caught:
         rows_of(put(tmp_path, *names))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
 
 
-def test_folder_empty_is_told(tmp_path: Path) -> None:
+def test_folder_empty_is_refused(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     with pytest.raises(DataError, match="'photos': is empty; images end in"):
         rows_of(tmp_path / "photos")
 
 
-def test_folder_broken_link_is_told(tmp_path: Path) -> None:
+def test_folder_broken_link_is_refused(tmp_path: Path) -> None:
     folder = put(tmp_path, "a/1.png", "b/1.png")
     (folder / "b" / "2.png").symlink_to(tmp_path / "gone.png")
     with pytest.raises(DataError, match=r"b/2\.png: cannot be read \(No such file or directory\); mend or remove it"):

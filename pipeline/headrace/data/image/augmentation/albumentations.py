@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.data.image.augmentation.batch_transforms import to_batch_transform
-from headrace.data.row_random import STREAMS, uniforms
+from headrace.data.row_random import STREAMS, draw_uniforms
 from headrace.errors import ConfigError, choices
 
 WHERE = "params.yaml: train.augmentation"
@@ -62,7 +62,7 @@ class ImageAugmenter:
 
     def _apply_batched(self, images: NDArray[np.uint8], rows: NDArray[np.int64], epoch: int) -> NDArray[np.uint8]:
         num_draws = [step.num_draws for step in self._batched]
-        draws = uniforms(self._seed, STREAMS["image"], epoch, rows, sum(num_draws))
+        draws = draw_uniforms(self._seed, STREAMS["image"], epoch, rows, sum(num_draws))
         for step, end in zip(self._batched, accumulate(num_draws), strict=True):
             images = step(images, draws[:, end - step.num_draws : end])
         return images

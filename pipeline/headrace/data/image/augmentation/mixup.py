@@ -12,14 +12,14 @@ Shares = NDArray[np.float64]
 
 
 def mixup(inputs: Pixels, partners: Pixels, shares: Shares, draw: Draw) -> tuple[Pixels, Shares]:
-    """Implements Mix after Zhang et al. (2018), arXiv:1710.09412, section 2; rounds to whole grey levels."""
+    """Implements RowMixer after Zhang et al. (2018), arXiv:1710.09412, section 2; rounds to whole grey levels."""
     del draw
     own = shares[:, None, None, None].astype(np.float32)
     return np.rint(own * inputs + (1 - own) * partners).astype(np.uint8), shares
 
 
 def cutmix(inputs: Pixels, partners: Pixels, shares: Shares, draw: Draw) -> tuple[Pixels, Shares]:
-    """Implements Mix after Yun et al. (2019), arXiv:1905.04899, section 3.1: pastes a rectangle of the partner.
+    """Implements RowMixer after Yun et al. (2019), arXiv:1905.04899, section 3.1: pastes a rectangle of the partner.
 
     Its centre is uniform over the image and the part outside is cut off; the shares returned count pixels.
     """

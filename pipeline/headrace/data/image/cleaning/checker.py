@@ -33,7 +33,7 @@ class ImageChecker:
         """Returns nothing: images are checked one by one."""
         return {}
 
-    def examine(self, batch: pa.RecordBatch, spec: Spec, survey: Json, options: Json) -> CheckedBatch:  # noqa: ARG002
+    def check_batch(self, batch: pa.RecordBatch, spec: Spec, survey: Json, options: Json) -> CheckedBatch:  # noqa: ARG002
         """Decodes each image once; omits sketches and features if no check needs them."""
         checked = _empty_result(batch.num_rows, options)
         with suppress_decoder_warnings():
@@ -45,11 +45,11 @@ class ImageChecker:
         checked.findings.sort()
         return checked
 
-    def columns(self, spec: Spec, survey: Json, options: Json) -> list[ColumnFinding]:  # noqa: ARG002
+    def check_columns(self, spec: Spec, survey: Json, options: Json) -> list[ColumnFinding]:  # noqa: ARG002
         """Returns nothing: an image is a single column."""
         return []
 
-    def schema(self, raw: pa.Schema, spec: Spec) -> pa.Schema:  # noqa: ARG002
+    def clean_schema(self, raw: pa.Schema, spec: Spec) -> pa.Schema:  # noqa: ARG002
         """Returns the raw schema."""
         return raw
 
@@ -61,7 +61,7 @@ class ImageChecker:
         """Returns the correlation of thumbnails, `[pairs]` in [0, 1], for sketches `[pairs, bytes]`."""
         return perceptual_hash.compare_sketches(first, second)
 
-    def picture(self, row: Json) -> str:
+    def render_html(self, row: Json) -> str:
         """Returns safe HTML with a thumbnail of the image of a raw row."""
         return render_thumbnail(row)
 

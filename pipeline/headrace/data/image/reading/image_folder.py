@@ -7,7 +7,7 @@ from pathlib import Path
 
 from headrace.contracts import OpenedSource
 from headrace.data.image.reading.rows import open_image_source, to_record_batches
-from headrace.data.sources.class_folders import check_classes, find_files, place, read_bytes, tell
+from headrace.data.sources.class_folders import assign_labels, check_classes, find_files, format_extensions, read_file
 from headrace.data.sources.read_options import ReadOptions
 
 log = logging.getLogger(__name__)
@@ -21,8 +21,9 @@ def read_folder(path: Path, options: ReadOptions) -> OpenedSource:
     where = f"params.yaml: ingest.source: {options.source!r}"
     paths, others = find_files(path, EXTENSIONS, noun="image", where=where)
     if others:
-        log.warning("%s: left out %d files that are not images (%s)", options.source, others.total(), tell(others))
-    files = place(paths, where)  # a file outside the class folders has no label: `clean` puts it in quarantine
+        extensions = format_extensions(others)
+        log.warning("%s: left out %d files that are not images (%s)", options.source, others.total(), extensions)
+    files = assign_labels(paths, where)  # a file outside the class folders has no label: `clean` puts it in quarantine
     check_classes(files, noun="image", where=where)
-    rows = ({**file.row(), "image": read_bytes(path, file)} for file in files)
+    rows = ({**file.row(), "image": read_file(path, file)} for file in files)
     return open_image_source("folder", to_record_batches(rows), options)

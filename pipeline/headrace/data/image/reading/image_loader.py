@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from headrace import __version__
-from headrace.data.sources.transfer.filesystems import EXTRAS, open_client
-from headrace.data.sources.transfer.http_client import BUSY, is_page
-from headrace.data.sources.transfer.urls import WEB, scheme_of, scrub, shown
+from headrace.data.sources.transfer.filesystems import EXTRAS, open_filesystem
+from headrace.data.sources.transfer.http_client import BUSY, is_web_page
+from headrace.data.sources.transfer.urls import WEB, get_scheme, redact_message, redact_url
 from headrace.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class ImageLoader:
         """Loads the bytes that a cell names; raises ConfigError if the package for its kind of URL is missing."""
         if not cell:
             return LoadedImage(b"", "the cell is empty")
-        scheme = scheme_of(cell)
+        scheme = get_scheme(cell)
         if scheme is None:
             return self._load_file(cell)
         loaded = LoadedImage(b"", "was not loaded", is_transient=True)
@@ -133,7 +133,7 @@ class ImageLoader:
                 break
             if time.monotonic() > deadline or self._is_closing.is_set():
                 return LoadedImage(b"", "the server did not respond in time", is_transient=True)
-        if response.headers.get("Content-Type", "").startswith("text/html") or is_page(bytes(data[:256])):
+        if response.headers.get("Content-Type", "").startswith("text/html") or is_web_page(bytes(data[:256])):
             return LoadedImage(b"", "is a web page (HTML), not an image")
         return self._bounded(bytes(data))
 
@@ -153,7 +153,7 @@ class ImageLoader:
 
     def _load_remote(self, url: str, scheme: str) -> LoadedImage:
         try:
-            files, path = open_client(url, f"params.yaml: ingest.source: its image {shown(url)!r}")
+            files, path = open_filesystem(url, f"params.yaml: ingest.source: its image {redact_url(url)!r}")
             with files.open(path, "rb") as file:
                 return self._bounded(file.read(self.limits.max_bytes + 1))
         except ConfigError:
@@ -164,4 +164,4 @@ class ImageLoader:
             return LoadedImage(b"", "no such file")
         except Exception as error:  # noqa: BLE001 - each client raises its own classes
             is_transient = isinstance(error, OSError) and not isinstance(error, PermissionError)
-            return LoadedImage(b"", scrub(str(error), url)[:120] or type(error).__name__, is_transient)
+            return LoadedImage(b"", redact_message(str(error), url)[:120] or type(error).__name__, is_transient)

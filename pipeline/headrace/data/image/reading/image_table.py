@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from headrace.data.image.reading.image_loader import LOAD_LIMITS, ImageLoader, LoadedImage, LoadLimits
 from headrace.data.image.reading.rows import RAW_SCHEMA, to_record_batches
-from headrace.data.sources.transfer.urls import scheme_of, shown
+from headrace.data.sources.transfer.urls import get_scheme, redact_url
 from headrace.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -116,5 +116,5 @@ class _FailureCounter:
 
 
 def _example(cell: str | None, problem: str) -> str:
-    text = shown(cell) if cell and scheme_of(cell) else cell or ""
+    text = redact_url(cell) if cell and get_scheme(cell) else cell or ""
     return f"{text[:120]!r}: {problem}"
