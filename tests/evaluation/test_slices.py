@@ -4,15 +4,18 @@ import pytest
 from headrace.evaluation import slices
 
 
-def test_class_slices_with_rows_are_measured_the_worst_first() -> None:
+def test_measure_slices_sorts_by_accuracy_and_omits_empty_slices() -> None:
     targets = np.array([0, 0, 1, 1])
     parts = slices.class_slices(targets, ["cat", "dog", "cow"])
-    found = slices.measure(np.array([True, True, True, False]), parts)
-    assert [(part.slice, part.rows, part.accuracy) for part in found] == [("class=dog", 2, 0.5), ("class=cat", 2, 1.0)]
-    assert found[0].accuracy_low < 0.5 < found[0].accuracy_high
+    measured = slices.measure_slices(np.array([True, True, True, False]), parts)
+    assert [(part.slice, part.rows, part.accuracy) for part in measured] == [
+        ("class=dog", 2, 0.5),
+        ("class=cat", 2, 1.0),
+    ]
+    assert measured[0].accuracy_low < 0.5 < measured[0].accuracy_high
 
 
-def test_terciles_split_rows_into_thirds() -> None:
+def test_tercile_slices_are_thirds() -> None:
     values = np.random.default_rng(0).permutation(300).astype(float)
     parts = slices.tercile_slices("brightness", values)
     assert {name: int(rows.sum()) for name, rows in parts.items()} == {
@@ -21,26 +24,26 @@ def test_terciles_split_rows_into_thirds() -> None:
     assert values[parts["brightness=low"]].max() < values[parts["brightness=high"]].min()
 
 
-def test_terciles_of_equal_values_keep_every_row_once() -> None:
+def test_tercile_slices_of_equal_values_hold_every_row_once() -> None:
     parts = slices.tercile_slices("brightness", np.full(10, 7.0))
     assert sum(int(rows.sum()) for rows in parts.values()) == 10
 
 
-def test_mean_input_is_numpys_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mean_by_row_in_parts_matches_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slices, "ROWS_PER_MEAN", 3)
     inputs = np.random.default_rng(0).integers(0, 256, (10, 4, 5, 3), dtype=np.uint8)
-    assert slices.mean_input(inputs) == pytest.approx(inputs.mean(axis=(1, 2, 3)))
+    assert slices.mean_by_row(inputs) == pytest.approx(inputs.mean(axis=(1, 2, 3)))
 
 
-def test_errors_of_slices_are_measured_the_worst_first() -> None:
+def test_measure_error_slices_sorts_by_error_and_omits_empty_slices() -> None:
     errors = np.array([3.0, -3.0, 1.0, 1.0, -1.0])
     parts = {"a": np.arange(5) >= 2, "b": np.arange(5) < 2, "none": np.zeros(5, bool)}
-    found = slices.measure_errors(errors, parts, seed=0)
-    assert [(part.slice, part.rows, part.rmse) for part in found] == [("b", 2, 3.0), ("a", 3, 1.0)]
-    assert found[0].rmse_low <= 3 <= found[0].rmse_high
+    measured = slices.measure_error_slices(errors, parts, seed=0)
+    assert [(part.slice, part.rows, part.rmse) for part in measured] == [("b", 2, 3.0), ("a", 3, 1.0)]
+    assert measured[0].rmse_low <= 3 <= measured[0].rmse_high
 
 
-def test_rows_without_a_value_are_in_no_tercile() -> None:
+def test_tercile_slices_omit_nan() -> None:
     parts = slices.tercile_slices("x", np.array([1.0, np.nan, 2.0, 3.0]))
     assert [rows.tolist() for rows in parts.values()] == [
         [True, False, False, False], [False, False, True, False], [False, False, False, True],

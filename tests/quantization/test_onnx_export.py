@@ -9,33 +9,33 @@ from headrace.errors import ConfigError
 from headrace.models.network import load_network
 from headrace.models.text import Rnn, TextMean, Transformer
 from headrace.paths import Paths
-from headrace.quantization.onnx_export import export_graph, largest_difference
+from headrace.quantization.onnx_export import export_graph, max_output_difference
 from headrace.storage.arrays import open_arrays
 from headrace.storage.bundle import read_bundle
 from headrace.storage.onnx_model import OnnxModel
 
 
-def test_exported_graph_says_what_the_eager_network_says(trained: Paths) -> None:
+def test_exported_graph_matches_the_eager_network(trained: Paths) -> None:
     bundle = read_bundle(trained.trained_dir)
     inputs = open_arrays(trained.normalized_dir / "val").inputs
-    assert largest_difference(load_network(bundle), bundle.graph(), inputs) < 1e-4
+    assert max_output_difference(load_network(bundle), bundle.graph(), inputs) < 1e-4
 
 
-def test_largest_difference_sees_another_network(trained: Paths) -> None:
+def test_max_output_difference_detects_another_network(trained: Paths) -> None:
     bundle = read_bundle(trained.trained_dir)
     network = load_network(bundle)
     with torch.no_grad():
         next(network[1].parameters()).mul_(2)
-    assert largest_difference(network, bundle.graph(), open_arrays(trained.normalized_dir / "val").inputs) > 0.1
+    assert max_output_difference(network, bundle.graph(), open_arrays(trained.normalized_dir / "val").inputs) > 0.1
 
 
 @pytest.mark.parametrize("num_rows", [1, 2, 257])
-def test_exported_graph_takes_any_number_of_rows(trained: Paths, num_rows: int) -> None:
+def test_exported_graph_accepts_any_number_of_rows(trained: Paths, num_rows: int) -> None:
     rows = np.zeros((num_rows, 16, 16, 1), np.uint8)
     assert read_bundle(trained.trained_dir).graph().run(rows).shape == (num_rows, 3)
 
 
-def test_exported_graph_drops_nothing_out(tmp_path: Path) -> None:
+def test_exported_graph_has_no_dropout(tmp_path: Path) -> None:
     class Dropping(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -49,7 +49,7 @@ def test_exported_graph_drops_nothing_out(tmp_path: Path) -> None:
     assert (OnnxModel(tmp_path / "model.onnx").predict(rows) == 7).all()
 
 
-def test_network_that_cannot_be_exported_is_refused_with_the_reason(tmp_path: Path) -> None:
+def test_export_graph_of_an_unsupported_network_raises(tmp_path: Path) -> None:
     class Branching(torch.nn.Module):
         def forward(self, rows: torch.Tensor) -> torch.Tensor:
             return rows.flatten(1).float() if rows.float().mean() > 3 else rows.flatten(1).float() * 2
@@ -59,7 +59,7 @@ def test_network_that_cannot_be_exported_is_refused_with_the_reason(tmp_path: Pa
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
-def test_recurrent_layers_become_one_operator_for_any_number_of_tokens(tmp_path: Path, cell: str) -> None:
+def test_recurrent_layer_is_exported_as_one_operator_for_any_number_of_tokens(tmp_path: Path, cell: str) -> None:
     network = Rnn(cell=cell, bidirectional=False).build([20, 30], 3)  # type: ignore[arg-type]
     export_graph(network, tmp_path / "model.onnx", input_shape=[20], modality="text")
     kinds = [node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node]
@@ -68,18 +68,18 @@ def test_recurrent_layers_become_one_operator_for_any_number_of_tokens(tmp_path:
     graph = OnnxModel(tmp_path / "model.onnx", num_threads=1)
     for num_tokens in (1, 7, 20):
         ids = np.random.default_rng(0).integers(1, 30, (3, num_tokens), dtype=np.int32)
-        assert largest_difference(network, graph, ids) < 1e-5
+        assert max_output_difference(network, graph, ids) < 1e-5
 
 
 @pytest.mark.parametrize("model", [TextMean(), Rnn(), Transformer()])
-def test_text_of_one_token_at_most_is_exported(tmp_path: Path, model: TextMean | Rnn | Transformer) -> None:
+def test_text_model_of_one_token_is_exported(tmp_path: Path, model: TextMean | Rnn | Transformer) -> None:
     network = model.build([1, 30], 3)
     export_graph(network, tmp_path / "model.onnx", input_shape=[1], modality="text")
     ids = np.arange(5, dtype=np.int32)[:, None]
-    assert largest_difference(network, OnnxModel(tmp_path / "model.onnx", num_threads=1), ids) < 1e-5
+    assert max_output_difference(network, OnnxModel(tmp_path / "model.onnx", num_threads=1), ids) < 1e-5
 
 
-def test_output_has_the_name_that_is_asked_for(tmp_path: Path) -> None:
+def test_export_graph_names_the_output(tmp_path: Path) -> None:
     export_graph(
         torch.nn.Linear(3, 1), tmp_path / "model.onnx", input_shape=[3], modality="table", output_name="values"
     )

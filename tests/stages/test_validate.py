@@ -3,7 +3,7 @@ import csv
 import numpy as np
 import pytest
 
-from headrace.config import check
+from headrace.config import validate_section
 from headrace.errors import ConfigError, GateError
 from headrace.evaluation.gates import Bound
 from headrace.paths import Paths
@@ -14,7 +14,7 @@ from headrace.storage.bundle import read_bundle
 
 @pytest.fixture
 def uncertain(trained: Paths) -> Paths:
-    """The trained project with noise on its validation rows, so that the model is wrong on some."""
+    """The trained project with noise on its validation rows, so that some predictions are wrong."""
     inputs = np.load(trained.normalized_dir / "val" / "inputs.npy", mmap_mode="r+")
     noise = np.random.default_rng(0).normal(0, 90, inputs.shape)
     inputs[:] = np.clip(inputs + noise, 0, 255).astype(np.uint8)
@@ -22,7 +22,7 @@ def uncertain(trained: Paths) -> Paths:
     return trained
 
 
-def test_validate_tells_quality_calibration_and_threshold(uncertain: Paths) -> None:
+def test_metrics_match_those_of_the_graph(uncertain: Paths) -> None:
     metrics = run(Config(target_accuracy=0.95), uncertain)
     val = open_arrays(uncertain.normalized_dir / "val")
     logits = read_bundle(uncertain.trained_dir).graph().predict(val.inputs)
@@ -30,15 +30,15 @@ def test_validate_tells_quality_calibration_and_threshold(uncertain: Paths) -> N
     assert 0.4 < metrics["accuracy"] == correct.mean() < 0.95
     assert metrics["accuracy_low"] < metrics["accuracy"] < metrics["accuracy_high"]
     assert metrics["ece"] < metrics["ece_before"]
-    assert metrics["temperature"] > 1  # noise makes it too sure
+    assert metrics["temperature"] > 1  # noise makes the model overconfident
     scaled = np.exp(logits / metrics["temperature"])
     confidence = (scaled / scaled.sum(axis=1, keepdims=True)).max(axis=1)
-    answered = confidence > metrics["threshold"] + 1e-5  # these are float32
-    assert answered.mean() == pytest.approx(metrics["coverage"], abs=0.006)
-    assert correct[answered].mean() >= 0.94
+    accepted = confidence > metrics["threshold"] + 1e-5  # these are float32
+    assert accepted.mean() == pytest.approx(metrics["coverage"], abs=0.006)
+    assert correct[accepted].mean() >= 0.94
 
 
-def test_validate_writes_the_calibration_of_every_row(trained: Paths) -> None:
+def test_calibration_plot_holds_every_row(trained: Paths) -> None:
     run(Config(), trained)
     with (trained.plots_dir("validate") / "calibration.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -46,19 +46,19 @@ def test_validate_writes_the_calibration_of_every_row(trained: Paths) -> None:
     assert sum(int(row["rows"]) for row in rows) == 200
 
 
-def test_gate_that_is_not_passed_ends_with_3_after_the_plots_are_written(trained: Paths) -> None:
-    with pytest.raises(GateError, match=r"accuracy \S+ is below min 1\.01.*all figures: num_rows 200") as caught:
+def test_failed_gate_exits_with_3_after_writing_the_plots(trained: Paths) -> None:
+    with pytest.raises(GateError, match=r"accuracy \S+ is below min 1\.01.*all metrics: num_rows 200") as caught:
         run(Config(gate={"accuracy": Bound(min=1.01)}), trained)
     assert caught.value.exit_code == 3
     assert (trained.plots_dir("validate") / "calibration.csv").is_file()
 
 
-def test_gate_that_is_passed_lets_go_on(trained: Paths) -> None:
+def test_passed_gate_returns_the_metrics(trained: Paths) -> None:
     assert run(Config(gate={"accuracy": Bound(min=0.5), "ece": Bound(max=0.9)}), trained)["accuracy"] > 0.5
 
 
 @pytest.mark.parametrize("project", [("table", "regression")], indirect=True)
-def test_regression_tells_errors_and_the_interval_around_a_value(project: Paths) -> None:
+def test_metrics_of_a_regression_hold_errors_and_the_interval(project: Paths) -> None:
     metrics = run(Config(gate={"r2": Bound(min=0.9), "rmse": Bound(max=3)}), project)
     val = open_arrays(project.normalized_dir / "val")
     errors = read_bundle(project.trained_dir).graph().predict(val.inputs)[:, 0] - val.targets
@@ -68,12 +68,12 @@ def test_regression_tells_errors_and_the_interval_around_a_value(project: Paths)
     with (project.plots_dir("validate") / "residuals.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert np.array([float(row["error"]) for row in rows]) == pytest.approx(errors, abs=1e-4)
-    # `dvc plots` complains of a missing file
+    # `dvc plots` complains about a missing file
     assert (project.plots_dir("validate") / "calibration.csv").read_text() == "confidence,accuracy,rows\n"
 
 
 @pytest.mark.parametrize("project", [("table", "regression")], indirect=True)
-def test_gate_of_another_task_is_told(project: Paths) -> None:
+def test_gate_on_a_metric_of_another_task_raises(project: Paths) -> None:
     with pytest.raises(ConfigError, match=r"validate\.gate\.accuracy: no such metric; choose one of .*'rmse'"):
         run(Config(gate={"accuracy": Bound(min=0.9)}), project)
 
@@ -86,6 +86,6 @@ def test_gate_of_another_task_is_told(project: Paths) -> None:
         ({"target_accuracy": 99}, r"validate\.target_accuracy: got 99"),
     ],
 )
-def test_settings_that_cannot_be_are_told_by_their_key(section: dict[str, object], message: str) -> None:
+def test_invalid_settings_are_reported_by_key(section: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        check(Config, section, "validate")
+        validate_section(Config, section, "validate")

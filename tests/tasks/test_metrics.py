@@ -12,7 +12,7 @@ from headrace.tasks import TASKS
 from headrace.tasks.metrics import EPOCH_METRICS, MetricInfo, metric_info
 from headrace.tracking.client import connect, find_or_create_experiment
 from headrace.training.reporting.history import read_history
-from headrace.training.search.trials import trials_table
+from headrace.training.search.trials import make_trials_table
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
@@ -70,6 +70,6 @@ def test_new_metric_reaches_terminal_history_mlflow_tune_and_metrics(
         for epoch in epochs:
             journal.add(index, epoch)
         journal.close(index)
-    table = [line.split() for line in trials_table(journal.trials(), f"val_{top2}")]
+    table = [line.split() for line in make_trials_table(journal.trials(), f"val_{top2}")]
     assert table[0][:2] == ["trial", f"val_{top2}"]
     assert [row[:2] for row in table[1:]] == [["1", "1.0000"], ["0", f"{values[0]:.4f}"]], "higher is better"

@@ -1,1 +1,1 @@
-"""What a model is worth, and how sure that is: figures with intervals, calibration, slices, noise, gates."""
+"""Evaluation of trained models: metrics with confidence intervals, calibration, slices, robustness and gates."""

@@ -1,4 +1,4 @@
-"""Comparison of two models: is the new one significantly not worse?"""
+"""Comparison of two models: a non-inferiority test of the challenger against the champion."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ Z_95_ONE_SIDED = 1.6449
 
 
 Compare: TypeAlias = "Callable[[NDArray[Any], NDArray[Any]], Comparison]"
-"""Champion and challenger `[rows]` each."""
+"""Outcomes of champion and challenger, `[rows]` each."""
 
 
 class Comparison(NamedTuple):
-    """How much the challenger may be worse."""
+    """How much worse the challenger is, and at most may be."""
 
     difference: float
-    """Accuracy of the champion less that of the challenger; regression: the challenger's mean absolute error less
-    that of the champion, as a share of the champion's."""
+    """The champion's accuracy minus the challenger's. For regression, the challenger's mean absolute error minus the
+    champion's, as a fraction of the champion's."""
     upper_bound: float
-    """One-sided 95 % bound of the difference."""
+    """One-sided 95 % confidence bound of the difference."""
     num_rows: int
-    """Rows that both were tested on; 0 where the test rows differ."""
+    """Rows that both were tested on; 0 if the test rows differ."""
 
     def is_not_worse(self, margin: float) -> bool:
-        """Whether a loss of more than `margin` is ruled out at 95 % (a test of non-inferiority)."""
+        """Whether a loss of more than `margin` is ruled out at 95 % confidence."""
         return self.upper_bound <= margin
 
 
 def compare_paired(champion: NDArray[np.bool_], challenger: NDArray[np.bool_]) -> Comparison:
-    """Both on the same rows: `[rows]`, whether each was right.
+    """Compares accuracies on the same rows; `[rows]` says whether each prediction was correct.
 
     Difference of paired proportions with its Wald interval (Agresti, Categorical Data Analysis, 3rd ed., eq. 11.2).
     """
@@ -47,18 +47,18 @@ def compare_paired(champion: NDArray[np.bool_], challenger: NDArray[np.bool_]) -
 
 
 def compare_unpaired(champion: NDArray[np.bool_], challenger: NDArray[np.bool_]) -> Comparison:
-    """On different rows: the Wald interval of two independent proportions (the same book, section 3.1.1)."""
+    """Compares accuracies on different rows: Wald interval of two independent proportions (ibid., section 3.1.1)."""
     first, second = float(champion.mean()), float(challenger.mean())
     error = sqrt(first * (1 - first) / len(champion) + second * (1 - second) / len(challenger))
     return Comparison(first - second, first - second + Z_95_ONE_SIDED * error, 0)
 
 
 def compare_errors_paired(champion: NDArray[np.float64], challenger: NDArray[np.float64]) -> Comparison:
-    """Both on the same rows: `[rows]`, the error of each in the target's unit.
+    """Compares errors `[rows]` on the same rows, in the target's unit.
 
-    Mean difference of the absolute errors by the normal approximation, both told as a share of the champion's mean
-    absolute error, so that one margin fits any unit; Diebold and Mariano (1995), Comparing Predictive Accuracy,
-    section 1, for errors that are independent by row.
+    Mean difference of the absolute errors, by the normal approximation, as a fraction of the champion's mean absolute
+    error, so that one margin fits any unit; Diebold and Mariano (1995), Comparing Predictive Accuracy, section 1, for
+    errors that are independent between rows.
     """
     differences = np.abs(challenger) - np.abs(champion)
     error = _standard_error(differences)
@@ -66,21 +66,21 @@ def compare_errors_paired(champion: NDArray[np.float64], challenger: NDArray[np.
 
 
 def compare_errors_unpaired(champion: NDArray[np.float64], challenger: NDArray[np.float64]) -> Comparison:
-    """On different rows: two independent means of absolute errors (Welch (1947), with the normal's point)."""
+    """Compares errors on different rows: two independent means (Welch 1947, with the normal quantile)."""
     first, second = np.abs(champion), np.abs(challenger)
     error = sqrt(_standard_error(first) ** 2 + _standard_error(second) ** 2)
     return _relative(float(second.mean() - first.mean()), error, float(first.mean()), 0)
 
 
 def _standard_error(values: NDArray[np.float64]) -> float:
-    """Of their mean; infinite for one row, which tells nothing of the others."""
-    if len(values) < 2:  # noqa: PLR2004 one value has no spread
+    """Standard error of the mean; infinite for a single row."""
+    if len(values) < 2:  # noqa: PLR2004 a single value has no spread
         return float("inf")
     return float(values.std(ddof=1)) / sqrt(len(values))
 
 
 def _relative(difference: float, error: float, scale: float, num_rows: int) -> Comparison:
-    """As a share of `scale`; a champion without any error is only met by one without any."""
+    """The comparison as a fraction of `scale`; if that is 0, any error is infinitely worse."""
     if scale == 0:
         bound = float("inf") if difference > 0 else 0.0
         return Comparison(bound, bound, num_rows)
@@ -92,4 +92,4 @@ COMPARISONS: dict[str, tuple[Compare, Compare]] = {
     "wrong_share": (compare_errors_paired, compare_errors_unpaired),
     "error": (compare_errors_paired, compare_errors_unpaired),
 }
-"""Column of the predictions on test rows -> how to compare it on the same rows, and on different ones."""
+"""Column of the test predictions -> how to compare it on the same rows, and on different rows."""

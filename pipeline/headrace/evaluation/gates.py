@@ -1,4 +1,4 @@
-"""Gates: what a model must reach to go on, as the settings ask for it."""
+"""Gates: bounds on metrics that a model must meet for the pipeline to continue."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from headrace.errors import ConfigError, GateError, choices
 
 
 class Bound(Section):
-    """What one metric must keep within; at least one side."""
+    """The range a metric must lie in; at least one side."""
 
     min: float | None = None
-    """The least that passes, in the metric's own unit; null for no such side."""
+    """Lowest value that passes, in the metric's unit; null for no lower bound."""
     max: float | None = None
-    """The most that passes, in the metric's own unit; null for no such side."""
+    """Highest value that passes, in the metric's unit; null for no upper bound."""
 
     @model_validator(mode="after")
-    def _is_some_bound(self) -> Self:
+    def _has_a_side(self) -> Self:
         if self.min is None and self.max is None:
             raise ValueError("must have min or max, such as {min: 0.9}")
         return self
 
     def breach(self, value: float) -> str:
-        """How `value` leaves the bound, or nothing. NaN leaves every bound."""
+        """Describes how `value` is out of bounds; empty if it is within. NaN is within no bounds."""
         if self.min is not None and not value >= self.min:
             return f"is below min {self.min:g}"
         if self.max is not None and not value <= self.max:
@@ -36,10 +36,10 @@ class Bound(Section):
 
 
 def check_gate(gate: Mapping[str, Bound], metrics: Metrics, *, key: str) -> None:
-    """Passes in silence; `key` is the gate's place in `params.yaml`, such as `validate.gate`.
+    """Checks metrics against a gate; `key` is its key in `params.yaml`, such as `validate.gate`.
 
-    Raises ConfigError for a metric that there is not, and GateError that names each metric that fails, and all
-    figures, since the stage's metrics are not written then.
+    Raises ConfigError for an unknown metric, and GateError if a metric is out of bounds. The GateError lists all
+    metrics, since the stage does not write them then.
     """
     for name in gate:
         if name not in metrics:
@@ -47,8 +47,8 @@ def check_gate(gate: Mapping[str, Bound], metrics: Metrics, *, key: str) -> None
     breaches = {name: bound.breach(metrics[name]) for name, bound in gate.items()}
     failed = [f"{name} {metrics[name]:.6g} {breach}" for name, breach in breaches.items() if breach]
     if failed:
-        figures = ", ".join(f"{name} {value:.6g}" for name, value in metrics.items())
+        all_metrics = ", ".join(f"{name} {value:.6g}" for name, value in metrics.items())
         raise GateError(
             f"params.yaml: {key}: not passed: {'; '.join(failed)}; improve the model (train.model, train.max_epochs) "
-            f"or the data, or change the bound; all figures: {figures}"
+            f"or the data, or change the bound; all metrics: {all_metrics}"
         )

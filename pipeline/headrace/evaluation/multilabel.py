@@ -1,31 +1,28 @@
-"""Judging labels: what validate and test say of a model that gives a row any number of them."""
+"""Evaluation of a multilabel model on validation and test rows."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headrace.evaluation.metrics import calibration, multilabel
-from headrace.evaluation.result import NO_CONFUSION, NO_RESIDUALS, EvaluationResult, Table
-from headrace.evaluation.slices import Slice, Slices, measure
-from headrace.storage.label_codec import write_names
-
-if TYPE_CHECKING:
-    from headrace.evaluation.predictions import Predictions
+from headrace.evaluation.predictions import Predictions
+from headrace.evaluation.result import NO_CONFUSION, NO_RESIDUALS, EvaluationResult, ReadMetric, Table
+from headrace.evaluation.slices import Slice, Slices, measure_slices
+from headrace.storage.label_codec import encode_names
 
 
-def validate_labels(found: Predictions) -> EvaluationResult:
-    """Quality, calibration, and the threshold of the probability above which a label is given."""
-    due = _due(found)
-    temperature = multilabel.fit_temperature(found.logits, due)
-    before = calibration.reliability(multilabel.sigmoid(found.logits).ravel(), due.ravel())
-    probabilities = multilabel.sigmoid(found.logits, temperature)
-    bins = calibration.reliability(probabilities.ravel(), due.ravel())
-    threshold = multilabel.best_threshold(probabilities, due)
+def validate_multilabel(predictions: Predictions, target_accuracy: float) -> EvaluationResult:
+    """Quality, calibration, and the probability threshold above which a label is predicted."""
+    del target_accuracy
+    logits, targets = predictions.logits, _targets(predictions)
+    temperature = multilabel.fit_temperature(logits, targets)
+    before = calibration.reliability_bins(multilabel.sigmoid(logits).ravel(), targets.ravel())
+    probabilities = multilabel.sigmoid(logits, temperature)
+    bins = calibration.reliability_bins(probabilities.ravel(), targets.ravel())
+    threshold = multilabel.best_threshold(probabilities, targets)
     metrics = {
-        **multilabel.summary_metrics(found.logits, due, temperature=temperature, threshold=threshold),
+        **multilabel.summary_metrics(logits, targets, temperature=temperature, threshold=threshold),
         "ece_before": calibration.expected_calibration_error(before),
         "ece": calibration.expected_calibration_error(bins),
         "temperature": temperature,
@@ -34,24 +31,29 @@ def validate_labels(found: Predictions) -> EvaluationResult:
     return EvaluationResult(metrics, {"calibration": Table(calibration.Bin._fields, bins), "residuals": NO_RESIDUALS})
 
 
-def judge_labels(
-    found: Predictions, classes: list[str], groups: Slices, *, temperature: float, threshold: float
+def evaluate_multilabel(
+    predictions: Predictions, groups: Slices, read_metric: ReadMetric, seed: int
 ) -> EvaluationResult:
-    """Quality overall, by label and by group, at the temperature and the threshold that `validate` found."""
-    due, probabilities = _due(found), multilabel.sigmoid(found.logits, temperature)
-    given = probabilities > threshold
-    right = (given == due).mean(axis=1)
-    bins = calibration.reliability(probabilities.ravel(), due.ravel())
-    figures = multilabel.label_figures(probabilities, given, due)
-    slices = measure(right, {**{f"label={name}": due[:, index] for index, name in enumerate(classes)}, **groups})
-    occurs = multilabel.occurring(given, due)
+    """Quality overall, by label and by group, at the `temperature` and the `threshold` chosen by `validate`."""
+    del seed
+    temperature, threshold = read_metric("temperature"), read_metric("threshold")
+    classes, targets = predictions.spec.classes, _targets(predictions)
+    probabilities = multilabel.sigmoid(predictions.logits, temperature)
+    predicted = probabilities > threshold
+    accuracies = (predicted == targets).mean(axis=1)
+    bins = calibration.reliability_bins(probabilities.ravel(), targets.ravel())
+    by_label = multilabel.per_label_metrics(probabilities, predicted, targets)
+    label_slices = {f"label={name}": targets[:, index] for index, name in enumerate(classes)}
+    slices = measure_slices(accuracies, {**label_slices, **groups})
+    occurs = multilabel.occurring_labels(predicted, targets)
     metrics = {
-        **multilabel.summary_metrics(found.logits, due, temperature=temperature, threshold=threshold),
+        **multilabel.summary_metrics(predictions.logits, targets, temperature=temperature, threshold=threshold),
         "ece": calibration.expected_calibration_error(bins),
-        "worst_label_f1": float(figures.f1[occurs].min()) if occurs.any() else 1.0,
-        "worst_slice_accuracy": slices[0].accuracy if slices else float(right.mean()),
+        "worst_label_f1": float(by_label.f1[occurs].min()) if occurs.any() else 1.0,
+        "worst_slice_accuracy": slices[0].accuracy if slices else float(accuracies.mean()),
     }
-    by_label = zip(classes, *(figure.tolist() for figure in figures), strict=True)
+    rows_by_label = zip(classes, *(column.tolist() for column in by_label), strict=True)
+    names = {"target": _names(targets, classes), "predicted": _names(predicted, classes)}
     return EvaluationResult(
         metrics,
         plots={
@@ -59,16 +61,18 @@ def judge_labels(
             "calibration": Table(calibration.Bin._fields, bins),
             "residuals": NO_RESIDUALS,
         },
-        reports={"slices": Table(Slice._fields, slices), "per_class": Table(("class", *figures._fields), by_label)},
-        predictions={"target": _names(due, classes), "predicted": _names(given, classes), "wrong_share": 1 - right},
+        reports={
+            "slices": Table(Slice._fields, slices),
+            "per_class": Table(("class", *by_label._fields), rows_by_label),
+        },
+        predictions={**names, "wrong_share": 1 - accuracies},
     )
 
 
-def _due(found: Predictions) -> NDArray[np.bool_]:
-
-    return np.asarray(found.arrays.targets > 0)
+def _targets(predictions: Predictions) -> NDArray[np.bool_]:
+    return np.asarray(predictions.arrays.targets > 0)
 
 
 def _names(flags: NDArray[np.bool_], classes: list[str]) -> NDArray[np.object_]:
     """`[rows]`: JSON lists of the names whose flags are set."""
-    return np.array([write_names(np.array(classes, object)[row]) for row in flags], object)
+    return np.array([encode_names(np.array(classes, object)[row]) for row in flags], object)

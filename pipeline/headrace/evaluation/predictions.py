@@ -1,4 +1,4 @@
-"""Judging: a bundle's answers on the rows of one split, by the graph that is served."""
+"""Predictions of a trained model's graph on the rows of a split."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.contracts import Json, Spec
 from headrace.errors import DataError
+from headrace.evaluation.metrics.classification import is_correct
 from headrace.storage.arrays import Arrays, Inputs, open_arrays
 from headrace.storage.bundle import Bundle
 
@@ -20,42 +22,53 @@ Predict: TypeAlias = "Callable[[Inputs], NDArray[np.float32]]"
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model said of every row."""
+    """A model's outputs for every row of a split."""
 
     arrays: Arrays
     logits: NDArray[np.float32]
-    """`[rows, classes]`; regression: `[rows, 1]`, or of several `[rows, targets]`, in the targets' units."""
+    """`[rows, classes]`; for regression, `[rows, 1]` or `[rows, targets]`, in the targets' units."""
     predict: Predict
-    """To ask it again, of other inputs."""
+    """Predicts other inputs with the same model."""
+    spec: Spec
+    transform: Json
+    """Content of `transform.json`."""
 
     @property
     def predicted(self) -> NDArray[np.int64]:
-        """`[rows]`: class indices; of several labels a row the surest."""
+        """`[rows]`: class indices; for multilabel, of the most probable label."""
         return np.asarray(self.logits.argmax(axis=1), dtype=np.int64)
 
     @property
     def correct(self) -> NDArray[np.bool_]:
-        """`[rows]`; of classes only."""
-        return np.asarray(self.predicted == self.arrays.targets)
+        """`[rows]`: whether the predicted class is the target; classification only."""
+        return is_correct(self.logits, self.arrays.targets)
 
     @property
     def values(self) -> NDArray[np.float64]:
-        """`[rows]`: what a regression of one target predicts, in its unit."""
+        """`[rows]`: predicted values in the target's unit; regression of one target only."""
         return np.asarray(self.logits[:, 0], dtype=np.float64)
 
     @property
     def errors(self) -> NDArray[np.float64]:
-        """`[rows]`: `values` less the targets; of regression of one target only."""
+        """`[rows]`: `values` minus the targets; regression of one target only."""
         return self.values - np.asarray(self.arrays.targets, dtype=np.float64)
 
 
-def answers(bundle: Bundle, folder: Path) -> Predictions:
-    """Predicts every row of a split's folder; raises DataError when it has none, or the model says NaN."""
-    arrays = open_arrays(folder)
-    if len(arrays) == 0:
-        raise DataError(f"{folder}: holds no rows; give the split a larger share in params.yaml: split.fractions")
+def predict_split(bundle: Bundle, folder: Path) -> Predictions:
+    """Predicts every row of a split; raises DataError if there are no rows, or if outputs are NaN or infinite."""
+    arrays = open_split(folder)
     predict = bundle.graph().predict
     logits = predict(arrays.inputs)
     if not np.isfinite(logits).all():
-        raise DataError(f"{bundle.folder}: the model answers with NaN or infinity; train again, more slowly")
-    return Predictions(arrays, logits, predict)
+        raise DataError(
+            f"{bundle.folder}: the model outputs NaN or infinity; lower train.learning_rate and train again"
+        )
+    return Predictions(arrays, logits, predict, bundle.spec, bundle.card.transform)
+
+
+def open_split(folder: Path) -> Arrays:
+    """Opens the rows of a split; raises DataError if there are none."""
+    arrays = open_arrays(folder)
+    if len(arrays) == 0:
+        raise DataError(f"{folder}: no rows; give the split a larger fraction in params.yaml: split.fractions")
+    return arrays

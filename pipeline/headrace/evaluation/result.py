@@ -1,29 +1,32 @@
-"""Judgement: what validate and test find out about a model, before anything of it is written.
-
-CSV files, as `dvc plots` and spreadsheets read them.
-"""
+"""The result of an evaluation, and its CSV files as `dvc plots` and spreadsheets read them."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
 from headrace.contracts import Metrics
 
+MAX_RESIDUALS = 2000
+"""A browser plots no more points well."""
+ReadMetric: TypeAlias = Callable[[str], float]
+"""Name -> the value that `validate` measured."""
+
 
 class Table(NamedTuple):
-    """A CSV file to be."""
+    """Content of a CSV file."""
 
     columns: Sequence[str]
     rows: Iterable[Sequence[Any]]
 
 
-# header alone: `dvc plots` shows nothing for it, and complains of a missing file
+# `dvc plots` complains about a missing file, and shows nothing for a header alone
 NO_CONFUSION = Table(("actual", "predicted"), ())
 NO_CALIBRATION = Table(("confidence", "accuracy", "rows"), ())
 NO_RESIDUALS = Table(("predicted", "error"), ())
@@ -31,26 +34,27 @@ NO_RESIDUALS = Table(("predicted", "error"), ())
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """Figures, and the tables that they stand for."""
+    """Metrics, and the tables behind them."""
 
     metrics: Metrics
     plots: dict[str, Table]
-    """Name of a file, without `.csv` -> what `dvc plots` shows."""
+    """File name without `.csv` -> a table for `dvc plots`."""
     reports: dict[str, Table] = field(default_factory=dict)
-    """Name of a file, without `.csv` -> what people read."""
+    """File name without `.csv` -> a table for people."""
     predictions: dict[str, NDArray[Any]] = field(default_factory=dict)
-    """Column -> `[rows]`: what the model said of every row."""
+    """Column -> `[rows]`: prediction and error of every row."""
+
+
+def residuals_table(values: NDArray[np.float64], errors: NDArray[np.float64]) -> Table:
+    """Predicted value and error of at most MAX_RESIDUALS rows, evenly spaced."""
+    step = max(1, -(-len(values) // MAX_RESIDUALS))
+    return Table(NO_RESIDUALS.columns, zip(values[::step].tolist(), errors[::step].tolist(), strict=True))
 
 
 def write_tables(folder: Path, tables: dict[str, Table]) -> None:
-    """Writes each as `<name>.csv`; the caller's folder is atomic."""
+    """Writes each table to `<name>.csv` (UTF-8, Unix line ends); the caller's folder is atomic."""
     for name, table in tables.items():
-        write_csv(folder / f"{name}.csv", table.columns, table.rows)
-
-
-def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Writes a header and rows (UTF-8, Unix line ends); the caller's folder is atomic."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
+        with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(table.columns)
+            writer.writerows(table.rows)

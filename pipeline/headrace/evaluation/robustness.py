@@ -1,4 +1,4 @@
-"""Robustness: how much of the accuracy survives noise that the training never saw."""
+"""Robustness: the accuracy under noise that the training did not include."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from headrace.evaluation.metrics.classification import is_correct
 
 ROWS_PER_DRAW = 1024
 
@@ -18,11 +20,11 @@ def accuracy_under_noise(
     sigmas: list[float],
     seed: int,
 ) -> list[float]:
-    """Accuracy under additive Gaussian noise, for each sigma, in pixel levels of 0 to 255.
+    """Accuracy under additive Gaussian noise for each sigma, in pixel levels of 0 to 255.
 
-    One draw serves all sigmas, so that they differ by the noise's strength alone; noisy pixels are rounded and
-    clipped, as a camera would. After Hendrycks and Dietterich (2019), Benchmarking Neural Network Robustness to
-    Common Corruptions. ROWS_PER_DRAW rows are in memory at a time.
+    All sigmas share one draw, so that they differ only in the strength of the noise. Noisy pixels are rounded and
+    clipped, as a camera does. After Hendrycks and Dietterich (2019), Benchmarking Neural Network Robustness to Common
+    Corruptions. At most ROWS_PER_DRAW rows are in memory at a time.
     """
     rng = np.random.default_rng(seed)
     num_correct = np.zeros(len(sigmas), dtype=np.int64)
@@ -32,5 +34,5 @@ def accuracy_under_noise(
         noise = rng.standard_normal(clean.shape, dtype=np.float32)
         for index, sigma in enumerate(sigmas):
             noisy = np.clip(np.rint(clean + np.float32(sigma) * noise), 0, 255).astype(np.uint8)
-            num_correct[index] += np.sum(predict(noisy).argmax(axis=1) == targets[rows])
+            num_correct[index] += is_correct(predict(noisy), targets[rows]).sum()
     return [int(count) / len(targets) for count in num_correct]

@@ -1,4 +1,4 @@
-"""Slices: parts of the rows on which a good mean may hide a bad model."""
+"""Slices: groups of rows on which a good overall metric may hide a bad model."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from headrace.evaluation.metrics.regression import bootstrap_rmse, root_mean_squ
 TERCILES = ("low", "middle", "high")
 ROWS_PER_MEAN = 1024
 Slices: TypeAlias = "Mapping[str, NDArray[np.bool_]]"
-"""Name of a part -> which rows are in it `[rows]`."""
+"""Name of a slice -> `[rows]`: which rows are in it."""
 
 
 class Slice(NamedTuple):
-    """The accuracy on one part of the rows, with its 95 % interval."""
+    """The accuracy on a slice, with its 95 % interval."""
 
     slice: str
     rows: int
@@ -28,7 +28,7 @@ class Slice(NamedTuple):
 
 
 class ErrorSlice(NamedTuple):
-    """The error of a regression on one part of the rows, with its 95 % interval, in the target's unit."""
+    """The error of a regression on a slice, with its 95 % interval, in the target's unit."""
 
     slice: str
     rows: int
@@ -38,40 +38,43 @@ class ErrorSlice(NamedTuple):
 
 
 def class_slices(targets: NDArray[np.int64], classes: list[str]) -> dict[str, NDArray[np.bool_]]:
-    """One slice a class: `class=<name>` -> `[rows]`."""
+    """One slice per class: `class=<name>` -> `[rows]`."""
     return {f"class={name}": targets == index for index, name in enumerate(classes)}
 
 
 def tercile_slices(name: str, values: NDArray[np.float64]) -> dict[str, NDArray[np.bool_]]:
-    """The lower, middle and upper third of the rows by a value: `<name>=low` and so on -> `[rows]`; NaN is in none."""
+    """The lower, middle and upper third of the rows by a value: `<name>=low` etc. -> `[rows]`; NaN is in none."""
     thirds = np.searchsorted(np.nanquantile(values, [1 / 3, 2 / 3]), values)
-    known = ~np.isnan(values)
-    return {f"{name}={tercile}": known & (thirds == index) for index, tercile in enumerate(TERCILES)}
+    is_known = ~np.isnan(values)
+    return {f"{name}={tercile}": is_known & (thirds == index) for index, tercile in enumerate(TERCILES)}
 
 
-def mean_input(inputs: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Mean of each row's stored values (images: brightness in levels of 0 to 255) -> `[rows]`."""
+def mean_by_row(inputs: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """`[rows]`: mean of each row's stored values; for images, the brightness in levels of 0 to 255."""
     starts = range(0, len(inputs), ROWS_PER_MEAN)
     parts = [inputs[start : start + ROWS_PER_MEAN] for start in starts]
     return np.concatenate([part.reshape(len(part), -1).mean(axis=1) for part in parts])
 
 
-def measure(correct: NDArray[np.bool_] | NDArray[np.float64], slices: Slices) -> list[Slice]:
-    """The accuracy of every slice that has rows, the worst first; `correct` `[rows]`: whether, or what share."""
-    found = [_measured(name, correct[rows]) for name, rows in slices.items() if rows.any()]
-    return sorted(found, key=lambda part: (part.accuracy, part.slice))
+def measure_slices(correct: NDArray[np.bool_] | NDArray[np.float64], slices: Slices) -> list[Slice]:
+    """The accuracy of every non-empty slice, the worst first.
+
+    `correct` `[rows]` says whether each row is correct, or which fraction of its labels is.
+    """
+    measured = [_measure_slice(name, correct[rows]) for name, rows in slices.items() if rows.any()]
+    return sorted(measured, key=lambda part: (part.accuracy, part.slice))
 
 
-def measure_errors(errors: NDArray[np.float64], slices: Slices, *, seed: int) -> list[ErrorSlice]:
-    """The error of every slice that has rows, the worst first; `seed` draws the intervals."""
+def measure_error_slices(errors: NDArray[np.float64], slices: Slices, *, seed: int) -> list[ErrorSlice]:
+    """The error of every non-empty slice, the worst first; `seed` is that of the bootstrap."""
     parts = {name: errors[rows] for name, rows in slices.items() if rows.any()}
-    found = [
+    measured = [
         ErrorSlice(name, len(part), root_mean_square(part), *bootstrap_rmse(part, seed=seed))
         for name, part in parts.items()
     ]
-    return sorted(found, key=lambda part: (-part.rmse, part.slice))
+    return sorted(measured, key=lambda part: (-part.rmse, part.slice))
 
 
-def _measured(name: str, correct: NDArray[np.bool_] | NDArray[np.float64]) -> Slice:
+def _measure_slice(name: str, correct: NDArray[np.bool_] | NDArray[np.float64]) -> Slice:
     num_correct, num_rows = float(correct.sum()), len(correct)
     return Slice(name, num_rows, num_correct / num_rows, *wilson_interval(num_correct, num_rows))

@@ -1,1 +1,1 @@
-"""From the trained network to the smallest graph that is measured right: export, candidates, measuring."""
+"""Quantization: ONNX export, int8 candidates, their benchmark, and the selection of one."""

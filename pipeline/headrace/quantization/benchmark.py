@@ -1,13 +1,14 @@
-"""Measuring: size, latency, memory and quality of graphs, side by side on this machine."""
+"""Benchmark of graphs on this machine: size, latency, memory and quality."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +16,15 @@ from numpy.typing import NDArray
 from headrace.errors import DataError
 from headrace.storage.arrays import Arrays, Inputs
 from headrace.storage.onnx_model import OnnxModel
-from headrace.tasks import Task
 
+Score: TypeAlias = "Callable[[NDArray[np.float32], NDArray[Any]], float]"
+"""Outputs `[rows, outputs]`, and targets or the outputs of another graph -> a score, 1 at best."""
 LARGE_BATCH_SIZE = 64
 SECONDS_PER_BATCH_SIZE = 1.0
 MIN_ROUNDS, MAX_ROUNDS, CALLS_PER_ROUND = 5, 100, 5
 
-# A fresh process: what a session adds to one that has imported ONNX Runtime, with as little else as possible. Resident
-# size after running, since the arena keeps what it took at its peak.
+# Runs in a fresh process with little else in memory. Resident size is read after the calls, since the arena never
+# returns its peak.
 MEMORY_SCRIPT = """
 import sys, numpy, psutil, onnxruntime
 options = onnxruntime.SessionOptions()
@@ -36,13 +38,13 @@ print(process.memory_info().rss - before)
 """
 
 
-class Figures(NamedTuple):
-    """What was measured of one graph."""
+class CandidateMetrics(NamedTuple):
+    """Measurements of one graph."""
 
     quality: float
-    """The task's score on validation rows: accuracy in [0, 1], or R2 (at most 1)."""
+    """The task's quality metric on validation rows: accuracy or micro F1 in [0, 1], or R2 (at most 1)."""
     agreement: float
-    """With fp32 on validation rows: share of the same class, or R2."""
+    """Agreement with fp32 on validation rows: fraction of equal classes or labels, or R2."""
     bytes: int
     """Size of the file."""
     latency_ms: float
@@ -52,40 +54,42 @@ class Figures(NamedTuple):
     memory_mb: float
     """Resident memory (10^6 bytes) that a session adds to a process after calls of 64 rows."""
 
-    def named(self, quality: str) -> dict[str, float | int]:
-        """By name; quality under the task's name of it."""
+    def to_dict(self, quality: str) -> dict[str, float | int]:
+        """The measurements by name; `quality` is the name of the quality metric."""
         return {quality if name == "quality" else name: value for name, value in self._asdict().items()}
 
 
-def measure(graph_paths: dict[str, Path], arrays: Arrays, task: Task, *, reference: str) -> dict[str, Figures]:
-    """Measures every graph on the rows of `arrays`; agreement is with the one named `reference`."""
+def measure_graphs(
+    graph_paths: dict[str, Path], arrays: Arrays, *, score: Score, agreement: Score, reference: str
+) -> dict[str, CandidateMetrics]:
+    """Measures every graph on the rows of `arrays`; agreement is with the graph named `reference`."""
     models = {name: OnnxModel(path) for name, path in graph_paths.items()}
     outputs = {name: model.predict(arrays.inputs) for name, model in models.items()}
-    one, many = (repeated(arrays.inputs, size) for size in (1, LARGE_BATCH_SIZE))
-    small, large = latencies_ms(models, one), latencies_ms(models, many)
+    single_row, batch = (repeat_rows(arrays.inputs, size) for size in (1, LARGE_BATCH_SIZE))
+    latency_ms, batch_ms = measure_latencies_ms(models, single_row), measure_latencies_ms(models, batch)
     return {
-        name: Figures(
-            quality=task.score(outputs[name], arrays.targets),
-            agreement=task.agreement(outputs[name], outputs[reference]),
+        name: CandidateMetrics(
+            quality=score(outputs[name], arrays.targets),
+            agreement=agreement(outputs[name], outputs[reference]),
             bytes=path.stat().st_size,
-            latency_ms=small[name],
-            batch64_ms=large[name],
-            memory_mb=memory_mb(path, many),
+            latency_ms=latency_ms[name],
+            batch64_ms=batch_ms[name],
+            memory_mb=measure_memory_mb(path, batch),
         )
         for name, path in graph_paths.items()
     }
 
 
-def repeated(inputs: Inputs, num_rows: int) -> NDArray[Any]:
-    """The first rows, over again when there are too few."""
+def repeat_rows(inputs: Inputs, num_rows: int) -> NDArray[Any]:
+    """The first `num_rows` rows, repeated if there are fewer."""
     return np.ascontiguousarray(inputs[np.arange(num_rows) % len(inputs)])
 
 
-def latencies_ms(models: dict[str, OnnxModel], inputs: NDArray[Any]) -> dict[str, float]:
-    """Median time of a call, in ms, by the same number of threads for all.
+def measure_latencies_ms(models: dict[str, OnnxModel], inputs: NDArray[Any]) -> dict[str, float]:
+    """Median time of a call in ms, with the same number of threads for all models.
 
-    The models take turns, so that what else the machine does hits all of them; the first call of a turn is not
-    counted: the threads of the model before it are still spinning.
+    The models take turns, so that other load on the machine affects all of them. The first call of a turn is not
+    counted, because the threads of the previous model are still spinning.
     """
     times: dict[str, list[float]] = {name: [] for name in models}
     end = perf_counter() + SECONDS_PER_BATCH_SIZE
@@ -98,18 +102,18 @@ def latencies_ms(models: dict[str, OnnxModel], inputs: NDArray[Any]) -> dict[str
                 start = perf_counter()
                 model.run(inputs)
                 times[name].append(perf_counter() - start)
-    return {name: median(found) * 1e3 for name, found in times.items()}
+    return {name: median(seconds) * 1e3 for name, seconds in times.items()}
 
 
-def memory_mb(graph_path: Path, inputs: NDArray[Any]) -> float:
-    """Resident memory (10^6 bytes) that a session adds to a fresh process; raises DataError when it cannot run.
+def measure_memory_mb(graph_path: Path, inputs: NDArray[Any]) -> float:
+    """Resident memory (10^6 bytes) that a session adds to a fresh process; raises DataError if it cannot run.
 
-    It is given zeros of the shape and kind of `inputs`.
+    Its input is zeros of the shape and type of `inputs`.
     """
     shape = ",".join(map(str, inputs.shape))
     command = [sys.executable, "-c", MEMORY_SCRIPT, str(graph_path), shape, inputs.dtype.str]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        reason = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1][:200]
-        raise DataError(f"{graph_path}: does not run in a process of its own ({reason}); free some memory")
-    return max(0, int(done.stdout)) / 1e6
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    if process.returncode:
+        reason = (process.stderr.strip() or f"exit code {process.returncode}").splitlines()[-1][:200]
+        raise DataError(f"{graph_path}: cannot run in a separate process ({reason}); free some memory")
+    return max(0, int(process.stdout)) / 1e6

@@ -1,10 +1,10 @@
-"""Candidates: ways to make an int8 graph of the exported one. RECIPES: name -> how."""
+"""CANDIDATES: ways to quantize the exported graph to int8."""
 
 from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,27 +15,27 @@ from numpy.typing import NDArray
 from headrace.errors import DataError
 
 Method: TypeAlias = Literal["static", "dynamic"]
-ROWS_PER_CALIBRATION_RUN = 32  # every activation of so many rows is in memory at once
+ROWS_PER_CALIBRATION_RUN = 32  # all activations of that many rows are in memory at once
 
-# convolutions are left out: ConvInteger is many times slower than Conv (onnxruntime#12854)
+# no convolutions: ConvInteger is many times slower than Conv (onnxruntime#12854)
 DYNAMIC_OPERATORS = ("MatMul", "Gemm", "Gather", "Attention", "EmbedLayerNormalization", "LSTM")
-# of a table: its preprocessing is left out, whose columns have scales of their own and NaN for what is missing
+# for tables without their preprocessing, whose columns differ in scale and hold NaN for missing values
 STATIC_OPERATORS = {"f": ("MatMul", "Gemm", "Relu")}
-"""Kind of a graph's input (as NumPy calls it) -> what static recipes quantise, where that is not all they can."""
+"""NumPy kind of a graph's input -> operators to quantize statically; all that can be if the kind is not listed."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """How to make one candidate; weights are signed 8-bit a channel, activations unsigned 8-bit."""
+    """How to make a candidate: signed 8-bit weights per channel, unsigned 8-bit activations."""
 
     method: Method
     calibration: Literal["MinMax", "Percentile", "None"]
-    """Which range of an activation is kept: all that was seen, or 99.999 % of it."""
+    """Range of an activation: from minimum to maximum, or 99.999 % of the values."""
     has_reduced_range: bool = False
-    """7-bit weights: 8-bit ones can saturate on processors without VNNI."""
+    """7-bit weights, since 8-bit weights can saturate on processors without VNNI."""
 
 
-RECIPES: dict[str, Candidate] = {
+CANDIDATES: dict[str, Candidate] = {
     "static_minmax": Candidate("static", "MinMax"),
     "static_percentile": Candidate("static", "Percentile"),
     "static_reduced": Candidate("static", "MinMax", has_reduced_range=True),
@@ -43,75 +43,99 @@ RECIPES: dict[str, Candidate] = {
 }
 
 
-def prepare(graph_path: Path, prepared_path: Path) -> None:
-    """Infers shapes and fuses layers, which quantisation needs; raises DataError when ONNX Runtime cannot."""
+def make_candidates(
+    graph_path: Path, folder: Path, *, rows: NDArray[Any], methods: Sequence[Method]
+) -> tuple[dict[str, Path], dict[str, str]]:
+    """Writes the candidates of some methods to `folder`.
+
+    Returns the path of each graph by name, and the reason by name for each candidate that could not be made.
+    """
+    graph_paths, failures = {}, {}
+    prepare_graph(graph_path, folder / "prepared.onnx")
+    for name, candidate in CANDIDATES.items():
+        if candidate.method not in methods:
+            continue
+        path = folder / f"{name}.onnx"
+        try:
+            make_candidate(candidate, folder / "prepared.onnx", path, rows=rows)
+        except DataError as error:
+            failures[name] = str(error)
+        else:
+            graph_paths[name] = path
+    return graph_paths, failures
+
+
+def prepare_graph(graph_path: Path, prepared_path: Path) -> None:
+    """Infers shapes and fuses layers, as quantization requires; raises DataError if ONNX Runtime cannot."""
     import onnx
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     try:
         with _quiet():
-            # the exporter wrote the shapes; inferring them symbolically would import SymPy (1 s) to find them again
+            # the exporter wrote the shapes already; symbolic inference would import SymPy (1 s)
             quant_pre_process(str(graph_path), str(prepared_path), skip_symbolic_shape=True)
             graph = onnx.load(prepared_path)
-            _forget_weight_shapes(graph)
+            _drop_weight_shapes(graph)
             onnx.save(graph, prepared_path)
-    except Exception as error:  # ONNX Runtime's own classes derive from nothing narrower
-        raise DataError(f"{graph_path}: not a graph that ONNX Runtime takes ({_line(error)}); train again") from error
+    except Exception as error:  # ONNX Runtime's exceptions have no narrower base class
+        raise DataError(
+            f"{graph_path}: ONNX Runtime cannot process this graph ({_describe(error)}); train again"
+        ) from error
 
 
-def _forget_weight_shapes(graph: Any) -> None:
-    """Drops the exporter's shapes of weights: dynamic quantisation turns Gemm's around and then trips over them."""
-    weights = {weight.name for weight in graph.graph.initializer}
-    kept = [value for value in graph.graph.value_info if value.name not in weights]
-    del graph.graph.value_info[:]
-    graph.graph.value_info.extend(kept)
+def make_candidate(candidate: Candidate, prepared_path: Path, path: Path, *, rows: NDArray[Any]) -> None:
+    """Writes the candidate to `path`; static quantization is calibrated on `rows` `[rows, *input_shape]`.
 
-
-def make(recipe: Candidate, prepared_path: Path, path: Path, *, rows: NDArray[Any]) -> None:
-    """Writes the candidate to `path`; `rows` `[rows, *input_shape]` calibrate it, where the method does so.
-
-    Raises DataError with ONNX Runtime's reason when it cannot be made.
+    Raises DataError with ONNX Runtime's reason if that fails.
     """
     try:
         with _quiet():
-            if recipe.method == "static":
-                _make_static(recipe, prepared_path, path, rows)
+            if candidate.method == "static":
+                _make_static(candidate, prepared_path, path, rows)
             else:
                 _make_dynamic(prepared_path, path)
     except Exception as error:
-        raise DataError(f"could not be made: {_line(error)}") from error
+        raise DataError(f"could not be made: {_describe(error)}") from error
 
 
-def _make_static(recipe: Candidate, prepared_path: Path, path: Path, rows: NDArray[Any]) -> None:
+def _drop_weight_shapes(graph: Any) -> None:
+    """Drops the exporter's shapes of weights: dynamic quantization transposes those of Gemm and then fails on them."""
+    weights = {weight.name for weight in graph.graph.initializer}
+    activations = [value for value in graph.graph.value_info if value.name not in weights]
+    del graph.graph.value_info[:]
+    graph.graph.value_info.extend(activations)
+
+
+def _make_static(candidate: Candidate, prepared_path: Path, path: Path, rows: NDArray[Any]) -> None:
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
     quantize_static(
         str(prepared_path),
         str(path),
-        _reader(rows, _input_name(prepared_path)),
+        _calibration_reader(rows, _input_name(prepared_path)),
         quant_format=QuantFormat.QDQ,
         op_types_to_quantize=list(STATIC_OPERATORS.get(rows.dtype.kind, ())) or None,
-        nodes_to_exclude=_around_softmax(prepared_path),
+        nodes_to_exclude=_softmax_nodes(prepared_path),
         per_channel=True,
-        reduce_range=recipe.has_reduced_range,
+        reduce_range=candidate.has_reduced_range,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
-        calibrate_method=CalibrationMethod[recipe.calibration],
-        extra_options={"CalibStridedMinMax": 1},  # one run at a time; without it all activations are kept
+        calibrate_method=CalibrationMethod[candidate.calibration],
+        extra_options={"CalibStridedMinMax": 1},  # by default the activations of all runs stay in memory
     )
 
 
-def _around_softmax(graph_path: Path) -> list[str]:
-    """Names of softmax nodes and of what takes their shares.
+def _softmax_nodes(graph_path: Path) -> list[str]:
+    """Names of softmax nodes and of the nodes that consume their outputs.
 
-    Between quantised neighbours ONNX Runtime (1.31) makes them QLinearSoftmax, which answers 0 for shares that are
-    nearly alike.
+    Between quantized neighbors ONNX Runtime (1.31) fuses them to QLinearSoftmax, which outputs 0 if the probabilities
+    are nearly equal.
     """
     import onnx
 
     nodes = onnx.load(graph_path).graph.node
-    shares = {name for node in nodes if node.op_type == "Softmax" for name in node.output}
-    return [node.name for node in nodes if node.op_type == "Softmax" or shares & set(node.input)]
+    outputs = {name for node in nodes if node.op_type == "Softmax" for name in node.output}
+    return [node.name for node in nodes if node.op_type == "Softmax" or outputs & set(node.input)]
 
 
 def _make_dynamic(prepared_path: Path, path: Path) -> None:
@@ -126,13 +150,13 @@ def _make_dynamic(prepared_path: Path, path: Path) -> None:
     )
 
 
-def _reader(rows: NDArray[Any], input_name: str) -> Any:
-    """Hands the rows to ONNX Runtime's calibration, ROWS_PER_CALIBRATION_RUN a run."""
+def _calibration_reader(rows: NDArray[Any], input_name: str) -> Any:
+    """Yields the rows to ONNX Runtime's calibration, ROWS_PER_CALIBRATION_RUN per run."""
     from onnxruntime.quantization import CalibrationDataReader
 
     starts = range(0, len(rows), ROWS_PER_CALIBRATION_RUN)
 
-    class Reader(CalibrationDataReader):  # type: ignore[misc] # a base class without types
+    class Reader(CalibrationDataReader):  # type: ignore[misc] # the base class is untyped
         runs: Iterator[int] = iter(starts)
 
         def __len__(self) -> int:
@@ -154,24 +178,24 @@ def _input_name(graph_path: Path) -> str:
     return str(onnx.load(graph_path).graph.input[0].name)
 
 
-def _line(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     return f"{type(error).__name__}: {(str(error).strip() or 'no reason given').splitlines()[0][:200]}"
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps ONNX Runtime's prints, logs and C++ warnings from the terminal; what matters comes as an exception."""
+    """Silences ONNX Runtime's prints, logs and C++ warnings; failures raise exceptions anyway."""
     import onnxruntime as ort
 
     ort.set_default_logger_severity(4)
     # without a handler its `logging.warning` would install one for the whole process
-    root, silent, was_disabled = logging.getLogger(), logging.NullHandler(), logging.root.manager.disable
-    root.addHandler(silent)
+    root, null_handler, was_disabled = logging.getLogger(), logging.NullHandler(), logging.root.manager.disable
+    root.addHandler(null_handler)
     logging.disable(logging.CRITICAL)
     try:
         with redirect_stdout(io.StringIO()):
             yield
     finally:
         logging.disable(was_disabled)
-        root.removeHandler(silent)
+        root.removeHandler(null_handler)
         ort.set_default_logger_severity(2)

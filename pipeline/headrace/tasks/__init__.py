@@ -1,4 +1,4 @@
-"""Tasks: what a network is asked for. TASKS: name -> loss, figures and output size."""
+"""TASKS: the loss, epoch metrics and number of outputs of each task."""
 
 from __future__ import annotations
 

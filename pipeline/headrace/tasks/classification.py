@@ -1,12 +1,9 @@
-"""One class of several."""
+"""Classification: one class per row."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from headrace.contracts import Batch, Json, Spec
 from headrace.errors import ConfigError
@@ -23,23 +20,23 @@ NUM_BINARY = 2
 class Classification:
     """Softmax and cross-entropy; outputs are logits.
 
-    `bce`: the network has one output z, and a fixed layer behind it makes the logits -z/2 and z/2 of it, whose
-    softmax is sigmoid(z). So cross-entropy is binary cross-entropy there, and nothing after the training differs.
+    With `bce` the network has one output z, and a fixed last layer turns it into the logits -z/2 and z/2, whose
+    softmax is sigmoid(z). Cross-entropy then equals binary cross-entropy, and later stages need no special case.
     """
 
-    metric_names, quality = ("accuracy",), "accuracy"
+    metric_names: tuple[str, ...] = ("accuracy",)
     outputs = "logits"
 
     def num_outputs(self, spec: Spec, loss: str = "auto") -> int:
-        """One logit a class; for `bce` one in all."""
+        """One logit per class; a single one for `bce`."""
         return 1 if loss == "bce" else len(spec.classes)
 
     def loss_options(self, settings: Mapping[str, Any], transform: Json) -> Json:
-        """`label_smoothing`; `gamma` of the focal loss and `class_weights` where there are any."""
+        """`label_smoothing`, and where set `gamma` of the focal loss and `class_weights`."""
         check_loss(settings, LOSSES, "classes")
         options: Json = {"label_smoothing": settings["label_smoothing"]}
         if settings["loss"] == "bce":
-            _refuse_many(len(transform["target"]["rows"]))
+            _check_two_classes(len(transform["target"]["rows"]))
         if settings["loss"] == "focal":
             options["gamma"] = settings["focal_gamma"]
         if settings["class_weights"] != "none":
@@ -47,27 +44,19 @@ class Classification:
         return options
 
     def loss(self, outputs: Tensor, batch: Batch, options: Json) -> Tensor:
-        """Cross-entropy, summed over the rows by weight; see `losses.softmax_losses` for its options."""
+        """Weighted sum of the cross-entropy; see `losses.softmax_losses` for the options."""
         from headrace.tasks.losses import softmax_losses
 
         return (softmax_losses(outputs, batch.targets, options) * batch.weights).sum()
 
     def metric_sums(self, outputs: Tensor, batch: Batch, options: Json) -> Tensor:  # noqa: ARG002 the Protocol's
-        """Rows whose largest logit is the target's."""
+        """Number of rows whose largest logit is that of the target."""
         return ((outputs.argmax(dim=1) == batch.targets) * batch.weights).sum(0, keepdim=True)
 
-    def score(self, outputs: NDArray[np.float32], targets: NDArray[Any]) -> float:
-        """Accuracy."""
-        return float((outputs.argmax(axis=1) == targets).mean())
 
-    def agreement(self, outputs: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
-        """Share of the rows of the same class."""
-        return float((outputs.argmax(axis=1) == reference.argmax(axis=1)).mean())
-
-
-def _refuse_many(num_classes: int) -> None:
+def _check_two_classes(num_classes: int) -> None:
     if num_classes != NUM_BINARY:
         raise ConfigError(
-            f"params.yaml: train.loss: 'bce' is of {NUM_BINARY} classes, and the data have {num_classes}; set"
-            " cross_entropy, or, where a row may have several, ingest.task: multilabel"
+            f"params.yaml: train.loss: 'bce' requires {NUM_BINARY} classes, and the data have {num_classes}; set"
+            " cross_entropy, or ingest.task: multilabel if a row may have several"
         )

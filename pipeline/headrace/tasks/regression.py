@@ -1,15 +1,12 @@
-"""A value, or several at once."""
+"""Regression of one target or of several."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from headrace.contracts import Batch, Json, Spec
-from headrace.tasks.task import check_no_class_settings, check_loss
+from headrace.tasks.task import check_loss, check_no_class_settings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,26 +15,27 @@ LOSSES = ("auto", "mse", "mae", "huber")
 
 
 class Regression:
-    """Outputs are in the targets' units, losses of what is standardised by the train rows' targets.
+    """Outputs are in the targets' units; losses are in standard deviations of the train rows' targets.
 
-    Targets are `[rows]`, of several `[rows, targets]`; their losses and figures are the mean over the targets, so that
-    each counts the same whatever its unit.
+    Targets are `[rows]`, or `[rows, targets]`, with losses and metrics that are means over the targets, so that each
+    counts the same whatever its unit.
     """
 
-    metric_names, quality, outputs = ("mae",), "r2", "values"
+    metric_names: tuple[str, ...] = ("mae",)
+    outputs = "values"
 
     def num_outputs(self, spec: Spec, loss: str = "auto") -> int:  # noqa: ARG002 the Protocol's
-        """One a target."""
+        """One output per target."""
         return max(1, len(spec.targets))
 
     def loss_options(self, settings: Mapping[str, Any], transform: Json) -> Json:
-        """`kind` and the targets' `std`; refuses what needs classes."""
+        """`kind` of the loss and the targets' `std`; settings that require classes are errors."""
         check_loss(settings, LOSSES, "values")
         check_no_class_settings(settings)
         return {"kind": "mse" if settings["loss"] == "auto" else settings["loss"], "std": transform["target"]["std"]}
 
     def loss(self, outputs: Tensor, batch: Batch, options: Json) -> Tensor:
-        """Loss of the standardised error, summed over the rows by weight; huber bends at one standard deviation."""
+        """Weighted sum of the losses of standardized errors; huber is linear beyond one standard deviation."""
         from headrace.tasks.losses import value_losses
 
         values, std = _values(outputs, batch.targets), options["std"]
@@ -46,21 +44,11 @@ class Regression:
         return (_by_row(losses) * batch.weights).sum()
 
     def metric_sums(self, outputs: Tensor, batch: Batch, options: Json) -> Tensor:
-        """Absolute errors in the target's unit; of several targets in their standard deviations."""
+        """Sum of absolute errors in the target's unit; for several targets, in their standard deviations."""
         errors = (_values(outputs, batch.targets) - batch.targets).abs()
         if isinstance(options["std"], list):
             errors = errors / errors.new_tensor(options["std"])
         return (_by_row(errors) * batch.weights).sum(0, keepdim=True)
-
-    def score(self, outputs: NDArray[np.float32], targets: NDArray[Any]) -> float:
-        """R2: the share of the targets' variance that is explained; of several the mean."""
-        wanted = np.asarray(targets, np.float64).reshape(len(targets), -1)
-        found = [_r_squared(outputs[:, place].astype(np.float64), column) for place, column in enumerate(wanted.T)]
-        return float(np.mean(found))
-
-    def agreement(self, outputs: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
-        """R2 of one's values for the other's."""
-        return self.score(outputs, reference)
 
 
 def _values(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -69,10 +57,5 @@ def _values(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def _by_row(losses: Tensor) -> Tensor:
+    """Mean over the targets, if there are several."""
     return losses if losses.ndim == 1 else losses.mean(dim=1)
-
-
-def _r_squared(values: NDArray[np.float64], wanted: NDArray[np.float64]) -> float:
-
-    left, spread = float(np.square(values - wanted).sum()), float(np.square(wanted - wanted.mean()).sum())
-    return 1 - left / spread if spread else float(left == 0)

@@ -1,15 +1,9 @@
-"""The Protocol of a task: what training, quantisation and export ask of each.
-
-Settings of one task that another cannot use: refused in one line.
-"""
+"""The Protocol of a task, and checks of settings that a task does not support."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
 
 from headrace.contracts import Batch, Json, Spec
 from headrace.errors import ConfigError
@@ -19,61 +13,50 @@ if TYPE_CHECKING:
 
 
 class Task(Protocol):
-    """What a network is asked for: loss, figures, output size."""
+    """Loss, metrics and number of outputs of a network."""
 
     metric_names: tuple[str, ...]
     """Keys of EPOCH_METRICS: the metrics that an epoch reports in addition to its loss."""
-    quality: str
-    """Name of what `score` tells: better where it is higher, 1 at best."""
     outputs: str
     """Name of the graph's outputs."""
 
     def num_outputs(self, spec: Spec, loss: str = "auto") -> int:
-        """Width of the network's last trained layer, under `train.loss`."""
+        """Width of the network's last trained layer; `loss` is `train.loss`."""
         ...
 
     def loss_options(self, settings: Mapping[str, Any], transform: Json) -> Json:
-        """What `loss` needs of the section `train` and of `transform.json`, in plain values.
+        """The options of `loss`, as plain values, from the section `train` and `transform.json`.
 
-        Raises ConfigError for settings that are another task's, or that do not fit the data.
+        Raises ConfigError for settings that the task does not support or that do not fit the data.
         """
         ...
 
     def loss(self, outputs: Tensor, batch: Batch, options: Json) -> Tensor:
-        """Weighted sum of the rows' losses (a scalar); the caller divides by rows."""
+        """Weighted sum of the rows' losses (a scalar); the caller divides by the number of rows."""
         ...
 
     def metric_sums(self, outputs: Tensor, batch: Batch, options: Json) -> Tensor:
         """Weighted sums of the rows' metrics, `[metric_names]`; `options` are those of the loss."""
         ...
 
-    def score(self, outputs: NDArray[np.float32], targets: NDArray[Any]) -> float:
-        """How good a model's outputs `[rows, outputs]` are: the figure that int8 may lose some of."""
-        ...
 
-    def agreement(self, outputs: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
-        """How far two models say the same, 1 at best."""
-        ...
-
-
-def check_loss(settings: Mapping[str, Any], allowed: Sequence[str], have: str) -> None:
-    """Raises ConfigError for a `train.loss` that is not of data which `have` classes, labels or values."""
+def check_loss(settings: Mapping[str, Any], allowed: Sequence[str], targets: str) -> None:
+    """Raises ConfigError for a `train.loss` that is not `allowed`; `targets` describes those of the data."""
     if settings["loss"] not in allowed:
         raise ConfigError(
-            f"params.yaml: train.loss: {settings['loss']!r} is no loss of data that have {have}; choose one of"
-            f" {list(allowed)}"
+            f"params.yaml: train.loss: {settings['loss']!r} is not a loss for {targets}; choose one of {list(allowed)}"
         )
 
 
 def check_no_class_settings(settings: Mapping[str, Any]) -> None:
-    """Raises ConfigError for what only classes and labels have: label smoothing and class weights."""
+    """Raises ConfigError for label smoothing and class weights, which require classes or labels."""
     if settings["label_smoothing"]:
         raise ConfigError(
-            f"params.yaml: train.label_smoothing: {settings['label_smoothing']:g} is of classification, and the "
-            "data have values; set 0"
+            f"params.yaml: train.label_smoothing: {settings['label_smoothing']:g} applies only to classification, "
+            "and the targets are values; set 0"
         )
     if settings["class_weights"] != "none":
         raise ConfigError(
-            f"params.yaml: train.class_weights: {settings['class_weights']!r} are of classification, and the data have"
-            " values; set none"
+            f"params.yaml: train.class_weights: {settings['class_weights']!r} applies only to classification, and"
+            " the targets are values; set none"
         )

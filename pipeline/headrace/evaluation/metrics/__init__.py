@@ -1,1 +1,1 @@
-"""metrics."""
+"""Metrics as formulas over NumPy arrays, by task."""

@@ -1,7 +1,8 @@
-"""Calibration: confidences that mean what they say, and the confidence above which a model may be trusted."""
+"""Calibration: temperature scaling, calibration error, and the confidence above which predictions can be trusted."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 NUM_BINS = 15  # as in Guo et al. (2017), section 5
 LOG_BETA_BOUNDS = (-5.0, 5.0)  # temperatures from 0.0067 to 148
-NUM_HALVINGS = 30  # of a range of 10: the temperature is right to 1e-8
+LOG_BETA_TOLERANCE = 1e-9
 
 
 class Bin(NamedTuple):
@@ -18,45 +19,58 @@ class Bin(NamedTuple):
     confidence: float
     """Their mean confidence."""
     accuracy: float
-    """The share of them that is right."""
+    """The fraction of them that is correct."""
     rows: int
 
 
 class Threshold(NamedTuple):
-    """Where to draw the line between answering and asking a person."""
+    """A confidence threshold above which the model's predictions are accepted."""
 
     confidence: float
-    """Answer above it (strictly); 1 when no line reaches the target."""
+    """Predictions strictly above it are accepted; 1 if no threshold reaches the target accuracy."""
     coverage: float
-    """Share of the rows above it."""
+    """Fraction of the rows above it."""
 
 
 def fit_temperature(logits: NDArray[np.float32], targets: NDArray[np.int64]) -> float:
-    """The temperature that minimises the loss of `softmax(logits / temperature)`; 1 where logits say nothing.
+    """The temperature that minimizes the loss of `softmax(logits / temperature)`; 1 if the logits never differ.
 
-    Guo et al. (2017), On Calibration of Modern Neural Networks, section 4.2. The loss is convex in
-    beta = 1 / temperature, so that its slope, mean(E_p[z] - z_target), is monotone: halving finds the root. A share
-    1 / (rows + 2) of each target goes to its strongest rival, as in Platt (1999), Probabilistic Outputs for Support
-    Vector Machines, section 2.2: else a model without a mistake on these rows would never be unsure again.
+    Guo et al. (2017), On Calibration of Modern Neural Networks, section 4.2. A fraction 1 / (rows + 2) of each target
+    goes to its strongest rival, as in Platt (1999), Probabilistic Outputs for Support Vector Machines, section 2.2.
+    Without it, a model that makes no mistake on these rows would get a temperature of 0.
     """
-    from headrace.evaluation.metrics.classification import softmax
-
     if np.ptp(logits, axis=1).max() == 0:
         return 1.0
-    rows, doubt = np.arange(len(targets)), 1 / (len(targets) + 2)
+    rows, smoothing = np.arange(len(targets)), 1 / (len(targets) + 2)
     rivals = logits.copy()
     rivals[rows, targets] = -np.inf
-    target_logits = logits[rows, targets] * (1 - doubt) + rivals.max(axis=1) * doubt
-    low, high = LOG_BETA_BOUNDS
-    for _ in range(NUM_HALVINGS):
-        middle = (low + high) / 2
-        expected = (softmax(logits, float(np.exp(-middle))) * logits).sum(axis=1)
-        low, high = (low, middle) if (expected - target_logits).mean() > 0 else (middle, high)
-    return float(np.exp(-(low + high) / 2))
+    target_logits = logits[rows, targets] * (1 - smoothing) + rivals.max(axis=1) * smoothing
+    largest = logits.max(axis=1).astype(np.float64)  # subtracted, for exp not to overflow
+    margins, target_margins = logits - largest[:, None], target_logits - largest
+
+    def loss(beta: float) -> float:
+        return float((np.log(np.exp(beta * margins).sum(axis=1)) - beta * target_margins).mean())
+
+    return minimize_over_temperature(loss)
 
 
-def reliability(confidence: NDArray[np.float64], correct: NDArray[np.bool_], num_bins: int = NUM_BINS) -> list[Bin]:
-    """Confidence against accuracy in bins of equal width over (0, 1]; empty bins are left out."""
+def minimize_over_temperature(loss: Callable[[float], float]) -> float:
+    """The temperature at which a loss that is convex in beta = 1 / temperature is lowest."""
+    from scipy.optimize import minimize_scalar
+
+    minimum = minimize_scalar(
+        lambda log_beta: loss(float(np.exp(log_beta))),
+        bounds=LOG_BETA_BOUNDS,
+        method="bounded",
+        options={"xatol": LOG_BETA_TOLERANCE},
+    )
+    return float(np.exp(-minimum.x))
+
+
+def reliability_bins(
+    confidence: NDArray[np.float64], correct: NDArray[np.bool_], num_bins: int = NUM_BINS
+) -> list[Bin]:
+    """Confidence against accuracy in bins of equal width over (0, 1], without the empty ones."""
     bins = np.clip(np.ceil(confidence * num_bins).astype(int) - 1, 0, num_bins - 1)
     return [
         Bin(float(confidence[rows].mean()), float(correct[rows].mean()), int(rows.sum()))
@@ -66,25 +80,25 @@ def reliability(confidence: NDArray[np.float64], correct: NDArray[np.bool_], num
 
 
 def expected_calibration_error(bins: list[Bin]) -> float:
-    """Mean distance of confidence from accuracy, by rows, in [0, 1]: Guo et al. (2017), equation 3."""
-    num_rows = sum(found.rows for found in bins)
-    return sum(found.rows / num_rows * abs(found.confidence - found.accuracy) for found in bins)
+    """Mean distance between confidence and accuracy, weighted by rows, in [0, 1]: Guo et al. (2017), equation 3."""
+    num_rows = sum(bin_.rows for bin_ in bins)
+    return sum(bin_.rows / num_rows * abs(bin_.confidence - bin_.accuracy) for bin_ in bins)
 
 
 def confidence_threshold(
     confidence: NDArray[np.float64], correct: NDArray[np.bool_], target_accuracy: float
 ) -> Threshold:
-    """The lowest confidence above which the accuracy still reaches the target: the most rows answered.
+    """The lowest confidence above which the accuracy reaches the target, so that the most rows are accepted.
 
-    It is read from the same rows that it is told for, hence slightly hopeful on new ones.
+    Chosen on the rows it is reported for, so it is slightly optimistic for new ones.
     """
     order = np.argsort(-confidence, kind="stable")
-    falling = confidence[order]
+    descending = confidence[order]
     accuracy = np.cumsum(correct[order]) / np.arange(1, len(order) + 1)
-    is_last_of_equals = np.append(falling[1:] != falling[:-1], True)  # equals stand or fall together
-    reaches = np.flatnonzero(is_last_of_equals & (accuracy >= target_accuracy))
-    if len(reaches) == 0:
+    is_last_of_ties = np.append(descending[1:] != descending[:-1], True)  # ties are accepted or rejected together
+    candidates = np.flatnonzero(is_last_of_ties & (accuracy >= target_accuracy))
+    if len(candidates) == 0:
         return Threshold(1.0, 0.0)
-    num_answered = int(reaches[-1]) + 1
-    is_every_row = num_answered == len(order)
-    return Threshold(0.0 if is_every_row else float(falling[num_answered]), num_answered / len(order))
+    num_accepted = int(candidates[-1]) + 1
+    is_every_row = num_accepted == len(order)
+    return Threshold(0.0 if is_every_row else float(descending[num_accepted]), num_accepted / len(order))

@@ -1,0 +1,54 @@
+from typing import get_args
+
+import numpy as np
+import pytest
+import torch
+
+from headrace.contracts import Batch, Spec, TaskName
+from headrace.evaluation.evaluators import EVALUATORS, find_evaluator
+from headrace.evaluation.metrics.classification import accuracy
+from headrace.evaluation.metrics.multilabel import label_accuracy
+from headrace.tasks import TASKS
+
+RNG = np.random.default_rng(0)
+NUM_ROWS = 200
+CASES = {
+    "classification": (RNG.normal(size=(NUM_ROWS, 4)), RNG.integers(0, 4, NUM_ROWS)),
+    "multilabel": (RNG.normal(size=(NUM_ROWS, 4)), RNG.random((NUM_ROWS, 4)) < 0.3),
+    "regression": (RNG.normal(size=(NUM_ROWS, 1)), RNG.normal(size=NUM_ROWS)),
+    "multi_target_regression": (RNG.normal(size=(NUM_ROWS, 3)), RNG.normal(size=(NUM_ROWS, 3))),
+}
+NUMPY_METRICS = {
+    "classification": accuracy,
+    "multilabel": lambda outputs, targets: label_accuracy(outputs > 0, targets),
+    "regression": lambda outputs, targets: np.abs(outputs[:, 0] - targets).mean(),
+}
+
+
+@pytest.mark.parametrize("task", get_args(TaskName))
+def test_epoch_metric_in_torch_equals_the_metric_in_numpy(task):
+    outputs, targets = CASES[task]
+    batch = Batch(torch.empty(NUM_ROWS, 0), torch.from_numpy(targets), torch.ones(NUM_ROWS), NUM_ROWS)
+    in_torch = TASKS[task].metric_sums(torch.from_numpy(outputs), batch, {"std": 1.0}) / NUM_ROWS
+    assert in_torch.tolist() == pytest.approx([NUMPY_METRICS[task](outputs, targets)], rel=1e-6)
+
+
+@pytest.mark.parametrize("name", EVALUATORS)
+def test_score_of_exact_outputs_and_agreement_with_itself_are_1(name):
+    outputs, targets = CASES[name]
+    exact = np.eye(4)[targets] if name == "classification" else (targets - 0.5 if name == "multilabel" else targets)
+    evaluator = EVALUATORS[name]
+    assert evaluator.score(exact.reshape(outputs.shape), targets) == 1
+    assert evaluator.score(outputs, targets) < 1
+    assert evaluator.agreement(outputs, outputs) == 1
+    assert evaluator.agreement(outputs, -outputs) < 1
+
+
+@pytest.mark.parametrize(
+    ("task", "targets", "expected"),
+    [("multilabel", [], "multilabel"), ("regression", [], "regression"),
+     ("regression", ["a", "b"], "multi_target_regression")],
+)  # fmt: skip
+def test_find_evaluator_depends_on_the_task_and_the_number_of_targets(task, targets, expected):
+    spec = Spec(modality="table", task=task, source="x", format="table", num_rows=9, targets=targets)
+    assert find_evaluator(spec) is EVALUATORS[expected]
