@@ -58,7 +58,7 @@ class ImageLoader:
     def __init__(self, base: Path, limits: LoadLimits) -> None:
         """`base` is the folder that relative paths start from."""
         self.base, self.limits = base, limits
-        self._here = threading.local()
+        self._thread_local = threading.local()
         self._sessions: list[requests.Session] = []
         self._is_closing = threading.Event()
 
@@ -93,13 +93,13 @@ class ImageLoader:
             if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe would never end
                 return LoadedImage(b"", "is not a file")
             with path.open("rb") as file:
-                return self._bounded(file.read(self.limits.max_bytes + 1))
+                return self._check_size(file.read(self.limits.max_bytes + 1))
         except OSError as error:
             return LoadedImage(b"", os.strerror(error.errno) if error.errno else "cannot be read")
         except ValueError:  # a zero byte, or half a surrogate
             return LoadedImage(b"", "is not a path")
 
-    def _bounded(self, data: bytes) -> LoadedImage:
+    def _check_size(self, data: bytes) -> LoadedImage:
         if len(data) > self.limits.max_bytes:
             return LoadedImage(b"", f"has more than {self.limits.max_bytes} bytes, the limit for one image")
         return LoadedImage(data) if data else LoadedImage(b"", "is empty")
@@ -135,27 +135,27 @@ class ImageLoader:
                 return LoadedImage(b"", "the server did not respond in time", is_transient=True)
         if response.headers.get("Content-Type", "").startswith("text/html") or is_web_page(bytes(data[:256])):
             return LoadedImage(b"", "is a web page (HTML), not an image")
-        return self._bounded(bytes(data))
+        return self._check_size(bytes(data))
 
     def _session(self) -> requests.Session:
         """Returns the session of this thread: it reuses connections, but must not be shared between threads."""
         import requests
 
-        if not hasattr(self._here, "session"):
+        if not hasattr(self._thread_local, "session"):
             session = requests.Session()
             session.max_redirects = MAX_REDIRECTS
             # a compressed body could expand to any size
             session.headers.update({"Accept-Encoding": "identity", "User-Agent": f"headrace/{__version__}"})
-            self._here.session = session
+            self._thread_local.session = session
             self._sessions.append(session)
-        thread_session: requests.Session = self._here.session
+        thread_session: requests.Session = self._thread_local.session
         return thread_session
 
     def _load_remote(self, url: str, scheme: str) -> LoadedImage:
         try:
             files, path = open_filesystem(url, f"params.yaml: ingest.source: its image {redact_url(url)!r}")
             with files.open(path, "rb") as file:
-                return self._bounded(file.read(self.limits.max_bytes + 1))
+                return self._check_size(file.read(self.limits.max_bytes + 1))
         except ConfigError:
             if scheme in EXTRAS:  # its client is not installed
                 raise
