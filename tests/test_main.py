@@ -1,4 +1,4 @@
-"""The command line, as a user meets it: real processes where it matters."""
+"""The command line as a user sees it, in real processes where it matters."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ def headrace(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def exit_code(*arguments: str) -> Any:
-    """In this process, its handlers put back."""
+    """The exit code of a command in this process, whose signal handlers are restored."""
     handler = signal.getsignal(signal.SIGTERM)
     try:
         with pytest.raises(SystemExit) as caught:
@@ -36,30 +36,28 @@ def exit_code(*arguments: str) -> Any:
     return caught.value.code or 0
 
 
-def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
-    from headrace.commands import run_stage as stage
-
+def make_stages_raise(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def run_stage(*_: Any) -> None:
         raise error
 
-    monkeypatch.setattr(stage, "run_stage", run_stage)
+    monkeypatch.setattr("headrace.commands.run_stage.run_stage", run_stage)
 
 
 def test_version_is_the_packages(tmp_path: Path) -> None:
-    done = headrace(tmp_path, "--version")
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"{__version__}\n", "")
+    process = headrace(tmp_path, "--version")
+    assert (process.returncode, process.stdout, process.stderr) == (0, f"{__version__}\n", "")
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"]])
 def test_help_names_every_stage(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     assert exit_code(*arguments) == (0 if arguments else 2)
-    told = capsys.readouterr()
-    assert not [stage for stage in STAGES if f" {stage} " not in told.out]
-    assert told.err == ""
+    out, err = capsys.readouterr()
+    assert not [stage for stage in STAGES if f" {stage} " not in out]
+    assert err == ""
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["trian"], "No such command 'trian'. Did you mean 'train'?"),
         (["train", "--fast"], "No such option: --fast"),
@@ -70,13 +68,11 @@ def test_help_names_every_stage(capsys: pytest.CaptureFixture[str], arguments: l
         (["ui", "--port"], "Option '--port' requires an argument"),
     ],
 )
-def test_command_line_that_is_wrong_is_one_line(
-    capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
-) -> None:
+def test_wrong_command_line_is_one_line(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
     assert exit_code(*arguments) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith(f"headrace: command line: {told}")
+    assert err.startswith(f"headrace: command line: {message}")
     assert err.endswith("; see: headrace --help\n")
     assert err.count("\n") == 1
 
@@ -99,11 +95,11 @@ def test_missing_params_are_one_line(tmp_path: Path) -> None:
 
 
 def test_bug_keeps_its_traceback(tmp_path: Path) -> None:
-    """Exit code 1 and where it happened: a bug is not to be told as if the user could mend it."""
+    """A bug exits with code 1 and says where it happened, since the user cannot fix it."""
     program = (
-        "import headrace.stages.ingest as stage, headrace.__main__ as cli\n"
+        "import headrace.stages.ingest, headrace.__main__ as cli\n"
         "def run(config, paths): raise RuntimeError('a bug')\n"
-        "stage.run = run\n"
+        "headrace.stages.ingest.run = run\n"
         "cli.main(['ingest'])\n"
     )
     (tmp_path / "params.yaml").write_text("ingest: {}\n")
@@ -117,7 +113,7 @@ def test_bug_keeps_its_traceback(tmp_path: Path) -> None:
 
 
 def test_bug_in_process_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
-    raising(monkeypatch, RuntimeError("a bug"))
+    make_stages_raise(monkeypatch, RuntimeError("a bug"))
     handler = signal.getsignal(signal.SIGTERM)
     with pytest.raises(RuntimeError, match="^a bug$"):
         cli.main(["ingest"])
@@ -125,28 +121,28 @@ def test_bug_in_process_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "told"),
+    ("error", "code", "message"),
     [
         (ConfigError("a:\n  b"), 2, "headrace: a: b\n"),
         (GateError("accuracy is below min 0.9"), 3, "headrace: accuracy is below min 0.9\n"),
         (KeyboardInterrupt(), 130, ""),
         (BrokenPipeError(), 141, ""),
         (OSError(28, "No space left on device", "/data/x"), 2,
-         "headrace: /data/x: No space left on device; make room or give access, then run the same command again\n"),
+         "headrace: /data/x: No space left on device; free space or grant access, then run the same command again\n"),
         (PermissionError(13, "Permission denied", "/data/x"), 2,
-         "headrace: /data/x: Permission denied; make room or give access, then run the same command again\n"),
+         "headrace: /data/x: Permission denied; free space or grant access, then run the same command again\n"),
     ],
 )  # fmt: skip
-def test_what_a_stage_raises_decides_the_exit_code(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, code: int, told: str
+def test_error_of_a_stage_decides_the_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, code: int, message: str
 ) -> None:
-    raising(monkeypatch, error)
+    make_stages_raise(monkeypatch, error)
     assert exit_code("train") == code
-    assert capsys.readouterr() == ("", told)
+    assert capsys.readouterr() == ("", message)
 
 
-def test_error_of_the_system_that_users_cannot_mend_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
-    raising(monkeypatch, OSError(5, "Input/output error"))
+def test_system_error_that_users_cannot_fix_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_stages_raise(monkeypatch, OSError(5, "Input/output error"))
     handler = signal.getsignal(signal.SIGTERM)
     with pytest.raises(OSError, match="Input/output error"):
         cli.main(["train"])
@@ -156,20 +152,20 @@ def test_error_of_the_system_that_users_cannot_mend_is_raised(monkeypatch: pytes
 SLOW = """
 import time
 from pathlib import Path
-import headrace.stages.ingest as stage, headrace.__main__ as cli
+import headrace.stages.ingest, headrace.__main__ as cli
 from headrace.storage.atomic import atomic_dir
 def run(config, paths):
     with atomic_dir(paths.raw_dir) as folder:
         (folder / "half").touch()
         print("working", flush=True)
         time.sleep(100)
-stage.run = run
+headrace.stages.ingest.run = run
 cli.main(["ingest"])
 """
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_stage_that_is_ended_leaves_nothing_half_done(tmp_path: Path, number: signal.Signals, code: int) -> None:
+def test_interrupted_stage_leaves_nothing_half_done(tmp_path: Path, number: signal.Signals, code: int) -> None:
     (tmp_path / "params.yaml").write_text("ingest: {}\n")
     with subprocess.Popen(
         [sys.executable, "-c", SLOW],

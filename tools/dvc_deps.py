@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from headrace.tracking.serving_package import TRAVELLING
+from headrace.tracking.serving_package import SERVING_CODE
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "headrace"
@@ -14,7 +14,7 @@ SOURCE_ROOT = "pipeline"
 COPIED = {
     f"{PACKAGE}.tracking.registry": [f"{PACKAGE}.tracking.served_model"],
     f"{PACKAGE}.tracking.serving_package": [
-        f"{PACKAGE}.data.{modality}.{name}" for modality, travelling in TRAVELLING.items() for name in travelling.code
+        f"{PACKAGE}.data.{modality}.{name}" for modality, serving in SERVING_CODE.items() for name in serving.code
     ],
 }
 """Modules whose text another one puts into what it writes, without importing them."""

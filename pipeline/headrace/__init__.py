@@ -6,7 +6,7 @@ from typing import Any
 __version__ = "0.1.0"
 __all__ = ["load_model", "load_spec"]
 
-# by name, so that importing the package costs nothing and no stage's code depends on them
+# by name, so that importing the package is cheap and stages do not depend on these modules
 _EXPORTS = {"load_model": "headrace.storage.bundle", "load_spec": "headrace.storage.bundle"}
 
 

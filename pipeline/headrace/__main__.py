@@ -1,4 +1,4 @@
-"""The command line. Each command imports its own code; a mistake of the user's is one line and exit code 2."""
+"""The command line. Each command imports its own code. A user error is printed as one line, with exit code 2."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -34,7 +34,7 @@ def _stage_command(name: str) -> Callable[[], None]:
 
         run_stage(name, _paths())
 
-    command.__doc__ = f"Run stage {name} alone (`dvc repro` runs all that changed)."
+    command.__doc__ = f"Run only the stage {name}; `dvc repro` runs all stages that changed."
     return command
 
 
@@ -44,7 +44,7 @@ for _stage in STAGES:
 
 @app.command()
 def status() -> None:
-    """Show where the data went, how good the model is, and where to look at it."""
+    """Show rows by stage, the quality of the model, and where to inspect the results."""
     from headrace.commands.status import show_status
 
     show_status(_paths())
@@ -52,8 +52,8 @@ def status() -> None:
 
 @app.command()
 def submit(
-    address: Annotated[str, typer.Option(help="Of the cluster's job server.")] = "http://127.0.0.1:8265",
-    wait: Annotated[bool, typer.Option(help="Follow the log and bring the results back.")] = True,
+    address: Annotated[str, typer.Option(help="Address of the cluster's dashboard.")] = "http://127.0.0.1:8265",
+    wait: Annotated[bool, typer.Option(help="Follow the log and fetch the results.")] = True,
 ) -> None:
     """Run the whole pipeline as a job on a Ray cluster."""
     from headrace.cluster.submit import submit_job
@@ -64,7 +64,7 @@ def submit(
 
 @app.command()
 def ui(port: Annotated[int, typer.Option(help="On this machine only (127.0.0.1).", min=1, max=65535)] = 5000) -> None:
-    """Open MLflow's pages on this machine."""
+    """Serve MLflow's web pages on this machine."""
     from headrace.commands.ui import serve_ui
 
     raise typer.Exit(serve_ui(_paths(), port))
@@ -72,7 +72,7 @@ def ui(port: Annotated[int, typer.Option(help="On this machine only (127.0.0.1).
 
 @app.command()
 def recipes() -> None:
-    """List the recipes: settings that are ready to run."""
+    """List the recipes: ready-to-run settings."""
     from headrace.commands.recipes import show_recipes
 
     show_recipes()
@@ -80,12 +80,12 @@ def recipes() -> None:
 
 @app.command()
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="New, or empty.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
     recipe: Annotated[
-        str | None, typer.Option(metavar="NAME", help="See headrace recipes; none: 5,000 digits.")
+        str | None, typer.Option(metavar="NAME", help="See headrace recipes; without one: 5,000 digits.")
     ] = None,
 ) -> None:
-    """Make a project that dvc repro runs as it stands."""
+    """Create a project that dvc repro can run at once."""
     from headrace.commands.init import create_project
 
     print("\n".join(create_project(folder, recipe)))  # noqa: T201
@@ -93,30 +93,30 @@ def init(
 
 @app.callback(invoke_without_command=True)
 def _root(version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False) -> None:
-    """Lead raw labelled data to a trained, tested, quantised, explained and registered model."""
+    """Turn raw labelled data into a trained, tested, quantised, explained and registered model."""
     if version:
         print(__version__)  # noqa: T201
         raise typer.Exit
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Runs a command and ends the process: 0 done, 1 a bug, 2 refused, 3 a gate not passed, 130/143 interrupted."""
+    """Runs a command and exits: 0 success, 1 bug, 2 user error, 3 failed gate, 130/143 interrupted."""
     relax_gc()
-    atexit.register(gc.freeze)  # the last search for garbage is of no use: with torch and MLflow loaded it takes 1.5 s
+    atexit.register(gc.freeze)  # a final collection is useless, and takes 1.5 s with torch and MLflow loaded
     logging.basicConfig(format="headrace: %(message)s", level=logging.ERROR)
     logging.getLogger("headrace").setLevel(logging.WARNING)
-    if str(Path.cwd()) not in sys.path:  # `headrace` finds the project's own packages, as `python -m headrace` does
+    if str(Path.cwd()) not in sys.path:  # makes the project's own packages importable, as `python -m headrace` does
         sys.path.insert(0, str(Path.cwd()))
     signal.signal(signal.SIGTERM, _terminate)
     try:
         sys.exit(app(args=arguments, standalone_mode=False))
     except HeadraceError as error:
-        _refuse(error)
+        _exit_with(error)
     except typer.TyperException as error:  # an unknown command or option
         problem = error.format_message().rstrip(".")
-        if not problem:  # no command at all: the help was shown
+        if not problem:  # there was no command, and the help was shown
             sys.exit(ConfigError.exit_code)
-        _refuse(ConfigError(f"command line: {problem}; see: headrace --help"))
+        _exit_with(ConfigError(f"command line: {problem}; see: headrace --help"))
     except Terminated:
         sys.exit(TERMINATED)
     except (KeyboardInterrupt, typer.Abort):
@@ -127,19 +127,19 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         if error.errno not in USER_ERRNOS:
             raise
         where = error.filename or Path.cwd()
-        _refuse(DataError(f"{where}: {error.strerror}; make room or give access, then run the same command again"))
+        _exit_with(DataError(f"{where}: {error.strerror}; free space or grant access, then run the same command again"))
 
 
 def _terminate(*_: object) -> NoReturn:
     raise Terminated
 
 
-def _refuse(error: HeadraceError) -> NoReturn:
-    told: BaseException | None = error
-    while told is not None:  # ends what half-run generators hold, files and threads, while Python is still whole
-        traceback.clear_frames(told.__traceback__)
-        told = told.__context__
-    line: Any = " ".join(str(error).split())
+def _exit_with(error: HeadraceError) -> NoReturn:
+    cause: BaseException | None = error
+    while cause is not None:  # closes the generators in its frames, with their files and threads, before the exit
+        traceback.clear_frames(cause.__traceback__)
+        cause = cause.__context__
+    line = " ".join(str(error).split())
     print(f"headrace: {line}", file=sys.stderr)  # noqa: T201
     sys.exit(error.exit_code)
 

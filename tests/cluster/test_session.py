@@ -86,7 +86,7 @@ def test_auto_is_a_worker_a_gpu_or_two(
     assert available_workers() == num_workers
 
 
-def test_cluster_that_is_gone_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lost_cluster_is_an_error_of_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import ray
 
     def refuse(**_: object) -> None:

@@ -1,4 +1,4 @@
-"""Training on real Ray workers: the same batches, events from rank 0, errors as they are."""
+"""Training on real Ray workers: the same batches, the same noise, events from rank 0, and errors."""
 
 import numpy as np
 import psutil
@@ -9,10 +9,16 @@ from headrace.cluster.session import num_local_cpus, ray_session
 from headrace.cluster.training import fit_on_workers
 from headrace.errors import ClusterError, DataError
 from headrace.storage.bundle import WEIGHTS
-from headrace.training.fit import FitJob, WorkerContext, fit, read_result
+from headrace.training.fit import PRIVACY_KEY, FitJob, WorkerContext, fit, read_result
 from headrace.training.settings import ResolvedTrainSettings
 
 SETTINGS = {"model": {"name": "cnn", "blocks": [8, "pool"], "dense": [16]}, "max_epochs": 3, "batch_size": 44}
+PRIVATE = {
+    "model": {"name": "cnn", "blocks": [8, "pool"], "dense": [16], "activation": "tanh"},
+    "max_epochs": 3,
+    "batch_size": 44,
+    "privacy": {"epsilon": 10.0},
+}
 OPTIONS = {"accumulate": 3, "sampling": "balanced", "optimizer": "adamw", "early_stopping": {"max_minutes": 60.0}}
 
 
@@ -29,7 +35,7 @@ def job_in(paths, name, **changes):
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 @pytest.mark.parametrize("changes", [{}, OPTIONS], ids=["plain", "with_options"])
 def test_two_workers_train_as_one(trained, strategy, changes):
-    """Sums of floats in another order are the only difference: the last, short batch (500 % 44) included."""
+    """The only difference is the order of float sums, even for the last, short batch (500 % 44)."""
     if changes and strategy == "ddp":
         changes = {**changes, "ema": 0.9, "l1": 1e-3}
     alone, alone_dir = job_in(trained, "alone", **changes)
@@ -45,7 +51,7 @@ def test_two_workers_train_as_one(trained, strategy, changes):
     with ray_session(trained, num_cpus_needed=2):
         fit_on_workers(both, observe, num_workers=2, num_threads=1, paths=trained)
     assert any(name.startswith("ray::TrainController") for name in running)
-    assert not {name for name in running if "Autoscaling" in name}, "the mailbox stands in for it"
+    assert not {name for name in running if "Autoscaling" in name}, "the mailbox takes its place"
     first, second = read_result(alone_dir), read_result(both_dir)
     assert first["steps"] == second["steps"] == 36
     names = ("train_loss", "val_loss", "val_accuracy")
@@ -62,7 +68,29 @@ def test_two_workers_train_as_one(trained, strategy, changes):
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_error_of_a_worker_is_told_as_it_is(trained):
+@pytest.mark.skipif(num_local_cpus() < 2, reason="two workers take two cores")
+def test_two_workers_train_privately_as_one(trained):
+    jobs = []
+    for name in ("alone", "both"):
+        work_dir = trained.state_dir / "train" / name
+        work_dir.mkdir(parents=True)
+        (work_dir / PRIVACY_KEY).write_bytes(b"k" * 32)
+        jobs.append(FitJob(str(trained.normalized_dir), str(work_dir), ResolvedTrainSettings(**PRIVATE).model_dump()))
+    alone, both = jobs
+    fit(alone, lambda _: None, WorkerContext(num_threads=1))
+    with ray_session(trained, num_cpus_needed=2):
+        fit_on_workers(both, lambda _: None, num_workers=2, num_threads=1, paths=trained)
+    first, second = (read_result(trained.state_dir / "train" / name) for name in ("alone", "both"))
+    assert first["steps"] == second["steps"] == 36
+    assert first["privacy"] == second["privacy"]
+    names = ("train_loss", "val_loss", "val_accuracy")
+    for mine, theirs in zip(first["history"], second["history"], strict=True):
+        assert [mine[name] for name in names] == pytest.approx([theirs[name] for name in names], rel=2e-3, abs=2e-3)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_user_error_of_a_worker_is_raised_unchanged(trained):
     (trained.normalized_dir / "val" / "targets.npy").write_bytes(b"")
     job, work_dir = job_in(trained, "broken")
     with ray_session(trained, num_cpus_needed=1), pytest.raises(DataError) as caught:
@@ -73,15 +101,15 @@ def test_error_of_a_worker_is_told_as_it_is(trained):
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_worker_that_is_lost_and_a_bug_are_told_apart(trained, tmp_path, monkeypatch):
+def test_lost_worker_and_bug_are_different_errors(trained, tmp_path, monkeypatch):
     (tmp_path / "odd_nets.py").write_text(ODD_NETS)
     monkeypatch.syspath_prepend(tmp_path)
     with ray_session(trained, num_cpus_needed=1):
-        for name, error, told in (("Lost", ClusterError, "a worker was lost"), ("Wrong", Exception, "an odd bug")):
+        for name, error, message in (("Lost", ClusterError, "a worker was lost"), ("Wrong", Exception, "an odd bug")):
             job, _ = job_in(trained, name, model={"name": f"odd_nets:{name}"})
             with pytest.raises(error) as caught:
                 fit_on_workers(job, lambda _: None, num_workers=1, num_threads=1, paths=trained)
-            assert told in str(caught.value)
+            assert message in str(caught.value)
             assert isinstance(caught.value, ClusterError) == (name == "Lost")
 
 

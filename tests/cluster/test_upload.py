@@ -101,12 +101,6 @@ def test_pack_of_a_large_project_is_refused_with_its_largest_folder(
         pack_project(project, tmp_path / "a.zip")
 
 
-def test_limit_is_that_of_the_installed_ray() -> None:
-    from ray._private.ray_constants import DASHBOARD_CLIENT_MAX_SIZE
-
-    assert upload.LIMIT_BYTES == DASHBOARD_CLIENT_MAX_SIZE
-
-
 def test_job_environment_has_only_our_variables() -> None:
     ours = {"MLFLOW_TRACKING_URI": "http://mlflow:5000", "HEADRACE_WORKSPACE": "/shared/a"}
     assert make_job_environment(ours | {"MLFLOW_TRACKING_PASSWORD": "x", "AWS_SECRET_ACCESS_KEY": "y"}) == ours

@@ -1,8 +1,21 @@
+"""The plan of a training: when workers pay off, and settings that do not fit the data."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from headrace.cluster import session, worker_plan
-from headrace.cluster.worker_plan import plan_workers
-from headrace.errors import ClusterError
+from headrace.cluster.worker_plan import plan_training, plan_workers
+from headrace.contracts import Spec
+from headrace.errors import ClusterError, ConfigError, DataError
+from headrace.paths import Paths
+from headrace.training.autotune.tuner import Machine
+from headrace.training.settings import TrainSettings
+
+MODEL = {"name": "cnn", "blocks": [8, "pool", 16, "pool"], "dense": [16]}
+SETTINGS = {"model": MODEL, "max_epochs": 4, "batch_size": 24, "num_workers": "auto"}
 
 
 @pytest.fixture(autouse=True)
@@ -46,3 +59,38 @@ def test_plan_with_more_workers_than_cpus_fails() -> None:
 def test_plan_on_a_cluster_has_one_cpu_per_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "192.0.2.1:6379")
     assert plan_workers(9) == (9, 1)
+
+
+def plan(paths: Paths, **changes: Any) -> Machine:
+    transform = json.loads((paths.normalized_dir / "transform.json").read_text())
+    settings = TrainSettings.model_validate(SETTINGS | changes)
+    machine, _ = plan_training(settings, Spec.read(paths.normalized_dir), transform, paths.normalized_dir)
+    return machine
+
+
+def test_plan_training_uses_workers_that_pay_for_their_start_and_each_step(
+    trained: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def num_workers(start: float, step: float) -> int:
+        monkeypatch.setattr(worker_plan, "MIN_SECONDS_FOR_RAY", start)
+        monkeypatch.setattr(worker_plan, "MIN_STEP_SECONDS_FOR_RAY", step)
+        return plan(trained).num_workers
+
+    assert num_workers(start=0.0, step=0.0) == 2
+    assert num_workers(start=0.0, step=10.0) == 0
+    assert num_workers(start=1e4, step=0.0) == 0
+
+
+def test_plan_training_refuses_a_batch_that_workers_cannot_divide(
+    trained: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_plan, "plan_workers", lambda *_: (5, 1))
+    with pytest.raises(DataError, match=r"train\.batch_size: 24 rows cannot be divided among 5 workers"):
+        plan(trained)
+
+
+def test_plan_training_refuses_a_memory_format_for_images_with_a_table(
+    made_project: Callable[[str, str], Paths],
+) -> None:
+    with pytest.raises(ConfigError, match=r"^params\.yaml: train\.memory_format: 'channels_last' is for images"):
+        plan(made_project("table", "classification"), model={"name": "mlp"}, memory_format="channels_last")

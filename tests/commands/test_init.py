@@ -26,7 +26,7 @@ FILES = {
 
 @pytest.fixture(autouse=True)
 def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In no repository but those that a test makes, and with the commands that belong to this interpreter."""
+    """Outside any repository but a test's own, and with the commands of this interpreter."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     monkeypatch.setenv("PATH", f"{BIN}{os.pathsep}{os.environ['PATH']}")
@@ -37,16 +37,16 @@ def names(folder: Path) -> set[str]:
 
 
 def run(*command: str, cwd: Path) -> str:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    process = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
+    assert process.returncode == 0, process.stdout + process.stderr
+    return process.stdout
 
 
 def stages_of(text: str) -> Any:
     return YAML(typ="safe").load(text)["stages"]
 
 
-def test_init_makes_a_project_that_dvc_and_git_take(tmp_path: Path) -> None:
+def test_init_creates_a_project_that_dvc_and_git_accept(tmp_path: Path) -> None:
     lines = create_project(Path("new/wines"), "wine")
     project = tmp_path / "new" / "wines"
     assert names(tmp_path) == {"new"}
@@ -55,30 +55,30 @@ def test_init_makes_a_project_that_dvc_and_git_take(tmp_path: Path) -> None:
     assert (project / "params.yaml").read_bytes() == (ROOT / "recipes" / "wine.yaml").read_bytes()
     assert set(load_settings(Paths(project))) == set(STAGES)
     assert (project / "requirements.lock").read_text().splitlines()[-1] == f"headrace=={__version__}"
-    assert lines[:2] == ["new/wines: a project; next:", "  cd new/wines"]
+    assert lines[:2] == ["new/wines: project created; next:", "  cd new/wines"]
     assert [line for line in lines if "dvc repro" in line and "git" not in line]
     assert run("dvc", "stage", "list", "--name-only", cwd=project).split() == list(STAGES)
     assert "?? dvc.yaml" in run("git", "status", "--short", cwd=project)
 
 
-def test_init_leaves_what_dvc_init_leaves(tmp_path: Path) -> None:
+def test_init_writes_the_files_of_dvc_init(tmp_path: Path) -> None:
     create_project(Path("ours"), None)
     (tmp_path / "theirs").mkdir()
     run("git", "init", "--quiet", cwd=tmp_path / "theirs")
     run("dvc", "init", "--quiet", cwd=tmp_path / "theirs")
-    kept = run("git", "ls-files", cwd=tmp_path / "theirs").split()
-    assert sorted(kept) == [".dvc/.gitignore", ".dvc/config", ".dvcignore"]
-    assert all((tmp_path / "ours" / name).is_file() for name in kept)
+    files = run("git", "ls-files", cwd=tmp_path / "theirs").split()
+    assert sorted(files) == [".dvc/.gitignore", ".dvc/config", ".dvcignore"]
+    assert all((tmp_path / "ours" / name).is_file() for name in files)
     assert (tmp_path / "theirs" / ".dvc" / ".gitignore").read_text().split() == DVC_IGNORED
     assert run("dvc", "config", "core.analytics", cwd=tmp_path / "ours").strip() == "false"
 
 
-def test_init_without_a_recipe_takes_the_sample(tmp_path: Path) -> None:
+def test_init_without_a_recipe_uses_the_sample(tmp_path: Path) -> None:
     create_project(Path("sample"), None)
     assert (tmp_path / "sample" / "params.yaml").read_bytes() == (ROOT / "params.yaml").read_bytes()
 
 
-def test_init_in_an_empty_folder_leaves_the_folder_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_init_in_an_empty_folder_keeps_the_folder_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "here"
     folder.mkdir()
     inode = folder.stat().st_ino
@@ -86,7 +86,7 @@ def test_init_in_an_empty_folder_leaves_the_folder_itself(tmp_path: Path, monkey
     lines = create_project(Path(), "wine")
     assert names(folder) == FILES
     assert folder.stat().st_ino == inode
-    assert lines[0] == f"{folder}: a project; next:"
+    assert lines[0] == f"{folder}: project created; next:"
     assert not [line for line in lines if line.startswith("  cd")]
 
 
@@ -98,7 +98,7 @@ def test_init_inside_a_repository_joins_it_and_adds_nothing_to_its_index(tmp_pat
     assert run("dvc", "stage", "list", "--name-only", cwd=tmp_path / "inner").split() == list(STAGES)
 
 
-def test_init_where_git_looks_away_is_refused(tmp_path: Path) -> None:
+def test_init_in_an_ignored_folder_is_refused(tmp_path: Path) -> None:
     run("git", "init", "--quiet", cwd=tmp_path)
     (tmp_path / ".gitignore").write_text("/scratch\n")
     with pytest.raises(DataError, match=r"scratch/x: is ignored by the git repository"):
@@ -115,39 +115,39 @@ def test_init_without_git_says_so_and_works(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    ("folder", "recipe", "told"),
+    ("folder", "recipe", "message"),
     [
         ("full", "wine", "full: is not empty"),
-        ("full/file", "wine", "full/file: is there already, and is no folder"),
-        ("full/file/x", "wine", "full/file/x: cannot be made"),
-        ("dangling", "wine", "dangling: is there already"),
-        ("new", "wines", r"--recipe: 'wines' is no recipe; choose one of .*did you mean 'wine'"),
-        ("new", "../params", "is no recipe"),
-        ("n" * 300, "wine", "cannot be made"),
+        ("full/file", "wine", "full/file: exists and is not a folder"),
+        ("full/file/x", "wine", "full/file/x: cannot be created"),
+        ("dangling", "wine", "dangling: exists and is not a folder"),
+        ("new", "wines", r"--recipe: 'wines' is not a recipe; choose one of .*did you mean 'wine'"),
+        ("new", "../params", "is not a recipe"),
+        ("n" * 300, "wine", "cannot be created"),
     ],
 )
-def test_init_refuses_in_one_line_and_leaves_nothing(folder: str, recipe: str, told: str, tmp_path: Path) -> None:
+def test_init_refuses_in_one_line_and_leaves_nothing(folder: str, recipe: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").write_text("mine")
     (tmp_path / "dangling").symlink_to("nowhere")
-    with pytest.raises((ConfigError, DataError), match=told) as caught:
+    with pytest.raises((ConfigError, DataError), match=message) as caught:
         create_project(Path(folder), recipe)
     assert "\n" not in str(caught.value)
     assert names(tmp_path) == {"full", "dangling"}
     assert names(tmp_path / "full") == {"file"}
 
 
-def test_init_that_fails_half_way_takes_everything_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_init_that_fails_halfway_undoes_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "empty"
     folder.mkdir()
     rename = Path.rename
 
-    def break_at_params(self: Path, target: Path) -> Path:
+    def fail_at_params(self: Path, target: Path) -> Path:
         if target == folder / "params.yaml":
             raise KeyboardInterrupt
         return rename(self, target)
 
-    monkeypatch.setattr(Path, "rename", break_at_params)
+    monkeypatch.setattr(Path, "rename", fail_at_params)
     with pytest.raises(KeyboardInterrupt):
         create_project(folder, "wine")
     assert names(folder) == set()
@@ -155,20 +155,20 @@ def test_init_that_fails_half_way_takes_everything_back(tmp_path: Path, monkeypa
 
 def test_command_refuses_with_exit_code_2(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "headrace", "init", "x", "--recipe", "nist"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2
-    assert done.stderr.startswith("headrace: --recipe: 'nist' is no recipe")
-    assert done.stderr.count("\n") == 1
+    process = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert process.returncode == 2
+    assert process.stderr.startswith("headrace: --recipe: 'nist' is not a recipe")
+    assert process.stderr.count("\n") == 1
     assert not names(tmp_path)
 
 
-def test_dvc_text_is_the_checkouts_less_the_code() -> None:
+def test_dvc_yaml_is_that_of_the_clone_without_the_code() -> None:
     template = (ROOT / "dvc.yaml").read_text()
     ours, theirs = stages_of(make_dvc_yaml(template, "")), stages_of(template)
     assert list(ours) == list(STAGES)
     for name in STAGES:
-        kept = [dep for dep in theirs[name]["deps"] if not dep.startswith("pipeline/")]
-        assert ours[name]["deps"] == [*kept, "requirements.lock"]
+        deps = [dep for dep in theirs[name]["deps"] if not dep.startswith("pipeline/")]
+        assert ours[name]["deps"] == [*deps, "requirements.lock"]
         assert ours[name]["cmd"] == f"headrace {name}"
         assert sorted(ours[name]["outs"]) == sorted(theirs[name]["outs"]) == sorted(OUTS[name])
         assert {key: ours[name][key] for key in ("params", "metrics")} == {
@@ -190,19 +190,19 @@ def test_dvc_text_is_the_checkouts_less_the_code() -> None:
     ],
 )
 def test_ingest_depends_on_a_source_inside_the_project(source: str, deps: list[str]) -> None:
-    found = stages_of(make_dvc_yaml((ROOT / "dvc.yaml").read_text(), source))
-    assert found["ingest"]["deps"] == [*deps, "requirements.lock"]
-    assert not [name for name in STAGES[1:] if set(deps) & set(found[name]["deps"])]
+    stages = stages_of(make_dvc_yaml((ROOT / "dvc.yaml").read_text(), source))
+    assert stages["ingest"]["deps"] == [*deps, "requirements.lock"]
+    assert not [name for name in STAGES[1:] if set(deps) & set(stages[name]["deps"])]
 
 
 @pytest.mark.parametrize(
     ("source", "expected"), [("mnist", ""), ("https://x.org/a.zip", ""), ("s3://b/c", ""), ("a.csv", "a.csv")]
 )
-def test_local_source_is_a_path_alone(source: str, expected: str) -> None:
+def test_local_source_is_a_path(source: str, expected: str) -> None:
     assert find_local_source({"ingest": {"source": source}}) == expected
 
 
-def test_init_tells_where_the_data_belong(tmp_path: Path) -> None:
+def test_init_says_where_to_put_the_data(tmp_path: Path) -> None:
     source = YAML(typ="safe").load(ROOT / "recipes" / "titanic.yaml")["ingest"]["source"]
     lines = create_project(Path("ship"), "titanic")
     assert [line for line in lines if f" {source}:" in line]
@@ -223,7 +223,7 @@ def test_dvc_repro_runs_a_new_project_and_then_has_nothing_to_do(
     (project / "params.yaml").write_text(
         params.replace("max_epochs: 40", "max_epochs: 8").replace("min: 0.9", "min: 0")
     )
-    (project / "pipeline").mkdir()  # a folder of the user's, which must not hide the package
+    (project / "pipeline").mkdir()  # a folder of the user's own, which must not hide the package
     run("dvc", "repro", cwd=project)
     assert json.loads((project / "registered.json").read_text())["name"] == "headrace-wine"
     assert names(project) >= {"dvc.lock", "data", "models", "metrics", "reports"}

@@ -33,15 +33,15 @@ def test_status_of_a_new_project_says_what_to_run(tmp_path: Path, capsys: pytest
     assert capsys.readouterr().out.split() == ["nothing", "yet", "dvc", "repro", "runs", "the", "pipeline"]
 
 
-def test_status_of_a_finished_project_tells_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_of_a_finished_project_shows_all_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     paths = Paths(tmp_path)
     for stage, metrics in FIGURES.items():
         write_json(paths.metrics_path(stage), metrics)
     write_json(paths.registered_path, REGISTERED)
     show_status(paths)
-    told = " ".join(capsys.readouterr().out.split())
+    shown = " ".join(capsys.readouterr().out.split())
     for part in ("rows 5,000 in, 12 quarantined", "accuracy 98.00% on test rows", "digits version 3, int8 (challenger"):
-        assert part in told
+        assert part in shown
 
 
 def test_rows_of_each_stage(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_rows_of_each_stage(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("passed", [0, None])
-def test_rows_of_a_quantisation_that_kept_none_say_so(tmp_path: Path, passed: int | None) -> None:
+def test_rows_of_a_quantization_without_a_passing_candidate(tmp_path: Path, passed: int | None) -> None:
     fp32 = {key: value for key, value in QUANTIZE.items() if key.startswith("fp32")}
     quantize = fp32 if passed is None else fp32 | {"passed": passed}
     assert rows(Paths(tmp_path), quantize=quantize)[-1] == ("int8", "no candidate passed")
@@ -76,20 +76,20 @@ def test_rows_of_a_regression(tmp_path: Path) -> None:
     quantize = {"passed": 0, "fp32_r2": 0.91239, "fp32_bytes": 50_000, "fp32_latency_ms": 0.01}
     test = {"rmse": 1234.56, "rmse_low": 1200.0, "rmse_high": 1290.4, "r2": 0.9, "mae": 1000.0}
     assert rows(paths, test=test, quantize=quantize)[-3:] == [
-        ("error", "1235 (root of the mean square) on test rows (95 % interval 1200 to 1290), R2 0.9000"),
+        ("error", "1235 (root mean square) on test rows (95 % interval 1200 to 1290), R2 0.9000"),
         ("fp32", "R2 0.9124 on validation rows, 50 kB, 0.010 ms a row"),
         ("int8", "no candidate passed"),
     ]
 
 
-def test_rows_of_several_labels_a_row(tmp_path: Path) -> None:
+def test_rows_of_multilabel_data(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
     spec = Spec(modality="text", task="multilabel", source="x", format="csv", num_rows=9, classes=["a", "b"])
     write_text(paths.normalized_dir / "spec.json", spec.text())
     quantize = {"passed": 0, "fp32_micro_f1": 0.91239, "fp32_bytes": 50_000, "fp32_latency_ms": 0.01}
     test = {"micro_f1": 0.9, "accuracy": 0.95, "accuracy_low": 0.9, "accuracy_high": 0.97, "exact_match": 0.8}
     assert rows(paths, test=test, quantize=quantize)[-3:] == [
-        ("micro F1", "0.9000 on test rows (95.00% of all labels are right, 80.00% of the rows wholly)"),
+        ("micro F1", "0.9000 on test rows (95.00% of all labels are right, 80.00% of the rows entirely)"),
         ("fp32", "micro F1 0.9124 on validation rows, 50 kB, 0.010 ms a row"),
         ("int8", "no candidate passed"),
     ]

@@ -40,12 +40,12 @@ def ui(tmp_path: Path, port: int) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def test_check_port_of_one_that_is_taken_suggests_the_next(taken: int) -> None:
+def test_check_port_that_is_taken_suggests_the_next(taken: int) -> None:
     with pytest.raises(ConfigError, match=rf"^--port: {taken} on 127\.0\.0\.1 cannot be used \(Address already in use"):
         check_port(taken)
 
 
-def test_check_port_of_the_last_one_suggests_one_that_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_port_of_the_last_port_suggests_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError(98, "Address already in use")
 
@@ -54,7 +54,7 @@ def test_check_port_of_the_last_one_suggests_one_that_there_is(monkeypatch: pyte
         check_port(65535)
 
 
-def test_check_port_leaves_a_free_one_free() -> None:
+def test_check_port_leaves_a_free_port_free() -> None:
     port = free_port()
     check_port(port)
     socket.create_server((HOST, port)).close()
@@ -73,26 +73,26 @@ def test_ui_on_a_taken_port_is_one_line(tmp_path: Path, taken: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_ui_serves_on_loopback_until_it_is_ended(tmp_path: Path, number: signal.Signals, code: int) -> None:
+def test_ui_serves_on_loopback_until_interrupted(tmp_path: Path, number: signal.Signals, code: int) -> None:
     port = free_port()
     with ui(tmp_path, port) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == f"MLflow: http://127.0.0.1:{port}  (Ctrl-C ends it)\n"
-        assert "MLflow" in page_when_up(f"http://127.0.0.1:{port}/", process)
+        assert process.stdout.readline() == f"MLflow: http://127.0.0.1:{port}  (Ctrl-C stops it)\n"
+        assert "MLflow" in fetch_when_up(f"http://127.0.0.1:{port}/", process)
         family = psutil.Process(process.pid).children(recursive=True)
-        listening = [item.laddr.ip for one in family for item in one.net_connections() if item.status == "LISTEN"]
+        listening = [item.laddr.ip for child in family for item in child.net_connections() if item.status == "LISTEN"]
         assert set(listening) == {"127.0.0.1"}
         process.send_signal(number)
         _, err = process.communicate(timeout=60)
     assert process.returncode == code
     assert "Traceback" not in err
-    assert not [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    assert not [child for child in family if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
     check_port(port)
     assert (tmp_path / "mlflow.db").is_file()
 
 
-def page_when_up(url: str, process: subprocess.Popen[str]) -> str:
-    """The page, as soon as the server listens."""
+def fetch_when_up(url: str, process: subprocess.Popen[str]) -> str:
+    """Fetches the page as soon as the server listens."""
     for _ in range(600):
         assert process.poll() is None
         try:
@@ -100,10 +100,10 @@ def page_when_up(url: str, process: subprocess.Popen[str]) -> str:
                 return str(answer.read().decode())
         except (ConnectionError, urllib.error.URLError):
             time.sleep(0.2)
-    raise AssertionError("the server does not answer")
+    raise AssertionError("the server does not respond")
 
 
-def test_ui_of_a_server_tells_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+def test_ui_with_a_server_prints_its_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@mlflow.example:8443")
     assert serve_ui(Paths(tmp_path), 5000) == 0
     assert capsys.readouterr().out.startswith("MLflow: https://mlflow.example:8443 ")

@@ -1,4 +1,4 @@
-"""A disk that is really full: one line, exit code 2, and nothing half-written."""
+"""A really full disk: one line, exit code 2, and nothing half-written."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from tests.drawn import rows, write_raw
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [
     pytest.mark.faults,
-    pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system takes root"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root"),
 ]
 
 
@@ -47,7 +47,7 @@ def assert_refused(done):
     assert done.stderr.startswith("headrace: ")
     assert done.stderr.count("\n") == 1
     assert "No space left on device" in done.stderr
-    assert "make room" in done.stderr
+    assert "free space" in done.stderr
 
 
 def test_ingest_on_a_full_disk_leaves_nothing(tmp_path, small_disk):
@@ -64,7 +64,7 @@ def test_normalize_on_a_full_disk_keeps_what_was_there(tmp_path, small_disk):
     project = tmp_path / "project"
     project.mkdir()
     (project / "params.yaml").write_text("ingest: {source: mnist5k}\n")
-    small_disk(project / "data", kilobytes=6500)  # the rows three times over fit, the arrays of 4 MB do not
+    small_disk(project / "data", kilobytes=6500)  # three copies of the rows fit, the arrays of 4 MB do not
     for name in ("ingest", "clean", "split"):
         done = stage(project, name)
         assert done.returncode == 0, done.stderr

@@ -5,15 +5,14 @@ import json
 import numpy as np
 import pytest
 
-from headrace.cluster.session import available_workers
 from headrace.contracts import Spec
 from headrace.errors import ClusterError, ConfigError, DataError
-from headrace.stages.train import Config, _check, run
+from headrace.stages.train import Config, run
 from headrace.storage.arrays import open_arrays
 from headrace.storage.bundle import WEIGHTS, read_bundle
 from headrace.tracking.client import connect, find_or_create_experiment
+from headrace.tracking.serving_package import make_card
 from headrace.training.reporting.history import read_history
-from headrace.training.settings import TrainSettings
 
 MODEL = {"name": "cnn", "blocks": [8, "pool", 16, "pool"], "dense": [16]}
 QUICK = {"model": MODEL, "max_epochs": 4, "batch_size": 25, "learning_rate": 0.01, "num_workers": 0}
@@ -55,7 +54,7 @@ def test_train_tells_mlflow_steps_and_settings(normalized):
 def test_train_that_chooses_keeps_its_choice_and_trains_as_if_it_had_been_written(normalized, capsys, monkeypatch):
     automatic = {**QUICK, "learning_rate": "auto", "batch_size": "auto", "num_threads": "auto"}
     with monkeypatch.context() as patched, pytest.raises(DataError):
-        patched.setattr("headrace.stages.train.LARGEST_DIFFERENCE", -1.0)
+        patched.setattr("headrace.quantization.onnx_export.MAX_EXPORT_DIFFERENCE", -1.0)
         run(Config(**automatic), normalized)
     (told,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("chosen: ")]
     monkeypatch.setattr("headrace.stages.train.decide", lambda *_: pytest.fail("it was decided before"))
@@ -71,19 +70,6 @@ def test_train_that_chooses_keeps_its_choice_and_trains_as_if_it_had_been_writte
     assert capsys.readouterr().out.count("chosen") == 0
     _, found = runs_of(normalized)
     assert {item.data.params["learning_rate"] for item in found} == {str(metrics["learning_rate"])}
-
-
-def test_workers_are_worth_their_start_and_each_step(normalized, monkeypatch):
-    def num_workers(start, step):
-        monkeypatch.setattr("headrace.cluster.worker_plan.SECONDS_WORTH_RAY", start)
-        monkeypatch.setattr("headrace.cluster.worker_plan.SECONDS_A_STEP_WORTH_SHARING", step)
-        wanted = TrainSettings.model_validate({**QUICK, "batch_size": 24, "num_workers": "auto"})
-        machine, _ = _check(wanted, normalized, json.loads((normalized.normalized_dir / "spec.json").read_text()))
-        return machine.num_workers
-
-    assert num_workers(start=0.0, step=0.0) == available_workers() > 0
-    assert num_workers(start=0.0, step=10.0) == 0
-    assert num_workers(start=1e4, step=0.0) == 0
 
 
 @pytest.mark.slow
@@ -136,7 +122,7 @@ def test_train_refuses_before_it_starts(normalized, changes, error, told):
 def test_train_that_fails_leaves_no_running_run_and_the_old_bundle(normalized, monkeypatch):
     run(Config(**QUICK), normalized)
     before = (normalized.trained_dir / WEIGHTS).read_bytes()
-    monkeypatch.setattr("headrace.stages.train.LARGEST_DIFFERENCE", -1.0)
+    monkeypatch.setattr("headrace.quantization.onnx_export.MAX_EXPORT_DIFFERENCE", -1.0)
     with pytest.raises(DataError, match="differ from the network's"):
         run(Config(**QUICK, seed=3), normalized)
     assert (normalized.trained_dir / WEIGHTS).read_bytes() == before
@@ -149,7 +135,7 @@ def test_train_goes_on_when_mlflow_is_down(normalized, monkeypatch, caplog):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     metrics = run(Config(**QUICK), normalized)
     assert np.isfinite(metrics["val_loss"])
-    assert any("the training goes on" in message for message in caplog.messages)
+    assert any("the training continues" in message for message in caplog.messages)
 
 
 @pytest.mark.slow
@@ -220,3 +206,46 @@ def test_train_refuses_what_does_not_fit_the_data(project, changes, told):
     assert "\n" not in str(caught.value)
     assert (project.trained_dir / WEIGHTS).read_bytes() == before
     assert not (project.root / "mlflow.db").exists()
+
+
+QUICK_PRIVATE = QUICK | {"model": MODEL | {"activation": "tanh"}, "max_epochs": 2, "batch_size": 50}
+
+
+def test_train_reports_the_spent_budget_in_metrics_and_card(normalized):
+    metrics = run(Config(**QUICK_PRIVATE, privacy={"epsilon": 20.0, "clip": 0.5}), normalized)
+    assert 19.5 < metrics["epsilon"] <= 20
+    assert metrics["delta"] == pytest.approx(500**-1.1)
+    assert metrics["noise_multiplier"] > 0
+    bundle = read_bundle(normalized.trained_dir)
+    budget = {"clip": 0.5, "secure": True, **{name: metrics[name] for name in ("epsilon", "delta", "noise_multiplier")}}
+    assert bundle.card.lineage["privacy"] == budget
+    assert make_card(bundle, {"temperature": 1.0})["privacy"] == budget
+    assert not list((normalized.state_dir / "train").iterdir()), "the key is gone"
+
+
+def test_train_without_privacy_reports_no_budget(normalized):
+    metrics = run(Config(**{**QUICK_PRIVATE, "max_epochs": 1}), normalized)
+    assert not {"epsilon", "delta", "noise_multiplier"} & set(metrics)
+    bundle = read_bundle(normalized.trained_dir)
+    assert "privacy" not in bundle.card.lineage
+    assert "privacy" not in make_card(bundle, {"temperature": 1.0})
+
+
+def test_train_warns_of_reproducible_noise(normalized, caplog):
+    run(Config(**{**QUICK_PRIVATE, "max_epochs": 1}, privacy={"epsilon": 20.0, "secure": False}), normalized)
+    assert any("the model is not private" in message for message in caplog.messages)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": {"name": "resnet"}}, "train.model: 'resnet' has BatchNorm2d, which mixes the rows"),
+        ({"privacy": {"epsilon": 3.0, "delta": 0.1}}, "train.privacy.delta: 0.1 is no protection of 500 train rows"),
+    ],
+)
+def test_train_refuses_what_cannot_be_private(normalized, changes, message):
+    with pytest.raises(ConfigError) as caught:
+        run(Config(**{**QUICK_PRIVATE, "privacy": {"epsilon": 3.0}, **changes}), normalized)
+    assert str(caught.value).startswith(f"params.yaml: {message}")
+    assert "\n" not in str(caught.value)
+    assert not (normalized.root / "mlflow.db").exists()

@@ -53,6 +53,12 @@ def test_tune_with_a_metric_of_another_task_fails(normalized):
     )
 
 
+def test_tune_refuses_trials_that_would_each_spend_the_privacy_budget(normalized):
+    normalized.params_path.write_text("train: {model: {name: mlp}, privacy: {epsilon: 3.0}}\n")
+    with pytest.raises(ConfigError, match=r"^params\.yaml: tune\.num_trials: every trial would spend"):
+        run(Config(num_trials=2), normalized)
+
+
 @pytest.mark.parametrize(
     "entry",
     [

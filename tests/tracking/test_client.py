@@ -1,4 +1,4 @@
-"""The way to MLflow: embedded by an absolute URI, or a server; errors in one line, without credentials."""
+"""The connection to MLflow: an absolute URI or a server; errors in one line, without credentials."""
 
 import pytest
 
@@ -7,23 +7,23 @@ from headrace.paths import Paths
 from headrace.tracking.client import connect, find_or_create_experiment, tracking_uri, translate_mlflow_errors
 
 
-def test_embedded_uri_is_absolute(tmp_path, monkeypatch):
+def test_uri_without_a_server_is_absolute(tmp_path, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert tracking_uri(Paths(tmp_path)) == f"sqlite:///{tmp_path}/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.example:5000")
     assert tracking_uri(Paths(tmp_path)) == "http://mlflow.example:5000"
 
 
-def test_experiment_is_made_once_beside_the_file(tmp_path, monkeypatch):
+def test_experiment_is_created_once_next_to_the_file(tmp_path, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "mine")
     paths = Paths(tmp_path)
     client = connect(paths)
     first = find_or_create_experiment(client, paths)
     assert find_or_create_experiment(client, paths) == first
-    found = client.get_experiment(first)
-    assert found.name == "mine"
-    assert found.artifact_location == (tmp_path / "mlartifacts").as_uri()
+    experiment = client.get_experiment(first)
+    assert experiment.name == "mine"
+    assert experiment.artifact_location == (tmp_path / "mlartifacts").as_uri()
 
 
 def test_damaged_file_is_one_line(tmp_path, monkeypatch):

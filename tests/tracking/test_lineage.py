@@ -1,4 +1,4 @@
-"""Lineage: hash of the data from DVC, commit, environment."""
+"""Lineage: hashes of the data from DVC, commit and environment."""
 
 import subprocess
 
@@ -20,7 +20,7 @@ def test_data_hashes_are_those_of_dvc(tmp_path):
     assert read_data_hashes(tmp_path) == {"raw": "abc.dir", "normalized": ""}
 
 
-def test_commit_and_changes_are_told(tmp_path, monkeypatch):
+def test_commit_and_changes_are_reported(tmp_path, monkeypatch):
     monkeypatch.delenv(COMMIT_VARIABLE, raising=False)
     assert read_git_commit(tmp_path) == ("", False)
     git(tmp_path, "init", "-q")
@@ -35,13 +35,13 @@ def test_commit_and_changes_are_told(tmp_path, monkeypatch):
     assert read_git_commit(tmp_path) == (commit, True)
 
 
-def test_commit_comes_along_where_git_does_not(tmp_path, monkeypatch):
+def test_commit_without_git_comes_from_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv(COMMIT_VARIABLE, "f" * 40)
     assert read_git_commit(tmp_path) == ("f" * 40, False)
 
 
 def test_lineage_names_versions(tmp_path):
-    found = collect_lineage(Paths(tmp_path))
-    assert {"torch", "ray", "mlflow", "dvc", "onnxruntime"} <= set(found["packages"])
-    assert all(found["packages"].values())
-    assert found["python"].startswith("3.")
+    lineage = collect_lineage(Paths(tmp_path))
+    assert {"torch", "ray", "mlflow", "dvc", "onnxruntime"} <= set(lineage["packages"])
+    assert all(lineage["packages"].values())
+    assert lineage["python"].startswith("3.")

@@ -1,4 +1,4 @@
-"""Runs: told once, rebuilt where unknown, never left RUNNING, and no reason for a training to fail."""
+"""Runs: logged once, rebuilt if missing, never left RUNNING, and no reason for a training to fail."""
 
 import os
 import signal
@@ -37,7 +37,7 @@ def test_unknown_run_is_rebuilt_from_files(tracked):
 
 
 @pytest.mark.slow
-def test_stage_is_told_once_and_again_when_it_changes(tracked):
+def test_stage_is_logged_once_and_again_when_it_changes(tracked):
     run_id = sync_run_from_files(tracked, ["train"])
     assert sync_run_from_files(tracked, ["train"]) == run_id
     client = connect(tracked)
@@ -47,8 +47,8 @@ def test_stage_is_told_once_and_again_when_it_changes(tracked):
     assert [metric.value for metric in client.get_metric_history(run_id, "train/val_accuracy")] == [0.75, 0.5]
 
 
-def test_steps_are_told_now_and_then_and_every_epoch(tracked, monkeypatch):
-    times = iter([10.0, 10.0, 11.5, 12.5, 12.5])  # asked once of a step that is left out, else twice
+def test_steps_are_logged_at_intervals_and_every_epoch(tracked, monkeypatch):
+    times = iter([10.0, 10.0, 11.5, 12.5, 12.5])  # read once for a skipped step, else twice
     monkeypatch.setattr(runs, "time", SimpleNamespace(monotonic=lambda: next(times), time=time.time))
     with start_run(tracked, read_bundle(tracked.trained_dir).card) as run:
         for step in (1, 2, 3):
@@ -98,14 +98,14 @@ paths = Paths(Path({str(tracked.root)!r}))
 with start_run(paths, read_bundle(paths.trained_dir).card):
     os.kill(os.getpid(), signal.SIGKILL)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == -signal.SIGKILL
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert process.returncode == -signal.SIGKILL
     (orphan,) = all_runs(tracked)
     assert orphan.info.status == "RUNNING"
     with start_run(tracked, read_bundle(tracked.trained_dir).card):
         statuses = {run.info.run_id: run.info.status for run in all_runs(tracked)}
         assert statuses.pop(orphan.info.run_id) == "KILLED"
-        assert list(statuses.values()) == ["RUNNING"], "a live one is let be"
+        assert list(statuses.values()) == ["RUNNING"], "a live run is left alone"
         (mine,) = [run for run in all_runs(tracked) if run.info.status == "RUNNING"]
         assert mine.data.tags[HOLDER].endswith(f":{os.getpid()}")
 
@@ -131,7 +131,7 @@ def test_outage_in_the_middle_loses_nothing(tracked, server, monkeypatch, caplog
         process.wait()
         run.observe(EVENT | {"step": 8})
         run.observe(EVENT | {"step": 9})
-    assert sum("MLflow does not answer" in message for message in caplog.messages) == 2, (
+    assert sum("MLflow does not respond" in message for message in caplog.messages) == 2, (
         "once for steps, once for the end"
     )
     with pytest.raises(TrackingError, match="start that server"):

@@ -98,7 +98,7 @@ def judged_project(root, modality, task, train_bundle):
             fitted = transformer.fit(Batches(batch), spec, options)
             transform = fitted | {"target": {"mean": float(values.mean()), "std": float(values.std())}}
             spec = spec.model_copy(update={"input_shape": transform["input_shape"]})
-        made = arrays.create(
+        made = arrays.create_arrays(
             paths.normalized_dir / split, num_rows=num_rows, input_shape=spec.input_shape, modality=modality, task=task
         )
         made.put(

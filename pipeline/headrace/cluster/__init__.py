@@ -1,1 +1,1 @@
-"""Everything that runs on Ray: sessions for single stages, and jobs for the whole pipeline. The only importer of ray."""
+"""Ray: sessions for single stages, and jobs for the whole pipeline. The only importer of ray."""

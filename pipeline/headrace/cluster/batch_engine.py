@@ -17,7 +17,7 @@ import pyarrow as pa
 from headrace.cluster.process_pool import Processes
 from headrace.cluster.session import is_attached, num_local_cpus, ray_session
 from headrace.paths import Paths
-from headrace.storage.parquet import BatchRef, batch_refs, read_batch
+from headrace.storage.parquet import BatchRef, list_batches, read_batch
 from headrace.storage.split_index import is_in_split
 from headrace.terminal import progress_bar
 
@@ -57,7 +57,7 @@ class StoredRows:
 
     def map(self, work: Callable[[pa.RecordBatch], T]) -> Iterator[T]:
         """Yields `work(batch)` for every batch, in order. `work` and its results must be picklable."""
-        refs = batch_refs(self.folder)
+        refs = list_batches(self.folder)
         results = self.engine(partial(_on_batch, work=work, selection=self.selection), refs)
         return show_row_progress(results, [ref.num_rows for ref in refs], self.title)
 

@@ -15,13 +15,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from headrace.cluster.session import extend_sys_path, ray_session
-from headrace.config import mistakes_of
+from headrace.config import describe_errors
 from headrace.contracts import Json
 from headrace.errors import HeadraceError
 from headrace.paths import Paths
 from headrace.tasks.metrics import metric_info
 from headrace.training.reporting.events import validation_metrics
-from headrace.training.search.space import with_drawn
+from headrace.training.search.space import apply_drawn
 from headrace.training.search.trials import ERROR
 from headrace.training.settings import ResolvedTrainSettings
 
@@ -64,7 +64,7 @@ def run_search(
 
 def trial_settings(base: Json, drawn: Json, max_epochs: int) -> Json:
     """Returns all settings of one trial."""
-    return with_drawn(base, drawn) | ONE_PROCESS | {"max_epochs": max_epochs}
+    return apply_drawn(base, drawn) | ONE_PROCESS | {"max_epochs": max_epochs}
 
 
 def _invalid_trials(base: Json, wanted: Search) -> dict[int, str]:
@@ -74,7 +74,7 @@ def _invalid_trials(base: Json, wanted: Search) -> dict[int, str]:
         try:
             ResolvedTrainSettings.model_validate(trial_settings(base, drawn, wanted.max_epochs))
         except ValidationError as error:
-            errors[index] = "; and ".join(mistakes_of(error, ResolvedTrainSettings, "params.yaml: train"))
+            errors[index] = "; and ".join(describe_errors(error, ResolvedTrainSettings, "params.yaml: train"))
     return errors
 
 

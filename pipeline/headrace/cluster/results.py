@@ -66,7 +66,9 @@ def _extract(content: bytes, folder: Path) -> None:
         try:
             archive.extractall(folder, members, filter="data")
         except tarfile.FilterError as error:
-            raise ClusterError(f"submit: the results would write outside the project ({error}); nothing was installed") from None
+            raise ClusterError(
+                f"submit: the results would write outside the project ({error}); nothing was installed"
+            ) from None
 
 
 def _outs(path: Path) -> list[Path]:

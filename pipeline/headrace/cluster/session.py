@@ -1,4 +1,4 @@
-"""A Ray session for one stage: starts Ray on this machine, or connects to the cluster if the stage runs inside a job."""
+"""A Ray session for one stage: starts Ray on this machine, or connects to the cluster inside a job."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ def ray_session(
 ) -> Iterator[BackgroundShutdown]:
     """Runs its body with Ray: without output, reachable from this machine only, and shut down afterwards.
 
-    Ray's own logs go to `.headrace/logs/ray`. `wanted_by` is the key of `params.yaml` to name in errors. Yields a handle
-    to shut Ray down early.
+    Ray's own logs go to `.headrace/logs/ray`. `wanted_by` is the key of `params.yaml` to name in errors. Yields a
+    handle to shut Ray down early.
 
     Raises:
-        ClusterError: There are fewer CPUs than needed (raised before Ray starts on this machine), or Ray does not start.
+        ClusterError: There are too few CPUs (raised before Ray starts on this machine), or Ray does not start.
     """
     if not is_attached():
         check_cpus(num_cpus_needed, num_local_cpus(), wanted_by, "this machine")
@@ -213,5 +213,5 @@ def _preserve_signal_handlers() -> Iterator[None]:
 
 
 def extend_sys_path(sys_path: list[str]) -> None:
-    """Makes the caller's modules importable on a worker, including models outside the package (`my_package.module:Net`)."""
+    """Makes the caller's modules importable on a worker, such as a model of the project (`my_package.module:Net`)."""
     sys.path.extend(path for path in sys_path if path not in sys.path)

@@ -1,4 +1,4 @@
-"""Submits the pipeline as a job to a Ray cluster, follows its log and fetches its results, all through the dashboard."""
+"""Submits the pipeline as a Ray job, follows its log and fetches its results, all through the dashboard."""
 
 from __future__ import annotations
 

@@ -10,11 +10,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from headrace.cluster.session import extend_sys_path, is_attached
-from headrace.errors import ClusterError, HeadraceError
+from headrace.cluster.session import extend_sys_path, is_attached, ray_session
+from headrace.contracts import Json
+from headrace.errors import ClusterError, DataError, HeadraceError
 from headrace.paths import Paths
-from headrace.runtime import is_plain, relax_gc
-from headrace.training.fit import FitJob, WorkerContext, fit
+from headrace.quantization.onnx_export import EXPORTER_MODULES
+from headrace.runtime import is_plain, preload_modules, relax_gc
+from headrace.tracking.client import module_to_preload
+from headrace.training.fit import FitJob, WorkerContext, fit, read_result
 from headrace.training.reporting.events import Event, Observer
 
 SECONDS_BETWEEN_POLLS = 0.3
@@ -43,6 +46,46 @@ class Mailbox:
 
     def cancel_request(self, **_: Any) -> None:
         """Ignored, like `request_resources`."""
+
+
+@contextmanager
+def prepare_training(job: FitJob, paths: Paths) -> Iterator[Callable[[Observer], Json]]:
+    """Starts Ray workers if the settings need them; yields the function that trains and returns the result.
+
+    A training that had finished before an interruption is not repeated. While workers start, MLflow and the ONNX
+    exporter are imported in the background.
+    """
+    work_dir = Path(job.work_dir)
+    num_workers, num_threads = job.settings["num_workers"], job.settings["num_threads"]
+
+    def train_here(observer: Observer) -> Json:
+        if read_result(work_dir) is None:
+            fit(job, observer, WorkerContext(num_threads=num_threads))
+        return _require_result(work_dir)
+
+    if num_workers == 0 or read_result(work_dir) is not None:
+        yield train_here
+        return
+    preload_modules(module_to_preload())
+    with ray_session(paths, num_cpus_needed=num_workers * num_threads) as shutdown:
+        training = Training(job, num_workers=num_workers, num_threads=num_threads, paths=paths)
+        preload_modules(*EXPORTER_MODULES)
+
+        def train_on_workers(observer: Observer) -> Json:
+            training.wait(observer)
+            shutdown.begin()  # while the caller exports the network
+            return _require_result(work_dir)
+
+        yield train_on_workers
+
+
+def _require_result(work_dir: Path) -> Json:
+    result = read_result(work_dir)
+    if result is None:
+        raise DataError(
+            f"{work_dir}: rank 0 left no result here; put the project on storage that all nodes of the cluster share"
+        )
+    return result
 
 
 class Training:

@@ -12,7 +12,7 @@ from ray.tune import Callback
 from headrace.contracts import Json
 from headrace.storage.atomic import write_json
 from headrace.training.reporting.events import validation_metrics
-from headrace.training.search.trials import ERROR, ended_trial
+from headrace.training.search.trials import ERROR, make_trial_record
 
 if TYPE_CHECKING:
     from headrace.cluster.hyperparameter_search import Search
@@ -53,7 +53,7 @@ class Journal:
     def close(self, index: int, error: str = "") -> None:
         """Stores a finished trial."""
         history = self._running.pop(index, [])
-        trial = ended_trial(self._wanted.trials[index], history, self._wanted.metric, error)
+        trial = make_trial_record(self._wanted.trials[index], history, self._wanted.metric, error)
         self._ended[index] = {"trial": trial, "history": history}
         write_json(self._path(index), self._ended[index])
         self._report({"index": index, **trial})

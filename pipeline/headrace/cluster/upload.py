@@ -49,7 +49,7 @@ def pack_project(paths: Paths, archive_path: Path) -> None:
 
 
 def find_files_to_send(paths: Paths) -> Iterator[Path]:
-    """Yields the project's files in a stable order, without data, results, caches, environments and `.rayignore` matches."""
+    """Yields the project's files in a stable order: no data, results, caches, environments or `.rayignore` matches."""
     source = _source_in_project(paths)
     ignored = _read_ignore_file(paths.root / ".rayignore")
     for folder, names, files in os.walk(paths.root):
@@ -119,7 +119,7 @@ def _check_size(archive_path: Path, paths: Paths, files: list[Path]) -> None:
         sizes["/".join(file.relative_to(paths.root).parts[:-1][:2]) or file.name] += file.stat().st_size
     largest, size = sizes.most_common(1)[0]
     raise ClusterError(
-        f"submit: the project is {sizes.total() / 2**20:.0f} MiB, a cluster accepts {LIMIT_BYTES / 2**20:.0f} (zipped); "
+        f"submit: the project is {sizes.total() / 2**20:.0f} MiB, a cluster accepts {LIMIT_BYTES / 2**20:.0f} zipped; "
         f"the largest part is {largest} ({size / 2**20:.0f} MiB): list it in .rayignore, and set ingest.source to a "
         "URL or a path on storage that all nodes share"
     )

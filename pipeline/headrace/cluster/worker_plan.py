@@ -1,37 +1,76 @@
-"""How many workers, with how many cores each: what `train.num_workers` means here."""
+"""The plan of a training: checks of its settings against the data, and how many workers and cores it uses."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from headrace.cluster.session import available_workers, check_cpus, is_attached, num_local_cpus, num_local_gpus
+from headrace.contracts import Json, Spec
+from headrace.data.augmenters import make_augmenter, make_mixers
+from headrace.errors import ConfigError, DataError
+from headrace.storage.arrays import open_arrays
+from headrace.tasks import TASKS
+from headrace.training.autotune.tuner import Machine
+from headrace.training.autotune.workload import Workload, count_workload
+from headrace.training.settings import TrainSettings
 
-SECONDS_WORTH_RAY, SECONDS_A_STEP_WORTH_SHARING = 60.0, 0.012
-"""A training that one process ends sooner than the first, and so many of the second as it has steps, stays in it.
+MIN_SECONDS_FOR_RAY, MIN_STEP_SECONDS_FOR_RAY = 60.0, 0.012
+"""`num_workers: auto` uses Ray if one process would take longer than the first, plus the second for every step.
 
-Two workers on two cores are up in 18 to 25 s (one process of two threads in 4), and then at best a third quicker: a
-quarter of the time is saved, less the 3 ms a step in which gradients are summed. Two convolutions in batches of 32
-(3 ms a step in one process) take twice as long in two; patches of photographs in batches of 128 (108 ms) gain a fifth.
+On two cores, two workers start in 18 to 25 s (one process of two threads in 4) and are then at best a third faster.
+They also sum gradients for 3 ms per step. Two convolutions in batches of 32 (3 ms per step in one process) take twice
+as long on two workers; image patches in batches of 128 (108 ms) are a fifth faster.
 """
 
 
-def plan_workers(wanted: int | str, expected_seconds: float | None = None, num_steps: int = 0) -> tuple[int, int]:
-    """Workers and cores a worker; 0 workers means the calling process. Ray is not started on this machine for it.
+def plan_training(wanted: TrainSettings, spec: Spec, transform: Json, normalized_dir: Path) -> tuple[Machine, Workload]:
+    """Returns workers, cores and workload of a training; raises, before Ray starts, what its workers would raise."""
+    from headrace.models.network import build_network  # imports torch
+    from headrace.training.compatibility import check_settings_fit
 
-    `expected_seconds` of one process on all cores, in `num_steps` steps: `auto` then spares a short training, or one
-    of short steps, the start of Ray, where there are only this machine's CPUs. Raises ClusterError when there are fewer
-    CPUs than workers.
+    if wanted.memory_format != "contiguous" and spec.modality != "image":
+        raise ConfigError(
+            f"params.yaml: train.memory_format: {wanted.memory_format!r} is for images, and the data are "
+            f"{spec.modality}; set contiguous"
+        )
+    for make in (make_augmenter, make_mixers):
+        make(spec.modality, wanted.model_dump(), transform)
+    TASKS[spec.task].loss_options(wanted.model_dump(), transform)
+    network = build_network(wanted.model, spec, transform, wanted.loss)
+    check_settings_fit(wanted, spec, network)
+    workload = count_workload(wanted.model, spec, transform, open_arrays(normalized_dir / "train"), wanted.loss)
+    seconds = workload.estimate_seconds(wanted, num_threads=num_local_cpus()) if wanted.strategy == "ddp" else None
+    num_workers, num_cores = plan_workers(wanted.num_workers, seconds, workload.estimate_steps(wanted))
+    if num_workers > 1 and wanted.batch_size != "auto" and wanted.batch_size % num_workers:
+        raise DataError(
+            f"params.yaml: train.batch_size: {wanted.batch_size} rows cannot be divided among {num_workers} workers; "
+            f"choose a multiple of {num_workers}, or set train.num_workers"
+        )
+    if wanted.privacy:
+        from headrace.training.privacy.checks import check_privacy_compatible
+
+        check_privacy_compatible(network, TASKS[spec.task], wanted, transform=transform, folder=normalized_dir)
+    return Machine(num_workers, num_cores), workload
+
+
+def plan_workers(wanted: int | str, expected_seconds: float | None = None, num_steps: int = 0) -> tuple[int, int]:
+    """Returns workers and cores per worker, without starting Ray on this machine; 0 workers: the calling process.
+
+    `expected_seconds` is the time of `num_steps` steps in one process on all cores. If it is short and there are only
+    this machine's CPUs, `auto` means 0. Raises ClusterError if there are fewer CPUs than workers.
     """
     if wanted == 0 or (wanted == "auto" and _is_short(expected_seconds, num_steps)):
         return 0, num_local_cpus()
     num_workers = available_workers() if wanted == "auto" else int(wanted)
     if is_attached():
-        return num_workers, 1  # nodes differ: a CPU a worker fits wherever there is one
+        return num_workers, 1  # nodes differ, and any node with a free CPU fits one worker
     check_cpus(num_workers, num_local_cpus(), "train.num_workers", "this machine")
-    # Ray gives a worker one thread unless told: a lone worker on two cores would get half the machine
+    # Ray's default is one thread per worker: a single worker on two cores would use half the machine
     return num_workers, num_local_cpus() // num_workers
 
 
 def _is_short(expected_seconds: float | None, num_steps: int) -> bool:
-    worth = SECONDS_WORTH_RAY + SECONDS_A_STEP_WORTH_SHARING * num_steps
-    if expected_seconds is None or expected_seconds >= worth:
+    min_seconds = MIN_SECONDS_FOR_RAY + MIN_STEP_SECONDS_FOR_RAY * num_steps
+    if expected_seconds is None or expected_seconds >= min_seconds:
         return False
     return not is_attached() and num_local_gpus() == 0

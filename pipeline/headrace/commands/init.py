@@ -1,4 +1,4 @@
-"""`headrace init`: a project that `dvc repro` runs as it stands, in a new folder or an empty one."""
+"""`headrace init`: creates a project that `dvc repro` can run at once, in a new or empty folder."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from headrace.errors import ConfigError, DataError, choices
 
 
 def create_project(shown: Path, recipe: str | None) -> list[str]:
-    """Makes a project in folder `shown`, whole or not at all; returns the lines that tell how to go on.
+    """Creates a project in folder `shown`, completely or not at all; returns lines that describe the next steps.
 
     Raises:
         ConfigError: There is no such recipe.
-        DataError: The folder cannot be one: it is not empty, no folder, or ignored by git.
+        DataError: The path cannot be used: it is not empty, not a folder, or ignored by git.
     """
     params_path = _params_path(recipe)
     source = find_local_source(read_params(params_path))
@@ -30,14 +30,16 @@ def create_project(shown: Path, recipe: str | None) -> list[str]:
     has_git = shutil.which("git") is not None
     is_in_git = has_git and _git(existing, "rev-parse", "--is-inside-work-tree")
     if is_in_git and _git(existing, "check-ignore", "--quiet", str(folder)):
-        raise DataError(f"{shown}: is ignored by the git repository around it, so DVC would refuse; choose another")
+        raise DataError(
+            f"{shown}: is ignored by the git repository around it, which DVC refuses; choose another folder"
+        )
     with TemporaryDirectory(prefix=".headrace-init-", dir=existing) as aside:
         project = Path(aside) / "project"
         project.mkdir()
         if has_git and not is_in_git and not _git(project, "init", "--quiet"):
             raise DataError("git init: failed; run it by hand to see why, or choose another folder")
         write_project(project, params_path, has_git=has_git)
-        _put(project, folder, shown)
+        _move(project, folder, shown)
     return _next_lines(shown, source, has_git=has_git)
 
 
@@ -46,7 +48,7 @@ def _params_path(recipe: str | None) -> Path:
         return find_template_dir() / "params.yaml"
     paths = find_recipes()
     if recipe not in paths:
-        raise ConfigError(f"--recipe: {recipe!r} is no recipe; {choices(recipe, paths)}; see: headrace recipes")
+        raise ConfigError(f"--recipe: {recipe!r} is not a recipe; {choices(recipe, paths)}; see: headrace recipes")
     return paths[recipe]
 
 
@@ -56,9 +58,9 @@ def _check_empty(folder: Path, shown: Path) -> None:
             if any(folder.iterdir()):
                 raise DataError(f"{shown}: is not empty; choose a new folder, or an empty one")
         elif os.path.lexists(folder):
-            raise DataError(f"{shown}: is there already, and is no folder; choose another name")
-    except OSError as error:  # a name that is too long, a folder that may not be read
-        raise DataError(f"{shown}: cannot be made ({error.strerror}); choose another folder") from None
+            raise DataError(f"{shown}: exists and is not a folder; choose another name")
+    except OSError as error:  # a name that is too long, a folder without read permission
+        raise DataError(f"{shown}: cannot be created ({error.strerror}); choose another folder") from None
 
 
 def _git(folder: Path, *arguments: str) -> bool:
@@ -66,13 +68,13 @@ def _git(folder: Path, *arguments: str) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def _put(project: Path, folder: Path, shown: Path) -> None:
-    """Moves the project to its place: as a whole, or entry by entry into a folder that a shell may stand in."""
+def _move(project: Path, folder: Path, shown: Path) -> None:
+    """Moves the project to its place; into an existing folder entry by entry, since it may be a shell's current one."""
     moved: list[Path] = []
     try:
         if folder.is_dir():
             for entry in sorted(project.iterdir()):
-                moved.append(entry.rename(folder / entry.name))  # noqa: PERF401 - undone when a later one fails
+                moved.append(entry.rename(folder / entry.name))  # noqa: PERF401 - undone if a later one fails
         else:
             folder.parent.mkdir(parents=True, exist_ok=True)
             project.rename(folder)
@@ -80,20 +82,18 @@ def _put(project: Path, folder: Path, shown: Path) -> None:
         for path in moved:
             path.rename(project / path.name)
         if isinstance(error, OSError):
-            raise DataError(f"{shown}: cannot be made ({error.strerror}); choose another folder") from None
+            raise DataError(f"{shown}: cannot be created ({error.strerror}); choose another folder") from None
         raise
 
 
 def _next_lines(shown: Path, source: str, *, has_git: bool) -> list[str]:
     is_here = shown == Path()
-    lines = [f"{Path.cwd() if is_here else shown}: a project; next:"]
+    lines = [f"{Path.cwd() if is_here else shown}: project created; next:"]
     if not is_here:
         lines.append(f"  cd {shlex.quote(str(shown))}")
     if source:
-        lines.append(
-            f"  put the data where params.yaml looks for them, {source}: its first lines say where to get them"
-        )
-    lines += ["  dvc repro          run the pipeline", "  headrace status    what came out of it"]
+        lines.append(f"  put the data where params.yaml expects them, {source}: its first lines say where to get them")
+    lines += ["  dvc repro          run the pipeline", "  headrace status    show the results"]
     if not has_git:
-        return [*lines, "git is not installed: the pipeline runs without it, but models cannot name their commit"]
-    return [*lines, "  git add . && git commit -m 'A new project'    so that models can name their commit"]
+        return [*lines, "git is not installed: the pipeline runs without it, but models do not record a commit"]
+    return [*lines, "  git add . && git commit -m 'A new project'    models record their commit"]

@@ -1,4 +1,4 @@
-"""Runs one stage: checks all settings, locks, runs, writes the figures, tells MLflow."""
+"""Runs one stage: checks all settings, takes the lock, runs, writes the metrics and logs them to MLflow."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from headrace.errors import DataError, TrackingError
 from headrace.paths import Paths
 from headrace.stages import STAGES
 from headrace.storage.atomic import write_json
-from headrace.storage.lock import exclusive
+from headrace.storage.lock import exclusive_lock
 
 logger = logging.getLogger(__name__)
 BEFORE_TRAINING = ("ingest", "clean", "split", "normalize", "tune", "train")
 TRACKED = ("train", "validate", "test", "quantize", "explain", "register")
-"""Stages whose figures MLflow is told as soon as they are there."""
+"""Stages whose metrics are logged to MLflow at once."""
 
 
 def run_stage(name: str, paths: Paths) -> Metrics:
-    """Runs stage `name` of the project; returns its figures, which are in `metrics/<name>.json` too.
+    """Runs stage `name` of the project; returns its metrics, which it also writes to `metrics/<name>.json`.
 
-    Raises HeadraceError for whatever the user can mend.
+    Raises HeadraceError for user errors.
     """
     module = import_stage(name)
     config = load_settings(paths)[name]
     started = time.perf_counter()
-    with exclusive(paths.state_dir / "locks" / f"{name}.lock", f"stage {name}"):
+    with exclusive_lock(paths.state_dir / "locks" / f"{name}.lock", f"stage {name}"):
         metrics: Metrics = module.run(config, paths)
-        write_json(paths.metrics_path(name), {key: _plain(name, key, value) for key, value in metrics.items()})
+        write_json(paths.metrics_path(name), {key: _to_json_number(name, key, value) for key, value in metrics.items()})
     if name in TRACKED:
         log_to_mlflow(name, paths)
     print(f"{name:<10}{format_summary(metrics)}  ({time.perf_counter() - started:.1f} s)", flush=True)  # noqa: T201
@@ -42,17 +42,17 @@ def run_stage(name: str, paths: Paths) -> Metrics:
 
 
 def import_stage(name: str) -> ModuleType:
-    """The module of a stage: `Config` and `run`."""
+    """Returns the module of a stage, which has `Config` and `run`."""
     return import_module(f"headrace.stages.{name}")
 
 
 def load_settings(paths: Paths) -> dict[str, Section]:
-    """All sections of `params.yaml`, so that a mistake in any of them is told before the first stage works."""
+    """Loads and checks all sections of `params.yaml`, so that any mistake is reported before the first stage runs."""
     return load_sections(paths.params_path, {stage: import_stage(stage).Config for stage in STAGES})
 
 
 def read_metrics(paths: Paths, stage: str) -> Metrics:
-    """The figures that a stage left; empty when it has not run. Raises DataError when they are not readable."""
+    """Reads the metrics of a stage, empty if it has not run; raises DataError if they are unreadable."""
     path = paths.metrics_path(stage)
     try:
         metrics: Metrics = json.loads(path.read_bytes()) if path.is_file() else {}
@@ -62,7 +62,7 @@ def read_metrics(paths: Paths, stage: str) -> Metrics:
 
 
 def format_summary(metrics: Metrics) -> str:
-    """The first figures, in a line."""
+    """Returns the first metrics, in one line."""
     return ", ".join(f"{name} {_short(value)}" for name, value in list(metrics.items())[:6])
 
 
@@ -70,18 +70,18 @@ def _short(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
 
 
-def _plain(stage: str, key: str, value: float) -> float | int:
-    """A JSON number: NumPy's scalars become Python's; NaN and infinity are refused, since JSON has none."""
+def _to_json_number(stage: str, key: str, value: float) -> float | int:
+    """Converts NumPy scalars to Python numbers; raises DataError for NaN and infinity, which JSON does not have."""
     if not math.isfinite(value):
-        raise DataError(f"metrics/{stage}.json: {key} is {value}; look at this stage's input, then run it again")
+        raise DataError(f"metrics/{stage}.json: {key} is {value}; check this stage's input, then run it again")
     return int(value) if float(value).is_integer() and not isinstance(value, float) else float(value)
 
 
 def log_to_mlflow(stage: str, paths: Paths) -> None:
-    """Tells MLflow; an outage is no reason to fail: the next stage, and at last `register`, makes up for it."""
+    """Logs a stage's metrics to MLflow. Only warns of an outage: the next stage, or `register`, logs them too."""
     from headrace.tracking.runs import sync_run_from_files
 
     try:
         sync_run_from_files(paths, (*BEFORE_TRAINING, *(() if stage in BEFORE_TRAINING else (stage,))))
     except TrackingError as error:
-        logger.warning("%s; %s is told later", error, Path(f"metrics/{stage}.json"))
+        logger.warning("%s; %s is logged later", error, Path(f"metrics/{stage}.json"))

@@ -1,4 +1,4 @@
-"""`headrace status`: where the data went, how good the model is, and how to look at it."""
+"""`headrace status`: rows by stage, quality of the model, and where to inspect the results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Row = tuple[str, str]
 
 
 def show_status(paths: Paths) -> None:
-    """Prints a short table of what the stages left."""
+    """Prints a short table of the results so far."""
     from rich.console import Console
     from rich.table import Table
 
@@ -26,7 +26,7 @@ def show_status(paths: Paths) -> None:
 
 
 def make_rows(metrics: dict[str, Metrics], paths: Paths) -> list[Row]:
-    """Name and value of each line; only of stages that have run."""
+    """Returns name and value of each line, for the stages that have run."""
     rows: list[Row] = []
     if metrics["ingest"] and metrics["clean"]:
         rows.append(("rows", f"{metrics['ingest']['rows']:,} in, {metrics['clean']['quarantined']:,} quarantined"))
@@ -49,13 +49,13 @@ def _is_of_images(paths: Paths) -> bool:
 
 def _tested(test: Metrics) -> Row:
     if "micro_f1" in test:
-        shares = f"{test['accuracy']:.2%} of all labels are right, {test['exact_match']:.2%} of the rows wholly"
-        return "micro F1", f"{test['micro_f1']:.4f} on test rows ({shares})"
+        details = f"{test['accuracy']:.2%} of all labels are right, {test['exact_match']:.2%} of the rows entirely"
+        return "micro F1", f"{test['micro_f1']:.4f} on test rows ({details})"
     if "accuracy" in test:
         interval = f"95 % interval {test['accuracy_low']:.2%} to {test['accuracy_high']:.2%}"
         return "accuracy", f"{test['accuracy']:.2%} on test rows ({interval})"
     interval = f"95 % interval {test['rmse_low']:.4g} to {test['rmse_high']:.4g}"
-    return "error", f"{test['rmse']:.4g} (root of the mean square) on test rows ({interval}), R2 {test['r2']:.4f}"
+    return "error", f"{test['rmse']:.4g} (root mean square) on test rows ({interval}), R2 {test['r2']:.4f}"
 
 
 def _quantized(quantize: Metrics, unit: str) -> list[Row]:
@@ -70,22 +70,22 @@ def _quantized(quantize: Metrics, unit: str) -> list[Row]:
 
 
 def _quality(quantize: Metrics, kind: str) -> str:
-    for figure, told in (("r2", "R2"), ("micro_f1", "micro F1")):
-        if f"{kind}_{figure}" in quantize:
-            return f"{told} {quantize[f'{kind}_{figure}']:.4f}"
+    for metric, label in (("r2", "R2"), ("micro_f1", "micro F1")):
+        if f"{kind}_{metric}" in quantize:
+            return f"{label} {quantize[f'{kind}_{metric}']:.4f}"
     return f"{quantize[f'{kind}_accuracy']:.2%}"
 
 
 def _registered(paths: Paths) -> list[Row]:
     if not paths.registered_path.is_file():
         return []
-    found = json.loads(paths.registered_path.read_bytes())
+    version = json.loads(paths.registered_path.read_bytes())
     return [
         (
             "registered",
-            f"{found['name']} version {found['version']}, {found['precision']} ({', '.join(found['aliases'])})",
+            f"{version['name']} version {version['version']}, {version['precision']} ({', '.join(version['aliases'])})",
         ),
-        ("look at it", "make ui                  runs, registry: http://127.0.0.1:5000"),
-        ("", "dvc plots show --open    curves of the training, what it got wrong"),
-        ("why it says so", "reports/explain/index.html"),
+        ("inspect it", "headrace ui              runs and registry: http://127.0.0.1:5000"),
+        ("", "dvc plots show --open    training curves, wrong predictions"),
+        ("explanations", "reports/explain/index.html"),
     ]

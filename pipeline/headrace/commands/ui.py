@@ -1,4 +1,4 @@
-"""`headrace ui`: MLflow's pages, on this machine only."""
+"""`headrace ui`: serves MLflow's web pages on this machine only."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from headrace.errors import ConfigError
 from headrace.paths import Paths
 
 HOST = "127.0.0.1"
-SECONDS_TO_END = 5
+SHUTDOWN_TIMEOUT_S = 5
 
 
 def serve_ui(paths: Paths, port: int) -> int:
-    """Serves the project's runs until it is interrupted; raises ConfigError when the port is taken."""
-    from headrace.tracking.client import tracking_uri, without_credentials
+    """Serves the project's runs until interrupted; raises ConfigError if the port is taken."""
+    from headrace.tracking.client import remove_credentials, tracking_uri
 
     uri = tracking_uri(paths)
     if uri.startswith(("http://", "https://")):
-        print(f"MLflow: {without_credentials(uri)}  (the server that MLFLOW_TRACKING_URI names)")  # noqa: T201
+        print(f"MLflow: {remove_credentials(uri)}  (the server in MLFLOW_TRACKING_URI)")  # noqa: T201
         return 0
     check_port(port)
-    print(f"MLflow: http://{HOST}:{port}  (Ctrl-C ends it)", flush=True)  # noqa: T201
+    print(f"MLflow: http://{HOST}:{port}  (Ctrl-C stops it)", flush=True)  # noqa: T201
     command = [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", str(port)]
-    # by the environment: arguments, and a database's password in them, are seen by everybody on the machine
+    # as variables: everybody on the machine can read a process's arguments, and a password in them
     environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_BACKEND_STORE_URI": uri}
     with subprocess.Popen(command, env=environment) as server:
         try:
             return server.wait()
         finally:
-            _end(server.pid)
+            _stop(server.pid)
 
 
-def _end(pid: int) -> None:
-    """Ends the server and all that it started: its web workers would outlive it, and keep the port."""
+def _stop(pid: int) -> None:
+    """Stops the server and its web workers, which would outlive it and keep the port."""
     import psutil
 
     try:
@@ -47,13 +47,13 @@ def _end(pid: int) -> None:
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.terminate()
-    for process in psutil.wait_procs(processes, timeout=SECONDS_TO_END)[1]:
+    for process in psutil.wait_procs(processes, timeout=SHUTDOWN_TIMEOUT_S)[1]:
         with suppress(psutil.NoSuchProcess):
             process.kill()
 
 
 def check_port(port: int) -> None:
-    """Raises ConfigError when nothing can listen on the port."""
+    """Raises ConfigError if the port cannot be bound."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -17,8 +17,8 @@ from headrace.paths import Paths
 from headrace.storage.atomic import write_json
 from headrace.tasks import TASKS
 from headrace.tasks.metrics import EPOCH_METRICS
-from headrace.training.search.space import Space, check_space, draw_trials, with_drawn
-from headrace.training.search.trials import finished, ranked, trials_table
+from headrace.training.search.space import Space, apply_drawn, check_space, draw_trials
+from headrace.training.search.trials import make_trials_table, rank_trials, select_finished
 from headrace.training.settings import TrainSettings
 
 Number = int | float
@@ -106,13 +106,13 @@ def run(config: Config, paths: Paths) -> Metrics:
     trials_dir = paths.state_dir / "tune" / _search_id(config, wanted, paths)
     base = _decided(wanted, space, paths, trials_dir)
     trials = _search(config, space, base, paths, trials_dir)
-    ended = finished(trials)
+    ended = select_finished(trials)
     if not ended:
         raise ConfigError(
             f"params.yaml: tune.space: all {len(trials)} trials failed; the first: {trials[0]['error']}; mend the space"
         )
-    best = ranked(ended, config.metric)[0]
-    print("\n".join(trials_table(trials, config.metric)), flush=True)  # noqa: T201
+    best = rank_trials(ended, config.metric)[0]
+    print("\n".join(make_trials_table(trials, config.metric)), flush=True)  # noqa: T201
     found |= {"trials": trials, "best_metrics": best["metrics"]}
     found["best"] = _best_settings(wanted, base, best["settings"])
     write_json(paths.tune_path, found)
@@ -128,17 +128,17 @@ def run(config: Config, paths: Paths) -> Metrics:
 
 def _best_settings(wanted: TrainSettings, base: Json, drawn: Json) -> Json:
     """What `train` takes over: the searched keys, whole, and what was `auto` for the trials."""
-    from headrace.training.autotune.tuner import open_values
+    from headrace.training.autotune.tuner import find_open_values
 
-    names = {key.partition(".")[0] for key in drawn} | set(open_values(wanted))
-    return {name: value for name, value in with_drawn(base, drawn).items() if name in names}
+    names = {key.partition(".")[0] for key in drawn} | set(find_open_values(wanted))
+    return {name: value for name, value in apply_drawn(base, drawn).items() if name in names}
 
 
 def _base(paths: Paths) -> TrainSettings:
-    from headrace.config import check, read_params
+    from headrace.config import validate_section, read_params
 
     params = read_params(paths.params_path)
-    return check(TrainSettings, params.get("train") or {}, "params.yaml: train")
+    return validate_section(TrainSettings, params.get("train") or {}, "params.yaml: train")
 
 
 def _search_id(config: Config, wanted: TrainSettings, paths: Paths) -> str:
@@ -153,12 +153,12 @@ def _search_id(config: Config, wanted: TrainSettings, paths: Paths) -> str:
 
 def _decided(wanted: TrainSettings, space: Space, paths: Paths, work_dir: Path) -> Json:
     """The section without `auto`: what is not searched is measured once, with the rest of the section as it stands."""
-    from headrace.training.autotune.tuner import Machine, decide, load_or_decide, open_values
+    from headrace.training.autotune.tuner import Machine, decide, find_open_values, load_or_decide
 
     settings = wanted.model_copy(update={"num_workers": 0, "num_threads": 1})
-    settings = TrainSettings.model_validate(settings.model_dump() | open_values(settings, only=space))
+    settings = TrainSettings.model_validate(settings.model_dump() | find_open_values(settings, only=space))
     work_dir.mkdir(parents=True, exist_ok=True)
-    if not open_values(settings):
+    if not find_open_values(settings):
         return settings.model_dump()
 
     def measure() -> Json:
@@ -173,7 +173,7 @@ def _decided(wanted: TrainSettings, space: Space, paths: Paths, work_dir: Path) 
         return decide(settings, FitJob(str(folder), "", {}), Machine(0, 1), workload)
 
     choice = load_or_decide(work_dir, measure)
-    print(f"chosen: {choice['told']}", flush=True)  # noqa: T201
+    print(f"chosen: {choice['summary']}", flush=True)  # noqa: T201
     base: Json = choice["settings"]
     return base
 

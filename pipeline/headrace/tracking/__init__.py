@@ -1,1 +1,1 @@
-"""MLflow: runs, lineage, registry and the served model. The only importer of mlflow."""
+"""MLflow: runs, lineage, the registry and the served model. The only importer of mlflow."""

@@ -1,4 +1,4 @@
-"""Where a model comes from: hash of the data, commit, environment."""
+"""The origin of a model: hashes of the data, commit and environment."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from headrace.paths import Paths
 
 PACKAGES = ("headrace", "torch", "pytorch-lightning", "ray", "mlflow", "dvc", "albumentations", "onnxruntime", "numpy")
 COMMIT_VARIABLE = "HEADRACE_GIT_COMMIT"
-"""Says the commit where the project was sent without its .git."""
+"""Names the commit in a project that was uploaded without its .git."""
 DATA = {"raw": "data/raw", "normalized": "data/normalized"}
 
 
 def collect_lineage(paths: Paths) -> Json:
-    """Hashes of the data (DVC's MD5), commit, whether the work tree differs from it, and versions of what computes."""
+    """Returns the hashes of the data, the commit, whether the work tree differs from it, and package versions."""
     commit, is_dirty = read_git_commit(paths.root)
     return {
         "data": read_data_hashes(paths.root),
@@ -26,12 +26,12 @@ def collect_lineage(paths: Paths) -> Json:
         "git_dirty": is_dirty,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "packages": {name: installed for name in PACKAGES if (installed := _version(name))},
     }
 
 
 def read_data_hashes(root: Path) -> dict[str, str]:
-    """DVC's hash of each data folder, from `dvc.lock`; empty for stages that DVC has not run."""
+    """Returns DVC's MD5 of each data folder from `dvc.lock`; empty for stages that DVC has not run."""
     from ruamel.yaml import YAML
 
     lock_path = root / "dvc.lock"
@@ -42,19 +42,19 @@ def read_data_hashes(root: Path) -> dict[str, str]:
 
 
 def read_git_commit(root: Path) -> tuple[str, bool]:
-    """The commit of the project and whether tracked files differ from it; ("", False) where nothing tells."""
+    """Returns the project's commit and whether tracked files differ from it; ("", False) if the commit is unknown."""
     commit = _git(root, "rev-parse", "HEAD") or os.environ.get(COMMIT_VARIABLE, "")
     return commit, bool(_git(root, "status", "--porcelain", "--untracked-files=no"))
 
 
 def _git(root: Path, *arguments: str) -> str:
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False, timeout=20
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return process.stdout.strip() if process.returncode == 0 else ""
 
 
 def _version(package: str) -> str:

@@ -1,4 +1,4 @@
-"""The registry: versions with lineage, a served model without pickle, and the aliases challenger and champion."""
+"""The registry: model versions with lineage and a served model, and the aliases challenger and champion."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ PREDICTIONS = "reports/test/predictions.parquet"
 
 @dataclass(frozen=True)
 class Candidate:
-    """What may become a version."""
+    """A model to register as a new version."""
 
     name: str
-    """Of the model in the registry."""
+    """Name of the model in the registry."""
     run_id: str
     bundle: Bundle
     graph: Path
-    """The bundle's, or what quantize made of it."""
+    """The bundle's graph, or the quantized one."""
     card: Json
-    """What serving must know (`serving.make_card`)."""
+    """What serving needs to know; see `serving_package.make_card`."""
     example: dict[str, Any]
-    """A row as a server is asked, kept as the input example."""
+    """The input example: a row as a client sends it."""
     tags: Mapping[str, str]
 
 
 def register_version(paths: Paths, candidate: Candidate) -> ModelVersion:
-    """Logs the served model to its run and makes it a new version; raises TrackingError."""
+    """Logs the served model to its run and registers it as a new version; raises TrackingError."""
     client = connect(paths)
     with translate_mlflow_errors(paths), tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
@@ -72,7 +72,7 @@ def set_alias(paths: Paths, name: str, alias: str, number: int) -> None:
 
 
 def find_champion(paths: Paths, name: str) -> ModelVersion | None:
-    """The version that reigns, or None."""
+    """Returns the current champion, or None."""
     from mlflow.exceptions import MlflowException
 
     client = connect(paths)
@@ -86,7 +86,7 @@ def find_champion(paths: Paths, name: str) -> ModelVersion | None:
 
 
 def download_test_predictions(paths: Paths, run_id: str) -> Path | None:
-    """The predictions on test rows that a run keeps, downloaded; None when it has none."""
+    """Downloads a run's predictions for the test rows; returns None if it has none."""
     client = connect(paths)
     with translate_mlflow_errors(paths):
         folder = PREDICTIONS.rpartition("/")[0]

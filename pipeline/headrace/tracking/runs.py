@@ -1,4 +1,4 @@
-"""One run a training. Files come first: the run is told what they hold, and rebuilt from them where it is unknown."""
+"""One run per training. Files are the source of truth: the run mirrors them, and is rebuilt from them if missing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.contracts import Json
 from headrace.errors import Terminated, TrackingError
 from headrace.paths import Paths
-from headrace.storage.bundle import Card, read_bundle
+from headrace.storage.bundle import BundleCard, read_bundle
 from headrace.tracking.client import connect, find_or_create_experiment, translate_mlflow_errors
 from headrace.training.reporting.events import metrics_of
 from headrace.training.reporting.history import read_history
@@ -27,19 +27,19 @@ logger = logging.getLogger(__name__)
 TRAINING_ID, HOLDER, LOGGED = "headrace.training_id", "headrace.holder", "headrace.logged."
 VALUE_CHARACTERS = 500
 SECONDS_BETWEEN_STEPS = 2.0
-"""At least, of those that the server is told of: a training in this process waits for its answer."""
+"""Minimum between logged steps, since a training in this process waits for the server's answer."""
 
 
 class LiveRun:
-    """The run of a training that is under way; an outage of the server never ends the training."""
+    """The run of an ongoing training. An outage of the server never stops the training."""
 
     def __init__(self, client: MlflowClient | None, run_id: str) -> None:
-        """Without a client nothing is told now: the run is rebuilt from files later."""
+        """Without a client nothing is logged now; the run is rebuilt from files later."""
         self._client, self.run_id = client, run_id
         self._next_step_at = 0.0
 
     def observe(self, event: Json) -> None:
-        """Logs an epoch's figures, and those of a step now and then."""
+        """Logs the metrics of each epoch, and of a step at most every SECONDS_BETWEEN_STEPS."""
         is_step = event.get("kind") == "step"
         if self._client is None or (is_step and time.monotonic() < self._next_step_at):
             return
@@ -52,21 +52,21 @@ class LiveRun:
         metrics = [Metric(f"fit/{name}", float(value), now, event["step"]) for name, value in values]
         try:
             self._client.log_batch(self.run_id, metrics=metrics)
-        except Exception as error:  # noqa: BLE001 whatever the server does, the training goes on
-            logger.warning("MLflow does not answer (%s); the run is completed from files later", type(error).__name__)
+        except Exception as error:  # noqa: BLE001 whatever the server does, the training continues
+            logger.warning("MLflow does not respond (%s); the run is completed from files later", type(error).__name__)
             self._client = None
 
 
 @contextmanager
-def start_run(paths: Paths, card: Card) -> Iterator[LiveRun]:
-    """Starts a run, and ends it as FINISHED, FAILED or KILLED, whatever happens. Unreachable server: a warning."""
+def start_run(paths: Paths, card: BundleCard) -> Iterator[LiveRun]:
+    """Starts a run and ends it as FINISHED, FAILED or KILLED; only warns if the server is not reachable."""
     try:
         client = connect(paths)
         with translate_mlflow_errors(paths):
             _close_orphans(client, paths)
             run_id = _create(client, paths, card)
     except TrackingError as error:
-        logger.warning("%s; the training goes on, its run is rebuilt from files later", error)
+        logger.warning("%s; the training continues, and its run is rebuilt from files later", error)
         yield LiveRun(None, "")
         return
     status = "FAILED"
@@ -81,9 +81,9 @@ def start_run(paths: Paths, card: Card) -> Iterator[LiveRun]:
 
 
 def sync_run_from_files(paths: Paths, stages: Iterable[str]) -> str:
-    """Tells the run of the project's bundle what these stages left in files, each once; returns the run's id.
+    """Logs the files of these stages to the run of the project's bundle, each once; returns the run's id.
 
-    Raises TrackingError when the server cannot be reached.
+    Raises TrackingError if the server is not reachable.
     """
     client, card = connect(paths), read_bundle(paths.trained_dir).card
     with translate_mlflow_errors(paths):
@@ -95,7 +95,7 @@ def sync_run_from_files(paths: Paths, stages: Iterable[str]) -> str:
 
 
 def find_run(client: MlflowClient, paths: Paths, training_id: str) -> str | None:
-    """The newest run of a training, if the server knows one."""
+    """Returns the newest run of a training, or None if the server has none."""
     runs = client.search_runs(
         [find_or_create_experiment(client, paths)],
         f"tags.`{TRAINING_ID}` = '{training_id}'",
@@ -105,7 +105,7 @@ def find_run(client: MlflowClient, paths: Paths, training_id: str) -> str | None
     return str(runs[0].info.run_id) if runs else None
 
 
-def _create(client: MlflowClient, paths: Paths, card: Card) -> str:
+def _create(client: MlflowClient, paths: Paths, card: BundleCard) -> str:
     from mlflow.entities import Param
 
     lineage = card.lineage
@@ -132,8 +132,8 @@ def _create(client: MlflowClient, paths: Paths, card: Card) -> str:
     return run_id
 
 
-def _rebuild(client: MlflowClient, paths: Paths, card: Card) -> str:
-    """Makes the run of a training that this server has never seen, with its history by epoch."""
+def _rebuild(client: MlflowClient, paths: Paths, card: BundleCard) -> str:
+    """Creates the run of a training that this server does not have, with its per-epoch history."""
     run_id = _create(client, paths, card)
     run = LiveRun(client, run_id)
     for epoch in read_history(paths.plots_dir("train") / "history.csv"):
@@ -143,7 +143,7 @@ def _rebuild(client: MlflowClient, paths: Paths, card: Card) -> str:
 
 
 def _log_stage(client: MlflowClient, run_id: str, paths: Paths, stage: str, tags: dict[str, str]) -> None:
-    """Figures and reports of one stage, unless the run has them already."""
+    """Logs the metrics and reports of one stage, unless the run has them already."""
     from mlflow.entities import Metric
 
     path = paths.metrics_path(stage)
@@ -153,9 +153,9 @@ def _log_stage(client: MlflowClient, run_id: str, paths: Paths, stage: str, tags
     if tags.get(LOGGED + stage) == digest:
         return
     now = int(time.time() * 1000)
-    figures = json.loads(path.read_bytes())
+    metrics = json.loads(path.read_bytes())
     client.log_batch(
-        run_id, metrics=[Metric(f"{stage}/{name}", float(value), now, 0) for name, value in figures.items()]
+        run_id, metrics=[Metric(f"{stage}/{name}", float(value), now, 0) for name, value in metrics.items()]
     )
     for kind, folder in (("plots", paths.plots_dir(stage)), ("reports", paths.report_dir(stage))):
         if folder.is_dir():
@@ -198,7 +198,7 @@ def _terminate(client: MlflowClient, run_id: str, status: str) -> None:
     try:
         client.set_terminated(run_id, status)
     except Exception as error:  # noqa: BLE001 the next training on this machine closes it
-        logger.warning("MLflow does not answer (%s); the run is closed later", type(error).__name__)
+        logger.warning("MLflow does not respond (%s); the run is closed later", type(error).__name__)
 
 
 def _flat(values: Json, prefix: str = "") -> Iterator[tuple[str, Any]]:

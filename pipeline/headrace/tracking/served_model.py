@@ -1,7 +1,7 @@
-"""The model as MLflow serves it: images, texts or rows of a table in, labels or values out.
+"""The model as MLflow serves it: takes images, texts or table rows, returns labels or values.
 
-This file travels with the model as its code (models from code: nothing is pickled), beside `headrace_<modality>`, the
-code that the training data went through.
+This file is logged with the model as its code (nothing is pickled), next to the package `headrace_<modality>`: the code
+that prepared the training data.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ ROWS_PER_RUN = 256
 
 
 class Served(PythonModel):
-    """Raw rows -> `label` and `confidence`; regression: `prediction`, or a column a target.
+    """Predicts `label` and `confidence` for raw rows; for a regression `prediction`, or one column per target.
 
-    Of any number of labels a row: `labels`, a list, and `probabilities`, by name.
+    For multilabel data: `labels`, a list, and `probabilities` by name.
     """
 
     def load_context(self, context: Any) -> None:
-        """Loads the graph, its card, and what turns raw rows into the graph's inputs."""
+        """Loads the graph, its card, and the encoder that turns raw rows into the graph's inputs."""
         import onnxruntime as ort
 
         self.card = json.loads(Path(context.artifacts["card"]).read_text(encoding="utf-8"))
@@ -35,13 +35,13 @@ class Served(PythonModel):
         self.encode = code.Encoder(self.card, dict(context.artifacts))
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:  # noqa: ARG002
-        """One row for each that is asked; a confidence is the calibrated probability of the label."""
+        """Returns one row per input row; `confidence` is the calibrated probability of the label."""
         rows = model_input.to_dict("records")
         parts = [self._outputs(rows[start : start + ROWS_PER_RUN]) for start in range(0, len(rows), ROWS_PER_RUN)]
         width = max(1, len(self.card["classes"]), len(self.card["targets"]))
         outputs = np.concatenate(parts) if parts else np.empty((0, width), np.float32)
-        answer = {"classification": self._label, "multilabel": self._labels, "regression": self._values}
-        return answer[self.card["task"]](outputs)
+        decoders = {"classification": self._label, "multilabel": self._labels, "regression": self._values}
+        return decoders[self.card["task"]](outputs)
 
     def _outputs(self, rows: list[dict[Any, Any]]) -> Any:
         return self.session.run(None, {self.session.get_inputs()[0].name: self.encode(rows)})[0]

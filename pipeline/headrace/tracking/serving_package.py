@@ -1,4 +1,4 @@
-"""What serving needs of each modality: code that travels, packages, columns in and out, and an example."""
+"""The contents of a served model: its code, packages, signature and input example, by modality."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
 REQUIREMENTS = ("mlflow", "onnxruntime", "numpy", "pandas")
-"""All that serving needs of any modality: no torch."""
+"""Packages that serving needs for any modality; torch is not one of them."""
 
 MEASURED = ("temperature", "threshold")
-"""Of what `validate` found, what serving must know, beside the half widths `interval_90`."""
+"""Metrics of `validate` that serving needs, in addition to the half widths `interval_90`."""
 
 
 @dataclass(frozen=True)
 class ServingCode:
-    """What goes with a served model of one modality."""
+    """Code and packages of a served model."""
 
     code: tuple[str, ...]
     """Modules of `headrace.data.<modality>`; they are copied into one flat package."""
     requirements: tuple[str, ...]
-    """Packages beside REQUIREMENTS."""
+    """Packages in addition to REQUIREMENTS."""
 
 
-TRAVELLING: dict[ModalityName, ServingCode] = {
+SERVING_CODE: dict[ModalityName, ServingCode] = {
     "image": ServingCode(("decode", "resize", "serving"), ("pillow",)),
     "text": ServingCode(("repair", "serving"), ("tokenizers",)),
     "table": ServingCode(("parsing", "encoding.encode", "encoding.serving"), ("pyarrow",)),
@@ -42,7 +42,7 @@ TRAVELLING: dict[ModalityName, ServingCode] = {
 
 
 def make_card(bundle: Bundle, validated: Json) -> Json:
-    """What serving must know; `validated`: the metrics of `validate`. A tokenizer goes beside it."""
+    """Returns what serving needs to know, given the metrics of `validate`, except for a tokenizer."""
     transform = {name: value for name, value in bundle.card.transform.items() if name != "tokenizer"}
     measured = [name for name in validated if name in MEASURED or name.startswith("interval_90")]
     return {
@@ -59,7 +59,7 @@ def make_card(bundle: Bundle, validated: Json) -> Json:
 
 
 def write_artifacts(folder: Path, card: Json, bundle: Bundle) -> dict[str, str]:
-    """Writes the card, and a text's tokenizer, into `folder`; name -> path."""
+    """Writes the card, and a tokenizer if there is one, into `folder`; returns their paths by name."""
     texts = {"card": card}
     if "tokenizer" in bundle.card.transform:
         texts["tokenizer"] = bundle.card.transform["tokenizer"]
@@ -70,11 +70,11 @@ def write_artifacts(folder: Path, card: Json, bundle: Bundle) -> dict[str, str]:
 
 
 def write_code(folder: Path, modality: ModalityName) -> str:
-    """Writes the code under a name of its own, so that an installed headrace is never mixed in; tells its folder."""
+    """Writes the code as a package of another name, which an installed headrace cannot replace; returns its folder."""
     package = folder / f"headrace_{modality}"
     package.mkdir()
     (package / "__init__.py").write_text("", encoding="utf-8")
-    modules = TRAVELLING[modality].code
+    modules = SERVING_CODE[modality].code
     for name in modules:
         text = (files(f"headrace.data.{modality}") / f"{name.replace('.', '/')}.py").read_text(encoding="utf-8")
         for other in modules:
@@ -86,12 +86,12 @@ def write_code(folder: Path, modality: ModalityName) -> str:
 
 
 def pin_requirements(modality: ModalityName) -> list[str]:
-    """Pinned as they are installed here."""
-    return [f"{name}=={version(name)}" for name in (*REQUIREMENTS, *TRAVELLING[modality].requirements)]
+    """Returns the packages that serving needs, pinned to the installed versions."""
+    return [f"{name}=={version(name)}" for name in (*REQUIREMENTS, *SERVING_CODE[modality].requirements)]
 
 
 def make_signature(bundle: Bundle) -> ModelSignature:
-    """Columns in and out. A table's may be strings or numbers, and may be missing."""
+    """Returns the input and output columns. Cells of a table may be strings or numbers, or missing."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
     from mlflow.types.schema import AnyType, Array, Map
@@ -102,17 +102,17 @@ def make_signature(bundle: Bundle) -> ModelSignature:
         "text": [ColSpec(DataType.string, "text")],
         "table": [ColSpec(AnyType(), column.name, required=False) for column in spec.columns],
     }
-    several = [ColSpec(DataType.double, name) for name in spec.targets]
-    answers = {
+    targets = [ColSpec(DataType.double, name) for name in spec.targets]
+    outputs = {
         "classification": [ColSpec(DataType.string, "label"), ColSpec(DataType.double, "confidence")],
         "multilabel": [ColSpec(Array(DataType.string), "labels"), ColSpec(Map(DataType.double), "probabilities")],
-        "regression": several or [ColSpec(DataType.double, "prediction")],
+        "regression": targets or [ColSpec(DataType.double, "prediction")],
     }
-    return ModelSignature(Schema(columns[spec.modality]), Schema(answers[spec.task]))
+    return ModelSignature(Schema(columns[spec.modality]), Schema(outputs[spec.task]))
 
 
 def make_input_example(bundle: Bundle, inputs: Any) -> dict[str, Any]:
-    """A row as a server is asked, made of the first of stored `inputs`."""
+    """Returns the first of the stored `inputs` as a raw row."""
     return EXAMPLES[bundle.spec.modality](bundle.card.transform, inputs[:1][0])
 
 
