@@ -14,13 +14,12 @@ from torch import Tensor, nn
 from headrace.contracts import Batch, Json, Spec
 from headrace.models import find_model
 from headrace.models.network import build_network
-from headrace.models.recurrent import Recurrence
+from headrace.models.recurrent import RecurrentLayer
 from headrace.storage import arrays, atomic, bundle
 from headrace.tasks import TASKS
 from headrace.training.fit import FitJob, WorkerContext, fit
 from headrace.training.optim.optimizers import make_optimizer
 from headrace.training.optim.schedules import SCHEDULES
-from headrace.training.settings import ResolvedTrainSettings
 
 Floats = NDArray[np.float64]
 
@@ -74,7 +73,7 @@ def test_activation_of_a_network_is_its_formula(name: str, function: Any) -> Non
 def test_gates_of_a_recurrent_cell_are_sigmoids_and_tanhs() -> None:
     # LSTM (Hochreiter and Schmidhuber 1997; Gers et al. 2000): i f g o of torch's rows
     torch.manual_seed(0)
-    layer = Recurrence("lstm", 3, 2)
+    layer = RecurrentLayer("lstm", 3, 2)
     w, u, b, c = (weight.detach().double().numpy() for weight in layer.cell.parameters())
     x, hidden, cell, states = rng().normal(size=(6, 3)), np.zeros(2), np.zeros(2), []
     for token in x:
@@ -211,7 +210,7 @@ def test_stochastic_gradient_descent_is_a_step_along_the_mean_gradient_of_a_mini
     x, y = rng().normal(size=(8, 3)), rng().normal(size=8)
     network = find_model({"name": "linear"}, "x").build([3], 1)
     w, b = (weight.detach().double().numpy() for weight in network.parameters())
-    optimizer = make_optimizer(network, ResolvedTrainSettings(optimizer="sgd", learning_rate=0.1))
+    optimizer = make_optimizer(network, {"name": "sgd"}, learning_rate=0.1, weight_decay=0.0)
     (TASKS["regression"].loss(network(tensor(x)), batch_of(tensor(y)), {"kind": "mse", "std": 1.0}) / 8).backward()
     optimizer.step()
     error = x @ w[0] + b[0] - y
@@ -224,7 +223,7 @@ def test_adam_takes_the_steps_of_its_algorithm() -> None:
     # Kingma and Ba 2015, algorithm 1: beta1 0.9, beta2 0.999, epsilon 1e-8
     gradients, theta = rng().normal(size=(5, 3)), rng().normal(size=3)
     network = nn.ParameterList([tensor(theta)])
-    optimizer = make_optimizer(network, ResolvedTrainSettings(optimizer="adam", learning_rate=0.01))
+    optimizer = make_optimizer(network, {"name": "adam"}, learning_rate=0.01, weight_decay=0.0)
     m = v = np.zeros(3)
     for step, g in enumerate(gradients, start=1):
         network[0].grad = tensor(g)
@@ -261,7 +260,9 @@ def write_table(folder: Path, x: NDArray[np.float32], y: NDArray[np.float32]) ->
         columns=[{"name": f"x{column}", "kind": "numeric"} for column in range(COLUMNS)], input_shape=[COLUMNS],
     )  # fmt: skip
     for split in ("train", "val"):
-        made = arrays.create(folder / split, num_rows=ROWS, input_shape=[COLUMNS], modality="table", task="regression")
+        made = arrays.create_arrays(
+            folder / split, num_rows=ROWS, input_shape=[COLUMNS], modality="table", task="regression"
+        )
         made.put(np.arange(ROWS), x, y)
         made.row_ids[:] = [f"{split}{row:026d}".encode() for row in range(ROWS)]
         made.close()

@@ -17,7 +17,7 @@ def refusal(spec: Spec = SPEC, **settings: object) -> str:
 
 def test_balanced_sampling_of_values_is_refused() -> None:
     assert refusal(sampling="balanced") == (
-        "params.yaml: train.sampling: 'balanced' draws classes, and the data are for regression; set shuffled"
+        "params.yaml: train.sampling: 'balanced' needs classes, and the task is regression; set shuffled"
     )
 
 
@@ -32,13 +32,13 @@ def test_balanced_sampling_of_values_is_refused() -> None:
 )
 def test_what_needs_whole_weights_is_refused_where_they_are_shared_out(setting: dict[str, object], told: str) -> None:
     assert refusal(strategy="fsdp", **setting) == (
-        f"params.yaml: train.{told}: needs weights whole, and strategy fsdp shares them out; set strategy: ddp"
+        f"params.yaml: train.{told}: needs complete weights, and strategy fsdp shards them; set strategy: ddp"
     )
 
 
 def test_more_parts_than_rows_are_refused() -> None:
     assert refusal(batch_size=8, accumulate=9) == (
-        "params.yaml: train.accumulate: a batch_size of 8 has no 9 parts; use at most 8"
+        "params.yaml: train.accumulate: cannot split a batch_size of 8 into 9 parts; use at most 8"
     )
 
 

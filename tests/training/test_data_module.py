@@ -7,7 +7,7 @@ import torch
 from headrace.contracts import ModalityName, Spec
 from headrace.errors import ConfigError, DataError
 from headrace.paths import Paths
-from headrace.storage.arrays import create, open_arrays
+from headrace.storage.arrays import create_arrays, open_arrays
 from headrace.training.data_module import VALIDATION_BATCH_SIZE, ArraysDataModule, Batches
 from headrace.training.sampling.batch_order import BatchOrder
 from headrace.training.settings import ResolvedTrainSettings
@@ -80,7 +80,7 @@ def test_module_of_missing_arrays_says_what_to_run(trained: Paths) -> None:
 
 
 def test_batches_of_text_are_padded_to_their_own_longest_row(tmp_path: Path) -> None:
-    made = create(tmp_path / "train", num_rows=5, input_shape=[9], modality="text", task="regression")
+    made = create_arrays(tmp_path / "train", num_rows=5, input_shape=[9], modality="text", task="regression")
     rows = [np.arange(1, length + 1, dtype=np.int32) for length in (9, 1, 2, 4, 3)]
     made.put(np.arange(5), rows, np.array([0.5, 1.5, 2.5, 3.5, 4.5]))
     made.close()

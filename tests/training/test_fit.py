@@ -16,7 +16,7 @@ from headrace.errors import ConfigError
 from headrace.paths import Paths
 from headrace.storage.bundle import WEIGHTS
 from headrace.training import fit as fit_module
-from headrace.training.callbacks.reporter import ResumeState
+from headrace.training.callbacks.checkpoints import ResumeState
 from headrace.training.fit import RESULT, FitJob, WorkerContext, fit, read_result
 from headrace.training.reporting.events import Event
 
@@ -37,7 +37,7 @@ def tell(event):
         print(event["epoch"], flush=True)
         if event["epoch"] == 2:
             sys.stdin.readline()
-fit(FitJob(folder, work_dir, json.loads(settings)), tell, Place(num_threads=1))
+fit(FitJob(folder, work_dir, json.loads(settings)), tell, WorkerContext(num_threads=1))
 """
 
 

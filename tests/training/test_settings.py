@@ -2,14 +2,14 @@ from typing import Any
 
 import pytest
 
-from headrace.config import check
+from headrace.config import validate_section
 from headrace.errors import ConfigError
-from headrace.training.settings import Privacy, ResolvedTrainSettings, delta_of, privacy_conflict
+from headrace.training.settings import Privacy, ResolvedTrainSettings, find_privacy_conflict, resolve_delta
 
 
 def refusal(**settings: Any) -> str:
     with pytest.raises(ConfigError) as caught:
-        check(ResolvedTrainSettings, settings, "train")
+        validate_section(ResolvedTrainSettings, settings, "train")
     return str(caught.value)
 
 
@@ -105,7 +105,7 @@ def test_settings_do_not_import_a_model_outside_the_tree() -> None:
 
 
 def test_class_weights_may_be_by_what_yaml_takes_for_numbers_and_truths() -> None:
-    made = check(ResolvedTrainSettings, {"class_weights": {3: 2, True: 1.5, "4": 1}}, "train")
+    made = validate_section(ResolvedTrainSettings, {"class_weights": {3: 2, True: 1.5, "4": 1}}, "train")
     assert made.class_weights == {"3": 2, "true": 1.5, "4": 1}
 
 
@@ -135,39 +135,42 @@ def test_privacy_of_a_mistake_tells_its_full_key(privacy: dict[str, Any], told: 
 
 def test_privacy_does_not_go_with_another_clip() -> None:
     assert refusal(privacy={"epsilon": 3}, gradient_clip=1.0) == (
-        "train.privacy: does not go with train.gradient_clip: 1.0, since privacy.clip bounds each row's gradient in "
-        "its place; take one of them out"
+        "train.privacy: cannot be combined with train.gradient_clip: 1.0, because privacy.clip already bounds each "
+        "row's gradient; remove one of them"
     )
     assert ResolvedTrainSettings(gradient_clip=1.0).gradient_clip == 1.0
 
 
 def test_delta_is_by_default_below_one_over_the_rows() -> None:
-    assert delta_of(Privacy(epsilon=1.0), 1000) == pytest.approx(1000**-1.1)
-    assert delta_of(Privacy(epsilon=1.0, delta=1e-5), 1000) == 1e-5
+    assert resolve_delta(Privacy(epsilon=1.0), 1000) == pytest.approx(1000**-1.1)
+    assert resolve_delta(Privacy(epsilon=1.0, delta=1e-5), 1000) == 1e-5
 
 
 @pytest.mark.parametrize("delta", [0.001, 0.5])
 def test_delta_of_one_over_the_rows_is_refused(delta: float) -> None:
-    with pytest.raises(ConfigError, match=r"^params\.yaml: train\.privacy\.delta: .* is no protection of 1000 train"):
-        delta_of(Privacy(epsilon=1.0, delta=delta), 1000)
+    with pytest.raises(ConfigError, match=r"^params\.yaml: train\.privacy\.delta: .* does not protect 1000 train"):
+        resolve_delta(Privacy(epsilon=1.0, delta=delta), 1000)
 
 
 def test_a_single_row_cannot_be_protected() -> None:
     with pytest.raises(ConfigError, match=r"train\.privacy\.delta"):
-        delta_of(Privacy(epsilon=1.0), 1)
+        resolve_delta(Privacy(epsilon=1.0), 1)
 
 
 @pytest.mark.parametrize(
     ("other", "told"),
     [
-        ({"mixup": 0.2}, "does not go with train.mixup: 0.2, since a row would be in the gradients of others"),
-        ({"accumulate": 4}, "does not go with train.accumulate: 4"),
-        ({"sampling": "balanced"}, "does not go with train.sampling: balanced"),
-        ({"strategy": "fsdp"}, "does not go with train.strategy: fsdp"),
-        ({"learning_rate": "auto"}, "does not go with train.learning_rate: auto, since it is found by trainings"),
+        (
+            {"mixup": 0.2},
+            "cannot be combined with train.mixup: 0.2, because a row would contribute to the gradients of others",
+        ),
+        ({"accumulate": 4}, "cannot be combined with train.accumulate: 4"),
+        ({"sampling": "balanced"}, "cannot be combined with train.sampling: balanced"),
+        ({"strategy": "fsdp"}, "cannot be combined with train.strategy: fsdp"),
+        ({"learning_rate": "auto"}, "cannot be combined with train.learning_rate: auto, because its range test trains"),
     ],
 )
 def test_settings_that_would_undo_the_accounting_clash(other: dict[str, Any], told: str) -> None:
     defaults = {"mixup": 0.0, "accumulate": 1, "sampling": "shuffled", "strategy": "ddp", "learning_rate": 1e-3}
-    assert privacy_conflict(defaults, defaults) is None
-    assert (privacy_conflict({**defaults, **other}, defaults) or "").startswith(told)
+    assert find_privacy_conflict(defaults, defaults) is None
+    assert (find_privacy_conflict({**defaults, **other}, defaults) or "").startswith(told)

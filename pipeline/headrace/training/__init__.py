@@ -1,1 +1,1 @@
-"""The one LightningModule, the one DataModule, and what they need: order, augmentation, optimisers, callbacks."""
+"""Training of any network on any task: modules, optimization, callbacks, automatic settings and privacy."""

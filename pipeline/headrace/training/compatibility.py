@@ -1,4 +1,4 @@
-"""What no training can do: settings that do not fit the task or the network, refused before it starts."""
+"""Checks, before a training starts, that its settings fit the task and the network."""
 
 from __future__ import annotations
 
@@ -13,32 +13,28 @@ if TYPE_CHECKING:
 
 
 def check_settings_fit(settings: TrainSettings, spec: Spec, network: nn.Module) -> None:
-    """Raises ConfigError for a setting that means nothing for this task or network."""
+    """Raises ConfigError for a setting that does not apply to this task or network."""
     if settings.sampling == "balanced" and spec.task != "classification":
         raise ConfigError(
-            f"params.yaml: train.sampling: 'balanced' draws classes, and the data are for {spec.task}; set shuffled"
+            f"params.yaml: train.sampling: 'balanced' needs classes, and the task is {spec.task}; set shuffled"
         )
     if isinstance(settings.batch_size, int) and settings.accumulate > settings.batch_size:
         raise ConfigError(
-            f"params.yaml: train.accumulate: a batch_size of {settings.batch_size} has no {settings.accumulate} parts; "
-            f"use at most {settings.batch_size}"
+            f"params.yaml: train.accumulate: cannot split a batch_size of {settings.batch_size} into "
+            f"{settings.accumulate} parts; use at most {settings.batch_size}"
         )
-    for name, asked in _of_whole_weights(settings).items():
-        if asked and settings.strategy == "fsdp":
-            raise ConfigError(
-                f"params.yaml: train.{name}: needs weights whole, and strategy fsdp shares them out; set strategy: ddp"
-            )
-    if settings.gradient_checkpointing:
-        from headrace.training.engine.gradient_checkpointing import check_has_blocks
-
-        check_has_blocks(network, str(settings.model["name"]))
-
-
-def _of_whole_weights(settings: TrainSettings) -> dict[str, bool]:
-    """Key -> whether it is asked for."""
-    return {
+    needs_full_weights = {
         "ema": settings.ema > 0,
         "gradient_checkpointing": settings.gradient_checkpointing,
         "l1": settings.l1 > 0,
         "optimizer: muon": settings.optimizer["name"] == "muon",
     }
+    for name, is_set in needs_full_weights.items():
+        if is_set and settings.strategy == "fsdp":
+            raise ConfigError(
+                f"params.yaml: train.{name}: needs complete weights, and strategy fsdp shards them; set strategy: ddp"
+            )
+    if settings.gradient_checkpointing:
+        from headrace.training.engine.gradient_checkpointing import check_has_blocks
+
+        check_has_blocks(network, str(settings.model["name"]))

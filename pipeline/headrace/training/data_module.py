@@ -1,4 +1,4 @@
-"""The one DataModule: memory-mapped rows, one gather a batch, in an order that no number of workers changes."""
+"""The DataModule: memory-mapped rows, one gather per batch, in an order independent of the number of workers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ VALIDATION_BATCH_SIZE = 512
 
 
 class Batches(IterableDataset[Batch]):
-    """One worker's batches of one epoch after another; `epoch` says which comes next."""
+    """The batches of one worker in the epoch `epoch`."""
 
     def __init__(
         self, arrays: Arrays, order: BatchOrder, augmenter: Augmenter | None = None, mixer: Mixer | None = None
@@ -41,22 +41,22 @@ class Batches(IterableDataset[Batch]):
         return self.order.num_steps * self.order.num_parts
 
     def __iter__(self) -> Iterator[Batch]:
-        for place, share in enumerate(self.order.shares(self.epoch)):
-            yield self._gather(share, place // self.order.num_parts)
+        for index, share in enumerate(self.order.shares(self.epoch)):
+            yield self._gather(share, index // self.order.num_parts)
 
     def _gather(self, share: WorkerShare, step: int) -> Batch:
         inputs = self._inputs(share.rows)
-        partner_targets = shares = None
+        partner_targets = mix_weights = None
         if self.mixer is not None:
-            pairs = self.mixer.pairs(share, self.epoch, step)
-            # a partner may be another worker's row: its inputs are then made here as they are there
-            is_whole, partners = len(share.rows) == share.num_rows, share.batch[pairs.places]
-            others = inputs[pairs.places] if is_whole else self._inputs(partners)
-            inputs, own = self.mixer.mix(pairs, inputs, others, rows=share.rows, epoch=self.epoch)
-            partner_targets, shares = self._targets(partners), torch.from_numpy(own)
+            pairs = self.mixer.draw_pairs(share, self.epoch, step)
+            # a partner may be a row of another worker, whose inputs are then computed here too
+            has_all_rows, partners = len(share.rows) == share.num_rows, share.batch[pairs.partners]
+            others = inputs[pairs.partners] if has_all_rows else self._inputs(partners)
+            inputs, own_weights = self.mixer.mix(pairs, inputs, others, rows=share.rows, epoch=self.epoch)
+            partner_targets, mix_weights = self._targets(partners), torch.from_numpy(own_weights)
         weights = torch.from_numpy(share.weights)
-        made = torch.from_numpy(np.ascontiguousarray(inputs))
-        return Batch(made, self._targets(share.rows), weights, share.num_rows, partner_targets, shares)
+        tensor = torch.from_numpy(np.ascontiguousarray(inputs))
+        return Batch(tensor, self._targets(share.rows), weights, share.num_rows, partner_targets, mix_weights)
 
     def _inputs(self, rows: NDArray[np.int64]) -> NDArray[Any]:
         inputs: NDArray[Any] = self._rows[rows]
@@ -72,7 +72,7 @@ class ArraysDataModule(pl.LightningDataModule):
     def __init__(
         self, folder: Path, settings: ResolvedTrainSettings, *, rank: int = 0, num_workers: int = 1, key: bytes = b""
     ) -> None:
-        """Opens nothing yet: each worker opens its own memory maps in `setup`; `key`: of a private training."""
+        """Opens no files: each worker opens its own memory maps in `setup`. `key`: of a private training."""
         super().__init__()
         self.key = key
         self.folder, self.settings, self.rank, self.num_workers = folder, settings, rank, num_workers
@@ -83,8 +83,8 @@ class ArraysDataModule(pl.LightningDataModule):
             return
         settings, modality = self.settings, Spec.read(self.folder).modality
         transform = json.loads((self.folder / "transform.json").read_bytes())
-        asked = modality, settings.model_dump(), transform
-        augmenter, mixer = make_augmenter(*asked), make_mixer(*asked)
+        augmenter = make_augmenter(modality, settings.model_dump(), transform)
+        mixer = make_mixer(modality, settings.model_dump(), transform)
         train, val = (open_arrays(self.folder / split) for split in ("train", "val"))
         labels = np.asarray(train.targets) if settings.sampling == "balanced" else None
         order = replace(self._order(len(train), settings.batch_size), num_parts=settings.accumulate, labels=labels)
@@ -99,10 +99,10 @@ class ArraysDataModule(pl.LightningDataModule):
         return BatchOrder(num_rows, batch_size, self.settings.seed, self.rank, self.num_workers, is_shuffled)
 
     def train_dataloader(self) -> Batches:
-        """Called at each epoch's start (`reload_dataloaders_every_n_epochs=1`), so that the order follows the epoch."""
+        """Returns the batches of the current epoch; called in each (`reload_dataloaders_every_n_epochs=1`)."""
         self.train_batches.epoch = self.trainer.current_epoch if self.trainer else 0
         return self.train_batches
 
     def val_dataloader(self) -> Batches:
-        """Every validation row once, over all workers."""
+        """Returns batches that contain every validation row once, over all workers."""
         return self.val_batches

@@ -1,4 +1,4 @@
-"""The worker loop: an ordinary function, the same in the calling process and on each of Ray's workers."""
+"""The training loop of a worker: an ordinary function, the same in the calling process and on each Ray worker."""
 
 from __future__ import annotations
 
@@ -19,68 +19,70 @@ from headrace.training.reporting.events import Observer
 from headrace.training.settings import ResolvedTrainSettings
 
 if TYPE_CHECKING:
-    from headrace.training.callbacks.reporter import BestWeights, Reporter
+    from headrace.training.callbacks.checkpoints import BestWeights
+    from headrace.training.callbacks.reporter import Reporter
 
-RESULT, KEY = "fit.json", "key"
+RESULT, PRIVACY_KEY = "fit.json", "key"
 
 
 @dataclass(frozen=True)
 class FitJob:
-    """One training, in plain values that travel to any worker."""
+    """A training, in plain values that can be sent to any worker."""
 
     normalized_dir: str
-    """Arrays, `spec.json` and `transform.json`, on storage that every worker sees."""
+    """Arrays, `spec.json` and `transform.json`, on storage that every worker can read."""
     work_dir: str
-    """Where weights, resume state and result go: on storage that every worker and the caller see."""
+    """Folder for weights, resume state and result, on storage shared by every worker and the caller."""
     settings: Json
-    """A TrainSettings in plain values."""
+    """A ResolvedTrainSettings in plain values."""
 
 
 @dataclass(frozen=True)
 class WorkerContext:
-    """Where one worker stands among the others."""
+    """The place of a worker among the others."""
 
     rank: int = 0
     num_workers: int = 1
     num_threads: int = 0
-    """Threads of this worker; 0: one a core."""
+    """Threads of this worker; 0: one per core."""
     strategy: Any = "auto"
-    """Lightning's strategy and plugins, from whoever started the workers."""
+    """Lightning's strategy and plugins, from the code that started the workers."""
     plugins: tuple[Any, ...] = ()
 
 
-def fit(job: FitJob, observer: Observer, place: WorkerContext | None = None) -> None:
-    """Trains, and leaves the best weights and `fit.json` in `work_dir`; goes on from there after a kill.
+def fit(job: FitJob, observer: Observer, worker: WorkerContext | None = None) -> None:
+    """Trains and writes the best weights and `fit.json` to `work_dir`; resumes from there after an interruption.
 
-    Raises ConfigError when settings and data do not fit together, and when the loss is no number any more.
+    Raises ConfigError if the settings do not fit the data, or if the loss diverges.
     """
     import torch
 
-    from headrace.training.callbacks import chosen_callbacks
-    from headrace.training.callbacks.reporter import WEIGHT_KEEPERS, Reporter, ResumeState
+    from headrace.training.callbacks import make_callbacks
+    from headrace.training.callbacks.checkpoints import WEIGHT_KEEPERS, ResumeState
+    from headrace.training.callbacks.reporter import Reporter
     from headrace.training.compatibility import check_settings_fit
 
-    place = place or WorkerContext()
-    torch.set_num_threads(place.num_threads or os.cpu_count() or 1)
+    worker = worker or WorkerContext()
+    torch.set_num_threads(worker.num_threads or os.cpu_count() or 1)
     settings = ResolvedTrainSettings.model_validate(job.settings)
     work_dir = Path(job.work_dir)
-    key = _key(settings, work_dir)
-    data, learner = make_data(job, settings, place, key), make_learner(job, settings, key)
-    check_settings_fit(settings, Spec.read(Path(job.normalized_dir)), learner.network)
-    best = WEIGHT_KEEPERS[settings.keep](work_dir)
-    reporter = Reporter(observer if place.rank == 0 else lambda _: None, settings.batch_size)
-    callbacks = [best, reporter, *chosen_callbacks(settings), ResumeState(work_dir)]
-    trainer = make_trainer(settings, place, callbacks, max_epochs=settings.max_epochs)
-    resume = work_dir / ResumeState.NAME
-    data.setup("fit")  # imports the augmentation's library: no part of the fit's time
+    key = _get_privacy_key(settings, work_dir)
+    data, module = make_data_module(job, settings, worker, key), make_training_module(job, settings, key)
+    check_settings_fit(settings, Spec.read(Path(job.normalized_dir)), module.network)
+    keeper = WEIGHT_KEEPERS[settings.keep](work_dir)
+    reporter = Reporter(observer if worker.rank == 0 else lambda _: None, settings.batch_size)
+    callbacks = [keeper, reporter, *make_callbacks(settings), ResumeState(work_dir)]
+    trainer = make_trainer(settings, worker, callbacks, max_epochs=settings.max_epochs)
+    resume_path = work_dir / ResumeState.NAME
+    data.setup("fit")  # the import of the augmentation library is not part of `fit_seconds`
     started = time.perf_counter()
-    trainer.fit(learner, datamodule=data, ckpt_path=resume if resume.is_file() else None, weights_only=True)
-    if place.rank == 0:
-        _write_result(work_dir, trainer, best, reporter, time.perf_counter() - started)
+    trainer.fit(module, datamodule=data, ckpt_path=resume_path if resume_path.is_file() else None, weights_only=True)
+    if worker.rank == 0:
+        _write_result(work_dir, trainer, keeper, reporter, time.perf_counter() - started)
 
 
 def read_result(work_dir: Path) -> Json | None:
-    """What a finished training left, or None."""
+    """Returns the result of a finished training, or None."""
     path = work_dir / RESULT
     result: Json | None = json.loads(path.read_bytes()) if path.is_file() else None
     return result
@@ -93,22 +95,22 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "enable_progress_bar": False,
     "enable_model_summary": False,
     "num_sanity_val_steps": 0,
-    "use_distributed_sampler": False,  # ours neither pads nor repeats
+    "use_distributed_sampler": False,  # BatchOrder neither pads nor repeats rows
     "reload_dataloaders_every_n_epochs": 1,
 }
 
 
-def _key(settings: ResolvedTrainSettings, work_dir: Path) -> bytes:
-    """What a private training draws its rows and its noise from, the same for all workers and after a kill."""
-    from headrace.training.privacy.keyed_random import key_in, key_of_seed
+def _get_privacy_key(settings: ResolvedTrainSettings, work_dir: Path) -> bytes:
+    """Returns the key of a private training's rows and noise, the same on all workers and after an interruption."""
+    from headrace.training.privacy.keyed_random import derive_key, read_or_create_key
 
     if settings.privacy is None:
         return b""
-    return key_in(work_dir / KEY) if settings.privacy.secure else key_of_seed(settings.seed)
+    return read_or_create_key(work_dir / PRIVACY_KEY) if settings.privacy.secure else derive_key(settings.seed)
 
 
-def make_trainer(settings: ResolvedTrainSettings, place: WorkerContext, callbacks: list[Any], **limits: Any) -> Any:
-    """Lightning's Trainer as every training and every measurement of one uses it; `limits` are its own options."""
+def make_trainer(settings: ResolvedTrainSettings, worker: WorkerContext, callbacks: list[Any], **limits: Any) -> Any:
+    """Builds Lightning's Trainer for a training or a measurement; `limits` are further options of it."""
     import pytorch_lightning as pl
 
     from headrace.runtime import keep_freed_memory, restore_gc
@@ -118,9 +120,9 @@ def make_trainer(settings: ResolvedTrainSettings, place: WorkerContext, callback
     keep_freed_memory()
     restore_gc()
     trainer = pl.Trainer(
-        devices="auto" if place.num_workers > 1 else 1,
-        strategy=place.strategy,
-        plugins=list(place.plugins),
+        devices="auto" if worker.num_workers > 1 else 1,
+        strategy=worker.strategy,
+        plugins=list(worker.plugins),
         precision="bf16-mixed" if settings.precision == "bf16" else "32-true",
         gradient_clip_val=settings.gradient_clip or None,
         accumulate_grad_batches=settings.accumulate,
@@ -132,15 +134,17 @@ def make_trainer(settings: ResolvedTrainSettings, place: WorkerContext, callback
     return trainer
 
 
-def make_data(job: FitJob, settings: ResolvedTrainSettings, place: WorkerContext, key: bytes = b"") -> Any:
-    """The rows of a job, for one worker; `key`: of a private training."""
+def make_data_module(job: FitJob, settings: ResolvedTrainSettings, worker: WorkerContext, key: bytes = b"") -> Any:
+    """Builds the data module of a worker; `key`: of a private training."""
     from headrace.training.data_module import ArraysDataModule
 
-    return ArraysDataModule(Path(job.normalized_dir), settings, rank=place.rank, num_workers=place.num_workers, key=key)
+    return ArraysDataModule(
+        Path(job.normalized_dir), settings, rank=worker.rank, num_workers=worker.num_workers, key=key
+    )
 
 
-def make_learner(job: FitJob, settings: ResolvedTrainSettings, key: bytes = b"") -> Any:
-    """The network of a job with its first weights, and how it learns; `key`: of a private training."""
+def make_training_module(job: FitJob, settings: ResolvedTrainSettings, key: bytes = b"") -> Any:
+    """Builds the LightningModule with the initial weights; `key`: of a private training."""
     import torch
 
     from headrace.models.network import build_network
@@ -151,10 +155,10 @@ def make_learner(job: FitJob, settings: ResolvedTrainSettings, key: bytes = b"")
 
     folder = Path(job.normalized_dir)
     spec = Spec.read(folder)
-    torch.manual_seed(settings.seed)  # the same first weights everywhere
+    torch.manual_seed(settings.seed)  # the same initial weights on every worker
     transform = json.loads((folder / "transform.json").read_bytes())
     network = build_network(settings.model, spec, transform, settings.loss)
-    if settings.memory_format == "channels_last":  # images come so already: see ImagePreprocess
+    if settings.memory_format == "channels_last":  # images already have it: see ImagePreprocess
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if settings.gradient_checkpointing:
         checkpoint_blocks(network)
@@ -163,47 +167,46 @@ def make_learner(job: FitJob, settings: ResolvedTrainSettings, key: bytes = b"")
         from headrace.training.privacy.dp_module import DPTrainingModule
         from headrace.training.privacy.poisson_sampling import PoissonBatchOrder
 
-        rows = PoissonBatchOrder(num_rows, settings.batch_size, settings.seed, key=key)
-        return DPTrainingModule(network, TASKS[spec.task], settings, transform=transform, order=rows)
+        order = PoissonBatchOrder(num_rows, settings.batch_size, settings.seed, key=key)
+        return DPTrainingModule(network, TASKS[spec.task], settings, transform=transform, order=order)
     num_steps = BatchOrder(num_rows, settings.batch_size, settings.seed).num_steps * settings.max_epochs
     return TrainingModule(network, TASKS[spec.task], settings, transform=transform, num_steps=num_steps)
 
 
-def _write_result(work_dir: Path, trainer: Any, best: BestWeights, reporter: Reporter, seconds: float) -> None:
+def _write_result(work_dir: Path, trainer: Any, keeper: BestWeights, reporter: Reporter, seconds: float) -> None:
     write_json(
         work_dir / RESULT,
         {
             "epochs": len(reporter.history),
             "steps": trainer.global_step,
-            "best_epoch": best.best_epoch,
-            "kept_epoch": best.kept_epoch,
-            "val_loss": best.best_loss,
+            "best_epoch": keeper.best_epoch,
+            "kept_epoch": keeper.saved_epoch,
+            "val_loss": keeper.best_loss,
             "fit_seconds": round(seconds, 3),
             "parameters": sum(parameter.numel() for parameter in trainer.lightning_module.parameters()),
-            "privacy": trainer.lightning_module.spent(),
-            "ended_by": _ended_by(trainer, len(reporter.history)),
+            "privacy": trainer.lightning_module.privacy_metrics(),
+            "ended_by": _find_end_reason(trainer, len(reporter.history)),
             "history": reporter.history,
         },
     )
 
 
-def _ended_by(trainer: Any, num_epochs: int) -> str:
-    """The key of `train` that ended it."""
-    from headrace.training.callbacks.reporter import ResumableEarlyStopping
+def _find_end_reason(trainer: Any, num_epochs: int) -> str:
+    """Returns the key of `train` that ended the training."""
+    from headrace.training.callbacks.stopping import ResumableEarlyStopping
 
     stopping = trainer.lightning_module.settings.early_stopping
     if num_epochs >= trainer.max_epochs:
         return "max_epochs"
     if 0 < stopping.max_steps <= trainer.global_step:
         return "early_stopping.max_steps"
-    waited = any(
-        isinstance(one, ResumableEarlyStopping) and one.wait_count >= one.patience for one in trainer.callbacks
-    )
-    return f"early_stopping.{'patience' if waited else 'max_minutes'}"
+    early_stopping = [callback for callback in trainer.callbacks if isinstance(callback, ResumableEarlyStopping)]
+    has_waited = any(callback.wait_count >= callback.patience for callback in early_stopping)
+    return f"early_stopping.{'patience' if has_waited else 'max_minutes'}"
 
 
 def silence_lightning() -> None:
-    """Lightning's advice is for its own users: ours see one progress bar."""
+    """Hides the hints that Lightning gives to its own users."""
     for name in ("pytorch_lightning", "lightning.pytorch", "pytorch_lightning.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"pytorch_lightning\..*")

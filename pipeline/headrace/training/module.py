@@ -1,4 +1,4 @@
-"""The one LightningModule: any network on any task, its gradient the same for any number of workers."""
+"""The LightningModule for any network and task, whose gradient is the same for any number of workers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from headrace.models.tta import disable_test_time_augmentation
 from headrace.tasks import Task
 from headrace.training.engine.sharding import apply_fsdp, average_buffers
 from headrace.training.optim.optimizers import make_optimizer
-from headrace.training.optim.schedules import make_schedule
+from headrace.training.optim.schedules import build_schedule_options, make_schedule
 from headrace.training.sampling.mixup import sum_over_mixed
 from headrace.training.settings import ResolvedTrainSettings
 
@@ -27,7 +27,7 @@ class TrainingModule(pl.LightningModule):
     def __init__(
         self, network: nn.Module, task: Task, settings: ResolvedTrainSettings, *, transform: Json, num_steps: int
     ) -> None:
-        """`num_steps`: optimizer steps of the whole training, for the schedule; raises ConfigError as the task does."""
+        """`num_steps`: optimizer steps of the training. Raises ConfigError if the settings do not fit the task."""
         super().__init__()
         self.network, self.task, self.settings, self.num_steps = network, task, settings, num_steps
         disable_test_time_augmentation(network)
@@ -47,35 +47,35 @@ class TrainingModule(pl.LightningModule):
         return loss
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss whose gradient, averaged over workers and parts, is that of the mean over the global batch."""
+        """Returns a loss whose gradient, averaged over workers and parts, is that of the global batch's mean loss."""
         self.seed_dropout(batch_idx)
         loss = self._step(batch, self.train_sums, self.loss_options)
         return loss * (self.trainer.world_size * self.settings.accumulate / batch.num_rows)
 
     def seed_dropout(self, batch_idx: int) -> None:
-        """Dropout draws from (seed, epoch, rank), the same in a resumed training."""
-        if batch_idx == 0:  # not at the epoch's start: the data loader's own draw comes before or after that
+        """Seeds dropout with (seed, epoch, rank), so that a resumed training draws the same."""
+        if batch_idx == 0:  # not in an epoch hook: the data loader draws a number before or after those
             torch.manual_seed(((self.settings.seed << 20) + self.current_epoch << 10) + self.global_rank)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 Lightning's signature
-        """Adds a share of the validation rows."""
+        """Adds a batch of validation rows to the running sums."""
         self._step(batch, self.val_sums, {**self.loss_options, "label_smoothing": 0.0})
 
     def configure_model(self) -> None:
-        """Shares out the weights where the strategy made a mesh of workers for it."""
+        """Shards the weights if the strategy has a mesh of workers."""
         if self._device_mesh is not None:
             apply_fsdp(self.network, self._device_mesh["data_parallel"])
 
     def on_fit_start(self) -> None:
-        """Puts the sums where the network is."""
+        """Moves the sums to the device of the network."""
         self.train_sums, self.val_sums = self.train_sums.to(self.device), self.val_sums.to(self.device)
 
     def on_train_epoch_start(self) -> None:
-        """Begins the epoch's sums."""
+        """Resets the sums."""
         self.train_sums.zero_()
 
     def on_validation_epoch_start(self) -> None:
-        """Begins the epoch's sums; all workers judge, and keep, the same network."""
+        """Resets the sums, and makes the network the same on all workers."""
         self.val_sums.zero_()
         if self.trainer.world_size > 1:
             average_buffers(self.network)
@@ -105,17 +105,29 @@ class TrainingModule(pl.LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,  # noqa: ARG002 Lightning's signature
     ) -> None:
-        """By the norm over all parameters; Lightning's own refuses fused optimizers in mixed precision."""
+        """Clips the norm over all parameters; Lightning's own method rejects fused optimizers in mixed precision."""
         if gradient_clip_val:
-            clipped = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-            nn.utils.clip_grad_norm_(clipped, gradient_clip_val)
+            parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            nn.utils.clip_grad_norm_(parameters, gradient_clip_val)
 
-    def spent(self) -> Metrics:
-        """What the training cost of a privacy budget: nothing, where there is none."""
+    def privacy_metrics(self) -> Metrics:
+        """Returns what a private training spent of its budget; empty for others."""
         return {}
 
     def configure_optimizers(self) -> Any:
-        """The optimizer, and its schedule by step."""
-        optimizer = make_optimizer(self.network, self.settings)
-        schedule = make_schedule(optimizer, self.settings, self.num_steps)
+        """Builds the optimizer, and its schedule by step."""
+        settings = self.settings
+        optimizer = make_optimizer(
+            self.network,
+            settings.optimizer,
+            learning_rate=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+        )
+        schedule = make_schedule(
+            optimizer,
+            build_schedule_options(settings.schedule),
+            num_epochs=settings.max_epochs,
+            num_steps=self.num_steps,
+            max_steps=settings.early_stopping.max_steps,
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

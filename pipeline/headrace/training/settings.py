@@ -1,7 +1,4 @@
-"""The settings of a training: the section `train`, which a search (`tune`) varies too.
-
-Differential privacy of the train rows: what is asked for, and which settings do not go with it.
-"""
+"""The settings of a training: the section `train`, which a search (`tune`) varies too."""
 
 from __future__ import annotations
 
@@ -18,65 +15,65 @@ from headrace.training.optim.optimizers import OPTIMIZERS
 from headrace.training.optim.schedules import SCHEDULES
 
 DELTA_EXPONENT = 1.1
-CLASHES: dict[str, str] = {
-    "accumulate": "a batch is taken in parts as it is, and its noise is added once",
-    "cutmix": "a row would be in the gradients of others",
-    "gradient_checkpointing": "gradients are taken row by row, a few rows at once",
-    "gradient_clip": "privacy.clip bounds each row's gradient in its place",
-    "mixup": "a row would be in the gradients of others",
-    "sampling": "what is spent is known for rows that are drawn with one probability",
-    "strategy": "a row's gradient is needed whole to be clipped",
+INCOMPATIBLE_WITH_PRIVACY: dict[str, str] = {
+    "accumulate": "private batches are already processed in parts, and noise is added once per batch",
+    "cutmix": "a row would contribute to the gradients of others",
+    "gradient_checkpointing": "gradients are already computed for a few rows at a time",
+    "gradient_clip": "privacy.clip already bounds each row's gradient",
+    "mixup": "a row would contribute to the gradients of others",
+    "sampling": "the privacy cost is only known for rows that are drawn with equal probability",
+    "strategy": "clipping needs the complete gradient of a row",
 }
-"""Key of `train` that must keep its default beside `privacy` -> why."""
-MEASURED = {"learning_rate": "it is found by trainings on the train rows, which spend too"}
-"""Key of `train` that must not be `auto` beside `privacy` -> why."""
+"""Key of `train` that must keep its default in a private training -> the reason."""
+NOT_AUTO_WITH_PRIVACY = {"learning_rate": "its range test trains on the train rows, which also costs privacy"}
+"""Key of `train` that must not be `auto` in a private training -> the reason."""
 
 
 class Privacy(Section):
-    """Trains by DP-SGD (Abadi et al. 2016, arXiv:1607.00133): the weights tell next to nothing of any one train row.
+    """Trains by DP-SGD (Abadi et al. 2016, arXiv:1607.00133), so that the weights reveal little about any train row.
 
-    What is guaranteed, and what is not, stands in docs/privacy.md.
+    See docs/privacy.md for what is guaranteed and what is not.
     """
 
     epsilon: Annotated[float, Field(ge=0.01)]
-    """The budget: leaving any one train row out changes no event's odds by more than e^epsilon; 1 is strong, 8 weak.
+    """The budget: removing any one train row changes no event's odds by more than e^epsilon; 1 is strong, 8 weak.
 
-    A training that takes all its epochs spends it; one that stops early spends less.
+    A training that runs all its epochs spends all of it; one that stops early spends less.
     """
     delta: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Probability in which that may fail: less than 1 / train rows; null: train rows ^ -1.1."""
+    """Probability that the guarantee fails: less than 1 / train rows; null: train rows ^ -1.1."""
     clip: Annotated[float, Field(gt=0)] = 1.0
-    """The L2 norm that each row's gradient is cut down to; the noise grows with it."""
+    """Largest L2 norm of a row's gradient; the noise is proportional to it."""
     secure: bool = True
-    """Whether sampling and noise come from a key of the operating system's, which is deleted after the training.
+    """Whether sampling and noise use a random key from the operating system, which is deleted after the training.
 
-    false: from `train.seed`, so that the training can be repeated; whoever knows the seed can take the noise off,
-    so that nothing is private: for trials.
+    false: a key derived from `train.seed`, so that the training can be repeated; anyone who knows the seed can remove
+    the noise, so nothing is private. For experiments only.
     """
 
 
-def delta_of(privacy: Privacy, num_rows: int) -> float:
-    """The delta that holds for so many train rows; raises ConfigError for one that protects nobody.
+def resolve_delta(privacy: Privacy, num_rows: int) -> float:
+    """Returns the delta for this number of train rows; raises ConfigError if it is too large to protect a row.
 
-    At 1 / rows, publishing one row drawn at random would be allowed (Dwork and Roth 2014, section 2.3).
+    A delta of 1 / rows would allow publishing one random row (Dwork and Roth 2014, section 2.3).
     """
     delta = num_rows**-DELTA_EXPONENT if privacy.delta is None else privacy.delta
     if delta * num_rows >= 1:
         raise ConfigError(
-            f"params.yaml: train.privacy.delta: {delta:g} is no protection of {num_rows} train rows; must be less than "
+            f"params.yaml: train.privacy.delta: {delta:g} does not protect {num_rows} train rows; must be less than "
             f"1 / rows, {1 / max(num_rows, 1):.2g}; set null for rows ^ -{DELTA_EXPONENT}"
         )
     return delta
 
 
-def privacy_conflict(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> str | None:
-    """What is wrong with the other settings of `train` beside `privacy`, or None."""
-    for name, reason in CLASHES.items():
+def find_privacy_conflict(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> str | None:
+    """Returns why the other settings of `train` rule out `privacy`, or None."""
+    for name, reason in INCOMPATIBLE_WITH_PRIVACY.items():
         if name in settings and settings[name] != defaults[name]:
-            return f"does not go with train.{name}: {settings[name]}, since {reason}; take one of them out"
-    for name, reason in MEASURED.items():
+            return f"cannot be combined with train.{name}: {settings[name]}, because {reason}; remove one of them"
+    for name, reason in NOT_AUTO_WITH_PRIVACY.items():
         if settings.get(name) == "auto":
-            return f"does not go with train.{name}: auto, since {reason}; set a number"
+            return f"cannot be combined with train.{name}: auto, because {reason}; set a number"
     return None
 
 
@@ -86,115 +83,119 @@ Auto = Literal["auto"]
 
 
 class EarlyStopping(Section):
-    """Ends a training that no longer improves on the validation rows, or that has had its share of steps or time."""
+    """Stops a training that no longer improves on the validation rows, or that reaches a limit of steps or time."""
 
     patience: Annotated[int, Field(ge=0)] = 5
-    """Epochs without improvement before the end; 0 switches it off."""
+    """Epochs without improvement before the training stops; 0 disables it."""
     min_delta: Annotated[float, Field(ge=0)] = 0.0
-    """The least fall of the validation loss that counts as an improvement."""
+    """Smallest decrease of the validation loss that counts as an improvement."""
     max_steps: Annotated[int, Field(ge=0)] = 0
-    """Optimizer steps, at most; the schedule ends with them. 0: as many as `max_epochs` has."""
+    """Limit of optimizer steps, at which the schedule ends too; 0 disables it."""
     max_minutes: Annotated[float, Field(ge=0)] = 0.0
-    """Minutes of training, at most, those before a kill among them; 0: any. The schedule goes by `max_epochs`."""
+    """Wall-clock limit in minutes, including time spent before an interruption; 0 disables it.
+
+    It does not change the schedule, which follows `max_epochs`.
+    """
 
 
 class TrainSettings(Section):
-    """How a network is trained, as it is written: `auto` is decided when the training starts, in adaptive.py."""
+    """How a network is trained, as written in params.yaml; `auto` is decided by `autotune` before the training."""
 
     model: dict[str, Any] = {"name": "cnn"}
     """Name in MODELS (or `my_package.module:Thing`) and its options."""
     max_epochs: Count = 10
-    """Passes over the train rows, at most."""
+    """Largest number of passes over the train rows."""
     batch_size: Count | Auto = 64
-    """Rows per optimizer step, over all workers; the workers must divide it.
+    """Rows per optimizer step, over all workers; must be a multiple of the number of workers.
 
-    auto: doubled while rows/s gain a tenth and an epoch keeps 32 steps. It is timed: machines may differ in it.
+    auto: doubled while that raises rows/s by 10 % and leaves 32 steps per epoch. It is timed, so it may differ between
+    machines.
     """
     accumulate: Count = 1
-    """Parts that a batch is worked through in, one after another, to save memory; its gradient stays the same.
+    """Number of parts in which a batch is processed, to save memory; the gradient stays the same.
 
-    Batch norm goes by the rows of a part, and dropout draws anew in each.
+    Batch norm uses the statistics of each part, and dropout is drawn for each part.
     """
     gradient_checkpointing: bool = False
-    """Whether blocks forget what is inside them, and compute it again for the gradient: less memory, more time."""
+    """Whether blocks discard their activations and recompute them for the gradient: less memory, more time."""
     sampling: Literal["shuffled", "balanced"] = "shuffled"
-    """Each row once an epoch, or classes equally often: rows of rare ones come several times (classification)."""
+    """shuffled: each row once per epoch; balanced: each class equally often, repeating rows of rare classes."""
     learning_rate: Positive | Auto = 1e-3
-    """The highest learning rate of the schedule; auto: by a range test on train rows, see range_test.py."""
+    """Highest learning rate of the schedule; auto: chosen by a range test on train rows, see lr_range_test.py."""
     optimizer: dict[str, Any] = {"name": "adam"}
-    """Name in OPTIMIZERS, or `{name: sgd, momentum: 0.8}`: gd, sgd, adam, adamw, muon; their options: optimizers.py."""
+    """Name in OPTIMIZERS (gd, sgd, adam, adamw, muon), or with options: `{name: sgd, momentum: 0.8}`; optimizers.py."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    """Per step: an L2 penalty (gd, sgd, adam), or decoupled decay (adamw, muon), which spares biases and norms."""
+    """L2 penalty (gd, sgd, adam), or decoupled decay (adamw, muon), which excludes biases and normalization."""
     l1: Annotated[float, Field(ge=0)] = 0.0
-    """Penalty on the sum of the weights' sizes, which makes some of them 0; biases and norms are free of it."""
+    """Penalty on the sum of absolute weights, which makes some of them 0; excludes biases and normalization."""
     schedule: dict[str, Any] = {"name": "one_cycle"}
-    """Name in SCHEDULES, or `{name: step, epochs: 5}`: how the learning rate goes; its options: schedules.py."""
+    """Learning-rate schedule: name in SCHEDULES, or with options: `{name: step, epochs: 5}`; see schedules.py."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Decay per step of a moving mean of the weights, which is then validated, kept and exported; 0: no mean.
+    """Decay per step of an exponential moving average of the weights, which is validated and exported; 0 disables it.
 
-    About 1 / (1 - ema) steps count. Running statistics of batch norm are averaged alike.
+    The effective averaging window is about 1 / (1 - ema) steps. Running statistics of batch norm are averaged too.
     """
     keep: Literal["best", "last"] = "best"
-    """Whose weights are kept: those of the epoch of the lowest validation loss, or of the last one."""
+    """Which weights are saved: those of the epoch with the lowest validation loss, or of the last epoch."""
     loss: Literal["auto", "cross_entropy", "focal", "bce", "mse", "mae", "huber"] = "auto"
-    """Of classes: cross_entropy (auto), focal (Lin et al. 2017), or bce, for two classes by one output.
+    """Classification: cross_entropy (auto), focal (Lin et al. 2017), or bce, for two classes with a single output.
 
-    Of several labels a row: bce (auto), or focal. Of values, on standardised targets: mse (auto), mae, or huber (1964).
+    Multilabel: bce (auto) or focal. Regression, on standardized targets: mse (auto), mae, or huber (1964).
     """
     focal_gamma: Annotated[float, Field(ge=0)] = 2.0
-    """Of the loss focal: how much less rows count that are right already; 0 is cross_entropy."""
+    """For the focal loss: how strongly rows that are already correct are down-weighted; 0 is cross_entropy."""
     class_weights: Literal["none", "balanced"] | dict[str, Positive] = "none"
-    """How much the rows of each class count: balanced, the rarer the more; or weights by name, 1 where there is none.
+    """Weight of the rows of each class: balanced, inversely proportional to its rows; or by name, 1 by default.
 
-    They are scaled so that their mean over the train rows is 1 (classification). Of several labels a row: how much
-    more a label counts for rows that have it; balanced: as much in all as for those that have it not.
+    Classification: scaled so that the mean over the train rows is 1. Multilabel: weight of a label in rows that have
+    it; balanced: such that rows with and without the label have the same total weight.
     """
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the target's probability that is spread over all classes (classification)."""
+    """Fraction of the target's probability that is spread over all classes (classification)."""
     gradient_clip: Annotated[float, Field(ge=0)] = 0.0
-    """Largest L2 norm of the gradient; 0 switches it off."""
+    """Largest L2 norm of the gradient; 0 disables clipping."""
     precision: Literal["32", "bf16", "auto"] = "32"
     """Arithmetic of the network: float32, or bfloat16 autocast (fast on CPUs with AVX-512 BF16 and on GPUs).
 
-    auto: the quicker in a short measurement, so that figures may differ between machines.
+    auto: the faster one in a short measurement, so metrics may differ between machines.
     """
     memory_format: Literal["contiguous", "channels_last", "auto"] = "contiguous"
-    """Where an image's channels lie in memory while training; channels_last suits many convolutions; auto: timed."""
+    """Memory layout of images in training; channels_last suits many convolutions; auto: the faster one."""
     augmentation: list[dict[str, Any]] = []
-    """Of images: albumentations' transforms, in order: `name` and its arguments. Drawn anew for each row and epoch."""
+    """Images: albumentations transforms in order, as `name` and arguments. Drawn for each row and epoch."""
     mixup: Annotated[float, Field(ge=0)] = 0.0
-    """Of images and tables: alpha of Beta(alpha, alpha), by which rows and targets are blended with others; 0: off.
+    """Images and tables: alpha of Beta(alpha, alpha), from which mixing weights of pairs of rows are drawn; 0: off.
 
-    Zhang et al. (2018), 0.1 to 0.4. Figures of train rows are then those of mixed ones, so worse than they seem.
+    Zhang et al. (2018) use 0.1 to 0.4. Train metrics are computed on mixed rows, and are therefore pessimistic.
     """
     cutmix: Annotated[float, Field(ge=0)] = 0.0
-    """Of images: alpha of Beta(alpha, alpha), the share of an image that no other is pasted on; 0: off.
+    """Images: alpha of Beta(alpha, alpha), from which the fraction of an image that stays its own is drawn; 0: off.
 
-    Yun et al. (2019), 1. With mixup too each step takes one of both at random.
+    Yun et al. (2019) use 1. With mixup as well, each step randomly uses one of the two.
     """
     token_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Of text: share of the tokens that become the unknown one, other ones for each row and epoch."""
+    """Text: fraction of the tokens that are replaced by the unknown token, drawn for each row and epoch."""
     feature_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Of tables: share of the cells that go missing, other ones for each row and epoch."""
+    """Tables: fraction of the cells that become missing, drawn for each row and epoch."""
     early_stopping: EarlyStopping = EarlyStopping()
-    """When to end before `max_epochs`."""
+    """When to stop before `max_epochs`."""
     num_workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
-    """Workers of Ray Train; auto: one a GPU, or on CPUs two where there are two cores; 0: in the calling process.
+    """Ray Train workers; 0: train in the calling process; auto: one per GPU, or two on CPUs with at least two cores.
 
-    On CPUs of this machine auto is 0 for a training that is short, or of short steps: it ends sooner so (plan.py).
+    On the CPUs of this machine, auto is 0 if the training or its steps are too short to gain (worker_plan.py).
     """
     num_threads: Count | Auto | None = None
-    """Threads a worker; null: the cores, shared out, or one where the network's operations are too small to share.
+    """Threads per worker; null: its cores, or 1 if the network's operations are too small to split.
 
-    That is counted, and the same at every run. auto: timed, which sees other work on the cores, too.
+    null is counted, so it is the same in every run; auto is timed, so it also depends on other load.
     """
     strategy: Literal["ddp", "fsdp"] = "ddp"
-    """ddp: each worker holds the whole network; fsdp: a share of it, for networks too large for one worker's memory.
+    """ddp: each worker holds the whole network; fsdp: a part of it, for networks too large for one worker's memory.
 
-    The results are the same; fsdp sends more.
+    The results are the same; fsdp communicates more.
     """
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    """Of weights, order and augmentation."""
+    """Seed of the initial weights, the row order, dropout and augmentation."""
     privacy: Privacy | None = None
     """Differential privacy of the train rows, `{epsilon, delta, clip}`: see docs/privacy.md; null: none."""
 
@@ -203,7 +204,7 @@ class TrainSettings(Section):
     def _model_is_known(cls, model: dict[str, Any]) -> dict[str, Any]:
         if "name" not in model:
             raise ValueError("model.name: missing; add the name of a model, such as 'cnn'")
-        if ":" not in str(model["name"]):  # classes outside the tree are imported when they are trained
+        if ":" not in str(model["name"]):  # classes outside the tree are imported only for a training
             try:
                 find_model(model, "model")
             except ConfigError as error:
@@ -222,7 +223,7 @@ class TrainSettings(Section):
 
     @field_validator("augmentation")
     @classmethod
-    def _transforms_have_names(cls, augmentation: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _augmentation_has_names(cls, augmentation: list[dict[str, Any]]) -> list[dict[str, Any]]:
         nameless = [index for index, entry in enumerate(augmentation) if not isinstance(entry.get("name"), str)]
         if nameless:
             raise ValueError(
@@ -232,21 +233,20 @@ class TrainSettings(Section):
 
     @field_validator("strategy")
     @classmethod
-    def _shares_need_workers(cls, strategy: str, info: ValidationInfo) -> str:
+    def _fsdp_has_workers(cls, strategy: str, info: ValidationInfo) -> str:
         if strategy == "fsdp" and info.data.get("num_workers") == 0:
             raise ValueError(
-                "'fsdp' shares the network out over workers, and num_workers is 0; set num_workers: 2 or more, or ddp"
+                "'fsdp' splits the network over workers, and num_workers is 0; set num_workers: 2 or more, or ddp"
             )
         return strategy
 
     @field_validator("class_weights", mode="before")
     @classmethod
-    def _weights_are_by_name(cls, weights: Any) -> Any:
-        # before pydantic tries the types in turn, since it would tell of each what it is not
+    def _class_weights_are_by_name(cls, weights: Any) -> Any:
+        # before pydantic tries each type in turn, which would give one error per type
         if isinstance(weights, dict):
-            wrong = next((w for w in weights.values() if isinstance(w, bool) or not isinstance(w, int | float)), None)
-            wrong = next((w for w in weights.values() if wrong is None and not w > 0), wrong)
-            if wrong is None:  # YAML takes the names of classes such as 3 and true for what they look like
+            numbers = [w for w in weights.values() if isinstance(w, int | float) and not isinstance(w, bool) and w > 0]
+            if len(numbers) == len(weights):  # YAML parses class names such as 3 and true as numbers and booleans
                 return {name if isinstance(name, str) else json.dumps(name): w for name, w in weights.items()}
         elif weights in ("none", "balanced"):
             return weights
@@ -254,17 +254,17 @@ class TrainSettings(Section):
 
     @field_validator("privacy")
     @classmethod
-    def _privacy_is_not_undone(cls, privacy: Privacy | None, info: ValidationInfo) -> Privacy | None:
+    def _privacy_has_no_conflict(cls, privacy: Privacy | None, info: ValidationInfo) -> Privacy | None:
         defaults = {name: field.default for name, field in cls.model_fields.items()}
-        mistake = privacy_conflict(info.data, defaults) if privacy else None
-        if mistake:
-            raise ValueError(mistake)
+        conflict = find_privacy_conflict(info.data, defaults) if privacy else None
+        if conflict:
+            raise ValueError(conflict)
         return privacy
 
     @field_validator("num_workers")
     @classmethod
     def _workers_divide_batch(cls, num_workers: int | str, info: ValidationInfo) -> int | str:
-        batch_size = info.data.get("batch_size")  # None: it has a mistake of its own
+        batch_size = info.data.get("batch_size")  # None: it is invalid itself
         if not isinstance(num_workers, int) or not isinstance(batch_size, int):
             return num_workers
         if num_workers > 1 and batch_size % num_workers:
@@ -274,9 +274,13 @@ class TrainSettings(Section):
             )
         return num_workers
 
+    def resolve(self, **values: Any) -> ResolvedTrainSettings:
+        """Returns these settings with the given values; raises ValidationError if one is invalid or `auto` remains."""
+        return ResolvedTrainSettings.model_validate(self.model_dump() | values)
+
 
 class ResolvedTrainSettings(TrainSettings):
-    """How a network is trained, every `auto` of the training itself decided."""
+    """How a network is trained, without `auto` in any value that the training itself uses."""
 
     batch_size: Count = 64
     learning_rate: Positive = 1e-3

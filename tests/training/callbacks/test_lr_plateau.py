@@ -7,58 +7,56 @@ from torch.optim import SGD
 
 from headrace.training.callbacks.lr_plateau import ReduceLROnPlateau
 from headrace.training.optim.schedules import Plateau, make_schedule
-from headrace.training.settings import ResolvedTrainSettings
+
+LOSSES = [1.0, 0.9, 0.9, 0.95, 0.8, 0.8, 0.9, 0.9, 0.9, 0.7]
+RATES = [0.8, 0.8, 0.8, 0.8, 0.4, 0.4, 0.4, 0.2, 0.2, 0.1]  # reduced after every second epoch without a lower loss
 
 
-def training(**options: Any) -> Any:
-    """What the callback sees of a training: an optimizer, and its schedule by step."""
-    settings = ResolvedTrainSettings(learning_rate=0.8, schedule={"name": "plateau", **options}, max_epochs=10)
+def make_trainer(options: Plateau) -> Any:
     optimizer = SGD([torch.zeros(1)], 0.8)
-    schedule = make_schedule(optimizer, settings, 20)
+    schedule = make_schedule(optimizer, options, num_epochs=10, num_steps=20)
     return SimpleNamespace(
         optimizers=[optimizer], lr_scheduler_configs=[SimpleNamespace(scheduler=schedule)], callback_metrics={}
     )
 
 
-def epoch(found: ReduceLROnPlateau, running: Any, loss: float) -> list[float]:
-    """The learning rates of an epoch's two steps, with its validation loss behind them."""
+def run_epoch(plateau: ReduceLROnPlateau, trainer: Any, loss: float) -> list[float]:
+    """Runs two steps and a validation, and returns the learning rates of the steps."""
     rates = []
     for _ in range(2):
-        rates.append(running.optimizers[0].param_groups[0]["lr"])
-        running.optimizers[0].step()
-        running.lr_scheduler_configs[0].scheduler.step()
-    running.callback_metrics["val_loss"] = torch.tensor(loss)
-    found.on_validation_end(running, None)  # type: ignore[arg-type]
+        rates.append(trainer.optimizers[0].param_groups[0]["lr"])
+        trainer.optimizers[0].step()
+        trainer.lr_scheduler_configs[0].scheduler.step()
+    trainer.callback_metrics["val_loss"] = torch.tensor(loss)
+    plateau.on_validation_end(trainer, None)  # type: ignore[arg-type]
     return rates
 
 
-LOSSES = [1.0, 0.9, 0.9, 0.95, 0.8, 0.8, 0.9, 0.9, 0.9, 0.7]
-RATES = [0.8, 0.8, 0.8, 0.8, 0.4, 0.4, 0.4, 0.2, 0.2, 0.1]  # falls behind each second epoch without a lower loss
-
-
-def test_plateau_falls_after_its_patience_and_counts_anew() -> None:
-    found, running = ReduceLROnPlateau(Plateau(patience=2)), training(patience=2)
-    rates = [epoch(found, running, loss) for loss in LOSSES]
+def test_plateau_reduces_the_rate_after_each_patience() -> None:
+    options = Plateau(patience=2)
+    plateau, trainer = ReduceLROnPlateau(options), make_trainer(options)
+    rates = [run_epoch(plateau, trainer, loss) for loss in LOSSES]
     assert rates == [pytest.approx([rate, rate]) for rate in RATES]
 
 
-def test_plateau_behind_a_warm_up_scales_it() -> None:
-    options = {"patience": 1, "factor": 0.5, "warmup": 0.3}  # of 20 steps: six
-    found, running = ReduceLROnPlateau(Plateau(**options)), training(**options)
-    rates = [rate for loss in (1.0, 1.0, 1.0, 0.5) for rate in epoch(found, running, loss)]
+def test_plateau_scales_a_warm_up() -> None:
+    options = Plateau(patience=1, factor=0.5, warmup=0.3)  # six of 20 steps
+    plateau, trainer = ReduceLROnPlateau(options), make_trainer(options)
+    rates = [rate for loss in (1.0, 1.0, 1.0, 0.5) for rate in run_epoch(plateau, trainer, loss)]
     sixth = 0.8 / 6
     expected = [sixth, 2 * sixth, 3 * sixth, 4 * sixth, 5 * sixth / 2, 6 * sixth / 2, 0.2, 0.2]
     assert rates == pytest.approx(expected)
 
 
-def test_plateau_of_a_resumed_training_goes_on() -> None:
-    before, running = ReduceLROnPlateau(Plateau(patience=2)), training(patience=2)
+def test_plateau_of_a_resumed_training_continues() -> None:
+    options = Plateau(patience=2)
+    plateau, trainer = ReduceLROnPlateau(options), make_trainer(options)
     for loss in LOSSES[:6]:
-        epoch(before, running, loss)
-    after, resumed = ReduceLROnPlateau(Plateau(patience=2)), training(patience=2)
+        run_epoch(plateau, trainer, loss)
+    resumed, resumed_trainer = ReduceLROnPlateau(options), make_trainer(options)
+    resumed.load_state_dict(plateau.state_dict())
+    resumed_trainer.optimizers[0].load_state_dict(trainer.optimizers[0].state_dict())
+    before, after = (running.lr_scheduler_configs[0].scheduler for running in (trainer, resumed_trainer))
     after.load_state_dict(before.state_dict())
-    resumed.optimizers[0].load_state_dict(running.optimizers[0].state_dict())
-    schedules = [given.lr_scheduler_configs[0].scheduler for given in (running, resumed)]
-    schedules[1].load_state_dict(schedules[0].state_dict())
-    rates = [epoch(after, resumed, loss) for loss in LOSSES[6:]]
+    rates = [run_epoch(resumed, resumed_trainer, loss) for loss in LOSSES[6:]]
     assert rates == [pytest.approx([rate, rate]) for rate in RATES[6:]]

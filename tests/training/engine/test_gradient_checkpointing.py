@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from headrace.errors import ConfigError
 from headrace.models import MODELS, find_model
-from headrace.training.engine.gradient_checkpointing import WITH_BLOCKS, check_has_blocks, checkpoint_blocks
+from headrace.training.engine.gradient_checkpointing import MODELS_WITH_BLOCKS, check_has_blocks, checkpoint_blocks
 
 SHAPES = {"image": [16, 16, 1], "text": [8, 20], "table": [6]}
 OPTIONS: dict[str, dict[str, Any]] = {"resnet": {"num_stages": 2, "depth": 2, "dropout": 0.2}}
@@ -23,7 +23,8 @@ def built(name: str, options: dict[str, Any]) -> tuple[nn.Module, Tensor]:
 
 
 @pytest.mark.parametrize(
-    ("name", "options"), [*((name, OPTIONS.get(name, {"dropout": 0.2})) for name in WITH_BLOCKS), ("resnet", POST)]
+    ("name", "options"),
+    [*((name, OPTIONS.get(name, {"dropout": 0.2})) for name in MODELS_WITH_BLOCKS), ("resnet", POST)],
 )
 def test_checkpointed_blocks_have_the_same_gradients_statistics_and_names(name: str, options: dict[str, Any]) -> None:
     gradients, states, saved = [], [], []
@@ -54,12 +55,12 @@ def test_checkpointed_blocks_have_the_same_gradients_statistics_and_names(name: 
 @pytest.mark.parametrize("name", MODELS)
 def test_models_with_blocks_are_those_that_are_named(name: str) -> None:
     network, _ = built(name, OPTIONS.get(name, {}))
-    if name in WITH_BLOCKS:
+    if name in MODELS_WITH_BLOCKS:
         check_has_blocks(network, name)
         return
     with pytest.raises(ConfigError) as caught:
         check_has_blocks(network, name)
     assert str(caught.value) == (
-        f"params.yaml: train.gradient_checkpointing: true, and model {name!r} has no blocks to compute again; set "
+        f"params.yaml: train.gradient_checkpointing: true, and model {name!r} has no blocks to recompute; set "
         "false, or choose a model of ['resmlp', 'resnet', 'table_transformer', 'transformer', 'vit']"
     )

@@ -9,10 +9,10 @@ import pytorch_lightning as pl
 import torch
 
 from headrace.paths import Paths
-from headrace.training.callbacks.reporter import ResumableEarlyStopping
+from headrace.training.callbacks.stopping import ResumableEarlyStopping
 from headrace.training.data_module import ArraysDataModule
 from headrace.training.engine.lightning_loop import StepLoop, use_step_loop
-from headrace.training.fit import TRAINER_DEFAULTS, FitJob, silence_lightning, make_learner
+from headrace.training.fit import TRAINER_DEFAULTS, FitJob, make_training_module, silence_lightning
 from headrace.training.module import TrainingModule
 from headrace.training.settings import ResolvedTrainSettings
 
@@ -57,7 +57,7 @@ def trained(
     torch.set_num_threads(1)
     job = FitJob(str(paths.normalized_dir), "", settings.model_dump())
     silence_lightning()
-    learner, witness = make_learner(job, settings), Witness()
+    learner, witness = make_training_module(job, settings), Witness()
     trainer = pl.Trainer(
         devices=1,
         callbacks=[witness, *callbacks],
@@ -141,7 +141,7 @@ def trained_project(tmp_path: Path) -> Paths:
         classes=["a", "b"], input_shape=[8, 8, 1],
     )  # fmt: skip
     for split, num_rows in (("train", 150), ("val", 40)):
-        made = arrays.create(paths.normalized_dir / split, num_rows=num_rows, input_shape=spec.input_shape)
+        made = arrays.create_arrays(paths.normalized_dir / split, num_rows=num_rows, input_shape=spec.input_shape)
         made.inputs[:] = rng.integers(0, 256, made.inputs.shape, dtype=np.uint8)
         made.targets[:] = rng.integers(0, 2, num_rows)
     atomic.write_json(

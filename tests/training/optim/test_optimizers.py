@@ -6,18 +6,24 @@ import torch
 from torch import nn
 
 from headrace.models import MODELS, find_model
-from headrace.training.optim.muon import Muon, orthogonal
+from headrace.training.optim.muon import Muon, orthogonalize
 from headrace.training.optim.optimizers import OPTIMIZERS, make_optimizer
-from headrace.training.optim.param_groups import inner_matrices, weights_and_rest
+from headrace.training.optim.param_groups import find_inner_matrices, split_weights
 from headrace.training.settings import ResolvedTrainSettings
 
 FIRST, GRADIENT = [1.0, -2.0, 0.5], [0.3, -0.1, 2.0]
 
 
+def build(network: nn.Module, settings: ResolvedTrainSettings) -> torch.optim.Optimizer:
+    return make_optimizer(
+        network, settings.optimizer, learning_rate=settings.learning_rate, weight_decay=settings.weight_decay
+    )
+
+
 def stepped(settings: ResolvedTrainSettings, num_steps: int = 1) -> list[float]:
     """A matrix of one row after some steps along one constant gradient."""
     network = nn.ParameterDict({"weight": torch.tensor([FIRST])})
-    optimizer = make_optimizer(network, settings)
+    optimizer = build(network, settings)
     for _ in range(num_steps):
         network["weight"].grad = torch.tensor([GRADIENT])
         optimizer.step()
@@ -84,7 +90,7 @@ def normed() -> nn.Module:
 def test_decoupled_decay_spares_biases_and_norms(name: str) -> None:
     network = normed()
     before = {key: value.detach().clone() for key, value in network.named_parameters()}
-    optimizer = make_optimizer(network, ResolvedTrainSettings(optimizer=name, learning_rate=0.1, weight_decay=0.5))
+    optimizer = build(network, ResolvedTrainSettings(optimizer=name, learning_rate=0.1, weight_decay=0.5))
     for parameter in network.parameters():
         parameter.grad = torch.zeros_like(parameter)
     optimizer.step()
@@ -97,7 +103,7 @@ def test_weights_of_every_model_are_no_vectors_and_no_biases() -> None:
     for name, model in MODELS.items():
         shape = {"image": [32, 32, 1], "text": [8, 20], "table": [6]}[model.modalities[0]]  # type: ignore[attr-defined]
         network = find_model({"name": name}, "x").build(shape, 3)
-        weights, rest = weights_and_rest(network)
+        weights, rest = split_weights(network)
         assert len(weights) + len(rest) == len(list(network.parameters()))
         taken = {id(weight) for weight in weights}
         for key, parameter in network.named_parameters():
@@ -120,7 +126,7 @@ def newton_schulz(g: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("shape", [(5, 8), (8, 5), (4, 4), (4, 12), (5, 40), (40, 5)])
 def test_orthogonal_has_singular_values_near_1_and_the_same_directions(shape: tuple[int, int]) -> None:
     g = np.random.default_rng(0).normal(size=shape)
-    found = orthogonal(torch.tensor(g, dtype=torch.float32)).numpy()
+    found = orthogonalize(torch.tensor(g, dtype=torch.float32)).numpy()
     wide = newton_schulz(g) if shape[0] <= shape[1] else newton_schulz(g.T).T
     assert np.allclose(found, wide, atol=1e-4)
     values = np.linalg.svd(found, compute_uv=False)
@@ -137,7 +143,7 @@ def test_muon_steps_along_the_orthogonal_mean_gradient() -> None:
     w = network[0].weight.detach().double().numpy()
     b = np.zeros((6, 4))
     settings = {"optimizer": {"name": "muon", "momentum": 0.9}, "learning_rate": 0.01, "weight_decay": 0.1}
-    optimizer = make_optimizer(network, ResolvedTrainSettings(**settings))
+    optimizer = build(network, ResolvedTrainSettings(**settings))
     for _ in range(3):
         g = rng.normal(size=(6, 4))
         for parameter in network.parameters():
@@ -165,8 +171,8 @@ def test_muon_agrees_with_torchs_own_on_a_matrix() -> None:
 def test_muon_leaves_all_but_inner_matrices_to_adamw() -> None:
     network, other = normed(), normed()
     settings = {"learning_rate": 0.01, "weight_decay": 0.1}
-    ours = make_optimizer(network, ResolvedTrainSettings(optimizer="muon", **settings))
-    theirs = make_optimizer(other, ResolvedTrainSettings(optimizer="adamw", **settings))
+    ours = build(network, ResolvedTrainSettings(optimizer="muon", **settings))
+    theirs = build(other, ResolvedTrainSettings(optimizer="adamw", **settings))
     for _ in range(3):
         for parameter, twin in zip(network.parameters(), other.parameters(), strict=True):
             parameter.grad = torch.linspace(-1, 2, parameter.numel()).reshape(parameter.shape)
@@ -181,8 +187,8 @@ def test_muon_leaves_all_but_inner_matrices_to_adamw() -> None:
 
 def test_muon_takes_kernels_as_matrices_and_no_embedding() -> None:
     network = nn.Sequential(nn.Embedding(5, 4), nn.Conv2d(1, 3, 3), nn.Linear(4, 6), nn.Linear(6, 2))
-    assert [list(matrix.shape) for matrix in inner_matrices(network)] == [[3, 1, 3, 3], [6, 4]]
-    optimizer = make_optimizer(network, ResolvedTrainSettings(optimizer="muon", learning_rate=0.01))
+    assert [list(matrix.shape) for matrix in find_inner_matrices(network)] == [[3, 1, 3, 3], [6, 4]]
+    optimizer = build(network, ResolvedTrainSettings(optimizer="muon", learning_rate=0.01))
     before = network[1].weight.detach().double().numpy().reshape(3, 9)
     for parameter in network.parameters():
         parameter.grad = torch.linspace(-1, 2, parameter.numel()).square().reshape(parameter.shape)
@@ -203,12 +209,12 @@ def test_muon_of_a_loaded_state_goes_on_bit_for_bit(tmp_path) -> None:
 
     settings = ResolvedTrainSettings(optimizer="muon", learning_rate=0.01, weight_decay=0.01)
     whole, first, second = normed(), normed(), normed()
-    go(whole, make_optimizer(whole, settings), range(6))
-    optimizer = make_optimizer(first, settings)
+    go(whole, build(whole, settings), range(6))
+    optimizer = build(first, settings)
     go(first, optimizer, range(3))
     torch.save({"weights": first.state_dict(), "optimizer": optimizer.state_dict()}, tmp_path / "state")
     state = torch.load(tmp_path / "state", weights_only=True)
-    resumed = make_optimizer(second, settings)
+    resumed = build(second, settings)
     second.load_state_dict(state["weights"])
     resumed.load_state_dict(state["optimizer"])
     go(second, resumed, range(3, 6))
@@ -220,7 +226,7 @@ def test_every_optimizer_lowers_a_loss_and_takes_a_network_of_one_layer(name: st
     torch.manual_seed(0)
     network, x = nn.Linear(4, 1), torch.randn(32, 4)
     y = x @ torch.tensor([[1.0], [-2.0], [0.5], [0.0]])
-    optimizer = make_optimizer(network, ResolvedTrainSettings(optimizer=name, learning_rate=0.05))
+    optimizer = build(network, ResolvedTrainSettings(optimizer=name, learning_rate=0.05))
     losses = []
     for _ in range(40):
         optimizer.zero_grad()

@@ -47,9 +47,9 @@ def refusal(paths: Paths, model: dict[str, Any], **privacy: Any) -> str:
 @pytest.mark.parametrize("model", [{"name": "resnet"}, {"name": "cnn", "batch_norm": True, "blocks": [8]}])
 def test_batch_norm_is_refused_with_what_to_do(trained: Paths, model: dict[str, Any]) -> None:
     assert refusal(trained, model) == (
-        f"params.yaml: train.model: {model['name']!r} has BatchNorm2d, which mixes the rows of a batch or keeps their "
-        "statistics: train.privacy cannot bound what one row does; use another norm (resnet: norm: group; cnn: "
-        "batch_norm: false)"
+        f"params.yaml: train.model: {model['name']!r} has BatchNorm2d, which mixes the rows of a batch or stores "
+        "their statistics, so train.privacy cannot bound the influence of a row; use another norm (resnet: norm: "
+        "group; cnn: batch_norm: false)"
     )
 
 
@@ -59,8 +59,8 @@ def test_kept_statistics_are_refused(trained: Paths) -> None:
 
 def test_network_that_decides_by_values_is_refused(trained: Paths) -> None:
     told = refusal(trained, {"name": f"{__name__}:Deciding"})
-    assert told.startswith(f"params.yaml: train.model: '{__name__}:Deciding' gives no gradients of single rows, which ")
-    assert "take privacy out" in told
+    assert told.startswith(f"params.yaml: train.model: '{__name__}:Deciding' has no per-sample gradients, which ")
+    assert "remove privacy" in told
 
 
 @pytest.mark.parametrize("project", [("text", "classification")], indirect=True)
@@ -71,7 +71,7 @@ def test_cells_without_row_gradients_are_refused_with_one_that_has_them(project:
 
 def test_delta_of_the_real_number_of_rows_is_checked(trained: Paths) -> None:
     assert refusal(trained, {"name": "linear"}, delta=0.01).startswith(
-        "params.yaml: train.privacy.delta: 0.01 is no protection of 500 train rows; must be less than 1 / rows, 0.002"
+        "params.yaml: train.privacy.delta: 0.01 does not protect 500 train rows; must be less than 1 / rows, 0.002"
     )
 
 

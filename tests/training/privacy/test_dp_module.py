@@ -18,10 +18,10 @@ from headrace.contracts import Batch
 from headrace.paths import Paths
 from headrace.storage.bundle import WEIGHTS
 from headrace.tasks import TASKS
-from headrace.training.fit import KEY, FitJob, WorkerContext, fit, read_result
+from headrace.training.fit import PRIVACY_KEY, FitJob, WorkerContext, fit, read_result
 from headrace.training.privacy.dp_module import DPTrainingModule
-from headrace.training.privacy.keyed_random import key_of_seed
-from headrace.training.privacy.per_sample_gradients import RowGradients
+from headrace.training.privacy.keyed_random import derive_key
+from headrace.training.privacy.per_sample_gradients import PerSampleGradients
 from headrace.training.privacy.poisson_sampling import PoissonBatchOrder
 from headrace.training.reporting.events import Event
 from headrace.training.settings import ResolvedTrainSettings
@@ -45,12 +45,12 @@ def tell(event):
         print(event["epoch"], flush=True)
         if event["epoch"] == 1:
             sys.stdin.readline()
-fit(FitJob(folder, work_dir, json.loads(settings)), tell, Place(num_threads=1))
+fit(FitJob(folder, work_dir, json.loads(settings)), tell, WorkerContext(num_threads=1))
 """
 
 
 def order_of(rank: int = 0, num_workers: int = 1) -> PoissonBatchOrder:
-    return PoissonBatchOrder(40, 10, 0, rank, num_workers, key=key_of_seed(0))
+    return PoissonBatchOrder(40, 10, 0, rank, num_workers, key=derive_key(0))
 
 
 def learner(rank: int = 0, num_workers: int = 1, reduce: Callable[..., Tensor] | None = None) -> DPTrainingModule:
@@ -78,7 +78,7 @@ def test_step_is_the_clipped_sum_and_the_noise_over_the_expected_rows() -> None:
     made, batch = learner(), batch_of(2)
     assert batch.num_rows != 10, "the batch's own size has no part in it"
     made.backward(made.training_step(batch, 2))
-    clipped, _ = RowGradients(
+    clipped, _ = PerSampleGradients(
         made.network, lambda outputs, batch: made.task.loss(outputs, batch, made.loss_options)
     ).clipped_sum(batch, 0.5)
     noise = made.noise.draw(0, 2, len(clipped))
@@ -152,7 +152,7 @@ def test_private_training_learns_tells_what_it_spent_and_repeats_itself(trained:
     assert found["history"][-1]["val_accuracy"] > 0.6
     assert 19.5 < found["privacy"]["epsilon"] <= 20
     assert found["privacy"]["delta"] == pytest.approx(500**-1.1)
-    assert not (work_dir / KEY).exists()
+    assert not (work_dir / PRIVACY_KEY).exists()
     assert weights(train(trained, "b", max_epochs=8)) == weights(work_dir)
     assert weights(train(trained, "c", max_epochs=8, seed=1)) != weights(work_dir)
 
@@ -168,7 +168,7 @@ def test_secure_training_has_a_key_of_its_own_and_goes_on_with_it(trained: Paths
     first, second = train(trained, "a", **secure), train(trained, "b", **secure)
     assert weights(first) != weights(second)
     (trained.root / "c").mkdir()
-    (trained.root / "c" / KEY).write_bytes((first / KEY).read_bytes())
+    (trained.root / "c" / PRIVACY_KEY).write_bytes((first / PRIVACY_KEY).read_bytes())
     assert weights(train(trained, "c", **secure)) == weights(first)
 
 
@@ -196,17 +196,17 @@ def test_private_training_killed_for_real_goes_on_to_the_same_weights(trained: P
         process.kill()
     assert process.returncode == -signal.SIGKILL
     (trained.root / "whole").mkdir()
-    (trained.root / "whole" / KEY).write_bytes((work_dir / KEY).read_bytes())
+    (trained.root / "whole" / PRIVACY_KEY).write_bytes((work_dir / PRIVACY_KEY).read_bytes())
     whole = train(trained, "whole", privacy={"epsilon": 20.0})
     assert weights(train(trained, "killed", privacy={"epsilon": 20.0})) == weights(whole)
 
 
 def test_padding_stays_0_in_a_private_training_of_texts(
-    made_project: Callable[[str, str], Paths], tmp_path: Path
+    built_project: Callable[[str, str], Paths], tmp_path: Path
 ) -> None:
     from safetensors.torch import load_file
 
-    paths = made_project("text", "classification")
+    paths = built_project("text", "classification")
     settings = {**SETTINGS, "model": {"name": "text_mean", "width": 4, "dense": []}, "max_epochs": 1}
     fit(FitJob(str(paths.normalized_dir), str(tmp_path), settings), lambda _: None, WorkerContext(num_threads=1))
     found = next(weight for name, weight in load_file(tmp_path / WEIGHTS).items() if name.endswith("embedding.weight"))

@@ -5,23 +5,29 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from headrace.training.privacy.keyed_random import KEY_BYTES, key_in, key_of_seed, normals, uniforms
+from headrace.training.privacy.keyed_random import (
+    KEY_BYTES,
+    derive_key,
+    draw_normals,
+    draw_uniforms,
+    read_or_create_key,
+)
 
-KEY = key_of_seed(0)
+KEY = derive_key(0)
 
 
 def test_numbers_are_a_pure_function_of_key_purpose_and_place() -> None:
-    first = uniforms(KEY, "rows", (1, 2), 50)
-    uniforms(KEY, "rows", (1, 3), 50)
-    np.testing.assert_array_equal(uniforms(KEY, "rows", (1, 2), 50), first)
-    np.testing.assert_array_equal(uniforms(KEY, "rows", (1, 2), 9), first[:9])
-    others = [(key_of_seed(1), "rows", (1, 2)), (KEY, "noise", (1, 2)), (KEY, "rows", (2, 1)), (KEY, "rows", (12,))]
+    first = draw_uniforms(KEY, "rows", (1, 2), 50)
+    draw_uniforms(KEY, "rows", (1, 3), 50)
+    np.testing.assert_array_equal(draw_uniforms(KEY, "rows", (1, 2), 50), first)
+    np.testing.assert_array_equal(draw_uniforms(KEY, "rows", (1, 2), 9), first[:9])
+    others = [(derive_key(1), "rows", (1, 2)), (KEY, "noise", (1, 2)), (KEY, "rows", (2, 1)), (KEY, "rows", (12,))]
     for key, purpose, place in others:
-        assert not set(uniforms(key, purpose, place, 50)) & set(first)
+        assert not set(draw_uniforms(key, purpose, place, 50)) & set(first)
 
 
 def test_uniforms_are_above_0_and_at_most_1() -> None:
-    numbers = uniforms(KEY, "rows", (0, 0), 20_000)
+    numbers = draw_uniforms(KEY, "rows", (0, 0), 20_000)
     assert 0 < numbers.min() < 1e-3
     assert 1 - 1e-3 < numbers.max() <= 1
     assert stats.kstest(numbers, "uniform").pvalue > 0.01
@@ -29,11 +35,11 @@ def test_uniforms_are_above_0_and_at_most_1() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 7, 20_000])
 def test_normals_are_as_many_as_asked_for(count: int) -> None:
-    assert normals(KEY, "noise", (0, 0), count).shape == (count,)
+    assert draw_normals(KEY, "noise", (0, 0), count).shape == (count,)
 
 
 def test_normals_are_of_the_standard_normal_distribution_and_independent() -> None:
-    numbers = normals(KEY, "noise", (0, 0), 20_000)
+    numbers = draw_normals(KEY, "noise", (0, 0), 20_000)
     assert stats.kstest(numbers, "norm").pvalue > 0.01
     halves = numbers.reshape(2, -1)  # the two of a pair
     assert abs(np.corrcoef(halves)[0, 1]) < 0.03
@@ -43,10 +49,10 @@ def test_normals_are_of_the_standard_normal_distribution_and_independent() -> No
 def test_key_in_a_file_is_made_once_and_read_by_its_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / "key"
     with ThreadPoolExecutor(8) as workers:
-        found = set(workers.map(lambda _: key_in(path), range(32)))
+        found = set(workers.map(lambda _: read_or_create_key(path), range(32)))
     assert len(found) == 1
-    assert found == {key_in(path)}
+    assert found == {read_or_create_key(path)}
     assert len(found.pop()) == KEY_BYTES
     assert path.stat().st_mode & 0o777 == 0o600
     assert [entry.name for entry in tmp_path.iterdir()] == ["key"]
-    assert key_in(tmp_path / "other") != key_in(path)
+    assert read_or_create_key(tmp_path / "other") != read_or_create_key(path)

@@ -13,7 +13,7 @@ from headrace.models import find_model, models_for
 from headrace.paths import Paths
 from headrace.tasks import TASKS
 from headrace.training.privacy import per_sample_gradients
-from headrace.training.privacy.per_sample_gradients import RowGradients
+from headrace.training.privacy.per_sample_gradients import PerSampleGradients
 
 CLIP = 0.7
 IDS = torch.from_numpy(np.random.default_rng(0).integers(1, 12, (9, 6)))
@@ -56,7 +56,7 @@ def test_clipped_sum_is_that_of_a_loop_over_the_rows(modality: str, name: str) -
     expected, norms = clipped_by_hand(network, batch, CLIP)
     assert norms[-1] == 0
     assert max(norms) > CLIP, "something is clipped"
-    total, outputs = RowGradients(network, loss).clipped_sum(batch, CLIP)
+    total, outputs = PerSampleGradients(network, loss).clipped_sum(batch, CLIP)
     torch.testing.assert_close(total, expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(outputs, network(inputs).detach(), rtol=1e-4, atol=1e-5)
 
@@ -69,7 +69,7 @@ def linear() -> nn.Module:
 def test_no_row_moves_the_sum_by_more_than_the_clip() -> None:
     network, inputs = linear(), torch.randn(9, 7)
     inputs[4] *= 1e4  # a row that would take over any sum
-    rows = RowGradients(network, loss)
+    rows = PerSampleGradients(network, loss)
     whole, _ = rows.clipped_sum(Batch(inputs, torch.zeros(9, dtype=torch.int64), torch.ones(9), 9), CLIP)
     for left_out in range(9):
         keep = [row for row in range(9) if row != left_out]
@@ -79,7 +79,7 @@ def test_no_row_moves_the_sum_by_more_than_the_clip() -> None:
 
 def test_small_gradients_are_left_as_they_are() -> None:
     network, batch = linear(), Batch(torch.randn(9, 7), torch.arange(9) % 3, torch.ones(9), 9)
-    total, _ = RowGradients(network, loss).clipped_sum(batch, 1e6)
+    total, _ = PerSampleGradients(network, loss).clipped_sum(batch, 1e6)
     loss(network(batch.inputs), batch).backward()
     plain = torch.cat([weight.grad.flatten() for weight in network.parameters() if weight.grad is not None])
     torch.testing.assert_close(total, plain)
@@ -87,9 +87,9 @@ def test_small_gradients_are_left_as_they_are() -> None:
 
 def test_sum_is_made_in_parts_where_rows_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     network, batch = linear(), Batch(torch.randn(9, 7), torch.arange(9) % 3, torch.ones(9), 9)
-    whole, outputs = RowGradients(network, loss).clipped_sum(batch, CLIP)
+    whole, outputs = PerSampleGradients(network, loss).clipped_sum(batch, CLIP)
     monkeypatch.setattr(per_sample_gradients, "BYTES_AT_ONCE", 4 * 24 * 4)  # four rows of 24 parameters
-    parts, same_outputs = RowGradients(network, loss).clipped_sum(batch, CLIP)
+    parts, same_outputs = PerSampleGradients(network, loss).clipped_sum(batch, CLIP)
     torch.testing.assert_close(parts, whole)
     torch.testing.assert_close(same_outputs, outputs)
 
@@ -97,7 +97,7 @@ def test_sum_is_made_in_parts_where_rows_are_many(monkeypatch: pytest.MonkeyPatc
 def test_dropout_is_drawn_for_each_row() -> None:
     network = nn.Sequential(nn.Dropout(0.5), nn.Linear(40, 3, bias=False))
     batch = Batch(torch.ones(2, 40), torch.zeros(2, dtype=torch.int64), torch.ones(2), 2)
-    _, outputs = RowGradients(network.train(), loss).clipped_sum(batch, CLIP)
+    _, outputs = PerSampleGradients(network.train(), loss).clipped_sum(batch, CLIP)
     assert not torch.equal(outputs[0], outputs[1])
 
 
@@ -117,7 +117,7 @@ def test_frozen_and_shared_weights_take_part_as_they_are() -> None:
 
     torch.manual_seed(0)
     network, batch = Twice(), Batch(torch.randn(1, 7), torch.tensor([1]), torch.ones(1), 1)
-    rows = RowGradients(network, loss)
+    rows = PerSampleGradients(network, loss)
     assert list(rows.parameters) == ["first.weight", "first.bias", "second.bias"]
     total, _ = rows.clipped_sum(batch, 1e6)
     loss(network(batch.inputs), batch).backward()
@@ -127,7 +127,7 @@ def test_frozen_and_shared_weights_take_part_as_they_are() -> None:
 
 def test_padding_of_an_embedding_is_fixed() -> None:
     network = find_model({"name": "text_mean", "width": 4, "dense": []}, "model").build([6, 5], 2)
-    fixed = RowGradients(network, loss).fixed()
+    fixed = PerSampleGradients(network, loss).find_fixed()
     assert fixed.tolist() == [True] * 4 + [False] * (4 * 4 + 4 * 2 + 2)
 
 
@@ -141,4 +141,6 @@ def test_a_whole_network_takes_raw_rows(trained: Paths) -> None:
     targets = torch.from_numpy(np.load(trained.normalized_dir / "val" / "targets.npy")[:9])
     batch = Batch(inputs, targets, torch.ones(9), 9)
     expected, _ = clipped_by_hand(network, batch, CLIP)
-    torch.testing.assert_close(RowGradients(network, loss).clipped_sum(batch, CLIP)[0], expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        PerSampleGradients(network, loss).clipped_sum(batch, CLIP)[0], expected, rtol=1e-4, atol=1e-5
+    )

@@ -4,11 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from headrace.training.privacy.keyed_random import key_of_seed
+from headrace.training.privacy.keyed_random import derive_key
 from headrace.training.privacy.poisson_sampling import PoissonBatchOrder
 from headrace.training.sampling.batch_order import BatchOrder
 
-KEY = key_of_seed(5)
+KEY = derive_key(5)
 
 
 @pytest.mark.parametrize(("num_rows", "batch_size"), [(400, 20), (60, 55), (300, 1)])
@@ -70,4 +70,4 @@ def test_batches_are_a_pure_function_of_key_epoch_and_step() -> None:
     assert [share.rows.tolist() for share in order.shares(4, 6)] == whole[6:]
     assert [share.rows.tolist() for share in PoissonBatchOrder(500, 50, 9, key=KEY).shares(4)] == whole
     assert [share.rows.tolist() for share in order.shares(5)] != whole
-    assert [share.rows.tolist() for share in PoissonBatchOrder(500, 50, 0, key=key_of_seed(6)).shares(4)] != whole
+    assert [share.rows.tolist() for share in PoissonBatchOrder(500, 50, 0, key=derive_key(6)).shares(4)] != whole

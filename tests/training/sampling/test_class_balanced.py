@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.training.sampling.class_balanced import ROWS_PER_DRAW, balanced_rows
+from headrace.training.sampling.class_balanced import ROWS_PER_DRAW, draw_balanced_rows
 
 labelled = st.lists(st.integers(0, 4), min_size=1, max_size=60).map(lambda labels: np.array(labels, np.int64))
 
@@ -14,7 +14,7 @@ labelled = st.lists(st.integers(0, 4), min_size=1, max_size=60).map(lambda label
 def test_balanced_rows_are_as_many_as_the_rows_and_of_all_classes_equally(
     labels: np.ndarray, seed: int, epoch: int
 ) -> None:
-    rows = balanced_rows(labels, seed, epoch)
+    rows = draw_balanced_rows(labels, seed, epoch)
     counts = Counter(labels[rows].tolist())
     assert len(rows) == len(labels)
     least = len(labels) // len(set(labels.tolist()))
@@ -25,7 +25,7 @@ def test_balanced_rows_are_as_many_as_the_rows_and_of_all_classes_equally(
 def test_balanced_rows_over_many_epochs_are_even_within_and_between_classes(
     labels: np.ndarray, num_epochs: int
 ) -> None:
-    drawn = np.concatenate([balanced_rows(labels, 7, epoch) for epoch in range(num_epochs)])
+    drawn = np.concatenate([draw_balanced_rows(labels, 7, epoch) for epoch in range(num_epochs)])
     by_class = Counter(labels[drawn].tolist())
     assert max(by_class.values()) - min(by_class[label] for label in set(labels.tolist())) <= 1
     counts = np.bincount(drawn, minlength=len(labels))
@@ -36,16 +36,16 @@ def test_balanced_rows_over_many_epochs_are_even_within_and_between_classes(
 
 def test_balanced_rows_are_a_pure_function_of_seed_and_epoch() -> None:
     labels = np.repeat([0, 1], [95, 5])
-    first = balanced_rows(labels, 3, 4)
+    first = draw_balanced_rows(labels, 3, 4)
     np.random.seed(0)  # noqa: NPY002 the global generator has no part in it
-    np.testing.assert_array_equal(balanced_rows(labels, 3, 4), first)
-    assert (balanced_rows(labels, 3, 5) != first).any()
-    assert (balanced_rows(labels, 4, 4) != first).any()
+    np.testing.assert_array_equal(draw_balanced_rows(labels, 3, 4), first)
+    assert (draw_balanced_rows(labels, 3, 5) != first).any()
+    assert (draw_balanced_rows(labels, 4, 4) != first).any()
 
 
 def test_balanced_rows_of_a_class_change_from_permutation_to_permutation() -> None:
     labels = np.repeat([0, 1], [44, 4])  # each epoch has six permutations of the four
-    rare = balanced_rows(labels, 0, 0)[24:].reshape(6, 4)
+    rare = draw_balanced_rows(labels, 0, 0)[24:].reshape(6, 4)
     assert all(set(cycle) == {44, 45, 46, 47} for cycle in rare.tolist())
     assert len({tuple(cycle) for cycle in rare.tolist()}) > 2
 
@@ -53,7 +53,7 @@ def test_balanced_rows_of_a_class_change_from_permutation_to_permutation() -> No
 @pytest.mark.parametrize("num_rare", [1, 3, ROWS_PER_DRAW + 1])
 def test_balanced_rows_go_on_over_the_end_of_a_draw(num_rare: int) -> None:
     labels = np.repeat([0, 1], [3 * ROWS_PER_DRAW, num_rare])
-    drawn = np.concatenate([balanced_rows(labels, 0, epoch) for epoch in range(2)])
+    drawn = np.concatenate([draw_balanced_rows(labels, 0, epoch) for epoch in range(2)])
     counts = np.bincount(drawn, minlength=len(labels))[labels == 1]
     assert counts.min() > 0
     assert counts.max() - counts.min() <= 1
@@ -61,9 +61,9 @@ def test_balanced_rows_go_on_over_the_end_of_a_draw(num_rare: int) -> None:
 
 def test_balanced_rows_of_even_classes_are_a_permutation() -> None:
     labels = np.tile([2, 0, 1], 20)
-    assert sorted(balanced_rows(labels, 0, 3).tolist()) == list(range(60))
+    assert sorted(draw_balanced_rows(labels, 0, 3).tolist()) == list(range(60))
 
 
 def test_balanced_rows_are_those_of_the_release_before() -> None:
     """A changed draw would change every model's weights: it is part of what a seed promises."""
-    assert balanced_rows(np.array([0, 0, 0, 0, 0, 1]), seed=0, epoch=0).tolist() == [2, 1, 0, 5, 5, 5]
+    assert draw_balanced_rows(np.array([0, 0, 0, 0, 0, 1]), seed=0, epoch=0).tolist() == [2, 1, 0, 5, 5, 5]

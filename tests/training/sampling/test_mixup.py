@@ -52,20 +52,20 @@ def test_mixed_rows_are_those_of_the_plain_batch(trained: Paths) -> None:
     plain, mixed = loader(trained), loader(trained, mixup=0.4)
     arrays, order = open_arrays(trained.normalized_dir / "train"), BatchOrder(500, 48, 0)
     for step, (one, other, share) in enumerate(zip(plain, mixed, order.shares(0), strict=True)):
-        pairs = mixer(mixup=0.4).pairs(share, 0, step)
-        assert sorted(pairs.places.tolist()) == list(range(len(share.rows)))
+        pairs = mixer(mixup=0.4).draw_pairs(share, 0, step)
+        assert sorted(pairs.partners.tolist()) == list(range(len(share.rows)))
         assert other.partner_targets is not None
-        assert other.shares is not None
-        np.testing.assert_array_equal(other.partner_targets, arrays.targets[share.rows[pairs.places]])
-        own = other.shares.numpy()[:, None, None, None]
-        wanted = own * one.inputs.numpy() + (1 - own) * one.inputs.numpy()[pairs.places]
+        assert other.mix_weights is not None
+        np.testing.assert_array_equal(other.partner_targets, arrays.targets[share.rows[pairs.partners]])
+        own = other.mix_weights.numpy()[:, None, None, None]
+        wanted = own * one.inputs.numpy() + (1 - own) * one.inputs.numpy()[pairs.partners]
         assert np.abs(other.inputs.numpy() - wanted).max() <= 0.5 + 1e-3
         assert torch.equal(one.targets, other.targets)
 
 
 def test_pairs_are_drawn_anew_for_each_step_epoch_and_seed() -> None:
     (share, *_) = BatchOrder(500, 100, 0).shares(0)
-    drawn = [mixer(mixup=0.4, seed=seed).pairs(share, epoch, step).shares
+    drawn = [mixer(mixup=0.4, seed=seed).draw_pairs(share, epoch, step).weights
              for seed in (0, 1) for epoch in (0, 1) for step in (0, 1)]  # fmt: skip
     assert len(np.unique(np.stack(drawn))) == 800
 
@@ -73,13 +73,13 @@ def test_pairs_are_drawn_anew_for_each_step_epoch_and_seed() -> None:
 @pytest.mark.parametrize("alpha", [0.2, 1.0])
 def test_shares_follow_the_beta_distribution(alpha: float) -> None:
     (share, *_) = BatchOrder(5_000, 5_000, 0).shares(0)
-    assert kstest(mixer(mixup=alpha).pairs(share, 0, 0).shares, beta(alpha, alpha).cdf).pvalue > 0.001
+    assert kstest(mixer(mixup=alpha).draw_pairs(share, 0, 0).weights, beta(alpha, alpha).cdf).pvalue > 0.001
 
 
 def test_with_both_each_step_takes_one() -> None:
     (share, *_) = BatchOrder(100, 10, 0).shares(0)
     made = mixer(mixup=0.2, cutmix=1.0)
-    keys = [made.pairs(share, 0, step).key for step in range(400)]
+    keys = [made.draw_pairs(share, 0, step).key for step in range(400)]
     assert keys.count("mixup") == pytest.approx(200, abs=50)
     assert set(keys) == {"mixup", "cutmix"}
 
@@ -93,5 +93,5 @@ def test_loss_is_that_of_both_targets_by_their_shares() -> None:
     found = sum_over_mixed(batch, lambda part: task.loss(outputs, part, {}))
     own, others = (cross_entropy(outputs, one, reduction="none") for one in (targets, partners))
     torch.testing.assert_close(found, (weights * (shares * own + (1 - shares) * others)).sum())
-    plain = batch._replace(partner_targets=None, shares=None)
+    plain = batch._replace(partner_targets=None, mix_weights=None)
     assert split_mixed_batch(plain) == [plain]

@@ -1,12 +1,10 @@
-"""The space of a search: draws, how they are put in place, and what is refused before anything starts."""
-
 import math
 
 import pytest
 
 from headrace.errors import ConfigError
 from headrace.stages.tune import Range
-from headrace.training.search.space import check_space, draw_trials, with_drawn
+from headrace.training.search.space import apply_drawn, check_space, draw_trials
 from headrace.training.settings import TrainSettings
 
 MODEL = {"name": "mlp", "dense": [16]}
@@ -19,7 +17,7 @@ def space_of(**entries):
 BASE = TrainSettings(model=MODEL).model_dump()
 
 
-def test_draws_stay_where_they_belong():
+def test_draws_are_within_the_space():
     space = space_of(
         learning_rate={"low": 1e-4, "high": 1e-1, "log": True},
         batch_size={"low": 16, "high": 64, "step": 16},
@@ -38,13 +36,13 @@ def test_draws_stay_where_they_belong():
     assert all(isinstance(trial["model.width"], int) and 1 <= trial["model.width"] <= 1000 for trial in trials)
 
 
-def test_longer_search_begins_with_the_trials_of_a_shorter_one_and_no_two_are_alike():
+def test_draws_are_distinct_and_start_with_those_of_a_shorter_search():
     space = space_of(learning_rate={"low": 1e-4, "high": 1e-1})
     assert draw_trials(space, 20, seed=3)[:5] == draw_trials(space, 5, seed=3)
     assert draw_trials(space, 5, seed=4) != draw_trials(space, 5, seed=3)
     few = space_of(batch_size={"choices": [8, 16]}, optimizer={"choices": ["adam", "sgd"]})
     trials = draw_trials(few, 50, seed=0)
-    assert len(trials) == 4, "there are no more"
+    assert len(trials) == 4, "the size of the space"
     assert all(trials.count(trial) == 1 for trial in trials)
 
 
@@ -61,13 +59,13 @@ def test_longer_search_begins_with_the_trials_of_a_shorter_one_and_no_two_are_al
         ({"batch_size": 64}, {}),
     ],
 )
-def test_drawn_values_take_their_places(drawn, expected):
+def test_apply_drawn_replaces_keys_and_options(drawn, expected):
     before = {**BASE, "optimizer": "adam"}
-    assert with_drawn(before, drawn) == before | expected
+    assert apply_drawn(before, drawn) == before | expected
 
 
 @pytest.mark.parametrize(
-    ("space", "told"),
+    ("space", "message"),
     [
         ({"learning_rat": {"choices": [1]}}, "tune.space.learning_rat: unknown key; choose one of ["),
         ({"learning_rate": {"low": -1.0, "high": 1.0}}, "tune.space.learning_rate: got -1.0; must be greater than 0"),
@@ -79,15 +77,21 @@ def test_drawn_values_take_their_places(drawn, expected):
         ({"model.dropout": {"low": 0.0, "high": 1.5}}, "tune.space.model.dropout: got 1.5; must be less than 1"),
         ({"model": {"choices": [MODEL, {"dense": [3]}]}}, "tune.space.model.name: missing; add the name of a model"),
         ({"model.name": {"choices": ["mlp", "reslmp"]}}, "tune.space.model.name: 'reslmp' is no model; choose one of"),
-        ({"max_epochs": {"choices": [1]}}, "tune.space.max_epochs: is not searched: tune.max_epochs bounds trials"),
-        ({"privacy.epsilon": {"choices": [1]}}, "tune.space.privacy.epsilon: is not searched: every trial would spend"),
-        ({"num_workers": {"choices": [1]}}, "tune.space.num_workers: is not searched: a trial has one process"),
+        (
+            {"max_epochs": {"choices": [1]}},
+            "tune.space.max_epochs: cannot be searched: tune.max_epochs limits the trials",
+        ),
+        (
+            {"privacy.epsilon": {"choices": [1]}},
+            "tune.space.privacy.epsilon: cannot be searched: every trial would spend",
+        ),
+        ({"num_workers": {"choices": [1]}}, "tune.space.num_workers: cannot be searched: a trial has one process"),
     ],
 )
-def test_space_refuses_in_one_line_what_train_would(space, told):
+def test_check_space_with_an_invalid_value_fails_in_one_line(space, message):
     with pytest.raises(ConfigError) as caught:
         check_space({name: Range(**entry).model_dump() for name, entry in space.items()}, BASE)
-    assert str(caught.value).startswith(f"params.yaml: {told}")
+    assert str(caught.value).startswith(f"params.yaml: {message}")
     assert "\n" not in str(caught.value)
 
 
@@ -99,5 +103,5 @@ def test_space_refuses_in_one_line_what_train_would(space, told):
         {"early_stopping.patience": {"low": 0, "high": 9}, "precision": {"choices": ["32", "bf16"]}},
     ],
 )
-def test_space_takes_what_suits_some_trials(space):
+def test_check_space_accepts_values_that_are_valid_in_some_trials(space):
     check_space({name: Range(**entry).model_dump() for name, entry in space.items()}, BASE)

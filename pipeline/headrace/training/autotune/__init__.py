@@ -1,1 +1,1 @@
-"""autotune."""
+"""Decides settings that are `auto`: batch size, learning rate, threads, precision and memory format."""

@@ -1,4 +1,4 @@
-"""The batch size that a machine trains fast with: doubled while that pays, memory and the number of steps allowing."""
+"""Chooses a batch size: doubled as long as that raises the throughput, and memory and the number of steps allow it."""
 
 from __future__ import annotations
 
@@ -7,49 +7,53 @@ from collections.abc import Callable
 
 import psutil
 
-LEAST_STEPS = 32
-"""Optimizer steps that an epoch must keep: fewer, larger ones learn less from the same rows."""
-SMALLEST = 8
-LEAST_GAIN = 1.1
-"""Rows a second that a doubling must bring, as a factor."""
-MOST_IDLE = 2
-"""Doublings in a row that do not pay, before the end: one may be disturbed by other work."""
-MOST_OF_FREE_MEMORY = 0.5
+MIN_STEPS = 32
+"""Optimizer steps that an epoch must keep: fewer, larger steps learn less from the same rows."""
+MIN_BATCH_SIZE = 8
+"""Per worker."""
+MIN_SPEEDUP = 1.1
+"""Factor in rows per second that a doubling must bring."""
+MAX_FAILED_DOUBLINGS = 2
+"""Consecutive doublings without a gain that end the search: a single one may be disturbed by other load."""
+MAX_MEMORY_FRACTION = 0.5
+"""Of the free memory."""
 
 
-def sizes_to_try(num_rows: int, num_workers: int) -> list[int]:
-    """Global batch sizes, each twice the one before, the workers' number dividing all of them."""
-    size = SMALLEST * max(num_workers, 1)
+def list_batch_sizes(num_rows: int, num_workers: int) -> list[int]:
+    """Returns the global batch sizes to try, each twice the previous one, all multiples of the number of workers."""
+    size = MIN_BATCH_SIZE * max(num_workers, 1)
     sizes = [size]
-    while (size := 2 * size) * LEAST_STEPS <= num_rows:
+    while (size := 2 * size) * MIN_STEPS <= num_rows:
         sizes.append(size)
     return sizes
 
 
-def largest_that_pays(sizes: list[int], seconds_a_step: Callable[[int], float]) -> tuple[int, float]:
-    """The size whose rows a second are within a tenth of the best, and its rows a second.
+def find_best_batch_size(sizes: list[int], time_step: Callable[[int], float]) -> tuple[int, float]:
+    """Returns the smallest size whose rows per second are within 10 % of the best, and its rows per second.
 
-    Ends after doublings that did not pay, or where memory would not do.
+    `time_step` returns the seconds per step of a size. Stops after doublings without a gain, or if memory runs out.
     """
     rates: dict[int, float] = {}
-    idle = 0
+    num_failed = 0
     for size in sizes:
-        before = _peak_bytes()
+        peak_before = _peak_bytes()
         try:
-            seconds = seconds_a_step(size)
+            seconds = time_step(size)
         except (MemoryError, RuntimeError) as error:
             if not rates or "memory" not in str(error).lower():
                 raise
             break
         rate = size / seconds
-        idle = 0 if not rates or rate >= LEAST_GAIN * max(rates.values()) else idle + 1
+        num_failed = 0 if not rates or rate >= MIN_SPEEDUP * max(rates.values()) else num_failed + 1
         rates[size] = rate
-        if idle == MOST_IDLE or 2 * (_peak_bytes() - before) > MOST_OF_FREE_MEMORY * psutil.virtual_memory().available:
+        expected_bytes = 2 * (_peak_bytes() - peak_before)
+        is_memory_short = expected_bytes > MAX_MEMORY_FRACTION * psutil.virtual_memory().available
+        if num_failed == MAX_FAILED_DOUBLINGS or is_memory_short:
             break
     best = max(rates.values())
-    return next((size, rate) for size, rate in rates.items() if rate * LEAST_GAIN >= best)
+    return next((size, rate) for size, rate in rates.items() if rate * MIN_SPEEDUP >= best)
 
 
 def _peak_bytes() -> int:
-    """Of this process, so far."""
+    """Returns the peak memory of this process so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

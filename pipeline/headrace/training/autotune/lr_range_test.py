@@ -12,16 +12,16 @@ from headrace.training.autotune.timing import train_steps
 from headrace.training.fit import FitJob
 from headrace.training.settings import ResolvedTrainSettings
 
-LOWEST, HIGHEST, NUM_STEPS = 1e-6, 10.0, 140
-"""The rate rises by the same factor each step: 20 steps a decade."""
+MIN_RATE, MAX_RATE, NUM_STEPS = 1e-6, 10.0, 140
+"""The rate rises by the same factor at each step: 20 steps per decade."""
 SMOOTHING = 0.9
-"""Weight of the past in the running mean of the loss."""
-DIVERGED = 3.0
-"""Times the least smoothed loss from which on the test ends."""
-WINDOW = 10
-"""Steps over which a fall is measured: half a decade."""
-LEAST_FALL = 0.98
-"""The least smoothed loss must be below so much of the first."""
+"""Weight of the past in the moving average of the loss."""
+DIVERGENCE_FACTOR = 3.0
+"""The test ends when the smoothed loss exceeds its minimum by this factor."""
+SLOPE_STEPS = 10
+"""Steps over which the slope of the loss is measured: half a decade."""
+MAX_LOSS_RATIO = 0.98
+"""The minimum of the smoothed loss must be below this fraction of its first value."""
 
 
 class SweepPoint(NamedTuple):
@@ -29,55 +29,57 @@ class SweepPoint(NamedTuple):
 
     rate: float
     loss: float
-    """The running mean."""
+    """The smoothed loss."""
 
 
 class LearningRateSweep(pl.Callback):
-    """Raises the learning rate by a factor each step and notes the smoothed loss, until it diverges."""
+    """Multiplies the learning rate by a factor at each step and records the smoothed loss, until it diverges."""
 
     def __init__(self, placeholder: float) -> None:
-        """`placeholder`: the learning rate that the optimizer was made with; groups keep their ratios to it."""
+        """`placeholder`: the learning rate the optimizer was built with; parameter groups keep their ratios to it."""
         self._placeholder = placeholder
-        self.tried: list[SweepPoint] = []
+        self.points: list[SweepPoint] = []
         self._rate = self._mean = 0.0
 
     def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Sets the step's rate, whatever the schedule says."""
-        self._rate = LOWEST * (HIGHEST / LOWEST) ** (len(self.tried) / (NUM_STEPS - 1))
+        """Sets the rate of the step, overriding the schedule."""
+        self._rate = MIN_RATE * (MAX_RATE / MIN_RATE) ** (len(self.points) / (NUM_STEPS - 1))
         for group in trainer.optimizers[0].param_groups:
             group["lr"] = self._rate * group.get("initial_lr", self._placeholder) / self._placeholder
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any) -> None:  # noqa: ARG002
-        """Notes the running mean of the loss (its start corrected as Adam's moments are), before this step's update."""
-        if trainer.global_step <= len(self.tried):
-            return  # a part of a step, of accumulated gradients
+        """Records the bias-corrected moving average of the loss (as Adam corrects its moments) before the update."""
+        if trainer.global_step <= len(self.points):
+            return  # part of a step with accumulated gradients
         loss = float(outputs["loss"])
         if not isfinite(loss):
             trainer.should_stop = True
             return
         self._mean = SMOOTHING * self._mean + (1 - SMOOTHING) * loss
-        smoothed = self._mean / (1 - SMOOTHING ** (len(self.tried) + 1))
-        self.tried.append(SweepPoint(self._rate, smoothed))
-        least = min(tried.loss for tried in self.tried)
-        trainer.should_stop = smoothed > DIVERGED * least and len(self.tried) > 1
+        smoothed = self._mean / (1 - SMOOTHING ** (len(self.points) + 1))
+        self.points.append(SweepPoint(self._rate, smoothed))
+        minimum = min(point.loss for point in self.points)
+        trainer.should_stop = smoothed > DIVERGENCE_FACTOR * minimum and len(self.points) > 1
 
 
-def range_test(job: FitJob, settings: ResolvedTrainSettings) -> float:
-    """The learning rate for these settings, two digits; raises ConfigError when the loss falls at no rate."""
-    ramp = LearningRateSweep(settings.learning_rate)
-    train_steps(job, settings, ramp, num_steps=NUM_STEPS)
-    return choose_rate(ramp.tried)
+def run_range_test(job: FitJob, settings: ResolvedTrainSettings) -> float:
+    """Returns a learning rate for these settings; raises ConfigError if no rate lowers the loss."""
+    sweep = LearningRateSweep(settings.learning_rate)
+    train_steps(job, settings, sweep, num_steps=NUM_STEPS)
+    return choose_rate(sweep.points)
 
 
-def choose_rate(tried: list[SweepPoint]) -> float:
-    """Between two customary readings, a tenth of the rate of the least loss and that of the steepest fall: their mean.
+def choose_rate(points: list[SweepPoint]) -> float:
+    """Returns the geometric mean of two common rules: a tenth of the rate of the minimum, and the steepest slope.
 
-    It is the geometric one, rounded to two digits: each alone was off by up to five times on small noisy sets.
-    Raises ConfigError when the loss falls at no rate.
+    It is rounded to two digits. Each rule alone was wrong by a factor of up to five on small noisy datasets. Raises
+    ConfigError if no rate lowers the loss.
     """
-    least = min(range(len(tried)), key=lambda step: tried[step].loss) if tried else 0
-    if least < WINDOW or tried[least].loss > LEAST_FALL * tried[0].loss:
-        raise ConfigError("params.yaml: train.learning_rate: the loss fell at no rate of the range test; set a number")
-    falls = [tried[step + WINDOW].loss - tried[step].loss for step in range(least - WINDOW + 1)]
-    steepest = tried[falls.index(min(falls)) + WINDOW // 2].rate
-    return float(f"{sqrt(steepest * tried[least].rate / 10):.1e}")
+    minimum = min(range(len(points)), key=lambda step: points[step].loss) if points else 0
+    if minimum < SLOPE_STEPS or points[minimum].loss > MAX_LOSS_RATIO * points[0].loss:
+        raise ConfigError(
+            "params.yaml: train.learning_rate: the loss decreased at no rate of the range test; set a number"
+        )
+    slopes = [points[step + SLOPE_STEPS].loss - points[step].loss for step in range(minimum - SLOPE_STEPS + 1)]
+    steepest = points[slopes.index(min(slopes)) + SLOPE_STEPS // 2].rate
+    return float(f"{sqrt(steepest * points[minimum].rate / 10):.1e}")

@@ -1,7 +1,4 @@
-"""Decides what `train` leaves to `auto`, by short measurements on train rows before the workers start.
-
-What was decided for a training, kept beside its resume state: one that was killed goes on with the same.
-"""
+"""Decides the settings of `train` that are `auto`, by short measurements on train rows before the workers start."""
 
 from __future__ import annotations
 
@@ -12,168 +9,168 @@ from pathlib import Path
 
 from headrace.contracts import Json
 from headrace.storage.atomic import write_json
-from headrace.training.autotune.batch_size import SMALLEST, largest_that_pays, sizes_to_try
-from headrace.training.autotune.workload import USUAL_BATCH_SIZE, Workload
+from headrace.training.autotune.batch_size import MIN_BATCH_SIZE, find_best_batch_size, list_batch_sizes
+from headrace.training.autotune.workload import DEFAULT_BATCH_SIZE, Workload
 from headrace.training.fit import FitJob
 from headrace.training.settings import ResolvedTrainSettings, TrainSettings
 
-PLACEHOLDER: Json = {
-    "batch_size": USUAL_BATCH_SIZE,
+DECISION = "choice.json"
+PLACEHOLDERS: Json = {
+    "batch_size": DEFAULT_BATCH_SIZE,
     "learning_rate": 1e-3,
     "precision": "32",
     "memory_format": "contiguous",
 }
-"""What stands for a value until it is decided; a rate at which nothing diverges while steps are timed."""
-LEAST_GAIN = 1.1
-"""What is not the plain way (one thread, float32, contiguous) must be so many times quicker."""
+"""Key of `train` -> its value until it is decided; at this learning rate nothing diverges while steps are timed."""
+MIN_SPEEDUP = 1.1
+"""Smaller speed-ups over the default (one thread, float32, contiguous) are ignored."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What the training runs on."""
+    """The hardware of a training."""
 
     num_workers: int
     """0: the calling process."""
-    most_threads: int
-    """Cores of a worker."""
+    num_cores: int
+    """Cores per worker."""
 
 
-def open_values(wanted: TrainSettings, only: Container[str] = tuple(PLACEHOLDER)) -> Json:
-    """Keys (of `only`) that are to be decided by training, with what stands for them until then."""
-    return {name: value for name, value in PLACEHOLDER.items() if name in only and getattr(wanted, name) == "auto"}
-
-
-def first_guess(wanted: TrainSettings, num_rows: int, num_workers: int) -> ResolvedTrainSettings:
-    """The settings with a usual value wherever one is `auto`."""
-    values, unknown = wanted.model_dump(), open_values(wanted)
-    if "batch_size" in unknown:
-        fitting = [size for size in sizes_to_try(num_rows, num_workers) if size <= USUAL_BATCH_SIZE]
-        unknown["batch_size"] = max(fitting, default=SMALLEST * max(num_workers, 1))
-    return ResolvedTrainSettings.model_validate({**values, **unknown, "num_threads": None})
-
-
-def counted_threads(workload: Workload, batch_size: int, machine: Machine) -> int:
-    """All cores of the worker, or one where the operations on its share of a batch are too small to share."""
-    is_large = workload.is_worth_sharing(batch_size // max(machine.num_workers, 1))
-    return machine.most_threads if is_large else 1
+def load_or_decide(work_dir: Path, decide: Callable[[], Json]) -> Json:
+    """Returns the decision of an earlier start of the same training, or else calls `decide` and saves the result."""
+    path = work_dir / DECISION
+    if not path.is_file():
+        write_json(path, decide())
+    decision: Json = json.loads(path.read_bytes())
+    return decision
 
 
 def decide(wanted: TrainSettings, job: FitJob, machine: Machine, workload: Workload) -> Json:
-    """`settings` with every `auto` replaced, the workers too, and `told`: a line on what was measured, or empty.
+    """Returns `settings` without any `auto`, workers included, and a `summary` of the measurements, or "".
 
-    `job` tells where the rows are; its settings are not used.
+    `job` says where the rows are; its settings are not used.
     """
-    chooser = AutoTuner(wanted, job, machine, workload)
-    settings = chooser.choose().model_dump() | {"num_workers": machine.num_workers}
-    return {"settings": settings, "told": "; ".join(chooser.told)}
+    tuner = AutoTuner(wanted, job, machine, workload)
+    settings = tuner.choose().model_dump() | {"num_workers": machine.num_workers}
+    return {"settings": settings, "summary": "; ".join(tuner.clauses)}
+
+
+def find_open_values(wanted: TrainSettings, only: Container[str] = tuple(PLACEHOLDERS)) -> Json:
+    """Returns the keys (of `only`) that are `auto`, with their placeholders."""
+    return {name: value for name, value in PLACEHOLDERS.items() if name in only and getattr(wanted, name) == "auto"}
+
+
+def make_first_guess(wanted: TrainSettings, num_rows: int, num_workers: int) -> ResolvedTrainSettings:
+    """Returns the settings with a usual value in place of every `auto`."""
+    values = find_open_values(wanted)
+    if "batch_size" in values:
+        fitting = [size for size in list_batch_sizes(num_rows, num_workers) if size <= DEFAULT_BATCH_SIZE]
+        values["batch_size"] = max(fitting, default=MIN_BATCH_SIZE * max(num_workers, 1))
+    return wanted.resolve(**values, num_threads=None)
+
+
+def count_threads(workload: Workload, batch_size: int, machine: Machine) -> int:
+    """Returns all cores of the worker, or 1 if the operations on its part of a batch are too small to split."""
+    is_large = workload.is_worth_sharing(batch_size // max(machine.num_workers, 1))
+    return machine.num_cores if is_large else 1
 
 
 class AutoTuner:
-    """Decides one setting after the other, each with those before it in place."""
+    """Decides one setting after another, each with the earlier decisions in place."""
 
     def __init__(self, wanted: TrainSettings, job: FitJob, machine: Machine, workload: Workload) -> None:
-        """Begins with usual values."""
+        """Starts from usual values."""
         self._wanted, self._job, self._machine, self._workload = wanted, job, machine, workload
-        self.settings = first_guess(wanted, workload.num_rows, machine.num_workers)
-        self.told: list[str] = []
-        """One clause a decision."""
+        self.settings = make_first_guess(wanted, workload.num_rows, machine.num_workers)
+        self.clauses: list[str] = []
+        """One per decision."""
 
     def choose(self) -> ResolvedTrainSettings:
-        """The settings with nothing left to decide but the workers."""
-        self._set(num_threads=self._threads(self.settings.batch_size))
+        """Returns the settings with everything decided except the workers."""
+        self._set(num_threads=self._count_threads(self.settings.batch_size))
         if self._wanted.num_threads == "auto":
             self._choose_threads()
         self._choose_arithmetic()
         if self._wanted.batch_size == "auto":
             self._choose_batch_size()
         if self._wanted.learning_rate == "auto":
-            self._choose_rate()
+            self._choose_learning_rate()
         return self.settings
 
     def _set(self, **values: float | str) -> None:
-        self.settings = ResolvedTrainSettings.model_validate(self.settings.model_dump() | values)
+        self.settings = self.settings.resolve(**values)
 
-    def _threads(self, batch_size: int) -> int:
+    def _count_threads(self, batch_size: int) -> int:
         if isinstance(self._wanted.num_threads, int):
             return self._wanted.num_threads
-        return counted_threads(self._workload, batch_size, self._machine)
+        return count_threads(self._workload, batch_size, self._machine)
 
-    def _share(self, settings: ResolvedTrainSettings) -> ResolvedTrainSettings:
-        """What one worker sees: the measurements run in one process."""
-        share = max(settings.batch_size // max(self._machine.num_workers, 1), 1)
-        return ResolvedTrainSettings.model_validate(settings.model_dump() | {"batch_size": share, "num_workers": 0})
+    def _time(self, variants: dict[str, Json]) -> dict[str, float]:
+        """Returns the seconds per step of each variant, with one worker's part of the batch in this process."""
+        from headrace.training.autotune.timing import Variant, time_steps
 
-    def _seconds(self, ways: dict[str, Json]) -> dict[str, float]:
-        from headrace.training.autotune.timing import Variant, seconds_a_step
+        timed = {}
+        for name, changes in variants.items():
+            settings = self.settings.resolve(**changes)
+            part = max(settings.batch_size // max(self._machine.num_workers, 1), 1)
+            timed[name] = Variant(settings.resolve(batch_size=part, num_workers=0), int(settings.num_threads or 1))
+        return time_steps(self._job, timed)
 
-        made = {}
-        for name, changes in ways.items():
-            settings = ResolvedTrainSettings.model_validate(self.settings.model_dump() | changes)
-            made[name] = Variant(self._share(settings), int(settings.num_threads or 1))
-        return seconds_a_step(self._job, made)
-
-    def _quickest(self, ways: dict[str, Json]) -> tuple[str, float]:
-        """The quickest way, if it is clearly quicker than the first, and how many times quicker it is."""
-        seconds = self._seconds(ways)
-        plain, best = next(iter(ways)), min(seconds, key=seconds.__getitem__)
-        gain = seconds[plain] / seconds[best]
-        return (best, gain) if gain >= LEAST_GAIN else (plain, 1.0)
+    def _find_fastest(self, variants: dict[str, Json]) -> tuple[str, float]:
+        """Returns the fastest variant, if it is clearly faster than the first, and its speed-up over that one."""
+        seconds = self._time(variants)
+        first, best = next(iter(variants)), min(seconds, key=seconds.__getitem__)
+        speedup = seconds[first] / seconds[best]
+        return (best, speedup) if speedup >= MIN_SPEEDUP else (first, 1.0)
 
     def _choose_threads(self) -> None:
-        most = self._machine.most_threads
-        counts = sorted({1, most, *(2**power for power in range(1, most.bit_length()) if 2**power < most)})
-        found, gain = self._quickest({str(count): {"num_threads": count} for count in counts})
-        self._set(num_threads=int(found))
-        self.told.append(f"num_threads {found}" + (f" ({gain:.1f} x of one)" if gain > 1 else ""))
+        num_cores = self._machine.num_cores
+        counts = sorted(
+            {1, num_cores, *(2**power for power in range(1, num_cores.bit_length()) if 2**power < num_cores)}
+        )
+        best, speedup = self._find_fastest({str(count): {"num_threads": count} for count in counts})
+        self._set(num_threads=int(best))
+        self.clauses.append(f"num_threads {best}" + (f" ({speedup:.1f} x of one)" if speedup > 1 else ""))
 
     def _choose_arithmetic(self) -> None:
-        """Precision and memory format together, since one may pay only with the other."""
+        """Chooses precision and memory format together, since one may only pay off with the other."""
         open_names = [name for name in ("precision", "memory_format") if getattr(self._wanted, name) == "auto"]
         if not open_names:
             return
         precisions = ["32", "bf16"] if "precision" in open_names else [self.settings.precision]
         formats = ["contiguous", "channels_last"] if "memory_format" in open_names else [self.settings.memory_format]
-        ways = {
-            f"{precision} {memory}": {"precision": precision, "memory_format": memory}
+        variants = {
+            f"{precision} {memory_format}": {"precision": precision, "memory_format": memory_format}
             for precision in precisions
-            for memory in formats
+            for memory_format in formats
         }
-        found, gain = self._quickest(ways)
-        self._set(**ways[found])
-        clauses = [f"{name} {ways[found][name]}" for name in open_names]
-        self.told.append(", ".join(clauses) + (f" ({gain:.1f} x)" if gain > 1 else ""))
+        best, speedup = self._find_fastest(variants)
+        self._set(**variants[best])
+        values = ", ".join(f"{name} {variants[best][name]}" for name in open_names)
+        self.clauses.append(values + (f" ({speedup:.1f} x)" if speedup > 1 else ""))
 
     def _choose_batch_size(self) -> None:
-        def seconds(size: int) -> float:
-            return self._seconds({"": {"batch_size": size, "num_threads": self._threads_at(size)}})[""]
+        def time_size(size: int) -> float:
+            return self._time({"": {"batch_size": size, "num_threads": self._threads_for(size)}})[""]
 
-        size, rate = largest_that_pays(sizes_to_try(self._workload.num_rows, self._machine.num_workers), seconds)
-        self._set(batch_size=size, num_threads=self._threads_at(size))
-        self.told.append(f"batch_size {size} ({rate:,.0f} rows/s)")
+        sizes = list_batch_sizes(self._workload.num_rows, self._machine.num_workers)
+        size, rows_per_second = find_best_batch_size(sizes, time_size)
+        self._set(batch_size=size, num_threads=self._threads_for(size))
+        self.clauses.append(f"batch_size {size} ({rows_per_second:,.0f} rows/s)")
 
-    def _threads_at(self, batch_size: int) -> int:
-        """Those that were timed stay; those that are counted go with the batch."""
-        return int(self.settings.num_threads or 1) if self._wanted.num_threads == "auto" else self._threads(batch_size)
+    def _threads_for(self, batch_size: int) -> int:
+        """Returns the threads that were timed, or those counted for this batch size."""
+        if self._wanted.num_threads == "auto":
+            return int(self.settings.num_threads or 1)
+        return self._count_threads(batch_size)
 
-    def _choose_rate(self) -> None:
+    def _choose_learning_rate(self) -> None:
         import torch
 
-        from headrace.training.autotune.lr_range_test import range_test
+        from headrace.training.autotune.lr_range_test import run_range_test
 
         torch.set_num_threads(int(self.settings.num_threads or 1))
         job = replace(self._job, settings=self.settings.model_dump())
-        rate = range_test(job, self.settings)
-        self._set(learning_rate=rate)
-        self.told.append(f"learning_rate {rate:.1e} (range test)")
-
-
-CHOICE = "choice.json"
-
-
-def load_or_decide(work_dir: Path, decide: Callable[[], Json]) -> Json:
-    """What an earlier start of the same training decided, or what `decide` says now."""
-    path = work_dir / CHOICE
-    if not path.is_file():
-        write_json(path, decide())
-    found: Json = json.loads(path.read_bytes())
-    return found
+        learning_rate = run_range_test(job, self.settings)
+        self._set(learning_rate=learning_rate)
+        self.clauses.append(f"learning_rate {learning_rate:.1e} (range test)")

@@ -1,4 +1,4 @@
-"""The callbacks that settings ask for."""
+"""Callbacks of a training, built from its settings."""
 
 from __future__ import annotations
 
@@ -7,30 +7,28 @@ import pytorch_lightning as pl
 from headrace.training.callbacks.ema import WeightEMA
 from headrace.training.callbacks.l1 import L1Penalty
 from headrace.training.callbacks.lr_plateau import ReduceLROnPlateau
-from headrace.training.callbacks.reporter import ResumableEarlyStopping
-from headrace.training.callbacks.stopping import TrainingLimits
-from headrace.training.optim.schedules import Plateau, schedule_options
+from headrace.training.callbacks.stopping import ResumableEarlyStopping, TrainingLimits
+from headrace.training.optim.schedules import Plateau, build_schedule_options
 from headrace.training.settings import ResolvedTrainSettings
 
 
-def chosen_callbacks(settings: ResolvedTrainSettings) -> list[pl.Callback]:
-    """Of early stopping, schedule, penalty and averaging; they stand behind what keeps weights."""
-    stopping, schedule = settings.early_stopping, schedule_options(settings)
-    found: list[pl.Callback] = []
+def make_callbacks(settings: ResolvedTrainSettings) -> list[pl.Callback]:
+    """Builds the callbacks that the settings enable; they must come after the one that saves weights."""
+    stopping, schedule = settings.early_stopping, build_schedule_options(settings.schedule)
+    callbacks: list[pl.Callback] = []
     if stopping.patience:
-        # by default it would be checked after ResumeState has written, and a resumed training would have waited
-        # too little
-        found.append(
+        # by default it is checked after ResumeState has written, so a resumed training would have waited too little
+        callbacks.append(
             ResumableEarlyStopping(
                 "val_loss", patience=stopping.patience, min_delta=stopping.min_delta, check_on_train_epoch_end=False
             )
         )
     if stopping.max_steps or stopping.max_minutes:
-        found.append(TrainingLimits(max_steps=stopping.max_steps, max_seconds=60 * stopping.max_minutes))
+        callbacks.append(TrainingLimits(max_steps=stopping.max_steps, max_seconds=60 * stopping.max_minutes))
     if isinstance(schedule, Plateau):
-        found.append(ReduceLROnPlateau(schedule))
+        callbacks.append(ReduceLROnPlateau(schedule))
     if settings.l1:
-        found.append(L1Penalty(settings.l1))
+        callbacks.append(L1Penalty(settings.l1))
     if settings.ema:
-        found.append(WeightEMA(settings.ema))
-    return found
+        callbacks.append(WeightEMA(settings.ema))
+    return callbacks

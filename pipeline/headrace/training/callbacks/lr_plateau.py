@@ -1,4 +1,4 @@
-"""The schedule `plateau`: the learning rate falls when the validation loss does not."""
+"""The schedule `plateau`: reduces the learning rate when the validation loss stops improving."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from headrace.training.optim.schedules import Plateau
 
 
 class ReduceLROnPlateau(pl.Callback):
-    """Lets the learning rate fall between two epochs.
+    """Reduces the learning rate between two epochs.
 
-    Lightning would let torch's ReduceLROnPlateau step after the resume state has been kept, which a killed training
-    would then go on without; and its rate would be set anew by the warm-up's schedule.
+    Lightning would call torch's ReduceLROnPlateau only after the resume state has been saved, so a resumed training
+    would miss the reduction; and the warm-up's schedule would override its rate.
     """
 
     def __init__(self, options: Plateau) -> None:
-        """Begins without a lowest loss."""
+        """Starts without a lowest loss."""
         self._options = options
         self.lowest_loss, self.wait_count = float("inf"), 0
 
@@ -30,19 +30,19 @@ class ReduceLROnPlateau(pl.Callback):
         self.wait_count += 1
         if self.wait_count >= self._options.patience:
             self.wait_count = 0
-            self._fall(trainer)
+            self._reduce(trainer)
 
-    def _fall(self, trainer: pl.Trainer) -> None:
-        """Scales what the schedule multiplies, and what the next step takes; the resume state holds both."""
+    def _reduce(self, trainer: pl.Trainer) -> None:
+        """Scales the base of the schedule and the rate of the next step, which are both in the resume state."""
         schedule: Any = trainer.lr_scheduler_configs[0].scheduler
         schedule.base_lrs = [rate * self._options.factor for rate in schedule.base_lrs]
         for group in trainer.optimizers[0].param_groups:
             group["lr"] *= self._options.factor
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed training must know."""
+        """Returns the lowest loss, and the epochs since then."""
         return {"lowest_loss": self.lowest_loss, "wait_count": self.wait_count}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes on where a killed training stood."""
+        """Restores the counts of an interrupted training."""
         self.lowest_loss, self.wait_count = state_dict["lowest_loss"], state_dict["wait_count"]

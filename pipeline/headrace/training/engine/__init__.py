@@ -1,1 +1,1 @@
-"""engine."""
+"""How steps are executed: the loop, gradient checkpointing, and sharding over workers."""

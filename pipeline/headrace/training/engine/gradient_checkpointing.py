@@ -1,4 +1,4 @@
-"""Gradient checkpointing (Chen et al. 2016): blocks keep their inputs alone, and are run again for the gradient."""
+"""Gradient checkpointing (Chen et al. 2016): blocks store only their inputs, and run again for the gradient."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from headrace.models.layers import Residual
 from headrace.models.residual import PostActivationBlock, PreActivationBlock
 
 BLOCKS = (EncoderBlock, PostActivationBlock, PreActivationBlock, Residual)
-WITH_BLOCKS = ("resmlp", "resnet", "table_transformer", "transformer", "vit")
+MODELS_WITH_BLOCKS = ("resmlp", "resnet", "table_transformer", "transformer", "vit")
 
 
 def check_has_blocks(network: nn.Module, model: str) -> None:
-    """Raises ConfigError for a network of which nothing would be computed again."""
+    """Raises ConfigError for a network without blocks to recompute."""
     if next(_outermost(network), None) is None:
         raise ConfigError(
-            f"params.yaml: train.gradient_checkpointing: true, and model {model!r} has no blocks to compute again; "
-            f"set false, or choose a model of {list(WITH_BLOCKS)}"
+            f"params.yaml: train.gradient_checkpointing: true, and model {model!r} has no blocks to recompute; "
+            f"set false, or choose a model of {list(MODELS_WITH_BLOCKS)}"
         )
 
 
 def checkpoint_blocks(network: nn.Module) -> None:
-    """Makes a network's blocks compute again what their gradient needs; weights, names and gradients stay the same."""
+    """Makes the blocks of a network recompute their activations; weights, names and gradients stay the same."""
     for block in list(_outermost(network)):
-        whole: Callable[..., Any] = block.forward
-        again = partial(_contexts, block)
-        block.forward = partial(checkpoint, whole, use_reentrant=False, context_fn=again)
+        forward: Callable[..., Any] = block.forward
+        contexts = partial(_make_contexts, block)
+        block.forward = partial(checkpoint, forward, use_reentrant=False, context_fn=contexts)
 
 
 def _outermost(module: nn.Module) -> Iterator[nn.Module]:
-    """Blocks that lie in no other block."""
+    """Yields the blocks that are not inside another block."""
     for child in module.children():
         if isinstance(child, BLOCKS):
             yield child
@@ -46,21 +46,21 @@ def _outermost(module: nn.Module) -> Iterator[nn.Module]:
             yield from _outermost(child)
 
 
-def _contexts(block: nn.Module) -> tuple[Any, Any]:
-    """Around the first run, and around the second."""
-    return nullcontext(), _without_statistics(block)
+def _make_contexts(block: nn.Module) -> tuple[Any, Any]:
+    """Returns the contexts of the first run and of the second."""
+    return nullcontext(), _protect_statistics(block)
 
 
 @contextmanager
-def _without_statistics(block: nn.Module) -> Iterator[None]:
-    """Lets batch norm add a batch to copies of its running statistics, since they have it already."""
-    kept = [(module, dict(module.named_buffers())) for module in block.modules() if isinstance(module, _BatchNorm)]
-    for norm, buffers in kept:
+def _protect_statistics(block: nn.Module) -> Iterator[None]:
+    """Makes batch norm update copies of its running statistics, which already include the batch."""
+    originals = [(module, dict(module.named_buffers())) for module in block.modules() if isinstance(module, _BatchNorm)]
+    for norm, buffers in originals:
         for name, value in buffers.items():
             setattr(norm, name, value.clone())
     try:
         yield
     finally:
-        for norm, buffers in kept:
+        for norm, buffers in originals:
             for name, value in buffers.items():
                 setattr(norm, name, value)

@@ -1,4 +1,4 @@
-"""Networks whose weights are shared out over the workers, for those too large for each to hold them whole."""
+"""Sharding of networks that are too large for the memory of one worker."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def apply_fsdp(network: nn.Module, mesh: DeviceMesh) -> None:
-    """Shares out each block's parameters, gradients and optimizer state (FSDP, https://arxiv.org/abs/2304.11277).
+    """Shards parameters, gradients and optimizer state over the workers (FSDP, https://arxiv.org/abs/2304.11277).
 
-    A block's parameters are gathered when it is computed, and dropped behind it. Blocks are the members of the
-    network's lists of layers; what is in none belongs to the network.
+    The parameters of a block are gathered when it is computed, and freed afterwards. Blocks are the members of the
+    network's lists of layers; all other parameters belong to the network.
     """
     from torch.distributed.fsdp import fully_shard
 
@@ -30,12 +30,12 @@ def apply_fsdp(network: nn.Module, mesh: DeviceMesh) -> None:
 
 
 def gather_full_state_dict(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict with every tensor whole; call it on all workers, for those that are shared out are gathered."""
+    """Returns a state dict with complete tensors; must be called on all workers, since sharded ones are gathered."""
     return {name: value.full_tensor() if isinstance(value, DTensor) else value for name, value in weights.items()}
 
 
 def average_buffers(module: nn.Module) -> None:
-    """Makes the running statistics of normalisation layers the mean over all workers, each of which saw other rows."""
+    """Averages the running statistics of normalization layers over all workers, which have seen different rows."""
     for buffer in module.buffers():
         if buffer.is_floating_point():
             torch.distributed.all_reduce(buffer)

@@ -1,9 +1,10 @@
-"""Optimizers by name. OPTIMIZERS: name -> the class that holds its options and builds it."""
+"""Optimizers by name. OPTIMIZERS: name -> the class with its options, which builds it."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, field_validator
 
@@ -13,10 +14,8 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
-    from headrace.training.settings import ResolvedTrainSettings
-
 FUSED = True
-"""One kernel for the whole step, and not one an operation: of small networks' steps those are a tenth."""
+"""One kernel for the whole step instead of one per operation, which take a tenth of the steps of small networks."""
 Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -25,14 +24,14 @@ class OptimizerOptions(Section):
 
     @abstractmethod
     def build(self, network: nn.Module, *, learning_rate: float, weight_decay: float) -> Optimizer:
-        """The optimizer over all parameters of `network`."""
+        """Builds the optimizer for all parameters of `network`."""
 
 
 class Gd(OptimizerOptions):
-    """Plain gradient descent, theta <- theta - alpha grad J: full batches, if `batch_size` covers all train rows."""
+    """Plain gradient descent, theta <- theta - alpha grad J; on full batches if `batch_size` covers all train rows."""
 
     def build(self, network: nn.Module, *, learning_rate: float, weight_decay: float) -> Optimizer:
-        """See OptimizerOptions; the decay is an L2 penalty on all parameters."""
+        """See OptimizerOptions; weight decay is an L2 penalty on all parameters."""
         from torch.optim import SGD
 
         return SGD(network.parameters(), learning_rate, weight_decay=weight_decay, fused=FUSED)
@@ -42,19 +41,19 @@ class Sgd(OptimizerOptions):
     """Stochastic gradient descent with momentum: v <- momentum v + g, theta <- theta - alpha v (or g + momentum v)."""
 
     momentum: Decay = 0.9
-    """Share of the step before that is taken again; 0: none."""
+    """Fraction of the previous step that is repeated; 0 disables momentum."""
     nesterov: bool = True
-    """Whether to step along g + momentum v (Sutskever et al. 2013, section 2) and not along v."""
+    """Whether to step along g + momentum v (Sutskever et al. 2013, section 2) instead of v."""
 
     def build(self, network: nn.Module, *, learning_rate: float, weight_decay: float) -> Optimizer:
-        """See OptimizerOptions; the decay is an L2 penalty on all parameters."""
+        """See OptimizerOptions; weight decay is an L2 penalty on all parameters."""
         from torch.optim import SGD
 
         return SGD(
             network.parameters(),
             learning_rate,
             momentum=self.momentum,
-            nesterov=self.nesterov and self.momentum > 0,  # torch refuses it without momentum, where it is the same
+            nesterov=self.nesterov and self.momentum > 0,  # torch rejects it without momentum, where it has no effect
             weight_decay=weight_decay,
             fused=FUSED,
         )
@@ -64,9 +63,9 @@ class Adam(OptimizerOptions):
     """Adam (Kingma and Ba 2015)."""
 
     betas: list[Decay] = [0.9, 0.999]
-    """Decay per step of the means of the gradient and of its square."""
+    """Decay per step of the moving averages of the gradient and of its square."""
     eps: Annotated[float, Field(gt=0)] = 1e-8
-    """Added to the root of the mean square."""
+    """Added to the root of the averaged square."""
 
     @field_validator("betas")
     @classmethod
@@ -76,7 +75,7 @@ class Adam(OptimizerOptions):
         return betas
 
     def build(self, network: nn.Module, *, learning_rate: float, weight_decay: float) -> Optimizer:
-        """See OptimizerOptions; the decay is an L2 penalty on all parameters."""
+        """See OptimizerOptions; weight decay is an L2 penalty on all parameters."""
         from torch.optim import Adam
 
         betas = (self.betas[0], self.betas[1])
@@ -86,15 +85,15 @@ class Adam(OptimizerOptions):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay (Loshchilov and Hutter 2019): of weights, not of biases and norms."""
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019), which excludes biases and normalization."""
 
     def build(self, network: nn.Module, *, learning_rate: float, weight_decay: float) -> Optimizer:
         """See OptimizerOptions."""
         from torch.optim import AdamW
 
-        from headrace.training.optim.param_groups import weights_and_rest
+        from headrace.training.optim.param_groups import split_weights
 
-        weights, rest = weights_and_rest(network)
+        weights, rest = split_weights(network)
         groups = [{"params": weights, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
         return AdamW(groups, learning_rate, betas=(self.betas[0], self.betas[1]), eps=self.eps, fused=FUSED)
 
@@ -102,11 +101,11 @@ class AdamW(Adam):
 class Muon(OptimizerOptions):
     """Muon (Jordan 2024) for dense layers and convolutions, AdamW for the last layer and all other parameters.
 
-    Steps have AdamW's size, so that a learning rate and a decoupled weight decay found for it serve here too.
+    Its steps are as large as those of AdamW, so the same learning rate and weight decay can be used.
     """
 
     momentum: Decay = 0.95
-    """Decay per step of the mean of the gradient, whose orthogonal factor is the step."""
+    """Decay per step of the moving average of the gradient, whose orthogonal factor gives the step."""
 
     def build(self, network: nn.Module, *, learning_rate: float, weight_decay: float) -> Optimizer:
         """See OptimizerOptions."""
@@ -118,7 +117,9 @@ class Muon(OptimizerOptions):
 OPTIMIZERS: dict[str, type[OptimizerOptions]] = {"adam": Adam, "adamw": AdamW, "gd": Gd, "muon": Muon, "sgd": Sgd}
 
 
-def make_optimizer(network: nn.Module, settings: ResolvedTrainSettings) -> Optimizer:
-    """The optimizer that the settings name, over all parameters of the network."""
-    options = build_options(settings.optimizer, OPTIMIZERS, "params.yaml: train.optimizer")
-    return options.build(network, learning_rate=settings.learning_rate, weight_decay=settings.weight_decay)
+def make_optimizer(
+    network: nn.Module, named_options: Mapping[str, Any], *, learning_rate: float, weight_decay: float
+) -> Optimizer:
+    """Builds an optimizer for all parameters of the network; `named_options`: its `name` in OPTIMIZERS and options."""
+    options = build_options(named_options, OPTIMIZERS, "params.yaml: train.optimizer")
+    return options.build(network, learning_rate=learning_rate, weight_decay=weight_decay)

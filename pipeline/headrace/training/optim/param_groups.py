@@ -1,24 +1,24 @@
-"""Which of a network's parameters are weights, and which of these lie inside it."""
+"""Groups of a network's parameters: weights, others, and the matrices inside it."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
 
-def weights_and_rest(network: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Matrices, kernels and tables of vectors; then biases, scales of norms and other single vectors.
+def split_weights(network: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Returns matrices, kernels and embeddings; then biases, scales of normalization and other vectors.
 
-    A penalty shrinks the first alone: a small bias or scale is no simpler a function.
+    Penalties apply to the first only: a small bias or scale does not make a function simpler.
     """
     weights: list[nn.Parameter] = []
-    rest: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for name, parameter in network.named_parameters():
         is_bias = name.rpartition(".")[2].startswith("bias")
-        (rest if is_bias or parameter.ndim < 2 else weights).append(parameter)  # noqa: PLR2004 a vector has one side
-    return weights, rest
+        (others if is_bias or parameter.ndim < 2 else weights).append(parameter)  # noqa: PLR2004 a vector has one side
+    return weights, others
 
 
-def inner_matrices(network: nn.Module) -> list[Tensor]:
-    """Weights of all dense layers and convolutions but the last one, whose rows are classes."""
+def find_inner_matrices(network: nn.Module) -> list[Tensor]:
+    """Returns the weights of all dense layers and convolutions except the last one, whose rows are classes."""
     layers = [layer for layer in network.modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
     return [layer.weight for layer in layers[:-1]]

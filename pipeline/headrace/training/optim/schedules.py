@@ -1,9 +1,10 @@
-"""Learning-rate schedules by name. SCHEDULES: name -> the class that holds its options and knows its course."""
+"""Learning-rate schedules by name. SCHEDULES: name -> the class with its options, which computes the rates."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import cos, pi
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
@@ -13,70 +14,68 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
     from torch.optim.lr_scheduler import LambdaLR
 
-    from headrace.training.settings import ResolvedTrainSettings
-
 Count = Annotated[int, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, lt=1)]
-Fall = Annotated[float, Field(gt=0, lt=1)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Factor = Annotated[float, Field(gt=0, lt=1)]
 
 
 class ScheduleOptions(Section):
-    """How the learning rate goes with the steps: a line up, then a course of its own."""
+    """A linear warm-up, followed by the decay of the schedule."""
 
-    warmup: Share = 0.0
-    """Share of all steps over which the learning rate rises along a line to its full height; 0: none."""
+    warmup: Fraction = 0.0
+    """Fraction of all steps over which the learning rate rises linearly to its maximum; 0: no warm-up."""
 
     def multiplier(self, step: int, num_steps: int, steps_per_epoch: int) -> float:
-        """Factor of the learning rate in `step` (from 0) of `num_steps`: above 0, at most 1."""
+        """Returns the factor of the learning rate in `step` (from 0) of `num_steps`, in [0, 1]."""
         warm = self.warmup * num_steps
         if step < warm:
             return min((step + 1) / warm, 1.0)
-        return self.course(min((step - warm) / (num_steps - warm), 1.0), step // steps_per_epoch)
+        return self.decay(min((step - warm) / (num_steps - warm), 1.0), step // steps_per_epoch)
 
-    def course(self, done: float, epoch: int) -> float:  # noqa: ARG002 one signature for all
-        """Factor behind the warm-up: of the share of its steps that is done (0 to 1), and of the epoch (from 0)."""
+    def decay(self, done: float, epoch: int) -> float:  # noqa: ARG002 one signature for all
+        """Returns the factor after the warm-up, from the fraction of its steps that is done and the epoch (from 0)."""
         return 1.0
 
 
 class Constant(ScheduleOptions):
-    """The learning rate itself, throughout."""
+    """A constant learning rate."""
 
 
 class Cosine(ScheduleOptions):
-    """From 1 to 0 along half a cosine (Loshchilov and Hutter 2017, without restarts)."""
+    """Cosine annealing from 1 to 0 (Loshchilov and Hutter 2017, without restarts)."""
 
-    def course(self, done: float, epoch: int) -> float:  # noqa: ARG002
+    def decay(self, done: float, epoch: int) -> float:  # noqa: ARG002
         """See ScheduleOptions."""
         return (1 + cos(pi * done)) / 2
 
 
 class Step(ScheduleOptions):
-    """Falls by a factor every so many epochs."""
+    """Multiplies the learning rate by a factor every few epochs."""
 
     epochs: Count = 5
-    """Epochs between two falls, counted from the training's begin."""
-    factor: Fall = 0.1
-    """What the learning rate is multiplied by at each fall."""
+    """Epochs between two reductions, counted from the start of the training."""
+    factor: Factor = 0.1
+    """Factor of each reduction."""
 
-    def course(self, done: float, epoch: int) -> float:  # noqa: ARG002
+    def decay(self, done: float, epoch: int) -> float:  # noqa: ARG002
         """See ScheduleOptions."""
         return float(self.factor ** (epoch // self.epochs))
 
 
 class Plateau(ScheduleOptions):
-    """Falls by a factor whenever the validation loss has not fallen for some epochs; see plateau.py."""
+    """Reduces the learning rate when the validation loss stops improving; see callbacks/lr_plateau.py."""
 
     patience: Count = 3
-    """Epochs in a row without a validation loss below the lowest so far, before the learning rate falls."""
-    factor: Fall = 0.5
-    """What the learning rate is multiplied by at each fall."""
+    """Consecutive epochs without a new lowest validation loss before a reduction."""
+    factor: Factor = 0.5
+    """Factor of each reduction."""
 
 
 class OneCycle(ScheduleOptions):
-    """A line up from 0.04, half a cosine down to 0 (after Smith and Topin 2018)."""
+    """A linear rise from 0.04, then a cosine decay to 0 (after Smith and Topin 2018)."""
 
-    warmup: Share = 0.25
-    """Share of all steps over which the learning rate rises."""
+    warmup: Fraction = 0.25
+    """Fraction of all steps over which the learning rate rises."""
 
     def multiplier(self, step: int, num_steps: int, steps_per_epoch: int) -> float:  # noqa: ARG002
         """See ScheduleOptions."""
@@ -95,16 +94,17 @@ SCHEDULES: dict[str, type[ScheduleOptions]] = {
 }
 
 
-def schedule_options(settings: ResolvedTrainSettings) -> ScheduleOptions:
-    """The schedule that the settings name."""
-    return build_options(settings.schedule, SCHEDULES, "params.yaml: train.schedule")
+def build_schedule_options(named_options: Mapping[str, Any]) -> ScheduleOptions:
+    """Builds the options of a schedule from its `name` in SCHEDULES and options."""
+    return build_options(named_options, SCHEDULES, "params.yaml: train.schedule")
 
 
-def make_schedule(optimizer: Optimizer, settings: ResolvedTrainSettings, num_steps: int) -> LambdaLR:
-    """The schedule by step; `num_steps`: of `max_epochs` epochs, of which `early_stopping.max_steps` may leave some."""
+def make_schedule(
+    optimizer: Optimizer, options: ScheduleOptions, *, num_epochs: int, num_steps: int, max_steps: int = 0
+) -> LambdaLR:
+    """Builds the schedule by step of a training of `num_epochs` and `num_steps`, which ends at `max_steps` if not 0."""
     from torch.optim.lr_scheduler import LambdaLR
 
-    options = schedule_options(settings)
-    steps_per_epoch = max(num_steps // settings.max_epochs, 1)
-    planned = min(num_steps, settings.early_stopping.max_steps or num_steps)
-    return LambdaLR(optimizer, lambda step: options.multiplier(step, planned, steps_per_epoch))
+    steps_per_epoch = max(num_steps // num_epochs, 1)
+    num_planned = min(num_steps, max_steps or num_steps)
+    return LambdaLR(optimizer, lambda step: options.multiplier(step, num_planned, steps_per_epoch))

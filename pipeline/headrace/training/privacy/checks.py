@@ -1,4 +1,4 @@
-"""What a private training is refused for before it starts: networks whose rows see each other, a delta too large."""
+"""Checks before a private training: rows must not influence each other, and delta must be small enough."""
 
 from __future__ import annotations
 
@@ -13,41 +13,41 @@ from headrace.contracts import Batch, Json
 from headrace.errors import ConfigError
 from headrace.storage.arrays import open_arrays
 from headrace.tasks import Task
-from headrace.training.privacy.per_sample_gradients import RowGradients
-from headrace.training.settings import TrainSettings, delta_of
+from headrace.training.privacy.per_sample_gradients import PerSampleGradients
+from headrace.training.settings import TrainSettings, resolve_delta
 
-ROWS_TRIED = 2
+NUM_TRIED_ROWS = 2
 
 
 def check_privacy_compatible(
     network: nn.Module, task: Task, settings: TrainSettings, *, transform: Json, folder: Path
 ) -> None:
-    """Raises ConfigError for a network that cannot be trained privately on `folder`'s train rows; tries two of them."""
+    """Raises ConfigError if the network cannot be trained privately on the train rows in `folder`; tries two rows."""
     rows, privacy = open_arrays(folder / "train"), settings.privacy
     if privacy is None:
         return
-    delta_of(privacy, len(rows))
-    _refuse_norms(network, settings.model["name"])
+    resolve_delta(privacy, len(rows))
+    _check_norms(network, settings.model["name"])
     options = task.loss_options(settings.model_dump(), transform)
-    some = np.arange(min(ROWS_TRIED, len(rows)))
-    inputs, targets = torch.from_numpy(np.array(rows.inputs[some])), torch.from_numpy(np.array(rows.targets[some]))
-    gradients = RowGradients(network.train(), lambda outputs, batch: task.loss(outputs, batch, options))
+    tried = np.arange(min(NUM_TRIED_ROWS, len(rows)))
+    inputs, targets = torch.from_numpy(np.array(rows.inputs[tried])), torch.from_numpy(np.array(rows.targets[tried]))
+    gradients = PerSampleGradients(network.train(), lambda outputs, batch: task.loss(outputs, batch, options))
     try:
-        gradients.clipped_sum(Batch(inputs, targets, torch.ones(len(some)), len(some)), privacy.clip)
+        gradients.clipped_sum(Batch(inputs, targets, torch.ones(len(tried)), len(tried)), privacy.clip)
     except (RuntimeError, ValueError, TypeError) as error:
         reason = " ".join(str(error).split()).partition(". ")[0][:160]
         raise ConfigError(
-            f"params.yaml: train.model: {settings.model['name']!r} gives no gradients of single rows, which "
-            f"train.privacy needs ({reason}); choose another model (of recurrent ones: cell: lstm), or take privacy out"
+            f"params.yaml: train.model: {settings.model['name']!r} has no per-sample gradients, which "
+            f"train.privacy needs ({reason}); choose another model (recurrent ones: cell: lstm), or remove privacy"
         ) from None
 
 
-def _refuse_norms(network: nn.Module, name: str) -> None:
-    """Batch norm has every row see the others; kept statistics (instance norm's too) are train rows without noise."""
+def _check_norms(network: nn.Module, name: str) -> None:
+    """Rejects batch norm, which mixes rows, and all running statistics, which are train data without noise."""
     for module in network.modules():
         if isinstance(module, _BatchNorm) or (isinstance(module, _NormBase) and module.track_running_stats):
             raise ConfigError(
                 f"params.yaml: train.model: {name!r} has {type(module).__name__}, which mixes the rows of a batch or "
-                "keeps their statistics: train.privacy cannot bound what one row does; use another norm (resnet: "
-                "norm: group; cnn: batch_norm: false)"
+                "stores their statistics, so train.privacy cannot bound the influence of a row; use another norm "
+                "(resnet: norm: group; cnn: batch_norm: false)"
             )

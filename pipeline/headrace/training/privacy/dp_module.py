@@ -1,4 +1,4 @@
-"""The Learner of a private training: DP-SGD (Abadi et al. 2016, algorithm 1) on any number of workers."""
+"""The module of a private training: DP-SGD (Abadi et al. 2016, algorithm 1) on any number of workers."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from headrace.contracts import Batch, Json, Metrics
 from headrace.tasks import Task
 from headrace.training.module import TrainingModule
 from headrace.training.privacy.accountant import PrivacyBudget
-from headrace.training.privacy.keyed_random import normals
-from headrace.training.privacy.per_sample_gradients import RowGradients
+from headrace.training.privacy.keyed_random import draw_normals
+from headrace.training.privacy.per_sample_gradients import PerSampleGradients
 from headrace.training.privacy.poisson_sampling import PoissonBatchOrder
-from headrace.training.settings import Privacy, ResolvedTrainSettings, delta_of
+from headrace.training.settings import Privacy, ResolvedTrainSettings, resolve_delta
 
 
 @dataclass(frozen=True)
 class Noise:
-    """What is added to each step's sum of clipped gradients."""
+    """The noise that is added to the sum of clipped gradients of each step."""
 
     key: bytes
-    """The numbers are a pure function of (key, epoch, step)."""
+    """The noise is a pure function of (key, epoch, step)."""
     clip: float
-    """The largest norm of a row's gradient."""
+    """Largest L2 norm of a row's gradient."""
     multiplier: float
-    """The standard deviation, in units of `clip`."""
+    """Standard deviation in units of `clip`."""
 
     def draw(self, epoch: int, step: int, count: int) -> Tensor:
-        """float32 `[count]`."""
-        drawn = normals(self.key, "noise", (epoch, step), count) * (self.clip * self.multiplier)
+        """Returns noise `[count]` as float32."""
+        drawn = draw_normals(self.key, "noise", (epoch, step), count) * (self.clip * self.multiplier)
         return torch.from_numpy(drawn).float()
 
 
 class DPTrainingModule(TrainingModule):
-    """Steps along the noisy mean of clipped gradients of single rows; the optimizer behind it is any."""
+    """Trains with the noisy mean of clipped per-sample gradients, and any optimizer."""
 
     def __init__(
         self,
@@ -48,34 +48,34 @@ class DPTrainingModule(TrainingModule):
         transform: Json,
         order: PoissonBatchOrder,
     ) -> None:
-        """`order`: of the train rows, as any worker has it; raises ConfigError as `delta_of` does."""
+        """`order`: the train rows, of any worker. Raises ConfigError as `resolve_delta` does."""
         num_steps = order.num_steps * settings.max_epochs
         super().__init__(network, task, settings, transform=transform, num_steps=num_steps)
         privacy: Privacy = settings.privacy  # type: ignore[assignment] # a private training has it
-        self.budget = PrivacyBudget(privacy.epsilon, delta_of(privacy, order.num_rows), order.sample_rate)
+        self.budget = PrivacyBudget(privacy.epsilon, resolve_delta(privacy, order.num_rows), order.sample_rate)
         self.noise = Noise(order.key, privacy.clip, self.budget.noise_multiplier(num_steps))
-        self._rows = RowGradients(network, lambda outputs, batch: task.loss(outputs, batch, self.loss_options))
-        self._is_fixed = self._rows.fixed()
+        self._rows = PerSampleGradients(network, lambda outputs, batch: task.loss(outputs, batch, self.loss_options))
+        self._is_fixed = self._rows.find_fixed()
         self._expected_rows = order.sample_rate * order.num_rows
         self._gradient = torch.zeros(0)
 
-    def spent(self) -> Metrics:
-        """Epsilon of the steps that were taken, at its delta."""
-        return self.budget.told(self.noise.multiplier, self.trainer.global_step)
+    def privacy_metrics(self) -> Metrics:
+        """Returns the epsilon of the steps so far, with its delta and noise."""
+        return self.budget.make_metrics(self.noise.multiplier, self.trainer.global_step)
 
     def on_train_start(self) -> None:
-        """DDP has nothing to average: what the workers add up is flat and has its noise already."""
+        """Turns off DDP's averaging: the workers sum flat gradients themselves, including the noise."""
         if isinstance(self.trainer.strategy.model, DistributedDataParallel):
             self.trainer.strategy.model.require_backward_grad_sync = False
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The mean loss of the worker's rows; keeps the gradient for `backward`.
+        """Returns the mean loss of the worker's rows, and stores the gradient for `backward`.
 
-        The sum of the clipped gradients is divided by the expected rows of a batch: the real number is not public.
+        The sum of the clipped gradients is divided by the expected rows of a batch: the actual number is not public.
         """
         self.seed_dropout(batch_idx)
         total, outputs = self._rows.clipped_sum(batch, self.noise.clip)
-        if self.global_rank == 0:  # once, and not by each worker: another machine may round otherwise
+        if self.global_rank == 0:  # only there: machines may round differently
             noise = self.noise.draw(self.current_epoch, batch_idx, len(total))
             total += noise.masked_fill(self._is_fixed, 0.0).to(total.device)
         if self.trainer.world_size > 1:
@@ -88,7 +88,7 @@ class DPTrainingModule(TrainingModule):
         return loss / num_rows.clamp(min=1.0)
 
     def backward(self, loss: Tensor, *_: Any, **__: Any) -> None:  # noqa: ARG002 Lightning's signature
-        """Hands the step's gradient to the parameters; the loss has none."""
+        """Assigns the step's gradient to the parameters; the loss itself has none."""
         weights = list(self._rows.parameters.values())
         for weight, part in zip(
             weights, torch.split(self._gradient, [weight.numel() for weight in weights]), strict=True

@@ -1,4 +1,4 @@
-"""The gradient of each row by itself, cut down to a norm and summed: what DP-SGD adds its noise to."""
+"""Per-sample gradients, clipped and summed, to which DP-SGD adds its noise."""
 
 from __future__ import annotations
 
@@ -13,64 +13,64 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from headrace.contracts import Batch
 
 BYTES_AT_ONCE = 32 * 2**20
-"""Of gradients of single rows: more are made in parts. Larger parts were no faster."""
+"""Memory for per-sample gradients: larger batches are processed in parts. Larger parts were not faster."""
 Loss = Callable[[Tensor, Batch], Tensor]
-"""(outputs, batch) -> the sum of the rows' losses."""
+"""(outputs, batch) -> sum of the rows' losses."""
 
 
-class RowGradients:
-    """Gradients of single rows by torch.func: each row goes through the network as a batch of its own.
+class PerSampleGradients:
+    """Computes gradients of single rows by torch.func: each row passes through the network as a batch of its own.
 
-    So no row can see another, whatever the network does. It takes 1.2 to 1.6 times as long as one backward pass on
-    convolutional and attention networks, and opacus' own layers 1.5 to 2.2 times; on a small perceptron, where a pass
-    is a third of a millisecond, 5 and 4 times (one core).
+    So no row can influence another, whatever the network does. It takes 1.2 to 1.6 times as long as one backward pass
+    on convolutional and attention networks, where opacus' layers take 1.5 to 2.2 times; on a small perceptron, where a
+    pass takes a third of a millisecond, 5 and 4 times (one core).
     """
 
     def __init__(self, network: nn.Module, loss: Loss) -> None:
-        """`network` takes what `Batch.inputs` holds; all its parameters that are trained take part."""
+        """`network` takes `Batch.inputs`; all its trainable parameters take part."""
         self._network = network
         self.parameters = {name: weight for name, weight in network.named_parameters() if weight.requires_grad}
         num_bytes = sum(weight.numel() for weight in self.parameters.values()) * 4
         self._rows_at_once = max(1, BYTES_AT_ONCE // max(num_bytes, 1))
 
-        def of_row(weights: dict[str, Tensor], *row: Tensor) -> tuple[Tensor, Tensor]:
+        def compute_row(weights: dict[str, Tensor], *row: Tensor) -> tuple[Tensor, Tensor]:
             inputs, targets, row_weights = (part.unsqueeze(0) for part in row)
             outputs = functional_call(network, weights, (inputs,)).float()
             return loss(outputs, Batch(inputs, targets, row_weights, 1)), outputs[0]
 
-        self._gradients = vmap(grad(of_row, has_aux=True), in_dims=(None, 0, 0, 0), randomness="different")
+        self._gradients = vmap(grad(compute_row, has_aux=True), in_dims=(None, 0, 0, 0), randomness="different")
 
     def clipped_sum(self, batch: Batch, clip: float) -> tuple[Tensor, Tensor]:
-        """The rows' gradients, each of an L2 norm of `clip` at most, summed `[parameters]`; and `[rows, outputs]`.
+        """Returns the sum of the rows' gradients, each clipped to an L2 norm of `clip`, and the outputs.
 
-        Raises RuntimeError for a network that torch cannot take row by row.
+        Shapes: `[parameters]` and `[rows, outputs]`. Raises RuntimeError if torch cannot process single rows.
         """
         size = sum(weight.numel() for weight in self.parameters.values())
         total, outputs = torch.zeros(size, device=batch.inputs.device), []
         for rows in self._parts(batch):
-            gradients, found = self._of_rows(rows)
-            total += _clipped(gradients, clip)
-            outputs.append(found)
+            gradients, part_outputs = self._compute(rows)
+            total += _sum_clipped(gradients, clip)
+            outputs.append(part_outputs)
         return total, torch.cat(outputs)
 
     def _parts(self, batch: Batch) -> Iterator[tuple[Tensor, ...]]:
         columns = (batch.inputs, batch.targets, batch.weights)
         return zip(*(torch.split(column, self._rows_at_once) for column in columns), strict=True)
 
-    def _of_rows(self, rows: tuple[Tensor, ...]) -> tuple[list[Tensor], Tensor]:
+    def _compute(self, rows: tuple[Tensor, ...]) -> tuple[list[Tensor], Tensor]:
         weights = {name: weight.detach() for name, weight in self.parameters.items()}
-        # the plain products are many times faster here than fused attention, which torch (2.13) runs row by row
+        # plain matrix products are many times faster here than fused attention, which torch (2.13) runs row by row
         with sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*performance drop.*")
             gradients, outputs = self._gradients(weights, *rows)
         return list(gradients.values()), outputs
 
-    def fixed(self) -> Tensor:
-        """`[parameters]`: true where every row's gradient is 0 by construction, which noise must not move.
+    def find_fixed(self) -> Tensor:
+        """Returns `[parameters]`: true where all gradients are 0 by construction, so that noise must not be added.
 
-        These are the embeddings of padding; that they stay 0 tells nothing of any row.
+        These are the embeddings of padding; that they stay 0 reveals nothing about any row.
         """
-        fixed = {
+        padding = {
             id(module.weight): module.padding_idx
             for module in self._network.modules()
             if isinstance(module, nn.Embedding) and module.padding_idx is not None
@@ -78,14 +78,14 @@ class RowGradients:
         masks = []
         for weight in self.parameters.values():
             mask = torch.zeros(weight.shape, dtype=torch.bool)
-            if id(weight) in fixed:
-                mask[fixed[id(weight)]] = True
+            if id(weight) in padding:
+                mask[padding[id(weight)]] = True
             masks.append(mask.flatten())
         return torch.cat(masks)
 
 
-def _clipped(gradients: list[Tensor], clip: float) -> Tensor:
-    """Of each `[rows, ...]`: the sum over the rows, each scaled by min(1, clip / norm) of its whole gradient."""
+def _sum_clipped(gradients: list[Tensor], clip: float) -> Tensor:
+    """Sums gradients `[rows, ...]` over the rows, each scaled by min(1, clip / norm) of its complete gradient."""
     flat = [gradient.reshape(len(gradient), -1).float() for gradient in gradients]
     norms = torch.stack([gradient.norm(dim=1) for gradient in flat]).norm(dim=0)
     factors = clip / norms.clamp(min=clip)

@@ -1,1 +1,1 @@
-"""sampling."""
+"""Which rows a step uses: their order, balancing of classes, and mixing of pairs."""

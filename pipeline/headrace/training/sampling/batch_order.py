@@ -1,4 +1,4 @@
-"""The order of the rows: a pure function of (seed, epoch, step), the same for any number of workers."""
+"""The order of rows: a pure function of (seed, epoch, step), the same for any number of workers."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.training.sampling.class_balanced import balanced_rows
+from headrace.training.sampling.class_balanced import draw_balanced_rows
 
 
 class WorkerShare(NamedTuple):
-    """What one worker takes of one global batch, or of a part of it."""
+    """The rows of one worker in a global batch, or in a part of it."""
 
     rows: NDArray[np.int64]
-    """Positions of the rows."""
+    """Positions of the worker's rows."""
     weights: NDArray[np.float32]
-    """1 a row; 0 for a row that stands in where the last batch has fewer rows than there are workers (or parts)."""
+    """1 per row; 0 for a placeholder if the last batch has fewer rows than there are workers (or parts)."""
     num_rows: int
-    """Rows of the whole global batch."""
+    """Number of rows of the global batch."""
     batch: NDArray[np.int64] = np.empty(0, np.int64)
     """Positions of the rows of the global batch."""
     first: int = 0
-    """Where in it `rows` begin."""
+    """Index of the first of `rows` in `batch`."""
 
 
 @dataclass(frozen=True)
 class BatchOrder:
-    """Cuts the rows of each epoch into global batches, and each of these into one share a worker."""
+    """Splits the rows of each epoch into global batches, and each of those into one share per worker."""
 
     num_rows: int
     batch_size: int
@@ -38,24 +38,24 @@ class BatchOrder:
     num_workers: int = 1
     is_shuffled: bool = True
     num_parts: int = 1
-    """Shares that a worker's part of a global batch comes in, one after another."""
+    """Number of consecutive parts of a worker's share of a global batch."""
     labels: NDArray[np.int64] | None = None
-    """Class of each row; where given, each epoch draws the classes equally often."""
+    """Class of each row; if given, each epoch draws all classes equally often."""
 
     @property
     def num_steps(self) -> int:
-        """Steps an epoch, the same for each worker; the last may be short."""
+        """Steps per epoch, the same for each worker; the last batch may be smaller."""
         return -(-self.num_rows // self.batch_size)
 
     def rows_of_epoch(self, epoch: int) -> NDArray[np.int64]:
-        """A permutation of all rows, or of a balanced draw, from (seed, epoch) by a counter-based generator."""
+        """Returns a permutation of all rows, or of a balanced draw, by a counter-based generator of (seed, epoch)."""
         if not self.is_shuffled:
             return np.arange(self.num_rows)
         order = np.random.Generator(np.random.Philox(key=[self.seed, epoch])).permutation(self.num_rows)
-        return order if self.labels is None else balanced_rows(self.labels, self.seed, epoch)[order]
+        return order if self.labels is None else draw_balanced_rows(self.labels, self.seed, epoch)[order]
 
     def shares(self, epoch: int, first_step: int = 0) -> Iterator[WorkerShare]:
-        """Yields this worker's `num_parts` shares of each step from `first_step` on."""
+        """Yields the `num_parts` shares of this worker for each step, starting at `first_step`."""
         rows = self.rows_of_epoch(epoch)
         for step in range(first_step, self.num_steps):
             batch = rows[step * self.batch_size : (step + 1) * self.batch_size]
@@ -63,7 +63,7 @@ class BatchOrder:
 
     def _share(self, batch: NDArray[np.int64]) -> WorkerShare:
         parts = np.array_split(batch, self.num_workers)
-        return _share_of(batch, parts[self.rank], sum(map(len, parts[: self.rank])))
+        return _make_share(batch, parts[self.rank], sum(map(len, parts[: self.rank])))
 
     def _parts(self, share: WorkerShare) -> Iterator[WorkerShare]:
         if self.num_parts == 1:
@@ -71,12 +71,12 @@ class BatchOrder:
             return
         first = share.first
         for rows in np.array_split(share.rows[share.weights > 0], self.num_parts):
-            yield _share_of(share.batch, rows, first)
+            yield _make_share(share.batch, rows, first)
             first += len(rows)
 
 
-def _share_of(batch: NDArray[np.int64], own: NDArray[np.int64], first: int) -> WorkerShare:
+def _make_share(batch: NDArray[np.int64], own: NDArray[np.int64], first: int) -> WorkerShare:
     if len(own):
         return WorkerShare(own, np.ones(len(own), np.float32), len(batch), batch, first)
-    # every worker must join the gradients' all-reduce: one without rows computes a row that weighs nothing
+    # every worker must take part in the all-reduce of gradients: one without rows computes a row of weight 0
     return WorkerShare(batch[:1], np.zeros(1, np.float32), len(batch), batch)

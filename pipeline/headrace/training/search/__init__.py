@@ -1,1 +1,1 @@
-"""search."""
+"""The search over the settings of `train`: its space, and the records of its trials."""

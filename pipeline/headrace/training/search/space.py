@@ -1,4 +1,4 @@
-"""Where settings of `train` are searched: what is drawn there, and which places the section would refuse."""
+"""The space of a search over settings of `train`: checks it, and draws trials from it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from headrace.config import mistakes_of
+from headrace.config import describe_errors
 from headrace.contracts import Json
 from headrace.errors import ConfigError
 from headrace.training.settings import TrainSettings
@@ -17,22 +17,23 @@ from headrace.training.settings import TrainSettings
 Space = dict[str, Json]
 """Key of `train`, or `key.option` -> {low, high, log, step} or {choices}."""
 FIXED = {
-    "max_epochs": "tune.max_epochs bounds trials",
+    "max_epochs": "tune.max_epochs limits the trials",
     "num_workers": "a trial has one process",
     "num_threads": "a trial has one core",
     "privacy": "every trial would spend all of it",
 }
-ATTEMPTS = 50
+"""Key of `train` that cannot be searched -> the reason."""
+ATTEMPTS_PER_TRIAL = 50
 
 
 def draw_trials(space: Space, num_trials: int, seed: int) -> list[Json]:
-    """Settings of each trial, no two alike; fewer where the space holds no more.
+    """Returns distinct settings for each trial; fewer than `num_trials` if the space is too small.
 
-    A longer search begins with the trials of a shorter one.
+    A longer search starts with the trials of a shorter one.
     """
     drawn: list[Json] = []
-    for attempt in range(num_trials * ATTEMPTS):
-        random = Random(f"{seed}/{attempt}")  # of a string: the same in every version
+    for attempt in range(num_trials * ATTEMPTS_PER_TRIAL):
+        random = Random(f"{seed}/{attempt}")  # seeded by a string: the same in every version of Python
         trial = {name: _draw(entry, random) for name, entry in space.items()}
         if trial not in drawn:
             drawn.append(trial)
@@ -53,10 +54,10 @@ def _draw(entry: Json, random: Random) -> Any:
     return exp(random.uniform(log(low), log(high))) if entry["log"] else random.uniform(low, high)
 
 
-def with_drawn(base: Json, drawn: Json) -> Json:
-    """The values of `base` with those of a trial in place: whole keys first, then single options of them.
+def apply_drawn(base: Json, drawn: Json) -> Json:
+    """Returns `base` with the values of a trial: first complete keys, then single options of them.
 
-    A plain name (`optimizer: adam`) becomes `{name: adam}` where an option is drawn beside it.
+    A plain name (`optimizer: adam`) becomes `{name: adam}` if one of its options is drawn too.
     """
     settings = dict(base)
     for key, value in sorted(drawn.items(), key=lambda item: "." in item[0]):
@@ -64,27 +65,27 @@ def with_drawn(base: Json, drawn: Json) -> Json:
         if not option or (option == "name" and isinstance(settings.get(head), str)):
             settings[head] = value
         else:
-            before = settings.get(head)
-            whole = {"name": before} if isinstance(before, str) else before
-            settings[head] = {**whole, option: value} if isinstance(whole, dict) else {option: value}
+            current = settings.get(head)
+            options = {"name": current} if isinstance(current, str) else current
+            settings[head] = {**options, option: value} if isinstance(options, dict) else {option: value}
     return settings
 
 
 def check_space(space: Space, base: Json) -> None:
-    """Refuses keys that `train` does not have, and ends and choices that it refuses whatever is drawn beside them."""
+    """Raises ConfigError for unknown keys, and for bounds and choices that are invalid whatever else is drawn."""
     for key, entry in space.items():
         head = key.partition(".")[0]
         if head in FIXED:
-            raise ConfigError(f"params.yaml: tune.space.{key}: is not searched: {FIXED[head]}; leave it out")
+            raise ConfigError(f"params.yaml: tune.space.{key}: cannot be searched: {FIXED[head]}; remove it")
         values = entry["choices"] if entry["choices"] is not None else [entry["low"], entry["high"]]
         for value in values:
-            refusals = [_refusal(key, with_drawn(beside, {key: value})) for beside in _beside(space, base, key)]
-            if all(refusals):
-                raise ConfigError(f"params.yaml: {refusals[0]}")
+            errors = [_find_error(key, apply_drawn(others, {key: value})) for others in _list_others(space, base, key)]
+            if all(errors):
+                raise ConfigError(f"params.yaml: {errors[0]}")
 
 
-def _beside(space: Space, base: Json, key: str) -> Iterator[Json]:
-    """What a value may stand beside: the choices of the model whose option it is, or `base` alone."""
+def _list_others(space: Space, base: Json, key: str) -> Iterator[Json]:
+    """Yields the settings that a value may be combined with: each choice of its model or optimizer, or `base`."""
     head, _, option = key.partition(".")
     names = [name for name in (head, f"{head}.name") if name in space and space[name]["choices"]]
     if not option or not names or option == "name":
@@ -92,17 +93,17 @@ def _beside(space: Space, base: Json, key: str) -> Iterator[Json]:
         return
     for name in names:
         for choice in space[name]["choices"]:
-            yield with_drawn(base, {name: choice})
+            yield apply_drawn(base, {name: choice})
 
 
-def _refusal(key: str, settings: Json) -> str:
-    """What the section says against the value of `key`; empty where it is content with that one."""
+def _find_error(key: str, settings: Json) -> str:
+    """Returns the error of `train` about the value of `key`, or "" if it is valid."""
     try:
         TrainSettings.model_validate(settings)
     except ValidationError as error:
         places = {f"tune.space.{key}", f"tune.space.{key.partition('.')[0]}"}
-        for mistake in mistakes_of(error, TrainSettings, "tune.space"):
-            for clause in mistake.split("; and "):
+        for line in describe_errors(error, TrainSettings, "tune.space"):
+            for clause in line.split("; and "):
                 place = clause.partition(": ")[0]
                 if place in places or place.startswith(f"tune.space.{key}."):
                     return clause

@@ -12,29 +12,29 @@ ROWS_SHOWN = 10
 LONGEST_CELL = 28
 
 
-def ended_trial(settings: Json, history: list[Json], metric: str, error: str = "") -> Json:
+def make_trial_record(settings: Json, history: list[Json], metric: str, error: str = "") -> Json:
     """Returns the record of a trial: the metrics of its best epoch, its number of epochs, and any error."""
-    best = ranked([{"metrics": validation_metrics(epoch)} for epoch in history if metric in epoch], metric)[:1]
+    best = rank_trials([{"metrics": validation_metrics(epoch)} for epoch in history if metric in epoch], metric)[:1]
     metrics = {name: float(value) for name, value in best[0]["metrics"].items()} if best else {}
     failure = {"error": error or "it reported no metric"} if error or not metrics else {}
     status = "FAILED" if failure else "FINISHED"
     return {"settings": settings, "metrics": metrics, "epochs": len(history), "status": status, **failure}
 
 
-def ranked(trials: list[Json], metric: str) -> list[Json]:
+def rank_trials(trials: list[Json], metric: str) -> list[Json]:
     """Returns the trials, best first."""
     sign = -1 if metric_info(metric).is_higher_better else 1
     return sorted(trials, key=lambda trial: sign * trial["metrics"][metric])
 
 
-def finished(trials: list[Json]) -> list[Json]:
+def select_finished(trials: list[Json]) -> list[Json]:
     """Returns the trials that did not fail."""
     return [trial for trial in trials if trial["status"] == "FINISHED"]
 
 
-def trials_table(trials: list[Json], metric: str) -> list[str]:
+def make_trials_table(trials: list[Json], metric: str) -> list[str]:
     """Returns lines: the best trials with their metrics and settings, then the errors of those that failed."""
-    best = ranked(finished(trials), metric)
+    best = rank_trials(select_finished(trials), metric)
     keys = list(trials[0]["settings"])
     metrics = list(dict.fromkeys([metric, *best[0]["metrics"]])) if best else []
     rows = [["trial", *metrics, "epochs", *keys]]
