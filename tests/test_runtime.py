@@ -69,7 +69,7 @@ def count_page_faults(mode: str) -> int:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's malloc is configured")
 def test_keep_freed_memory_reuses_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     num_pages = sum(range(9, 25)) * 256
-    assert count_page_faults("keep") < num_pages / 2
+    assert count_page_faults("keep") < 0.7 * num_pages
     # each tensor is larger than any before it, so by default glibc gets it from the kernel
     assert count_page_faults("default") > 0.9 * num_pages
     monkeypatch.setenv("HEADRACE_PLAIN", "1")

@@ -152,8 +152,8 @@ class Batch(NamedTuple):
     """Rows of the step over all workers: what the loss is divided by."""
     partner_targets: Tensor | None = None
     """As `targets`: of the rows that these are mixed with (mixup, CutMix); None where they are not."""
-    shares: Tensor | None = None
-    """`[rows]`: of the own row in the mixed one, in [0, 1]; the partner has the rest."""
+    mix_weights: Tensor | None = None
+    """`[rows]`: weight of the row itself in the mixed one, in [0, 1]; the partner has the rest."""
 
 
 class Augmenter(Protocol):
@@ -167,7 +167,7 @@ class Augmenter(Protocol):
         ...
 
 
-class Mix(Protocol):
+class RowMixer(Protocol):
     """Makes one row of two."""
 
     def __call__(
@@ -195,15 +195,15 @@ class RowChecker(Protocol):
         """What must be known of all raw rows before one can be judged (a table's medians); `{}` where nothing must."""
         ...
 
-    def examine(self, batch: pa.RecordBatch, spec: Spec, survey: Json, options: Json) -> CheckedBatch:
+    def check_batch(self, batch: pa.RecordBatch, spec: Spec, survey: Json, options: Json) -> CheckedBatch:
         """Looks at every row; `options`: those of each check that is not off, by its name."""
         ...
 
-    def columns(self, spec: Spec, survey: Json, options: Json) -> list[ColumnFinding]:
+    def check_columns(self, spec: Spec, survey: Json, options: Json) -> list[ColumnFinding]:
         """What the checks of columns find; images and text: nothing."""
         ...
 
-    def schema(self, raw: pa.Schema, spec: Spec) -> pa.Schema:
+    def clean_schema(self, raw: pa.Schema, spec: Spec) -> pa.Schema:
         """Of the clean rows, without the column `original`."""
         ...
 
@@ -215,7 +215,7 @@ class RowChecker(Protocol):
         """Sketches `[pairs, bytes]` of two rows each -> `[pairs]` in [0, 1]."""
         ...
 
-    def picture(self, row: Json) -> str:
+    def render_html(self, row: Json) -> str:
         """HTML (safe) that shows a raw row to a person; `row` is column -> value."""
         ...
 
