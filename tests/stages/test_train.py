@@ -1,4 +1,4 @@
-"""Train, in the calling process; on Ray's workers it is tested in tests/cluster and tests/e2e."""
+"""Train in the calling process; tests/cluster and tests/e2e train on Ray workers."""
 
 import json
 
@@ -23,7 +23,7 @@ def runs_of(paths):
     return client, client.search_runs([find_or_create_experiment(client, paths)])
 
 
-def test_train_writes_a_bundle_whose_graph_is_right(normalized):
+def test_train_writes_a_bundle_with_a_correct_graph(normalized):
     metrics = run(Config(**QUICK), normalized)
     bundle, val = read_bundle(normalized.trained_dir), open_arrays(normalized.normalized_dir / "val")
     accuracy = (bundle.graph().predict(val.inputs).argmax(axis=1) == val.targets).mean()
@@ -33,43 +33,43 @@ def test_train_writes_a_bundle_whose_graph_is_right(normalized):
     assert metrics["export_difference"] < 1e-4
     assert bundle.card.settings["batch_size"] == 25
     assert len(read_history(normalized.plots_dir("train") / "history.csv")) == metrics["epochs"] == 4
-    assert not list((normalized.state_dir / "train").iterdir()), "the resume state of a finished training is gone"
+    assert not list((normalized.state_dir / "train").iterdir()), "the resume state of a finished training is removed"
 
 
 @pytest.mark.slow
-def test_train_tells_mlflow_steps_and_settings(normalized):
+def test_train_logs_steps_and_settings_to_mlflow(normalized):
     metrics = run(Config(**QUICK), normalized)
-    client, (found,) = runs_of(normalized)
-    assert found.info.status == "FINISHED"
-    assert found.data.params["model.name"] == "cnn"
-    assert found.data.params["learning_rate"] == "0.01"
-    history = client.get_metric_history(found.info.run_id, "fit/val_loss")
+    client, (run_info,) = runs_of(normalized)
+    assert run_info.info.status == "FINISHED"
+    assert run_info.data.params["model.name"] == "cnn"
+    assert run_info.data.params["learning_rate"] == "0.01"
+    history = client.get_metric_history(run_info.info.run_id, "fit/val_loss")
     assert [metric.step for metric in history] == [20, 40, 60, 80]
     assert min(metric.value for metric in history) == pytest.approx(metrics["val_loss"], abs=1e-6)
-    assert found.data.metrics["fit/samples_per_second"] > 0
-    assert found.data.metrics["fit/learning_rate"] >= 0
+    assert run_info.data.metrics["fit/samples_per_second"] > 0
+    assert run_info.data.metrics["fit/learning_rate"] >= 0
 
 
 @pytest.mark.slow
-def test_train_that_chooses_keeps_its_choice_and_trains_as_if_it_had_been_written(normalized, capsys, monkeypatch):
+def test_train_with_auto_keeps_its_choice_and_trains_as_with_fixed_settings(normalized, capsys, monkeypatch):
     automatic = {**QUICK, "learning_rate": "auto", "batch_size": "auto", "num_threads": "auto"}
     with monkeypatch.context() as patched, pytest.raises(DataError):
         patched.setattr("headrace.quantization.onnx_export.MAX_EXPORT_DIFFERENCE", -1.0)
         run(Config(**automatic), normalized)
-    (told,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("chosen: ")]
-    monkeypatch.setattr("headrace.stages.train.decide", lambda *_: pytest.fail("it was decided before"))
+    (chosen,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("chosen: ")]
+    monkeypatch.setattr("headrace.stages.train.decide", lambda *_: pytest.fail("the settings were resolved before"))
     metrics = run(Config(**automatic), normalized)
-    assert told in capsys.readouterr().out
-    assert f"learning_rate {metrics['learning_rate']:.1e}" in told
-    assert f"batch_size {metrics['batch_size']} " in told
+    assert chosen in capsys.readouterr().out
+    assert f"learning_rate {metrics['learning_rate']:.1e}" in chosen
+    assert f"batch_size {metrics['batch_size']} " in chosen
     settings = read_bundle(normalized.trained_dir).card.settings
     first = (normalized.trained_dir / WEIGHTS).read_bytes()
     monkeypatch.undo()
     run(Config(**settings), normalized)
     assert (normalized.trained_dir / WEIGHTS).read_bytes() == first
     assert capsys.readouterr().out.count("chosen") == 0
-    _, found = runs_of(normalized)
-    assert {item.data.params["learning_rate"] for item in found} == {str(metrics["learning_rate"])}
+    _, runs = runs_of(normalized)
+    assert {item.data.params["learning_rate"] for item in runs} == {str(metrics["learning_rate"])}
 
 
 @pytest.mark.slow
@@ -83,7 +83,7 @@ def test_train_twice_gives_the_same_weights(normalized):
 
 
 @pytest.mark.slow
-def test_train_takes_what_the_search_found(normalized):
+def test_train_uses_the_best_settings_of_a_search(normalized):
     best = {"learning_rate": 0.02, "model": {**MODEL, "dense": [8]}}
     trial = {"settings": {"learning_rate": 0.02}, "metrics": {"val_loss": 0.5}, "epochs": 1, "status": "FINISHED"}
     normalized.tune_path.parent.mkdir()
@@ -92,15 +92,15 @@ def test_train_takes_what_the_search_found(normalized):
     card = read_bundle(normalized.trained_dir).card
     assert card.settings["learning_rate"] == 0.02
     assert card.model["dense"] == [8]
-    _, found = runs_of(normalized)
-    parent = next(item for item in found if "mlflow.parentRunId" not in item.data.tags)
-    (child,) = [item for item in found if "mlflow.parentRunId" in item.data.tags]
+    _, runs = runs_of(normalized)
+    parent = next(item for item in runs if "mlflow.parentRunId" not in item.data.tags)
+    (child,) = [item for item in runs if "mlflow.parentRunId" in item.data.tags]
     assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert child.data.metrics["val/val_loss"] == 0.5
 
 
 @pytest.mark.parametrize(
-    ("changes", "error", "told"),
+    ("changes", "error", "message"),
     [
         ({"num_workers": 64, "batch_size": 64}, ClusterError, "params.yaml: train.num_workers: "),
         ({"model": {"name": "cnn", "blocks": [8, "pool"] * 5}}, ConfigError, "use fewer blocks"),
@@ -109,13 +109,13 @@ def test_train_takes_what_the_search_found(normalized):
         ({"model": {"name": "no_such_package:Net"}}, ConfigError, "cannot import"),
     ],
 )
-def test_train_refuses_before_it_starts(normalized, changes, error, told):
+def test_train_refuses_before_it_starts(normalized, changes, error, message):
     with pytest.raises(error) as caught:
         run(Config(**{**QUICK, **changes}), normalized)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not normalized.trained_dir.exists()
-    assert not (normalized.root / "mlflow.db").exists(), "no run is begun for what cannot be trained"
+    assert not (normalized.root / "mlflow.db").exists(), "no run is started for what cannot be trained"
 
 
 @pytest.mark.slow
@@ -126,11 +126,11 @@ def test_train_that_fails_leaves_no_running_run_and_the_old_bundle(normalized, m
     with pytest.raises(DataError, match="differ from the network's"):
         run(Config(**QUICK, seed=3), normalized)
     assert (normalized.trained_dir / WEIGHTS).read_bytes() == before
-    _, found = runs_of(normalized)
-    assert sorted(item.info.status for item in found) == ["FAILED", "FINISHED"]
+    _, runs = runs_of(normalized)
+    assert sorted(item.info.status for item in runs) == ["FAILED", "FINISHED"]
 
 
-def test_train_goes_on_when_mlflow_is_down(normalized, monkeypatch, caplog):
+def test_train_continues_while_mlflow_is_down(normalized, monkeypatch, caplog):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     metrics = run(Config(**QUICK), normalized)
@@ -149,28 +149,28 @@ def test_train_goes_on_when_mlflow_is_down(normalized, monkeypatch, caplog):
     ],
     indirect=["project"],
 )
-def test_train_of_texts_and_tables_writes_a_graph_that_is_right(project, model, monkeypatch):
+def test_train_of_texts_and_tables_writes_a_correct_graph(project, model, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     project.params_path.write_text("{}\n")
     metrics = run(Config(**{**QUICK, "model": model, "max_epochs": 6}), project)
     val, graph = open_arrays(project.normalized_dir / "val"), read_bundle(project.trained_dir).graph()
     outputs = graph.predict(val.inputs)
-    figures = {name for name in metrics if name.startswith(("train_", "val_"))}
+    names = {name for name in metrics if name.startswith(("train_", "val_"))}
     history = read_history(project.plots_dir("train") / "history.csv")
     if Spec.read(project.normalized_dir).task == "classification":
-        assert figures == {"train_loss", "train_accuracy", "val_loss", "val_accuracy"}
+        assert names == {"train_loss", "train_accuracy", "val_loss", "val_accuracy"}
         assert (outputs.argmax(axis=1) == val.targets).mean() == pytest.approx(metrics["val_accuracy"], abs=0.007)
         assert metrics["val_accuracy"] > 0.85
     else:
-        assert figures == {"train_loss", "train_mae", "val_loss", "val_mae"}
+        assert names == {"train_loss", "train_mae", "val_loss", "val_mae"}
         assert np.abs(outputs[:, 0] - val.targets).mean() == pytest.approx(metrics["val_mae"], rel=1e-3)
         assert metrics["val_mae"] < np.abs(val.targets - val.targets.mean()).mean() / 2
     assert metrics["export_difference"] < 1e-4
-    assert figures < set(history[0])
+    assert names < set(history[0])
 
 
 @pytest.mark.parametrize("project", [("table", "classification")], indirect=True)
-def test_train_of_two_classes_by_one_output_looks_the_same_from_outside(project, monkeypatch):
+def test_train_of_two_classes_with_one_output_exports_two(project, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     project.params_path.write_text("{}\n")
     changes = {"model": {"name": "mlp", "dense": [16]}, "max_epochs": 6, "loss": "bce", "class_weights": "balanced"}
@@ -185,24 +185,24 @@ def test_train_of_two_classes_by_one_output_looks_the_same_from_outside(project,
 
 
 @pytest.mark.parametrize(
-    ("project", "changes", "told"),
+    ("project", "changes", "message"),
     [
         (("text", "classification"), {"model": {"name": "cnn"}}, "train.model.name: 'cnn' is no text model"),
-        (("text", "classification"), {"model": {"name": "rnn"}, "loss": "mae"}, "train.loss: 'mae' is no loss of data"),
+        (("text", "classification"), {"model": {"name": "rnn"}, "loss": "mae"}, "train.loss: 'mae' is not a loss for classes"),
         (("table", "regression"), {"model": {"name": "linear"}, "augmentation": [{"name": "Affine"}]},
          "train.augmentation: 1 transforms of images, and the data are table"),
         (("table", "regression"), {"model": {"name": "linear"}, "label_smoothing": 0.05},
-         "train.label_smoothing: 0.05 is of classification"),
+         "train.label_smoothing: 0.05 applies only to classification"),
         (("table", "classification"), {"model": {"name": "linear"}, "memory_format": "auto"},
-         "train.memory_format: 'auto' is of images, and the data are table"),
+         "train.memory_format: 'auto' is for images, and the data are table"),
     ],
     indirect=["project"],
 )  # fmt: skip
-def test_train_refuses_what_does_not_fit_the_data(project, changes, told):
+def test_train_refuses_what_does_not_fit_the_data(project, changes, message):
     before = (project.trained_dir / WEIGHTS).read_bytes()
     with pytest.raises(ConfigError) as caught:
         run(Config(**{**QUICK, **changes}), project)
-    assert str(caught.value).startswith(f"params.yaml: {told}")
+    assert str(caught.value).startswith(f"params.yaml: {message}")
     assert "\n" not in str(caught.value)
     assert (project.trained_dir / WEIGHTS).read_bytes() == before
     assert not (project.root / "mlflow.db").exists()
@@ -240,7 +240,7 @@ def test_train_warns_of_reproducible_noise(normalized, caplog):
     ("changes", "message"),
     [
         ({"model": {"name": "resnet"}}, "train.model: 'resnet' has BatchNorm2d, which mixes the rows"),
-        ({"privacy": {"epsilon": 3.0, "delta": 0.1}}, "train.privacy.delta: 0.1 is no protection of 500 train rows"),
+        ({"privacy": {"epsilon": 3.0, "delta": 0.1}}, "train.privacy.delta: 0.1 does not protect 500 train rows"),
     ],
 )
 def test_train_refuses_what_cannot_be_private(normalized, changes, message):

@@ -50,7 +50,7 @@ def write_project(project: Path, params_path: Path, *, has_git: bool) -> None:
 
 def find_local_source(params: Mapping[str, Any]) -> str:
     """Returns `ingest.source` if it is a path; empty for a built-in dataset or a URL."""
-    from headrace.data.datasets import BUILT_INS
+    from headrace.data.datasets import BUILT_INS  # imports NumPy and Arrow
 
     source = str((params.get("ingest") or {}).get("source", ""))
     return "" if source in BUILT_INS or "://" in source else source
