@@ -55,7 +55,7 @@ def linked(folder: Path) -> None:
 INGEST: dict[str, tuple[Maker, str]] = {
     "no settings": (lambda folder: None, "params.yaml: no such file; run headrace from a project's folder"),
     "settings that are no YAML": (project("ingest: {source: [\n"), "params.yaml: line 2: not YAML: "),
-    "settings that are no mapping": (project("- a\n"), "params.yaml: must hold sections such as 'ingest:'"),
+    "settings that are no mapping": (project("- a\n"), "params.yaml: got ['a']; must have sections such as 'ingest:'"),
     "unknown key": (source("sauce: a.csv"), "params.yaml: ingest.sauce: unknown key; choose one of"),
     "unknown check": (project("clean: {checks: {blured: drop}}\n"), "clean.checks.blured: unknown check; "),
     "unknown format": (source("source: a, format: foldr"), "ingest.format: 'foldr' is no format; choose one of"),
@@ -80,7 +80,7 @@ CLEAN: dict[str, tuple[Maker, str]] = {
     "a damaged spec": (lambda folder: (folder / "data/raw/spec.json").write_text("{"), "spec.json: not a spec"),
     "no shards": (
         lambda folder: (folder / "data/raw/part-00000.parquet").unlink(),
-        "data/raw: holds no part-*.parquet; run the stages before this one",
+        "data/raw: contains no part-*.parquet; run the stages before this one",
     ),
     "one class left": (
         project("clean: {checks: {unknown_label: {known: [cat]}, rare_class: drop}}\n"),

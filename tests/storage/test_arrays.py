@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from headrace.errors import DataError
-from headrace.storage.arrays import create, open_arrays
+from headrace.storage.arrays import create_arrays, open_arrays
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    made = create(tmp_path / "train", num_rows=5, input_shape=[2, 3, 1])
-    made.inputs[:] = np.arange(30, dtype=np.uint8).reshape(5, 2, 3, 1)
-    made.targets[:] = [0, 1, 2, 1, 0]
-    made.row_ids[:] = [f"{n:032x}".encode() for n in range(5)]
+    writer = create_arrays(tmp_path / "train", num_rows=5, input_shape=[2, 3, 1])
+    writer.inputs[:] = np.arange(30, dtype=np.uint8).reshape(5, 2, 3, 1)
+    writer.targets[:] = [0, 1, 2, 1, 0]
+    writer.row_ids[:] = [f"{n:032x}".encode() for n in range(5)]
     return tmp_path / "train"
 
 
@@ -33,34 +33,34 @@ def test_open_arrays_is_memory_mapped_and_read_only(folder: Path) -> None:
         arrays.inputs[0] = 1
 
 
-def test_create_claims_the_blocks_of_the_disk(tmp_path: Path) -> None:
-    create(tmp_path / "a", num_rows=1000, input_shape=[32, 32, 1])
+def test_create_arrays_allocates_the_disk_blocks(tmp_path: Path) -> None:
+    create_arrays(tmp_path / "a", num_rows=1000, input_shape=[32, 32, 1])
     assert (tmp_path / "a" / "inputs.npy").stat().st_blocks * 512 >= 1000 * 32 * 32
 
 
-def test_create_of_no_rows_opens_again(tmp_path: Path) -> None:
-    create(tmp_path / "a", num_rows=0, input_shape=[2, 3, 1])
+def test_create_arrays_of_no_rows_can_be_opened(tmp_path: Path) -> None:
+    create_arrays(tmp_path / "a", num_rows=0, input_shape=[2, 3, 1])
     assert len(open_arrays(tmp_path / "a")) == 0
 
 
 @pytest.mark.parametrize("name", ["inputs", "targets", "row_ids"])
-def test_open_arrays_of_a_missing_one_says_what_to_run(folder: Path, name: str) -> None:
+def test_open_arrays_with_a_missing_file_says_what_to_run(folder: Path, name: str) -> None:
     (folder / f"{name}.npy").unlink()
     with pytest.raises(DataError, match=rf"{name}\.npy: no such file; run the stages before this one: dvc repro$"):
         open_arrays(folder)
 
 
-def test_open_arrays_truncated_anywhere_is_one_line(folder: Path) -> None:
+def test_open_arrays_of_a_truncated_file_raises_one_line(folder: Path) -> None:
     path = folder / "inputs.npy"
     good = path.read_bytes()
-    for kept in range(len(good)):
-        path.write_bytes(good[:kept])
+    for num_bytes in range(len(good)):
+        path.write_bytes(good[:num_bytes])
         with pytest.raises(DataError, match=r"^.*inputs\.npy: not a NumPy array \(.*\); run: dvc repro --force$"):
             open_arrays(folder)
 
 
-def test_open_arrays_with_a_damaged_header_is_one_line_or_opens(folder: Path) -> None:
-    path, rng, told = folder / "targets.npy", Random(0), []
+def test_open_arrays_with_a_damaged_header_raises_one_line_or_opens(folder: Path) -> None:
+    path, rng, messages = folder / "targets.npy", Random(0), []
     good = path.read_bytes()
     for _ in range(400):
         bad = bytearray(good)
@@ -69,9 +69,9 @@ def test_open_arrays_with_a_damaged_header_is_one_line_or_opens(folder: Path) ->
         try:
             open_arrays(folder)
         except DataError as error:
-            told.append(str(error))
-    assert len(told) > 200
-    assert not [line for line in told if "\n" in line]
+            messages.append(str(error))
+    assert len(messages) > 200
+    assert not [message for message in messages if "\n" in message]
 
 
 def test_open_arrays_refuses_to_unpickle(folder: Path) -> None:
@@ -81,18 +81,18 @@ def test_open_arrays_refuses_to_unpickle(folder: Path) -> None:
 
 
 def test_open_arrays_of_different_lengths_is_refused(folder: Path, tmp_path: Path) -> None:
-    create(tmp_path / "other", num_rows=4, input_shape=[2, 3, 1])
+    create_arrays(tmp_path / "other", num_rows=4, input_shape=[2, 3, 1])
     shutil.copy(tmp_path / "other" / "targets.npy", folder / "targets.npy")
-    with pytest.raises(DataError, match=r"train: its arrays differ in length; run: dvc repro --force$"):
+    with pytest.raises(DataError, match=r"train: the arrays differ in length; run: dvc repro --force$"):
         open_arrays(folder)
 
 
-def test_table_rows_are_float32_with_nan_and_put_in_any_order(tmp_path: Path) -> None:
-    made = create(tmp_path / "a", num_rows=3, input_shape=[2], modality="table", task="regression")
-    made.put(np.array([2, 0]), np.array([[1.5, np.nan], [-3.0, 4.0]]), np.array([0.25, -7.0]))
-    made.put(np.array([1]), np.array([[8.0, 9.0]]), np.array([1e6]))
-    made.row_ids[:] = [b"a", b"b", b"c"]
-    made.close()
+def test_table_rows_are_float32_with_nan_and_written_in_any_order(tmp_path: Path) -> None:
+    writer = create_arrays(tmp_path / "a", num_rows=3, input_shape=[2], modality="table", task="regression")
+    writer.put(np.array([2, 0]), np.array([[1.5, np.nan], [-3.0, 4.0]]), np.array([0.25, -7.0]))
+    writer.put(np.array([1]), np.array([[8.0, 9.0]]), np.array([1e6]))
+    writer.row_ids[:] = [b"a", b"b", b"c"]
+    writer.close()
     arrays = open_arrays(tmp_path / "a")
     assert (arrays.inputs.dtype, arrays.targets.dtype) == (np.float32, np.float32)
     np.testing.assert_array_equal(arrays.inputs, [[-3.0, 4.0], [8.0, 9.0], [1.5, np.nan]])
@@ -102,14 +102,14 @@ def test_table_rows_are_float32_with_nan_and_put_in_any_order(tmp_path: Path) ->
 
 @pytest.fixture
 def texts(tmp_path: Path) -> Path:
-    made = create(tmp_path / "texts", num_rows=3, input_shape=[4], modality="text")
-    made.put(np.array([2, 0]), [np.array([5, 6, 7], np.int32), np.array([], np.int32)], np.array([1, 0]))
-    made.put(np.array([1]), [np.array([9], np.int32)], np.array([1]))
-    made.close()
+    writer = create_arrays(tmp_path / "texts", num_rows=3, input_shape=[4], modality="text")
+    writer.put(np.array([2, 0]), [np.array([5, 6, 7], np.int32), np.array([], np.int32)], np.array([1, 0]))
+    writer.put(np.array([1]), [np.array([9], np.int32)], np.array([1]))
+    writer.close()
     return tmp_path / "texts"
 
 
-def test_text_rows_are_padded_to_the_longest_of_those_asked_for(texts: Path) -> None:
+def test_text_rows_are_padded_to_the_longest_selected_row(texts: Path) -> None:
     arrays = open_arrays(texts)
     assert len(arrays) == len(arrays.inputs) == 3
     assert arrays.inputs[:2].tolist() == [[0], [9]]
@@ -119,17 +119,17 @@ def test_text_rows_are_padded_to_the_longest_of_those_asked_for(texts: Path) -> 
 
 
 @pytest.mark.parametrize("name", ["starts.npy", "lengths.npy", "targets.npy"])
-def test_open_arrays_of_a_text_that_lacks_a_part_says_what_to_run(texts: Path, name: str) -> None:
+def test_open_arrays_of_text_with_a_missing_file_says_what_to_run(texts: Path, name: str) -> None:
     (texts / name).unlink()
     with pytest.raises(DataError, match=rf"{name}: no such file; run the stages before this one: dvc repro$"):
         open_arrays(texts)
 
 
 @pytest.mark.parametrize("name", ["starts.npy", "lengths.npy", "tokens.bin"])
-def test_open_arrays_of_a_text_truncated_anywhere_is_one_line(texts: Path, name: str) -> None:
+def test_open_arrays_of_text_with_a_truncated_file_raises_one_line(texts: Path, name: str) -> None:
     path = texts / name
     good = path.read_bytes()
-    for kept in range(len(good)):
-        path.write_bytes(good[:kept])
-        with pytest.raises(DataError, match=r"^.*tokens\.bin: not rows of tokens \(.*\); run: dvc repro --force$"):
+    for num_bytes in range(len(good)):
+        path.write_bytes(good[:num_bytes])
+        with pytest.raises(DataError, match=r"^.*tokens\.bin: not token ids \(.*\); run: dvc repro --force$"):
             open_arrays(texts)

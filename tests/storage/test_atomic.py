@@ -24,47 +24,47 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_atomic_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+def test_atomic_file_replaces_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "file.txt"
     for text in ("one", "two"):
-        with atomic_file(path) as aside:
-            assert aside.parent == path.parent
-            aside.write_text(text)
+        with atomic_file(path) as temporary:
+            assert temporary.parent == path.parent
+            temporary.write_text(text)
         assert path.read_text() == text
     assert names(path.parent) == ["file.txt"]
 
 
 @pytest.mark.parametrize("error", [ValueError, OSError, KeyboardInterrupt, SystemExit])
-def test_atomic_file_interrupted_leaves_the_old_one_and_no_aside(tmp_path: Path, error: type[BaseException]) -> None:
+def test_atomic_file_interrupted_leaves_only_the_old_file(tmp_path: Path, error: type[BaseException]) -> None:
     path = tmp_path / "file.txt"
     path.write_text("old")
-    with pytest.raises(error), atomic_file(path) as aside:
-        raise error(aside.write_text("half"))
+    with pytest.raises(error), atomic_file(path) as temporary:
+        raise error(temporary.write_text("half"))
     assert path.read_text() == "old"
     assert names(tmp_path) == ["file.txt"]
 
 
 @pytest.mark.parametrize("error", [ValueError, OSError, KeyboardInterrupt, SystemExit])
-def test_atomic_dir_interrupted_leaves_the_old_one_and_no_aside(tmp_path: Path, error: type[BaseException]) -> None:
+def test_atomic_dir_interrupted_leaves_only_the_old_folder(tmp_path: Path, error: type[BaseException]) -> None:
     path = tmp_path / "folder"
     path.mkdir()
     (path / "old.txt").write_text("old")
-    with pytest.raises(error), atomic_dir(path) as aside:
-        raise error((aside / "new.txt").write_text("half"))
+    with pytest.raises(error), atomic_dir(path) as temporary:
+        raise error((temporary / "new.txt").write_text("half"))
     assert names(path) == ["old.txt"]
     assert names(tmp_path) == ["folder"]
 
 
-def test_atomic_dir_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+def test_atomic_dir_replaces_the_old_folder(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "folder"
     for name in ("one", "two"):
-        with atomic_dir(path) as aside:
-            (aside / name).write_text(name)
+        with atomic_dir(path) as temporary:
+            (temporary / name).write_text(name)
         assert names(path) == [name]
     assert names(path.parent) == ["folder"]
 
 
-def test_atomic_writer_killed_leaves_the_old_ones(tmp_path: Path) -> None:
+def test_atomic_writes_of_a_killed_process_leave_the_old_files(tmp_path: Path) -> None:
     (tmp_path / "file.txt").write_text("old")
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "a.txt").write_text("old")
@@ -78,8 +78,8 @@ def test_atomic_writer_killed_leaves_the_old_ones(tmp_path: Path) -> None:
     assert writer.returncode == -signal.SIGKILL
     assert (tmp_path / "file.txt").read_text() == "old"
     assert (tmp_path / "folder" / "a.txt").read_text() == "old"
-    with atomic_dir(tmp_path / "folder") as aside:  # what it left aside is in nobody's way
-        (aside / "b.txt").write_text("new")
+    with atomic_dir(tmp_path / "folder") as temporary:  # despite the temporary folder that is left
+        (temporary / "b.txt").write_text("new")
     assert names(tmp_path / "folder") == ["b.txt"]
 
 
@@ -94,7 +94,7 @@ def test_write_json_reads_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), object()])
-def test_write_json_of_what_json_has_not_leaves_the_old_file(tmp_path: Path, value: object) -> None:
+def test_write_json_of_an_invalid_value_leaves_the_old_file(tmp_path: Path, value: object) -> None:
     write_json(tmp_path / "a.json", {"a": 1})
     with pytest.raises((ValueError, TypeError)):
         write_json(tmp_path / "a.json", {"a": value})

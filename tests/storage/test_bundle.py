@@ -12,7 +12,7 @@ from headrace.paths import Paths
 from headrace.storage.bundle import CARD, GRAPH, WEIGHTS, load_model, load_spec, read_bundle, write_card, write_weights
 
 
-def test_read_bundle_gives_back_the_card(trained: Paths) -> None:
+def test_read_bundle_reads_the_card(trained: Paths) -> None:
     read = read_bundle(trained.trained_dir)
     assert read.spec.classes == ["cross", "disc", "square"]
     assert read.card.model["name"] == "cnn"
@@ -21,10 +21,10 @@ def test_read_bundle_gives_back_the_card(trained: Paths) -> None:
     assert read_bundle(trained.trained_dir) == read
 
 
-def test_bundle_holds_nothing_that_is_unpickled(trained: Paths) -> None:
+def test_bundle_contains_no_pickle(trained: Paths) -> None:
     assert {path.name for path in trained.trained_dir.iterdir()} == {CARD, GRAPH, WEIGHTS}
     for path in trained.trained_dir.iterdir():
-        with pytest.raises(Exception):  # noqa: B017 any: the bytes are no pickle at all
+        with pytest.raises(Exception):  # noqa: B017 - the bytes are no pickle at all
             pickle.loads(path.read_bytes())
 
 
@@ -45,32 +45,32 @@ def test_write_weights_reads_back_bit_for_bit(tmp_path: Path, trained: Paths) ->
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [CARD, WEIGHTS]
 
 
-@pytest.mark.parametrize("kept", [0, 7, 40, -1])
-def test_weights_truncated_are_one_line(trained: Paths, kept: int) -> None:
+@pytest.mark.parametrize("num_bytes", [0, 7, 40, -1])
+def test_truncated_weights_raise_one_line(trained: Paths, num_bytes: int) -> None:
     path = trained.trained_dir / WEIGHTS
-    path.write_bytes(path.read_bytes()[:kept])
+    path.write_bytes(path.read_bytes()[:num_bytes])
     with pytest.raises(DataError, match=r"^.*weights\.safetensors: not safetensors \(.*\); run: dvc repro .*$"):
         read_bundle(trained.trained_dir).weights()
 
 
-def test_weights_missing_say_what_to_run(trained: Paths) -> None:
+def test_missing_weights_say_what_to_run(trained: Paths) -> None:
     (trained.trained_dir / WEIGHTS).unlink()
     with pytest.raises(DataError, match=r"weights\.safetensors: no such file; run: dvc repro --force train$"):
         read_bundle(trained.trained_dir).weights()
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", "null", "{}", '{"model": 1}', '{"a": 1}', "\u00ff"])
-def test_read_bundle_of_a_damaged_card_is_one_line(trained: Paths, text: str) -> None:
+def test_read_bundle_of_a_damaged_card_raises_one_line(trained: Paths, text: str) -> None:
     (trained.trained_dir / CARD).write_bytes(text.encode("latin-1"))
-    with pytest.raises(DataError, match=r"^.*bundle\.json: not a bundle's card \(.*\); run: dvc repro --force train$"):
+    with pytest.raises(DataError, match=r"^.*bundle\.json: not a bundle description \(.*\); run: dvc repro --force"):
         read_bundle(trained.trained_dir)
 
 
 @pytest.mark.parametrize(("key", "value"), [("spec", {"modality": "smell"}), ("spec", None), ("extra", 1)])
-def test_read_bundle_of_a_card_with_wrong_content_is_one_line(trained: Paths, key: str, value: object) -> None:
+def test_read_bundle_of_a_card_with_wrong_content_raises_one_line(trained: Paths, key: str, value: object) -> None:
     card = json.loads((trained.trained_dir / CARD).read_text())
     (trained.trained_dir / CARD).write_text(json.dumps(card | {key: value}))
-    with pytest.raises(DataError, match=r"^.*bundle\.json: not a bundle's card \(.*\); run: dvc repro --force train$"):
+    with pytest.raises(DataError, match=r"^.*bundle\.json: not a bundle description \(.*\); run: dvc repro --force"):
         read_bundle(trained.trained_dir)
 
 
@@ -93,7 +93,7 @@ def test_load_model_predicts_from_raw_pixels(trained: Paths) -> None:
     assert (logits.argmax(axis=1) == targets).mean() > 0.9
 
 
-def test_load_spec_reads_a_stages_folder(trained: Paths) -> None:
+def test_load_spec_reads_the_folder_of_a_stage(trained: Paths) -> None:
     assert headrace.load_spec is load_spec
     assert headrace.load_spec(str(trained.normalized_dir)).input_shape == [16, 16, 1]
     (trained.normalized_dir / "spec.json").write_text('{"modality": "image"}')

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from headrace.errors import DataError
-from headrace.storage.lock import exclusive
+from headrace.storage.lock import exclusive_lock
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from headrace.storage.lock import exclusive
-with exclusive(Path(sys.argv[1]), "stage train"):
+from headrace.storage.lock import exclusive_lock
+with exclusive_lock(Path(sys.argv[1]), "stage train"):
     print("held", flush=True)
     sys.stdin.readline()
 """
@@ -38,15 +38,17 @@ def holder(path: Path) -> Iterator[subprocess.Popen[str]]:
 def test_lock_held_by_another_process_names_it(tmp_path: Path) -> None:
     path = tmp_path / "state" / "train.lock"
     with holder(path) as process:
-        told = rf"train\.lock: stage train is already running here \(process {process.pid}\); wait for it, or stop it$"
-        for _ in range(2):  # being refused takes nothing from the holder
-            with pytest.raises(DataError, match=told), exclusive(path, "stage train"):
+        message = (
+            rf"train\.lock: stage train is already running here \(process {process.pid}\); wait for it, or stop it$"
+        )
+        for _ in range(2):  # a refusal does not release the lock
+            with pytest.raises(DataError, match=message), exclusive_lock(path, "stage train"):
                 raise AssertionError
-        with exclusive(path.with_name("clean.lock"), "stage clean"):  # another stage may run
+        with exclusive_lock(path.with_name("clean.lock"), "stage clean"):  # another stage may run
             pass
         process.communicate("end\n")
     assert process.returncode == 0
-    with exclusive(path, "stage train"):
+    with exclusive_lock(path, "stage train"):
         pass
 
 
@@ -55,21 +57,21 @@ def test_lock_of_a_killed_process_is_taken_over(tmp_path: Path) -> None:
     with holder(path) as process:
         process.kill()
         assert process.wait() == -signal.SIGKILL
-    with exclusive(path, "stage train"):
+    with exclusive_lock(path, "stage train"):
         assert path.with_suffix(".pid").read_text() == f"{os.getpid()}\n"
     assert not path.with_suffix(".pid").exists()
 
 
 def test_lock_is_released_by_an_error(tmp_path: Path) -> None:
     path = tmp_path / "train.lock"
-    with pytest.raises(ValueError, match="^oops$"), exclusive(path, "stage train"):
+    with pytest.raises(ValueError, match="^oops$"), exclusive_lock(path, "stage train"):
         raise ValueError("oops")
-    with exclusive(path, "stage train"):
+    with exclusive_lock(path, "stage train"):
         assert path.with_suffix(".pid").exists()
 
 
 def test_lock_held_by_this_process_is_refused_too(tmp_path: Path) -> None:
     path = tmp_path / "train.lock"
     refused = pytest.raises(DataError, match=rf"\(process {os.getpid()}\)")
-    with exclusive(path, "stage train"), refused, exclusive(path, "stage train"):
+    with exclusive_lock(path, "stage train"), refused, exclusive_lock(path, "stage train"):
         raise AssertionError

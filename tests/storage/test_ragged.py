@@ -1,5 +1,3 @@
-"""Rows of different lengths: written in any order, read padded."""
-
 import contextlib
 import errno
 import os
@@ -13,7 +11,7 @@ from hypothesis import strategies as st
 from headrace.storage.ragged import RaggedWriter, open_ragged
 
 
-def written(folder, rows, order):
+def write(folder, rows, order):
     folder.mkdir()
     writer = RaggedWriter(folder, len(rows))
     for position in order:
@@ -24,25 +22,25 @@ def written(folder, rows, order):
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.lists(st.integers(1, 9), max_size=7), min_size=1, max_size=8), st.randoms(use_true_random=False))
-def test_ragged_reads_each_row_whatever_the_order_of_writing(tmp_path_factory, rows, random):
+def test_ragged_reads_rows_written_in_any_order(tmp_path_factory, rows, random):
     order = list(range(len(rows)))
     random.shuffle(order)
-    ragged = written(tmp_path_factory.mktemp("ragged") / "x", rows, order)
+    ragged = write(tmp_path_factory.mktemp("ragged") / "x", rows, order)
     padded = ragged[np.arange(len(rows))]
     assert padded.shape == (len(rows), max(1, *(len(row) for row in rows)))
-    for row, got in zip(rows, padded.tolist(), strict=True):
-        assert got == row + [0] * (padded.shape[1] - len(row))
+    for row, padded_row in zip(rows, padded.tolist(), strict=True):
+        assert padded_row == row + [0] * (padded.shape[1] - len(row))
 
 
-def test_ragged_slice_is_as_long_as_its_longest_row(tmp_path):
-    ragged = written(tmp_path / "x", [[1], [2, 3], [4, 5, 6, 7]], [2, 0, 1])
+def test_ragged_slice_is_padded_to_its_longest_row(tmp_path):
+    ragged = write(tmp_path / "x", [[1], [2, 3], [4, 5, 6, 7]], [2, 0, 1])
     assert ragged[:2].tolist() == [[1, 0], [2, 3]]
     assert ragged[2].tolist() == [4, 5, 6, 7]
     assert ragged.shape == (3, 4)
 
 
-def test_ragged_refuses_a_file_that_is_too_short(tmp_path):
-    written(tmp_path / "x", [[1, 2, 3]], [0])
+def test_open_ragged_refuses_a_truncated_file(tmp_path):
+    write(tmp_path / "x", [[1, 2, 3]], [0])
     (tmp_path / "x" / "tokens.bin").write_bytes(b"\0" * 4)
     with pytest.raises(ValueError, match=r"tokens\.bin is shorter"):
         open_ragged(tmp_path / "x")
@@ -51,16 +49,16 @@ def test_ragged_refuses_a_file_that_is_too_short(tmp_path):
 @pytest.mark.faults
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system takes root")
 @pytest.mark.parametrize("num_tokens", [10, 4000])
-def test_ragged_on_a_full_disk_says_that_it_is_full(tmp_path, num_tokens):
-    """16 KiB hold the tokens of one row, but not where 4,000 rows lie; or not even the tokens."""
+def test_ragged_writer_raises_enospc_on_a_full_disk(tmp_path, num_tokens):
+    """16 KiB are enough for the tokens of a row but not for the index of 4,000 rows, or not even for the tokens."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", tmp_path], check=True)
     try:
         writer = RaggedWriter(tmp_path, 4000)
-        with pytest.raises(OSError) as told:
+        with pytest.raises(OSError) as caught:
             for position in range(3):
                 writer.write(position, np.ones(num_tokens, np.int32))
             writer.close()
-        assert told.value.errno == errno.ENOSPC
+        assert caught.value.errno == errno.ENOSPC
         with contextlib.suppress(OSError):
             writer.close()
     finally:

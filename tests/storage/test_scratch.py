@@ -1,5 +1,3 @@
-"""Columns on disk: what is appended is what is read."""
-
 import numpy as np
 
 from headrace.storage.scratch import Scratch
@@ -25,7 +23,7 @@ def test_scratch_column_without_rows_or_without_width_is_empty(tmp_path):
     scratch.close()
 
 
-def test_scratch_keeps_the_type_of_the_first_rows(tmp_path):
+def test_scratch_converts_to_the_type_of_the_first_rows(tmp_path):
     scratch = Scratch(tmp_path)
     scratch.append("values", np.array([1.5], np.float32))
     scratch.append("values", np.array([2.5], np.float64))

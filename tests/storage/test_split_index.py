@@ -1,5 +1,3 @@
-"""Which row belongs to which split."""
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -7,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.storage.parquet import write_shards
-from headrace.storage.split_index import ascii_ids, is_in_split, positions, row_ids_of
+from headrace.storage.split_index import find_positions, is_in_split, read_row_ids, to_ascii_ids
 from tests.drawn import row_id
 
 SCHEMA = pa.schema([("row_id", pa.string()), ("split", pa.string())])
@@ -20,40 +18,42 @@ def write_split(folder, splits):
     return folder
 
 
-def test_row_ids_of_a_split_are_sorted(tmp_path):
+def test_read_row_ids_are_sorted(tmp_path):
     folder = write_split(tmp_path / "split", ["train", "test", "train", "val", "train"])
-    assert row_ids_of(folder, "train").tolist() == sorted(row_id(index).encode() for index in (0, 2, 4))
-    assert row_ids_of(folder, "unused").tolist() == []
+    assert read_row_ids(folder, "train").tolist() == sorted(row_id(index).encode() for index in (0, 2, 4))
+    assert read_row_ids(folder, "unused").tolist() == []
 
 
-def test_is_in_split_tells_each_row(tmp_path):
+def test_is_in_split_of_each_row(tmp_path):
     folder = write_split(tmp_path / "split", ["train", "test", "train", "val"])
-    asked = pa.array([row_id(index) for index in (3, 2, 9, 0)])
-    assert is_in_split(asked, folder, "train").to_pylist() == [False, True, False, True]
-    assert is_in_split(asked, folder, "unused").to_pylist() == [False] * 4
+    row_ids = pa.array([row_id(index) for index in (3, 2, 9, 0)])
+    assert is_in_split(row_ids, folder, "train").to_pylist() == [False, True, False, True]
+    assert is_in_split(row_ids, folder, "unused").to_pylist() == [False] * 4
     assert is_in_split(pa.array([], pa.string()), folder, "train").to_pylist() == []
 
 
-def test_is_in_split_sees_that_the_split_changed(tmp_path):
+def test_is_in_split_reads_a_changed_split(tmp_path):
     folder = write_split(tmp_path / "split", ["train", "test"])
-    asked = pa.array([row_id(0), row_id(1)])
-    assert is_in_split(asked, folder, "test").to_pylist() == [False, True]
+    row_ids = pa.array([row_id(0), row_id(1)])
+    assert is_in_split(row_ids, folder, "test").to_pylist() == [False, True]
     write_split(folder, ["test", "train"])
-    assert is_in_split(asked, folder, "test").to_pylist() == [True, False]
+    assert is_in_split(row_ids, folder, "test").to_pylist() == [True, False]
 
 
 @given(st.sets(st.binary(min_size=1, max_size=4)), st.lists(st.binary(min_size=1, max_size=4)))
-def test_positions_are_where_ids_stand(known, wanted):
-    known = {one.rstrip(b"\0") or b"0" for one in known}
-    wanted = [one.rstrip(b"\0") or b"0" for one in wanted]
+def test_find_positions_of_known_and_unknown_ids(known, wanted):
+    known = {key.rstrip(b"\0") or b"0" for key in known}
+    wanted = [key.rstrip(b"\0") or b"0" for key in wanted]
     ids = np.sort(np.array(list(known), "S32")) if known else np.empty(0, "S32")
-    places, is_here = positions(np.array(wanted, "S32") if wanted else np.empty(0, "S32"), ids)
-    assert is_here.tolist() == [one in known for one in wanted]
-    assert [ids[place] for place in places[is_here]] == [one for one in wanted if one in known]
+    places, is_here = find_positions(np.array(wanted, "S32") if wanted else np.empty(0, "S32"), ids)
+    assert is_here.tolist() == [key in known for key in wanted]
+    assert [ids[place] for place in places[is_here]] == [key for key in wanted if key in known]
 
 
 @pytest.mark.parametrize("kind", [pa.array, pa.chunked_array])
-def test_ascii_ids_of_arrow(kind):
+def test_to_ascii_ids_of_arrow(kind):
     ids = [row_id(0), row_id(1)]
-    assert ascii_ids(kind(ids if kind is pa.array else [ids[:1], ids[1:]])).tolist() == [one.encode() for one in ids]
-    assert ascii_ids(kind([], pa.string())).dtype == "S32"
+    assert to_ascii_ids(kind(ids if kind is pa.array else [ids[:1], ids[1:]])).tolist() == [
+        text.encode() for text in ids
+    ]
+    assert to_ascii_ids(kind([], pa.string())).dtype == "S32"

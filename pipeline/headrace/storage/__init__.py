@@ -1,1 +1,1 @@
-"""Files: atomic, columnar, memory-mapped; and the bundles that models are kept in."""
+"""Files of a project: atomic writes, Parquet, memory-mapped arrays, and model bundles."""

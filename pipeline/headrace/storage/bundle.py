@@ -1,4 +1,4 @@
-"""A model's bundle: weights (safetensors), settings (JSON) and graph (ONNX). Nothing in it has to be unpickled."""
+"""Model bundles: weights (safetensors), settings (JSON) and graph (ONNX), without pickles."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ GRAPH, WEIGHTS, CARD = "model.onnx", "weights.safetensors", "bundle.json"
 
 
 @dataclass(frozen=True)
-class Card:
-    """What a bundle says of itself (`bundle.json`)."""
+class BundleCard:
+    """The description of a bundle (`bundle.json`)."""
 
     training_id: str
-    """Hash of data, settings and code: the same training has the same id."""
+    """Hash of data, settings and code; equal for equal trainings."""
     model: Json
     """Name and options, as in `train.model`."""
     spec: Json
-    """The Spec of the data it was trained on."""
+    """The Spec of the training data."""
     transform: Json
-    """How raw rows become inputs (`transform.json`)."""
+    """The fitted transform from clean rows to inputs (`transform.json`)."""
     settings: Json
-    """The section `train`, as it was used."""
+    """The section `train`, with every default and automatic setting resolved."""
     lineage: Json
     """Hash of the data, commit, environment."""
     format_version: int = FORMAT_VERSION
@@ -45,11 +45,11 @@ class Bundle:
     """A bundle on disk."""
 
     folder: Path
-    card: Card
+    card: BundleCard
 
     @property
     def spec(self) -> Spec:
-        """What the training data said of themselves."""
+        """The Spec of the training data."""
         return Spec.model_validate(self.card.spec)
 
     def graph(self, num_threads: int = 0) -> OnnxModel:
@@ -57,7 +57,7 @@ class Bundle:
         return OnnxModel(self.folder / GRAPH, num_threads)
 
     def weights(self) -> dict[str, Tensor]:
-        """The state dict of the eager model; raises DataError when its file is missing or damaged."""
+        """The state dict of the eager model; raises DataError if its file is missing or damaged."""
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
@@ -70,20 +70,22 @@ class Bundle:
             raise DataError(f"{path}: not safetensors ({error}); run: dvc repro --force train") from None
 
 
-def write_card(folder: Path, card: Card) -> None:
+def write_card(folder: Path, card: BundleCard) -> None:
     """Writes `bundle.json` into a bundle's folder."""
     (folder / CARD).write_text(json.dumps(asdict(card), indent=2) + "\n", encoding="utf-8")
 
 
 def write_weights(folder: Path, state: dict[str, Tensor]) -> None:
-    """Writes a state dict as safetensors, atomically (each tensor on its own, contiguous, on the CPU)."""
+    """Writes a state dict as safetensors, atomically; tensors are copied to the CPU."""
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    with atomic_file(folder / WEIGHTS) as aside:
+    with atomic_file(folder / WEIGHTS) as temporary_path:
         try:
-            save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}, aside)
-        except SafetensorError as error:  # a full disk, among others: it hides the system's number in its text
+            save_file(
+                {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}, temporary_path
+            )
+        except SafetensorError as error:  # the errno of a full disk is only in its text
             number = re.search(r"os error (\d+)", str(error))
             if number is None:
                 raise
@@ -91,28 +93,28 @@ def write_weights(folder: Path, state: dict[str, Tensor]) -> None:
 
 
 def read_bundle(folder: Path) -> Bundle:
-    """Opens a bundle; raises DataError when it is missing, damaged or of another format."""
+    """Opens a bundle; raises DataError if it is missing, damaged or of another format."""
     path = folder / CARD
     try:
         values = json.loads(path.read_bytes())
         version = values.get("format_version", FORMAT_VERSION)
-        if version != FORMAT_VERSION:  # before its keys, which may be others
+        if version != FORMAT_VERSION:  # before the keys, which may differ
             raise DataError(f"{path}: format {version}; this version reads {FORMAT_VERSION}; train again")
-        card = Card(**values)
+        card = BundleCard(**values)
         Spec.model_validate(card.spec)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; run the stages before this one: dvc repro") from None
     except (ValueError, TypeError, AttributeError) as error:
         reason = str(error).splitlines()[0]
-        raise DataError(f"{path}: not a bundle's card ({reason}); run: dvc repro --force train") from None
+        raise DataError(f"{path}: not a bundle description ({reason}); run: dvc repro --force train") from None
     return Bundle(folder, card)
 
 
 def load_model(folder: str | Path = "models/trained") -> OnnxModel:
-    """The exported model of a bundle: `load_model().predict(uint8 images)` gives logits."""
+    """Returns the exported model of a bundle: `load_model().predict(uint8 images)` returns logits."""
     return read_bundle(Path(folder)).graph()
 
 
 def load_spec(folder: str | Path = "data/normalized") -> Spec:
-    """What the data of a stage's folder say of themselves."""
+    """Returns the Spec of the data in a stage's folder."""
     return Spec.read(Path(folder))

@@ -1,7 +1,7 @@
-"""Labels as text: what the column `label` of rows holds where a row has several names, or several values.
+"""Encodes several labels or values of a row as one string, for the column `label`.
 
-Both are JSON lists of strings, so that a label is one string whatever the task, as cells of a table are: names sorted,
-each once (`["comedy", "war"]`, `[]` for none); values in the order of their columns (`["1.5", null]`).
+Both are JSON lists of strings: unique names, sorted (`["comedy", "war"]`, `[]` for none); values in the order of their
+columns (`["1.5", null]`).
 """
 
 from __future__ import annotations
@@ -11,29 +11,29 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 
-def write_names(names: Iterable[Any]) -> str:
-    """Sorted, each once; numbers and truths as JSON has them; blanks around names, and empty ones, go."""
-    told = (name if isinstance(name, str) else json.dumps(name, default=str) for name in names if name is not None)
-    return json.dumps(sorted({name.strip() for name in told} - {""}), ensure_ascii=False)
+def encode_names(names: Iterable[Any]) -> str:
+    """Encodes names: sorted, unique, stripped, without empty ones; numbers and booleans are written as in JSON."""
+    texts = (name if isinstance(name, str) else json.dumps(name, default=str) for name in names if name is not None)
+    return json.dumps(sorted({name.strip() for name in texts} - {""}), ensure_ascii=False)
 
 
-def write_values(cells: Sequence[str | None]) -> str:
-    """As they are; None where there is no value."""
+def encode_values(cells: Sequence[str | None]) -> str:
+    """Encodes values; None stands for a missing value."""
     return json.dumps(list(cells), ensure_ascii=False)
 
 
-def read_list(text: str) -> list[Any] | None:
-    """What the two wrote, or any list of JSON that is flat; None for anything else."""
+def decode_list(text: str) -> list[Any] | None:
+    """Decodes names or values, or any flat JSON list; returns None for anything else."""
     if not text.startswith("["):
         return None
     try:
-        found = json.loads(text)
+        items = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    is_flat = isinstance(found, list) and not any(isinstance(item, list | dict) for item in found)
-    return found if is_flat else None
+    is_flat = isinstance(items, list) and not any(isinstance(item, list | dict) for item in items)
+    return items if is_flat else None
 
 
-def read_names(text: str) -> list[str]:
-    """The names of a label; none for one that `clean` rejects."""
-    return read_list(text) or []
+def decode_names(text: str) -> list[str]:
+    """Decodes names; returns none for a label that `clean` rejects."""
+    return decode_list(text) or []

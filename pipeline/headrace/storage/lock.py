@@ -1,4 +1,4 @@
-"""One writer a project and stage: a lock that the kernel releases when its holder dies, so that none is ever stale."""
+"""File locks, which the kernel releases when their holder dies, so that none is ever stale."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from headrace.errors import DataError
 
 
 @contextmanager
-def exclusive(path: Path, what: str) -> Iterator[None]:
-    """Holds `path`; raises DataError at once when another live process does. A dead one's file is taken over."""
+def exclusive_lock(path: Path, what: str) -> Iterator[None]:
+    """Holds the lock `path`; raises DataError at once if another live process holds it. `what` names the work."""
     from filelock import FileLock, Timeout
 
     path.parent.mkdir(parents=True, exist_ok=True)

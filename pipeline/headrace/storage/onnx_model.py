@@ -1,4 +1,4 @@
-"""Prediction with ONNX Runtime: what every stage after `train` judges, and what is served."""
+"""Prediction with ONNX Runtime, as in every stage after `train` and in serving."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ ROWS_PER_RUN = 256
 
 
 class OnnxModel:
-    """An exported graph: stored inputs -> logits (classification), or values in the target's unit (regression)."""
+    """An exported graph: stored inputs -> logits (classification), or values in the unit of the target (regression)."""
 
     def __init__(self, path: Path, num_threads: int = 0) -> None:
-        """Loads the graph; `num_threads` 0 takes every core. Raises DataError when it cannot be loaded."""
+        """Loads the graph; `num_threads` 0 uses every core. Raises DataError if it cannot be loaded."""
         import onnxruntime as ort
 
         options = ort.SessionOptions()
@@ -33,19 +33,19 @@ class OnnxModel:
             if not path.is_file():
                 raise DataError(f"{path}: no such file; run the stages before this one: dvc repro") from None
             raise DataError(
-                f"{path}: not a graph that ONNX Runtime loads ({str(error)[:200]}); run: dvc repro --force"
+                f"{path}: not a graph that ONNX Runtime can load ({str(error)[:200]}); run: dvc repro --force"
             ) from None
         self.input_name: str = self._session.get_inputs()[0].name
 
     def predict(self, inputs: Inputs) -> NDArray[np.float32]:
-        """`[rows, *input_shape]`, or rows of ids -> `[rows, outputs]`, ROWS_PER_RUN at a time."""
-        parts = [
+        """`[rows, *input_shape]`, or a Ragged of token ids -> `[rows, outputs]`; runs ROWS_PER_RUN rows at a time."""
+        outputs = [
             self._session.run(None, {self.input_name: np.ascontiguousarray(inputs[start : start + ROWS_PER_RUN])})[0]
             for start in range(0, len(inputs), ROWS_PER_RUN)
         ]
-        return np.concatenate(parts)
+        return np.concatenate(outputs)
 
     def run(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
-        """One call of the graph, as a server makes it: what latency is measured on."""
+        """Runs the graph once, as a server does; latency is measured on this."""
         outputs: NDArray[np.float32] = self._session.run(None, {self.input_name: inputs})[0]
         return outputs

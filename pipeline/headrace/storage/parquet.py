@@ -1,4 +1,4 @@
-"""Parquet shards: rows are written and read a batch at a time, so that no step needs the whole set in memory."""
+"""Parquet shards, written and read one batch at a time, so that no dataset has to fit in memory."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ SHARD_BYTES = 256 * 1024 * 1024
 
 
 class ShardWriter:
-    """Writes `part-00000.parquet` and on, a new one after SHARD_BYTES; raises OSError when the disk is full."""
+    """Writes shards of about SHARD_BYTES, from `part-00000.parquet` on; raises OSError if the disk is full."""
 
     def __init__(self, folder: Path, schema: pa.Schema) -> None:
-        """Writes nothing yet; `folder` must exist."""
+        """`folder` must exist."""
         self._folder, self._schema = folder, schema
         self._writer: pq.ParquetWriter | None = None
         self._num_shards = self._size = 0
         self.num_rows = 0
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Adds a batch, which becomes a row group; an empty one is left out."""
+        """Adds a batch as a row group; an empty batch is skipped."""
         if not batch.num_rows:
             return
         writer = self._writer or self._open()
@@ -38,7 +38,6 @@ class ShardWriter:
             self._end()
 
     def _open(self) -> pq.ParquetWriter:
-
         path = self._folder / f"part-{self._num_shards:05d}.parquet"
         self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
         self._num_shards, self._size = self._num_shards + 1, 0
@@ -53,7 +52,7 @@ class ShardWriter:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None and self._num_shards == 0:  # no rows: one empty shard still tells the schema
+        if kind is None and self._num_shards == 0:  # no rows: an empty shard still has the schema
             self._open()
         self._end()
 
@@ -67,25 +66,25 @@ def write_shards(folder: Path, schema: pa.Schema, batches: Iterable[pa.RecordBat
 
 
 def read_shards(folder: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """Yields the rows of a folder's shards in order; raises DataError when there are none or one is damaged."""
-    for shard in _shards(folder):
+    """Yields the rows of a folder's shards in order; raises DataError if there are none or one is damaged."""
+    for shard in _list_shards(folder):
         with translate_parquet_errors(shard), pq.ParquetFile(shard) as file:
-            for group in range(file.num_row_groups):  # one by one: else batches of large rows are put together
+            for group in range(file.num_row_groups):  # one by one: otherwise batches of large rows are merged
                 yield from file.iter_batches(ROWS_PER_BATCH, row_groups=[group], columns=columns)
 
 
 class BatchRef(NamedTuple):
-    """Where a batch lies: a row group of a shard, readable from every process that sees the folder."""
+    """The location of a batch: a row group of a shard, readable by every process that has the folder."""
 
     shard: str
     row_group: int
     num_rows: int
 
 
-def batch_refs(folder: Path) -> list[BatchRef]:
-    """The batches of a folder's shards, in order; raises DataError when there are no shards or one is damaged."""
+def list_batches(folder: Path) -> list[BatchRef]:
+    """Lists the batches of a folder's shards in order; raises DataError if there are no shards or one is damaged."""
     refs = []
-    for shard in _shards(folder):
+    for shard in _list_shards(folder):
         with translate_parquet_errors(shard):
             metadata = pq.read_metadata(shard)
         refs += [
@@ -95,42 +94,42 @@ def batch_refs(folder: Path) -> list[BatchRef]:
 
 
 def read_batch(ref: BatchRef, columns: list[str] | None = None) -> pa.RecordBatch:
-    """One row group, in one batch; raises DataError when it is damaged."""
+    """Reads one row group as one batch; raises DataError if it is damaged."""
     with translate_parquet_errors(Path(ref.shard)), pq.ParquetFile(ref.shard) as file:
         table = file.read_row_group(ref.row_group, columns=columns, use_threads=False).combine_chunks()
         return table.to_batches()[0] if table.num_rows else pa.RecordBatch.from_pylist([], table.schema)
 
 
 def read_schema(folder: Path) -> pa.Schema:
-    """The schema of a folder's rows."""
-    shard = _shards(folder)[0]
+    """Reads the schema of a folder's rows."""
+    shard = _list_shards(folder)[0]
     with translate_parquet_errors(shard):
         return pq.read_schema(shard)
-
-
-def _shards(folder: Path) -> list[Path]:
-    shards = sorted(folder.glob("part-*.parquet"))
-    if not shards:
-        raise DataError(f"{folder}: holds no part-*.parquet; run the stages before this one: dvc repro")
-    return shards
-
-
-@contextmanager
-def translate_parquet_errors(shard: Path) -> Iterator[None]:
-    """Damage in one line; what the disk itself says passes through."""
-    try:
-        yield
-    except (pa.ArrowException, OSError) as error:
-        if getattr(error, "errno", None):  # of the disk, not of the file's content
-            raise
-        raise DataError(
-            f"{shard}: not readable as Parquet ({str(error).splitlines()[0]}); run: dvc repro --force"
-        ) from None
 
 
 def read_table(folder: Path, columns: list[str] | None = None) -> pa.Table:
     """Reads some columns of every row into memory."""
     batches = list(read_shards(folder, columns))
-    if not batches:  # an empty shard still tells the schema
-        return pq.ParquetFile(min(folder.glob("part-*.parquet"))).read(columns=columns)
+    if not batches:  # an empty shard still has the schema
+        return pq.ParquetFile(_list_shards(folder)[0]).read(columns=columns)
     return pa.Table.from_batches(batches)
+
+
+def _list_shards(folder: Path) -> list[Path]:
+    shards = sorted(folder.glob("part-*.parquet"))
+    if not shards:
+        raise DataError(f"{folder}: contains no part-*.parquet; run the stages before this one: dvc repro")
+    return shards
+
+
+@contextmanager
+def translate_parquet_errors(shard: Path) -> Iterator[None]:
+    """Raises DataError for a damaged shard; errors of the disk pass unchanged."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        if getattr(error, "errno", None):  # an error of the disk, not of the content
+            raise
+        raise DataError(
+            f"{shard}: not readable as Parquet ({str(error).splitlines()[0]}); run: dvc repro --force"
+        ) from None

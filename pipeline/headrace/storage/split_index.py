@@ -1,4 +1,4 @@
-"""Which row belongs to which split, as `data/split` has it."""
+"""Row ids by split, from `data/split`."""
 
 from __future__ import annotations
 
@@ -13,28 +13,32 @@ from numpy.typing import NDArray
 from headrace.storage.parquet import read_table
 
 
-def row_ids_of(split_dir: Path, split: str) -> NDArray[np.bytes_]:
-    """`[rows]` S32: the sorted ids of a split's rows."""
+def read_row_ids(split_dir: Path, split: str) -> NDArray[np.bytes_]:
+    """Reads the sorted ids of a split's rows: `[rows]` S32."""
     table = read_table(split_dir, ["row_id", "split"])
-    found = table.filter(pc.equal(table.column("split"), split)).column("row_id")
-    return np.sort(ascii_ids(found))
+    row_ids = table.filter(pc.equal(table.column("split"), split)).column("row_id")
+    return np.sort(to_ascii_ids(row_ids))
 
 
-def ascii_ids(row_ids: pa.Array | pa.ChunkedArray) -> NDArray[np.bytes_]:
-    """`[rows]` S32: as NumPy sorts and compares them fast."""
+def to_ascii_ids(row_ids: pa.Array | pa.ChunkedArray) -> NDArray[np.bytes_]:
+    """Converts ids to `[rows]` S32, which NumPy sorts and compares fast."""
     return np.array(row_ids.to_pylist(), "S32") if len(row_ids) else np.empty(0, "S32")
 
 
 def is_in_split(row_ids: pa.Array, split_dir: Path, split: str) -> pa.Array:
-    """`[rows]` booleans."""
-    return pa.array(positions(ascii_ids(row_ids), _row_ids(str(split_dir), split, _changed_at(split_dir)))[1])
+    """Whether each row is in a split: `[rows]` booleans."""
+    return pa.array(
+        find_positions(to_ascii_ids(row_ids), _load_row_ids(str(split_dir), split, _changed_at(split_dir)))[1]
+    )
 
 
-def positions(wanted: NDArray[np.bytes_], row_ids: NDArray[np.bytes_]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """Where each of `wanted` stands among sorted ids, and whether it is there at all."""
-    found = np.searchsorted(row_ids, wanted)
-    # a row behind the last one is compared with an id that no row has
-    return found, np.append(row_ids, b"")[found] == wanted
+def find_positions(
+    wanted: NDArray[np.bytes_], row_ids: NDArray[np.bytes_]
+) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Returns the position of each wanted id among sorted ids, and whether it is present."""
+    places = np.searchsorted(row_ids, wanted)
+    # positions after the last id are compared with an id that no row has
+    return places, np.append(row_ids, b"")[places] == wanted
 
 
 def _changed_at(split_dir: Path) -> int:
@@ -42,6 +46,5 @@ def _changed_at(split_dir: Path) -> int:
 
 
 @lru_cache(maxsize=4)
-def _row_ids(split_dir: str, split: str, changed_at: int) -> NDArray[np.bytes_]:  # noqa: ARG001 part of the key
-    """Read once a process."""
-    return row_ids_of(Path(split_dir), split)
+def _load_row_ids(split_dir: str, split: str, changed_at: int) -> NDArray[np.bytes_]:  # noqa: ARG001 - part of the cache key
+    return read_row_ids(Path(split_dir), split)
