@@ -41,7 +41,7 @@ def clean_file(folder: Path, data: bytes, **options: Any) -> tuple[str, list[str
     """Returns the repaired text of a file with these bytes, its findings, and whether it is usable."""
     (folder / "a/x.txt").write_bytes(data)
     (batch,) = table_of(folder, **options).filter(pa.compute.equal(table_of(folder)["path"], "a/x.txt")).to_batches()
-    checked = TextChecker().examine(batch, SPEC, {}, OPTIONS)
+    checked = TextChecker().check_batch(batch, SPEC, {}, OPTIONS)
     (text,) = TextChecker().repair(batch, SPEC, {}, OPTIONS).batch.column("text").to_pylist()
     (ids,) = TextTransform().apply(pa.record_batch({"text": [text]}), TRANSFORM)
     assert 1 <= len(ids) <= 8

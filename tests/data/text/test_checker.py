@@ -35,14 +35,14 @@ class Batches:
 
 
 def check(*texts: str, **options: Any) -> CheckedBatch:
-    return CHECKER.examine(batch_of(*texts), SPEC, {}, OPTIONS | options)
+    return CHECKER.check_batch(batch_of(*texts), SPEC, {}, OPTIONS | options)
 
 
 def repair(*texts: str) -> Repaired:
     return CHECKER.repair(batch_of(*texts), SPEC, {}, OPTIONS)
 
 
-def test_examine_reports_faults_of_single_rows() -> None:
+def test_check_batch_reports_faults_of_single_rows() -> None:
     checked = check("fine", " \n", "<br/>", "bad \ufffd\ufffd", "a\x00b\ufeff", "x &amp; <b>y</b>")
     assert checked.findings == [
         Finding(1, "empty", "nothing but white space"),
@@ -54,16 +54,16 @@ def test_examine_reports_faults_of_single_rows() -> None:
     assert [key == b"" for key in checked.keys.tolist()] == [False, True, True, True, False, False]
 
 
-def test_examine_undecodable_by_fraction() -> None:
+def test_check_batch_undecodable_by_fraction() -> None:
     text = "good text with one \ufffd"
     assert [finding.check for finding in check(text).findings] == ["undecodable"]
     assert check(text, undecodable={"max_share": 0.1}).findings == []
     assert check(text, undecodable={"max_share": 0.1}).keys[0] != b""
 
 
-def test_examine_with_checks_off_finds_and_repairs_nothing() -> None:
+def test_check_batch_with_checks_off_finds_and_repairs_nothing() -> None:
     options = {name: OPTIONS[name] for name in ("duplicate", "undecodable")}
-    checked = CHECKER.examine(batch_of("", "a\x00", "<b>a</b>"), SPEC, {}, options)
+    checked = CHECKER.check_batch(batch_of("", "a\x00", "<b>a</b>"), SPEC, {}, options)
     assert checked.findings == []
     assert checked.keys[0] == b""
     assert len(set(checked.keys.tolist())) == 3
@@ -100,7 +100,7 @@ def test_features_use_the_words_of_the_survey() -> None:
     batch = batch_of("win cash", "see you", "win more", "see them", "", labels=["spam", "ham", "spam", "ham", "ham"])
     survey = CHECKER.survey(Batches(batch), SPEC, OPTIONS)
     assert survey == CHECKER.survey(Batches(batch.slice(3), batch.slice(0, 3)), SPEC, OPTIONS)
-    features = CHECKER.examine(batch, SPEC, survey, OPTIONS).features
+    features = CHECKER.check_batch(batch, SPEC, survey, OPTIONS).features
     assert features.dtype == np.float32
     assert np.isnan(features[4]).all()
     assert np.isfinite(features[:4]).all()
@@ -112,12 +112,12 @@ def test_survey_is_empty_unless_label_errors_are_checked(task: Any) -> None:
     spec = SPEC.model_copy(update={"task": task})
     options = {name: values for name, values in OPTIONS.items() if name != "label_error" or task == "regression"}
     assert CHECKER.survey(Batches(batch_of("a", "b")), spec, options) == {}
-    assert CHECKER.examine(batch_of("a", "b"), spec, {}, options).features.shape == (2, 0)
+    assert CHECKER.check_batch(batch_of("a", "b"), spec, {}, options).features.shape == (2, 0)
 
 
 def test_repair_keeps_schema_rows_and_originals() -> None:
     repaired = repair("  fine\r\n", "<b>bold</b>", "a\x00")
-    assert repaired.batch.schema == CHECKER.schema(text_schema(["extra"]), SPEC) == text_schema(["extra"])
+    assert repaired.batch.schema == CHECKER.clean_schema(text_schema(["extra"]), SPEC) == text_schema(["extra"])
     assert repaired.batch.column("text").to_pylist() == ["fine", "bold", "a"]
     assert repaired.batch.column("label").to_pylist() == ["a", "b", "a"]
     assert repaired.originals == [None, "<b>bold</b>", "a\x00"]
@@ -126,11 +126,11 @@ def test_repair_keeps_schema_rows_and_originals() -> None:
 def test_repaired_texts_have_the_same_key_and_nothing_more_to_repair() -> None:
     texts = ["I\x92m <b>here</b>", "cafe\u0301 \ufeff", "x &amp;amp; y"]
     once = repair(*texts).batch
-    assert CHECKER.examine(once, SPEC, {}, OPTIONS).keys.tolist()[:2] == check(*texts).keys.tolist()[:2]
+    assert CHECKER.check_batch(once, SPEC, {}, OPTIONS).keys.tolist()[:2] == check(*texts).keys.tolist()[:2]
     assert CHECKER.repair(once, SPEC, {}, OPTIONS).originals[:2] == [None, None]
 
 
-def test_examine_is_the_same_in_any_batch() -> None:
+def test_check_batch_is_the_same_in_any_batch() -> None:
     texts = ["one", "", "two words", "<p>three</p>"]
     whole = check(*texts)
     for row, text in enumerate(texts):
@@ -140,22 +140,22 @@ def test_examine_is_the_same_in_any_batch() -> None:
         np.testing.assert_array_equal(alone.sketches[0], whole.sketches[row])
 
 
-def test_examine_of_no_rows_has_no_rows() -> None:
-    checked = CHECKER.examine(batch_of(), SPEC, {"words": [3]}, OPTIONS)
+def test_check_batch_of_no_rows_has_no_rows() -> None:
+    checked = CHECKER.check_batch(batch_of(), SPEC, {"words": [3]}, OPTIONS)
     assert {len(checked.keys), len(checked.hashes), len(checked.sketches), len(checked.features)} == {0}
 
 
-def test_examine_compares_the_beginning_of_a_very_long_text() -> None:
+def test_check_batch_compares_the_beginning_of_a_very_long_text() -> None:
     checked = check("ab " * BEGINNING, "ab " * BEGINNING + "end")
     assert checked.keys[0] != checked.keys[1]
     assert (checked.sketches[0] == checked.sketches[1]).all()
 
 
-def test_columns_finds_nothing() -> None:
-    assert CHECKER.columns(SPEC, {}, OPTIONS) == []
+def test_check_columns_finds_nothing() -> None:
+    assert CHECKER.check_columns(SPEC, {}, OPTIONS) == []
 
 
-def test_picture_is_safe_and_short() -> None:
-    assert CHECKER.picture({"text": "<script>\x00&"}) == '<p class="text">&lt;script&gt;\\x00&amp;</p>'
-    assert CHECKER.picture({"text": None}) == '<p class="text"></p>'
-    assert len(CHECKER.picture({"text": "x" * 10_000})) < 700
+def test_render_html_is_safe_and_short() -> None:
+    assert CHECKER.render_html({"text": "<script>\x00&"}) == '<p class="text">&lt;script&gt;\\x00&amp;</p>'
+    assert CHECKER.render_html({"text": None}) == '<p class="text"></p>'
+    assert len(CHECKER.render_html({"text": "x" * 10_000})) < 700

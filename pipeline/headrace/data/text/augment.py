@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.contracts import Json
-from headrace.data.row_random import STREAMS, uniforms
+from headrace.data.row_random import STREAMS, draw_uniforms
 
 PADDING = 0
 
@@ -26,5 +26,5 @@ class TokenDropout:
 
     def __call__(self, inputs: NDArray[np.int32], rows: NDArray[np.int64], epoch: int) -> NDArray[np.int32]:
         """Ids `[rows, tokens]` and the positions of these rows -> the same shape."""
-        is_dropped = uniforms(self._seed, STREAMS["text"], epoch, rows, inputs.shape[1]) < self._fraction
+        is_dropped = draw_uniforms(self._seed, STREAMS["text"], epoch, rows, inputs.shape[1]) < self._fraction
         return np.where(is_dropped & ~np.isin(inputs, self._exempt), np.int32(self._unknown), inputs)

@@ -37,7 +37,7 @@ class TextChecker:
             return {}
         return {"words": select_words(rows.map(partial(_count, options=options)))}
 
-    def examine(self, batch: pa.RecordBatch, spec: Spec, survey: Json, options: Json) -> CheckedBatch:
+    def check_batch(self, batch: pa.RecordBatch, spec: Spec, survey: Json, options: Json) -> CheckedBatch:
         """Checks every text after repair; see contracts.CheckedBatch."""
         del spec
         texts = texts_of(batch)
@@ -56,12 +56,12 @@ class TextChecker:
         features[~is_usable] = np.nan
         return CheckedBatch(findings, np.array(keys, "S16"), hashes, sketches, features, _measures(plain, is_usable))
 
-    def columns(self, spec: Spec, survey: Json, options: Json) -> list[ColumnFinding]:
+    def check_columns(self, spec: Spec, survey: Json, options: Json) -> list[ColumnFinding]:
         """Returns nothing: texts have no feature columns."""
         del spec, survey, options
         return []
 
-    def schema(self, raw: pa.Schema, spec: Spec) -> pa.Schema:
+    def clean_schema(self, raw: pa.Schema, spec: Spec) -> pa.Schema:
         """The raw schema."""
         del spec
         return raw
@@ -82,7 +82,7 @@ class TextChecker:
         """Estimates the Jaccard similarity of the shingles of two texts."""
         return estimate_similarity(first, second)
 
-    def picture(self, row: Json) -> str:
+    def render_html(self, row: Json) -> str:
         """The beginning of a text, with control characters escaped."""
         text = str(row.get("text") or "")
         excerpt = CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text[:EXCERPT])

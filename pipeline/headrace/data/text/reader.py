@@ -10,14 +10,14 @@ from typing import Any
 
 from headrace.contracts import OpenedSource, Spec
 from headrace.data.sources.class_folders import (
-    File,
+    ClassFile,
+    assign_labels,
     check_classes,
-    extension_of,
     find_files,
+    format_extensions,
+    get_extension,
     list_files,
-    place,
-    read_bytes,
-    tell,
+    read_file,
 )
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.sources.text_encoding import check_encoding, decode_text
@@ -40,7 +40,7 @@ def is_text_folder(path: Path) -> bool:
     if not path.is_dir():
         return False
     in_classes = (file for file in list_files(path) if _is_in_class(file))
-    kinds = Counter(extension_of(file) in EXTENSIONS for file in islice(in_classes, NUM_INSPECTED))
+    kinds = Counter(get_extension(file) in EXTENSIONS for file in islice(in_classes, NUM_INSPECTED))
     return kinds[True] > kinds[False]
 
 
@@ -58,13 +58,13 @@ def read_text_folder(path: Path, options: ReadOptions) -> OpenedSource:
     return OpenedSource(spec, text_schema(), to_batches(_row(path, file, encoding) for file in files))
 
 
-def _files(folder: Path, source: str) -> list[File]:
+def _files(folder: Path, source: str) -> list[ClassFile]:
     """The texts in folders of a class or of unlabelled texts."""
     where = f"params.yaml: ingest.source: {source!r}"
     paths, others = find_files(folder, EXTENSIONS, noun="text", where=where)
     if others:
-        log.warning("%s: left out %d files that are not texts (%s)", source, others.total(), tell(others))
-    placed = place(paths, where)
+        log.warning("%s: left out %d files that are not texts (%s)", source, others.total(), format_extensions(others))
+    placed = assign_labels(paths, where)
     check_classes([_without_label(file) for file in placed], noun="text", where=where)
     files = [_without_label(file) for file in placed if file.label is not None]
     if len(files) < len(placed):
@@ -83,13 +83,13 @@ def _is_in_class(path: str) -> bool:
     return len(folders) > (bool(folders) and folders[0].lower() in SPLIT_ALIASES)
 
 
-def _without_label(file: File) -> File:
+def _without_label(file: ClassFile) -> ClassFile:
     is_unlabelled = file.label is not None and file.label.lower() in UNLABELLED
     return file._replace(label=None) if is_unlabelled else file
 
 
-def _row(folder: Path, file: File, encoding: str) -> dict[str, Any]:
-    data = read_bytes(folder, file)
+def _row(folder: Path, file: ClassFile, encoding: str) -> dict[str, Any]:
+    data = read_file(folder, file)
     row = file.row()
     if len(data) > MAX_BYTES:
         raise DataError(

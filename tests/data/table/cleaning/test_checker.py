@@ -12,10 +12,10 @@ from tests.data.table.cleaning.helpers import OPTIONS, Batches, batch_of, spec_o
 def check(columns: dict[str, list], spec: Spec, options: dict) -> tuple[CheckedBatch, Repaired]:
     checker, batch = TableChecker(), batch_of(columns)
     survey = json.loads(json.dumps(checker.survey(Batches(batch), spec, options)))
-    return checker.examine(batch, spec, survey, options), checker.repair(batch, spec, survey, options)
+    return checker.check_batch(batch, spec, survey, options), checker.repair(batch, spec, survey, options)
 
 
-def test_examine_reports_every_kind_of_invalid_cell() -> None:
+def test_check_batch_reports_every_kind_of_invalid_cell() -> None:
     numbers = [*map(str, range(20)), "x", "inf", "9999", " 5 ", None]
     dates = [f"2020-01-{day:02d}" for day in range(1, 21)] + ["2020-02-30", "1500-01-01", "soon", " ", None]
     columns = {"n": numbers, "d": dates}
@@ -34,7 +34,7 @@ def test_examine_reports_every_kind_of_invalid_cell() -> None:
     assert list(checked.measures) == ["n"]
 
 
-def test_examine_keys_are_of_typed_cells() -> None:
+def test_check_batch_keys_are_of_typed_cells() -> None:
     columns = {
         "n": ["1", "1.0", " 1e0", "2", None, "x", "0", "-0.0"],
         "c": ["a", " a ", "a", "a", "a", "a", "a", "a"],
@@ -47,13 +47,13 @@ def test_examine_keys_are_of_typed_cells() -> None:
     assert len(set(keys.tolist())) == 4
 
 
-def test_examine_keys_distinguish_columns() -> None:
+def test_check_batch_keys_distinguish_columns() -> None:
     columns = {"a": ["x", "y", "xy", None], "b": ["y", "x", None, "xy"]}
     assert len(set(check(columns, spec_of(a="categorical", b="categorical"), {})[0].keys.tolist())) == 4
 
 
 @given(st.lists(st.tuples(st.sampled_from(["1", "2", None]), st.sampled_from(["a", "b", None])), min_size=1))
-def test_examine_keys_are_equal_for_equal_rows(rows: list[tuple[str | None, str | None]]) -> None:
+def test_check_batch_keys_are_equal_for_equal_rows(rows: list[tuple[str | None, str | None]]) -> None:
     numbers, words = zip(*rows, strict=True)
     checked, _ = check({"n": [*numbers], "c": [*words]}, spec_of(n="numeric", c="categorical"), OPTIONS)
     by_key = dict(zip(checked.keys.tolist(), rows, strict=True))
@@ -62,14 +62,14 @@ def test_examine_keys_are_equal_for_equal_rows(rows: list[tuple[str | None, str 
     assert [key == b"" for key in checked.keys.tolist()] == [row == (None, None) for row in rows]
 
 
-def test_examine_empty_rows_have_no_features_and_no_key() -> None:
+def test_check_batch_empty_rows_have_no_features_and_no_key() -> None:
     checked, _ = check({"n": ["1", None, " "]}, spec_of(n="numeric"), {})
     assert np.isnan(checked.features).all(axis=1).tolist() == [False, True, True]
     assert checked.keys.tolist()[1:] == [b"", b""]
     assert checked.findings == []
 
 
-def test_examine_without_columns_finds_nothing() -> None:
+def test_check_batch_without_columns_finds_nothing() -> None:
     checked, repaired = check({"ignored": ["1", "2"]}, spec_of(), OPTIONS)
     assert checked.findings == []
     assert checked.features.shape == checked.hashes.shape == (2, 0)
@@ -84,7 +84,7 @@ def test_repair_types_every_column() -> None:
     spec = spec_of(n="numeric", d="date", c="categorical", t="text")
     _, repaired = check(columns, spec, OPTIONS)
     clean, raw = repaired.batch, batch_of(columns).schema
-    assert clean.schema == TableChecker().schema(raw, spec)
+    assert clean.schema == TableChecker().clean_schema(raw, spec)
     assert clean.schema.names == raw.names
     assert clean["n"].to_pylist() == [1, 2.5, None, None]
     assert [str(cell) for cell in clean["d"].to_pylist()] == [

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from headrace.data.row_random import STREAMS, uniforms
+from headrace.data.row_random import STREAMS, draw_uniforms
 from headrace.data.table.encoding.augment import FeatureDropout, TableMixup
 from headrace.data.table.encoding.preprocess import TablePreprocess
 
@@ -53,7 +53,7 @@ def test_feature_dropout_depends_only_on_seed_epoch_and_row() -> None:
 def test_mixup_blends_numbers_and_picks_categories() -> None:
     partners = INPUTS[::-1].copy()
     shares = np.full(len(ROWS), 0.7)
-    draw = partial(uniforms, 0, STREAMS["mix"], 0, ROWS)
+    draw = partial(draw_uniforms, 0, STREAMS["mix"], 0, ROWS)
     mixed, mixed_shares = TableMixup(TRANSFORM)(INPUTS, partners, shares, draw)
     np.testing.assert_allclose(mixed[:, [0, 2, 3]], (0.7 * INPUTS + 0.3 * partners)[:, [0, 2, 3]], rtol=1e-5)
     differ = INPUTS[:, 1] != partners[:, 1]
@@ -66,7 +66,7 @@ def test_mixup_blends_numbers_and_picks_categories() -> None:
 def test_mixup_with_a_missing_number_picks_one_row() -> None:
     inputs, partners = INPUTS.copy(), INPUTS[::-1].copy()
     inputs[:, 0] = np.nan
-    draw = partial(uniforms, 0, STREAMS["mix"], 0, ROWS)
+    draw = partial(draw_uniforms, 0, STREAMS["mix"], 0, ROWS)
     mixed, _ = TableMixup(TRANSFORM)(inputs, partners, np.full(len(ROWS), 0.7), draw)
     missing = np.isnan(mixed[:, 0])
     assert missing.mean() == pytest.approx(0.7, abs=0.03)

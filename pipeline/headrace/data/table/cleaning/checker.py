@@ -32,11 +32,11 @@ class TableChecker:
         check_ranges(spec, options)
         return profile_table(rows, spec, options)
 
-    def columns(self, spec: Spec, survey: Json, options: Json) -> list[ColumnFinding]:
+    def check_columns(self, spec: Spec, survey: Json, options: Json) -> list[ColumnFinding]:
         """Finds missing cells, constant columns, duplicates, ids and target leakage."""
         return check_columns(spec, survey, options)
 
-    def examine(self, batch: pa.RecordBatch, spec: Spec, survey: Json, options: Json) -> CheckedBatch:
+    def check_batch(self, batch: pa.RecordBatch, spec: Spec, survey: Json, options: Json) -> CheckedBatch:
         """Checks every cell; rows are duplicates if all their typed cells are equal."""
         columns = _read(batch, spec, survey)
         no_hashes = np.empty((batch.num_rows, 0), np.uint64)
@@ -55,7 +55,7 @@ class TableChecker:
         no_sketches = np.empty((batch.num_rows, 0), np.uint8)
         return CheckedBatch(findings, keys, no_hashes, no_sketches, features, _measures(columns))
 
-    def schema(self, raw: pa.Schema, spec: Spec) -> pa.Schema:
+    def clean_schema(self, raw: pa.Schema, spec: Spec) -> pa.Schema:
         """The same columns: float64 for numbers, timestamp[us] for dates, otherwise strings."""
         types = {"numeric": pa.float64(), "date": pa.timestamp("us")}
         kinds = {column.name: column.kind for column in spec.columns}
@@ -69,7 +69,7 @@ class TableChecker:
             arrays[name], repaired_rows = _typed(name, cells, options)
             for row in repaired_rows:
                 originals[row][name] = cells.raw[row].as_py()
-        repaired = pa.RecordBatch.from_arrays(list(arrays.values()), schema=self.schema(batch.schema, spec))
+        repaired = pa.RecordBatch.from_arrays(list(arrays.values()), schema=self.clean_schema(batch.schema, spec))
         return Repaired(repaired, [json.dumps(cells, ensure_ascii=False) if cells else None for cells in originals])
 
     def similarity(self, first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -77,7 +77,7 @@ class TableChecker:
         del second
         return np.zeros(len(first), np.float32)
 
-    def picture(self, row: Json) -> str:
+    def render_html(self, row: Json) -> str:
         """An HTML table of the first columns, the label on top."""
         return render_row(row)
 

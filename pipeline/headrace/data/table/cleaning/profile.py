@@ -18,7 +18,7 @@ from headrace.data.table.hashing import Hashes
 from headrace.data.table.parsing import DateOrder, choose_date_order, count_date_orders, parse_numbers, strip_whitespace
 from headrace.data.table.row_sample import RowSample, find_sample_candidates
 from headrace.errors import DataError
-from headrace.storage.label_codec import read_list
+from headrace.storage.label_codec import decode_list
 
 Floats = NDArray[np.float64]
 
@@ -157,7 +157,7 @@ def _targets(labels: pa.Array, spec: Spec) -> Hashes | Floats:
         return hashing.hash_strings(strip_whitespace(labels))
     columns = [labels]
     if spec.targets:
-        cells = [read_list(label or "") or [None] * len(spec.targets) for label in labels.to_pylist()]
+        cells = [decode_list(label or "") or [None] * len(spec.targets) for label in labels.to_pylist()]
         columns = [pa.array([row[index] for row in cells], pa.string()) for index in range(len(spec.targets))]
     values = np.stack([parse_numbers(column).values for column in columns], axis=1)
     return np.where(np.isfinite(values), values, np.nan)

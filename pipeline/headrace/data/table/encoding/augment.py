@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.contracts import Draw, Json
-from headrace.data.row_random import STREAMS, uniforms
+from headrace.data.row_random import STREAMS, draw_uniforms
 from headrace.data.table.encoding.encode import MISSING
 
 Cells = NDArray[np.float32]
@@ -25,7 +25,7 @@ class FeatureDropout:
 
     def __call__(self, inputs: Cells, rows: NDArray[np.int64], epoch: int) -> Cells:
         """Stored `[rows, inputs]` and the positions of these rows -> the same shape."""
-        numbers = uniforms(self._seed, STREAMS["table"], epoch, rows, int(self._column_indices.max()) + 1)
+        numbers = draw_uniforms(self._seed, STREAMS["table"], epoch, rows, int(self._column_indices.max()) + 1)
         return np.where(numbers[:, self._column_indices] < self._fraction, self._missing, inputs)
 
 
@@ -42,7 +42,7 @@ class TableMixup:
     def __call__(
         self, inputs: Cells, partners: Cells, shares: NDArray[np.float64], draw: Draw
     ) -> tuple[Cells, NDArray[np.float64]]:
-        """See contracts.Mix."""
+        """See contracts.RowMixer."""
         own = shares[:, None].astype(np.float32)
         blended = own * inputs + (1 - own) * partners
         picked = np.where(draw(inputs.shape[1]) < shares[:, None], inputs, partners)

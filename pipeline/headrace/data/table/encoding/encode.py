@@ -89,8 +89,8 @@ def _ids(cells: pa.Array, values: list[str]) -> NDArray[np.int32]:
 
 
 def _typed(cells: list[Any], column: Json) -> pa.Array:
-    known = set(column.get("values", ()))
-    text = pa.array([_text(cell, known) for cell in cells], pa.string())
+    categories = set(column.get("values", ()))
+    text = pa.array([_text(cell, categories) for cell in cells], pa.string())
     if column["kind"] == "categorical":
         return strip_whitespace(text)
     if column["kind"] == "date":
@@ -114,7 +114,7 @@ def _parse_dates(text: pa.Array, column: Json) -> NDArray[np.datetime64]:
     return month_dates if month_first > day_first else day_dates
 
 
-def _text(cell: Any, known: set[str]) -> str | None:
+def _text(cell: Any, categories: set[str]) -> str | None:
     """The cell as text, as the source would write it: 3.0 is `3` unless the column's values include `3.0`."""
     if cell is None or type(cell).__name__ in {"NAType", "NaTType"} or cell != cell:  # noqa: PLR0124 NaN
         return None
@@ -122,4 +122,4 @@ def _text(cell: Any, known: set[str]) -> str | None:
         return "true" if cell else "false"
     text = str(cell)
     is_integer = text.endswith(".0") and not isinstance(cell, str)
-    return text[:-2] if is_integer and text not in known else text
+    return text[:-2] if is_integer and text not in categories else text
