@@ -28,9 +28,9 @@ and options: `{severity: drop, min_rows: 10}`.
 def line(name: str, check: Check) -> str:
     """One row of the table."""
     modalities = "all" if check.modalities == ALL_MODALITIES else ", ".join(check.modalities)
-    softer = "".join(f"; {modality}: {severity}" for modality, severity in check.softer.items())
+    softer = "".join(f"; {modality}: {severity}" for modality, severity in check.severity_by_modality.items())
     options = ", ".join(f"`{key}: {'null' if value is None else value}`" for key, value in check.options.items())
-    return f"| `{name}` | {modalities} | {check.about} | {check.severity}{softer} | {options} |\n"
+    return f"| `{name}` | {modalities} | {check.description} | {check.severity}{softer} | {options} |\n"
 
 
 def main() -> None:

@@ -4,11 +4,11 @@ import pytest
 from headrace.contracts import Spec
 from headrace.explanation.examples import (
     ExplainedRows,
-    pick_examples,
-    pick_values,
-    predicted_groups,
-    said_of,
-    values_of,
+    collect_answers,
+    group_by_prediction,
+    pick_class_examples,
+    pick_value_examples,
+    scale_values,
 )
 from headrace.storage.arrays import Arrays
 
@@ -24,12 +24,12 @@ def test_of_several_labels_the_surest_is_told_and_what_is_true_where_it_is_wrong
     targets = np.array([[1, 0, 1], [0, 1, 1], [0, 0, 0], [0, 1, 0]], np.float32)
     outputs = np.array([[3, 0, 1], [2, 1, 1], [-3, -2, -1], [-1, -2, -3]], np.float32)
     arrays = Arrays(outputs, targets, np.array([b"a", b"b", b"c", b"d"], "S32"))
-    said = said_of(spec, arrays, outputs, 1 / (1 + np.exp(-outputs.astype(float))))
+    said = collect_answers(spec, arrays, outputs, 1 / (1 + np.exp(-outputs.astype(float))))
     assert said.predicted.tolist() == ["comedy", "comedy", "no label", "no label"]
     assert said.targets.tolist() == ["comedy", "love, war", "no label", "love"]
-    assert said.asked.tolist() == [0, 0, 2, 0]
+    assert said.outputs.tolist() == [0, 0, 2, 0]
     assert said.confidence.tolist() == pytest.approx([1 / (1 + np.exp(-z)) for z in (3, 2, 1, 1)])
-    groups = predicted_groups(spec, said, ExplainedRows(np.array([0, 2]), outputs[[0, 2]], outputs[[0, 2]]))
+    groups = group_by_prediction(spec, said, ExplainedRows(np.array([0, 2]), outputs[[0, 2]], outputs[[0, 2]]))
     assert {name: rows.tolist() for name, rows in groups.items()} == {"comedy": [True, False]}
 
 
@@ -38,10 +38,10 @@ def test_several_values_are_told_in_turn():
     targets = np.array([[1, 10], [2, 20], [3, 30]], np.float32)
     outputs = targets + np.array([[1, 0], [0, 5], [0.5, 0]], np.float32)
     arrays = Arrays(outputs, targets, IDS)
-    said = said_of(spec, arrays, outputs, None)
+    said = collect_answers(spec, arrays, outputs, None)
     assert said.predicted.tolist() == ["p 2", "q 25", "p 3.5"]
     assert said.targets.tolist() == ["p 1", "q 20", "p 3"]
-    values, errors, std = values_of(arrays, outputs, said.asked, {"mean": [0.0, 20.0], "std": [0.5, 10.0]})
+    values, errors, std = scale_values(arrays, outputs, said.outputs, {"mean": [0.0, 20.0], "std": [0.5, 10.0]})
     assert values.tolist() == [4, 0.5, 7]
     assert errors.tolist() == [2, 0.5, 1]
     assert std.tolist() == [0.5, 10, 0.5]
@@ -52,7 +52,7 @@ CORRECT = np.array([True, False, True, False, True, True, False])
 
 
 def test_examples_are_surest_mistakes_least_sure_and_other_right_ones() -> None:
-    groups = pick_examples(CONFIDENCE, CORRECT, num_examples=5, seed=0)
+    groups = pick_class_examples(CONFIDENCE, CORRECT, num_examples=5, seed=0)
     assert groups["wrong"].tolist() == [1, 3]
     assert groups["unsure"].tolist() == [4, 2]
     assert len(groups["right"]) == 1
@@ -60,22 +60,22 @@ def test_examples_are_surest_mistakes_least_sure_and_other_right_ones() -> None:
 
 
 def test_examples_of_a_model_that_is_never_wrong_or_never_right() -> None:
-    never_wrong = pick_examples(CONFIDENCE, np.ones(7, bool), num_examples=30, seed=0)
+    never_wrong = pick_class_examples(CONFIDENCE, np.ones(7, bool), num_examples=30, seed=0)
     assert len(never_wrong["wrong"]) == 0
     rows = np.concatenate(list(never_wrong.values()))
     assert sorted(rows.tolist()) == list(range(7))
-    never_right = pick_examples(CONFIDENCE, np.zeros(7, bool), num_examples=6, seed=0)
+    never_right = pick_class_examples(CONFIDENCE, np.zeros(7, bool), num_examples=6, seed=0)
     assert [len(rows) for rows in never_right.values()] == [2, 0, 0]
 
 
 def test_no_examples_asked_none_given() -> None:
-    assert all(len(rows) == 0 for rows in pick_examples(CONFIDENCE, CORRECT, num_examples=0, seed=0).values())
+    assert all(len(rows) == 0 for rows in pick_class_examples(CONFIDENCE, CORRECT, num_examples=0, seed=0).values())
 
 
 def test_values_are_largest_errors_extremes_and_others() -> None:
     values = np.array([5.0, 5.1, 4.9, 90.0, 5.2, 4.8, -60.0, 5.0])
     errors = np.array([0.1, -9.0, 0.2, 0.3, 8.0, 0.1, 0.2, 0.0])
-    groups = pick_values(values, errors, num_examples=7, seed=0)
+    groups = pick_value_examples(values, errors, num_examples=7, seed=0)
     assert groups["furthest"].tolist() == [1, 4, 3]
     assert groups["extreme"].tolist() == [6, 5]
     assert set(groups["others"].tolist()) < {0, 2, 7}
@@ -83,5 +83,5 @@ def test_values_are_largest_errors_extremes_and_others() -> None:
 
 
 def test_values_of_few_rows_are_each_shown_once() -> None:
-    groups = pick_values(np.arange(4.0), np.ones(4), num_examples=30, seed=0)
+    groups = pick_value_examples(np.arange(4.0), np.ones(4), num_examples=30, seed=0)
     assert sorted(np.concatenate(list(groups.values())).tolist()) == [0, 1, 2, 3]

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from headrace.config import check
+from headrace.config import validate_section
 from headrace.errors import ConfigError, DataError
 from headrace.stages import split
 from tests.data.splitting.conftest import row_id, write_project
@@ -22,7 +22,7 @@ def refused(root: Path, config: dict[str, object], columns: dict[str, object] | 
     paths.split_dir.mkdir()
     (paths.split_dir / "left").touch()
     with pytest.raises((ConfigError, DataError)) as told:
-        split.run(check(split.Config, config, "split"), paths)
+        split.run(validate_section(split.Config, config, "split"), paths)
     assert [path.name for path in paths.split_dir.parent.iterdir() if path != paths.clean_dir] == ["split"]
     assert [path.name for path in paths.split_dir.iterdir()] == ["left"]
     line = str(told.value)
@@ -35,20 +35,20 @@ def refused(root: Path, config: dict[str, object], columns: dict[str, object] | 
 @pytest.mark.parametrize(
     ("config", "columns", "told"),
     [
-        ({"group": "patinet"}, {"patient": IDS}, "split.group: 'patinet' is no column of the rows; choose one of"),
+        ({"group": "patinet"}, {"patient": IDS}, "split.group: 'patinet' is not a column of the rows; choose one of"),
         ({"group": "patinet"}, {"patient": IDS}, "did you mean 'patient'?"),
-        ({"time": "when2"}, {"when": DATES}, "split.time: 'when2' is no column of the rows"),
-        ({"group": "row_id"}, {}, "split.group: 'row_id' is no column"),
+        ({"time": "when2"}, {"when": DATES}, "split.time: 'when2' is not a column of the rows"),
+        ({"group": "row_id"}, {}, "split.group: 'row_id' is not a column"),
         ({"time": "when"}, {"when": [*DATES[:-2], None, " "]}, "column 'when' has 2 rows without a time"),
-        ({"time": "when"}, {"when": [*DATES[:-1], "31/12/2024"]}, "column 'when' has '31/12/2024', which is no ISO"),
-        ({"time": "when"}, {"when": [*DATES[:-1], "1735603200"]}, "column 'when' has '1735603200', which is no ISO"),
+        ({"time": "when"}, {"when": [*DATES[:-1], "31/12/2024"]}, "column 'when' has '31/12/2024', which is not an ISO"),
+        ({"time": "when"}, {"when": [*DATES[:-1], "1735603200"]}, "column 'when' has '1735603200', which is not an ISO"),
         ({"time": "when"}, {"when": [*DATES[:-1], "2024-12-31T00:00Z"]}, "with and without a time zone"),
         ({"time": "when"}, {"when": ["x" * 5000] * NUM_ROWS}, "column 'when' has 'xxx"),
         ({"time": "when"}, {"when": [1.0] * NUM_ROWS}, "1 different times"),
-        ({"time": "when", "group": "who"}, {"when": DATES, "who": ["p", "q"] * 30}, "2 different times (of groups:"),
-        ({"time": "when", "counts": [1, 2, 3]}, {"when": DATES}, "split.counts: [1, 2, 3] do not make up the 60 rows"),
-        ({"counts": [50, 5, 6]}, {}, "split.counts: [50, 5, 6] do not make up the 60 rows"),
-        ({"counts": [None, 30, 30]}, {}, "split.counts: [null, 30, 30] do not make up the 60 rows"),
+        ({"time": "when", "group": "who"}, {"when": DATES, "who": ["p", "q"] * 30}, "2 different times (groups:"),
+        ({"time": "when", "counts": [1, 2, 3]}, {"when": DATES}, "split.counts: [1, 2, 3] does not add up to the 60 available rows"),
+        ({"counts": [50, 5, 6]}, {}, "split.counts: [50, 5, 6] does not add up to the 60 available rows"),
+        ({"counts": [None, 30, 30]}, {}, "split.counts: [null, 30, 30] does not add up to the 60 available rows"),
         ({"group": "who"}, {"who": ["p", "q"] * 30}, "60 rows in 2 groups leave none for"),
         ({"group": "who", "counts": [58, 1, 1]}, {"who": ["p", "q"] * 30}, "60 rows in 2 groups leave none for"),
         ({"fractions": [0.999998, 0.000001, 0.000001], "strategy": "random"}, {}, "60 rows leave none for 'val'"),
@@ -93,7 +93,7 @@ def test_groups_that_near_duplicates_chain_into_one(tmp_path):
 )
 def test_settings_that_are_none(config, told):
     with pytest.raises(ConfigError) as error:
-        check(split.Config, config, "split")
+        validate_section(split.Config, config, "split")
     assert told in str(error.value)
     assert "\n" not in str(error.value)
     assert ";" in str(error.value)
@@ -129,7 +129,7 @@ def damaged(root: Path, content: bytes | pa.Table) -> str:
     ],
 )
 def test_damaged_file_of_near_duplicates(tmp_path, content):
-    assert "groups.parquet: no Parquet of near-duplicates (" in damaged(tmp_path, content)
+    assert "groups.parquet: not a valid Parquet file of near-duplicates (" in damaged(tmp_path, content)
 
 
 def test_file_of_near_duplicates_that_is_cut_off(tmp_path):

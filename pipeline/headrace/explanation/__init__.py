@@ -1,1 +1,1 @@
-"""Why a model says what it says: attributions, how faithful they are, and a page that shows both."""
+"""Why a model predicts what it does: attributions, how faithful they are, and a page that shows both."""

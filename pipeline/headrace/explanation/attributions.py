@@ -1,7 +1,4 @@
-"""Attributions: how much each pixel of an image speaks for the predicted class.
-
-Hiding: what the output loses while one place is erased; slower than gradients, and needs none.
-"""
+"""Attributions: how much each place of an input (pixel, token, column) contributes to one output of the model."""
 
 from __future__ import annotations
 
@@ -15,37 +12,41 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 MethodName: TypeAlias = Literal["integrated_gradients", "occlusion"]
-VALUES_PER_PASS, MAX_INPUTS_PER_PASS = (
-    2**22,
-    512,
-)  # 16 MB of inputs at once: 512 images of 28 pixels, 27 of 224 in colour
-MAX_ROWS_PER_RUN = 32
-WINDOWS_PER_SIDE = 7  # occlusion hides a seventh of each side: 4 pixels of 28, 32 of 224
+Erase: TypeAlias = Callable[[NDArray[Any], NDArray[np.bool_]], NDArray[Any]]
+"""Inputs and places `[rows, *places]` -> a copy of the inputs without the information in these places."""
+VALUES_PER_PASS = 2**22
+"""16 MB of inputs at once: 512 images of 28 pixels, 27 colour images of 224."""
+MAX_INPUTS_PER_PASS = 512
+MAX_IMAGES_PER_BATCH, ROWS_PER_RUN = 32, 256
+WINDOWS_PER_SIDE = 7
+"""Occlusion hides a seventh of each side: 4 pixels of 28, 32 of 224."""
 
 
 class AttributionRequest(NamedTuple):
-    """What is to be explained, and how."""
+    """What to explain, and how."""
 
     network: nn.Sequential
-    """Preprocessing, then the model, then what scales a regression's output."""
+    """Preprocessing, then the model, then the scaling of a regression's output."""
     inputs: NDArray[Any]
     """Stored rows `[rows, ...]`."""
     outputs: NDArray[np.int64]
-    """`[rows]`: which of its outputs each row's attribution is of."""
+    """`[rows]`: index of the output that is explained."""
     method: MethodName = "integrated_gradients"
     num_steps: int = 32
-    """Of integrated gradients: points of the way from nothing to the row."""
+    """Integrated gradients: points on the path from the reference to the row."""
 
-    def in_runs(self, work: Callable[[AttributionRequest], NDArray[np.float32]], num_rows: int) -> NDArray[np.float32]:
-        """`work` on so many rows at a time, and its results one after another."""
-        runs = (slice(start, start + num_rows) for start in range(0, len(self.inputs), num_rows))
+    def map_batches(
+        self, attribute: Callable[[AttributionRequest], NDArray[np.float32]], batch_rows: int
+    ) -> NDArray[np.float32]:
+        """Applies a function to batches of rows, and concatenates the results."""
+        batches = (slice(start, start + batch_rows) for start in range(0, len(self.inputs), batch_rows))
         return np.concatenate(
-            [work(self._replace(inputs=self.inputs[rows], outputs=self.outputs[rows])) for rows in runs]
+            [attribute(self._replace(inputs=self.inputs[rows], outputs=self.outputs[rows])) for rows in batches]
         )
 
 
-class Method(Protocol):
-    """A way to attribute."""
+class ImageMethod(Protocol):
+    """A method for images."""
 
     def __call__(
         self, model: nn.Module, prepared: Tensor, classes: Tensor, *, num_steps: int, inputs_per_pass: int
@@ -54,26 +55,28 @@ class Method(Protocol):
         ...
 
 
-def attribute(asked: AttributionRequest) -> NDArray[np.float32]:
-    """Attributions of images `[rows, height, width]`.
+def attribute_images(request: AttributionRequest) -> NDArray[np.float32]:
+    """Returns attributions of images `[rows, height, width]`, summed over channels.
 
-    The uint8 of a network's inputs has no gradient, hence preprocessed inputs are attributed, against 0, which is the
-    mean of the train rows; channels are summed.
+    uint8 inputs have no gradient, so that preprocessed inputs are attributed. The reference is 0, the mean of the train
+    rows.
     """
-    inputs_per_pass = max(1, min(MAX_INPUTS_PER_PASS, VALUES_PER_PASS // asked.inputs[0].size))
-    return asked.in_runs(lambda part: _attribute(part, inputs_per_pass), min(MAX_ROWS_PER_RUN, inputs_per_pass))
+    inputs_per_pass = max(1, min(MAX_INPUTS_PER_PASS, VALUES_PER_PASS // request.inputs[0].size))
+    return request.map_batches(
+        lambda batch: _attribute_batch(batch, inputs_per_pass), min(MAX_IMAGES_PER_BATCH, inputs_per_pass)
+    )
 
 
-def _attribute(asked: AttributionRequest, inputs_per_pass: int) -> NDArray[np.float32]:
+def _attribute_batch(request: AttributionRequest, inputs_per_pass: int) -> NDArray[np.float32]:
     import torch
 
-    preprocess, model = asked.network[0], asked.network[1:].eval()
+    preprocess, model = request.network[0], request.network[1:].eval()
     with torch.no_grad():
-        # copied, since torch takes no read-only memory
-        prepared = preprocess(torch.from_numpy(np.array(asked.inputs)))
-    targets = torch.from_numpy(np.array(asked.outputs))
-    found = METHODS[asked.method](model, prepared, targets, num_steps=asked.num_steps, inputs_per_pass=inputs_per_pass)
-    return found.detach().numpy().astype(np.float32)
+        prepared = preprocess(torch.from_numpy(np.array(request.inputs)))  # copied: torch rejects read-only memory
+    targets = torch.from_numpy(np.array(request.outputs))
+    method = IMAGE_METHODS[request.method]
+    attributions = method(model, prepared, targets, num_steps=request.num_steps, inputs_per_pass=inputs_per_pass)
+    return attributions.detach().numpy().astype(np.float32)
 
 
 def integrated_gradients(
@@ -81,73 +84,65 @@ def integrated_gradients(
 ) -> Tensor:
     """Sundararajan et al. (2017), Axiomatic Attribution for Deep Networks, equation 1.
 
-    They add up to the rise of the logit from the mean of the train rows to the input.
+    They sum to the difference of the logit between the mean of the train rows and the input.
     """
     from captum.attr import IntegratedGradients
 
-    found: Tensor = IntegratedGradients(model).attribute(
+    attributions: Tensor = IntegratedGradients(model).attribute(
         prepared, target=classes, n_steps=num_steps, internal_batch_size=inputs_per_pass
     )
-    return found.sum(dim=1)
+    return attributions.sum(dim=1)
 
 
 def occlusion(model: nn.Module, prepared: Tensor, classes: Tensor, *, num_steps: int, inputs_per_pass: int) -> Tensor:
-    """Zeiler and Fergus (2014), Visualizing and Understanding Convolutional Networks; takes no steps.
+    """Zeiler and Fergus (2014), Visualizing and Understanding Convolutional Networks; does not use `num_steps`.
 
-    The fall of the logit while a window is hidden in all channels, the mean over the windows that hide a place.
+    The decrease of the logit while a window is hidden in all channels: the mean over the windows that hide a place.
     """
     del num_steps
     from captum.attr import Occlusion
 
     channels, *sides = prepared.shape[1:]
     window = [max(1, side // WINDOWS_PER_SIDE) for side in sides]
-    found: Tensor = Occlusion(model).attribute(
+    attributions: Tensor = Occlusion(model).attribute(
         prepared,
         target=classes,
         sliding_window_shapes=(channels, *window),
         strides=(channels, *(max(1, side // 2) for side in window)),
         perturbations_per_eval=max(1, inputs_per_pass // len(prepared)),
     )
-    return found.mean(dim=1)  # captum tells the whole fall at every channel
+    return attributions.mean(dim=1)  # captum assigns the full decrease to every channel
 
 
-METHODS: dict[str, Method] = {
+IMAGE_METHODS: dict[str, ImageMethod] = {
     "integrated_gradients": integrated_gradients,
     "occlusion": occlusion,
 }
 
 
-ROWS_PER_RUN = 256
+def occlude_each_place(request: AttributionRequest, *, places: NDArray[np.bool_], erase: Erase) -> NDArray[np.float32]:
+    """Returns the decrease of the output while each of `places` `[rows, places]` is erased alone; 0 elsewhere.
 
-
-def hide_each(
-    asked: AttributionRequest,
-    *,
-    places: NDArray[np.bool_],
-    erase: Callable[[NDArray[Any], NDArray[np.bool_]], NDArray[Any]],
-) -> NDArray[np.float32]:
-    """The fall of the output that is asked for as each of `places` `[rows, places]` is erased alone; 0 elsewhere.
-
-    Zeiler and Fergus (2014), Visualizing and Understanding Convolutional Networks, section 4.2, a place at a time.
+    Zeiler and Fergus (2014), Visualizing and Understanding Convolutional Networks, section 4.2, one place at a time.
     """
-    network, inputs, outputs = asked.network, asked.inputs, asked.outputs
+    network, inputs, outputs = request.network, request.inputs, request.outputs
     rows = np.arange(len(inputs))
     before = run_network(network, inputs)[rows, outputs]
-    falls = np.zeros(places.shape, np.float32)
+    decreases = np.zeros(places.shape, np.float32)
     for place in range(places.shape[1]):
         hidden = np.zeros_like(places)
         hidden[:, place] = places[:, place]
-        falls[:, place] = before - run_network(network, erase(inputs, hidden))[rows, outputs]
-    return falls
+        decreases[:, place] = before - run_network(network, erase(inputs, hidden))[rows, outputs]
+    return decreases
 
 
 def run_network(network: nn.Sequential, inputs: NDArray[Any]) -> NDArray[np.float32]:
-    """Outputs `[rows, outputs]` of the eager network."""
+    """Returns the outputs `[rows, outputs]` of the eager network."""
     import torch
 
     with torch.no_grad():
-        parts = [
+        batches = [
             network(torch.from_numpy(np.array(inputs[start : start + ROWS_PER_RUN]))).numpy()
             for start in range(0, len(inputs), ROWS_PER_RUN)
         ]
-    return np.concatenate(parts)
+    return np.concatenate(batches)

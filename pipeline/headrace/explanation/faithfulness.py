@@ -1,4 +1,4 @@
-"""Faithfulness: whether the places that an attribution points at are those that the model needs."""
+"""Faithfulness: whether the places that an attribution highlights are those that the model uses."""
 
 from __future__ import annotations
 
@@ -8,27 +8,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.explanation.attributions import Erase
+
 NUM_STEPS = 20
 
 
-def deletion_curve(
-    follow: Callable[[NDArray[Any]], NDArray[np.float64]],
+def compute_deletion_curve(
+    score: Callable[[NDArray[Any]], NDArray[np.float64]],
     inputs: NDArray[Any],
     order: NDArray[np.float32],
     *,
-    erase: Callable[[NDArray[Any], NDArray[np.bool_]], NDArray[Any]],
+    erase: Erase,
     num_steps: int = NUM_STEPS,
 ) -> NDArray[np.float64]:
-    """Mean of what is followed as each row's places are deleted, the highest of `order` first.
+    """Computes the mean score as each row's places are deleted, the highest of `order` first.
 
     Petsiuk et al. (2018), RISE: Randomized Input Sampling for Explanation of Black-box Models, section 4.1.
 
     Args:
-        follow: inputs `[rows, ...]` -> `[rows]`, such as the probability of the class that was predicted.
+        score: inputs `[rows, ...]` -> `[rows]`, such as the probability of the predicted class.
         inputs: `[rows, ...]`.
-        order: `[rows, *places]`: attributions, or random numbers to compare with; -infinity: no place of this row.
-        erase: inputs, and which places go `[rows, *places]` -> inputs without them; it leaves its argument alone.
-        num_steps: how many equal parts the places of a row are deleted in.
+        order: `[rows, *places]`: attributions, or random numbers to compare with; -infinity: not a place of this row.
+        erase: inputs and the places to delete `[rows, *places]` -> a copy without them.
+        num_steps: in how many equal steps the places of a row are deleted.
 
     Returns:
         `[num_steps + 1]`: from nothing deleted to everything deleted.
@@ -37,19 +39,19 @@ def deletion_curve(
     ranks = np.empty(flat.shape, np.int64)
     np.put_along_axis(ranks, np.argsort(-flat, axis=1, kind="stable"), np.arange(flat.shape[1]), axis=1)
     ends = np.rint(np.linspace(0, np.isfinite(flat).sum(axis=1), num_steps + 1))
-    return np.asarray([follow(erase(inputs, (ranks < end[:, None]).reshape(order.shape))).mean() for end in ends])
+    return np.asarray([score(erase(inputs, (ranks < end[:, None]).reshape(order.shape))).mean() for end in ends])
 
 
-def likeness(
+def compute_likeness(
     values: NDArray[np.float64], before: NDArray[np.float64], spread: float | NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """How much of a value `[rows]` is left: 1 as `before`, 1/2 one `spread` away, towards 0 beyond.
+    """Compares values `[rows]` with those before: 1 for equal, 1/2 one `spread` away, towards 0 beyond.
 
-    What a regression's deletion curve follows, since a value has no probability: 1 / (1 + distance / spread).
+    This is the score of a regression's deletion curve, since a value has no probability: 1 / (1 + distance / spread).
     """
     return np.asarray(1 / (1 + np.abs(values - before) / spread))
 
 
-def area(curve: NDArray[np.float64]) -> float:
-    """Area under a deletion curve over the share deleted, in [0, 1]: the less, the better the order (trapezoids)."""
+def area_under_curve(curve: NDArray[np.float64]) -> float:
+    """Area under a deletion curve over the fraction deleted, in [0, 1] (trapezoids): lower means a better order."""
     return float(np.trapezoid(curve, dx=1 / (len(curve) - 1)))

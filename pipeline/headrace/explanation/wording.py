@@ -1,4 +1,4 @@
-"""Sentences of the page that differ by what the model was asked for. SENTENCES: task -> them."""
+"""TASK_WORDINGS: task -> the sentences of the page that depend on it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 
 class TaskWording(NamedTuple):
-    """HTML, each a part of a sentence or some."""
+    """Each a part of a sentence, or several sentences."""
 
     groups: dict[str, tuple[str, str]]
     """Group of examples -> heading and note."""
     followed: str
-    """What the deletion curve follows."""
+    """The score of the deletion curve."""
     axis: str
-    """The same in the plot; plain text."""
+    """The same, as the label of an axis."""
     sooner: str
     """Where a faithful attribution makes the model change its answer sooner."""
     against: str
@@ -21,15 +21,15 @@ class TaskWording(NamedTuple):
     speaks_for: str
     """The red end of the scale."""
     note: str
-    """On the figures beside the examples."""
+    """About the numbers below the examples."""
 
 
-def _of_classes(wrong: str, followed: str, against: str) -> TaskWording:
+def _classification(wrong: str, followed: str, against: str) -> TaskWording:
     return TaskWording(
         groups={
             "wrong": ("Wrong", wrong),
-            "unsure": ("Least sure", "Right, but only just."),
-            "right": ("Right", "Drawn at random from the other right ones."),
+            "unsure": ("Least confident", "Right, but only just."),
+            "right": ("Right", "A random sample of the other right ones."),
         },
         followed=followed,
         axis="mean probability",
@@ -40,27 +40,25 @@ def _of_classes(wrong: str, followed: str, against: str) -> TaskWording:
     )
 
 
-SENTENCES = {
-    "classification": _of_classes(
-        "The mistakes that the model was surest of.",
+TASK_WORDINGS = {
+    "classification": _classification(
+        "The most confident mistakes of the model.",
         "the predicted class's probability",
         "Against the predicted class",
     ),
-    "multilabel": _of_classes(
-        "The surest label of the row is not its own, or it has labels and is given none.",
-        "the probability of the row's surest label",
-        "Against the row's surest label",
+    "multilabel": _classification(
+        "The most confident label is wrong, or the row has labels and the model predicts none.",
+        "the probability of the row's most confident label",
+        "Against the row's most confident label",
     ),
     "regression": TaskWording(
         groups={
             "furthest": ("Furthest off", "The largest errors."),
             "extreme": ("Extreme", "Of the others, the predictions furthest from their median."),
-            "others": ("Others", "Drawn at random from the rest."),
+            "others": ("Others", "A random sample of the rest."),
         },
-        followed=(
-            "the likeness to the answer before (1: the same, 1/2: one standard deviation of the training targets away)"
-        ),
-        axis="likeness to the answer",
+        followed=("the likeness to the original prediction (1: equal, 1/2: one training standard deviation away)"),
+        axis="likeness to the original prediction",
         sooner="are strong, red or blue",
         against="Lowers the value",
         speaks_for="raises it",

@@ -1,6 +1,6 @@
-"""Facts of rows, as a look at them would have left them."""
+"""Row indexes as a scan would have left them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ from headrace.storage.scratch import Scratch
 
 
 @pytest.fixture
-def make_facts(tmp_path: Path) -> Callable[..., RowIndex]:
-    """Facts of rows: `labels` by row (None: no label), and whatever columns are given; ids are a, b, c and on."""
+def make_row_index(tmp_path: Path) -> Iterator[Callable[..., RowIndex]]:
+    """Builds an index from `labels` by row (None: no label) and any columns; row ids are a, b, c and on by default."""
     opened = []
 
     def make(labels: list[str | None], **columns: Any) -> RowIndex:

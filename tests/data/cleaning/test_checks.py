@@ -1,7 +1,4 @@
-"""The table of checks: what is looked for in each modality, and how hard.
-
-What `clean.checks` may hold.
-"""
+"""The table of checks, and the validation of `clean.checks`."""
 
 from typing import get_args
 
@@ -9,59 +6,59 @@ import pytest
 
 from headrace.contracts import ModalityName
 from headrace.data.cleaning.checks import (
-    BOUNDS,
     CHECKS,
-    KINDS,
+    OPTION_BOUNDS,
+    OPTION_TYPES,
     Severity,
+    allowed_severities,
     check_required_severities,
-    left_out,
-    rules,
-    severities,
+    list_skipped_checks,
+    resolve_rules,
     validate_checks,
 )
 from headrace.errors import ConfigError
 
 
 @pytest.mark.parametrize("modality", get_args(ModalityName))
-def test_rules_without_settings_are_those_of_the_table(modality):
-    made = rules({}, modality)
-    assert set(made) == {name for name, check in CHECKS.items() if modality in check.modalities}
-    for name, rule in made.items():
-        assert rule.severity == CHECKS[name].softer.get(modality, CHECKS[name].severity)
+def test_rules_without_settings_are_the_defaults(modality):
+    rules = resolve_rules({}, modality)
+    assert set(rules) == {name for name, check in CHECKS.items() if modality in check.modalities}
+    for name, rule in rules.items():
+        assert rule.severity == CHECKS[name].severity_by_modality.get(modality, CHECKS[name].severity)
         assert rule.severity in get_args(Severity)
         assert rule.options == CHECKS[name].options
 
 
-def test_rules_take_a_severity_alone_or_with_options():
+def test_setting_is_a_severity_or_severity_and_options():
     settings = {"duplicate": "warn", "rare_class": {"severity": "drop", "min_rows": 9}, "imbalance": {"max_ratio": 2}}
-    made = rules(settings, "image")
-    assert made["duplicate"] == ("warn", {})
-    assert made["rare_class"] == ("drop", {"min_rows": 9})
-    assert made["imbalance"] == ("warn", {"max_ratio": 2})
-    assert settings["rare_class"] == {"severity": "drop", "min_rows": 9}, "the settings stay as they are"
+    rules = resolve_rules(settings, "image")
+    assert rules["duplicate"] == ("warn", {})
+    assert rules["rare_class"] == ("drop", {"min_rows": 9})
+    assert rules["imbalance"] == ("warn", {"max_ratio": 2})
+    assert settings["rare_class"] == {"severity": "drop", "min_rows": 9}, "the settings are not changed"
     assert CHECKS["rare_class"].options == {"min_rows": 3}
 
 
-def test_rules_of_other_modalities_are_left_out():
-    assert "markup" not in rules({"markup": "drop"}, "image")
+def test_rules_exclude_checks_of_other_modalities():
+    assert "markup" not in resolve_rules({"markup": "drop"}, "image")
 
 
-def test_conflicting_labels_are_softer_for_tables():
-    assert rules({}, "table")["conflicting_labels"].severity == "warn"
-    assert rules({"conflicting_labels": "drop"}, "table")["conflicting_labels"].severity == "drop"
+def test_conflicting_labels_are_a_warning_for_tables():
+    assert resolve_rules({}, "table")["conflicting_labels"].severity == "warn"
+    assert resolve_rules({"conflicting_labels": "drop"}, "table")["conflicting_labels"].severity == "drop"
 
 
-def test_every_check_tells_what_its_options_mean():
+def test_every_check_describes_its_options():
     for name, check in CHECKS.items():
-        assert check.about, name
-        assert all(word in check.options for word in check.about.split("`")[1::2]), name
+        assert check.description, name
+        assert all(option in check.options for option in check.description.split("`")[1::2]), name
 
 
-def test_checks_that_make_no_sense_for_a_task_are_left_out_and_told():
-    left = set(rules({}, "table")) - set(rules({}, "table", "multilabel"))
-    assert left == {"label_error", "leakage"} == {name for name, _ in left_out("table", "multilabel")}
-    assert left_out("text", "multilabel") == [("label_error", "not looked for: it makes no sense for multilabel")]
-    assert left_out("table", "classification") == []
+def test_checks_that_make_no_sense_for_a_task_are_skipped_with_a_remark():
+    skipped = set(resolve_rules({}, "table")) - set(resolve_rules({}, "table", "multilabel"))
+    assert skipped == {"label_error", "leakage"} == {name for name, _ in list_skipped_checks("table", "multilabel")}
+    assert list_skipped_checks("text", "multilabel") == [("label_error", "skipped: it makes no sense for multilabel")]
+    assert list_skipped_checks("table", "classification") == []
 
 
 def test_every_default_is_allowed():
@@ -72,11 +69,11 @@ def test_every_default_is_allowed():
 
 def test_every_option_has_bounds():
     names = {option for check in CHECKS.values() for option in check.options}
-    assert names == BOUNDS.keys() | KINDS.keys()
+    assert names == OPTION_BOUNDS.keys() | OPTION_TYPES.keys()
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "mistake"),
     [
         ({"blured": "drop"}, "blured: unknown check; choose one of"),
         ({"blurred": "dorp"}, "blurred.severity: got 'dorp'; choose one of ['drop', 'error', 'off', 'warn'] (did you"),
@@ -89,9 +86,9 @@ def test_every_option_has_bounds():
         ({"blurred": {"below": "3"}}, "blurred.below: got '3'; must be a number from 0 to 256"),
         ({"blurred": {"below": True}}, "blurred.below: got True; must be a number from 0 to 256"),
         ({"blurred": {"below": None}}, "blurred.below: got None; must be a number"),
-        ({"rare_class": {"min_rows": 0}}, "rare_class.min_rows: got 0; must be a whole number of at least 1"),
-        ({"rare_class": {"min_rows": 2.5}}, "rare_class.min_rows: got 2.5; must be a whole number of at least 1"),
-        ({"label_error": {"folds": 1}}, "label_error.folds: got 1; must be a whole number of at least 2"),
+        ({"rare_class": {"min_rows": 0}}, "rare_class.min_rows: got 0; must be an integer of at least 1"),
+        ({"rare_class": {"min_rows": 2.5}}, "rare_class.min_rows: got 2.5; must be an integer of at least 1"),
+        ({"label_error": {"folds": 1}}, "label_error.folds: got 1; must be an integer of at least 2"),
         ({"imbalance": {"max_ratio": float("nan")}}, "imbalance.max_ratio: got nan; must be a number of at least 1"),
         ({"length_outlier": {"z": float("inf")}}, "length_outlier.z: got inf; must be a number of at least 0"),
         ({"near_duplicate": {"similarity": 80}}, "near_duplicate.similarity: got 80; must be a number from 0 to 1"),
@@ -99,33 +96,32 @@ def test_every_option_has_bounds():
         ({"out_of_range": {"ranges": [1, 2]}}, "out_of_range.ranges: got [1, 2]; must be columns and their [low"),
     ],
 )
-def test_mistake_is_told_with_what_is_allowed(settings, told):
-    (found,) = validate_checks(settings)
-    assert found.startswith(told)
+def test_mistake_names_what_is_allowed(settings, mistake):
+    (message,) = validate_checks(settings)
+    assert message.startswith(mistake)
 
 
-def test_mistakes_are_told_all_at_once():
+def test_all_mistakes_are_reported_at_once():
     assert len(validate_checks({"blured": "drop", "rare_class": {"min_rows": 0, "most": 1}, "dark": "dorp"})) == 4
 
 
-def test_options_that_may_be_null_are():
+def test_options_whose_default_is_null_may_be_null():
     assert validate_checks({"near_duplicate": {"similarity": None}, "unknown_label": {"known": None}}) == []
     assert validate_checks({"unknown_label": {"known": ["cat", 3]}}) == []
 
 
-def test_only_what_is_mended_by_default_can_be_repaired():
-    assert {name for name in CHECKS if "repair" in severities(name)} == {
+def test_only_checks_that_repair_by_default_can_repair():
+    assert {name for name in CHECKS if "repair" in allowed_severities(name)} == {
         "mode", "control_characters", "markup", "mixed_types", "out_of_range", "impossible_date",
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("severity", ["warn", "off"])
-def test_rows_that_no_later_stage_can_read_do_not_go_on(severity):
+def test_rows_that_no_later_stage_can_read_must_be_rejected(severity):
     settings = {"undecodable": severity, "unknown_label": severity}
     with pytest.raises(ConfigError, match=r"^params\.yaml: clean\.checks\.undecodable\.severity: got .* drop or error"):
-        check_required_severities(rules(settings, "image"), "image", "classification")
+        check_required_severities(resolve_rules(settings, "image"), "image", "classification")
     with pytest.raises(ConfigError, match=r"^params\.yaml: clean\.checks\.unknown_label\.severity: got .* for targets"):
-        check_required_severities(rules(settings, "text"), "text", "regression")
-    check_required_severities(
-        rules(settings, "text"), "text", "classification"
-    )  # a text that is partly broken can be read
+        check_required_severities(resolve_rules(settings, "text"), "text", "regression")
+    # a text that is partly broken can be read
+    check_required_severities(resolve_rules(settings, "text"), "text", "classification")

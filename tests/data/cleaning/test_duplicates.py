@@ -1,63 +1,66 @@
-"""Duplicates: who stays, and what is said of rows whose labels disagree."""
+"""Duplicates: which row stays, and rows whose labels disagree."""
 
 import numpy as np
 import pytest
 
-from headrace.data.cleaning.checks import rules
-from headrace.data.cleaning.duplicates import duplicates
+from headrace.data.cleaning.checks import resolve_rules
+from headrace.data.cleaning.duplicates import find_duplicates
 
 KEYS = np.array([b"x", b"y", b"x", b"x", b"", b""], "S16")
 
 
-def found(facts, is_left=None, modality="image", **settings):
-    left = np.ones(facts.num_rows, bool) if is_left is None else np.array(is_left)
-    return {(one.row, one.check) for one in duplicates(facts, left, rules(settings, modality))}
+def find(row_index, is_accepted=None, modality="image", **settings):
+    accepted = np.ones(row_index.num_rows, bool) if is_accepted is None else np.array(is_accepted)
+    return {
+        (finding.row, finding.check)
+        for finding in find_duplicates(row_index, accepted, resolve_rules(settings, modality))
+    }
 
 
-def test_the_smallest_id_stays_whatever_the_order(make_facts):
-    facts = make_facts(["a"] * 6, keys=KEYS, row_ids=[b"c", b"d", b"b", b"a", b"e", b"f"])
-    assert found(facts) == {(0, "duplicate"), (2, "duplicate")}
-    reasons = [one.reason for one in duplicates(facts, np.ones(6, bool), rules({}, "image"))]
+def test_row_of_the_smallest_id_stays(make_row_index):
+    row_index = make_row_index(["a"] * 6, keys=KEYS, row_ids=[b"c", b"d", b"b", b"a", b"e", b"f"])
+    assert find(row_index) == {(0, "duplicate"), (2, "duplicate")}
+    reasons = [finding.reason for finding in find_duplicates(row_index, np.ones(6, bool), resolve_rules({}, "image"))]
     assert reasons == ["same content as row a"] * 2
 
 
-def test_the_row_of_the_official_test_stays(make_facts):
-    facts = make_facts(["a"] * 6, keys=KEYS, ranks=[2, 2, 1, 0, 2, 2])
-    assert found(facts) == {(0, "duplicate"), (2, "duplicate")}
+def test_row_of_the_official_test_split_stays(make_row_index):
+    row_index = make_row_index(["a"] * 6, keys=KEYS, ranks=[2, 2, 1, 0, 2, 2])
+    assert find(row_index) == {(0, "duplicate"), (2, "duplicate")}
 
 
-def test_rows_that_left_are_not_compared(make_facts):
-    facts = make_facts(["a"] * 6, keys=KEYS)
-    assert found(facts, [False, True, True, True, True, True]) == {(3, "duplicate")}
-    assert found(facts, [False] * 6) == set()
+def test_rejected_rows_are_not_compared(make_row_index):
+    row_index = make_row_index(["a"] * 6, keys=KEYS)
+    assert find(row_index, [False, True, True, True, True, True]) == {(3, "duplicate")}
+    assert find(row_index, [False] * 6) == set()
 
 
-def test_rows_whose_labels_disagree_all_leave(make_facts):
-    facts = make_facts(["a", "a", "b", "a", "a", "a"], keys=KEYS)
-    assert found(facts) == {(0, "conflicting_labels"), (2, "conflicting_labels"), (3, "conflicting_labels")}
-    reasons = {one.reason for one in duplicates(facts, np.ones(6, bool), rules({}, "image"))}
+def test_rows_whose_labels_disagree_are_all_rejected(make_row_index):
+    row_index = make_row_index(["a", "a", "b", "a", "a", "a"], keys=KEYS)
+    assert find(row_index) == {(0, "conflicting_labels"), (2, "conflicting_labels"), (3, "conflicting_labels")}
+    reasons = {finding.reason for finding in find_duplicates(row_index, np.ones(6, bool), resolve_rules({}, "image"))}
     assert reasons == {"same content under ['a', 'b']"}
 
 
 @pytest.mark.parametrize("severity", ["warn", "error"])
-def test_where_rows_whose_labels_disagree_stay_each_label_keeps_one(make_facts, severity):
-    facts = make_facts(["a", "a", "b", "a", "a", "a"], keys=KEYS)
-    told = {(row, "conflicting_labels") for row in (0, 2, 3)}
-    assert found(facts, conflicting_labels=severity) == told | {(3, "duplicate")}
+def test_first_row_of_each_label_stays_where_conflicting_rows_stay(make_row_index, severity):
+    row_index = make_row_index(["a", "a", "b", "a", "a", "a"], keys=KEYS)
+    conflicts = {(row, "conflicting_labels") for row in (0, 2, 3)}
+    assert find(row_index, conflicting_labels=severity) == conflicts | {(3, "duplicate")}
 
 
-def test_checks_that_are_off_find_nothing(make_facts):
-    facts = make_facts(["a", "a", "b", "a", "a", "a"], keys=KEYS)
-    assert found(facts, conflicting_labels="off") == {(3, "duplicate")}
-    assert found(facts, duplicate="off", conflicting_labels="off") == set()
-    assert found(make_facts(["a"] * 6, keys=KEYS), duplicate="off") == set()
+def test_checks_that_are_off_find_nothing(make_row_index):
+    row_index = make_row_index(["a", "a", "b", "a", "a", "a"], keys=KEYS)
+    assert find(row_index, conflicting_labels="off") == {(3, "duplicate")}
+    assert find(row_index, duplicate="off", conflicting_labels="off") == set()
+    assert find(make_row_index(["a"] * 6, keys=KEYS), duplicate="off") == set()
 
 
-def test_many_labels_are_told_in_short(make_facts):
-    facts = make_facts(list("gfedcba"), keys=np.array([b"x"] * 7, "S16"))
-    (reason,) = {one.reason for one in duplicates(facts, np.ones(7, bool), rules({}, "image"))}
+def test_reason_names_the_first_of_many_labels(make_row_index):
+    row_index = make_row_index(list("gfedcba"), keys=np.array([b"x"] * 7, "S16"))
+    (reason,) = {finding.reason for finding in find_duplicates(row_index, np.ones(7, bool), resolve_rules({}, "image"))}
     assert reason == "same content under ['a', 'b', 'c', 'd', 'e'] and 2 more"
 
 
-def test_no_rows_are_no_duplicates(make_facts):
-    assert found(make_facts([], keys=np.empty(0, "S16"))) == set()
+def test_no_rows_have_no_duplicates(make_row_index):
+    assert find(make_row_index([], keys=np.empty(0, "S16"))) == set()

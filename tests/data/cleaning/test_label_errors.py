@@ -1,16 +1,16 @@
-"""Suspected label errors: planted ones are found, whatever the order of the rows."""
+"""Suspected label errors: finds planted ones, whatever the order of the rows."""
 
 import numpy as np
 import pytest
 
-from headrace.data.cleaning.label_errors import Suspect, label_errors, suspects
+from headrace.data.cleaning.label_errors import Suspect, find_label_errors, find_suspects
 from tests.drawn import row_id
 
 CLASSES = 4
 
 
 def blobs(number: int, seed: int = 0, distance: float = 6.0) -> tuple[np.ndarray, np.ndarray]:
-    """Features `[number, 10]` of clouds about a point a class, and the classes."""
+    """Features `[number, 10]` of clouds around one point for each class, and the classes."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, CLASSES, number)
     centres = np.eye(10)[:CLASSES] * distance
@@ -18,58 +18,58 @@ def blobs(number: int, seed: int = 0, distance: float = 6.0) -> tuple[np.ndarray
 
 
 def flipped(labels: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
-    """Some labels made wrong, and which."""
+    """Labels of which some are wrong, and the rows that are."""
     rows = np.random.default_rng(1).choice(len(labels), number, replace=False)
     wrong = labels.copy()
     wrong[rows] = (wrong[rows] + 1) % CLASSES
     return wrong, np.sort(rows)
 
 
-def test_label_errors_finds_wrong_labels_and_tells_the_right_ones() -> None:
+def test_wrong_labels_are_found_with_the_right_ones() -> None:
     features, labels = blobs(800)
     wrong, rows = flipped(labels, 30)
-    found, suggested = label_errors(features, wrong, max_rows=10_000, folds=5)
-    assert len(np.intersect1d(found, rows)) >= 25
-    assert len(np.setdiff1d(found, rows)) <= 4
-    assert (suggested == labels[found])[np.isin(found, rows)].all()
-    assert (suggested != wrong[found]).all()
-    assert (np.diff(found) > 0).all()
+    doubted, suggested = find_label_errors(features, wrong, max_rows=10_000, folds=5)
+    assert len(np.intersect1d(doubted, rows)) >= 25
+    assert len(np.setdiff1d(doubted, rows)) <= 4
+    assert (suggested == labels[doubted])[np.isin(doubted, rows)].all()
+    assert (suggested != wrong[doubted]).all()
+    assert (np.diff(doubted) > 0).all()
 
 
-def test_label_errors_doubts_little_where_it_knows_little() -> None:
+def test_few_labels_are_doubted_where_classes_overlap() -> None:
     features, labels = blobs(800, distance=1.0)
-    found, _ = label_errors(features, labels, max_rows=10_000, folds=5)
-    assert len(found) <= 16
+    doubted, _ = find_label_errors(features, labels, max_rows=10_000, folds=5)
+    assert len(doubted) <= 16
 
 
-def test_label_errors_are_the_same_again() -> None:
+def test_same_seed_finds_the_same_label_errors() -> None:
     features, labels = blobs(600)
     wrong, _ = flipped(labels, 30)
-    first, second = (label_errors(features, wrong, max_rows=400, folds=4, seed=3) for _ in range(2))
+    first, second = (find_label_errors(features, wrong, max_rows=400, folds=4, seed=3) for _ in range(2))
     assert len(first[0])
     assert np.array_equal(first[0], second[0])
     assert np.array_equal(first[1], second[1])
 
 
-def test_label_errors_looks_at_a_sample() -> None:
+def test_label_errors_of_a_sample() -> None:
     features, labels = blobs(1600)
     wrong, rows = flipped(labels, 80)
-    found, _ = label_errors(features, wrong, max_rows=800, folds=5)
-    hits = len(np.intersect1d(found, rows))
+    doubted, _ = find_label_errors(features, wrong, max_rows=800, folds=5)
+    hits = len(np.intersect1d(doubted, rows))
     assert 25 <= hits <= 55  # about half of them are in the sample
 
 
-def test_label_errors_leaves_out_unusable_rows_and_small_classes() -> None:
+def test_unusable_rows_and_small_classes_are_skipped() -> None:
     features, labels = blobs(600)
     wrong, rows = flipped(labels, 20)
     features[:100] = np.nan
     features[150, 3] = np.inf
     wrong[200:203] = 17  # three rows of a class, fewer than folds
-    found, suggested = label_errors(features, wrong, max_rows=10_000, folds=5)
-    looked_at = np.setdiff1d(rows[rows >= 100], [150, 200, 201, 202])
-    assert len(np.intersect1d(found, looked_at)) >= len(looked_at) - 2
-    assert found.min() >= 100
-    assert not np.isin([150, 200, 201, 202], found).any()
+    doubted, suggested = find_label_errors(features, wrong, max_rows=10_000, folds=5)
+    usable = np.setdiff1d(rows[rows >= 100], [150, 200, 201, 202])
+    assert len(np.intersect1d(doubted, usable)) >= len(usable) - 2
+    assert doubted.min() >= 100
+    assert not np.isin([150, 200, 201, 202], doubted).any()
     assert suggested.max() < CLASSES
 
 
@@ -83,20 +83,20 @@ def test_label_errors_leaves_out_unusable_rows_and_small_classes() -> None:
         (np.full((20, 2), np.nan, np.float32), np.arange(20) % 2),
     ],
 )
-def test_label_errors_of_too_little_are_none(features: np.ndarray, labels: np.ndarray) -> None:
-    found, suggested = label_errors(features, labels, max_rows=100, folds=5)
-    assert len(found) == len(suggested) == 0
+def test_too_few_rows_or_features_have_no_label_errors(features: np.ndarray, labels: np.ndarray) -> None:
+    doubted, suggested = find_label_errors(features, labels, max_rows=100, folds=5)
+    assert len(doubted) == len(suggested) == 0
 
 
-def test_label_errors_of_features_that_say_nothing_are_none() -> None:
+def test_constant_features_have_no_label_errors() -> None:
     labels = np.arange(40) % 2
-    found, _ = label_errors(np.ones((40, 3), np.float32), labels, max_rows=100, folds=5)
-    assert len(found) == 0
+    doubted, _ = find_label_errors(np.ones((40, 3), np.float32), labels, max_rows=100, folds=5)
+    assert len(doubted) == 0
 
 
-def test_label_errors_is_quiet(capfd: pytest.CaptureFixture[str]) -> None:
+def test_label_errors_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     features, labels = blobs(200)
-    label_errors(features, labels, max_rows=100, folds=3)
+    find_label_errors(features, labels, max_rows=100, folds=3)
     assert capfd.readouterr() == ("", "")
 
 
@@ -105,7 +105,7 @@ PLANTED = [5, 40, 77]
 
 
 def columns():
-    """120 rows of three classes far apart; the labels of PLANTED are those of another."""
+    """120 rows of three classes far apart; the labels of PLANTED are wrong."""
     rng = np.random.default_rng(0)
     kinds = np.arange(120) % 3
     features = (rng.normal(size=(120, 4)) + 9 * np.eye(3, 4)[kinds]).astype(np.float32)
@@ -115,42 +115,47 @@ def columns():
     return labels, features, [row_id(row).encode() for row in range(120)]
 
 
-def found(make_facts, order=None, is_left=None, options=OPTIONS):
+def find_planted(make_row_index, order=None, is_accepted=None, options=OPTIONS):
     labels, features, ids = columns()
     order = np.arange(120) if order is None else order
-    facts = make_facts([labels[row] for row in order], features=features[order], row_ids=[ids[row] for row in order])
-    left = np.ones(120, bool) if is_left is None else is_left
-    return {(int(order[one.row]), one.label, one.suggested) for one in suspects(facts, left, options)}
+    row_index = make_row_index(
+        [labels[row] for row in order], features=features[order], row_ids=[ids[row] for row in order]
+    )
+    accepted = np.ones(120, bool) if is_accepted is None else is_accepted
+    return {
+        (int(order[suspect.row]), suspect.label, suspect.suggested)
+        for suspect in find_suspects(row_index, accepted, options)
+    }
 
 
-def test_planted_labels_are_found_with_the_right_ones(make_facts):
-    assert found(make_facts) == {(5, "dog", "bird"), (40, "bird", "cat"), (77, "dog", "bird")}
+def test_planted_suspects_are_found_with_the_right_labels(make_row_index):
+    assert find_planted(make_row_index) == {(5, "dog", "bird"), (40, "bird", "cat"), (77, "dog", "bird")}
 
 
-def test_the_order_of_rows_makes_no_difference(make_facts):
+def test_order_of_rows_makes_no_difference(make_row_index):
     order = np.random.default_rng(1).permutation(120)
-    assert found(make_facts, order) == found(make_facts) != set()
+    assert find_planted(make_row_index, order) == find_planted(make_row_index) != set()
 
 
-def test_rows_that_left_are_not_looked_at(make_facts):
-    is_left = np.arange(120) != 40
-    assert {row for row, _, _ in found(make_facts, is_left=is_left)} == {5, 77}
+def test_rejected_rows_are_not_suspects(make_row_index):
+    is_accepted = np.arange(120) != 40
+    assert {row for row, _, _ in find_planted(make_row_index, is_accepted=is_accepted)} == {5, 77}
 
 
-def test_a_sample_is_the_same_for_ever(make_facts):
+def test_sample_does_not_depend_on_the_order_of_rows(make_row_index):
     few = OPTIONS | {"max_rows": 60}
     sample = sorted(range(120), key=row_id)[:60]
-    told = found(make_facts, options=few)
-    assert told == found(make_facts, np.random.default_rng(2).permutation(120), options=few)
-    assert {row for row, _, _ in told} <= set(sample)
+    sampled = find_planted(make_row_index, options=few)
+    assert sampled == find_planted(make_row_index, np.random.default_rng(2).permutation(120), options=few)
+    assert {row for row, _, _ in sampled} <= set(sample)
 
 
-def test_without_labels_or_features_there_are_none(make_facts):
-    facts = make_facts([None, None], features=np.ones((2, 3), np.float32))
-    assert suspects(facts, np.ones(2, bool), OPTIONS) == []
-    facts = make_facts(["a", "b"], features=np.empty((2, 0), np.float32))
-    assert suspects(facts, np.ones(2, bool), OPTIONS) == []
+def test_rows_without_labels_or_features_have_no_suspects(make_row_index):
+    row_index = make_row_index([None, None], features=np.ones((2, 3), np.float32))
+    assert find_suspects(row_index, np.ones(2, bool), OPTIONS) == []
+    row_index = make_row_index(["a", "b"], features=np.empty((2, 0), np.float32))
+    assert find_suspects(row_index, np.ones(2, bool), OPTIONS) == []
 
 
-def test_finding_says_both_labels():
+def test_finding_names_both_labels():
     assert Suspect(3, "cat", "dog").finding() == (3, "label_error", "labelled 'cat', looks like 'dog'")

@@ -1,4 +1,4 @@
-"""Faults of which the places are known, planted into real digits: which share is found, and what is doubted wrongly."""
+"""Faults planted into real digits: how many are found, and how many are false alarms."""
 
 import io
 from typing import NamedTuple
@@ -10,13 +10,13 @@ from PIL import Image
 
 from headrace.contracts import CheckedBatch, Spec
 from headrace.data.cleaning.checks import CHECKS
-from headrace.data.cleaning.label_errors import label_errors
-from headrace.data.cleaning.near_duplicates import groups, near_pairs
-from headrace.data.image.cleaning.checker import ImageExaminer
-from headrace.data.image.reading.image_folder import _mnist5k_table
-from headrace.data.image.reading.rows import BATCH_ROWS, png
+from headrace.data.cleaning.label_errors import find_label_errors
+from headrace.data.cleaning.near_duplicates import find_near_pairs, group_pairs
+from headrace.data.image.cleaning.checker import ImageChecker
+from headrace.data.image.reading.packaged_digits import load_mnist5k_table
+from headrace.data.image.reading.rows import BATCH_ROWS, encode_png
 
-EXAMINER = ImageExaminer()
+EXAMINER = ImageChecker()
 OPTIONS = {name: check.options for name, check in CHECKS.items() if "image" in check.modalities}
 SPEC = Spec(modality="image", task="classification", source="mnist5k", format="mnist5k", num_rows=5120)
 NUM_DIGITS = 5000
@@ -24,7 +24,7 @@ NUM_DIGITS = 5000
 
 class Planted(NamedTuple):
     images: list[bytes]
-    """5,000 digits, 20 broken ones, 50 copies, 25 encoded anew, 25 moved by a pixel."""
+    """5,000 digits, 20 broken ones, 50 copies, 25 encoded again, 25 moved by a pixel."""
     labels: np.ndarray
     originals: np.ndarray
     """`[rows]`: what a row is a copy of; its own place for the others."""
@@ -44,15 +44,15 @@ def moved(pixels: np.ndarray, way: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def planted() -> Planted:
-    table, rng = _mnist5k_table(), np.random.default_rng(11)
+    table, rng = load_mnist5k_table(), np.random.default_rng(11)
     pixels, labels = table[:, :-1].reshape(-1, 28, 28), table[:, -1].astype(np.int64)
-    images = [png(image) for image in pixels]
+    images = [encode_png(image) for image in pixels]
     chosen = rng.choice(NUM_DIGITS, 220, replace=False)
     broken, copied, near, flipped = np.split(chosen, [20, 70, 120])
     images += [images[row][: len(images[row]) // 2] if row % 2 else rng.bytes(200) for row in broken]
     images += [images[row] for row in copied]
     images += [jpeg(pixels[row]) for row in near[:25]]
-    images += [png(moved(pixels[row], place % 4)) for place, row in enumerate(near[25:])]
+    images += [encode_png(moved(pixels[row], place % 4)) for place, row in enumerate(near[25:])]
     sources = np.concatenate([broken, copied, near])
     labels = np.concatenate([labels, labels[sources]])
     labels[flipped] = (labels[flipped] + rng.integers(1, 10, len(flipped))) % 10
@@ -65,7 +65,7 @@ def examined(planted: Planted) -> CheckedBatch:
     parts = []
     for start in range(0, len(planted.images), BATCH_ROWS):
         batch = pa.record_batch({"image": pa.array(planted.images[start : start + BATCH_ROWS], pa.binary())})
-        part = EXAMINER.examine(batch, SPEC, {}, OPTIONS)
+        part = EXAMINER.check_batch(batch, SPEC, {}, OPTIONS)
         moved_on = [finding._replace(row=finding.row + start) for finding in part.findings]
         parts.append(part._replace(findings=moved_on))
     joined = [
@@ -95,10 +95,10 @@ def test_all_exact_copies_are_found_and_nothing_else(planted: Planted, examined:
 
 def test_near_duplicates_are_found(planted: Planted, examined: CheckedBatch) -> None:
     usable = (examined.keys != b"") & (first_with_key(examined) == np.arange(len(examined.keys)))
-    pairs = near_pairs(
+    pairs = find_near_pairs(
         examined.hashes, examined.sketches, EXAMINER.similarity, EXAMINER.similarity_threshold, usable=usable
     )
-    clusters = groups(pairs, len(planted.images))
+    clusters = group_pairs(pairs, len(planted.images))
     near = np.arange(NUM_DIGITS + 70, NUM_DIGITS + 120)
     assert (clusters[near] == clusters[planted.originals[near]]).mean() >= 0.9
     others = np.setdiff1d(pairs, np.concatenate([near, planted.originals[near]]))
@@ -106,11 +106,13 @@ def test_near_duplicates_are_found(planted: Planted, examined: CheckedBatch) -> 
 
 
 def test_wrong_labels_are_found(planted: Planted, examined: CheckedBatch) -> None:
-    # a copy bears the label that its original should have: only the digits as they came are judged
+    # a copy has the right label of its original: only the digits themselves are checked
     digits = slice(0, NUM_DIGITS)
-    found, suggested = label_errors(examined.features[digits], planted.labels[digits], **CHECKS["label_error"].options)
-    is_flipped = np.isin(found, planted.flipped)
+    doubted, suggested = find_label_errors(
+        examined.features[digits], planted.labels[digits], **CHECKS["label_error"].options
+    )
+    is_flipped = np.isin(doubted, planted.flipped)
     assert is_flipped.sum() >= 0.7 * len(planted.flipped)
     assert (~is_flipped).sum() <= 0.02 * (NUM_DIGITS - len(planted.flipped))
-    true_labels = _mnist5k_table()[:, -1]
-    assert (suggested[is_flipped] == true_labels[found[is_flipped]]).mean() >= 0.9
+    true_labels = load_mnist5k_table()[:, -1]
+    assert (suggested[is_flipped] == true_labels[doubted[is_flipped]]).mean() >= 0.9

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from headrace.contracts import Spec, TaskName
 from headrace.data.splitting.clean_rows import CleanRows
-from headrace.data.splitting.groups import Cluster, units
+from headrace.data.splitting.groups import Cluster, build_row_groups
 from headrace.paths import SPLITS, Paths
 from headrace.storage.parquet import read_table, write_shards
 
@@ -39,7 +39,7 @@ def clean_rows(
         np.array([classes.index(label) for label in labels], np.int32)[order],
         classes,
         np.array(given, np.int8)[order],
-        units(ids[order], [(name, stands_at[list(rows)]) for name, rows in clusters]),
+        build_row_groups(ids[order], [(name, stands_at[list(rows)]) for name, rows in clusters]),
         pa.table({"row_id": ids[order].astype(str)}),
     )
 
@@ -63,7 +63,7 @@ def write_project(
     table = pa.table({name: pa.array(values) for name, values in filled.items()})
     write_shards(paths.clean_dir, table.schema, table.to_batches(7))
     spec = Spec(modality="table", task=task, source="made", format="csv", num_rows=num_rows)
-    (paths.clean_dir / "spec.json").write_text(spec.text())
+    (paths.clean_dir / "spec.json").write_text(spec.to_json())
     pairs = [{"row_id": one, "group": min(cluster)} for cluster in near_duplicates for one in cluster]
     schema = pa.schema([("row_id", pa.string()), ("group", pa.string())])
     pq.write_table(pa.Table.from_pylist(pairs, schema), paths.clean_dir / "groups.parquet")

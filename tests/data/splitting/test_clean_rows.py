@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from headrace.data.splitting.clean_rows import NONE, CleanRows, rarest, read_rows
+from headrace.data.splitting.clean_rows import NO_LABEL, CleanRows, pick_rarest_label, read_clean_rows
 from headrace.errors import ConfigError, DataError
 from tests.data.splitting.conftest import row_id, write_project
 
@@ -15,13 +15,13 @@ def read(root, columns, **options) -> CleanRows:
     near_duplicates = options.pop("near_duplicates", ())
     task = options.get("task", "classification")
     paths = write_project(root, columns, task=task, near_duplicates=near_duplicates)
-    return read_rows(paths.clean_dir, **{"task": task, "group": None, "time": None, **options})
+    return read_clean_rows(paths.clean_dir, **{"task": task, "group": None, "time": None, **options})
 
 
 def members(rows: CleanRows) -> set[frozenset[str]]:
     """The row ids of each unit of more than one row."""
     ids = rows.row_ids.astype(str)
-    found = (frozenset(ids[rows.units.of_row == unit].tolist()) for unit in range(len(rows.units.sizes)))
+    found = (frozenset(ids[rows.groups.group_of_row == unit].tolist()) for unit in range(len(rows.groups.sizes)))
     return {unit for unit in found if len(unit) > 1}
 
 
@@ -35,7 +35,7 @@ def test_rows_are_sorted_with_all_that_belongs_to_them(tmp_path):
         number = IDS.index(one)
         assert rows.classes[rows.codes[place]] == labels[number]
         assert rows.official[place] == [0, 1, 2, -1][number % 4]
-    assert rows.units.is_single.all()
+    assert rows.groups.is_single.all()
 
 
 def test_regression_has_no_classes(tmp_path):
@@ -50,7 +50,7 @@ def test_no_rows_are_no_rows(tmp_path):
         tmp_path, {"row_id": np.array([], str), "label": np.array([], str), "who": np.array([], str)}, group="who"
     )
     assert len(rows) == 0
-    assert rows.units.keys == []
+    assert rows.groups.keys == []
 
 
 @pytest.mark.parametrize(
@@ -89,13 +89,13 @@ def test_near_duplicates_join_groups_and_unknown_rows_are_passed_over(tmp_path):
 def test_without_a_file_of_near_duplicates_rows_are_single(tmp_path):
     paths = write_project(tmp_path, {"row_id": IDS}, near_duplicates=[IDS[:2]])
     (paths.clean_dir / "groups.parquet").unlink()
-    assert read_rows(paths.clean_dir, task="classification", group=None, time=None).units.is_single.all()
+    assert read_clean_rows(paths.clean_dir, task="classification", group=None, time=None).groups.is_single.all()
 
 
 @pytest.mark.parametrize("key", ["group", "time"])
 @pytest.mark.parametrize("name", ["patinet", "row_id", "split", "original"])
 def test_column_that_is_none_is_told(tmp_path, key, name):
-    told = re.escape(f"params.yaml: split.{key}: {name!r} is no column of the rows; choose one of ['label', 'patient']")
+    told = re.escape(f"params.yaml: split.{key}: {name!r} is not a column of the rows; choose one of ['label', 'patient']")
     with pytest.raises(ConfigError, match=told):
         read(tmp_path, {"row_id": IDS, "patient": IDS, "original": IDS}, **{key: name})
 
@@ -105,12 +105,12 @@ def test_damaged_file_of_near_duplicates_is_told(tmp_path, content):
     paths = write_project(tmp_path, {"row_id": IDS})
     (paths.clean_dir / "groups.parquet").write_bytes(content)
     with pytest.raises(
-        DataError, match=r"groups.parquet: no Parquet of near-duplicates \(.*\); run: dvc repro"
+        DataError, match=r"groups.parquet: not a valid Parquet file of near-duplicates \(.*\); run: dvc repro"
     ) as error:
-        read_rows(paths.clean_dir, task="classification", group=None, time=None)
+        read_clean_rows(paths.clean_dir, task="classification", group=None, time=None)
     assert "\n" not in str(error.value)
 
 
 def test_rows_go_by_the_label_that_fewest_have_then_by_the_alphabet():
     labels = ['["a", "b"]', '["a"]', '["a", "c"]', "[]", '["b", "c"]']  # a: 3, b: 2, c: 2
-    assert rarest(pa.chunked_array([labels[:2], labels[2:]])).to_pylist() == ["b", "a", "c", NONE, "b"]
+    assert pick_rarest_label(pa.chunked_array([labels[:2], labels[2:]])).to_pylist() == ["b", "a", "c", NO_LABEL, "b"]

@@ -2,44 +2,44 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.data.splitting.groups import units
+from headrace.data.splitting.groups import build_row_groups
 
 IDS = np.array([f"{number:032x}" for number in range(30)], "S32")
 
 
 def test_rows_of_no_cluster_are_units_of_their_own():
-    made = units(IDS, [])
-    assert made.of_row.tolist() == list(range(30))
+    made = build_row_groups(IDS, [])
+    assert made.group_of_row.tolist() == list(range(30))
     assert made.keys == [bytes(row_id) for row_id in IDS]
     assert made.is_single.all()
 
 
 def test_no_rows_are_no_units():
-    assert units(IDS[:0], []).keys == []
+    assert build_row_groups(IDS[:0], []).keys == []
 
 
 def test_chain_of_clusters_is_one_unit():
-    made = units(IDS[:8], [(None, [0, 3]), (None, [5, 3]), (None, [6, 7])])
-    assert made.of_row[[0, 3, 5]].tolist() == [made.of_row[0]] * 3
-    assert made.of_row[6] == made.of_row[7]
+    made = build_row_groups(IDS[:8], [(None, [0, 3]), (None, [5, 3]), (None, [6, 7])])
+    assert made.group_of_row[[0, 3, 5]].tolist() == [made.group_of_row[0]] * 3
+    assert made.group_of_row[6] == made.group_of_row[7]
     assert made.sizes.tolist() == [3, 1, 1, 1, 2]
     assert made.is_single.tolist() == [False, True, True, False, True, False, False, False]
 
 
 def test_cluster_is_placed_by_its_smallest_row_id():
-    made = units(IDS[:4], [(None, [3, 1])])
-    assert made.keys[made.of_row[3]] == IDS[1]
+    made = build_row_groups(IDS[:4], [(None, [3, 1])])
+    assert made.keys[made.group_of_row[3]] == IDS[1]
 
 
 def test_unit_is_placed_by_the_first_name_of_its_groups():
-    made = units(IDS[:6], [("b", [0, 1]), ("c", [4, 5]), ("a", [2]), (None, [1, 2])])
-    assert made.keys[made.of_row[0]] == b"group:a"
-    assert made.keys[made.of_row[3]] == IDS[3]
-    assert made.keys[made.of_row[5]] == b"group:c"
+    made = build_row_groups(IDS[:6], [("b", [0, 1]), ("c", [4, 5]), ("a", [2]), (None, [1, 2])])
+    assert made.keys[made.group_of_row[0]] == b"group:a"
+    assert made.keys[made.group_of_row[3]] == IDS[3]
+    assert made.keys[made.group_of_row[5]] == b"group:c"
 
 
 def test_group_of_one_row_is_placed_by_its_name():
-    assert units(IDS[:2], [("a", [1])]).keys == [IDS[0], b"group:a"]
+    assert build_row_groups(IDS[:2], [("a", [1])]).keys == [IDS[0], b"group:a"]
 
 
 @settings(deadline=None)
@@ -51,6 +51,6 @@ def test_units_are_the_components(clusters):
             lowest = min(component[row] for row in rows)
             for row in rows:
                 component[row] = lowest
-    made = units(IDS, [(None, rows) for rows in clusters])
-    assert [made.keys[unit] for unit in made.of_row] == [IDS[row] for row in component]
-    assert made.sizes.tolist() == np.bincount(made.of_row).tolist()
+    made = build_row_groups(IDS, [(None, rows) for rows in clusters])
+    assert [made.keys[unit] for unit in made.group_of_row] == [IDS[row] for row in component]
+    assert made.sizes.tolist() == np.bincount(made.group_of_row).tolist()

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.data.splitting.hash_split import HashSplitConfig, by_hash, counts_of, folds
+from headrace.data.splitting.hash_split import HashSplitConfig, split_by_hash, resolve_counts, assign_folds
 from headrace.errors import ConfigError, DataError
 from headrace.paths import SPLITS
 from tests.data.splitting.conftest import FRACTIONS, by_id, clean_rows, row_id
@@ -13,7 +13,7 @@ IDS = st.sets(st.text("0123456789abcdef", min_size=32, max_size=32), min_size=1,
 
 def dealt(rows, *, seed: int = 0, is_stratified: bool = True, counts=None) -> dict[str, int]:
     wish = HashSplitConfig(SPLITS, FRACTIONS, seed, is_stratified, counts)
-    return by_id(rows, by_hash(rows, np.arange(len(rows)), wish))
+    return by_id(rows, split_by_hash(rows, np.arange(len(rows)), wish))
 
 
 @settings(deadline=None)  # a loaded machine is no mistake
@@ -65,15 +65,15 @@ def test_counts_are_exact_for_single_rows(counts, rest, is_stratified):
 @pytest.mark.parametrize(
     ("counts", "told"),
     [
-        ([5, 2, 2], "[5, 2, 2] do not make up the 10 rows"),
-        ([8, 2, 2], "[8, 2, 2] do not make up the 10 rows"),
-        ([None, 5, 5], "[null, 5, 5] do not make up the 10 rows"),
-        ([50, None, 5], "[50, null, 5] do not make up the 10 rows"),
+        ([5, 2, 2], "[5, 2, 2] does not add up to the 10 available rows"),
+        ([8, 2, 2], "[8, 2, 2] does not add up to the 10 available rows"),
+        ([None, 5, 5], "[null, 5, 5] does not add up to the 10 available rows"),
+        ([50, None, 5], "[50, null, 5] does not add up to the 10 available rows"),
     ],
 )
 def test_counts_that_do_not_add_up_are_told(counts, told):
-    with pytest.raises(ConfigError, match="one null, which takes what the others leave") as error:
-        counts_of(counts, 10)
+    with pytest.raises(ConfigError, match="one null, which takes the rest") as error:
+        resolve_counts(counts, 10)
     assert told in str(error.value)
 
 
@@ -83,17 +83,17 @@ def test_counts_that_do_not_add_up_are_told(counts, told):
 )
 def test_every_row_outside_of_test_is_in_one_fold_and_clusters_are_whole(num_folds, clusters, every):
     rows = clean_rows(["cat"] * 200, clusters=[(None, members) for members in clusters])
-    is_tested = rows.units.of_row % every == 0
-    found = folds(rows, is_tested, num_folds=num_folds, seed=0)
+    is_tested = rows.groups.group_of_row % every == 0
+    found = assign_folds(rows, is_tested, num_folds=num_folds, seed=0)
     assert ((found == -1) == is_tested).all()
     assert set(found[~is_tested].tolist()) == set(range(num_folds))
-    assert all(len(set(found[rows.units.of_row == unit].tolist())) == 1 for unit in range(len(rows.units.keys)))
+    assert all(len(set(found[rows.groups.group_of_row == unit].tolist())) == 1 for unit in range(len(rows.groups.keys)))
 
 
 def test_folds_are_of_near_the_same_size_within_each_split():
     rows = clean_rows(["cat"] * 6000)
-    found = folds(rows, np.zeros(6000, bool), num_folds=3, seed=0)
-    splits = by_hash(rows, np.arange(6000), HashSplitConfig(SPLITS, FRACTIONS, 0, is_stratified=False))
+    found = assign_folds(rows, np.zeros(6000, bool), num_folds=3, seed=0)
+    splits = split_by_hash(rows, np.arange(6000), HashSplitConfig(SPLITS, FRACTIONS, 0, is_stratified=False))
     for split in range(3):  # places of folds are not those of splits: else a fold would hold one split's rows
         sizes = np.bincount(found[splits == split])
         assert sizes / sizes.sum() == pytest.approx([1 / 3] * 3, abs=0.06)
@@ -101,4 +101,4 @@ def test_folds_are_of_near_the_same_size_within_each_split():
 
 def test_more_folds_than_rows_are_told():
     with pytest.raises(DataError, match=r"split.num_folds: fold \d of 9 gets none of 5 rows; choose fewer folds"):
-        folds(clean_rows(["cat"] * 6), np.arange(6) == 0, num_folds=9, seed=0)
+        assign_folds(clean_rows(["cat"] * 6), np.arange(6) == 0, num_folds=9, seed=0)

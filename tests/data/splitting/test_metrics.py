@@ -3,14 +3,14 @@ import logging
 import numpy as np
 import pytest
 
-from headrace.data.splitting.metrics import figures, warn_of_gaps
+from headrace.data.splitting.metrics import compute_split_metrics, warn_about_missing_classes
 from headrace.errors import DataError
 from tests.data.splitting.conftest import clean_rows
 
 
 def test_figures_count_used_rows_and_compare_shares():
     rows = clean_rows(["a"] * 8, clusters=[(None, [0, 1, 2])])
-    made = figures(rows, np.array([0, 0, 0, 3, 1, 1, 2, 3]))
+    made = compute_split_metrics(rows, np.array([0, 0, 0, 3, 1, 1, 2, 3]))
     assert made == {"train": 3, "val": 2, "test": 1, "clustered_rows": 3, "largest_share_difference": 0}
 
 
@@ -18,26 +18,26 @@ def test_largest_share_difference_is_of_the_worst_class_in_the_worst_split():
     rows = clean_rows(["a", "b"] * 4)
     found = np.where(rows.codes == 0, 0, 1)
     found[np.flatnonzero(rows.codes == 1)[0]] = 2
-    assert figures(rows, found)["largest_share_difference"] == 0.5
+    assert compute_split_metrics(rows, found)["largest_share_difference"] == 0.5
 
 
 @pytest.mark.parametrize(("lacking", "left"), [("train", [1, 2]), ("val", [0, 2]), ("test", [0, 1, 3])])
 def test_split_without_rows_is_told(lacking, left):
     rows = clean_rows(["a"] * 9)
     with pytest.raises(DataError, match=f"data/clean: 9 rows leave none for '{lacking}'; give more rows or groups, or"):
-        figures(rows, np.resize(left, 9))
+        compute_split_metrics(rows, np.resize(left, 9))
 
 
 def test_split_without_groups_is_told():
     rows = clean_rows(["a"] * 9, clusters=[("x", range(5)), ("y", range(5, 9))])
     with pytest.raises(DataError, match="9 rows in 2 groups leave none for 'test'"):
-        figures(rows, rows.units.of_row.astype(np.int8))
+        compute_split_metrics(rows, rows.groups.group_of_row.astype(np.int8))
 
 
 def test_classes_that_a_split_lacks_are_warned_of(caplog: pytest.LogCaptureFixture):
     rows = clean_rows([f"class{number}" for number in range(8)])
     with caplog.at_level(logging.WARNING):
-        warn_of_gaps(rows, np.where(rows.codes < 2, rows.codes, 2))
+        warn_about_missing_classes(rows, np.where(rows.codes < 2, rows.codes, 2))
     assert caplog.messages[0].startswith("split 'train' has no row of 7 of 8 classes: 'class1', 'class2', 'class3', ")
     assert caplog.messages[0].endswith(", ...")
     assert caplog.messages[2] == "split 'test' has no row of 2 of 8 classes: 'class0', 'class1'"

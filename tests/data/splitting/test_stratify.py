@@ -5,20 +5,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.data.splitting.row_hash import by_fractions, places
-from headrace.data.splitting.stratify import fill_gaps
+from headrace.data.splitting.row_hash import assign_by_fractions, hash_positions
+from headrace.data.splitting.stratify import fill_class_gaps
 from headrace.paths import SPLITS
 from tests.data.splitting.conftest import FRACTIONS, row_id
 
 
 def filled(codes: list[int], is_single: list[bool] | None = None, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Splits by hash alone, and with the gaps filled: `[rows]` each."""
-    where = places([row_id(number).encode() for number in range(len(codes))], seed)
-    by_hash = by_fractions(where, FRACTIONS)
+    where = hash_positions([row_id(number).encode() for number in range(len(codes))], seed)
+    by_hash = assign_by_fractions(where, FRACTIONS)
     found = by_hash.copy()
     singles = np.ones(len(codes), bool) if is_single is None else np.array(is_single)
     names = (SPLITS, [f"class{code}" for code in range(max(codes) + 1)])
-    fill_gaps(found, where, np.array(codes, np.int32), is_single=singles, shares=FRACTIONS, names=names)
+    fill_class_gaps(found, where, np.array(codes, np.int32), is_single=singles, fractions=FRACTIONS, names=names)
     return by_hash, found
 
 
@@ -45,9 +45,9 @@ def test_only_rows_of_no_cluster_move_and_only_in_classes_with_gaps(rows, seed):
 
 def test_row_nearest_to_the_gap_moves():
     where = np.array([0.1, 0.6, 0.3, 0.95])
-    found = by_fractions(where, FRACTIONS)
+    found = assign_by_fractions(where, FRACTIONS)
     singles = np.ones(4, bool)
-    fill_gaps(found, where, np.zeros(4, np.int32), is_single=singles, shares=FRACTIONS, names=(SPLITS, ["cat"]))
+    fill_class_gaps(found, where, np.zeros(4, np.int32), is_single=singles, fractions=FRACTIONS, names=(SPLITS, ["cat"]))
     assert found.tolist() == [0, 1, 0, 2]
 
 

@@ -4,18 +4,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.data.splitting.groups import units
-from headrace.data.splitting.time_split import by_time, times_of
+from headrace.data.splitting.groups import build_row_groups
+from headrace.data.splitting.time_split import split_by_time, parse_times
 from headrace.errors import DataError
 from tests.data.splitting.conftest import FRACTIONS
 
 
 def singles(num_rows: int):
-    return units(np.array([f"{number:032x}" for number in range(num_rows)], "S32"), [])
+    return build_row_groups(np.array([f"{number:032x}" for number in range(num_rows)], "S32"), [])
 
 
 def ordered(values: list[object], kind: pa.DataType | None = None) -> list[int]:
-    return np.argsort(times_of(pa.chunked_array([pa.array(values, kind)]), "when"), kind="stable").tolist()
+    return np.argsort(parse_times(pa.chunked_array([pa.array(values, kind)]), "when"), kind="stable").tolist()
 
 
 @pytest.mark.parametrize(
@@ -45,9 +45,9 @@ def test_microseconds_are_told_apart():
         (["1", "nan"], "1 rows without a time"),
         (["2024-01-01", "", "  ", None], "3 rows without a time"),
         ([np.datetime64("2024-01-01", "us"), None], "1 rows without a time"),
-        (["2024-01-01", "31.01.2024"], "'31.01.2024', which is no ISO date"),
-        (["1704067200", "2024-01-01"], "'1704067200', which is no ISO date"),
-        (["2024-01-01", "yesterday"], "'yesterday', which is no ISO date"),
+        (["2024-01-01", "31.01.2024"], "'31.01.2024', which is not an ISO date"),
+        (["1704067200", "2024-01-01"], "'1704067200', which is not an ISO date"),
+        (["2024-01-01", "yesterday"], "'yesterday', which is not an ISO date"),
         (["2024-01-01T00:00", "2024-01-01T00:00Z"], "but also '2024-01-01T00:00': with and without a time zone"),
     ],
 )
@@ -59,7 +59,7 @@ def test_times_that_cannot_be_compared_are_told(values, told):
 
 
 def test_different_times_part_at_the_shares():
-    found = by_time(np.arange(1000)[::-1], singles(1000), FRACTIONS)
+    found = split_by_time(np.arange(1000)[::-1], singles(1000), FRACTIONS)
     assert np.bincount(found).tolist() == [700, 150, 150]
     assert (np.diff(found) <= 0).all()
 
@@ -75,17 +75,17 @@ def test_different_times_part_at_the_shares():
 )
 def test_rows_of_one_time_stay_together(sizes, expected):
     times = np.repeat(np.arange(len(sizes)), sizes)
-    assert np.bincount(by_time(times, singles(100), FRACTIONS)).tolist() == expected
+    assert np.bincount(split_by_time(times, singles(100), FRACTIONS)).tolist() == expected
 
 
 def test_too_few_times_are_told():
-    with pytest.raises(DataError, match="2 different times .* do not part into 3 splits; choose another column"):
-        by_time(np.arange(50) % 2, singles(50), FRACTIONS)
+    with pytest.raises(DataError, match="2 different times .* are too few for 3 splits; choose another column"):
+        split_by_time(np.arange(50) % 2, singles(50), FRACTIONS)
 
 
 def test_unit_is_where_its_earliest_row_is():
     ids = np.array([f"{number:032x}" for number in range(100)], "S32")
-    found = by_time(np.arange(100), units(ids, [("g", [0, 99]), (None, [80, 95])]), FRACTIONS)
+    found = split_by_time(np.arange(100), build_row_groups(ids, [("g", [0, 99]), (None, [80, 95])]), FRACTIONS)
     assert found[[0, 99]].tolist() == [0, 0]
     assert found[80] == found[95]
 
@@ -99,14 +99,14 @@ def test_unit_is_where_its_earliest_row_is():
 def test_time_order_holds_and_units_are_whole(times, clusters, shares):
     inside = [[row for row in rows if row < len(times)] for rows in clusters]
     ids = np.array([f"{number:032x}" for number in range(len(times))], "S32")
-    made = units(ids, [(None, rows) for rows in inside if rows])
-    earliest = np.array([min(np.array(times)[made.of_row == unit]) for unit in made.of_row])
+    made = build_row_groups(ids, [(None, rows) for rows in inside if rows])
+    earliest = np.array([min(np.array(times)[made.group_of_row == unit]) for unit in made.group_of_row])
     if len(set(earliest.tolist())) < 3:
         with pytest.raises(DataError):
-            by_time(np.array(times), made, shares)
+            split_by_time(np.array(times), made, shares)
         return
-    found = by_time(np.array(times), made, shares)
+    found = split_by_time(np.array(times), made, shares)
     assert set(found.tolist()) == {0, 1, 2}
     assert earliest[found == 0].max() < earliest[found == 1].min()
     assert earliest[found == 1].max() < earliest[found == 2].min()
-    assert all(len(set(found[made.of_row == unit].tolist())) == 1 for unit in made.of_row)
+    assert all(len(set(found[made.group_of_row == unit].tolist())) == 1 for unit in made.group_of_row)

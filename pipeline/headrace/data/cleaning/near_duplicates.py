@@ -1,7 +1,4 @@
-"""Near-duplicates among all rows: candidates by shared hashes, judged by similarity, joined to clusters.
-
-Near-duplicates: rows that are almost the same, in clusters that no split may part.
-"""
+"""Near-duplicates: rows that share a hash and are similar, joined to clusters that no split may separate."""
 
 from __future__ import annotations
 
@@ -16,57 +13,92 @@ from headrace.data.cleaning.scan import RowIndex
 
 Sketches: TypeAlias = NDArray[np.uint8]
 Integers: TypeAlias = NDArray[np.int64]
+Similarity: TypeAlias = Callable[[Sketches, Sketches], NDArray[np.float32]]
 
 NEIGHBOURS = 2
-"""Rows that a row is compared with in each bucket: so work grows with the rows, however many share a hash.
+"""Rows that a row is compared with in each bucket, so that the work grows with the rows however many share a hash.
 
-In a larger bucket those stand next to each other that also share the next hash, as near-duplicates mostly do.
+In a larger bucket, rows that also share the next hash are neighbours, as most near-duplicates do.
 """
 GATHER_BYTES = 8 * 1024 * 1024
 """Sketches that are compared at once."""
 
 
-def near_pairs(
+class Cluster(NamedTuple):
+    """Rows each of which is almost the same as another of them."""
+
+    rows: list[int]
+    """Positions: rows of an official test split first, then by row id."""
+    first_id: str
+    similarities: dict[int, float]
+    """Row -> similarity to the row that it resembles most."""
+
+    def findings(self) -> Iterator[Finding]:
+        """Yields a finding for each row but the first."""
+        for row in self.rows[1:]:
+            reason = f"almost the same as row {self.first_id} or one like it (similarity {self.similarities[row]:.3f})"
+            yield Finding(row, "near_duplicate", reason)
+
+
+def find_near_duplicates(
+    row_index: RowIndex, is_accepted: NDArray[np.bool_], checker: RowChecker, options: Json
+) -> list[Cluster]:
+    """Finds clusters among the accepted rows: candidates by banded hashes, compared by `similarity`."""
+    hashes, sketches = row_index.scratch.open("hashes"), row_index.scratch.open("sketches")
+    threshold = options["similarity"] if options["similarity"] is not None else checker.similarity_threshold
+    if not len(hashes) or not hashes.shape[1]:
+        return []
+    ranks = np.argsort(np.argsort(row_index.scratch.read("row_ids"), kind="stable"), kind="stable")
+    pairs = find_near_pairs(hashes, sketches, checker.similarity, threshold, usable=is_accepted, ranks=ranks)
+    if not len(pairs):
+        return []
+    similarities = checker.similarity(np.asarray(sketches[pairs[:, 0]]), np.asarray(sketches[pairs[:, 1]]))
+    best: dict[int, float] = {}
+    for pair, similarity in zip(pairs.tolist(), similarities.tolist(), strict=True):
+        for row in pair:
+            best[row] = max(best.get(row, 0.0), similarity)
+    return _clusters(group_pairs(pairs, row_index.num_rows), np.unique(pairs), best, row_index)
+
+
+def find_near_pairs(
     hashes: NDArray[np.uint64],
     sketches: Sketches,
-    similarity: Callable[[Sketches, Sketches], NDArray[np.float32]],
+    similarity: Similarity,
     threshold: float,
     *,
     usable: NDArray[np.bool_],
     ranks: Integers | None = None,
 ) -> Integers:
-    """Pairs of rows that are at least `threshold` similar: int64 `[pairs, 2]`, first < second, sorted.
+    """Finds pairs of rows that are at least `threshold` similar: int64 `[pairs, 2]`, first < second, sorted.
 
     `hashes` `[rows, bands]` and `sketches` `[rows, bytes]` may be memory-mapped; `usable` `[rows]`: the rows that are
-    looked at; `ranks` `[rows]`: an order that does not change with that of the rows. A pair is found where it shares a
-    hash in some band; in a cluster of many not every pair is told, but enough of them to join it.
+    compared; `ranks` `[rows]`: an order that does not depend on that of the rows. A pair is found if its rows share a
+    hash in some band. In a large cluster not every pair is found, but enough of them to connect it.
     """
     num_rows, num_bands = hashes.shape
     rows = np.flatnonzero(usable)
     ranks = np.arange(num_rows) if ranks is None else ranks
-    found = np.empty(0, np.int64)  # first * num_rows + second, sorted
+    near = np.empty(0, np.int64)  # first * num_rows + second, sorted
     for band in range(num_bands):
         ordered, values = _buckets(hashes, rows, ranks, band)
-        for pairs in _neighbours(ordered, values, num_rows):
-            new = pairs[~np.isin(pairs, found)]
-            near = _judged(new // num_rows, new % num_rows, sketches, similarity) >= threshold
-            found = np.union1d(found, new[near])
-    return np.stack([found // num_rows, found % num_rows], axis=1) if num_rows else np.empty((0, 2), np.int64)
+        for candidates in _neighbours(ordered, values, num_rows):
+            new = candidates[~np.isin(candidates, near)]
+            is_near = _similarities(new // num_rows, new % num_rows, sketches, similarity) >= threshold
+            near = np.union1d(near, new[is_near])
+    return np.stack([near // num_rows, near % num_rows], axis=1) if num_rows else np.empty((0, 2), np.int64)
 
 
-def groups(pairs: Integers, num_rows: int) -> Integers:
-    """Of each row the first of its cluster, by pairs `[pairs, 2]` that belong together: int64 `[rows]`."""
-    first = list(range(num_rows))
+def group_pairs(pairs: Integers, num_rows: int) -> Integers:
+    """Returns the first row of each row's cluster, from the pairs `[pairs, 2]` that connect rows: int64 `[rows]`."""
+    if not len(pairs):
+        return np.arange(num_rows)
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
-    def root(row: int) -> int:
-        while first[row] != row:
-            first[row] = row = first[first[row]]
-        return row
-
-    for one, other in pairs.tolist():
-        low, high = sorted((root(one), root(other)))
-        first[high] = low
-    return np.array([root(row) for row in range(num_rows)], np.int64)
+    edges = coo_array((np.ones(len(pairs), bool), tuple(pairs.T)), shape=(num_rows, num_rows))
+    components = connected_components(edges, directed=False)[1]
+    _, first_rows, components = np.unique(components, return_index=True, return_inverse=True)
+    return first_rows[components]
 
 
 def _buckets(
@@ -85,71 +117,29 @@ def _buckets(
 
 
 def _neighbours(ordered: Integers, values: NDArray[np.uint64], num_rows: int) -> Iterator[Integers]:
-    """Pairs of a bucket whose places are up to NEIGHBOURS apart, each `first * num_rows + second`, without repeats."""
+    """Pairs up to NEIGHBOURS apart in the same bucket, each `first * num_rows + second`, without repeats."""
     for distance in range(1, NEIGHBOURS + 1):
         is_same = values[distance:] == values[:-distance]
-        one, other = ordered[:-distance][is_same], ordered[distance:][is_same]
-        yield np.minimum(one, other) * num_rows + np.maximum(one, other)
+        left, right = ordered[:-distance][is_same], ordered[distance:][is_same]
+        yield np.minimum(left, right) * num_rows + np.maximum(left, right)
 
 
-def _judged(
-    first: Integers,
-    second: Integers,
-    sketches: Sketches,
-    similarity: Callable[[Sketches, Sketches], NDArray[np.float32]],
-) -> NDArray[np.float32]:
-
-    at_once = max(1, GATHER_BYTES // max(1, sketches.shape[1]))
-    judged = np.empty(len(first), np.float32)
-    for start in range(0, len(first), at_once):
-        part = slice(start, start + at_once)
-        judged[part] = similarity(np.asarray(sketches[first[part]]), np.asarray(sketches[second[part]]))
-    return judged
+def _similarities(first: Integers, second: Integers, sketches: Sketches, similarity: Similarity) -> NDArray[np.float32]:
+    batch_rows = max(1, GATHER_BYTES // max(1, sketches.shape[1]))
+    similarities = np.empty(len(first), np.float32)
+    for start in range(0, len(first), batch_rows):
+        batch = slice(start, start + batch_rows)
+        similarities[batch] = similarity(np.asarray(sketches[first[batch]]), np.asarray(sketches[second[batch]]))
+    return similarities
 
 
-class Cluster(NamedTuple):
-    """Rows each of which is almost the same as another of them."""
-
-    rows: list[int]
-    """Positions; first that of an official test split, if there is one, and of the smallest row id."""
-    first_id: str
-    similarities: dict[int, float]
-    """By row, to the row that it resembles most."""
-
-    def findings(self) -> Iterator[Finding]:
-        """Of all but the first."""
-        for row in self.rows[1:]:
-            reason = f"almost the same as row {self.first_id} or one like it (similarity {self.similarities[row]:.3f})"
-            yield Finding(row, "near_duplicate", reason)
-
-
-def near_duplicates(facts: RowIndex, is_left: NDArray[np.bool_], examiner: RowChecker, options: Json) -> list[Cluster]:
-    """Clusters among the rows that are left, by banded hashes and then by `similarity`."""
-    hashes, sketches = facts.scratch.open("hashes"), facts.scratch.open("sketches")
-    threshold = options["similarity"] if options["similarity"] is not None else examiner.similarity_threshold
-    if not len(hashes) or not hashes.shape[1]:
-        return []
-    ranks = np.argsort(np.argsort(facts.scratch.read("row_ids"), kind="stable"), kind="stable")
-    pairs = near_pairs(hashes, sketches, examiner.similarity, threshold, usable=is_left, ranks=ranks)
-    if not len(pairs):
-        return []
-    likeness = examiner.similarity(np.asarray(sketches[pairs[:, 0]]), np.asarray(sketches[pairs[:, 1]]))
-    best: dict[int, float] = {}
-    for (first, second), found in zip(pairs.tolist(), likeness.tolist(), strict=True):
-        for row in (first, second):
-            best[row] = max(best.get(row, 0.0), found)
-    return _clusters(groups(pairs, facts.num_rows), np.unique(pairs), best, facts)
-
-
-def _clusters(
-    roots: NDArray[np.int64], members: NDArray[np.int64], best: dict[int, float], facts: RowIndex
-) -> list[Cluster]:
-    row_ids, ranks = facts.scratch.open("row_ids"), facts.scratch.open("ranks")
-    by_root: dict[int, list[int]] = {}
+def _clusters(first_rows: Integers, members: Integers, best: dict[int, float], row_index: RowIndex) -> list[Cluster]:
+    row_ids, ranks = row_index.scratch.open("row_ids"), row_index.scratch.open("ranks")
+    rows_by_first: dict[int, list[int]] = {}
     for row in members.tolist():
-        by_root.setdefault(int(roots[row]), []).append(row)
-    made = []
-    for rows in by_root.values():
+        rows_by_first.setdefault(int(first_rows[row]), []).append(row)
+    clusters = []
+    for rows in rows_by_first.values():
         ordered = sorted(rows, key=lambda row: (int(ranks[row]), bytes(row_ids[row])))
-        made.append(Cluster(ordered, bytes(row_ids[ordered[0]]).decode(), {row: best[row] for row in rows}))
-    return made
+        clusters.append(Cluster(ordered, bytes(row_ids[ordered[0]]).decode(), {row: best[row] for row in rows}))
+    return clusters

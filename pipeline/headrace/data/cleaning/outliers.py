@@ -1,4 +1,4 @@
-"""Outliers: rows whose size or length is far from that of most."""
+"""Outliers: rows whose size or length is far from that of most rows."""
 
 from __future__ import annotations
 
@@ -14,35 +14,37 @@ MEASURES: dict[str, tuple[str, ...]] = {
     "size_outlier": ("width", "height"),
     "length_outlier": ("characters",),
 }
-"""The measures that each check looks at; they spread over orders of magnitude, so their logarithms are judged."""
+"""Check -> its measures. They span orders of magnitude, so their logarithms are compared."""
 MAD_TO_SIGMA = 1.4826
-"""Of a normal distribution: 1 / its 75 % point."""
-LEAST_SPREAD = 0.05
-"""Of a logarithm: where most rows are alike, 5 % more or less is not yet worth a word."""
+"""Normal distribution: 1 / the 75th percentile."""
+MIN_SPREAD = 0.05
+"""Of a logarithm: where most rows are alike, a deviation of 5 % is not an outlier yet."""
 
 
-def outliers(facts: RowIndex, is_left: NDArray[np.bool_], options: Json) -> list[Finding]:
-    """Rows by robust z-score: |log x - median| / (1.4826 MAD) > z.
+def find_outliers(row_index: RowIndex, is_accepted: NDArray[np.bool_], options: Json) -> list[Finding]:
+    """Finds rows by robust z-score: |log x - median| / (1.4826 MAD) > z. Each row is one finding a check.
 
     Iglewicz and Hoaglin (1993), How to Detect and Handle Outliers, section 3.3.
     """
-    found: list[Finding] = []
+    findings: dict[tuple[int, str], Finding] = {}
     for check, names in MEASURES.items():
         for name in names:
-            if check in options and name in facts.measures:
-                found += _of(facts.scratch.read(f"measure:{name}"), is_left, check, name, options[check]["z"])
-    seen: set[tuple[int, str]] = set()  # wide and high is one finding
-    return [one for one in found if (one.row, one.check) not in seen and not seen.add((one.row, one.check))]  # type: ignore[func-returns-value]
+            if check in options and name in row_index.measures:
+                values = row_index.scratch.read(f"measure:{name}")
+                for finding in _check_measure(values, is_accepted, check, name, options[check]["z"]):
+                    findings.setdefault((finding.row, check), finding)
+    return list(findings.values())
 
 
-def _of(values: NDArray[Any], is_left: NDArray[np.bool_], check: str, name: str, z: float) -> list[Finding]:
-
+def _check_measure(
+    values: NDArray[Any], is_accepted: NDArray[np.bool_], check: str, name: str, z: float
+) -> list[Finding]:
     logs = np.log1p(np.maximum(values, 0, dtype=np.float64))
-    is_known = is_left & np.isfinite(logs)
+    is_known = is_accepted & np.isfinite(logs)
     if not is_known.any():
         return []
     median = float(np.median(logs[is_known]))
-    spread = max(float(np.median(np.abs(logs[is_known] - median))) * MAD_TO_SIGMA, LEAST_SPREAD)
+    spread = max(float(np.median(np.abs(logs[is_known] - median))) * MAD_TO_SIGMA, MIN_SPREAD)
     scores = np.abs(logs - median) / spread
     rows = np.flatnonzero(is_known & (scores > z)).tolist()
     usual = round(float(np.expm1(median)))

@@ -1,4 +1,4 @@
-"""The parting: clean rows one way, rejected ones the other, each with what was found."""
+"""Writes the accepted rows to `data/clean` and the rejected ones to `data/quarantine`, each with what was found."""
 
 from __future__ import annotations
 
@@ -19,70 +19,73 @@ def write_rows(
     into: tuple[Path, Path],
     *,
     spec: Spec,
-    examiner: RowChecker,
-    judgement: CleaningDecision,
+    checker: RowChecker,
+    decision: CleaningDecision,
     survey: Json,
 ) -> None:
-    """Reads the raw rows once more; `into`: folders of clean (repaired) rows, and of rejected ones with reasons."""
+    """Reads the raw rows again; `into`: folders of clean (repaired) rows, and of rejected ones with reasons."""
     raw = read_schema(raw_dir)
-    options = {name: rule.options for name, rule in judgement.rules.items() if rule.severity == "repair"}
-    with_original = examiner.schema(raw, spec).append(pa.field("original", pa.string()))
+    options = {name: rule.options for name, rule in decision.rules.items() if rule.severity == "repair"}
+    with_original = checker.clean_schema(raw, spec).append(pa.field("original", pa.string()))
     with_reasons = raw.append(pa.field("check", pa.string())).append(pa.field("reason", pa.string()))
     start = 0
     with ShardWriter(into[0], with_original) as clean, ShardWriter(into[1], with_reasons) as quarantine:
         for batch in read_shards(raw_dir):
-            is_left = judgement.is_left[start : start + batch.num_rows]
-            kept = batch.filter(pa.array(is_left))
-            if kept.num_rows:
-                repaired = examiner.repair(kept, spec, survey, options)
+            is_accepted = decision.is_accepted[start : start + batch.num_rows]
+            accepted = batch.filter(pa.array(is_accepted))
+            if accepted.num_rows:
+                repaired = checker.repair(accepted, spec, survey, options)
                 originals = pa.array(repaired.originals, pa.string())
                 clean.write(pa.RecordBatch.from_arrays([*repaired.batch.columns, originals], schema=with_original))
-            quarantine.write(_rejected(batch, is_left, judgement.faults, start, with_reasons))
+            quarantine.write(_rejected(batch, is_accepted, decision.rejections, start, with_reasons))
             start += batch.num_rows
 
 
-def _rejected(
-    batch: pa.RecordBatch, is_left: NDArray[np.bool_], faults: dict[int, list[Finding]], start: int, schema: pa.Schema
-) -> pa.RecordBatch:
-
-    found = [faults[start + row] for row in (~is_left).nonzero()[0].tolist()]
-    names = [", ".join(dict.fromkeys(one.check for one in of_row)) for of_row in found]
-    reasons = ["; ".join(one.reason for one in of_row) for of_row in found]
-    rejected = batch.filter(pa.array(~is_left))
-    return pa.RecordBatch.from_arrays(
-        [*rejected.columns, pa.array(names, pa.string()), pa.array(reasons, pa.string())], schema=schema
-    )
-
-
-def write_findings(path: Path, judgement: CleaningDecision, row_ids: NDArray[np.bytes_]) -> None:
-    """What is said of rows that go on: `row_id`, `check`, `severity`, `reason`."""
-    told = judgement.told_of_left()
+def write_findings(path: Path, decision: CleaningDecision, row_ids: NDArray[np.bytes_]) -> None:
+    """Writes the notes about accepted rows: `row_id`, `check`, `severity`, `reason`."""
+    notes = decision.accepted_notes()
     columns = {
-        "row_id": [bytes(row_ids[found.row]).decode() for found in told],
-        "check": [found.check for found in told],
-        "severity": [judgement.rules[found.check].severity for found in told],
-        "reason": [found.reason for found in told],
+        "row_id": [bytes(row_ids[finding.row]).decode() for finding in notes],
+        "check": [finding.check for finding in notes],
+        "severity": [decision.rules[finding.check].severity for finding in notes],
+        "reason": [finding.reason for finding in notes],
     }
     schema = pa.schema([(name, pa.string()) for name in columns])
     pq.write_table(pa.table(columns, schema=schema), path, compression="zstd")
 
 
-def write_groups(path: Path, judgement: CleaningDecision, row_ids: NDArray[np.bytes_]) -> None:
-    """Clusters of rows that go on and that no split may part: `row_id`, `group` (the first one's row id).
+def write_groups(path: Path, decision: CleaningDecision, row_ids: NDArray[np.bytes_]) -> None:
+    """Writes the groups of accepted rows that no split may separate: `row_id`, `group` (the first row's id).
 
-    Near-duplicates, and equal rows that no check drops; a row may be in a cluster of each kind.
+    Near-duplicates, and equal rows that no check rejects; a row may be in a group of each kind.
     """
     pairs = [
         (bytes(row_ids[row]).decode(), cluster.first_id)
-        for cluster in judgement.clusters
-        if sum(bool(judgement.is_left[row]) for row in cluster.rows) > 1
+        for cluster in decision.clusters
+        if sum(bool(decision.is_accepted[row]) for row in cluster.rows) > 1
         for row in cluster.rows
-        if judgement.is_left[row]
+        if decision.is_accepted[row]
     ]
-    for rows in judgement.equal:
+    for rows in decision.equal_rows:
         ids = [bytes(row_ids[row]).decode() for row in rows]
         pairs += [(row_id, min(ids)) for row_id in ids]
     schema = pa.schema([("row_id", pa.string()), ("group", pa.string())])
     pq.write_table(
         pa.table([list(column) for column in zip(*sorted(set(pairs)), strict=True)] or [[], []], schema=schema), path
+    )
+
+
+def _rejected(
+    batch: pa.RecordBatch,
+    is_accepted: NDArray[np.bool_],
+    rejections: dict[int, list[Finding]],
+    start: int,
+    schema: pa.Schema,
+) -> pa.RecordBatch:
+    by_row = [rejections[start + row] for row in (~is_accepted).nonzero()[0].tolist()]
+    checks = [", ".join(dict.fromkeys(finding.check for finding in findings)) for findings in by_row]
+    reasons = ["; ".join(finding.reason for finding in findings) for findings in by_row]
+    rejected = batch.filter(pa.array(~is_accepted))
+    return pa.RecordBatch.from_arrays(
+        [*rejected.columns, pa.array(checks, pa.string()), pa.array(reasons, pa.string())], schema=schema
     )

@@ -1,1 +1,1 @@
-"""Which rows are for training, validation and test: by hash, by group, by time, as the source has it; and folds."""
+"""Which rows are for training, validation and test: by hash, group or time, or as the source has it; and folds."""

@@ -1,7 +1,4 @@
-"""The clean rows, as far as splitting looks at them: ids, classes, official splits, and which belong together.
-
-Rows of several labels are spread over the splits by their rarest one, of which there are the fewest to spread.
-"""
+"""The clean rows without their content: ids, classes, official splits, and which rows belong together."""
 
 from __future__ import annotations
 
@@ -17,15 +14,16 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from headrace.contracts import TaskName
-from headrace.data.splitting.groups import Cluster, RowGroups, units
+from headrace.data.splitting.groups import Cluster, RowGroups, build_row_groups
 from headrace.errors import ConfigError, DataError, choices
 from headrace.paths import SPLITS
-from headrace.storage.label_codec import read_names
+from headrace.storage.label_codec import decode_names
 from headrace.storage.parquet import read_schema, read_table
-from headrace.storage.split_index import ascii_ids, positions
+from headrace.storage.split_index import find_positions, to_ascii_ids
 
-CONTENT = ("row_id", "split", "image", "text", "original")
-"""Columns that neither group nor date a row."""
+CONTENT_COLUMNS = ("row_id", "split", "image", "text", "original")
+"""Columns that are neither a group nor a time."""
+NO_LABEL = "(no label)"
 
 
 @dataclass(frozen=True)
@@ -34,101 +32,99 @@ class CleanRows:
 
     row_ids: NDArray[np.bytes_]
     codes: NDArray[np.int32]
-    """`[rows]`: classes; all 0 for regression; of several a row the rarest."""
+    """`[rows]`: classes; multilabel: the rarest one; regression: all 0."""
     classes: list[str]
     official: NDArray[np.int8]
-    """`[rows]`: indices into SPLITS; -1 where the source says nothing."""
-    units: RowGroups
+    """`[rows]`: indices into SPLITS; -1 where the source has no split."""
+    groups: RowGroups
     columns: pa.Table
 
     def __len__(self) -> int:
         return len(self.row_ids)
 
 
-def read_rows(clean_dir: Path, *, task: TaskName, group: str | None, time: str | None) -> CleanRows:
-    """Reads the columns that splitting needs; raises ConfigError for a column that there is not."""
+def read_clean_rows(clean_dir: Path, *, task: TaskName, group: str | None, time: str | None) -> CleanRows:
+    """Reads the columns that splitting needs; raises ConfigError for a column that does not exist."""
     _check_columns(clean_dir, group=group, time=time)
-    wanted = ["row_id", "label", "split", *(name for name in (group, time) if name)]
-    columns = read_table(clean_dir, list(dict.fromkeys(wanted))).combine_chunks()  # `take` is slow on many chunks
-    row_ids = ascii_ids(columns.column("row_id"))
+    names = ["row_id", "label", "split", *(name for name in (group, time) if name)]
+    columns = read_table(clean_dir, list(dict.fromkeys(names))).combine_chunks()  # `take` is slow on many chunks
+    row_ids = to_ascii_ids(columns.column("row_id"))
     order = np.argsort(row_ids, kind="stable")
     row_ids, columns = row_ids[order], columns.take(order)
     labels = columns.column("label")
     if task == "multilabel":
-        labels = rarest(labels)
+        labels = pick_rarest_label(labels)
     classes = sorted(labels.unique().to_pylist()) if task != "regression" else []
     clusters: list[Cluster] = [*_groups(columns, group).items()]
-    clusters += [(None, rows) for rows in _clusters(clean_dir, row_ids)]
+    clusters += [(None, rows) for rows in _near_duplicates(clean_dir, row_ids)]
     return CleanRows(
         row_ids,
         _indices(labels, classes).clip(min=0),
         classes,
         _indices(columns.column("split"), SPLITS).astype(np.int8),
-        units(row_ids, clusters),
+        build_row_groups(row_ids, clusters),
         columns,
     )
 
 
-def _check_columns(clean_dir: Path, **wanted: str | None) -> None:
-    known = [name for name in read_schema(clean_dir).names if name not in CONTENT]
-    for key, name in wanted.items():
-        if name and name not in known:
-            raise ConfigError(f"params.yaml: split.{key}: {name!r} is no column of the rows; {choices(name, known)}")
+def pick_rarest_label(labels: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Lists of names as text -> the name that fewest rows have, NO_LABEL for an empty list; ties go by the alphabet.
+
+    Iterative stratification does the same (Sechidis et al. 2011, On the Stratification of Multi-Label Data, section
+    3.1): it distributes the rows of the rarest label first. Here a hash decides, so that new rows move no old ones.
+    """
+    names_by_row = [decode_names(label) for label in labels.to_pylist()]
+    counts = Counter(name for names in names_by_row for name in names)
+    rarest = [min(names, key=lambda name: (counts[name], name)) if names else NO_LABEL for names in names_by_row]
+    return pa.chunked_array([pa.array(rarest, pa.string())])
+
+
+def _check_columns(clean_dir: Path, **settings: str | None) -> None:
+    names = [name for name in read_schema(clean_dir).names if name not in CONTENT_COLUMNS]
+    for key, name in settings.items():
+        if name and name not in names:
+            raise ConfigError(f"params.yaml: split.{key}: {name!r} is not a column of the rows; {choices(name, names)}")
 
 
 def _indices(values: pa.ChunkedArray, names: Sequence[str]) -> NDArray[np.int32]:
-    """`[rows]`: where each value stands among names; -1 where it does not."""
-    found = pc.index_in(values.cast(pa.string()), value_set=pa.array(names, pa.string()))
-    return np.asarray(pc.fill_null(found, -1).to_numpy(), np.int32)
+    """`[rows]`: index of each value in `names`; -1 where it is missing."""
+    indices = pc.index_in(values.cast(pa.string()), value_set=pa.array(names, pa.string()))
+    return np.asarray(pc.fill_null(indices, -1).to_numpy(), np.int32)
 
 
 def _groups(columns: pa.Table, group: str | None) -> dict[str, NDArray[np.intp]]:
-    """Positions of the rows of each group, by its name; a row without one, or with a blank one, is in none."""
+    """Name -> positions of the rows of each group; a row whose group is missing or blank is in none."""
     if group is None:
         return {}
     encoded = columns.column(group).combine_chunks().dictionary_encode(null_encoding="encode")
     codes = encoded.indices.to_numpy()
     names = ["" if value is None else str(value).strip() for value in encoded.dictionary.to_pylist()]
-    parts = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes, minlength=len(names)))[:-1])
+    rows_by_code = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes, minlength=len(names)))[:-1])
     groups: dict[str, NDArray[np.intp]] = {}
-    for name, rows in zip(names, parts, strict=False):  # no rows: no names, and yet one part
+    for name, rows in zip(names, rows_by_code, strict=False):  # without rows: no names, but one part
         if name:
             groups[name] = np.concatenate([groups[name], rows]) if name in groups else rows
     return groups
 
 
-def _clusters(clean_dir: Path, row_ids: NDArray[np.bytes_]) -> list[list[int]]:
-    """Positions of near-duplicates, as `clean` found them; raises DataError where its file is damaged."""
+def _near_duplicates(clean_dir: Path, row_ids: NDArray[np.bytes_]) -> list[list[int]]:
+    """Positions of the clusters that `clean` found; raises DataError where its file is damaged."""
     path = clean_dir / "groups.parquet"
     if not path.is_file():
         return []
     try:
-        found = pq.read_table(path).cast(pa.schema([("row_id", pa.string()), ("group", pa.string())]))
-        wanted = ascii_ids(found.column("row_id"))
+        table = pq.read_table(path).cast(pa.schema([("row_id", pa.string()), ("group", pa.string())]))
+        members = to_ascii_ids(table.column("row_id"))
     except (pa.ArrowException, OSError, ValueError) as error:
-        if getattr(error, "errno", None):  # of the disk, not of the file's content
+        if getattr(error, "errno", None):  # an error of the disk, not of the file's content
             raise
         raise DataError(
-            f"{path}: no Parquet of near-duplicates ({str(error).splitlines()[0]}); run: dvc repro --force clean"
+            f"{path}: not a valid Parquet file of near-duplicates ({str(error).splitlines()[0]}); run: dvc repro"
+            " --force clean"
         ) from None
-    places, is_there = positions(wanted, row_ids)
+    places, is_row = find_positions(members, row_ids)
     clusters: dict[str, list[int]] = {}
-    for group, row, is_known in zip(found.column("group").to_pylist(), places.tolist(), is_there.tolist(), strict=True):
+    for group, row, is_known in zip(table.column("group").to_pylist(), places.tolist(), is_row.tolist(), strict=True):
         if is_known:
             clusters.setdefault(group, []).append(row)
     return list(clusters.values())
-
-
-NONE = "(no label)"
-
-
-def rarest(labels: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Lists of names as text -> the name that fewest rows have, NONE for an empty list; equals by the alphabet.
-
-    As iterative stratification does (Sechidis et al. 2011, On the Stratification of Multi-Label Data, section 3.1),
-    which deals out the rows of the rarest label first; but by hash, so that rows added later move no old ones.
-    """
-    of_rows = [read_names(label) for label in labels.to_pylist()]
-    counts = Counter(name for names in of_rows for name in names)
-    found = [min(names, key=lambda name: (counts[name], name)) if names else NONE for names in of_rows]
-    return pa.chunked_array([pa.array(found, pa.string())])

@@ -1,4 +1,4 @@
-"""By hash: the split of rows that nothing else decides."""
+"""Splits by hash: the split of rows that nothing else decides, and folds."""
 
 from __future__ import annotations
 
@@ -9,71 +9,71 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.data.splitting.clean_rows import CleanRows
-from headrace.data.splitting.row_hash import by_counts, by_fractions, places
-from headrace.data.splitting.stratify import fill_gaps
+from headrace.data.splitting.row_hash import assign_by_counts, assign_by_fractions, hash_positions
+from headrace.data.splitting.stratify import fill_class_gaps
 from headrace.errors import ConfigError, DataError
 from headrace.paths import SPLITS
 
 
 class HashSplitConfig(NamedTuple):
-    """How rows are to be dealt out."""
+    """How to distribute rows."""
 
     splits: Sequence[str]
-    """Of SPLITS, in their order."""
-    shares: Sequence[float]
-    """Positive, of any sum."""
+    """Some of SPLITS, in their order."""
+    fractions: Sequence[float]
+    """Positive; they need not sum to 1."""
     seed: int
     is_stratified: bool
     counts: Sequence[int | None] | None = None
-    """Of the chosen rows, instead of shares; one may be None: the rest. Classes then fall as they may."""
+    """Rows of each split instead of fractions; one may be None: the rest. Not stratified."""
 
 
-def by_hash(rows: CleanRows, chosen: NDArray[np.intp], wish: HashSplitConfig) -> NDArray[np.int8]:
-    """Indices into SPLITS of the chosen rows (positions, in order): `[chosen]`."""
-    of_row = rows.units.of_row[chosen]
-    where = places(rows.units.keys, wish.seed)
-    if wish.counts:
-        sizes = np.bincount(of_row, minlength=len(where))
-        found = by_counts(where, sizes, counts_of(wish.counts, len(chosen)))[of_row]
+def split_by_hash(rows: CleanRows, chosen: NDArray[np.intp], config: HashSplitConfig) -> NDArray[np.int8]:
+    """Returns indices into SPLITS for the chosen rows (positions, in order): `[chosen]`."""
+    group_of_row = rows.groups.group_of_row[chosen]
+    hashes = hash_positions(rows.groups.keys, config.seed)
+    if config.counts:
+        sizes = np.bincount(group_of_row, minlength=len(hashes))
+        assigned = assign_by_counts(hashes, sizes, resolve_counts(config.counts, len(chosen)))[group_of_row]
     else:
-        found = by_fractions(where, wish.shares)[of_row]
-        if wish.is_stratified:
-            fill_gaps(
-                found,
-                where[of_row],
+        assigned = assign_by_fractions(hashes, config.fractions)[group_of_row]
+        if config.is_stratified:
+            fill_class_gaps(
+                assigned,
+                hashes[group_of_row],
                 rows.codes[chosen],
-                is_single=rows.units.is_single[chosen],
-                shares=wish.shares,
-                names=(wish.splits, rows.classes),
+                is_single=rows.groups.is_single[chosen],
+                fractions=config.fractions,
+                names=(config.splits, rows.classes),
             )
-    return np.array([SPLITS.index(split) for split in wish.splits], np.int8)[found]
+    return np.array([SPLITS.index(split) for split in config.splits], np.int8)[assigned]
 
 
-def counts_of(counts: Sequence[int | None], num_rows: int) -> list[int]:
-    """Rows of each split; raises ConfigError where they do not make up all rows."""
+def resolve_counts(counts: Sequence[int | None], num_rows: int) -> list[int]:
+    """Returns the rows of each split; raises ConfigError where they do not sum to all rows."""
     rest = num_rows - sum(count or 0 for count in counts)
-    made = [rest if count is None else count for count in counts]
-    if min(made) <= 0 or sum(made) != num_rows:
-        told = ", ".join("null" if count is None else str(count) for count in counts)
+    resolved = [rest if count is None else count for count in counts]
+    if min(resolved) <= 0 or sum(resolved) != num_rows:
+        got = ", ".join("null" if count is None else str(count) for count in counts)
         raise ConfigError(
-            f"params.yaml: split.counts: [{told}] do not make up the {num_rows} rows that there are to part; give"
-            " numbers that sum to them, or one null, which takes what the others leave"
+            f"params.yaml: split.counts: [{got}] does not add up to the {num_rows} available rows; give numbers that"
+            " sum to them, or one null, which takes the rest"
         )
-    return made
+    return resolved
 
 
-def folds(rows: CleanRows, is_tested: NDArray[np.bool_], *, num_folds: int, seed: int) -> NDArray[np.int8]:
-    """`[rows]`: 0 to num_folds - 1 by hash, -1 for rows of the test split; clusters stay together.
+def assign_folds(rows: CleanRows, is_test: NDArray[np.bool_], *, num_folds: int, seed: int) -> NDArray[np.int8]:
+    """`[rows]`: 0 to num_folds - 1 by hash, -1 for rows of the test split; groups stay together.
 
-    Raises DataError where a fold has no row.
+    Raises DataError where a fold is empty.
     """
-    where = places([b"fold:" + key for key in rows.units.keys], seed)[rows.units.of_row]
-    found = np.floor(where * num_folds).astype(np.int8)
-    found[is_tested] = -1
-    sizes = np.bincount(found[~is_tested], minlength=num_folds)
+    hashes = hash_positions([b"fold:" + key for key in rows.groups.keys], seed)[rows.groups.group_of_row]
+    folds = np.floor(hashes * num_folds).astype(np.int8)
+    folds[is_test] = -1
+    sizes = np.bincount(folds[~is_test], minlength=num_folds)
     if not sizes.all():
         raise DataError(
             f"params.yaml: split.num_folds: fold {int(sizes.argmin())} of {num_folds} gets none of"
-            f" {len(found) - is_tested.sum()} rows; choose fewer folds, or give more rows or groups"
+            f" {len(folds) - is_test.sum()} rows; choose fewer folds, or give more rows or groups"
         )
-    return found
+    return folds

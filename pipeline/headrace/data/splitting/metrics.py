@@ -1,4 +1,4 @@
-"""Figures of a split: how many rows each part has, and how near its classes are to those of all rows."""
+"""Metrics of a split: the rows of each part, and how close its class fractions are to those of all rows."""
 
 from __future__ import annotations
 
@@ -13,44 +13,45 @@ from headrace.errors import DataError
 from headrace.paths import SPLITS
 
 log = logging.getLogger(__name__)
-MAX_NAMED = 5
-"""Classes that a warning names."""
+MAX_CLASSES_NAMED = 5
 
 
-def figures(rows: CleanRows, found: NDArray[np.int8]) -> Metrics:
-    """Rows of each split, rows in clusters, and how far a class's share in a split is from its share of all.
+def compute_split_metrics(rows: CleanRows, assigned: NDArray[np.int8]) -> Metrics:
+    """Counts the rows of each split and of clusters, and compares class fractions with those of all rows.
 
-    `found`: `[rows]` indices into SPLITS; larger ones are rows that are not used. Raises DataError for a split
+    `assigned`: `[rows]` indices into SPLITS; larger ones are rows that are not used. Raises DataError for a split
     without rows.
     """
-    sizes: Metrics = {split: int((found == index).sum()) for index, split in enumerate(SPLITS)}
+    sizes: Metrics = {split: int((assigned == index).sum()) for index, split in enumerate(SPLITS)}
     empty = [split for split, size in sizes.items() if not size]
     if empty:
-        in_units = "" if rows.units.is_single.all() else f" in {len(rows.units.sizes)} groups"
+        in_groups = "" if rows.groups.is_single.all() else f" in {len(rows.groups.sizes)} groups"
         raise DataError(
-            f"data/clean: {len(rows)} rows{in_units} leave none for {empty[0]!r}; give more rows or groups, or another"
+            f"data/clean: {len(rows)} rows{in_groups} leave none for {empty[0]!r}; give more rows or groups, or another"
             " split.seed, split.fractions or split.counts"
         )
-    counts = _counts(rows, found)
+    counts = _counts(rows, assigned)
     overall = counts.sum(axis=1, keepdims=True) / counts.sum()
     deviation = float(np.abs(counts / counts.sum(axis=0) - overall).max())
-    return {**sizes, "clustered_rows": int((~rows.units.is_single).sum()), "largest_share_difference": deviation}
+    return {**sizes, "clustered_rows": int((~rows.groups.is_single).sum()), "largest_share_difference": deviation}
 
 
-def warn_of_gaps(rows: CleanRows, found: NDArray[np.int8]) -> None:
-    """Tells which classes a split is without."""
-    for split, sizes in zip(SPLITS, _counts(rows, found).T, strict=True):
-        lacking = [rows.classes[code] for code in np.flatnonzero(sizes == 0).tolist()] if rows.classes else []
-        if lacking:
-            named = ", ".join(map(repr, lacking[:MAX_NAMED])) + (", ..." if len(lacking) > MAX_NAMED else "")
-            log.warning("split %r has no row of %d of %d classes: %s", split, len(lacking), len(rows.classes), named)
+def warn_about_missing_classes(rows: CleanRows, assigned: NDArray[np.int8]) -> None:
+    """Logs the classes that a split does not contain."""
+    if not rows.classes:
+        return
+    for split, sizes in zip(SPLITS, _counts(rows, assigned).T, strict=True):
+        missing = [rows.classes[code] for code in np.flatnonzero(sizes == 0).tolist()]
+        if missing:
+            names = ", ".join(map(repr, missing[:MAX_CLASSES_NAMED])) + ", ..." * (len(missing) > MAX_CLASSES_NAMED)
+            log.warning("split %r has no row of %d of %d classes: %s", split, len(missing), len(rows.classes), names)
 
 
-def _counts(rows: CleanRows, found: NDArray[np.int8]) -> NDArray[np.int64]:
+def _counts(rows: CleanRows, assigned: NDArray[np.int8]) -> NDArray[np.int64]:
     """Rows by class and split: `[classes, splits]`."""
-    is_used = found < len(SPLITS)
+    is_used = assigned < len(SPLITS)
     num_classes = max(1, len(rows.classes))
     flat = np.bincount(
-        rows.codes[is_used].astype(np.int64) * len(SPLITS) + found[is_used], minlength=num_classes * len(SPLITS)
+        rows.codes[is_used].astype(np.int64) * len(SPLITS) + assigned[is_used], minlength=num_classes * len(SPLITS)
     )
     return flat.reshape(num_classes, len(SPLITS))

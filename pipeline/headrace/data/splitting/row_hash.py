@@ -1,4 +1,4 @@
-"""Places: where a row lies between 0 and 1, by a keyed hash of its id alone, the same for ever."""
+"""Positions in [0, 1) by a keyed hash of the row id alone. A change here would move the rows of every user."""
 
 from __future__ import annotations
 
@@ -10,43 +10,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def place(key: str | bytes, seed: int) -> float:
-    """Where a row (or a group of rows) lies in [0, 1), evenly spread and the same for ever."""
+def hash_position(key: str | bytes, seed: int) -> float:
+    """Returns the position of a row or group in [0, 1), evenly distributed."""
     data = key.encode() if isinstance(key, str) else key
     digest = blake2b(data, key=str(seed).encode(), digest_size=6).digest()
     return int.from_bytes(digest) / 2**48  # 48 bits: exact in a float, and never rounded up to 1
 
 
-def places(keys: Iterable[bytes], seed: int) -> NDArray[np.float64]:
-    """`place` of each key: `[keys]`."""
-    made = blake2b(key=str(seed).encode(), digest_size=6)
+def hash_positions(keys: Iterable[bytes], seed: int) -> NDArray[np.float64]:
+    """Returns `hash_position` of each key: `[keys]`."""
+    seeded = blake2b(key=str(seed).encode(), digest_size=6)
     digests = bytearray()
     for key in keys:
-        one = made.copy()
-        one.update(key)
-        digests += b"\0\0" + one.digest()
+        keyed = seeded.copy()
+        keyed.update(key)
+        digests += b"\0\0" + keyed.digest()
     return np.frombuffer(bytes(digests), ">u8").astype(np.float64) / 2**48
 
 
-def interval_ends(shares: Sequence[float]) -> list[float]:
-    """Where each share's interval ends in [0, 1]; shares are positive, of any sum."""
-    ends = [end / sum(shares) for end in accumulate(shares)]
+def compute_interval_ends(fractions: Sequence[float]) -> list[float]:
+    """Returns the end of each fraction's interval in [0, 1]; fractions are positive and need not sum to 1."""
+    ends = [end / sum(fractions) for end in accumulate(fractions)]
     ends[-1] = 1.0  # whatever the rounding
     return ends
 
 
-def by_fractions(where: NDArray[np.float64], shares: Sequence[float]) -> NDArray[np.int8]:
-    """Index of the interval that each place lies in: `[rows]`."""
-    return np.searchsorted(interval_ends(shares), where, side="right").astype(np.int8)
+def assign_by_fractions(hashes: NDArray[np.float64], fractions: Sequence[float]) -> NDArray[np.int8]:
+    """Returns the index of the interval that contains each position: `[rows]`."""
+    return np.searchsorted(compute_interval_ends(fractions), hashes, side="right").astype(np.int8)
 
 
-def by_counts(where: NDArray[np.float64], sizes: NDArray[np.int64], counts: Sequence[int]) -> NDArray[np.int8]:
-    """Index of the split of each unit of rows, in the order of places, until a split has its count.
+def assign_by_counts(hashes: NDArray[np.float64], sizes: NDArray[np.int64], counts: Sequence[int]) -> NDArray[np.int8]:
+    """Returns the split of each group of rows: in the order of positions, until a split has its count.
 
-    `sizes`: rows of each unit. Exact where units are single rows; else a split may have up to a unit's rows more.
+    `sizes`: rows of each group. Exact where groups are single rows; else a split may exceed its count by less than one
+    group.
     """
-    order = np.argsort(where, kind="stable")
-    started_at = np.cumsum(sizes[order]) - sizes[order]
-    found = np.empty(len(where), np.int8)
-    found[order] = np.minimum(np.searchsorted(np.cumsum(counts), started_at, side="right"), len(counts) - 1)
-    return found
+    order = np.argsort(hashes, kind="stable")
+    starts = np.cumsum(sizes[order]) - sizes[order]
+    assigned = np.empty(len(hashes), np.int8)
+    assigned[order] = np.minimum(np.searchsorted(np.cumsum(counts), starts, side="right"), len(counts) - 1)
+    return assigned

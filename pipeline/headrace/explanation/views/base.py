@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,32 +10,33 @@ from numpy.typing import NDArray
 from headrace.contracts import Json
 from headrace.explanation.attributions import AttributionRequest
 
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
 
 class ViewWording(NamedTuple):
-    """What the page says of this modality; HTML, each a part of a sentence or some."""
+    """What the page says about this modality; each a part of a sentence, or several sentences."""
 
     places: str
     """What is attributed: pixels, tokens, columns."""
     maps: str
-    """What an attribution of a row is called."""
+    """What the attribution of a row is called."""
     deleted: str
-    """What became of deleted places: they were ..."""
+    """What happened to deleted places: they were ..."""
     reading: str
     """How to read an attribution."""
     overview: str
-    """Heading of the part on all explained rows."""
+    """Heading of the section on all explained rows."""
     overview_note: str
-    style: str = ""
-    """CSS beside the page's own."""
 
 
 class View(Protocol):
     """Explains stored inputs `[rows, ...]` by attributions `[rows, *places]`."""
 
-    words: ViewWording
+    wording: ViewWording
 
-    def attribute(self, asked: AttributionRequest) -> NDArray[np.float32]:
-        """How much each place speaks for the row's output that is asked for; 0 where a row has no such place."""
+    def attribute(self, request: AttributionRequest) -> NDArray[np.float32]:
+        """Returns how much each place contributes to the requested output; 0 where a row has no such place."""
         ...
 
     def are_places(self, inputs: NDArray[Any]) -> NDArray[np.bool_]:
@@ -43,17 +44,17 @@ class View(Protocol):
         ...
 
     def erase(self, inputs: NDArray[Any], places: NDArray[np.bool_]) -> NDArray[Any]:
-        """A copy of the inputs that says nothing in `places` `[rows, *places]`."""
+        """Returns a copy of the inputs without the information in `places` `[rows, *places]`."""
         ...
 
-    def show(self, row: NDArray[Any], attribution: NDArray[np.float32]) -> str:
-        """HTML (safe) of one row and its attribution."""
+    def show(self, row: NDArray[Any], attribution: NDArray[np.float32]) -> Markup:
+        """Returns HTML of one row and its attribution."""
         ...
 
     def parts(self, row: NDArray[Any], attribution: NDArray[np.float32]) -> list[Json]:
-        """The same for scripts: name and attribution of each place; images: nothing, since a file holds their maps."""
+        """Returns name and attribution of each place; images: nothing, since a file stores their maps."""
         ...
 
-    def overview(self, inputs: NDArray[Any], maps: NDArray[np.float32], groups: dict[str, NDArray[np.bool_]]) -> str:
-        """HTML (safe) on all explained rows; `groups`: predicted class -> its rows (regression: target -> its)."""
+    def overview(self, inputs: NDArray[Any], maps: NDArray[np.float32], groups: dict[str, NDArray[np.bool_]]) -> Markup:
+        """Returns HTML of all explained rows; `groups`: predicted class (regression: target) -> its rows."""
         ...

@@ -2,107 +2,112 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headrace.contracts import Json
-from headrace.data.table.encoding.decode import UNKNOWN, column_places, value_name
-from headrace.explanation.attributions import AttributionRequest, hide_each
-from headrace.explanation.html_marks import STYLE, top_bars
+from headrace.data.table.encoding.decode import format_value, inputs_by_column
+from headrace.data.table.encoding.encode import UNKNOWN
+from headrace.explanation.attributions import AttributionRequest, occlude_each_place
+from headrace.explanation.html_marks import TEMPLATE, make_marks
 from headrace.explanation.views.base import ViewWording
+from headrace.html_page import render_macro
 
-ROWS_PER_RUN = 512
-SHOWN_COLUMNS, OVERVIEW_COLUMNS = 12, 40
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+ROWS_PER_BATCH = 512
+MAX_COLUMNS, MAX_OVERVIEW_COLUMNS = 12, 40
 
 
 class TableView:
-    """float32 `[rows, inputs]` -> attributions `[rows, columns]`: what a column is stored as is added up."""
+    """float32 `[rows, inputs]` -> attributions `[rows, columns]`: the inputs of a column are summed."""
 
-    words = ViewWording(
+    wording = ViewWording(
         places="columns",
         maps="bars",
-        deleted="replaced by what stands for a missing value (categories: for an unknown one)",
-        reading="""Each row has its own scale. The reference is a row of which nothing is known: numbers at what stands
-for a missing one, categories unknown.""",
+        deleted="replaced by the value that stands for a missing one (categories: an unknown one)",
+        reading="Each row has its own scale. The reference is a row without information: numbers at the value that"
+        " stands for a missing one, categories unknown.",
         overview="Columns over all explained rows",
-        overview_note="Mean of the attributions' size, whether for or against.",
-        style=STYLE,
+        overview_note="Mean absolute attribution, whether for or against.",
     )
 
     def __init__(self, transform: Json) -> None:
         """Takes the inputs and columns of `transform.json`."""
         self._transform = transform
-        self._places = column_places(transform)
-        # one value an input: what a row of which nothing is known would hold
-        self._fill = [told["fill"] or 0.0 if told["kind"] == "numeric" else UNKNOWN for told in transform["inputs"]]
+        self._inputs = inputs_by_column(transform)
+        # the inputs of a row without information
+        self._fill = [entry["fill"] or 0.0 if entry["kind"] == "numeric" else UNKNOWN for entry in transform["inputs"]]
 
-    def attribute(self, asked: AttributionRequest) -> NDArray[np.float32]:
-        """How much each column speaks for it."""
-        if asked.method == "occlusion":
-            return hide_each(asked, places=self.are_places(asked.inputs), erase=self.erase)
-        return asked.in_runs(self._gradients, ROWS_PER_RUN)
+    def attribute(self, request: AttributionRequest) -> NDArray[np.float32]:
+        """Returns how much each column contributes."""
+        if request.method == "occlusion":
+            return occlude_each_place(request, places=self.are_places(request.inputs), erase=self.erase)
+        return request.map_batches(self._gradients, ROWS_PER_BATCH)
 
     def are_places(self, inputs: NDArray[Any]) -> NDArray[np.bool_]:
         """All columns."""
-        return np.ones((len(inputs), len(self._places)), bool)
+        return np.ones((len(inputs), len(self._inputs)), bool)
 
     def erase(self, inputs: NDArray[Any], places: NDArray[np.bool_]) -> NDArray[Any]:
-        """Numbers at their fill, categories unknown."""
-        owners = np.empty(inputs.shape[1], np.int64)
-        for index, stored in enumerate(self._places.values()):
-            owners[stored] = index
-        return np.where(places[:, owners], np.array(self._fill, np.float32), inputs)
+        """Replaces numbers by their fill value, and categories by the unknown one."""
+        columns = np.empty(inputs.shape[1], np.int64)
+        for column, indices in enumerate(self._inputs.values()):
+            columns[indices] = column
+        return np.where(places[:, columns], np.array(self._fill, np.float32), inputs)
 
-    def show(self, row: NDArray[Any], attribution: NDArray[np.float32]) -> str:
-        """The columns that matter most, with their values."""
-        told = [(part["name"], part["value"], part["attribution"]) for part in self.parts(row, attribution)]
-        return top_bars(sorted(told, key=lambda part: -abs(part[2]))[:SHOWN_COLUMNS])
+    def show(self, row: NDArray[Any], attribution: NDArray[np.float32]) -> Markup:
+        """Returns the columns that contribute most, with their values."""
+        parts = [(part["name"], part["value"], part["attribution"]) for part in self.parts(row, attribution)]
+        strongest = sorted(parts, key=lambda part: -abs(part[2]))[:MAX_COLUMNS]
+        return render_macro(TEMPLATE, "bars", make_marks(strongest))
 
     def parts(self, row: NDArray[Any], attribution: NDArray[np.float32]) -> list[Json]:
-        """Columns in their order, with the row's values."""
+        """Returns the columns in their order, with the row's values."""
         return [
             {
                 "name": name,
-                "value": value_name(self._transform, stored[0], float(row[stored[0]])),
+                "value": format_value(self._transform, indices[0], float(row[indices[0]])),
                 "attribution": float(score),
             }
-            for (name, stored), score in zip(self._places.items(), attribution, strict=True)
+            for (name, indices), score in zip(self._inputs.items(), attribution, strict=True)
         ]
 
-    def overview(self, inputs: NDArray[Any], maps: NDArray[np.float32], groups: dict[str, NDArray[np.bool_]]) -> str:
-        """Mean size of each column's attributions, the largest first."""
+    def overview(self, inputs: NDArray[Any], maps: NDArray[np.float32], groups: dict[str, NDArray[np.bool_]]) -> Markup:
+        """Returns the mean absolute attribution of each column, the largest first."""
         del inputs, groups
-        sizes = zip(self._places, np.abs(maps).mean(axis=0).tolist(), strict=True)
-        largest = sorted(sizes, key=lambda part: (-part[1], part[0]))[:OVERVIEW_COLUMNS]
-        return f'<div class="card wide">{top_bars([(name, "", size) for name, size in largest])}</div>'
+        means = zip(self._inputs, np.abs(maps).mean(axis=0).tolist(), strict=True)
+        largest = sorted(means, key=lambda part: (-part[1], part[0]))[:MAX_OVERVIEW_COLUMNS]
+        return render_macro(TEMPLATE, "wide_bars", make_marks((name, "", mean) for name, mean in largest))
 
-    def _gradients(self, asked: AttributionRequest) -> NDArray[np.float32]:
+    def _gradients(self, request: AttributionRequest) -> NDArray[np.float32]:
         """Sundararajan et al. (2017), Axiomatic Attribution for Deep Networks, equation 1, on preprocessed features.
 
-        They add up to the rise of the output from the row of which nothing is known.
+        They sum to the difference of the output between the row without information and the row.
         """
         import torch
         from captum.attr import IntegratedGradients
 
         with torch.no_grad():
-            features = asked.network[0](torch.from_numpy(np.array(asked.inputs)))
-            nothing = asked.network[0](torch.tensor([self._fill], dtype=torch.float32))
-        found = IntegratedGradients(asked.network[1:]).attribute(
+            features = request.network[0](torch.from_numpy(np.array(request.inputs)))
+            reference = request.network[0](torch.tensor([self._fill], dtype=torch.float32))
+        attributions = IntegratedGradients(request.network[1:]).attribute(
             features,
-            baselines=nothing,
-            target=torch.from_numpy(np.array(asked.outputs)),
-            n_steps=asked.num_steps,
-            internal_batch_size=ROWS_PER_RUN * 4,
+            baselines=reference,
+            target=torch.from_numpy(np.array(request.outputs)),
+            n_steps=request.num_steps,
+            internal_batch_size=ROWS_PER_BATCH * 4,
         )
-        scores, owners = found.detach().numpy(), self._owners()
-        columns = [scores[:, owners == index].sum(axis=1) for index in range(len(self._places))]
-        return np.stack(columns, axis=1).astype(np.float32)
+        scores, columns = attributions.detach().numpy(), self._feature_columns()
+        sums = [scores[:, columns == column].sum(axis=1) for column in range(len(self._inputs))]
+        return np.stack(sums, axis=1).astype(np.float32)
 
-    def _owners(self) -> NDArray[np.int64]:
-        """`[features]`: the column that each preprocessed feature comes from."""
+    def _feature_columns(self) -> NDArray[np.int64]:
+        """`[features]`: index of the column of each preprocessed feature."""
         from headrace.data.table.encoding.preprocess import feature_columns
 
-        names, inputs = list(self._places), self._transform["inputs"]
-        return np.array([names.index(inputs[place]["column"]) for place in feature_columns(self._transform)])
+        names, inputs = list(self._inputs), self._transform["inputs"]
+        return np.array([names.index(inputs[index]["column"]) for index in feature_columns(self._transform)])

@@ -1,9 +1,8 @@
-"""Texts: attributions of tokens, shown as colours behind them."""
+"""Texts: attributions of tokens, shown as background colours."""
 
 from __future__ import annotations
 
 import json
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,30 +10,32 @@ from numpy.typing import NDArray
 
 from headrace.contracts import Json
 from headrace.errors import ConfigError
-from headrace.explanation.attributions import VALUES_PER_PASS, AttributionRequest, hide_each
-from headrace.explanation.html_marks import STYLE, marked, top_bars
+from headrace.explanation.attributions import VALUES_PER_PASS, AttributionRequest, occlude_each_place
+from headrace.explanation.html_marks import TEMPLATE, make_marks
 from headrace.explanation.views.base import ViewWording
+from headrace.html_page import render_macro
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
     from torch import Tensor
 
 PADDING = 0
-ROWS_PER_RUN = 32
+ROWS_PER_BATCH = 32
 TOP_TOKENS = 12
 
 
 class TextView:
     """int32 ids `[rows, tokens]`, 0 is padding -> attributions `[rows, tokens]`."""
 
-    words = ViewWording(
+    wording = ViewWording(
         places="tokens",
         maps="colours",
-        deleted="replaced by an unknown token",
-        reading="""Each text has its own scale. The reference is
-a text of the same length that says nothing, so that a pale token is one that the model does not miss.""",
+        deleted="replaced by the unknown token",
+        reading="Each text has its own scale. The reference is a text of the same length without information, so that a"
+        " pale token is one that the model does not need.",
         overview="Tokens of each predicted class",
-        overview_note="Those that spoke most for it in all, over the explained rows that the model takes for it.",
-        style=STYLE,
+        overview_note="The tokens of the largest total attribution over the explained rows that the model assigns to"
+        " the class.",
     )
 
     def __init__(self, transform: Json) -> None:
@@ -44,83 +45,85 @@ a text of the same length that says nothing, so that a pale token is one that th
         self._unknown = transform["unknown"]
         self._tokenizer = Tokenizer.from_str(json.dumps(transform["tokenizer"]))
 
-    def attribute(self, asked: AttributionRequest) -> NDArray[np.float32]:
-        """How much each token speaks for it; raises ConfigError for a model without embeddings."""
-        if asked.method == "occlusion":
-            return hide_each(asked, places=self.are_places(asked.inputs), erase=self.erase)
-        if not hasattr(asked.network[1], "forward_embedded"):
+    def attribute(self, request: AttributionRequest) -> NDArray[np.float32]:
+        """Returns how much each token contributes; raises ConfigError for a model without embeddings."""
+        if request.method == "occlusion":
+            return occlude_each_place(request, places=self.are_places(request.inputs), erase=self.erase)
+        if not hasattr(request.network[1], "forward_embedded"):
             raise ConfigError(
                 "params.yaml: explain.method: integrated_gradients needs a model with the methods embed and "
-                f"forward_embedded, got {type(asked.network[1]).__name__}; add them, or choose occlusion"
+                f"forward_embedded, got {type(request.network[1]).__name__}; add them, or choose occlusion"
             )
-        return asked.in_runs(_gradients, ROWS_PER_RUN)
+        return request.map_batches(_gradients, ROWS_PER_BATCH)
 
     def are_places(self, inputs: NDArray[Any]) -> NDArray[np.bool_]:
-        """All but padding."""
+        """All tokens but padding."""
         places: NDArray[np.bool_] = inputs != PADDING
         return places
 
     def erase(self, inputs: NDArray[Any], places: NDArray[np.bool_]) -> NDArray[Any]:
-        """The unknown token in those places; padding stays.
+        """Replaces tokens by the unknown one; padding stays.
 
-        To take tokens out would make the text shorter, and a model that goes by the mean of its tokens surer.
+        Removing tokens would shorten the text, which makes a model that averages its tokens more confident.
         """
         return np.where(places & self.are_places(inputs), np.asarray(self._unknown, inputs.dtype), inputs)
 
-    def show(self, row: NDArray[Any], attribution: NDArray[np.float32]) -> str:
-        """The text, each token on its colour."""
-        return marked([(self._token(value), float(score)) for value, score in self._scored(row, attribution)])
+    def show(self, row: NDArray[Any], attribution: NDArray[np.float32]) -> Markup:
+        """Returns the text, each token on its colour."""
+        marks = make_marks((self._token(token), "", float(score)) for token, score in _scores(row, attribution))
+        return render_macro(TEMPLATE, "tokens", marks)
 
     def parts(self, row: NDArray[Any], attribution: NDArray[np.float32]) -> list[Json]:
-        """Tokens in their order."""
-        scored = self._scored(row, attribution)
-        return [{"name": self._token(value), "attribution": float(score)} for value, score in scored]
+        """Returns the tokens in their order."""
+        scores = _scores(row, attribution)
+        return [{"name": self._token(token), "attribution": float(score)} for token, score in scores]
 
-    def overview(self, inputs: NDArray[Any], maps: NDArray[np.float32], groups: dict[str, NDArray[np.bool_]]) -> str:
-        """The tokens that speak most for each group, by the sum over its rows."""
-        cards = []
+    def overview(self, inputs: NDArray[Any], maps: NDArray[np.float32], groups: dict[str, NDArray[np.bool_]]) -> Markup:
+        """Returns the tokens that contribute most to each group, by the sum over its rows."""
+        marks = {}
         for name, rows in groups.items():
             sums: dict[int, float] = {}
             for row, attribution in zip(inputs[rows], maps[rows], strict=True):
-                for value, score in self._scored(row, attribution):
-                    sums[value] = sums.get(value, 0.0) + float(score)
+                for token, score in _scores(row, attribution):
+                    sums[token] = sums.get(token, 0.0) + float(score)
             strongest = sorted(sums.items(), key=lambda part: (-part[1], part[0]))[:TOP_TOKENS]
-            bars = top_bars([(self._token(value), "", score) for value, score in strongest])
-            cards.append(f'<div class="card"><strong>{escape(name)}</strong>{bars}</div>')
-        return f'<div class="grid">{"".join(cards)}</div>'
+            marks[name] = make_marks((self._token(token), "", score) for token, score in strongest)
+        return render_macro(TEMPLATE, "bars_by_class", marks)
 
-    def _scored(self, row: NDArray[Any], attribution: NDArray[np.float32]) -> list[tuple[int, np.float32]]:
-        return [(int(value), score) for value, score in zip(row, attribution, strict=True) if value != PADDING]
-
-    def _token(self, value: int) -> str:
-        """A token as it reads; what stands for no whole character by itself is shown by its name."""
-        text: str = self._tokenizer.decode([value], skip_special_tokens=False)
-        return text if text.strip() and "\ufffd" not in text else str(self._tokenizer.id_to_token(value))
+    def _token(self, token: int) -> str:
+        """A token as text; one that is not a whole character by itself is shown by its name."""
+        text: str = self._tokenizer.decode([token], skip_special_tokens=False)
+        return text if text.strip() and "\ufffd" not in text else str(self._tokenizer.id_to_token(token))
 
 
-def _gradients(asked: AttributionRequest) -> NDArray[np.float32]:
+def _scores(row: NDArray[Any], attribution: NDArray[np.float32]) -> list[tuple[int, np.float32]]:
+    """Tokens and their attributions, without padding."""
+    return [(int(token), score) for token, score in zip(row, attribution, strict=True) if token != PADDING]
+
+
+def _gradients(request: AttributionRequest) -> NDArray[np.float32]:
     """Sundararajan et al. (2017), Axiomatic Attribution for Deep Networks, equation 1, from embeddings of zero.
 
-    They add up to the rise of the output from a text of as many empty tokens, and are summed over the embedding.
+    They sum to the difference of the output between a text of as many empty tokens and the text.
     """
     import torch
     from captum.attr import IntegratedGradients
 
-    model: Any = asked.network[1]
+    model: Any = request.network[1]
 
     def forward(embedded: Tensor, mask: Tensor) -> Tensor:
-        answer: Tensor = asked.network[2:](model.forward_embedded(embedded, mask))
-        return answer
+        outputs: Tensor = request.network[2:](model.forward_embedded(embedded, mask))
+        return outputs
 
     with torch.no_grad():
-        ids = asked.network[0](torch.from_numpy(np.array(asked.inputs)))
+        ids = request.network[0](torch.from_numpy(np.array(request.inputs)))
         embedded = model.embed(ids)
-    found: Tensor = IntegratedGradients(forward).attribute(
+    attributions: Tensor = IntegratedGradients(forward).attribute(
         embedded,
-        target=torch.from_numpy(np.array(asked.outputs)),
+        target=torch.from_numpy(np.array(request.outputs)),
         additional_forward_args=(ids != PADDING,),
-        n_steps=asked.num_steps,
+        n_steps=request.num_steps,
         internal_batch_size=max(1, VALUES_PER_PASS // embedded[0].numel()),
     )
-    scores = found.sum(dim=2).detach().numpy().astype(np.float32)
-    return np.where(asked.inputs == PADDING, np.float32(0), scores)
+    scores = attributions.sum(dim=2).detach().numpy().astype(np.float32)
+    return np.where(request.inputs == PADDING, np.float32(0), scores)

@@ -1,10 +1,11 @@
-"""The page: everything is told, nothing that a source holds is taken for HTML, and nothing comes from elsewhere."""
+"""The cleaning report as a page: every finding, escaped text, nothing loaded from elsewhere."""
 
 from html.parser import HTMLParser
 
 from headrace.contracts import ColumnFinding
-from headrace.data.cleaning.checks import rules
-from headrace.data.cleaning.report.page import Report, Shown, page
+from headrace.data.cleaning.checks import resolve_rules
+from headrace.data.cleaning.report.charts import ClassBar, ClassChart, Histogram
+from headrace.data.cleaning.report.page import CheckExamples, ExampleRow, Report, render_report
 
 EVIL = "<script>alert(1)</script>"
 VOID = {"meta", "img", "br", "rect"}
@@ -31,14 +32,22 @@ class Tags(HTMLParser):
         assert self.open.pop() == tag
 
 
+def example(**changed):
+    return ExampleRow(**{"pictures": ["<p>cat</p>"], "reason": EVIL, "label": EVIL, "row_id": "00ff"} | changed)
+
+
 def report(**changed):
     given = {
-        "source": EVIL, "rules": rules({"out_of_range": {"ranges": {EVIL: [0, 1]}}}, "table"),
+        "source": EVIL, "rules": resolve_rules({"out_of_range": {"ranges": {EVIL: [0, 1]}}}, "table"),
         "metrics": {"rows_in": 12345, "rows_out": 12000, "quarantined": 345, "repaired": 0, "classes": 2},
         "counts": {"duplicate": 345, "leakage": 1},
-        "columns": [ColumnFinding(EVIL, "leakage", f"tells {EVIL}")], "remarks": [("imbalance", f"class {EVIL}")],
-        "classes": "<table><tr><td>cat</td></tr></table>", "histograms": {EVIL: "<svg></svg>"},
-        "shown": [Shown("duplicate", ["<figure>one</figure>"], 345), Shown("outlier", ["<figure>two</figure>"], 1)],
+        "columns": [ColumnFinding(EVIL, "leakage", f"predicts {EVIL}")], "remarks": [("imbalance", f"class {EVIL}")],
+        "classes": ClassChart([ClassBar(EVIL, 2000, 1500, 100.0, 75.0)], 5),
+        "histograms": {EVIL: Histogram([0.0, 100.0], [0.0, 50.0], "-1", "2.5")},
+        "examples": [
+            CheckExamples("duplicate", [example(pictures=["<p>first</p>", "<p>second</p>"])], 345),
+            CheckExamples("outlier", [example()], 1),
+        ],
     }  # fmt: skip
     return Report(**(given | changed))
 
@@ -49,27 +58,45 @@ def tags(html):
     return parser
 
 
-def test_page_is_whole_and_holds_no_script():
-    parser = tags(page(report()))
+def test_page_is_complete_html_without_scripts_and_links():
+    parser = tags(render_report(report()))
     assert parser.open == []
     assert "script" not in parser.seen
     assert not [value for name, value in parser.attributes if name in {"src", "href"} or name.startswith("on")]
 
 
-def test_page_tells_what_was_found():
-    html = page(report())
-    assert "<b>12,345</b>rows in" in html
-    assert "<b>0</b>repaired" in html
+def test_page_shows_what_was_found():
+    html = render_report(report())
+    assert "rows in<b>12,345</b>" in html
+    assert "repaired<b>0</b>" in html
     assert "345 found, 1 shown" in html
     assert "1 found<" in html
-    assert html.count("&lt;script&gt;") == 2 + 2 + 1 + 1 + 1  # title, column, remark, option, histogram
-    for name in rules({}, "table"):
-        assert f"<td class=name>{name}</td>" in html
+    assert (
+        html.count("&lt;script&gt;") == 2 + 2 + 1 + 1 + 1 + 1 + 4
+    )  # title, column, remark, option, class, chart, rows
+    for name in resolve_rules({}, "table"):
+        assert f'<td class="name">{name}</td>' in html
+    assert "(max_ratio 10.0)" in "".join(html.split('<span class="quiet">')).replace("</span>", "")
 
 
-def test_page_of_numbers_has_no_classes():
-    html = page(report(metrics=report().metrics | {"classes": 0}, classes="", histograms={}, columns=[], shown=[]))
+def test_page_draws_histograms_and_classes():
+    html = render_report(report())
+    assert '<rect class="before" x="1" y="0.0" width="0.9" height="100.0"/>' in html
+    assert '<rect class="after" x="1" y="50.0" width="0.9" height="50.0"/>' in html
+    assert "<span>-1</span><span>2.5</span>" in html
+    assert 'style="width: 75.00%"' in html
+    assert '<td class="number">2,000</td><td class="number">1,500</td>' in html
+    assert "and 5 smaller classes" in html
+
+
+def test_page_shows_a_duplicate_next_to_the_row_that_it_repeats():
+    assert "<div><p>first</p></div><div><p>second</p></div>" in render_report(report())
+
+
+def test_page_of_a_regression_has_no_classes():
+    metrics = report().metrics | {"classes": 0}
+    html = render_report(report(metrics=metrics, classes=None, histograms={}, columns=[], examples=[]))
     assert "Classes" not in html
-    assert "<b>0</b>classes" not in html
+    assert "classes<b>" not in html
     assert "Distributions" not in html
     assert "Columns" not in html

@@ -1,10 +1,9 @@
-"""The report: what the judgement means for a person, with the rows that it is about."""
+"""Builds the cleaning report: counts, charts, and example rows read from the raw data."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from html import escape
 from itertools import accumulate
 from pathlib import Path
 
@@ -12,107 +11,114 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.contracts import ColumnFinding, Finding, Json, Metrics, Spec
-from headrace.data.cleaning.class_sizes import sizes
+from headrace.data.cleaning.class_sizes import count_rows_by_class
 from headrace.data.cleaning.decide import CleaningDecision
-from headrace.data.cleaning.report import charts
-from headrace.data.cleaning.report.page import Report, Shown
+from headrace.data.cleaning.report.charts import build_class_chart, build_histogram
+from headrace.data.cleaning.report.page import CheckExamples, ExampleRow, Report
 from headrace.data.cleaning.scan import RowIndex
-from headrace.storage.parquet import batch_refs, read_batch
+from headrace.storage.parquet import list_batches, read_batch
 
-FIGURES_PER_CHECK = 12
-MEASURES_SHOWN = 12
+EXAMPLES_PER_CHECK = 12
+MAX_HISTOGRAMS = 12
 
 
-def report(
+def build_report(
     spec: Spec,
-    facts: RowIndex,
-    judgement: CleaningDecision,
+    row_index: RowIndex,
+    decision: CleaningDecision,
     *,
     columns: list[ColumnFinding],
     metrics: Metrics,
-    figures: list[Shown],
+    examples: list[CheckExamples],
 ) -> Report:
-    """Puts everything together."""
-    is_left = judgement.is_left
+    """Collects what the page shows."""
+    is_accepted = decision.is_accepted
     counts: defaultdict[str, int] = defaultdict(int)
-    for (_, check), number in judgement.counts().items():
+    for (_, check), number in decision.counts().items():
         counts[check] += number
-    for check in [found.check for found in columns] + [check for check, _ in judgement.remarks]:
+    for check in [finding.check for finding in columns] + [check for check, _ in decision.remarks]:
         counts[check] += 1
-    measures = {
-        name: charts.histogram(facts.scratch.read(f"measure:{name}"), is_left)
-        for name in facts.measures[:MEASURES_SHOWN]
+    histograms = {
+        name: build_histogram(row_index.scratch.read(f"measure:{name}"), is_accepted)
+        for name in row_index.measures[:MAX_HISTOGRAMS]
     }
+    sizes = count_rows_by_class(row_index), count_rows_by_class(row_index, is_accepted)
     return Report(
         source=spec.source,
         metrics=metrics,
-        rules=dict(judgement.rules),
+        rules=dict(decision.rules),
         counts=dict(counts),
         columns=columns,
-        remarks=judgement.remarks,
-        classes=charts.classes(sizes(facts), sizes(facts, is_left)) if spec.task != "regression" else "",
-        histograms={name: svg for name, svg in measures.items() if svg},
-        shown=figures,
+        remarks=decision.remarks,
+        classes=build_class_chart(*sizes) if spec.task != "regression" else None,
+        histograms={name: histogram for name, histogram in histograms.items() if histogram},
+        examples=examples,
     )
 
 
-def shown(raw_dir: Path, facts: RowIndex, judgement: CleaningDecision, picture: Callable[[Json], str]) -> list[Shown]:
-    """The first rows that each check found, and what near-duplicates are like, side by side."""
-    by_check = _by_check([*(one for of_row in judgement.faults.values() for one in of_row), *judgement.told_of_left()])
-    partner = {row: cluster.rows[0] for cluster in judgement.clusters for row in cluster.rows[1:]}
-    partner |= _firsts(facts, by_check.get("duplicate", [])[:FIGURES_PER_CHECK])
-    wanted = {found.row for findings in by_check.values() for found in findings[:FIGURES_PER_CHECK]}
-    rows = rows_at(raw_dir, wanted | {partner[row] for row in wanted if row in partner})
+def collect_examples(
+    raw_dir: Path, row_index: RowIndex, decision: CleaningDecision, render_html: Callable[[Json], str]
+) -> list[CheckExamples]:
+    """Reads the first rows that each check found, and the rows that they repeat, to show them side by side."""
+    rejections = [finding for findings in decision.rejections.values() for finding in findings]
+    by_check = _by_check([*rejections, *decision.accepted_notes()])
+    partner = {row: cluster.rows[0] for cluster in decision.clusters for row in cluster.rows[1:]}
+    partner |= _repeated_rows(row_index, by_check.get("duplicate", [])[:EXAMPLES_PER_CHECK])
+    shown = {finding.row for findings in by_check.values() for finding in findings[:EXAMPLES_PER_CHECK]}
+    rows = read_rows_at(raw_dir, shown | {partner[row] for row in shown if row in partner})
     return [
-        Shown(check, [_figure(found, rows, partner, picture) for found in findings[:FIGURES_PER_CHECK]], len(findings))
+        CheckExamples(
+            check,
+            [_example(finding, rows, partner, render_html) for finding in findings[:EXAMPLES_PER_CHECK]],
+            len(findings),
+        )
         for check, findings in by_check.items()
     ]
 
 
-def _by_check(found: list[Finding]) -> dict[str, list[Finding]]:
-    """Findings of each check, one a row."""
-    by_check: defaultdict[str, dict[int, Finding]] = defaultdict(dict)
-    for one in found:
-        rows = by_check[one.check]
-        known = rows.get(one.row)
-        rows[one.row] = one if known is None else one._replace(reason=f"{known.reason}; {one.reason}")
-    return {check: list(rows.values()) for check, rows in by_check.items()}
-
-
-def rows_at(folder: Path, wanted: Iterable[int]) -> dict[int, Json]:
-    """Rows by position, reading only the batches that they lie in."""
-    refs = batch_refs(folder)
+def read_rows_at(folder: Path, positions: Iterable[int]) -> dict[int, Json]:
+    """Reads rows by position; opens only the batches that contain them."""
+    refs = list_batches(folder)
     ends = list(accumulate(ref.num_rows for ref in refs))
     rows: dict[int, Json] = {}
-    left = sorted(wanted)
+    positions = sorted(positions)
     for ref, end in zip(refs, ends, strict=True):
-        here = [position for position in left if end - ref.num_rows <= position < end]
-        if here:
+        start = end - ref.num_rows
+        in_batch = [position for position in positions if start <= position < end]
+        if in_batch:
             batch = read_batch(ref)
-            for position in here:
-                rows[position] = batch.slice(position - (end - ref.num_rows), 1).to_pylist()[0]
+            for position in in_batch:
+                rows[position] = batch.slice(position - start, 1).to_pylist()[0]
     return rows
 
 
-def _firsts(facts: RowIndex, found: list[Finding]) -> dict[int, int]:
-    """The row that each duplicate repeats: the last word of its reason is that row's id."""
-    ids = {one.reason.rsplit(" ", 1)[-1].encode(): one.row for one in found}
-    if not ids:
+def _by_check(findings: list[Finding]) -> dict[str, list[Finding]]:
+    """Findings of each check, one for each row."""
+    by_check: defaultdict[str, dict[int, Finding]] = defaultdict(dict)
+    for finding in findings:
+        rows = by_check[finding.check]
+        earlier = rows.get(finding.row)
+        reason = finding.reason if earlier is None else f"{earlier.reason}; {finding.reason}"
+        rows[finding.row] = finding._replace(reason=reason)
+    return {check: list(rows.values()) for check, rows in by_check.items()}
+
+
+def _repeated_rows(row_index: RowIndex, duplicates: list[Finding]) -> dict[int, int]:
+    """Duplicate -> the row that it repeats, whose id is the last word of the reason."""
+    if not duplicates:
         return {}
+    ids = {finding.row: finding.reason.rsplit(" ", 1)[-1].encode() for finding in duplicates}
+    row_ids: NDArray[np.bytes_] = row_index.scratch.read("row_ids")
+    rows = np.flatnonzero(np.isin(row_ids, np.array(list(ids.values()), "S32"))).tolist()
+    position = {bytes(row_ids[row]): row for row in rows}
+    return {row: position[row_id] for row, row_id in ids.items()}
 
-    row_ids: NDArray[np.bytes_] = facts.scratch.read("row_ids")
-    places = np.flatnonzero(np.isin(row_ids, np.array(list(ids), "S32"))).tolist()
-    position = {bytes(row_ids[place]): place for place in places}
-    return {one.row: position[one.reason.rsplit(" ", 1)[-1].encode()] for one in found}
 
-
-def _figure(found: Finding, rows: dict[int, Json], partner: dict[int, int], picture: Callable[[Json], str]) -> str:
-    row = rows[found.row]
-    pictures = [picture(row)]
-    if found.check in {"near_duplicate", "duplicate"} and partner.get(found.row) in rows:
-        pictures.insert(0, picture(rows[partner[found.row]]))
-    label = escape(str(row.get("label")))
-    return (
-        f"<figure><div class=pair>{''.join(f'<div>{one}</div>' for one in pictures)}</div>"
-        f"<figcaption>{escape(found.reason)}; label {label}<span class=id>{row['row_id']}</span></figcaption></figure>"
-    )
+def _example(
+    finding: Finding, rows: dict[int, Json], partner: dict[int, int], render_html: Callable[[Json], str]
+) -> ExampleRow:
+    row = rows[finding.row]
+    pictures = [render_html(row)]
+    if finding.check in {"near_duplicate", "duplicate"} and partner.get(finding.row) in rows:
+        pictures.insert(0, render_html(rows[partner[finding.row]]))
+    return ExampleRow(pictures, finding.reason, str(row.get("label")), row["row_id"])

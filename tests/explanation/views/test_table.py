@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+
+from headrace.explanation.attributions import run_network
+
+both_tasks = pytest.mark.parametrize(
+    "explained", [("table", "classification"), ("table", "regression")], ids="-".join, indirect=True
+)
+
+
+@both_tasks
+def test_gradients_sum_to_the_difference_from_a_row_without_information(explained):
+    view, network, inputs, _ = explained
+    maps = explained.maps("integrated_gradients", num_steps=256)
+    reference = run_network(network, view.erase(inputs, view.are_places(inputs)))
+    difference = explained.decrease(reference)
+    assert maps.sum(axis=1) == pytest.approx(difference, abs=0.02 * float(np.abs(difference).max()))
+
+
+@both_tasks
+def test_columns_that_determine_the_target_have_the_largest_attributions(explained):
+    maps = explained.maps("integrated_gradients", num_steps=32)
+    assert [part["name"] for part in explained.view.parts(explained.inputs[0], maps[0])] == [
+        "size", "noise", "colour", "seen",
+    ]  # fmt: skip
+    size, noise, colour, seen = np.abs(maps).mean(axis=0)
+    assert min(size, colour) > 2 * max(noise, seen)
+
+
+@both_tasks
+def test_erase_fills_numbers_and_makes_categories_unknown(explained):
+    view, inputs = explained.view, explained.inputs
+    assert (view.erase(inputs, view.are_places(inputs)) == [0, 0.5, 0, 0, 0]).all()
+
+
+@both_tasks
+def test_row_is_shown_with_names_and_values(explained):
+    view, inputs = explained.view, explained.inputs
+    attribution = np.ones(4, np.float32)
+    html, parts = view.show(inputs[0], attribution), view.parts(inputs[0], attribution)
+    assert parts[0]["value"] == f"{inputs[0, 0]:.6g}"
+    assert parts[2]["value"] in {"red", "green", "blue"}
+    assert f'>colour</span><span class="value" title="{parts[2]["value"]}">' in html
+    assert '>seen</span><span class="value" title="202' in html
+
+
+@pytest.mark.parametrize("explained", [("table", "regression")], indirect=True)
+def test_overview_sorts_columns_by_their_mean_attribution(explained):
+    maps = np.tile(np.array([1, -3, 2, 0], np.float32), (30, 1))
+    html = explained.view.overview(explained.inputs, maps, {})
+    assert html.index(">noise<") < html.index(">colour<") < html.index(">size<") < html.index(">seen<")
