@@ -1,4 +1,4 @@
-"""Environments of their own for what does not go with ours, made once and kept in the user's cache."""
+"""Virtual environments for programs with conflicting dependencies, cached in the user's cache directory."""
 
 import hashlib
 import json
@@ -10,50 +10,50 @@ from pathlib import Path
 
 CACHE_DIR = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "headrace-bench"
 BENCH_DIR = Path(__file__).resolve().parent
-MARK = "installed"
+MARKER = "installed"
 
 
-def python_of(name: str) -> Path:
-    """The interpreter of environment `name`, made of requirements-NAME.txt where it is not there yet.
+def ensure_environment(name: str) -> Path:
+    """Returns the interpreter of environment `name`, created from requirements-NAME.txt on first use.
 
-    Raises RuntimeError with pip's last line when something cannot be installed.
+    Raises:
+        RuntimeError: if a package cannot be installed; the message has the end of pip's output.
     """
     requirements = BENCH_DIR / f"requirements-{name}.txt"
     digest = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:12]
     folder = CACHE_DIR / f"{name}-{digest}"
     python = folder / "bin" / "python"
-    if not (folder / MARK).is_file():
-        print(f"making {folder} of {requirements.name}", flush=True)
-        shutil.rmtree(folder, ignore_errors=True)  # what an interrupted run left
+    if not (folder / MARKER).is_file():
+        print(f"creating {folder} from {requirements.name}", flush=True)
+        shutil.rmtree(folder, ignore_errors=True)  # an interrupted run leaves an incomplete environment
         _run([sys.executable, "-m", "venv", folder])
         _run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", requirements])
-        (folder / MARK).touch()
+        (folder / MARKER).touch()
     return python
 
 
-def run_program(python: Path | str, *command: object, cores: int = 0) -> dict:
-    """What a program prints as its last line, JSON; `cores`: how many it may use, 0 for all. It sees nothing of ours.
+def run_program(python: Path | str, *command: object) -> dict:
+    """Runs a program without this project's environment variables and returns the JSON of its last output line.
 
-    Raises RuntimeError with the end of what it said when it fails.
+    Raises:
+        RuntimeError: if the program fails; the message has the end of its output.
     """
-    return json.loads(_run([python, *command], cores).splitlines()[-1])
+    return json.loads(_run([python, *command]).splitlines()[-1])
 
 
-def allow(cores: int) -> None:
-    """Leaves this process, and those that it starts, the first so many cores."""
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
+def limit_cores(num_cores: int) -> None:
+    """Restricts this process and its future children to the first `num_cores` available cores."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:num_cores])
 
 
-def _run(command: list[object], cores: int = 0) -> str:
-    environment = {key: value for key, value in os.environ.items() if key not in {"PYTHONPATH", "VIRTUAL_ENV"}}
-    done = subprocess.run(
+def _run(command: list[object]) -> str:
+    result = subprocess.run(
         [str(part) for part in command],
         check=False,
         capture_output=True,
         text=True,
-        env=environment,
-        preexec_fn=(lambda: allow(cores)) if cores else None,
+        env={key: value for key, value in os.environ.items() if key not in {"PYTHONPATH", "VIRTUAL_ENV"}},
     )
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(map(str, command))}: {' '.join((done.stdout + done.stderr).split())[-400:]}")
-    return done.stdout
+    if result.returncode:
+        raise RuntimeError(f"{' '.join(map(str, command))}: {' '.join((result.stdout + result.stderr).split())[-400:]}")
+    return result.stdout

@@ -1,74 +1,69 @@
-"""End to end on Adult's tables: from the published files to an accuracy on test rows, against Ludwig."""
+"""From Adult's published files to an accuracy on test rows, compared with Ludwig."""
 
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from cut import cut
-from environments import BENCH_DIR, python_of, run_program
-from projects import LEFT_HALF, ROOT, bench_data, metrics, project, time_stage
-from rows import NUM_RUNS, Row, Size, ratio
+from environments import BENCH_DIR, ensure_environment, run_program
+from projects import DATA_STAGES, ROOT, find_datasets, read_metrics, temporary_project, time_stage
+from rows import NUM_RUNS, Row, Size, median_ratio
+from small_datasets import write_small_datasets
 
 from headrace.config import read_params
 
 NAMES = ("ludwig",)
-OURS, THEIRS = "headrace", "Ludwig"
-STAGES = (*LEFT_HALF, "train", "validate", "test")
+STAGES = (*DATA_STAGES, "train", "validate", "test")
+NUM_EPOCHS: dict[Size, int] = {"full": 12, "quick": 2}
 
 
 def measure(names: Sequence[str], size: Size) -> Iterator[Row]:
-    """The recipe adult and a program of Ludwig's, in turn."""
+    """Runs the recipe adult and a Ludwig program, in alternation."""
     del names
-    data = bench_data()
-    if data is None:
-        raise RuntimeError("HEADRACE_BENCH_DATA is not set")
+    datasets = find_datasets()
+    seconds: dict[str, list[float]] = {"Ludwig": [], "headrace": []}
+    accuracies: dict[str, list[float]] = {"headrace": [], "Ludwig": []}
     with TemporaryDirectory(prefix="headrace-bench-") as scratch:
-        source = (cut(data, Path(scratch) / "cut") if size == "quick" else data) / "tabular" / "adult"
-        seconds: dict[str, list[float]] = {THEIRS: [], OURS: []}
-        accuracies: dict[str, list[float]] = {OURS: [], THEIRS: []}
+        if size == "quick":
+            datasets = write_small_datasets(datasets, Path(scratch))
+        source = datasets / "tabular" / "adult"
         for seed in range(NUM_RUNS[size]):
-            for side, run in ((OURS, ours), (THEIRS, theirs)):
-                took, accuracy = run(source, seed, size)
-                seconds[side].append(took)
-                accuracies[side].append(accuracy)
+            for program, run in (("headrace", run_headrace), ("Ludwig", run_ludwig)):
+                run_seconds, accuracy = run(source, seed, NUM_EPOCHS[size])
+                seconds[program].append(run_seconds)
+                accuracies[program].append(accuracy)
     yield Row(
         "ludwig",
-        "Adult, published files to a tested model: Ludwig's wall time by ours",
-        ratio(seconds),
+        "Adult, published files to a tested model: Ludwig's wall time relative to Headrace",
+        median_ratio(seconds),
         "x",
         runs=seconds,
         runs_unit="s",
         accuracies=accuracies,
-        unequal="no bar; both 12 epochs at most of batches of 256, the survey's weight left out, weights of the lowest"
-        " validation loss, official test rows."
-        " Ours: seven stages, a process each, with cleaning, its report, an exported graph, calibration and tracking;"
-        " Ludwig: one process, its own defaults for network, optimizer and validation split. It is installed beside"
-        " a torch for CPUs, while torchvision and torchaudio, which it imports, come for CUDA only: its program"
-        " defines two of torchvision's operators and passes over torchaudio's library, which no table needs",
+        notes="no target; both train at most 12 epochs with batches of 256, without the survey weight, restore the"
+        " weights of the lowest validation loss, and use the official test rows. Headrace: seven stages, each in its"
+        " own process, including cleaning with its report, an exported graph, calibration and tracking. Ludwig: one"
+        " process with its default network, optimizer and validation split. It is installed with a CPU build of torch,"
+        " while torchvision and torchaudio, which it imports, are CUDA builds: its program defines two operators of"
+        " torchvision and skips torchaudio's native library, which tables do not need",
     )
 
 
-def ours(source: Path, seed: int, size: Size) -> tuple[float, float]:
-    """Wall seconds of the stages, and test accuracy."""
+def run_headrace(source: Path, seed: int, num_epochs: int) -> tuple[float, float]:
+    """Returns the wall seconds of the stages, and the test accuracy."""
     sections = read_params(ROOT / "recipes" / "adult.yaml")
     sections["ingest"] |= {"source": str(source), "format": "adult"}
     sections["validate"] |= {"gate": {}}
-    sections["train"] |= {"seed": seed, "max_epochs": num_epochs(size)}
-    with project(**sections) as folder:
+    sections["train"] |= {"seed": seed, "max_epochs": num_epochs}
+    with temporary_project(**sections) as folder:
         seconds = sum(time_stage(folder, stage).seconds for stage in STAGES)
-        return seconds, metrics(folder, "test")["accuracy"]
+        return seconds, read_metrics(folder, "test")["accuracy"]
 
 
-def theirs(source: Path, seed: int, size: Size) -> tuple[float, float]:
-    """Wall seconds of the program, and test accuracy; its seed is its own."""
+def run_ludwig(source: Path, seed: int, num_epochs: int) -> tuple[float, float]:
+    """Returns the wall seconds of the program, and the test accuracy; Ludwig uses its own seed."""
     del seed
-    python = python_of("ludwig")
+    python = ensure_environment("ludwig")
     started = time.perf_counter()
-    told = run_program(python, BENCH_DIR / "ludwig_program.py", source, num_epochs(size))
-    return time.perf_counter() - started, told["accuracy"]
-
-
-def num_epochs(size: Size) -> int:
-    """Of the recipe adult, or few."""
-    return 12 if size == "full" else 2
+    result = run_program(python, BENCH_DIR / "ludwig_program.py", source, num_epochs)
+    return time.perf_counter() - started, result["accuracy"]

@@ -1,4 +1,4 @@
-"""Adult's tables through Ludwig: read, prepared, trained, tested. Needs nothing of this project.
+"""Trains and tests a Ludwig model on the Adult tables. Independent of this project.
 
 Usage: ludwig_program.py FOLDER EPOCHS. FOLDER holds adult.data and adult.test. Prints one line of JSON: fit
 seconds, test accuracy, versions.
@@ -31,19 +31,19 @@ COLUMNS = [
     "income",
 ]
 NUMBERS = {"age", "education-num", "capital-gain", "capital-loss", "hours-per-week"}
-SKIPPED, TARGET = "fnlwgt", "income"  # a weight of the survey, no trait of a person
+SKIPPED, TARGET = "fnlwgt", "income"  # the survey weight is not a feature
 
 
-def without_cuda() -> None:
-    """Lets torchvision and torchaudio be imported: the index has them for CUDA only, and a torch for CPUs.
+def enable_imports_without_cuda() -> None:
+    """Makes torchvision and torchaudio importable: they are CUDA builds, next to a CPU build of torch.
 
-    Ludwig imports both whatever it is used for; a table needs no operator of theirs.
+    Ludwig always imports both, but tables need none of their operators.
     """
     library = torch.library.Library("torchvision", "DEF")
     for name in ("nms", "qnms"):
         library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    without_cuda.library = library  # the operators last as long as it does
-    extension = ModuleType("torchaudio._extension")  # as it is where torchaudio was built without its own library
+    enable_imports_without_cuda.library = library  # keeps the operators alive
+    extension = ModuleType("torchaudio._extension")  # as in a torchaudio built without native code
     vars(extension).update(_IS_TORCHAUDIO_EXT_AVAILABLE=False, _IS_ALIGN_AVAILABLE=False)
     vars(extension).update(fail_if_no_align=lambda function: function, _check_cuda_version=lambda: None)
     sys.modules[extension.__name__] = extension
@@ -52,7 +52,7 @@ def without_cuda() -> None:
 def main() -> None:
     folder, num_epochs = Path(sys.argv[1]), int(sys.argv[2])
     if torch.version.cuda is None:
-        without_cuda()
+        enable_imports_without_cuda()
     import ludwig
     import pandas as pd
     from ludwig.api import LudwigModel
@@ -68,7 +68,7 @@ def main() -> None:
         if name not in {SKIPPED, TARGET}
     ]
     trainer = {"epochs": num_epochs, "batch_size": 256, "eval_batch_size": 1024}
-    # by default it keeps the epoch of the best accuracy averaged over classes, which here is one of the first
+    # by default it selects the epoch with the best accuracy averaged over classes, which is one of the first here
     trainer |= {"validation_field": TARGET, "validation_metric": "loss"}
     config = {
         "input_features": inputs,
@@ -80,8 +80,8 @@ def main() -> None:
         started = time.perf_counter()
         model.train(dataset=train, output_directory=output_dir, skip_save_processed_input=True)
         fit_seconds = time.perf_counter() - started
-    found = model.predict(dataset=test, skip_save_predictions=True)[0][f"{TARGET}_predictions"]
-    accuracy = float((found.astype(str).to_numpy() == test[TARGET].to_numpy()).mean())
+    predictions = model.predict(dataset=test, skip_save_predictions=True)[0][f"{TARGET}_predictions"]
+    accuracy = float((predictions.astype(str).to_numpy() == test[TARGET].to_numpy()).mean())
     versions = {"ludwig": ludwig.__version__, "torch": torch.__version__}
     print(json.dumps({"fit_seconds": fit_seconds, "accuracy": accuracy, "versions": versions}))
 

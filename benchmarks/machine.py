@@ -1,4 +1,4 @@
-"""What a run was made on and with."""
+"""The machine, commit and versions of a benchmark run."""
 
 import os
 import platform
@@ -13,43 +13,43 @@ from environments import BENCH_DIR
 PACKAGES = ("torch", "pytorch-lightning", "ray", "mlflow", "onnxruntime", "albumentations", "numpy")
 
 
-def machine() -> dict:
-    """Cores, processor, memory, system: figures of different ones do not go into one table."""
+def describe_machine() -> dict:
+    """Returns cores, processor, memory and system; results of different machines are never mixed."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
-    bf16 = any("avx512_bf16" in line for line in lines)
+    has_bf16 = any("avx512_bf16" in line for line in lines)
     return {
         "cores": len(os.sched_getaffinity(0)),
-        "processor": model + (" (AVX-512 BF16)" if bf16 else ""),
+        "processor": model + (" (AVX-512 BF16)" if has_bf16 else ""),
         "memory_gb": round(psutil.virtual_memory().total / 1e9),
         "system": platform.platform(),
     }
 
 
-def this_run() -> dict:
-    """When, of which commit, with which versions, and how busy the machine was before it began."""
+def describe_run() -> dict:
+    """Returns the date, commit and versions of a run, and the load average of the 5 minutes before it."""
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S"),
-        "commit": commit(),
+        "commit": read_commit(),
         "load": round(os.getloadavg()[1], 2),
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in PACKAGES},
-            **pinned("keras", "keras", "tensorflow_cpu"),
-            **pinned("ludwig", "ludwig"),
+            **pinned_versions("keras", "keras", "tensorflow_cpu"),
+            **pinned_versions("ludwig", "ludwig"),
         },
     }
 
 
-def commit() -> str:
-    """The commit, marked where tracked files other than the results differ from it."""
-    found = _git("rev-parse", "--short", "HEAD")
-    others = [":!docs/benchmarks.md", ":!benchmarks/results.json"]
-    return found + ("+changes" if _git("status", "--porcelain", "--untracked-files=no", "--", ".", *others) else "")
+def read_commit() -> str:
+    """Returns the short commit, with `+changes` if tracked files other than the results differ from it."""
+    paths = [".", ":!docs/benchmarks.md", ":!benchmarks/results.json"]
+    changes = _git("status", "--porcelain", "--untracked-files=no", "--", *paths)
+    return _git("rev-parse", "--short", "HEAD") + ("+changes" if changes else "")
 
 
-def pinned(environment: str, *packages: str) -> dict[str, str]:
-    """Versions that an environment of its own has."""
+def pinned_versions(environment: str, *packages: str) -> dict[str, str]:
+    """Returns the versions that requirements-ENVIRONMENT.txt pins for some packages."""
     lines = (BENCH_DIR / f"requirements-{environment}.txt").read_text().splitlines()
     versions = dict(line.split("==") for line in lines if "==" in line)
     return {name: versions[name] for name in packages}

@@ -1,6 +1,6 @@
-"""What a user could write instead of the clean stage for images: one thread, Pillow and pandas, the same checks.
+"""A script a user could write instead of the clean stage: one thread, Pillow and pandas, the same image checks.
 
-Usage: plain_clean.py FOLDER, where FOLDER holds the Parquet shards of `data/raw`. Prints the counts.
+Usage: plain_clean.py FOLDER, where FOLDER contains the Parquet shards of `data/raw`. Prints the counts.
 """
 
 import hashlib
@@ -15,15 +15,15 @@ import pandas as pd
 from PIL import Image, ImageFilter
 from scipy.fft import dctn
 
-BANDS, BITS = 4, 16
+NUM_BANDS, BITS_PER_BAND = 4, 16
 
 
-def facts(data: bytes) -> dict:
-    """One image: its hash, size, brightness, sharpness and perceptual hash."""
+def measure_image(data: bytes) -> dict:
+    """Returns hash, size, brightness, sharpness and perceptual hash of an image."""
     try:
         image = Image.open(io.BytesIO(data))
         image.load()
-    except Exception:  # noqa: BLE001 decoders raise anything
+    except Exception:  # noqa: BLE001 decoders raise various exceptions
         return {"undecodable": True}
     pixels = np.asarray(image.convert("RGB"))
     grey = np.asarray(image.convert("L"), dtype=np.float32)
@@ -34,7 +34,7 @@ def facts(data: bytes) -> dict:
     return {
         "undecodable": False,
         "mode": image.mode,
-        "key": hashlib.md5(pixels.tobytes()).hexdigest(),  # noqa: S324 no secret
+        "key": hashlib.md5(pixels.tobytes()).hexdigest(),  # noqa: S324 not for security
         "width": image.width,
         "height": image.height,
         "mean": grey.mean(),
@@ -47,23 +47,23 @@ def facts(data: bytes) -> dict:
     }
 
 
-def near(table: pd.DataFrame) -> int:
-    """Rows that are almost the same as another, by banded hashes and the correlation of thumbnails."""
-    found: set[int] = set()
-    for band in range(BANDS):
+def count_near_duplicates(table: pd.DataFrame) -> int:
+    """Counts near-duplicates by banded hashes and the correlation of thumbnails."""
+    near_duplicates: set[int] = set()
+    for band in range(NUM_BANDS):
         buckets = defaultdict(list)
         for row, value in table["hash"].items():
-            buckets[value[band * BITS // 8 : (band + 1) * BITS // 8]].append(row)
+            buckets[value[band * BITS_PER_BAND // 8 : (band + 1) * BITS_PER_BAND // 8]].append(row)
         for rows in buckets.values():
             for first, second in pairwise(rows):
                 a, b = table.loc[first, "small"], table.loc[second, "small"]
                 if np.corrcoef(a, b)[0, 1] > 0.98:  # noqa: PLR2004
-                    found.add(second)
-    return len(found)
+                    near_duplicates.add(second)
+    return len(near_duplicates)
 
 
-def suspects(table: pd.DataFrame) -> int:
-    """Suspected label errors, of at most 20,000 rows, by cross-validated guesses."""
+def count_label_errors(table: pd.DataFrame) -> int:
+    """Counts suspected label errors among the first 20,000 rows, by cross-validated predictions."""
     from cleanlab.filter import find_label_issues
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import cross_val_predict
@@ -71,14 +71,14 @@ def suspects(table: pd.DataFrame) -> int:
     table = table.head(20_000)
     codes = table["label"].astype("category").cat.codes.to_numpy()
     features = np.stack(table["small"].to_list()) / 255
-    guesses = cross_val_predict(LogisticRegression(max_iter=200), features, codes, cv=5, method="predict_proba")
-    return int(find_label_issues(codes, guesses, n_jobs=1).sum())
+    probabilities = cross_val_predict(LogisticRegression(max_iter=200), features, codes, cv=5, method="predict_proba")
+    return int(find_label_issues(codes, probabilities, n_jobs=1).sum())
 
 
 def main() -> None:
     raw = pd.concat([pd.read_parquet(path) for path in sorted(Path(sys.argv[1]).glob("part-*.parquet"))])
     raw = raw.reset_index(drop=True)
-    table = pd.concat([raw[["row_id", "label"]], pd.DataFrame([facts(data) for data in raw["image"]])], axis=1)
+    table = pd.concat([raw[["row_id", "label"]], pd.DataFrame([measure_image(data) for data in raw["image"]])], axis=1)
     good = table[~table["undecodable"].astype(bool)]
     unique = good[~good.duplicated("key")]
     counts = {
@@ -90,8 +90,8 @@ def main() -> None:
         "bright": int((unique["low"] > 224).sum()),  # noqa: PLR2004
         "blurred": int((unique["sharpness"] < 2).sum()),  # noqa: PLR2004
         "aspect": int((unique[["width", "height"]].max(axis=1) > 4 * unique[["width", "height"]].min(axis=1)).sum()),
-        "near_duplicate": near(unique.reset_index(drop=True)),
-        "label_error": suspects(unique),
+        "near_duplicate": count_near_duplicates(unique.reset_index(drop=True)),
+        "label_error": count_label_errors(unique),
     }
     print(counts)
 

@@ -1,4 +1,4 @@
-"""Projects that the benchmarks run stages in, as a user would: one process a stage, timed and watched."""
+"""Temporary projects whose stages run as a user would run them: one timed or monitored process per stage."""
 
 import csv
 import json
@@ -14,17 +14,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-from environments import allow
+from environments import limit_cores
 
-LEFT_HALF = ("ingest", "clean", "split", "normalize")
+DATA_STAGES = ("ingest", "clean", "split", "normalize")
 ROOT = Path(__file__).resolve().parent.parent
 
 
-class Timed:
-    """Seconds and output of a process; raises RuntimeError with the end of its output when it fails."""
+class TimedProcess:
+    """Runs a process and records its wall time (`seconds`) and its `output`."""
 
-    def __init__(self, command: list[str], folder: Path, *, cores: int = 0) -> None:
-        """`cores`: how many it may use, 0 for all."""
+    def __init__(self, command: list[str], folder: Path, *, num_cores: int = 0) -> None:
+        """Runs the process to its end, on `num_cores` cores or, with 0, on all.
+
+        Raises:
+            RuntimeError: if it fails; the message has the end of its output.
+        """
         started = time.perf_counter()
         process = subprocess.Popen(
             command,
@@ -32,109 +36,111 @@ class Timed:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            preexec_fn=(lambda: allow(cores)) if cores else None,  # noqa: PLW1509 no other thread runs yet
+            preexec_fn=(lambda: limit_cores(num_cores)) if num_cores else None,  # noqa: PLW1509 no other thread runs yet
         )
-        self._begin(process.pid)
+        self._on_start(process.pid)
         self.output = process.communicate()[0]
         self.seconds = time.perf_counter() - started
-        self._end()
+        self._on_exit()
         if process.returncode:
             raise RuntimeError(f"{' '.join(command)}: {' '.join(self.output.split())[-400:]}")
 
-    def _begin(self, pid: int) -> None:
-        """Nothing runs beside it."""
+    def _on_start(self, pid: int) -> None:
+        """Called when the process runs."""
 
-    def _end(self) -> None:
-        """Nothing to be ended."""
+    def _on_exit(self) -> None:
+        """Called when the process has ended."""
 
 
-class Watched(Timed):
-    """Seconds, and the peak memory (MB) of a process and its children, which takes some of a core to look at.
+class MonitoredProcess(TimedProcess):
+    """Also records the peak memory (MB) of a process and its children, which itself takes part of a core.
 
-    `peak_mb` is PSS: pages that several processes share count once, and pages of mapped files count as long as they are
-    in memory. `peak_own_mb` leaves those of files out: the kernel takes them back when it needs room.
+    `peak_mb` is PSS: pages shared by several processes count once, and pages of mapped files count while they are in
+    memory. `peak_anonymous_mb` excludes pages of files, which the kernel can reclaim.
     """
 
-    def _begin(self, pid: int) -> None:
-        self.peak_mb = self.peak_own_mb = 0.0
-        self._watcher = threading.Thread(target=self._watch, args=(pid,), daemon=True)
-        self._watcher.start()
+    def _on_start(self, pid: int) -> None:
+        self.peak_mb = self.peak_anonymous_mb = 0.0
+        self._monitor = threading.Thread(target=self._poll_memory, args=(pid,), daemon=True)
+        self._monitor.start()
 
-    def _end(self) -> None:
-        self._watcher.join()
+    def _on_exit(self) -> None:
+        self._monitor.join()
 
-    def _watch(self, pid: int) -> None:
+    def _poll_memory(self, pid: int) -> None:
         while True:
             try:
                 parent = psutil.Process(pid)
-                family = [_memory(one.pid) for one in [parent, *parent.children(recursive=True)]]
+                sizes = [_read_memory_mb(process.pid) for process in [parent, *parent.children(recursive=True)]]
                 if parent.status() == psutil.STATUS_ZOMBIE:
                     return
             except psutil.NoSuchProcess:
                 return
-            self.peak_mb = max(self.peak_mb, sum(whole for whole, _ in family))
-            self.peak_own_mb = max(self.peak_own_mb, sum(own for _, own in family))
+            self.peak_mb = max(self.peak_mb, sum(total for total, _ in sizes))
+            self.peak_anonymous_mb = max(self.peak_anonymous_mb, sum(anonymous for _, anonymous in sizes))
             time.sleep(0.05)
 
 
-def _memory(pid: int) -> tuple[float, float]:
-    """MB of a process: PSS, and PSS without the pages of files (proc(5), smaps_rollup)."""
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
-    except OSError:  # it has ended
-        return 0.0, 0.0
-    sizes = {line.split(":")[0]: int(line.split()[1]) / 1e3 for line in lines}
-    return sizes.get("Pss", 0.0), sizes.get("Pss_Anon", 0.0) + sizes.get("Pss_Shmem", 0.0)
-
-
 @contextmanager
-def project(**sections: dict) -> Iterator[Path]:
-    """A folder with a params.yaml of these sections."""
+def temporary_project(**sections: dict) -> Iterator[Path]:
+    """Yields a folder whose params.yaml has these sections."""
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as folder:
         write_params(Path(folder), sections)
         yield Path(folder)
 
 
 def write_params(folder: Path, sections: dict) -> None:
-    """Writes a project's settings."""
+    """Writes a project's params.yaml."""
     (folder / "params.yaml").write_text(json.dumps(sections))  # JSON is YAML
 
 
-def run_stage(folder: Path, stage: str) -> Watched:
-    """Runs one stage in a process of its own, its memory watched."""
-    return Watched(command_of(stage), folder)
+def monitor_stage(folder: Path, stage: str) -> MonitoredProcess:
+    """Runs one stage in its own process and monitors its memory."""
+    return MonitoredProcess(_stage_command(stage), folder)
 
 
-def time_stage(folder: Path, stage: str, *, cores: int = 0) -> Timed:
-    """Runs one stage in a process of its own, with nothing beside it."""
-    return Timed(command_of(stage), folder, cores=cores)
+def time_stage(folder: Path, stage: str, *, num_cores: int = 0) -> TimedProcess:
+    """Runs one stage in its own process, without a monitor."""
+    return TimedProcess(_stage_command(stage), folder, num_cores=num_cores)
 
 
-def command_of(stage: str) -> list[str]:
-    """What runs a stage."""
-    return [sys.executable, "-m", "headrace", stage]
-
-
-def metrics(folder: Path, stage: str) -> dict:
-    """What a stage measured."""
+def read_metrics(folder: Path, stage: str) -> dict:
+    """Returns the metrics that a stage wrote."""
     return json.loads((folder / "metrics" / f"{stage}.json").read_text())
 
 
-def steady_rate(folder: Path) -> float:
-    """Rows a second of the last training: the median of its epochs, the first left out where there are more."""
+def read_train_rate(folder: Path) -> float:
+    """Returns the rows per second of the last training, as `median_rate` of its epochs."""
     with (folder / "plots" / "train" / "history.csv").open() as file:
-        return steady([float(line["samples_per_second"]) for line in csv.DictReader(file)])
+        return median_rate([float(epoch["samples_per_second"]) for epoch in csv.DictReader(file)])
 
 
-def steady(rates: list[float]) -> float:
-    """The median of the epochs, the first left out where there are more."""
-    return statistics.median(rates[1:] or rates)
+def median_rate(epoch_rates: list[float]) -> float:
+    """Returns the median over the epochs, without the first if there are more."""
+    return statistics.median(epoch_rates[1:] or epoch_rates)
 
 
-def bench_data() -> Path | None:
-    """Where the real data sets lie; None, told aloud, where nothing says."""
-    place = os.environ.get("HEADRACE_BENCH_DATA")
-    if place is None:
-        print("HEADRACE_BENCH_DATA is not set: rows that need the real data sets are left out")
-        return None
-    return Path(place)
+def find_datasets() -> Path:
+    """Returns the folder of the real datasets.
+
+    Raises:
+        RuntimeError: if HEADRACE_BENCH_DATA is not set.
+    """
+    folder = os.environ.get("HEADRACE_BENCH_DATA")
+    if folder is None:
+        raise RuntimeError("HEADRACE_BENCH_DATA is not set; set it to the folder with the real datasets")
+    return Path(folder)
+
+
+def _stage_command(stage: str) -> list[str]:
+    return [sys.executable, "-m", "headrace", stage]
+
+
+def _read_memory_mb(pid: int) -> tuple[float, float]:
+    """Returns PSS, and PSS without the pages of files (proc(5), smaps_rollup)."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+    except OSError:  # the process has ended
+        return 0.0, 0.0
+    sizes = {line.split(":")[0]: int(line.split()[1]) / 1e3 for line in lines}
+    return sizes.get("Pss", 0.0), sizes.get("Pss_Anon", 0.0) + sizes.get("Pss_Shmem", 0.0)

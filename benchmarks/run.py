@@ -1,4 +1,4 @@
-"""Figures side by side. Writes docs/benchmarks.md and benchmarks/results.json; `make bench`.
+"""Runs the benchmarks. Writes docs/benchmarks.md and benchmarks/results.json; also `make bench`.
 
 Usage: python benchmarks/run.py [NAME ...] [--quick] [--against results.json]
 """
@@ -10,26 +10,27 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import data
 import feeding
-import left_half
+import keras_papers
 import ludwig_adult
 import memory
-import papers
-import steady
-import table
-import workers
+import ray_workers
+import report
+import torch_loop
 from environments import BENCH_DIR
-from machine import machine, this_run
-from rows import Row, Size, failed
+from machine import describe_machine, describe_run
+from rows import Row, Size, failed_row
 
 from headrace.storage import atomic
 
 Measure = Callable[[Sequence[str], Size], Iterator[Row]]
 GROUPS: tuple[tuple[tuple[str, ...], Measure], ...] = tuple(
-    (module.NAMES, module.measure) for module in (steady, papers, feeding, workers, memory, left_half, ludwig_adult)
+    (module.NAMES, module.measure)
+    for module in (torch_loop, keras_papers, feeding, ray_workers, memory, data, ludwig_adult)
 )
-"""Names that are measured together, and by what."""
-ORDER = [name for names, _ in GROUPS for name in names]
+"""Benchmarks that are measured together, and the function that measures them."""
+BENCHMARKS = [name for names, _ in GROUPS for name in names]
 ROOT = BENCH_DIR.parent
 RESULTS: dict[Size, Path] = {
     "full": BENCH_DIR / "results.json",
@@ -41,57 +42,58 @@ PAGES: dict[Size, Path] = {
 }
 
 
-def measured(names: Sequence[str], measure: Measure, size: Size) -> dict[str, list[Row]]:
-    """Rows by the name that they were asked for by; a row that failed says so, and the others go on."""
-    made: dict[str, list[Row]] = {name: [] for name in names}
+def measure_group(names: Sequence[str], measure: Measure, size: Size) -> dict[str, list[Row]]:
+    """Returns the rows of each benchmark; an error becomes a failed row for each benchmark without rows."""
+    rows_by_benchmark: dict[str, list[Row]] = {name: [] for name in names}
     try:
         for row in measure(names, size):
-            made[row.name.partition(":")[0]].append(row)
-            print(table.line(row), flush=True)
-    except Exception as error:  # noqa: BLE001 whatever it is, the other groups are still worth measuring
+            rows_by_benchmark[row.benchmark].append(row)
+            print(report.format_row(row), flush=True)
+    except Exception as error:  # noqa: BLE001 the other groups are measured whatever happens here
         traceback.print_exc()
-        for name in (name for name, rows in made.items() if not rows):
-            made[name].append(failed(name, str(error) or type(error).__name__))
-    return made
+        for name, rows in rows_by_benchmark.items():
+            if not rows:
+                rows.append(failed_row(name, str(error) or type(error).__name__))
+    return rows_by_benchmark
 
 
-def parsed() -> argparse.Namespace:
-    """The arguments; ends with one line when a name is not known."""
+def parse_arguments() -> argparse.Namespace:
+    """Parses the command line; exits with one line if a benchmark is unknown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"rows to measure: {', '.join(ORDER)}; default: all")
-    parser.add_argument("--quick", action="store_true", help="few rows and epochs, one run: to see that it works")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"benchmarks: {', '.join(BENCHMARKS)}; default: all")
+    parser.add_argument("--quick", action="store_true", help="few rows and epochs, one run, to check the programs")
     parser.add_argument("--against", type=Path, help="an earlier results.json to compare with")
     arguments = parser.parse_args()
-    unknown = [name for name in arguments.names if name not in ORDER]
+    unknown = [name for name in arguments.names if name not in BENCHMARKS]
     if unknown:
-        parser.error(f"no row is called {unknown[0]!r}; there are {', '.join(ORDER)}")
+        parser.error(f"{unknown[0]!r} is not a benchmark; choose from {', '.join(BENCHMARKS)}")
     return arguments
 
 
 def main() -> None:
-    arguments = parsed()
+    arguments = parse_arguments()
     size: Size = "quick" if arguments.quick else "full"
-    earlier = table.read(arguments.against) if arguments.against else None  # before it is written over
-    wanted, run, failures = arguments.names or ORDER, this_run(), 0
-    before = table.read(RESULTS[size])
-    if before["rows"] and before["machine"] != machine():
-        print(f"{RESULTS[size]}: is of another machine ({before['machine']}); its rows are dropped")
-    for names, measure in GROUPS:
-        asked = [name for name in names if name in wanted]
-        if not asked:
+    earlier = report.read_results(arguments.against) if arguments.against else None  # it may be overwritten below
+    requested, run, num_failures = arguments.names or BENCHMARKS, describe_run(), 0
+    results = report.read_results(RESULTS[size])
+    if results["rows"] and results["machine"] != describe_machine():
+        print(f"{RESULTS[size]}: measured on another machine ({results['machine']}); its rows are dropped")
+    for group, measure in GROUPS:
+        names = [name for name in group if name in requested]
+        if not names:
             continue
         started = time.perf_counter()
-        made = measured(asked, measure, size)
-        failures += sum(bool(row.failure) for rows in made.values() for row in rows)
-        print(f"  ({', '.join(asked)}: {time.perf_counter() - started:.0f} s)", flush=True)
-        results = table.merge(table.read(RESULTS[size]), made, machine=machine(), run=run)
+        new_rows = measure_group(names, measure, size)
+        num_failures += sum(bool(row.failure) for rows in new_rows.values() for row in rows)
+        print(f"  ({', '.join(names)}: {time.perf_counter() - started:.0f} s)", flush=True)
+        results = report.merge_results(results, new_rows, machine=describe_machine(), run=run)
         RESULTS[size].parent.mkdir(parents=True, exist_ok=True)
-        atomic.write_json(RESULTS[size], results)  # after each group: a run may be ended in between
-        atomic.write_text(PAGES[size], table.markdown(results, ORDER, is_quick=arguments.quick))
-    print(f"written: {PAGES[size]}, {RESULTS[size]}")
+        atomic.write_json(RESULTS[size], results)  # after each group, in case the run is interrupted
+        atomic.write_text(PAGES[size], report.format_markdown(results, BENCHMARKS, is_quick=arguments.quick))
+    print(f"wrote {PAGES[size]} and {RESULTS[size]}")
     if earlier is not None:
-        print("\n".join(table.compare(results, earlier)))
-    sys.exit(1 if failures else 0)
+        print("\n".join(report.compare_results(results, earlier)))
+    sys.exit(1 if num_failures else 0)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The networks of 000, 001 and 003 in a bare PyTorch loop, as written by hand. Needs nothing of this project.
+"""The networks of systems 000, 001 and 003 in a hand-written PyTorch loop. Independent of this project.
 
-Usage: hand_loops.py SYSTEM FOLDER BATCH_SIZE EPOCHS. FOLDER holds inputs.npy (uint8
-`[rows, height, width, channel]`) and targets.npy. Prints one line of JSON: rows a second by epoch.
+Usage: torch_loop_program.py SYSTEM FOLDER BATCH_SIZE EPOCHS. FOLDER holds inputs.npy (uint8
+`[rows, height, width, channels]`) and targets.npy. Prints one line of JSON: rows per second of each epoch.
 """
 
 import json
@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 
-def network(system: str, shape: tuple[int, ...]) -> nn.Sequential:
-    """As the papers print it; takes float `[batch, channel, height, width]`."""
+def build_network(system: str, shape: tuple[int, ...]) -> nn.Sequential:
+    """Builds the network as printed in the papers, for float inputs `[batch, channels, height, width]`."""
     third = [] if system == "000" else [nn.Conv2d(64, 64, 3), nn.ReLU()]
     layers = [nn.Conv2d(shape[-1], 32, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2)]
     side = (shape[0] - 2) // 2 - 2
@@ -28,7 +28,7 @@ def main() -> None:
     system, folder, batch_size, num_epochs = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     inputs = torch.from_numpy(np.load(folder / "inputs.npy")).permute(0, 3, 1, 2).contiguous()
     targets = torch.from_numpy(np.load(folder / "targets.npy"))
-    model = network(system, tuple(inputs.permute(0, 2, 3, 1).shape[1:]))
+    model = build_network(system, tuple(inputs.permute(0, 2, 3, 1).shape[1:]))
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
     rates = []
     for _ in range(num_epochs):
