@@ -1,4 +1,4 @@
-"""The formulas that the systems rest on, each against NumPy written by hand."""
+"""The formulas behind the recipes, each against hand-written NumPy."""
 
 import json
 from math import cos, pi
@@ -32,8 +32,8 @@ def tensor(values: Any) -> Tensor:
     return torch.tensor(np.asarray(values), dtype=torch.float32)
 
 
-def close(found: Tensor, expected: Any, tolerance: float = 1e-6) -> bool:
-    return bool(np.allclose(found.detach().numpy(), expected, rtol=tolerance, atol=tolerance))
+def close(values: Tensor, expected: Any, tolerance: float = 1e-6) -> bool:
+    return bool(np.allclose(values.detach().numpy(), expected, rtol=tolerance, atol=tolerance))
 
 
 # Forward
@@ -45,15 +45,15 @@ def sigmoid(z: Floats) -> Floats:
 
 def softmax(z: Floats) -> Floats:
     powers = np.exp(z - z.max(axis=1, keepdims=True))
-    found: Floats = powers / powers.sum(axis=1, keepdims=True)
-    return found
+    probabilities: Floats = powers / powers.sum(axis=1, keepdims=True)
+    return probabilities
 
 
 def relu(z: Floats) -> Floats:
     return np.where(z > 0, z, 0.0)
 
 
-def test_dense_layers_are_z_of_weights_and_relu() -> None:
+def test_dense_layers_match_weights_bias_and_relu() -> None:
     # z = W a_prev + b, a = f(z)
     network = find_model({"name": "mlp", "dense": [4]}, "x").build([3], 2)
     w1, b1, w2, b2 = (weight.detach().double().numpy() for weight in network.parameters())
@@ -63,15 +63,15 @@ def test_dense_layers_are_z_of_weights_and_relu() -> None:
 
 
 @pytest.mark.parametrize(("name", "function"), [("sigmoid", sigmoid), ("tanh", np.tanh), ("relu", relu)])
-def test_activation_of_a_network_is_its_formula(name: str, function: Any) -> None:
+def test_activation_of_a_network_matches_its_formula(name: str, function: Any) -> None:
     network = find_model({"name": "mlp", "dense": [4], "activation": name}, "x").build([3], 2)
     w1, b1, w2, b2 = (weight.detach().double().numpy() for weight in network.parameters())
     a0 = 3 * rng().normal(size=(5, 3))
     assert close(network(tensor(a0)), function(a0 @ w1.T + b1) @ w2.T + b2)
 
 
-def test_gates_of_a_recurrent_cell_are_sigmoids_and_tanhs() -> None:
-    # LSTM (Hochreiter and Schmidhuber 1997; Gers et al. 2000): i f g o of torch's rows
+def test_lstm_gates_match_their_formulas() -> None:
+    # LSTM (Hochreiter and Schmidhuber 1997; Gers et al. 2000): torch's rows are i f g o
     torch.manual_seed(0)
     layer = RecurrentLayer("lstm", 3, 2)
     w, u, b, c = (weight.detach().double().numpy() for weight in layer.cell.parameters())
@@ -84,7 +84,7 @@ def test_gates_of_a_recurrent_cell_are_sigmoids_and_tanhs() -> None:
     assert close(layer(tensor(x)[None])[0], np.stack(states))
 
 
-def convolved(x: Floats, w: Floats, bias: Floats) -> Floats:
+def cross_correlate(x: Floats, w: Floats, bias: Floats) -> Floats:
     """y_ij = sum_m sum_n x_(m+i, n+j) w_mn, over all input channels: cross-correlation, without padding."""
     height, width = x.shape[1] - w.shape[2] + 1, x.shape[2] - w.shape[3] + 1
     y = np.zeros((len(w), height, width))
@@ -95,8 +95,8 @@ def convolved(x: Floats, w: Floats, bias: Floats) -> Floats:
     return y
 
 
-def pooled(x: Floats, function: Any) -> Floats:
-    """Of each 2x2 square; a last odd row or column is left out."""
+def pool(x: Floats, function: Any) -> Floats:
+    """Pools each 2x2 square; an odd last row or column is dropped."""
     return np.stack(
         [
             [[function(c[2 * i : 2 * i + 2, 2 * j : 2 * j + 2]) for j in range(c.shape[1] // 2)]
@@ -106,29 +106,29 @@ def pooled(x: Floats, function: Any) -> Floats:
     )  # fmt: skip
 
 
-def test_cnn_is_cross_correlation_relu_and_max_pooling() -> None:
+def test_cnn_matches_cross_correlation_relu_and_max_pooling() -> None:
     model = find_model({"name": "cnn", "blocks": [3, "pool", 2], "dense": []}, "x")
     network = model.build([9, 11, 2], 4)
     w1, b1, w2, b2, w3, b3 = (weight.detach().double().numpy() for weight in network.parameters())
     x = rng().normal(size=(2, 9, 11))
-    first = pooled(relu(convolved(x, w1, b1)), np.max)
-    second = relu(convolved(first, w2, b2))
+    first = pool(relu(cross_correlate(x, w1, b1)), np.max)
+    second = relu(cross_correlate(first, w2, b2))
     assert close(network(tensor(x)[None])[0], w3 @ second.ravel() + b3, 1e-5)
 
 
-def test_cross_correlation_is_no_convolution_with_a_turned_kernel() -> None:
+def test_convolution_layer_does_not_flip_the_kernel() -> None:
     network = find_model({"name": "cnn", "blocks": [1], "dense": []}, "x").build([5, 5, 1], 1)
     layer = next(layer for layer in network.modules() if isinstance(layer, nn.Conv2d))
     weight, bias = (value.detach().double().numpy() for value in (layer.weight, layer.bias))
     x = rng().normal(size=(1, 5, 5))
-    assert close(layer(tensor(x)[None])[0], convolved(x, weight, bias))
-    assert not close(layer(tensor(x)[None])[0], convolved(x, weight[:, :, ::-1, ::-1], bias), 1e-3)
+    assert close(layer(tensor(x)[None])[0], cross_correlate(x, weight, bias))
+    assert not close(layer(tensor(x)[None])[0], cross_correlate(x, weight[:, :, ::-1, ::-1], bias), 1e-3)
 
 
 def test_average_pooling_is_the_mean_of_each_square() -> None:
     x = rng().normal(size=(2, 5, 6))
-    assert close(nn.AvgPool2d(2)(tensor(x)[None])[0], pooled(x, np.mean))
-    assert close(nn.MaxPool2d(2)(tensor(x)[None])[0], pooled(x, np.max))
+    assert close(nn.AvgPool2d(2)(tensor(x)[None])[0], pool(x, np.mean))
+    assert close(nn.MaxPool2d(2)(tensor(x)[None])[0], pool(x, np.max))
 
 
 # Losses
@@ -138,8 +138,8 @@ def batch_of(targets: Tensor) -> Batch:
     return Batch(torch.zeros(len(targets)), targets, torch.ones(len(targets)), len(targets))
 
 
-def test_mean_squared_error_and_its_half() -> None:
-    # 1/n sum (y - yhat)^2, of standardised values; the form of 1/(2m) is half of it, and its gradient half as long
+def test_mean_squared_error_has_twice_the_gradient_of_its_half() -> None:
+    # 1/n sum (y - yhat)^2 of standardized values; the form 1/(2m) is half of it and has half the gradient
     y, outputs, std = rng().normal(size=7), rng().normal(size=(7, 1)) + 1, 2.5
     values = tensor(outputs).requires_grad_()
     loss = TASKS["regression"].loss(values, batch_of(tensor(y)), {"kind": "mse", "std": std}) / 7
@@ -151,7 +151,7 @@ def test_mean_squared_error_and_its_half() -> None:
     assert close(values.grad[:, 0], 2 * half_gradient)
 
 
-def test_cross_entropy_is_the_log_of_the_softmax() -> None:
+def test_cross_entropy_matches_the_log_of_the_softmax() -> None:
     # -1/n sum log softmax(z)_y, and dJ/dz = (softmax(z) - onehot(y)) / n
     z, y = rng().normal(size=(6, 4)), np.array([0, 3, 1, 1, 2, 0])
     logits = tensor(z).requires_grad_()
@@ -163,7 +163,7 @@ def test_cross_entropy_is_the_log_of_the_softmax() -> None:
 
 
 def test_cross_entropy_of_two_classes_is_binary_cross_entropy() -> None:
-    # -1/n sum y log p + (1 - y) log(1 - p), p the sigmoid of the logits' difference
+    # -1/n sum y log p + (1 - y) log(1 - p), where p is the sigmoid of the difference of the logits
     z, y = rng().normal(size=(6, 2)), np.array([0, 1, 1, 0, 1, 0])
     p = sigmoid(z[:, 1] - z[:, 0])
     loss = TASKS["classification"].loss(tensor(z), batch_of(torch.tensor(y)), {}) / 6
@@ -205,8 +205,8 @@ def test_back_propagation_of_a_product_is_the_chain_rule() -> None:
 # Optimizers
 
 
-def test_stochastic_gradient_descent_is_a_step_along_the_mean_gradient_of_a_mini_batch() -> None:
-    # theta <- theta - alpha 1/b sum over the batch of dJ_i/dtheta. Nesterov's first step with momentum 0.9 is 1.9 long
+def test_sgd_steps_along_the_mean_gradient_of_a_mini_batch() -> None:
+    # theta <- theta - alpha 1/b sum over the batch of dJ_i/dtheta; Nesterov's first step, with momentum 0.9, is 1.9 of it
     x, y = rng().normal(size=(8, 3)), rng().normal(size=8)
     network = find_model({"name": "linear"}, "x").build([3], 1)
     w, b = (weight.detach().double().numpy() for weight in network.parameters())
@@ -219,7 +219,7 @@ def test_stochastic_gradient_descent_is_a_step_along_the_mean_gradient_of_a_mini
     assert close(stepped_b, b - 0.1 * 1.9 * 2 * error.mean())
 
 
-def test_adam_takes_the_steps_of_its_algorithm() -> None:
+def test_adam_matches_its_algorithm() -> None:
     # Kingma and Ba 2015, algorithm 1: beta1 0.9, beta2 0.999, epsilon 1e-8
     gradients, theta = rng().normal(size=(5, 3)), rng().normal(size=3)
     network = nn.ParameterList([tensor(theta)])
@@ -233,16 +233,16 @@ def test_adam_takes_the_steps_of_its_algorithm() -> None:
     assert close(network[0], theta)
 
 
-def test_learning_rates_fall_with_the_steps_as_their_formulas_say() -> None:
+def test_schedules_match_their_formulas() -> None:
     for done in np.linspace(0, 1, 101):
         rise = 0.04 + 0.96 * done / 0.25
         fall = (1 + cos(pi * (done - 0.25) / 0.75)) / 2
         expected = {"constant": 1.0, "cosine": (1 + cos(pi * done)) / 2, "one_cycle": rise if done < 0.25 else fall}
-        found = {name: SCHEDULES[name]().multiplier(round(100 * done), 100, 10) for name in expected}
-        assert found == pytest.approx(expected, abs=1e-12)
+        multipliers = {name: SCHEDULES[name]().multiplier(round(100 * done), 100, 10) for name in expected}
+        assert multipliers == pytest.approx(expected, abs=1e-12)
 
 
-# Gradient descent through the product's own loop
+# Gradient descent through the trainer
 
 ROWS, COLUMNS, STEPS, RATE = 60, 4, 40, 0.1
 NUMERIC = {"kind": "numeric", "fill": 0.0, "center": 0.0, "scale": 1.0, "has_missing": False, "quantiles": None}
@@ -254,20 +254,20 @@ TRANSFORM: Json = {
 
 
 def write_table(folder: Path, x: NDArray[np.float32], y: NDArray[np.float32]) -> Spec:
-    """The same rows for training and validation, so that the last step is the best one, whose weights are kept."""
+    """Writes the same rows for training and validation, so that the last step is the best one."""
     spec = Spec(
         modality="table", task="regression", source="drawn", format="table", num_rows=ROWS, target="y",
         columns=[{"name": f"x{column}", "kind": "numeric"} for column in range(COLUMNS)], input_shape=[COLUMNS],
     )  # fmt: skip
     for split in ("train", "val"):
-        made = arrays.create_arrays(
+        split_arrays = arrays.create_arrays(
             folder / split, num_rows=ROWS, input_shape=[COLUMNS], modality="table", task="regression"
         )
-        made.put(np.arange(ROWS), x, y)
-        made.row_ids[:] = [f"{split}{row:026d}".encode() for row in range(ROWS)]
-        made.close()
+        split_arrays.put(np.arange(ROWS), x, y)
+        split_arrays.row_ids[:] = [f"{split}{row:026d}".encode() for row in range(ROWS)]
+        split_arrays.close()
     atomic.write_json(folder / "transform.json", TRANSFORM)
-    atomic.write_text(folder / "spec.json", spec.text())
+    atomic.write_text(folder / "spec.json", spec.to_json())
     return spec
 
 
@@ -278,7 +278,7 @@ def gradient_descent(x: Floats, y: Floats, theta: Floats, alpha: float) -> Float
     return theta
 
 
-def test_full_batches_of_the_trainer_are_the_gradient_descent_of_numpy(tmp_path: Path) -> None:
+def test_trainer_with_full_batches_matches_gradient_descent_in_numpy(tmp_path: Path) -> None:
     from safetensors.numpy import load_file
 
     x = rng().normal(size=(ROWS, COLUMNS)).astype(np.float32)
@@ -294,13 +294,13 @@ def test_full_batches_of_the_trainer_are_the_gradient_descent_of_numpy(tmp_path:
     result = json.loads((tmp_path / "work" / "fit.json").read_text())
     assert (result["steps"], result["best_epoch"]) == (STEPS, STEPS - 1)
 
-    torch.manual_seed(0)  # the first weights are those of the seed
+    torch.manual_seed(0)  # the initial weights follow from the seed
     first = dict(build_network({"name": "linear"}, spec, TRANSFORM).named_parameters())
-    found = load_file(tmp_path / "work" / bundle.WEIGHTS)
-    (weight,), (bias,) = ([name for name in found if name.endswith(kind)] for kind in ("weight", "bias"))
+    weights = load_file(tmp_path / "work" / bundle.WEIGHTS)
+    (weight,), (bias,) = ([name for name in weights if name.endswith(kind)] for kind in ("weight", "bias"))
     ones = np.hstack([x, np.ones((ROWS, 1))]).astype(np.float64)
     start = np.append(first[weight].detach().numpy(), first[bias].detach().numpy()).astype(np.float64)
     # the mean square has twice the gradient of 1/(2m) sum (X theta - y)^2
     expected = gradient_descent(ones, y.astype(np.float64), start, 2 * RATE)
-    assert np.abs(np.append(found[weight], found[bias]) - expected).max() < 1e-6
+    assert np.abs(np.append(weights[weight], weights[bias]) - expected).max() < 1e-6
     assert np.abs(expected - start).max() > 0.1

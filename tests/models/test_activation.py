@@ -6,9 +6,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import expit, ndtr
 
-from headrace.config import check
-from headrace.errors import ConfigError
-from headrace.models.activation import ACTIVATIONS, activation_of
+from headrace.models.activation import ACTIVATIONS, make_activation
 from headrace.models.cnn import Cnn, ResNet
 from headrace.models.mlp import Mlp
 from headrace.models.options import ActivationName
@@ -24,25 +22,17 @@ FORMULAS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_activation_is_its_formula(name: ActivationName) -> None:
+def test_activation_matches_its_formula(name: ActivationName) -> None:
     values = np.linspace(-6, 6, 101)
     np.testing.assert_allclose(
-        activation_of(name)(torch.from_numpy(values)).numpy(), FORMULAS[name](values), atol=1e-12
+        make_activation(name)(torch.from_numpy(values)).numpy(), FORMULAS[name](values), atol=1e-12
     )
 
 
 @pytest.mark.parametrize("model", [Mlp, Cnn, ResNet, ResMlp])
-def test_network_has_the_activation_that_is_asked_for_and_no_other(model: type[Mlp | Cnn | ResNet | ResMlp]) -> None:
+def test_network_has_only_the_chosen_activation(model: type[Mlp | Cnn | ResNet | ResMlp]) -> None:
     input_shape = [7] if model is ResMlp else [16, 16, 3]
     for name, kind in ACTIVATIONS.items():
         layers = list(model(activation=name).build(input_shape, 3).modules())
         assert any(type(layer) is kind for layer in layers)
         assert not any(type(layer) in set(ACTIVATIONS.values()) - {kind} for layer in layers)
-
-
-def test_unknown_activation_is_named() -> None:
-    with pytest.raises(ConfigError) as caught:
-        check(Mlp, {"activation": "tanhh"}, "here")
-    assert str(caught.value) == (
-        "here.activation: got 'tanhh'; choose one of ['gelu', 'relu', 'sigmoid', 'silu', 'tanh'] (did you mean 'tanh'?)"
-    )

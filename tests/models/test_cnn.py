@@ -2,10 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from headrace.config import check
+from headrace.config import validate_section
 from headrace.errors import ConfigError
 from headrace.models.cnn import Cnn
-from headrace.models.mlp import Mlp, dense_layers
 from headrace.models.options import ActivationName
 
 SYSTEM_000 = Cnn(blocks=[32, "pool", 64, "pool", 64], dense=[64])
@@ -21,15 +20,13 @@ def num_parameters(network: nn.Module) -> int:
         (Cnn(), [28, 28, 1], 121_930),
         (SYSTEM_000, [28, 28, 1], 93_322),
         (SYSTEM_000, [32, 32, 3], 122_570),
-        (Mlp(dense=[5]), [3, 4, 2], 24 * 5 + 5 + 5 * 10 + 10),
-        (Mlp(dense=[]), [3, 4, 2], 24 * 10 + 10),
     ],
 )
-def test_number_of_parameters(model: Cnn | Mlp, input_shape: list[int], expected: int) -> None:
+def test_number_of_parameters(model: Cnn, input_shape: list[int], expected: int) -> None:
     assert num_parameters(model.build(input_shape, 10)) == expected
 
 
-def test_cnn_of_an_oblong_image_fits_its_own_dense_layer() -> None:
+def test_dense_layer_fits_a_rectangular_image() -> None:
     network = Cnn(blocks=[4, "pool"], dense=[]).build([9, 20, 3], 2)
     assert network(torch.zeros(2, 3, 9, 20)).shape == (2, 2)
     assert num_parameters(network) == 3 * 4 * 9 + 4 + 4 * 3 * 9 * 2 + 2
@@ -38,78 +35,74 @@ def test_cnn_of_an_oblong_image_fits_its_own_dense_layer() -> None:
 @pytest.mark.parametrize(
     ("side", "blocks"), [(2, [8]), (1, ["pool"]), (9, [8, "pool", 8, "pool"]), (5, [4, 4, 4, 4, 4, 4])]
 )
-def test_cnn_of_an_image_that_is_too_small_is_one_line(side: int, blocks: list[int | str]) -> None:
+def test_image_that_is_too_small_raises(side: int, blocks: list[int | str]) -> None:
     with pytest.raises(ConfigError) as caught:
         Cnn(blocks=blocks).build([40, side, 1], 10)
     assert str(caught.value) == (
-        f"params.yaml: train.model.blocks: {blocks} leave nothing of an image {side} pixels wide; use fewer blocks, "
+        f"params.yaml: train.model.blocks: {blocks} leaves nothing of an image {side} pixels wide; use fewer blocks, "
         "or a larger normalize.image_size"
     )
 
 
-def test_cnn_of_the_smallest_image_that_fits_is_built() -> None:
+def test_smallest_image_that_fits_is_accepted() -> None:
     assert Cnn(blocks=[8, "pool", 8, "pool"], dense=[]).build([10, 10, 1], 2)(torch.zeros(1, 1, 10, 10)).shape == (1, 2)
 
 
-def test_cnn_with_padding_keeps_the_size_and_fits_its_own_dense_layer() -> None:
+def test_padding_preserves_the_size() -> None:
     network = Cnn(blocks=[4, "pool", 6], padding="same", dense=[]).build([5, 9, 3], 2)
     assert network(torch.zeros(2, 3, 5, 9)).shape == (2, 2)
     assert num_parameters(network) == (3 * 4 * 9 + 4) + (4 * 6 * 9 + 6) + (6 * 2 * 4 * 2 + 2)
     assert Cnn(blocks=[8], padding="same", dense=[]).build([1, 1, 1], 2)(torch.zeros(1, 1, 1, 1)).shape == (1, 2)
 
 
-def kinds_of(network: nn.Module) -> list[str]:
+def layer_names(network: nn.Module) -> list[str]:
     return [type(layer).__name__ for layer in network.children()]
 
 
-def test_cnn_with_batch_norm_has_it_before_each_activation_behind_a_pooling_and_no_bias() -> None:
+def test_batch_norm_follows_pooling_and_precedes_activation_without_bias() -> None:
     network = Cnn(blocks=[4, "pool", 6], batch_norm=True, activation="gelu", dense=[]).build([10, 10, 1], 2)
-    behind = ["BatchNorm2d", "GELU"]
-    assert kinds_of(network) == ["Conv2d", "MaxPool2d", *behind, "Conv2d", *behind, "Flatten", "Linear"]
+    norm = ["BatchNorm2d", "GELU"]
+    assert layer_names(network) == ["Conv2d", "MaxPool2d", *norm, "Conv2d", *norm, "Flatten", "Linear"]
     assert [layer.bias for layer in network.children() if isinstance(layer, nn.Conv2d)] == [None, None]
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
-def test_cnn_pools_before_an_activation_that_never_falls_as_it_would_behind_it(activation: ActivationName) -> None:
+def test_pooling_before_a_non_decreasing_activation_changes_nothing(activation: ActivationName) -> None:
     network = Cnn(blocks=[4, "pool", "pool", 6], activation=activation, dense=[]).build([16, 16, 1], 2)
-    first, pool, rising, *rest = network.children()
+    first, pool, monotonic, *rest = network.children()
     assert isinstance(pool, nn.MaxPool2d)
-    other = nn.Sequential(first, rising, pool, *rest)
+    other = nn.Sequential(first, monotonic, pool, *rest)
     images = torch.randn(8, 1, 16, 16)
-    found = []
-    for one in (network, other):
-        one.zero_grad()
-        outputs = one(images)
+    results = []
+    for each in (network, other):
+        each.zero_grad()
+        outputs = each(images)
         outputs.square().sum().backward()
-        found.append([outputs, *(parameter.grad for parameter in network.parameters())])
-    assert all(torch.equal(ours, theirs) for ours, theirs in zip(*found, strict=True))
+        results.append([outputs, *(parameter.grad for parameter in network.parameters())])
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(*results, strict=True))
 
 
 @pytest.mark.parametrize("activation", ["gelu", "silu"])
-def test_cnn_pools_behind_an_activation_that_falls_and_rises(activation: ActivationName) -> None:
+def test_pooling_follows_an_activation_that_is_not_monotonic(activation: ActivationName) -> None:
     network = Cnn(blocks=[4, "pool"], activation=activation, dense=[]).build([8, 8, 1], 2)
-    assert kinds_of(network)[2] == "MaxPool2d"
+    assert layer_names(network)[2] == "MaxPool2d"
 
 
-def test_cnn_with_batch_norm_over_one_pixel_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"blocks: \[8\] leave batch norm one pixel of an image 3 pixels wide"):
+def test_batch_norm_over_one_pixel_raises() -> None:
+    with pytest.raises(
+        ConfigError, match=r"blocks: \[8\] leaves a single pixel for batch norm of an image 3 pixels wide"
+    ):
         Cnn(blocks=[8], batch_norm=True).build([3, 3, 1], 2)
     with pytest.raises(
-        ConfigError, match=r"blocks: \[8, 'pool'\] leave batch norm one pixel of an image 4 pixels wide"
+        ConfigError, match=r"blocks: \[8, 'pool'\] leaves a single pixel for batch norm of an image 4 pixels wide"
     ):
         Cnn(blocks=[8, "pool"], batch_norm=True).build([4, 4, 1], 2)
     smallest = Cnn(blocks=[8, "pool", "pool"], batch_norm=True).build([6, 6, 1], 2)
     assert smallest(torch.zeros(1, 1, 6, 6)).shape == (1, 2)
 
 
-def test_dropout_stands_before_each_dense_layer_but_the_last() -> None:
-    layers = dense_layers(9, [5, 4], dropout=0.3, num_outputs=2)
-    assert [type(layer).__name__ for layer in layers] == ["Dropout", "Linear", "ReLU"] * 2 + ["Linear"]
-    assert not [layer for layer in dense_layers(9, [5], dropout=0.0, num_outputs=2) if isinstance(layer, nn.Dropout)]
-
-
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"blocks": [32, "poll"]}, "here.blocks.1: got 'poll'; must be a valid integer or 'pool'"),
         ({"blocks": [0]}, "here.blocks.0: got 0; must be greater than 0 or 'pool'"),
@@ -119,7 +112,7 @@ def test_dropout_stands_before_each_dense_layer_but_the_last() -> None:
          "'dense', 'dropout', 'init', 'mirror', 'padding', 'shift'] (did you mean 'dropout'?)"),
     ],
 )  # fmt: skip
-def test_cnn_of_a_mistaken_option_names_it(options: dict[str, object], told: str) -> None:
+def test_invalid_option_raises(options: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        check(Cnn, options, "here")
-    assert str(caught.value) == told
+        validate_section(Cnn, options, "here")
+    assert str(caught.value) == message

@@ -5,10 +5,12 @@ import pytest
 import torch
 
 from headrace.contracts import Json, Spec
-from headrace.models import models_of
+from headrace.models import MODELS as ALL_MODELS
+from headrace.models import models_for
 from headrace.models.network import build_network
+from headrace.models.options import TtaOptions
 from headrace.models.tta import disable_test_time_augmentation
-from headrace.quantization.onnx_export import export_graph, largest_difference
+from headrace.quantization.onnx_export import export_graph, max_output_difference
 from headrace.storage.onnx_model import OnnxModel
 
 SHAPE = [16, 12, 3]
@@ -27,60 +29,60 @@ def network_of(name: str, **views: bool | int) -> torch.nn.Sequential:
 
 
 def images(num_rows: int = 6) -> torch.Tensor:
-    drawn = np.random.default_rng(0).integers(0, 256, (num_rows, *SHAPE), dtype=np.uint8)
-    return torch.from_numpy(drawn)
+    pixels = np.random.default_rng(0).integers(0, 256, (num_rows, *SHAPE), dtype=np.uint8)
+    return torch.from_numpy(pixels)
 
 
 @models
-def test_mirrored_network_predicts_the_mean_of_both(name: str) -> None:
+def test_mirror_averages_the_image_and_its_mirror_image(name: str) -> None:
     network, plain = network_of(name, mirror=True).eval(), network_of(name).eval()
-    given, mirrored = images(), images().flip(2)
+    original, mirrored = images(), images().flip(2)
     with torch.inference_mode():
-        mean = (plain(given) + plain(mirrored)) / 2
-        torch.testing.assert_close(network(given), mean)
+        mean = (plain(original) + plain(mirrored)) / 2
+        torch.testing.assert_close(network(original), mean)
         torch.testing.assert_close(network(mirrored), mean)
-        assert not torch.allclose(plain(given), plain(mirrored), atol=1e-3)
+        assert not torch.allclose(plain(original), plain(mirrored), atol=1e-3)
 
 
 @models
-def test_shifted_copies_count_half_together(name: str) -> None:
+def test_shifted_copies_together_weigh_a_half(name: str) -> None:
     network, plain = network_of(name, shift=2).eval(), network_of(name).eval()
-    given = images()
-    padded = np.pad(given.numpy(), ((0, 0), (2, 2), (2, 2), (0, 0)), "edge")
+    original = images()
+    padded = np.pad(original.numpy(), ((0, 0), (2, 2), (2, 2), (0, 0)), "edge")
     up, down = (torch.from_numpy(padded[:, start : start + 16, start : start + 12].copy()) for start in (4, 0))
     with torch.inference_mode():
-        torch.testing.assert_close(network(given), plain(given) / 2 + plain(up) / 4 + plain(down) / 4)
+        torch.testing.assert_close(network(original), plain(original) / 2 + plain(up) / 4 + plain(down) / 4)
         both = network_of(name, shift=2, mirror=True).eval()
-        mirrored = plain(given.flip(2)) / 2 + plain(up.flip(2)) / 4 + plain(down.flip(2)) / 4
-        torch.testing.assert_close(both(given), (network(given) + mirrored) / 2)
+        mirrored = plain(original.flip(2)) / 2 + plain(up.flip(2)) / 4 + plain(down.flip(2)) / 4
+        torch.testing.assert_close(both(original), (network(original) + mirrored) / 2)
 
 
 @models
-def test_mirrored_network_trains_as_the_plain_one(name: str) -> None:
-    found = []
+def test_tta_does_not_change_training(name: str) -> None:
+    results = []
     for mirror in (True, False):
         network = network_of(name, mirror=mirror, shift=int(mirror)).train()
         outputs = network(images())
         outputs.square().sum().backward()
-        found.append([outputs, *(parameter.grad for parameter in network.parameters())])
-    assert all(torch.equal(ours, theirs) for ours, theirs in zip(*found, strict=True))
+        results.append([outputs, *(parameter.grad for parameter in network.parameters())])
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(*results, strict=True))
 
 
 @models
-def test_mirrored_network_is_exported_as_it_predicts(name: str, tmp_path: Path) -> None:
+def test_exported_graph_includes_tta(name: str, tmp_path: Path) -> None:
     network = network_of(name, mirror=True, shift=1)
     export_graph(network, tmp_path / "model.onnx", input_shape=SHAPE)
     graph = OnnxModel(tmp_path / "model.onnx", num_threads=1)
-    assert largest_difference(network, graph, images().numpy()) < 1e-4
+    assert max_output_difference(network, graph, images().numpy()) < 1e-4
 
 
-def test_training_validates_the_network_alone() -> None:
+def test_disable_test_time_augmentation_uses_the_plain_network() -> None:
     network, plain = network_of("cnn", mirror=True, shift=1).eval(), network_of("cnn").eval()
     assert not torch.equal(network(images()), plain(images()))
     disable_test_time_augmentation(network)
     assert torch.equal(network(images()), plain(images()))
 
 
-def test_mirroring_is_offered_by_the_networks_that_look_at_places() -> None:
-    offering = {name for name in models_of("image") if name in MODELS}
-    assert offering == set(models_of("image")) - {"linear", "mlp"}
+def test_tta_is_an_option_of_all_image_networks_but_dense_ones() -> None:
+    with_option = {name for name in models_for("image") if issubclass(ALL_MODELS[name], TtaOptions)}
+    assert with_option == set(MODELS) == set(models_for("image")) - {"linear", "mlp"}

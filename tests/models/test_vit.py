@@ -1,7 +1,6 @@
 import pytest
 import torch
 
-from headrace.config import check
 from headrace.errors import ConfigError
 from headrace.models.vit import Vit
 
@@ -14,23 +13,16 @@ def test_number_of_parameters(pool: str) -> None:
     assert sum(parameter.numel() for parameter in network.parameters()) == expected
 
 
-def test_places_of_patches_count() -> None:
+def test_outputs_depend_on_the_order_of_patches() -> None:
     torch.manual_seed(0)
     network, images = Vit().build([8, 8, 1], 2).eval(), torch.randn(2, 1, 8, 8)
     assert (network(images) - network(images.flip(3))).abs().max() > 1e-4
 
 
-def test_patches_that_do_not_cover_the_image_are_one_line() -> None:
+def test_patches_that_do_not_tile_the_image_raise() -> None:
     with pytest.raises(ConfigError) as caught:
         Vit(patch=5).build([10, 12, 1], 2)
     assert str(caught.value) == (
         "params.yaml: train.model.patch: patches of 5 x 5 pixels do not cover images of 10 x 12 evenly; "
         "use a divisor of both, or another normalize.image_size"
     )
-
-
-def test_heads_that_do_not_divide_the_width_are_named() -> None:
-    with pytest.raises(
-        ConfigError, match=r"^here\.width: 4 heads cannot share 10 features evenly; use a multiple of 4$"
-    ):
-        check(Vit, {"width": 10}, "here")

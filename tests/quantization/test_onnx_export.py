@@ -58,19 +58,6 @@ def test_export_graph_of_an_unsupported_network_raises(tmp_path: Path) -> None:
         export_graph(Branching(), tmp_path / "model.onnx", input_shape=[2, 2, 1])
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
-def test_recurrent_layer_is_exported_as_one_operator_for_any_number_of_tokens(tmp_path: Path, cell: str) -> None:
-    network = Rnn(cell=cell, bidirectional=False).build([20, 30], 3)  # type: ignore[arg-type]
-    export_graph(network, tmp_path / "model.onnx", input_shape=[20], modality="text")
-    kinds = [node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node]
-    assert kinds.count(cell.upper()) == 1
-    assert "Loop" not in kinds
-    graph = OnnxModel(tmp_path / "model.onnx", num_threads=1)
-    for num_tokens in (1, 7, 20):
-        ids = np.random.default_rng(0).integers(1, 30, (3, num_tokens), dtype=np.int32)
-        assert max_output_difference(network, graph, ids) < 1e-5
-
-
 @pytest.mark.parametrize("model", [TextMean(), Rnn(), Transformer()])
 def test_text_model_of_one_token_is_exported(tmp_path: Path, model: TextMean | Rnn | Transformer) -> None:
     network = model.build([1, 30], 3)

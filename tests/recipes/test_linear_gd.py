@@ -1,4 +1,4 @@
-"""System 002a through its own recipe: the rows, the settings and the training that a user gets."""
+"""Recipe linear-gd (system 002a) from its source to the trained weights."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ WEIGHT = "1.1.weight"
 
 
 @pytest.mark.slow
-def test_theta_of_the_recipe_is_that_of_the_numpy_program(tmp_path: Path) -> None:
+def test_trained_weights_match_gradient_descent_in_numpy(tmp_path: Path) -> None:
     params, paths = YAML(typ="safe").load(RECIPE), Paths(tmp_path)
     for stage in (ingest, clean, split, normalize):
         stage.run(stage.Config(**params[stage.__name__.rpartition(".")[2]]), paths)

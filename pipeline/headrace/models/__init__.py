@@ -1,4 +1,4 @@
-"""Networks. MODELS: name -> the class that holds its options and builds it."""
+"""MODELS: the networks; each class holds the options of a network and builds it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from headrace.config import Section, check
+from headrace.config import Section, validate_section
 from headrace.contracts import ModalityName, Model
 from headrace.errors import ConfigError, choices
 from headrace.models.cnn import Cnn, ResNet
@@ -29,45 +29,44 @@ MODELS: dict[str, type[Section]] = {
 }
 
 
-def models_of(modality: ModalityName) -> list[str]:
-    """Names of the models that take inputs of a modality."""
+def models_for(modality: ModalityName) -> list[str]:
+    """Names of the models that accept inputs of a modality."""
     return [name for name, model in MODELS.items() if modality in model.modalities]  # type: ignore[attr-defined]
 
 
 def find_model(settings: Mapping[str, Any], where: str, modality: ModalityName | None = None) -> Model:
-    """The model that `{"name": ..., option: value}` asks for, its options checked.
+    """Creates the model of the settings `{"name": ..., option: value}`, with validated options.
 
-    A name `my_package.module:Thing` reaches a class outside the tree: a Section, or any class that takes the
-    options by keyword and has `build`. Raises ConfigError that begins with `where`; also for a model of another
-    `modality`, where that is known.
+    The name `my_package.module:Thing` imports a class from outside the package: a Section, or any class that accepts
+    the options as keywords and has `build`. Raises ConfigError, which begins with `where`, for invalid settings or a
+    model of another `modality`.
     """
     options = {key: value for key, value in settings.items() if key != "name"}
     name = str(settings.get("name", ""))
     if ":" not in name and name not in MODELS:
-        raise ConfigError(f"{where}.name: {name!r} is no model; {choices(name, MODELS)}")
-    if modality and name in MODELS and name not in models_of(modality):
+        raise ConfigError(f"{where}.name: {name!r} is not a model; {choices(name, MODELS)}")
+    if modality and name in MODELS and name not in models_for(modality):
         raise ConfigError(
-            f"{where}.name: {name!r} is no {modality} model, and the data are {modality}; "
-            f"choose one of {models_of(modality)}"
+            f"{where}.name: {name!r} is not a model for {modality} data; choose one of {models_for(modality)}"
         )
-    found: Any = MODELS[name] if name in MODELS else _outside(name, where)
-    if isinstance(found, type) and issubclass(found, Section):
-        made: Any = check(found, options, where)
+    model_class: Any = MODELS[name] if name in MODELS else _import_class(name, where)
+    model: Model
+    if isinstance(model_class, type) and issubclass(model_class, Section):
+        model = validate_section(model_class, options, where)  # type: ignore[assignment]
     else:
         try:
-            made = found(**options)
+            model = model_class(**options)
         except (TypeError, ValueError) as error:
-            raise ConfigError(f"{where}: {name} does not take these options: {error}") from None
-    model: Model = made
+            raise ConfigError(f"{where}: {name} does not accept these options: {error}") from None
     return model
 
 
-def _outside(name: str, where: str) -> Any:
+def _import_class(name: str, where: str) -> Any:
     module, _, attribute = name.partition(":")
     try:
-        found = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:  # the latter two: no module before the colon
+        model_class = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:  # the last two: no module before the colon
         raise ConfigError(f"{where}.name: cannot import {name!r} ({error}); write 'my_package.module:Thing'") from None
-    if not hasattr(found, "build"):
+    if not hasattr(model_class, "build"):
         raise ConfigError(f"{where}.name: {name!r} has no method build(input_shape, num_outputs); add it")
-    return found
+    return model_class

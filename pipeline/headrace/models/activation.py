@@ -15,10 +15,10 @@ ACTIVATIONS: dict[ActivationName, type[nn.Module]] = {
 }
 """Name -> max(0, z), tanh(z), 1 / (1 + e^-z), z Phi(z) (Hendrycks and Gimpel 2016), z sigmoid(z) (Elfwing et al. 2018).
 
-GELU is the exact one, and not its approximation by tanh.
+GELU is exact, not the approximation by tanh.
 """
 
 
-def activation_of(name: ActivationName) -> nn.Module:
-    """A new layer that keeps the shape of what it is given."""
+def make_activation(name: ActivationName) -> nn.Module:
+    """Returns a new layer that preserves the shape of its input."""
     return ACTIVATIONS[name]()

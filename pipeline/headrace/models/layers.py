@@ -1,4 +1,4 @@
-"""Layers of several networks, and what every network for text is: right for padded rows."""
+"""Layers shared by several networks, and the base class of text models, which handles padding."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class Residual(nn.Sequential):
-    """Adds what its layers make of an input to that input."""
+    """Adds the output of its layers to their input."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         """`[..., width]` -> the same shape."""
@@ -19,16 +19,16 @@ class Residual(nn.Sequential):
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean of `[batch, tokens, width]` over the tokens where `mask` `[batch, tokens]` is true; 0 for a row of none."""
+    """Mean of `[batch, tokens, width]` over the tokens where `mask` `[batch, tokens]` is true; 0 if it is nowhere."""
     weights = mask.unsqueeze(-1).to(values.dtype)
     return (values * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1.0)
 
 
 class TextModel(nn.Module, ABC):
-    """Embeds token ids and hands them to a network that takes embedded tokens, which explanations start from."""
+    """Embeds token ids and passes them to `forward_embedded`, where explanations start."""
 
     def __init__(self, vocabulary: int, width: int) -> None:
-        """Makes the embedding; that of padding (id 0) is 0 and stays so."""
+        """Creates the embedding; that of padding (id 0) is 0 and is never trained."""
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, width, padding_idx=0)
 
@@ -39,15 +39,15 @@ class TextModel(nn.Module, ABC):
 
     @abstractmethod
     def forward_embedded(self, embedded: Tensor, mask: Tensor) -> Tensor:
-        """`[batch, tokens, width]`, `mask` `[batch, tokens]` true where a token is -> `[batch, outputs]`."""
+        """`[batch, tokens, width]` -> `[batch, outputs]`; `mask` `[batch, tokens]` is false for padding."""
 
     def forward(self, ids: Tensor) -> Tensor:
-        """int64 `[batch, tokens]`, 0 as padding behind each row's tokens -> `[batch, outputs]`."""
+        """int64 `[batch, tokens]`, with 0 as padding after each row's tokens -> `[batch, outputs]`."""
         return self.forward_embedded(self.embed(ids), ids != 0)
 
 
 class MeanPooling(TextModel):
-    """The mean of a row's embedded tokens, then a head; their order does not count."""
+    """The mean of a row's embedded tokens, regardless of their order, and a head."""
 
     def __init__(self, vocabulary: int, width: int, head: nn.Module) -> None:
         """`head`: `[batch, width]` -> `[batch, outputs]`."""

@@ -1,23 +1,23 @@
-"""Dense layers: for tables (float32 `[batch, features]`), for flattened images, and on top of other networks."""
+"""Dense networks for tables (float32 `[batch, features]`) and flattened images; dense layers for other networks."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
 from headrace.contracts import ModalityName
-from headrace.models.options import Activated, ActivationName, Initialised, Share, Width
+from headrace.models.options import ActivationName, ActivationOptions, DropoutRate, InitOptions, Width
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class Linear(Initialised):
-    """One linear layer: logistic or linear regression, what every other network has to beat."""
+class Linear(InitOptions):
+    """One linear layer: logistic or linear regression, the baseline of every other network."""
 
     modalities: ClassVar[tuple[ModalityName, ...]] = ("image", "table")
 
     bias: bool = True
-    """Whether a constant is added to each output; without one, the outputs are X theta alone."""
+    """Whether to add a constant to each output; without it, the outputs are X theta."""
 
     def build(self, input_shape: list[int], num_outputs: int) -> nn.Module:
         """Builds the network."""
@@ -25,21 +25,21 @@ class Linear(Initialised):
 
         from torch import nn
 
-        from headrace.models.initialization import initialised
+        from headrace.models.initialization import initialize_weights
 
         layer = nn.Linear(prod(input_shape), num_outputs, bias=self.bias)
-        return initialised(nn.Sequential(nn.Flatten(), layer), self.init)
+        return initialize_weights(nn.Sequential(nn.Flatten(), layer), self.init)
 
 
-class Mlp(Activated):
-    """Dense layers on a table's features or a flattened image: the least that learns more than a line."""
+class Mlp(ActivationOptions):
+    """Dense layers on a table's features or a flattened image: the simplest nonlinear network."""
 
     modalities: ClassVar[tuple[ModalityName, ...]] = ("image", "table")
 
     dense: list[Width] = [128]
     """Widths of the hidden layers."""
-    dropout: Share = 0.0
-    """Share of the features dropped before each dense layer, in training."""
+    dropout: DropoutRate = 0.0
+    """Fraction of features dropped before each dense layer, in training."""
 
     def build(self, input_shape: list[int], num_outputs: int) -> nn.Module:
         """Builds the network."""
@@ -47,25 +47,25 @@ class Mlp(Activated):
 
         from torch import nn
 
-        from headrace.models.initialization import initialised
+        from headrace.models.initialization import initialize_weights
 
-        layers = dense_layers(
+        layers = make_dense_layers(
             prod(input_shape), self.dense, dropout=self.dropout, num_outputs=num_outputs, activation=self.activation
         )
-        return initialised(nn.Sequential(nn.Flatten(), *layers), self.init)
+        return initialize_weights(nn.Sequential(nn.Flatten(), *layers), self.init)
 
 
-def dense_layers(
+def make_dense_layers(
     num_inputs: int, widths: list[int], *, dropout: float, num_outputs: int, activation: ActivationName = "relu"
 ) -> list[nn.Module]:
-    """Dense layers with an activation (and dropout before each), then a linear one to the outputs."""
+    """Dense layers, each with dropout before and an activation after it, and a linear output layer."""
     from torch import nn
 
-    from headrace.models.activation import activation_of
+    from headrace.models.activation import make_activation
 
     layers: list[nn.Module] = []
     for width in widths:
-        dropped = [nn.Dropout(dropout)] if dropout else []
-        layers += [*dropped, nn.Linear(num_inputs, width), activation_of(activation)]
+        dropout_layer = [nn.Dropout(dropout)] if dropout else []
+        layers += [*dropout_layer, nn.Linear(num_inputs, width), make_activation(activation)]
         num_inputs = width
     return [*layers, nn.Linear(num_inputs, num_outputs)]

@@ -1,4 +1,4 @@
-"""Options that several networks share; their values are made in activation.py, initial.py and attention.py."""
+"""Options that several networks share."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ if TYPE_CHECKING:
 ActivationName: TypeAlias = Literal["relu", "tanh", "sigmoid", "gelu", "silu"]
 InitName: TypeAlias = Literal["default", "kaiming", "xavier", "keras"]
 Width = Annotated[int, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, lt=1)]
+DropoutRate = Annotated[float, Field(ge=0, lt=1)]
 
 
-class Initialised(Section):
-    """A network whose first weights can be chosen."""
+class InitOptions(Section):
+    """Options of a network with a choice of weight initialization."""
 
     init: InitName = "default"
-    """First weights: torch's own, He's (kaiming), Glorot's (xavier), or those of a Keras program; see initial.py."""
+    """Initial weights: torch's default, He's (kaiming), Glorot's (xavier), or those of Keras; see initialization.py."""
 
 
-class Activated(Initialised):
-    """A network whose activation can be chosen."""
+class ActivationOptions(InitOptions):
+    """Options of a network with a choice of activation."""
 
     activation: ActivationName = "relu"
-    """Function behind each layer but the last: ReLU, tanh, the logistic sigmoid, GELU or SiLU."""
+    """Function after each layer but the last: ReLU, tanh, the logistic sigmoid, GELU or SiLU."""
 
 
-class Viewable(Section):
-    """A network for images that mean the same when they are mirrored, or moved a little.
+class TtaOptions(Section):
+    """Test-time augmentation, for images whose class does not change if they are mirrored or slightly shifted.
 
-    Training, and its own validation, are as without these options; `train.augmentation` shows the network such images.
+    These options do not affect training and its validation; `train.augmentation` adds such images to training.
     """
 
     mirror: bool = False
-    """Whether a prediction is the mean of those for the image and for its mirror image, at twice the cost."""
+    """Whether to average the predictions for an image and its mirror image, at twice the cost."""
     shift: Annotated[int, Field(ge=0)] = 0
-    """Pixels by which two copies are moved, along a diagonal; a prediction is their mean with the image's, which counts
-    twice, at three times the cost. 0: none."""
+    """Pixels by which two copies of the image are shifted along a diagonal. Their predictions are averaged with that of
+    the image, which counts twice, at three times the cost. 0 disables it."""
 
-    def viewed(self, network: nn.Module) -> nn.Module:
-        """The network, or what asks it for each copy."""
+    def with_tta(self, network: nn.Module) -> nn.Module:
+        """Wraps the network if an option is set."""
         if not (self.mirror or self.shift):
             return network
         from headrace.models.tta import TestTimeAugmentation
@@ -52,30 +52,30 @@ class Viewable(Section):
         return TestTimeAugmentation(network, mirror=self.mirror, shift=self.shift)
 
 
-class EncoderOptions(Initialised):
+class EncoderOptions(InitOptions):
     """Transformer blocks: attention, then dense layers."""
 
     num_heads: Width = 4
-    """Heads of the attention; they divide the width."""
+    """Attention heads; a divisor of the width."""
     width: Annotated[Width, Field(validate_default=True)] = 64
-    """Features of a token, between the blocks."""
+    """Features per token, between the blocks."""
     hidden: Width = 128
-    """Features inside a block's dense layers."""
+    """Features inside the dense layers of a block."""
     num_blocks: Width = 2
-    """Blocks of attention and dense layers."""
+    """Number of blocks of attention and dense layers."""
     activation: ActivationName = "gelu"
-    """Function inside a block's dense layers: ReLU, tanh, the logistic sigmoid, GELU or SiLU."""
+    """Function inside the dense layers of a block: ReLU, tanh, the logistic sigmoid, GELU or SiLU."""
 
     @field_validator("width")
     @classmethod
     def _heads_divide_width(cls, width: int, info: ValidationInfo) -> int:
-        num_heads = info.data.get("num_heads")  # None: it has a mistake of its own
+        num_heads = info.data.get("num_heads")  # None if it is invalid itself
         if num_heads and width % num_heads:
             raise ValueError(f"{num_heads} heads cannot share {width} features evenly; use a multiple of {num_heads}")
         return width
 
     def encoder_blocks(self, dropout: float) -> list[nn.Module]:
-        """`num_blocks` EncoderBlocks with fresh weights."""
+        """`num_blocks` EncoderBlocks with new weights."""
         from headrace.models.attention import EncoderBlock
 
         return [

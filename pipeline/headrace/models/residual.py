@@ -6,40 +6,40 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 
-from headrace.models.activation import activation_of
+from headrace.models.activation import make_activation
 from headrace.models.options import ActivationName
 
 CHANNELS_PER_GROUP = 8
 
 
-class Style(NamedTuple):
-    """What all blocks of a network have in common."""
+class BlockStyle(NamedTuple):
+    """Settings that all blocks of a network share."""
 
     activation: ActivationName
     norm: Literal["batch", "group"]
-    is_pre_activated: bool
+    is_pre_activation: bool
 
-    def normed(self, channels: int) -> list[nn.Module]:
+    def make_norm_and_activation(self, channels: int) -> list[nn.Module]:
         """A norm and an activation."""
-        return [self.norm_of(channels), activation_of(self.activation)]
+        return [self.make_norm(channels), make_activation(self.activation)]
 
-    def norm_of(self, channels: int) -> nn.Module:
-        """A norm; groups are of eight channels, or one group of all where eight do not divide them."""
+    def make_norm(self, channels: int) -> nn.Module:
+        """A norm; group norm has groups of eight channels, or a single group if eight does not divide them."""
         if self.norm == "batch":
             return nn.BatchNorm2d(channels)
         return nn.GroupNorm(channels // CHANNELS_PER_GROUP if channels % CHANNELS_PER_GROUP == 0 else 1, channels)
 
 
-class PreActivated(nn.Module):
-    """x + F(x) of 2016b, figure 4e: norm, activation, convolution, twice; where shapes change, both start activated."""
+class PreActivationBlock(nn.Module):
+    """x + F(x) of 2016b, figure 4e: norm, activation, convolution, twice; a projection follows the activation."""
 
-    def __init__(self, num_inputs: int, num_outputs: int, *, stride: int, style: Style) -> None:
-        """`stride`: 2 halves height and width."""
+    def __init__(self, num_inputs: int, num_outputs: int, *, stride: int, style: BlockStyle) -> None:
+        """A `stride` of 2 halves height and width."""
         super().__init__()
-        self.first = nn.Sequential(*style.normed(num_inputs))
+        self.first = nn.Sequential(*style.make_norm_and_activation(num_inputs))
         self.body = nn.Sequential(
             _convolution(num_inputs, num_outputs, stride=stride),
-            *style.normed(num_outputs),
+            *style.make_norm_and_activation(num_outputs),
             _convolution(num_outputs, num_outputs),
         )
         self.shortcut = None if num_inputs == num_outputs else _projection(num_inputs, num_outputs, stride)
@@ -51,21 +51,21 @@ class PreActivated(nn.Module):
         return outputs
 
 
-class PostActivated(nn.Module):
-    """f(x + F(x)) of 2016a, figure 2: convolution, norm, activation, convolution, norm; f behind the sum."""
+class PostActivationBlock(nn.Module):
+    """f(x + F(x)) of 2016a, figure 2: convolution, norm, activation, convolution, norm; f follows the sum."""
 
-    def __init__(self, num_inputs: int, num_outputs: int, *, stride: int, style: Style) -> None:
-        """`stride`: 2 halves height and width."""
+    def __init__(self, num_inputs: int, num_outputs: int, *, stride: int, style: BlockStyle) -> None:
+        """A `stride` of 2 halves height and width."""
         super().__init__()
         self.body = nn.Sequential(
             _convolution(num_inputs, num_outputs, stride=stride),
-            *style.normed(num_outputs),
+            *style.make_norm_and_activation(num_outputs),
             _convolution(num_outputs, num_outputs),
-            style.norm_of(num_outputs),
+            style.make_norm(num_outputs),
         )
-        projection = [_projection(num_inputs, num_outputs, stride), style.norm_of(num_outputs)]
+        projection = [_projection(num_inputs, num_outputs, stride), style.make_norm(num_outputs)]
         self.shortcut = nn.Identity() if num_inputs == num_outputs else nn.Sequential(*projection)
-        self.last = activation_of(style.activation)
+        self.last = make_activation(style.activation)
 
     def forward(self, values: Tensor) -> Tensor:
         """`[batch, inputs, height, width]` -> `[batch, outputs, height / stride, width / stride]`, rounded up."""
@@ -73,11 +73,11 @@ class PostActivated(nn.Module):
         return outputs
 
 
-def residual_network(
-    num_channels: int, widths: list[int], *, style: Style, stem_stride: int, dropout: float, num_outputs: int
+def build_residual_network(
+    num_channels: int, widths: list[int], *, style: BlockStyle, stem_stride: int, dropout: float, num_outputs: int
 ) -> nn.Module:
-    """A convolution, a block for each of `widths` (a new width halves the sides), the mean over places, dense."""
-    block = PreActivated if style.is_pre_activated else PostActivated
+    """A convolution, a block for each of `widths` (a new width halves the image), average pooling and a dense layer."""
+    block = PreActivationBlock if style.is_pre_activation else PostActivationBlock
     inputs = [widths[0], *widths[:-1]]
     blocks = [
         block(before, after, stride=1 if before == after else 2, style=style)
@@ -85,9 +85,9 @@ def residual_network(
     ]
     return nn.Sequential(
         _convolution(num_channels, widths[0], stride=stem_stride),
-        *([] if style.is_pre_activated else style.normed(widths[0])),
+        *([] if style.is_pre_activation else style.make_norm_and_activation(widths[0])),
         *blocks,
-        *(style.normed(widths[-1]) if style.is_pre_activated else []),
+        *(style.make_norm_and_activation(widths[-1]) if style.is_pre_activation else []),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
         nn.Dropout(dropout),
@@ -96,10 +96,10 @@ def residual_network(
 
 
 def _convolution(num_inputs: int, num_outputs: int, *, stride: int = 1) -> nn.Module:
-    """3x3, zero-padded; no bias, since a norm follows sooner or later that takes it off or shifts by its own."""
+    """3x3, zero-padded, without a bias, since a later norm has its own."""
     return nn.Conv2d(num_inputs, num_outputs, kernel_size=3, stride=stride, padding=1, bias=False)
 
 
 def _projection(num_inputs: int, num_outputs: int, stride: int) -> nn.Module:
-    """1x1: the shortcut where shapes change (2016a, option B)."""
+    """1x1: the shortcut if shapes change (2016a, option B)."""
     return nn.Conv2d(num_inputs, num_outputs, kernel_size=1, stride=stride, bias=False)

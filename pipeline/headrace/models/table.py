@@ -1,17 +1,17 @@
-"""Networks for tables: from float32 `[batch, features]` to `[batch, outputs]`; see dense.py for the plainer ones."""
+"""Networks for tables: from float32 `[batch, features]` to `[batch, outputs]`; see mlp.py for simpler ones."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
 from headrace.contracts import ModalityName
-from headrace.models.options import Activated, EncoderOptions, Share, Width
+from headrace.models.options import ActivationOptions, DropoutRate, EncoderOptions, Width
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class ResMlp(Activated):
+class ResMlp(ActivationOptions):
     """Residual dense blocks (Gorishniy et al. 2021, Revisiting Deep Learning Models for Tabular Data: ResNet)."""
 
     modalities: ClassVar[tuple[ModalityName, ...]] = ("table",)
@@ -21,52 +21,52 @@ class ResMlp(Activated):
     hidden: Width = 256
     """Features inside a block."""
     num_blocks: Width = 2
-    """Blocks, one after another."""
-    dropout: Share = 0.1
-    """Share of the features dropped inside each block, in training."""
+    """Number of blocks."""
+    dropout: DropoutRate = 0.1
+    """Fraction of features dropped inside each block, in training."""
 
     def build(self, input_shape: list[int], num_outputs: int) -> nn.Module:
-        """Builds the network; layer norm stands where the paper has batch norm, so that no row depends on others."""
+        """Builds the network, with layer norm in place of the paper's batch norm, so that rows are independent."""
         from torch import nn
 
-        from headrace.models.activation import activation_of
-        from headrace.models.initialization import initialised
+        from headrace.models.activation import make_activation
+        from headrace.models.initialization import initialize_weights
         from headrace.models.layers import Residual
 
         blocks = [
             Residual(
                 nn.LayerNorm(self.width),
                 nn.Linear(self.width, self.hidden),
-                activation_of(self.activation),
+                make_activation(self.activation),
                 nn.Dropout(self.dropout),
                 nn.Linear(self.hidden, self.width),
             )
             for _ in range(self.num_blocks)
         ]
-        head = [nn.LayerNorm(self.width), activation_of(self.activation), nn.Linear(self.width, num_outputs)]
-        return initialised(nn.Sequential(nn.Linear(input_shape[0], self.width), *blocks, *head), self.init)
+        head = [nn.LayerNorm(self.width), make_activation(self.activation), nn.Linear(self.width, num_outputs)]
+        return initialize_weights(nn.Sequential(nn.Linear(input_shape[0], self.width), *blocks, *head), self.init)
 
 
 class TableTransformer(EncoderOptions):
-    """Columns that attend to each other (Gorishniy et al. 2021: FT-Transformer); time grows with columns squared."""
+    """Attention between columns (Gorishniy et al. 2021: FT-Transformer); the cost is quadratic in the columns."""
 
     modalities: ClassVar[tuple[ModalityName, ...]] = ("table",)
 
-    dropout: Share = 0.1
-    """Share of the features dropped inside each block, in training."""
+    dropout: DropoutRate = 0.1
+    """Fraction of features dropped inside each block, in training."""
 
     def build(self, input_shape: list[int], num_outputs: int, *, layout: list[int] | None = None) -> nn.Module:
-        """Builds the network: tokens of columns, a class token, encoder blocks, and norm, ReLU, linear on the latter.
+        """Builds the network: a token per column and a class token, encoder blocks, and a head on the class token.
 
-        `layout`: see Model; None: each feature is a column. The dense blocks have a plain activation where the paper
-        has ReGLU.
+        For `layout` see Model; None makes each feature a column. The dense blocks have a plain activation in place of
+        the paper's ReGLU.
         """
         from torch import nn
 
-        from headrace.models.initialization import initialised
-        from headrace.models.tokens import Columns, TokenEncoder
+        from headrace.models.initialization import initialize_weights
+        from headrace.models.tokens import ColumnEmbedding, TokenEncoder
 
-        columns = Columns(list(range(input_shape[0])) if layout is None else layout, self.width)
+        columns = ColumnEmbedding(list(range(input_shape[0])) if layout is None else layout, self.width)
         head = nn.Sequential(nn.ReLU(), nn.Linear(self.width, num_outputs))
         encoder = TokenEncoder(self.width, self.encoder_blocks(self.dropout), head, has_class_token=True)
-        return initialised(nn.Sequential(columns, encoder), self.init)
+        return initialize_weights(nn.Sequential(columns, encoder), self.init)

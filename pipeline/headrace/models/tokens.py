@@ -1,4 +1,4 @@
-"""Tokens of what is no text: patches of an image, columns of a table; and the encoder that reads them."""
+"""Tokens of images (patches) and tables (columns), and a transformer encoder for them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 
 
-class Patches(nn.Module):
-    """Square patches: their pixels times a matrix, plus a learned position (Dosovitskiy et al. 2021, equation 1)."""
+class PatchEmbedding(nn.Module):
+    """Square patches: a linear map of the pixels plus a learned position (Dosovitskiy et al. 2021, equation 1)."""
 
     def __init__(self, input_shape: list[int], patch: int, width: int, *, dropout: float) -> None:
-        """`input_shape`: height, width (both multiples of `patch`), channels of the images; `width`: of a token."""
+        """`input_shape` is height, width (both multiples of `patch`) and channels; `width` is that of a token."""
         super().__init__()
         height, image_width, channels = input_shape
         self.project = nn.Conv2d(channels, width, kernel_size=patch, stride=patch)
@@ -19,27 +19,27 @@ class Patches(nn.Module):
         nn.init.normal_(self.positions, std=0.02)
 
     def forward(self, images: Tensor) -> Tensor:
-        """`[batch, channel, height, width]` -> `[batch, patches, width of a token]`, row by row of the image."""
-        # contiguous: else every layer norm behind would copy its strided inputs first
+        """`[batch, channel, height, width]` -> `[batch, patches, width of a token]`, patches in row-major order."""
+        # contiguous, or every later layer norm would copy its strided inputs
         patches = self.project(images).flatten(2).transpose(1, 2).contiguous()
         tokens: Tensor = self.dropout(patches + self.positions)
         return tokens
 
 
-class Columns(nn.Module):
-    """One token a column: b_j + x_j W_j, or b_j + e_j^T W_j of a category (Gorishniy et al. 2021, section 3.3).
+class ColumnEmbedding(nn.Module):
+    """One token per column: b_j + x_j W_j, or b_j + e_j^T W_j for a category (Gorishniy et al. 2021, section 3.3).
 
-    Both are the sum over the column's features of feature times vector: a category is a 1 among zeros, and the flag
-    of a missing value adds a vector of its own.
+    Both are sums of feature times vector over the column's features: a category is one-hot, and the flag of a missing
+    value adds its own vector.
     """
 
     members: Tensor
 
     def __init__(self, layout: list[int], width: int) -> None:
-        """`layout`: for every feature the column that it was made of; columns without features have no token."""
+        """`layout` is the column of each feature; columns without features have no token."""
         super().__init__()
         columns = torch.tensor(sorted(set(layout)))
-        # [columns, features]: one matrix product makes all tokens; a graph with nodes for each column would be slow
+        # [columns, features]: one matrix product computes all tokens; separate graph nodes per column would be slow
         members = (torch.tensor(layout) == columns.unsqueeze(1)).to(torch.float32)
         self.register_buffer("members", members, persistent=False)
         self.vectors, self.bias = (nn.Parameter(torch.empty(size, width)) for size in members.shape[::-1])
@@ -53,7 +53,7 @@ class Columns(nn.Module):
 
 
 class TokenEncoder(nn.Module):
-    """Encoder blocks over any tokens, then a head on a class token (Devlin et al. 2019) or on the mean of all."""
+    """Encoder blocks over tokens, and a head on a class token (Devlin et al. 2019) or on the mean token."""
 
     def __init__(self, width: int, blocks: list[nn.Module], head: nn.Module, *, has_class_token: bool) -> None:
         """`blocks`: EncoderBlocks of that width; `head`: `[batch, width]` -> `[batch, outputs]`."""

@@ -1,4 +1,4 @@
-"""Predictions of an image and of copies of it, in one."""
+"""Test-time augmentation: averages the outputs for an image and its mirrored or shifted copies."""
 
 from __future__ import annotations
 
@@ -8,24 +8,23 @@ from torch.nn.functional import pad
 
 
 class TestTimeAugmentation(nn.Module):
-    """In training the network as it is; afterwards the mean of its outputs for an image and for copies of it.
+    """In evaluation mode, averages a network's outputs over copies of an image; in training, the plain network.
 
-    Averaging over crops of the test image and their mirror images is Krizhevsky et al. (2012), section 4.1. With
-    `shift` the image counts half and two copies along a diagonal a quarter each: Jordan (2024, arXiv:2404.00498,
-    section 3.5).
+    Averaging over crops of the image and their mirror images: Krizhevsky et al. (2012), section 4.1. With `shift` the
+    image weighs a half, and two copies along a diagonal a quarter each: Jordan (2024, arXiv:2404.00498, section 3.5).
     """
 
     def __init__(self, network: nn.Module, *, mirror: bool, shift: int) -> None:
-        """`network`: from `[batch, channel, height, width]` to `[batch, outputs]`; `shift` in pixels, 0: none."""
+        """`network`: `[batch, channel, height, width]` -> `[batch, outputs]`; `shift` is in pixels."""
         super().__init__()
         self.network, self.mirror, self.shift = network, mirror, shift
-        self.is_alone = False
+        self.is_disabled = False
 
     def forward(self, images: Tensor) -> Tensor:
         """`[batch, channel, height, width]` -> `[batch, outputs]`."""
-        if self.training or self.is_alone:
-            alone: Tensor = self.network(images)
-            return alone
+        if self.training or self.is_disabled:
+            plain: Tensor = self.network(images)
+            return plain
         views = [images, *self._shifted(images)] if self.shift else [images]
         weights = [0.5, 0.25, 0.25] if self.shift else [1.0]
         if self.mirror:
@@ -35,14 +34,14 @@ class TestTimeAugmentation(nn.Module):
         return mean
 
     def _shifted(self, images: Tensor) -> list[Tensor]:
-        """Copies moved along the diagonal, up and down; what comes in repeats the edge."""
-        height, width, room = images.shape[-2], images.shape[-1], 2 * self.shift
+        """Copies shifted along the diagonal in both directions; edge pixels are replicated."""
+        height, width, offset = images.shape[-2], images.shape[-1], 2 * self.shift
         padded = pad(images, [self.shift] * 4, mode="replicate")
-        return [padded[..., room:, room:], padded[..., :height, :width]]
+        return [padded[..., offset:, offset:], padded[..., :height, :width]]
 
 
 def disable_test_time_augmentation(network: nn.Module) -> None:
-    """Spares a training the copies: its validation, an epoch after another, is that of the network itself."""
+    """Makes the network ignore test-time augmentation, so that validation during training is fast."""
     for module in network.modules():
         if isinstance(module, TestTimeAugmentation):
-            module.is_alone = True
+            module.is_disabled = True
