@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from headrace.contracts import Json
 from headrace.explanation.attributions import AttributionRequest, run_network
 from headrace.explanation.views import VIEWS
 from headrace.explanation.views.base import View
@@ -18,6 +19,7 @@ class Explained(NamedTuple):
     """30 rows of a trained project, and the outputs to explain."""
 
     view: View
+    transform: Json
     network: Any
     inputs: np.ndarray
     answers: np.ndarray
@@ -42,4 +44,4 @@ def explained(request: pytest.FixtureRequest, built_project: Callable[..., Any])
     inputs = open_arrays(paths.normalized_dir / "val").inputs[:30]
     network = load_network(bundle)
     view = VIEWS[bundle.spec.modality](bundle.card.transform)
-    return Explained(view, network, inputs, run_network(network, inputs))
+    return Explained(view, bundle.card.transform, network, inputs, run_network(network, inputs))

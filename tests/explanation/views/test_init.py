@@ -29,7 +29,7 @@ def test_attributions_have_the_shape_of_places_and_are_zero_elsewhere(explained)
 
 @every_project
 def test_occlusion_is_the_decrease_without_a_place(explained):
-    view, network, inputs, _ = explained
+    view, network, inputs = explained.view, explained.network, explained.inputs
     maps = explained.maps("occlusion")
     places = view.are_places(inputs) & (np.arange(maps.shape[1]) == 2)
     without = run_network(network, view.erase(inputs, places))
@@ -38,7 +38,7 @@ def test_occlusion_is_the_decrease_without_a_place(explained):
 
 @every_project
 def test_erase_leaves_its_argument_and_other_places_unchanged(explained):
-    view, _, inputs, _ = explained
+    view, inputs = explained.view, explained.inputs
     before, places = inputs.copy(), np.zeros(view.are_places(inputs).shape, bool)
     assert np.array_equal(view.erase(inputs, places), before, equal_nan=True)
     places[:, 0] = True
@@ -51,6 +51,6 @@ def test_erase_leaves_its_argument_and_other_places_unchanged(explained):
 
 @every_project
 def test_overview_escapes_the_names_of_groups(explained):
-    view, _, inputs, _ = explained
+    view, inputs = explained.view, explained.inputs
     maps = view.are_places(inputs).astype(np.float32)
     assert "<low>" not in view.overview(inputs, maps, {"<low>": np.ones(len(inputs), bool)})

@@ -10,7 +10,7 @@ both_tasks = pytest.mark.parametrize(
 
 @both_tasks
 def test_gradients_sum_to_the_difference_from_a_row_without_information(explained):
-    view, network, inputs, _ = explained
+    view, network, inputs = explained.view, explained.network, explained.inputs
     maps = explained.maps("integrated_gradients", num_steps=256)
     reference = run_network(network, view.erase(inputs, view.are_places(inputs)))
     difference = explained.decrease(reference)
@@ -29,8 +29,10 @@ def test_columns_that_determine_the_target_have_the_largest_attributions(explain
 
 @both_tasks
 def test_erase_fills_numbers_and_makes_categories_unknown(explained):
-    view, inputs = explained.view, explained.inputs
-    assert (view.erase(inputs, view.are_places(inputs)) == [0, 0.5, 0, 0, 0]).all()
+    view, inputs, entries = explained.view, explained.inputs, explained.transform["inputs"]
+    fill = [0 if entry["kind"] == "categorical" else entry["fill"] or 0 for entry in entries]
+    assert {entry["kind"] for entry in entries} == {"numeric", "categorical"}
+    assert (view.erase(inputs, view.are_places(inputs)) == np.array(fill, np.float32)).all()
 
 
 @both_tasks
