@@ -1,4 +1,4 @@
-"""The nouns that every room shares: what data say of themselves, and what models, tasks and modalities must offer."""
+"""Types shared by all packages: the description of the data, and the protocols of models and modalities."""
 
 from __future__ import annotations
 
@@ -24,88 +24,88 @@ T = TypeVar("T")
 Json = dict[str, Any]
 Metrics = dict[str, float | int]
 Draw: TypeAlias = "Callable[[int], NDArray[np.float64]]"
-"""How many random numbers a row needs -> `[rows, count]` in [0, 1), of those rows alone."""
+"""Number of random numbers per row -> `[rows, count]` in [0, 1), which depend on nothing but the rows."""
 
 
 class Column(BaseModel):
-    """A column of a table that a model may learn from."""
+    """An input column of a table."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    """In `data/raw` and after."""
+    """Its name in `data/raw` and later."""
     kind: ColumnKind
     date_order: Literal["dmy", "mdy"] | None = None
-    """What `3/4/2024` means in a column of dates that are written so; `clean` finds it."""
+    """The meaning of `3/4/2024` in a column of such dates; set by `clean`."""
 
 
 class Spec(BaseModel):
-    """What the data say of themselves; `ingest` begins it, later stages add what they learned."""
+    """The description of the data: created by `ingest`, extended by later stages."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     modality: ModalityName
     task: TaskName
     source: str
-    """Where the rows came from: a built-in name, a path or a URL."""
+    """A built-in name, a path or a URL."""
     format: str
-    """The reader that was used."""
+    """The name of the reader."""
     num_rows: int
     target: str = ""
-    """The source's column that is to be predicted; empty where a folder tells it, or where there are several."""
+    """The column to predict; empty if folders name the classes, or if there are several columns."""
     targets: list[str] = []
-    """The source's columns that are predicted together, in the order of the outputs; empty for one alone."""
+    """The columns to predict together, in the order of the outputs; empty for a single one."""
     columns: list[Column] = []
-    """What a table's rows hold beside the target, in the source's order; empty for images and text."""
+    """The input columns of a table, in the order of the source; empty for images and text."""
     classes: list[str] = []
-    """Names of the classes; a target is an index into it, or with several labels a row, a 0 or 1 for each.
+    """The class names, known from `clean` on; empty for regression.
 
-    Known from `clean` on; empty for regression.
+    A target is an index into them; for multilabel it is a 0 or 1 for each.
     """
     input_shape: list[int] = []
-    """Shape of one input as it is stored and served. Known from `normalize` on.
+    """The shape of one stored input, known from `normalize` on.
 
-    Images: height, width, channel (uint8). Text: the most tokens (int32 ids, 0 pads). Tables: columns (float32).
+    Images: height, width, channels (uint8). Text: maximum tokens (int32 ids, padded with 0). Tables: columns (float32).
     """
 
     @classmethod
     def read(cls, folder: Path) -> Spec:
-        """Reads `folder/spec.json`; raises DataError when it is missing or unusable."""
+        """Reads `folder/spec.json`; raises DataError if it is missing or invalid."""
         path = folder / "spec.json"
         try:
             return cls.model_validate_json(path.read_bytes())
         except FileNotFoundError:
             raise DataError(f"{path}: no such file; run the stages before this one: dvc repro") from None
         except ValidationError as error:
-            raise DataError(f"{path}: not a spec ({error.error_count()} mistakes); run: dvc repro --force") from None
+            raise DataError(f"{path}: not a spec ({error.error_count()} errors); run: dvc repro --force") from None
 
-    def text(self) -> str:
-        """The JSON that `read` takes."""
+    def to_json(self) -> str:
+        """Returns the content of `spec.json`."""
         return json.dumps(self.model_dump(), indent=2) + "\n"
 
 
 class OpenedSource(NamedTuple):
-    """A source that a reader has looked into."""
+    """A source that a reader has opened."""
 
     spec: Spec
-    """What the rows are; `num_rows` is 0 until they have been counted."""
+    """`num_rows` is 0 until the rows have been counted."""
     schema: pa.Schema
-    """`row_id` (32 hex characters), `label` and `split` (strings or null), and what the modality's rows hold."""
+    """`row_id` (32 hex characters), `label` and `split` (strings or null), and the columns of the modality."""
     batches: Iterator[pa.RecordBatch]
 
 
 class Finding(NamedTuple):
-    """What a check has to say of one row."""
+    """A row that a check objects to."""
 
     row: int
-    """Its position in the batch."""
+    """The position in the batch."""
     check: str
     """A name in `CHECKS`."""
     reason: str
 
 
 class ColumnFinding(NamedTuple):
-    """What a check has to say of a whole column."""
+    """A column that a check objects to."""
 
     column: str
     check: str
@@ -113,134 +113,134 @@ class ColumnFinding(NamedTuple):
 
 
 class CheckedBatch(NamedTuple):
-    """What a look at a batch found; every array has a row's place first."""
+    """The results of the checks of one batch."""
 
     findings: list[Finding]
-    """By the checks that judge a row by itself."""
+    """From the checks that consider one row at a time."""
     keys: NDArray[np.bytes_]
-    """`[rows]` S16: equal where the content is equal (the label left aside); empty for content that is unusable."""
+    """`[rows]` S16: equal for equal content (without the label); empty for unusable content."""
     hashes: NDArray[np.uint64]
-    """`[rows, hashes]`: near-duplicates share at least one with high probability; `[rows, 0]`: none are looked for."""
+    """`[rows, hashes]`: near-duplicates share at least one with high probability; `[rows, 0]` without that check."""
     sketches: NDArray[np.uint8]
-    """`[rows, bytes]`: what `similarity` compares two rows by."""
+    """`[rows, bytes]`: the input of `similarity`."""
     features: NDArray[np.float32]
-    """`[rows, features]`: cheap ones, that labels are guessed from to find wrong ones; NaN for an unusable row."""
+    """`[rows, features]`: simple features for finding label errors; NaN for unusable rows."""
     measures: dict[str, NDArray[np.float32]]
-    """`[rows]` each: lengths, sizes, brightness; what the report shows and outliers are found by. NaN: none."""
+    """`[rows]` each, such as length or brightness, for the report and for finding outliers; NaN if undefined."""
 
 
 class Repaired(NamedTuple):
-    """A batch whose values are as later stages expect them."""
+    """A batch with its values repaired."""
 
     batch: pa.RecordBatch
-    """Of the clean schema, without the column `original`."""
+    """In the clean schema, without the column `original`."""
     originals: list[str | None]
-    """By row: what the repaired values were, as text or JSON; None where nothing was repaired."""
+    """Per row: the original values, as text or JSON; None if nothing was repaired."""
 
 
 class Batch(NamedTuple):
-    """What one worker sees of one optimizer step."""
+    """One worker's part of an optimizer step."""
 
     inputs: Tensor
-    """`[rows, *input_shape]`, as stored (images: uint8, tables: float32; text: int32, as long as the longest row)."""
+    """`[rows, *input_shape]`, as stored (images: uint8; tables: float32; text: int32, padded to the longest row)."""
     targets: Tensor
-    """`[rows]`: class indices (int64), or values (float32) for regression; `[rows, targets]`: of several values, or
-    for multilabel 0 and 1 (float32)."""
+    """`[rows]`: class indices (int64), or values for regression (float32); `[rows, targets]`: several values, or 0 and
+    1 for multilabel (float32)."""
     weights: Tensor
-    """`[rows]`: 1, or 0 for a row that only keeps a worker busy that has none of its own."""
+    """`[rows]`: 1, or 0 for a filler row of a worker that has no row of its own."""
     num_rows: int
-    """Rows of the step over all workers: what the loss is divided by."""
+    """Rows of the step over all workers; the loss is divided by it."""
     partner_targets: Tensor | None = None
-    """As `targets`: of the rows that these are mixed with (mixup, CutMix); None where they are not."""
+    """Targets of the rows that these are mixed with (mixup, CutMix); None without mixing."""
     mix_weights: Tensor | None = None
     """`[rows]`: weight of the row itself in the mixed one, in [0, 1]; the partner has the rest."""
 
 
 class Augmenter(Protocol):
-    """Makes other, equally true, rows of train rows."""
+    """Augments train rows in ways that preserve their labels."""
 
     def __call__(self, inputs: NDArray[Any], rows: NDArray[np.int64], epoch: int) -> NDArray[Any]:
-        """Inputs of a batch and the positions of its rows -> inputs of the same shape, which stay as they are.
+        """Returns augmented copies of a batch's inputs; `rows` are the positions of its rows in the split.
 
-        A row depends on itself, the epoch and the seed alone: not on the batch, nor on what was drawn before.
+        The result for a row depends on the row, the epoch and the seed only, not on the batch or on earlier calls.
         """
         ...
 
 
 class RowMixer(Protocol):
-    """Makes one row of two."""
+    """Mixes pairs of rows."""
 
     def __call__(
-        self, inputs: NDArray[Any], partners: NDArray[Any], shares: NDArray[np.float64], draw: Draw
+        self, inputs: NDArray[Any], partners: NDArray[Any], weights: NDArray[np.float64], draw: Draw
     ) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        """Mixed rows, `shares` of which should be `inputs`', and what their shares became."""
+        """Returns mixed rows, and the weights of `inputs` in them, which may differ from the requested `weights`."""
         ...
 
 
 class Rows(Protocol):
-    """Rows of a folder, a batch at a time, on whatever engine: processes of this machine, or a Ray cluster."""
+    """The rows of a folder in batches, on any engine: processes of this machine, or a Ray cluster."""
 
     def map(self, work: Callable[[pa.RecordBatch], T]) -> Iterator[T]:
-        """`work(batch)` of every batch, in order; it and its results are pickled."""
+        """Yields `work(batch)` for every batch, in order; `work` and its results are pickled."""
         ...
 
 
 class RowChecker(Protocol):
-    """The checks of one modality that look at the content of rows."""
+    """The checks of one modality on the content of rows."""
 
     similarity_threshold: float
-    """From here on two rows are near-duplicates, unless the settings say otherwise."""
+    """Default similarity from which on two rows are near-duplicates."""
 
     def survey(self, rows: Rows, spec: Spec, options: Json) -> Json:
-        """What must be known of all raw rows before one can be judged (a table's medians); `{}` where nothing must."""
+        """Collects statistics of all raw rows that the checks need, such as medians; may be `{}`."""
         ...
 
     def check_batch(self, batch: pa.RecordBatch, spec: Spec, survey: Json, options: Json) -> CheckedBatch:
-        """Looks at every row; `options`: those of each check that is not off, by its name."""
+        """Checks every row; `options` has the options of each check that is not off, by name."""
         ...
 
     def check_columns(self, spec: Spec, survey: Json, options: Json) -> list[ColumnFinding]:
-        """What the checks of columns find; images and text: nothing."""
+        """Checks the columns of a table; returns nothing for images and text."""
         ...
 
     def clean_schema(self, raw: pa.Schema, spec: Spec) -> pa.Schema:
-        """Of the clean rows, without the column `original`."""
+        """Returns the schema of the clean rows, without the column `original`."""
         ...
 
     def repair(self, batch: pa.RecordBatch, spec: Spec, survey: Json, options: Json) -> Repaired:
-        """Raw rows to clean ones; `options`: those of each check whose severity is `repair`, by its name."""
+        """Repairs raw rows; `options` has the options of each check whose severity is `repair`, by name."""
         ...
 
     def similarity(self, first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Sketches `[pairs, bytes]` of two rows each -> `[pairs]` in [0, 1]."""
+        """Sketches of the first and second rows, `[pairs, bytes]` each -> `[pairs]` in [0, 1]."""
         ...
 
     def render_html(self, row: Json) -> str:
-        """HTML (safe) that shows a raw row to a person; `row` is column -> value."""
+        """Returns escaped HTML that displays a raw row (column -> value)."""
         ...
 
 
 class Transform(Protocol):
-    """Fits on train rows, then turns clean rows into stored arrays."""
+    """Is fitted on train rows, then converts clean rows into stored arrays."""
 
     def fit(self, rows: Rows, spec: Spec, options: Json) -> Json:
-        """Learns from train rows only; the result is plain JSON (`transform.json`) and has `input_shape`."""
+        """Fits to train rows only; returns plain JSON (`transform.json`), which has `input_shape`."""
         ...
 
     def apply(self, batch: pa.RecordBatch, transform: Json) -> NDArray[Any] | list[NDArray[np.int32]]:
-        """Clean rows -> `[rows, *input_shape]` (images: uint8, tables: float32); text: a list of ids a row."""
+        """Clean rows -> `[rows, *input_shape]` (images: uint8, tables: float32); text: a list of ids per row."""
         ...
 
 
 class Model(Protocol):
-    """A network's settings that can build it: one class and one line in MODELS, or `my_package.module:Thing`."""
+    """The settings of a network, which build it: a class in MODELS, or `my_package.module:Thing`."""
 
     def build(self, input_shape: list[int], num_outputs: int) -> nn.Module:
-        """A network from preprocessed inputs to `[batch, outputs]`.
+        """Returns a network from preprocessed inputs to `[batch, outputs]`.
 
         Images: float32 `[batch, channel, height, width]`, `input_shape` is height, width, channel. Tables: float32
-        `[batch, features]`, `input_shape` is [features]. Text: int64 ids `[batch, tokens]` with 0 as padding,
-        `input_shape` is [most tokens, vocabulary]. A build with a keyword `layout` is told, for a table, the stored
-        column of every feature (of a categorical one: as many features as it has values).
+        `[batch, features]`, `input_shape` is [features]. Text: int64 ids `[batch, tokens]` padded with 0,
+        `input_shape` is [maximum tokens, vocabulary]. If `build` has a keyword `layout`, it receives, for a table, the
+        stored column of every feature (a categorical column has one feature per value).
         """
         ...

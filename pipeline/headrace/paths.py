@@ -1,4 +1,4 @@
-"""One table of where everything lies in a project."""
+"""The paths of a project, and the names of its splits."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,7 @@ OUTS: dict[str, tuple[str, ...]] = {
     "explain": ("reports/explain",),
     "register": ("registered.json",),
 }
-"""What each stage writes beside `metrics/<stage>.json`, as in `dvc.yaml`."""
-
+"""Outputs of each stage in addition to `metrics/<stage>.json`, as in `dvc.yaml`."""
 SPLITS = ("train", "val", "test")
 SPLIT_ALIASES = {
     "train": "train",
@@ -31,12 +30,12 @@ SPLIT_ALIASES = {
 }
 """Names of official splits in sources (folders, words of file names, cells), lower case -> the split."""
 UNUSED = "unused"
-"""The split of rows that no stage after `split` sees."""
+"""The split of rows that no stage after `split` reads."""
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Every path of the project that lies at `root` (absolute)."""
+    """The paths of the project at `root` (absolute)."""
 
     root: Path
 
@@ -47,17 +46,17 @@ class Paths:
 
     @property
     def state_dir(self) -> Path:
-        """What outlives a stage that DVC restarts: locks, logs, resume state."""
+        """Files that survive when DVC restarts a stage: locks, logs, resume state."""
         return self.root / ".headrace"
 
     @property
     def logs_dir(self) -> Path:
-        """Logs of Ray and others that would drown the terminal."""
+        """Logs of Ray and others that are too long for the terminal."""
         return self.state_dir / "logs"
 
     @property
     def raw_dir(self) -> Path:
-        """Ingested rows (Parquet) and `spec.json`."""
+        """Ingested rows (Parquet), and `spec.json`."""
         return self.root / "data" / "raw"
 
     @property
@@ -67,22 +66,22 @@ class Paths:
 
     @property
     def quarantine_dir(self) -> Path:
-        """Rows that did not, each with its check and reason."""
+        """Rows that failed one, each with the check and the reason."""
         return self.root / "data" / "quarantine"
 
     @property
     def clean_report_path(self) -> Path:
-        """What was cleaned, for a person."""
+        """The report of `clean`."""
         return self.root / "reports" / "clean.html"
 
     @property
     def split_dir(self) -> Path:
-        """Which row is for training, validation, test."""
+        """The split of each row."""
         return self.root / "data" / "split"
 
     @property
     def normalized_dir(self) -> Path:
-        """Memory-mapped arrays a split, `spec.json` and `transform.json`."""
+        """Memory-mapped arrays per split, `spec.json` and `transform.json`."""
         return self.root / "data" / "normalized"
 
     @property
@@ -92,21 +91,21 @@ class Paths:
 
     @property
     def quantized_dir(self) -> Path:
-        """The int8 candidate that was kept, if one was."""
+        """The bundle of the chosen int8 candidate, if there is one."""
         return self.root / "models" / "quantized"
 
     @property
     def tune_path(self) -> Path:
-        """What the search found."""
+        """The results of the search."""
         return self.root / "reports" / "tune.json"
 
     @property
     def registered_path(self) -> Path:
-        """Which version of which model stands in the registry."""
+        """The model version that `register` created."""
         return self.root / "registered.json"
 
     def metrics_path(self, stage: str) -> Path:
-        """The flat figures of a stage."""
+        """The metrics of a stage (flat JSON)."""
         return self.root / "metrics" / f"{stage}.json"
 
     def plots_dir(self, stage: str) -> Path:
@@ -114,5 +113,5 @@ class Paths:
         return self.root / "plots" / stage
 
     def report_dir(self, stage: str) -> Path:
-        """What a person reads about the stage."""
+        """The report of the stage."""
         return self.root / "reports" / stage

@@ -122,7 +122,7 @@ LOCAL: dict[str, tuple[Maker, str]] = {
     "name too long": (lambda _: "x" * 300, "no such file or folder"),
     "zero byte": (lambda _: "a\0b", "no such file or folder"),
     "no user's home": (lambda _: "~nobody-here/a", "no such file or folder"),
-    "a pipe": (pipe, "neither a file nor a folder"),
+    "a pipe": (pipe, "a device or pipe, not a file or folder"),
     "empty zip file": (raw("a.zip", b""), "is empty, though its name says so"),
     "zip that is a page": (raw("a.zip", PAGE), "is no such archive by its content"),
     "tar.gz that is a page": (raw("a.tar.gz", PAGE), "is no such archive by its content"),
@@ -168,18 +168,18 @@ LOCAL: dict[str, tuple[Maker, str]] = {
 
 WEB: dict[str, tuple[str, str]] = {
     "gone": ("/404/a.zip?key=s3cret", r"/404/a.zip': the server answered 404"),
-    "not allowed": ("/401/a.zip", "the server answered 401 .*; it needs access"),
+    "not allowed": ("/401/a.zip", "the server answered 401 .*; access is denied"),
     "a teapot": ("/418/a.zip", "the server answered 418"),
     "broken server": ("/500/a.zip", "the server answered 500"),
-    "a page": ("/page/a.zip", "gives a web page, not a file"),
+    "a page": ("/page/a.zip", "returns a web page, not a file"),
     "cut off each time": ("/cut/a.zip", "got 0 of 1,000,000 bytes|the connection broke"),
-    "round in a circle": ("/circle/a.zip", "cannot be asked for .*redirects"),
-    "to a file": ("/tofile/a.zip", "cannot be asked for"),
+    "round in a circle": ("/circle/a.zip", "cannot be requested .*redirects"),
+    "to a file": ("/tofile/a.zip", "cannot be requested"),
 }
 
 OTHERS: dict[str, tuple[str, type[Exception], str]] = {
-    "no host": ("http:///a.zip", ConfigError, "names no host"),
-    "no address": ("http://[::1/a.zip", ConfigError, "no URL"),
+    "no host": ("http:///a.zip", ConfigError, "has no host"),
+    "no address": ("http://[::1/a.zip", ConfigError, "not a valid URL"),
     "refused": (
         "http://u:pw@127.0.0.1:9/a.zip",
         DataError,

@@ -4,8 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from headrace.data.sources.class_folders import File, check_classes, find_files, list_files, place, read_bytes, tell
+from headrace.data.sources.class_folders import (
+    ClassFile,
+    assign_labels,
+    check_classes,
+    find_files,
+    format_extensions,
+    list_files,
+    read_file,
+)
 from headrace.errors import DataError
+from headrace.paths import SPLIT_ALIASES
 
 WHERE = "params.yaml: ingest.source: 'x'"
 
@@ -17,25 +26,25 @@ def put(root: Path, *names: str) -> Path:
     return root
 
 
-def test_find_files_sorts_those_wanted_and_counts_the_others(tmp_path: Path) -> None:
+def test_find_files_sorts_matches_and_counts_the_others(tmp_path: Path) -> None:
     folder = put(tmp_path, "b/2.TXT", "a/1.txt", "a/1.csv", "b/readme", ".hidden/3.txt")
     paths, others = find_files(folder, [".txt"], noun="text", where=WHERE)
     assert paths == ["a/1.txt", "b/2.TXT"]
     assert others == {".csv": 1, "": 1}
 
 
-@pytest.mark.parametrize(("names", "got"), [([], "is empty"), (["a/1.csv"], "holds no text (1 other files)")])
-def test_find_files_none_is_told(tmp_path: Path, names: list[str], got: str) -> None:
-    with pytest.raises(DataError) as told:
+@pytest.mark.parametrize(("names", "got"), [([], "is empty"), (["a/1.csv"], "contains no text (1 other files)")])
+def test_find_files_without_a_match_is_refused(tmp_path: Path, names: list[str], got: str) -> None:
+    with pytest.raises(DataError) as caught:
         find_files(put(tmp_path, *names), [".txt"], noun="text", where=WHERE)
-    assert str(told.value) == f"{WHERE}: {got}; texts end in ['.txt']; put them in one folder a class"
+    assert str(caught.value) == f"{WHERE}: {got}; texts end in ['.txt']; put them in one folder per class"
 
 
-def test_tell_names_the_commonest() -> None:
-    assert tell(Counter({".b": 1, ".a": 1, "": 2})) == "2 without extension, 1 .a, 1 .b"
+def test_format_extensions_lists_the_most_common() -> None:
+    assert format_extensions(Counter({".b": 1, ".a": 1, "": 2})) == "2 without extension, 1 .a, 1 .b"
 
 
-def test_walk_leaves_out_pipes_and_goes_round_no_circle(tmp_path: Path) -> None:
+def test_list_files_skips_pipes_and_cycles(tmp_path: Path) -> None:
     folder = put(tmp_path, "a/1.txt")
     os.mkfifo(folder / "a" / "2.txt")
     (folder / "a" / "up").symlink_to(folder)
@@ -43,42 +52,54 @@ def test_walk_leaves_out_pipes_and_goes_round_no_circle(tmp_path: Path) -> None:
     assert sorted(list_files(folder)) == ["a/1.txt", "a/gone.txt"]
 
 
-def test_place_by_class_and_by_split_and_class() -> None:
-    assert place(["a/1", "b/c/2", "3"], WHERE) == [
-        File("a/1", "a", None), File("b/c/2", "b", None), File("3", None, None),
+def test_assign_labels_by_class_and_by_split_and_class() -> None:
+    assert assign_labels(["a/1", "b/c/2", "3"], WHERE) == [
+        ClassFile("a/1", "a", None), ClassFile("b/c/2", "b", None), ClassFile("3", None, None),
     ]  # fmt: skip
-    assert place(["Train/a/1", "valid/b/2", "testing/3"], WHERE) == [
-        File("Train/a/1", "a", "train"), File("valid/b/2", "b", "val"), File("testing/3", None, "test"),
+    assert assign_labels(["Train/a/1", "valid/b/2", "testing/3"], WHERE) == [
+        ClassFile("Train/a/1", "a", "train"), ClassFile("valid/b/2", "b", "val"), ClassFile("testing/3", None, "test"),
     ]  # fmt: skip
-    assert place(["test/1", "prod/2"], WHERE)[0] == File("test/1", "test", None)
+    assert assign_labels(["test/1", "prod/2"], WHERE)[0] == ClassFile("test/1", "test", None)
 
 
-def test_place_split_beside_class_is_told() -> None:
+@pytest.mark.parametrize("alias", [alias for alias, split in SPLIT_ALIASES.items() if split != "train"])
+def test_assign_labels_accepts_every_split_alias(alias: str) -> None:
+    files = assign_labels(["train/a/1", f"{alias}/b/2"], WHERE)
+    assert [(file.label, file.split) for file in files] == [("a", "train"), ("b", SPLIT_ALIASES[alias])]
+
+
+def test_assign_labels_of_dev_without_train_is_a_class() -> None:
+    assert assign_labels(["dev/1", "prod/2"], WHERE)[0] == ClassFile("dev/1", "dev", None)
+
+
+def test_assign_labels_refuses_splits_beside_classes() -> None:
     with pytest.raises(
-        DataError, match=r"^params.yaml: ingest.source: 'x': holds \['train'\] beside \['cats'\]; either "
+        DataError, match=r"^params.yaml: ingest.source: 'x': contains \['train'\] and also \['cats'\]; either "
     ):
-        place(["train/a/1", "cats/1"], WHERE)
+        assign_labels(["train/a/1", "cats/1"], WHERE)
 
 
 @pytest.mark.parametrize(
-    ("labels", "told"),
-    [([None, None], "holds 2 texts but no class's folder"), (["a", None], "has only one class, 'a'")],
+    ("labels", "message"),
+    [([None, None], "contains 2 texts but no class folder"), (["a", None], "has only one class, 'a'")],
 )
-def test_check_classes_wants_two(labels: list[str | None], told: str) -> None:
-    with pytest.raises(DataError, match=told):
-        check_classes([File("x", label, None) for label in labels], noun="text", where=WHERE)
+def test_check_classes_requires_two(labels: list[str | None], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        check_classes([ClassFile("x", label, None) for label in labels], noun="text", where=WHERE)
 
 
-def test_row_has_its_names_as_utf8_and_an_id_of_its_path() -> None:
-    row = File("\udcff/1.txt", "\udcff", "val").row()
+def test_row_has_utf8_names_and_an_id_of_its_path() -> None:
+    row = ClassFile("\udcff/1.txt", "\udcff", "val").row()
     assert (row["path"], row["label"], row["split"]) == ("\\xff/1.txt", "\\xff", "val")
     assert len(str(row["row_id"])) == 32
     assert (
-        row["row_id"] == File("\udcff/1.txt", None, None).row()["row_id"] != File("2.txt", None, None).row()["row_id"]
+        row["row_id"]
+        == ClassFile("\udcff/1.txt", None, None).row()["row_id"]
+        != ClassFile("2.txt", None, None).row()["row_id"]
     )
 
 
-def test_read_bytes_of_a_broken_link_is_told(tmp_path: Path) -> None:
+def test_read_file_of_a_broken_link_raises_one_line(tmp_path: Path) -> None:
     (tmp_path / "1.txt").symlink_to(tmp_path / "gone")
-    with pytest.raises(DataError, match=r"1\.txt: cannot be read \(No such file or directory\); mend or remove it"):
-        read_bytes(tmp_path, File("1.txt", "a", None))
+    with pytest.raises(DataError, match=r"1\.txt: cannot be read \(No such file or directory\); fix or remove it"):
+        read_file(tmp_path, ClassFile("1.txt", "a", None))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.data.sources.text_encoding import SAMPLE_BYTES, check_encoding, decode_text, detect
+from headrace.data.sources.text_encoding import SAMPLE_BYTES, check_encoding, decode_text, detect_encoding
 from headrace.errors import ConfigError
 
 SENTENCES = {
@@ -21,7 +21,7 @@ SENTENCES = {
 
 
 @pytest.mark.parametrize("encoding", SENTENCES)
-def test_decode_guesses_what_text_is_written_in(encoding: str) -> None:
+def test_decode_text_guesses_the_encoding(encoding: str) -> None:
     text = SENTENCES[encoding]
     assert decode_text(text.encode(encoding)) == text
     assert decode_text(text.encode(encoding), encoding) == text
@@ -29,70 +29,70 @@ def test_decode_guesses_what_text_is_written_in(encoding: str) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32", "utf-16-le", "utf-16-be"])
-def test_decode_knows_unicode_with_and_without_its_mark(encoding: str) -> None:
+def test_decode_text_of_unicode_with_and_without_a_mark(encoding: str) -> None:
     assert decode_text("Straße 12, Köln".encode(encoding)) == "Straße 12, Köln"
 
 
 @pytest.mark.parametrize("mark", [codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE])
-def test_decode_honours_big_endian_marks(mark: bytes) -> None:
+def test_decode_text_with_a_big_endian_mark(mark: bytes) -> None:
     name = "utf-16-be" if mark == codecs.BOM_UTF16_BE else "utf-32-be"
     assert decode_text(mark + "é".encode(name)) == "é"
 
 
-def test_decode_of_a_stated_encoding_drops_its_mark() -> None:
+def test_decode_text_of_a_stated_encoding_drops_the_mark() -> None:
     assert decode_text(b"\xef\xbb\xbfa", "utf-8") == "a"
     assert decode_text(b"", "auto") == ""
 
 
-def test_decode_short_text_prefers_western_europe() -> None:
+def test_decode_text_of_a_short_text_prefers_western_europe() -> None:
     assert decode_text("café".encode("cp1252")) == "café"
     assert decode_text(b"only \xa3 100 for 2 tickets") == "only £ 100 for 2 tickets"
 
 
-def test_decode_damaged_utf8_keeps_what_is_good() -> None:
+def test_decode_text_of_damaged_utf8_keeps_valid_characters() -> None:
     assert decode_text("Straße, Köln, Zürich".encode() + b"\xff!") == "Straße, Köln, Zürich\ufffd!"
 
 
-def test_decode_of_surrogates_leaves_none() -> None:
+def test_decode_text_removes_surrogates() -> None:
     assert decode_text(b"+2AA-", "utf-7") == "\ufffd"
     assert "\ufffd" in decode_text("\ud800".encode("utf-8", "surrogatepass") + "äöü".encode())
 
 
-def test_detect_of_what_is_no_text_is_utf8() -> None:
-    assert detect(bytes(range(256)) * 40) == "utf-8"
-    assert {detect(os.urandom(5000)) for _ in range(5)} == {"utf-8"}
+def test_detect_encoding_of_other_data_is_utf8() -> None:
+    assert detect_encoding(bytes(range(256)) * 40) == "utf-8"
+    assert {detect_encoding(os.urandom(5000)) for _ in range(5)} == {"utf-8"}
 
 
-def test_detect_sample_may_end_within_a_character_but_a_file_may_not() -> None:
+def test_detect_encoding_of_a_truncated_sample_and_of_a_truncated_file() -> None:
     sample = ("a" * (SAMPLE_BYTES - 1) + "é").encode()[:SAMPLE_BYTES]
-    assert detect(sample) == "utf-8"
-    assert detect("cafÃ".encode("cp1252")) != "utf-8"
+    assert detect_encoding(sample) == "utf-8"
+    assert detect_encoding("cafÃ".encode("cp1252")) != "utf-8"
 
 
-def test_detect_looks_where_text_is_not_ascii() -> None:
-    assert detect(b"plain words " * 20_000 + SENTENCES["cp1251"].encode("cp1251")) == "cp1251"
+def test_detect_encoding_skips_leading_ascii() -> None:
+    assert detect_encoding(b"plain words " * 20_000 + SENTENCES["cp1251"].encode("cp1251")) == "cp1251"
 
 
 @pytest.mark.parametrize("name", ["utf-9", "rot13", "hex", "idna", "undefined", "", "a\0b", "utf 8 please"])
-def test_encoding_that_is_none_is_told(name: str) -> None:
+def test_check_encoding_refuses_other_names(name: str) -> None:
     with pytest.raises(
-        ConfigError, match=r"^params\.yaml: ingest\.table\.encoding: .* is no encoding that .*, or auto$"
+        ConfigError, match=r"^params\.yaml: ingest\.table\.encoding: .* is not a text encoding .*, or auto$"
     ):
         decode_text(b"x", name)
 
 
-def test_check_encoding_gives_pythons_name() -> None:
+def test_check_encoding_returns_the_python_name() -> None:
     assert [check_encoding(name) for name in ("UTF8", "latin1", "Shift_JIS")] == ["utf-8", "iso8859-1", "shift_jis"]
 
 
 @settings(deadline=None, max_examples=50)
 @given(st.binary(max_size=200))
-def test_decode_never_fails_and_gives_text_that_can_be_written(data: bytes) -> None:
+def test_decode_text_of_any_bytes_can_be_encoded(data: bytes) -> None:
     text = decode_text(data)
     assert text.encode().decode() == text
 
 
 @settings(deadline=None, max_examples=50)
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\ufeff"), max_size=50))
-def test_decode_of_utf8_is_exact(text: str) -> None:
+def test_decode_text_of_utf8_is_exact(text: str) -> None:
     assert decode_text(text.encode()) == text

@@ -1,4 +1,4 @@
-"""How a source is to be read: the part of the section `ingest` that readers need."""
+"""The settings of readers: the part of the section `ingest` that controls how a source is read."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from headrace.contracts import ColumnKind
 
 
 class TableFormat(Section):
-    """How the text of a table is written; whatever is `auto` is found out."""
+    """The format of a text table; `auto` settings are inferred."""
 
     delimiter: str = "auto"
-    """One character between cells, such as `,` or a tab; auto: the one that parts the first lines most evenly."""
+    """The character between cells, such as `,` or a tab; auto: the one that splits the first lines most evenly."""
     encoding: str = "auto"
-    """Of text files, as Python names it (utf-8, cp1252); auto: UTF-8 or by byte order mark, else guessed."""
+    """Python name of the encoding (utf-8, cp1252); auto: by byte order mark, UTF-8, or guessed."""
     header: bool | Literal["auto"] = "auto"
-    """Whether the first line names the columns; auto: where it looks unlike the lines below it."""
+    """Whether the first line contains the column names; auto: if it differs from the lines below it."""
     names: list[str] | None = None
-    """Names of the columns, for a table without a header; null: column_0, column_1 and on."""
+    """Column names, for a table without a header; null: column_0, column_1, ..."""
     quoting: bool | Literal["auto"] = "auto"
-    """Whether double quotes enclose cells; auto: unless that would tear the lines."""
+    """Whether double quotes enclose cells; auto: unless that would break the lines."""
     missing: list[str] = ["", "?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "<NA>"]
-    """Cells that mean that there is no value."""
+    """Cells that stand for a missing value."""
     skip_lines: int = Field(default=0, ge=0)
-    """Lines to leave out at a file's beginning."""
+    """Number of lines to skip at the beginning of a file."""
 
     @field_validator("delimiter")
     @classmethod
@@ -37,26 +37,26 @@ class TableFormat(Section):
 
 
 class ReadOptions(Section):
-    """What a reader may be told about a source."""
+    """Options of the readers."""
 
     source: str = "mnist5k"
-    """Built-in set, path, glob or URL of data or of an archive; paths are absolute, below ~, or in the project."""
+    """Built-in dataset, or path, glob or URL of data or an archive; relative paths start at the project."""
     task: Literal["auto", "classification", "multilabel", "regression"] = "auto"
-    """What a model will be asked for; auto: regression where the target has many different numbers, multilabel (a row
-    has any number of classes) where it holds lists."""
+    """The task; auto: regression if the target has many different numbers, multilabel (any number of classes per row)
+    if it contains lists."""
     target: str | list[str] | None = None
-    """Column to predict; null: found, where a table leaves no doubt. A folder by class has none.
+    """Column to predict; null: inferred if a table leaves no doubt. Class folders have none.
 
-    Several: columns of numbers that are predicted together, or, each a label's, of 0 and 1.
+    Several columns: numbers that are predicted together, or 0 and 1 for one label each.
     """
     label_separator: str | None = Field(default=None, min_length=1)
-    """What stands between the labels of a row, such as `|` in `war|comedy`; null: a row has one, or a list."""
+    """Separator of several labels, such as `|` in `war|comedy`; null: a row has a single label, or a list."""
     split_column: str | None = None
-    """Column that says train, val or test; null: none, or that of the files' names."""
+    """Column with the official split (train, val or test); null: none, or from the file names."""
     columns: dict[str, ColumnKind | Literal["ignore"]] = {}
-    """Kinds of columns that are guessed wrongly, such as `{postcode: categorical}`; ignore leaves one out."""
+    """Kinds of columns that are inferred wrongly, such as `{postcode: categorical}`; ignore drops a column."""
     table: TableFormat = TableFormat()
-    """How the text of a table is written; of tables only."""
+    """The format of text tables."""
 
     @field_validator("target")
     @classmethod
@@ -67,7 +67,7 @@ class ReadOptions(Section):
 
     @property
     def targets(self) -> list[str]:
-        """The columns of `target`; none where it is to be found."""
+        """The columns in `target`; empty if it is to be inferred."""
         if self.target is None:
             return []
         return [self.target] if isinstance(self.target, str) else self.target

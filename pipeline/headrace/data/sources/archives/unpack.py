@@ -22,7 +22,7 @@ from headrace.data.sources.archives.safe_extract import END_OF_ARCHIVE, SafeExtr
 from headrace.data.sources.limits import LIMITS, SourceLimits, UnpackBudget
 from headrace.errors import USER_ERRNOS, DataError
 from headrace.storage.atomic import atomic_dir
-from headrace.storage.lock import exclusive
+from headrace.storage.lock import exclusive_lock
 
 SUPPORTED = ("zip", "tar", "tar.gz", "tgz", "tar.bz2", "tar.xz", "tar.zst", "gz", "bz2", "xz", "zst")
 ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
@@ -70,7 +70,7 @@ def unpack(path: Path, cache_dir: Path, *, limits: SourceLimits = LIMITS, where:
     key = sha256(f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}".encode("utf-8", "surrogateescape"))
     unpacked = cache_dir / key.hexdigest()[:16] / "unpacked"
     if not unpacked.is_dir():
-        with exclusive(unpacked.with_name(".lock"), f"unpacking {path.name}"), atomic_dir(unpacked) as folder:
+        with exclusive_lock(unpacked.with_name(".lock"), f"unpacking {path.name}"), atomic_dir(unpacked) as folder:
             extractor = SafeExtractor(folder, UnpackBudget(limits, stat.st_size, where), where)
             with translate_archive_errors(where):
                 _extract(path, archive, extractor)

@@ -1,1 +1,1 @@
-"""transfer."""
+"""Downloads by http and through fsspec, which resume where they stopped."""

@@ -11,8 +11,8 @@ from headrace.errors import ConfigError, DataError
 DIGITS = {"sha256": 64, "md5": 32}
 
 
-def check_form(checksum: str) -> None:
-    """Raises ConfigError for what is no checksum."""
+def check_checksum_format(checksum: str) -> None:
+    """Raises ConfigError for a malformed checksum."""
     name, _, digits = checksum.partition(":")
     if name not in DIGITS or not re.fullmatch(rf"[0-9a-fA-F]{{{DIGITS[name]}}}", digits):
         raise ConfigError(
@@ -21,25 +21,25 @@ def check_form(checksum: str) -> None:
         )
 
 
-def matches(path: Path, checksum: str) -> bool:
-    """Whether a file has the checksum."""
+def has_checksum(path: Path, checksum: str) -> bool:
+    """Whether a file has this checksum."""
     return _digest(path, checksum) == checksum.lower()
 
 
-def verify(path: Path, checksum: str, where: str) -> None:
-    """Raises DataError for a file of another checksum, and ConfigError for a folder."""
+def verify_checksum(path: Path, checksum: str, where: str) -> None:
+    """Raises DataError for a file with another checksum, and ConfigError for a folder."""
     if path.is_dir():
-        raise ConfigError(f"{where}: a folder, and ingest.checksum is of one file; remove ingest.checksum")
+        raise ConfigError(f"{where}: a folder, but ingest.checksum is for one file; remove ingest.checksum")
     got = _digest(path, checksum)
     if got != checksum.lower():
         raise DataError(
-            f"{where}: its checksum is {got}; ingest.checksum asks for {checksum}; the file was changed or damaged on"
-            " its way: get it again, or mend ingest.checksum"
+            f"{where}: its checksum is {got}, but ingest.checksum is {checksum}; the file was changed or damaged;"
+            " get it again, or correct ingest.checksum"
         )
 
 
 def _digest(path: Path, checksum: str) -> str:
     name = checksum.partition(":")[0]
     with path.open("rb") as file:
-        # MD5 finds damage; that it does not find malice is why sha256 is named first
+        # MD5 detects damage but not tampering, so error messages name sha256 first
         return f"{name}:{hashlib.file_digest(file, lambda: hashlib.new(name, usedforsecurity=False)).hexdigest()}"

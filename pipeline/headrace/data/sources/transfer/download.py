@@ -1,4 +1,4 @@
-"""Downloads into the cache: whole, verified, and asked for once."""
+"""Downloads into the cache: complete, verified, and only once."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from headrace.data.sources.limits import LIMITS, SourceLimits
-from headrace.data.sources.transfer.checksums import matches, verify
-from headrace.data.sources.transfer.filesystems import Remote
-from headrace.data.sources.transfer.http_client import is_page, open_web
-from headrace.data.sources.transfer.resume import Opener, note_path, part_path, read_note, receive
-from headrace.data.sources.transfer.urls import WEB, cache_key, check_url, file_name, scheme_of, shown
+from headrace.data.sources.transfer.checksums import has_checksum, verify_checksum
+from headrace.data.sources.transfer.filesystems import RemotePath
+from headrace.data.sources.transfer.http_client import is_web_page, open_url
+from headrace.data.sources.transfer.resume import Opener, download_resumable, part_path, read_state, state_path
+from headrace.data.sources.transfer.urls import WEB, check_url, get_scheme, make_cache_key, make_file_name, redact_url
 from headrace.errors import ConfigError, DataError
 from headrace.storage.atomic import write_json
-from headrace.storage.lock import exclusive
+from headrace.storage.lock import exclusive_lock
 
 PAGE_NAMES = (".html", ".htm", ".xhtml")
 
@@ -23,30 +23,30 @@ PAGE_NAMES = (".html", ".htm", ".xhtml")
 def download(
     url: str, cache_dir: Path, *, checksum: str | None = None, limits: SourceLimits = LIMITS, into: Path | None = None
 ) -> Path:
-    """The local copy of a URL's file or folder: `cache_dir/<key of the URL>/<its name>`, or `into/<its name>`.
+    """Returns the local copy of a remote file or folder: `cache_dir/<key of the URL>/<name>`, or `into/<name>`.
 
-    A copy that is whole is used again without asking the network, also when the URL holds something newer by now:
-    remove it to have that. A download that broke off goes on where it stopped. Raises ConfigError for a URL that
-    cannot be read here, DataError for one that does not give the file; neither shows the URL's secrets.
+    A complete copy is reused without network access, even if the URL has something newer: remove it to download
+    again. An interrupted download resumes where it stopped. Raises ConfigError for an unsupported URL and DataError if
+    the download fails; neither message contains the secrets of the URL.
     """
     check_url(url)
-    path = (into or cache_dir / cache_key(url)) / file_name(url)
-    wanted = _Wanted(url, path, checksum, limits, f"params.yaml: ingest.source: {shown(url)!r}")
-    if _is_kept(wanted):
+    path = (into or cache_dir / make_cache_key(url)) / make_file_name(url)
+    request = _Request(url, path, checksum, limits, f"params.yaml: ingest.source: {redact_url(url)!r}")
+    if _is_cached(request):
         return path
-    with exclusive(path.with_name(".lock"), f"the download of {shown(url)}"):
-        if scheme_of(url) in WEB:
-            _fetch_file(partial(open_web, url, wanted.where), wanted)
+    with exclusive_lock(path.with_name(".lock"), f"the download of {redact_url(url)}"):
+        if get_scheme(url) in WEB:
+            _fetch_file(partial(open_url, url, request.where), request)
         else:
-            remote = Remote(url, wanted.where)
+            remote = RemotePath(url, request.where)
             if remote.is_folder():
-                _fetch_folder(remote, wanted)
+                _fetch_folder(remote, request)
             else:
-                _fetch_file(remote.open, wanted)
+                _fetch_file(remote.open, request)
     return path
 
 
-class _Wanted(NamedTuple):
+class _Request(NamedTuple):
     url: str
     path: Path
     checksum: str | None
@@ -54,44 +54,51 @@ class _Wanted(NamedTuple):
     where: str
 
 
-def _is_kept(wanted: _Wanted) -> bool:
-    path, record = wanted.path, read_note(_record_path(wanted.path))
-    if record.get("key") != cache_key(wanted.url):
+def _is_cached(request: _Request) -> bool:
+    path, record = request.path, read_state(_record_path(request.path))
+    if record.get("key") != make_cache_key(request.url):
         return False
     if path.is_dir():
-        return wanted.checksum is None
+        return request.checksum is None
     if not path.is_file() or record.get("bytes") != path.stat().st_size:
         return False
-    return wanted.checksum is None or matches(path, wanted.checksum)
+    return request.checksum is None or has_checksum(path, request.checksum)
 
 
-def _fetch_file(open_at: Opener, wanted: _Wanted) -> None:
-    version = receive(open_at, wanted.path, max_bytes=wanted.limits.max_bytes, where=wanted.where)
-    part = part_path(wanted.path)
+def _fetch_file(open_at: Opener, request: _Request) -> None:
+    version = download_resumable(open_at, request.path, max_bytes=request.limits.max_bytes, where=request.where)
+    part = part_path(request.path)
     try:
-        _refuse_page(part, wanted.path.suffix, wanted.where)
-        if wanted.checksum is not None:
-            verify(part, wanted.checksum, wanted.where)
+        _refuse_page(part, request.path.suffix, request.where)
+        if request.checksum is not None:
+            verify_checksum(part, request.checksum, request.where)
     except DataError:
-        part.unlink()  # whole, but not what is wanted: nothing to go on from
+        part.unlink()  # complete, but not the right file: nothing to resume
         raise
-    _finish(wanted, part.stat().st_size, version)
+    _finish(request, part.stat().st_size, version)
 
 
-def _fetch_folder(remote: Remote, wanted: _Wanted) -> None:
-    if wanted.checksum is not None:
-        raise ConfigError(f"{wanted.where}: a folder, and ingest.checksum is of one file; remove ingest.checksum")
-    num_bytes = remote.fetch_folder(wanted.path, wanted.limits)
-    shutil.rmtree(wanted.path, ignore_errors=True)
-    _finish(wanted, num_bytes, None)
+def _fetch_folder(remote: RemotePath, request: _Request) -> None:
+    if request.checksum is not None:
+        raise ConfigError(
+            f"{request.where}: a folder, but ingest.checksum is for a single file; remove ingest.checksum"
+        )
+    num_bytes = remote.fetch_folder(request.path, request.limits)
+    shutil.rmtree(request.path, ignore_errors=True)
+    _finish(request, num_bytes, None)
 
 
-def _finish(wanted: _Wanted, num_bytes: int, version: str | None) -> None:
-    """Puts the part in its place; the record comes first, since it says nothing without the file."""
-    record = {"url": shown(wanted.url), "key": cache_key(wanted.url), "bytes": num_bytes, "version": version}
-    write_json(_record_path(wanted.path), record)
-    part_path(wanted.path).replace(wanted.path)
-    note_path(wanted.path).unlink(missing_ok=True)
+def _finish(request: _Request, num_bytes: int, version: str | None) -> None:
+    """Moves the partial file to its place; the record comes first, as it has no effect without the file."""
+    record = {
+        "url": redact_url(request.url),
+        "key": make_cache_key(request.url),
+        "bytes": num_bytes,
+        "version": version,
+    }
+    write_json(_record_path(request.path), record)
+    part_path(request.path).replace(request.path)
+    state_path(request.path).unlink(missing_ok=True)
 
 
 def _record_path(path: Path) -> Path:
@@ -100,8 +107,8 @@ def _record_path(path: Path) -> Path:
 
 def _refuse_page(part: Path, suffix: str, where: str) -> None:
     with part.open("rb") as file:
-        if suffix.lower() not in PAGE_NAMES and is_page(file.read(64)):
+        if suffix.lower() not in PAGE_NAMES and is_web_page(file.read(64)):
             raise DataError(
-                f"{where}: gives a web page, not a file (a page to log in or to choose on, perhaps);"
-                " give the address of the file itself, or fetch it yourself"
+                f"{where}: returns a web page, not a file (perhaps a login or selection page);"
+                " give the URL of the file itself, or download it yourself"
             )

@@ -1,7 +1,4 @@
-"""Files and folders of object stores and other file systems that fsspec knows.
-
-Clients of other file systems, by fsspec: found by the URL's scheme, their errors told as ours.
-"""
+"""Files and folders in object stores and other file systems, through fsspec."""
 
 from __future__ import annotations
 
@@ -19,12 +16,12 @@ from headrace.data.sources.transfer.resume import (
     PartialDownload,
     RemoteContent,
     TransientDownloadError,
-    note_path,
     part_path,
-    read_note,
-    retrying,
+    read_state,
+    retry,
+    state_path,
 )
-from headrace.data.sources.transfer.urls import scheme_of, scrub
+from headrace.data.sources.transfer.urls import get_scheme, redact_message
 from headrace.errors import USER_ERRNOS, ConfigError, DataError, HeadraceError
 from headrace.storage.atomic import write_json
 from headrace.terminal import progress_bar
@@ -33,47 +30,52 @@ VERSION_KEYS = (
     "ETag", "etag", "md5Hash", "content_md5", "generation", "LastModified", "last_modified", "mtime", "updated",
     "created",
 )  # fmt: skip
+EXTRAS = {
+    "s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "abfss": "az",
+    "sftp": "sftp", "ssh": "sftp",
+}  # fmt: skip
+"""URL scheme -> the extra of this package that installs its client."""
 CHUNK = 1 << 20
 FILES_PER_BATCH = 256
 Info = dict[str, Any]
 
 
-class Remote:
-    """A place that a URL names."""
+class RemotePath:
+    """A remote file or folder."""
 
     def __init__(self, url: str, where: str) -> None:
         self._url, self.where = url, where
-        self._files, self._path = open_client(url, where)
+        self._filesystem, self._path = open_filesystem(url, where)
 
     def is_folder(self) -> bool:
-        """Whether the URL names a folder; raises DataError when there is nothing."""
-        return retrying(lambda: str(self._info()["type"]) == "directory", lambda: 0, self.where)
+        """Whether the URL names a folder; raises DataError if it does not exist."""
+        return retry(lambda: str(self._info()["type"]) == "directory", lambda: 0, self.where)
 
     @contextmanager
-    def open(self, known: PartialDownload) -> Iterator[RemoteContent]:
-        """Opens the file behind the known bytes, or at its start when it is another one by now."""
+    def open(self, partial: PartialDownload) -> Iterator[RemoteContent]:
+        """Opens the file after the bytes already downloaded, or at its start if it has changed since."""
         with translate_fsspec_errors(self._url, self.where):
             info = self._info()
             version, total = _version(info), info.get("size")
-            start = known.num_bytes if version and (version, total) == (known.version, known.total) else 0
-            file = self._files.open(self._path, "rb")
+            start = partial.num_bytes if version and (version, total) == (partial.version, partial.total) else 0
+            file = self._filesystem.open(self._path, "rb")
         try:
-            yield RemoteContent(version, start, total, self._chunks(file, start))
+            yield RemoteContent(version, start, total, self._read_chunks(file, start))
         finally:
             file.close()
 
     def fetch_folder(self, folder: Path, limits: SourceLimits) -> int:
-        """Brings every file below the URL to the part of `folder`; returns their bytes.
+        """Downloads every file below the URL to the partial copy of `folder`; returns the number of bytes.
 
-        A second call after an interruption brings what is missing, unless the folder has changed since.
+        After an interruption, downloads only what is missing, unless the remote folder has changed.
         """
-        listing = retrying(lambda: self._listing(limits), lambda: 0, self.where)
+        listing = retry(lambda: self._list_files(limits), lambda: 0, self.where)
         part = part_path(folder)
         content = json.dumps([(name, info.get("size"), _version(info)) for name, info in sorted(listing.items())])
         version = sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
-        if read_note(note_path(folder)).get("version") != version:
+        if read_state(state_path(folder)).get("version") != version:
             shutil.rmtree(part, ignore_errors=True)
-            write_json(note_path(folder), {"version": version})
+            write_json(state_path(folder), {"version": version})
         part.mkdir(exist_ok=True)
         total = sum(int(info.get("size") or 0) for info in listing.values())
         with progress_bar(folder.name, total, "bytes") as show:
@@ -82,7 +84,7 @@ class Remote:
             def done() -> int:
                 return sum(sizes.values())
 
-            retrying(lambda: self._fetch_missing(listing, part, sizes, lambda: show(done())), done, self.where)
+            retry(lambda: self._fetch_missing(listing, part, sizes, lambda: show(done())), done, self.where)
         return done()
 
     def _fetch_missing(self, listing: dict[str, Info], part: Path, sizes: dict[str, int], show: Any) -> None:
@@ -96,27 +98,27 @@ class Remote:
         for first in range(0, len(missing), FILES_PER_BATCH):
             batch = missing[first : first + FILES_PER_BATCH]
             with translate_fsspec_errors(self._url, self.where):
-                self._files.get([listing[name]["name"] for name in batch], [str(part / name) for name in batch])
+                self._filesystem.get([listing[name]["name"] for name in batch], [str(part / name) for name in batch])
             for name in batch:
-                size, wanted = (part / name).stat().st_size, listing[name].get("size")
-                if wanted is not None and size != wanted:
-                    raise TransientDownloadError(f"got {size:,} of {wanted:,} bytes of {name!r}")
+                size, expected = (part / name).stat().st_size, listing[name].get("size")
+                if expected is not None and size != expected:
+                    raise TransientDownloadError(f"got {size:,} of {expected:,} bytes of {name!r}")
                 sizes[name] = size
             show()
 
     def _info(self) -> Info:
         with translate_fsspec_errors(self._url, self.where):
-            info: Info = self._files.info(self._path)
+            info: Info = self._filesystem.info(self._path)
         return info
 
-    def _listing(self, limits: SourceLimits) -> dict[str, Info]:
-        """Relative name -> what the store tells of the file."""
+    def _list_files(self, limits: SourceLimits) -> dict[str, Info]:
+        """Returns the relative name of each file -> its metadata."""
         with translate_fsspec_errors(self._url, self.where):
-            found: dict[str, Info] = self._files.find(self._path, detail=True)
+            infos: dict[str, Info] = self._filesystem.find(self._path, detail=True)
         names, budget = MemberNames(self.where), UnpackBudget(limits, limits.max_bytes, self.where)
         listing = {}
-        for path, info in found.items():
-            if path.endswith("/"):  # an empty object that stands for a folder
+        for path, info in infos.items():
+            if path.endswith("/"):  # an empty object that represents a folder
                 continue
             budget.add_entry()
             budget.add_bytes(int(info.get("size") or 0))
@@ -124,10 +126,10 @@ class Remote:
             if name is not None:
                 listing[name] = info | {"name": path}
         if not listing:
-            raise DataError(f"{self.where}: holds no file; give the address of a file, or of a folder with files")
+            raise DataError(f"{self.where}: contains no files; give the URL of a file, or of a folder with files")
         return listing
 
-    def _chunks(self, file: Any, start: int) -> Iterator[bytes]:
+    def _read_chunks(self, file: Any, start: int) -> Iterator[bytes]:
         with translate_fsspec_errors(self._url, self.where):
             file.seek(start)
         while True:
@@ -138,58 +140,51 @@ class Remote:
             yield chunk
 
 
-def _version(info: Info) -> str | None:
-    found = next((info[key] for key in VERSION_KEYS if info.get(key) is not None), None)
-    return None if found is None else str(found)
-
-
-EXTRAS = {
-    "s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "abfss": "az",
-    "sftp": "sftp", "ssh": "sftp",
-}  # fmt: skip
-"""URL scheme -> the extra of this package that brings its client."""
-
-
-def open_client(url: str, where: str) -> tuple[Any, str]:
-    """The fsspec file system of a URL, and the path in it; ConfigError when its client is not installed."""
+def open_filesystem(url: str, where: str) -> tuple[Any, str]:
+    """Returns the fsspec file system of a URL and the path in it; raises ConfigError if its client is missing."""
     from fsspec.core import url_to_fs
 
-    scheme = str(scheme_of(url))
+    scheme = str(get_scheme(url))
     try:
-        files, path = url_to_fs(url)
+        filesystem, path = url_to_fs(url)
     except (ImportError, ValueError) as error:
-        reason = scrub(str(error), url)
+        reason = redact_message(str(error), url)
         if scheme in EXTRAS and (isinstance(error, ImportError) or "not known" in reason):
-            reason = f"reading {scheme}:// takes a client that is not installed; install headrace[{EXTRAS[scheme]}]"
+            reason = f"reading {scheme}:// requires a client that is not installed; install headrace[{EXTRAS[scheme]}]"
         elif isinstance(error, ImportError):
-            reason = f"reading {scheme}:// takes a client that is not installed ({reason}); install it"
+            reason = f"reading {scheme}:// requires a client that is not installed ({reason}); install it"
         else:
-            reason = f"not a URL that is read ({reason}); choose one of {['http', 'https', 'file', *EXTRAS]}"
+            reason = f"not a supported URL ({reason}); choose one of {['http', 'https', 'file', *EXTRAS]}"
         raise ConfigError(f"{where}: {reason}") from None
     except Exception as error:  # noqa: BLE001 - each client raises classes of its own
-        raise DataError(f"{where}: {_trouble(error, url)}; look at the address and your access") from None
-    return files, path.rstrip("/") or path
+        raise DataError(f"{where}: {_describe(error, url)}; check the URL and your access rights") from None
+    return filesystem, path.rstrip("/") or path
 
 
 @contextmanager
 def translate_fsspec_errors(url: str, where: str) -> Iterator[None]:
-    """Turns what a client raises into DataError, or DroppedError where another try may help.
+    """Turns the errors of a client into DataError, or into TransientDownloadError if a retry may help.
 
-    Troubles of this machine's disk pass as they are.
+    Errors of the local disk pass unchanged.
     """
     try:
         yield
     except (HeadraceError, TransientDownloadError):
         raise
     except FileNotFoundError:
-        raise DataError(f"{where}: no such file or folder there; mend the address") from None
+        raise DataError(f"{where}: no such file or folder there; correct the URL") from None
     except PermissionError as error:
-        raise DataError(f"{where}: {_trouble(error, url)}; it needs access; give your credentials") from None
+        raise DataError(f"{where}: {_describe(error, url)}; access is denied; give your credentials") from None
     except Exception as error:
         if isinstance(error, OSError) and error.errno in USER_ERRNOS:
             raise
-        raise TransientDownloadError(_trouble(error, url)) from None
+        raise TransientDownloadError(_describe(error, url)) from None
 
 
-def _trouble(error: Exception, url: str) -> str:
-    return f"cannot be read ({type(error).__name__}: {scrub(str(error), url)})"
+def _version(info: Info) -> str | None:
+    version = next((info[key] for key in VERSION_KEYS if info.get(key) is not None), None)
+    return None if version is None else str(version)
+
+
+def _describe(error: Exception, url: str) -> str:
+    return f"cannot be read ({type(error).__name__}: {redact_message(str(error), url)})"

@@ -1,4 +1,4 @@
-"""Files by http and https: one range of bytes after another, from a server that may drop, refuse or change them."""
+"""Downloads by http and https, which resume with range requests if the server supports them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from headrace import __version__
 from headrace.data.sources.transfer.resume import PartialDownload, RemoteContent, TransientDownloadError
-from headrace.data.sources.transfer.urls import scrub
+from headrace.data.sources.transfer.urls import redact_message
 from headrace.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from requests import Response
 
 TIMEOUT_S = (10, 60)
-"""To connect, and between two bytes."""
+"""For connecting, and between two bytes."""
 CHUNK = 1 << 17
 OK, PARTIAL, RANGE_REFUSED = 200, 206, 416
 BUSY = (408, 425, 429, 500, 502, 503, 504)
@@ -25,43 +25,48 @@ GONE = (404, 410)
 
 
 @contextmanager
-def open_web(url: str, where: str, known: PartialDownload) -> Iterator[RemoteContent]:
-    """Asks for what follows the known bytes, or for all where the server cannot tell that they are still the same.
+def open_url(url: str, where: str, partial: PartialDownload) -> Iterator[RemoteContent]:
+    """Requests the bytes that are missing, or all if the server cannot confirm that the file is unchanged.
 
-    RFC 9110, 13.1.5 (If-Range) and 14 (ranges). Bytes are taken as they are sent: a server that calls a .gz file an
-    encoding does not have it unpacked.
+    See RFC 9110, 13.1.5 (If-Range) and 14 (ranges). Bytes are stored as sent: a .gz file that a server declares as an
+    encoding is not decompressed.
     """
-    with _get(url, where, known) as response:
+    with _get(url, where, partial) as response:
         version, total = _version(response), _length(response)
         if response.status_code == OK:
-            yield RemoteContent(version, 0, total, _chunks(response, url))
+            yield RemoteContent(version, 0, total, _read_chunks(response, url))
             return
         match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
-        whole = int(match[2]) if match and match[2] != "*" else None
-        same = match and int(match[1]) == known.num_bytes and version in {known.version, None}
-        if response.status_code == PARTIAL and same and (known.total is None or whole == known.total):
-            yield RemoteContent(known.version, known.num_bytes, whole, _chunks(response, url))
+        length = int(match[2]) if match and match[2] != "*" else None
+        same = match and int(match[1]) == partial.num_bytes and version in {partial.version, None}
+        if response.status_code == PARTIAL and same and (partial.total is None or length == partial.total):
+            yield RemoteContent(partial.version, partial.num_bytes, length, _read_chunks(response, url))
             return
-    if not known.num_bytes:
-        raise DataError(f"{where}: the server answered {response.status_code} with a part; fetch it yourself")
-    with open_web(url, where, PartialDownload()) as answer:  # the content changed, though the server did not say so
-        yield answer
+    if not partial.num_bytes:
+        raise DataError(f"{where}: the server answered {response.status_code} with a part; download the file yourself")
+    with open_url(url, where, PartialDownload()) as content:  # it changed, though the server did not say so
+        yield content
 
 
-def _get(url: str, where: str, known: PartialDownload) -> Response:
+def is_web_page(head: bytes) -> bool:
+    """Whether a file begins like a web page, such as a login page in front of the file."""
+    return head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html"))
+
+
+def _get(url: str, where: str, partial: PartialDownload) -> Response:
     import requests
 
     headers = {"Accept-Encoding": "identity", "User-Agent": f"headrace/{__version__}"}
-    if known.num_bytes and known.version:
-        headers |= {"Range": f"bytes={known.num_bytes}-", "If-Range": known.version}
+    if partial.num_bytes and partial.version:
+        headers |= {"Range": f"bytes={partial.num_bytes}-", "If-Range": partial.version}
     try:
         response = requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_S)
     except requests.exceptions.SSLError as error:
-        raise DataError(f"{where}: its certificate is not trusted ({_reason(error, url)}); mend the address") from None
+        raise DataError(f"{where}: its certificate is not trusted ({_reason(error, url)}); correct the URL") from None
     except (requests.ConnectionError, requests.Timeout) as error:
         raise TransientDownloadError(f"cannot be reached ({_reason(error, url)})") from None
     except (requests.RequestException, UnicodeError) as error:
-        raise ConfigError(f"{where}: cannot be asked for ({_reason(error, url)}); mend the address") from None
+        raise ConfigError(f"{where}: cannot be requested ({_reason(error, url)}); correct the URL") from None
     _check_status(response, where)
     return response
 
@@ -75,13 +80,13 @@ def _check_status(response: Response, where: str) -> None:
     if status in BUSY:
         raise TransientDownloadError(answer)
     if status in REFUSED:
-        raise DataError(f"{where}: {answer}; it needs access; give it in the URL, or fetch the file yourself")
+        raise DataError(f"{where}: {answer}; access is denied; put credentials into the URL, or download it yourself")
     if status in GONE:
-        raise DataError(f"{where}: {answer}: no such file there; mend the address")
-    raise DataError(f"{where}: {answer}; a file is needed; mend the address, or fetch the file yourself")
+        raise DataError(f"{where}: {answer}: no such file there; correct the URL")
+    raise DataError(f"{where}: {answer} instead of a file; correct the URL, or download the file yourself")
 
 
-def _chunks(response: Response, url: str) -> Iterator[bytes]:
+def _read_chunks(response: Response, url: str) -> Iterator[bytes]:
     from urllib3.exceptions import HTTPError
 
     try:
@@ -91,7 +96,7 @@ def _chunks(response: Response, url: str) -> Iterator[bytes]:
 
 
 def _version(response: Response) -> str | None:
-    """A strong ETag, else the time of the last change: what If-Range takes."""
+    """Returns the validator for If-Range: a strong ETag, or the time of the last change."""
     tag = response.headers.get("ETag", "")
     return tag if tag.startswith('"') else response.headers.get("Last-Modified")
 
@@ -102,13 +107,8 @@ def _length(response: Response) -> int | None:
 
 
 def _reason(error: BaseException, url: str) -> str:
-    """The innermost cause, such as `Connection refused`, without the URL and its secrets."""
+    """Returns the innermost cause, such as `Connection refused`, without the URL and its secrets."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return scrub(text, url) or type(error).__name__
-
-
-def is_page(head: bytes) -> bool:
-    """Whether a file begins as a web page does, such as the log-in page that stands before it."""
-    return head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html"))
+    return redact_message(text, url) or type(error).__name__

@@ -1,4 +1,4 @@
-"""A download that goes on where it stopped: a `.part` file, and beside it what tells whether it still fits."""
+"""Resumable downloads: a `.part` file, and the version of the content that it belongs to."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from headrace.storage.atomic import write_json
 from headrace.terminal import progress_bar
 
 WAITS_S = (1.0, 2.0, 4.0, 8.0)
-"""Before each new try; a try that brought new bytes begins the row anew."""
+"""Waits before each retry; a retry that received bytes starts the sequence again."""
 T = TypeVar("T")
 
 
 class TransientDownloadError(Exception):
-    """The connection broke, or the other side is busy: worth another try."""
+    """The connection broke, or the server is busy: worth a retry."""
 
 
 class RemoteContent(NamedTuple):
-    """What the other side sends."""
+    """The content that a server sends."""
 
     version: str | None
-    """Tells this content from earlier and later ones; None where nothing does, so that no part can be kept."""
+    """Identifies this content; None if nothing does, so that a partial download cannot be resumed."""
     start: int
     """Offset of the first chunk in the file, in bytes."""
     total: int | None
-    """Bytes of the whole file, where known."""
+    """Bytes of the complete file, if known."""
     chunks: Iterator[bytes]
-    """Raises DroppedError where the connection breaks."""
+    """Raises TransientDownloadError if the connection breaks."""
 
 
 class PartialDownload(NamedTuple):
-    """What an earlier try left."""
+    """The result of an interrupted download."""
 
     num_bytes: int = 0
     version: str | None = None
@@ -47,73 +47,75 @@ Opener = Callable[[PartialDownload], AbstractContextManager[RemoteContent]]
 
 
 def part_path(path: Path) -> Path:
-    """Where a download stands until it is whole."""
+    """Returns the path of a download until it is complete."""
     return path.with_name(f".{path.name}.part")
 
 
-def note_path(path: Path) -> Path:
-    """Where it stands what the part is a part of."""
+def state_path(path: Path) -> Path:
+    """Returns the path of the record about a partial download."""
     return path.with_name(f".{path.name}.part.json")
 
 
-def receive(open_at: Opener, path: Path, *, max_bytes: int, where: str) -> str | None:
-    """Fills the part of `path` to its end and returns its version; raises DataError after several vain tries."""
+def download_resumable(open_at: Opener, path: Path, *, max_bytes: int, where: str) -> str | None:
+    """Completes the partial download of `path` and returns its version; raises DataError if all retries fail."""
     part = part_path(path)
-    return retrying(lambda: _receive(open_at, path, max_bytes, where), lambda: _size(part), where)
+    return retry(lambda: _download_once(open_at, path, max_bytes, where), lambda: _size(part), where)
 
 
-def retrying(step: Callable[[], T], progress: Callable[[], int], where: str) -> T:
-    """Takes a step again after a DroppedError; DataError when `progress` (bytes) has stood for all of WAITS_S."""
-    best, tries = progress(), 0
+def retry(step: Callable[[], T], progress: Callable[[], int], where: str) -> T:
+    """Repeats a step after each TransientDownloadError.
+
+    Raises DataError after WAITS_S without an increase of `progress` (bytes).
+    """
+    most_bytes, num_retries = progress(), 0
     while True:
         try:
             return step()
         except TransientDownloadError as error:
-            if progress() > best:
-                best, tries = progress(), 0
-            if tries == len(WAITS_S):
+            if progress() > most_bytes:
+                most_bytes, num_retries = progress(), 0
+            if num_retries == len(WAITS_S):
                 raise DataError(
-                    f"{where}: {error}, {tries + 1} times in a row; look at the network and the address, then run the"
-                    " same command again: it goes on where it stopped"
+                    f"{where}: {error}, {num_retries + 1} times in a row; check the network and the URL, then run the"
+                    " same command again: it resumes where it stopped"
                 ) from None
-            time.sleep(WAITS_S[tries])
-            tries += 1
+            time.sleep(WAITS_S[num_retries])
+            num_retries += 1
 
 
-def read_note(path: Path) -> dict[str, Any]:
-    """The small JSON beside a download; empty when there is none to trust."""
+def read_state(path: Path) -> dict[str, Any]:
+    """Reads the JSON record of a download; returns {} if it is missing or damaged."""
     try:
-        note = json.loads(path.read_text(encoding="utf-8"))
+        state = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return note if isinstance(note, dict) else {}
+    return state if isinstance(state, dict) else {}
 
 
-def _receive(open_at: Opener, path: Path, max_bytes: int, where: str) -> str | None:
-    part = part_path(path)
-    known = _known(path)
-    if known.total is not None and known.num_bytes == known.total:  # stopped between the last byte and the rename
-        return known.version
-    with open_at(known) as answer, part.open("ab") as file, progress_bar(path.name, answer.total, "bytes") as show:
-        _refuse_excess(answer.total or 0, max_bytes, where)
-        file.truncate(answer.start)
-        write_json(note_path(path), {"version": answer.version, "total": answer.total})
-        num_bytes = answer.start
-        for chunk in answer.chunks:
+def _download_once(open_at: Opener, path: Path, max_bytes: int, where: str) -> str | None:
+    part, partial = part_path(path), _read_partial(path)
+    if partial.total is not None and partial.num_bytes == partial.total:  # stopped just before the rename
+        return partial.version
+    with open_at(partial) as content, part.open("ab") as file, progress_bar(path.name, content.total, "bytes") as show:
+        _check_size(content.total or 0, max_bytes, where)
+        file.truncate(content.start)
+        write_json(state_path(path), {"version": content.version, "total": content.total})
+        num_bytes = content.start
+        for chunk in content.chunks:
             num_bytes += len(chunk)
-            _refuse_excess(num_bytes, max_bytes, where)
+            _check_size(num_bytes, max_bytes, where)
             file.write(chunk)
             show(num_bytes)
-    if answer.total is not None and num_bytes != answer.total:
-        if num_bytes > answer.total:
+    if content.total is not None and num_bytes != content.total:
+        if num_bytes > content.total:
             part.unlink()
-        raise TransientDownloadError(f"got {num_bytes:,} of {answer.total:,} bytes")
-    return answer.version
+        raise TransientDownloadError(f"got {num_bytes:,} of {content.total:,} bytes")
+    return content.version
 
 
-def _known(path: Path) -> PartialDownload:
-    note, part = read_note(note_path(path)), part_path(path)
-    version, total = note.get("version"), note.get("total")
+def _read_partial(path: Path) -> PartialDownload:
+    state, part = read_state(state_path(path)), part_path(path)
+    version, total = state.get("version"), state.get("total")
     if not isinstance(version, str) or not part.is_file():
         return PartialDownload()
     return PartialDownload(part.stat().st_size, version, total if isinstance(total, int) else None)
@@ -123,6 +125,6 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-def _refuse_excess(num_bytes: int, max_bytes: int, where: str) -> None:
+def _check_size(num_bytes: int, max_bytes: int, where: str) -> None:
     if num_bytes > max_bytes:
-        raise DataError(f"{where}: holds more than {max_bytes:,} bytes, the most that is taken; raise ingest.max_gib")
+        raise DataError(f"{where}: has more than {max_bytes:,} bytes, the most that is allowed; raise ingest.max_gib")
