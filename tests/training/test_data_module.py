@@ -97,7 +97,7 @@ def test_batches_of_text_are_padded_to_their_own_longest_row(tmp_path: Path) -> 
 @pytest.mark.parametrize("modality", ["table", "text"])
 def test_module_refuses_augmentation_of_what_is_no_image(trained: Paths, modality: ModalityName) -> None:
     spec = Spec.read(trained.normalized_dir).model_copy(update={"modality": modality})
-    (trained.normalized_dir / "spec.json").write_text(spec.text())
+    (trained.normalized_dir / "spec.json").write_text(spec.to_json())
     with pytest.raises(ConfigError) as caught:
         module(trained, augmentation=FLIP)
     assert str(caught.value) == (

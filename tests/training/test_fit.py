@@ -1,15 +1,8 @@
-"""The worker loop in the calling process: it learns, repeats itself bit for bit, and goes on after a kill."""
-
-import json
-import signal
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from headrace.contracts import Json
 from headrace.errors import ConfigError
@@ -19,220 +12,159 @@ from headrace.training import fit as fit_module
 from headrace.training.callbacks.checkpoints import ResumeState
 from headrace.training.fit import RESULT, FitJob, WorkerContext, fit, read_result
 from headrace.training.reporting.events import Event
+from tests.training.short_fit import (
+    RESNET,
+    SETTINGS,
+    InterruptedTrainingError,
+    compute_val_loss,
+    interrupt_in,
+    is_same,
+    load_result,
+    load_weights,
+    train,
+    train_and_kill,
+)
 
-SETTINGS = {
-    "model": {"name": "cnn", "blocks": [8, "pool", 16, "pool"], "dense": [16], "dropout": 0.1},
-    "max_epochs": 4,
-    "batch_size": 48,
-    "learning_rate": 1e-2,
+RANDOM: Json = {
+    "model": {**SETTINGS["model"], "dropout": 0.1},
     "augmentation": [{"name": "HorizontalFlip", "p": 0.5}],
-    "num_workers": 0,
 }
-KILLED = """
-import json, sys
-from headrace.training.fit import FitJob, WorkerContext, fit
-folder, work_dir, settings = sys.argv[1:]
-def tell(event):
-    if event["kind"] == "epoch":
-        print(event["epoch"], flush=True)
-        if event["epoch"] == 2:
-            sys.stdin.readline()
-fit(FitJob(folder, work_dir, json.loads(settings)), tell, WorkerContext(num_threads=1))
-"""
+"""Settings that need every random number to be repeated."""
 
 
-class KilledError(Exception):
-    """Stands for a kill."""
-
-
-def train(paths: Paths, name: str, observer: Callable[[Event], None] = lambda _: None, **settings: Any) -> Path:
-    work_dir = paths.root / name
-    work_dir.mkdir(exist_ok=True)
-    fit(FitJob(str(paths.normalized_dir), str(work_dir), SETTINGS | settings), observer, WorkerContext(num_threads=1))
-    return work_dir
-
-
-def result(work_dir: Path) -> Json:
-    found = read_result(work_dir)
-    assert found is not None
-    return found
-
-
-def same(work_dir: Path, other_dir: Path) -> bool:
-    """Weights bit for bit, and every figure but times."""
-    first, second = result(work_dir), result(other_dir)
-    for found in (first, second):
-        del found["fit_seconds"]
-        for epoch in found["history"]:
-            del epoch["samples_per_second"]
-    return bool(first == second and (work_dir / WEIGHTS).read_bytes() == (other_dir / WEIGHTS).read_bytes())
-
-
-def killing(at_epoch: int) -> Callable[[Event], None]:
-    def observe(event: Event) -> None:
-        if event["kind"] == "epoch" and event["epoch"] == at_epoch:
-            raise KilledError
-
-    return observe
-
-
-def test_fit_learns_and_tells_each_epoch(trained: Paths) -> None:
-    told: list[Event] = []
-    work_dir = train(trained, "a", told.append, max_epochs=12, augmentation=[])
-    found = result(work_dir)
-    epochs = [
-        {key: value for key, value in event.items() if key != "kind"} for event in told if event["kind"] == "epoch"
-    ]
-    assert found["history"] == epochs
+def test_fit_learns_and_reports_each_epoch(trained: Paths) -> None:
+    events: list[Event] = []
+    result = load_result(train(trained, "a", events.append, max_epochs=12))
+    epochs = [{key: event[key] for key in event if key != "kind"} for event in events if event["kind"] == "epoch"]
+    assert result["history"] == epochs
     assert [epoch["epoch"] for epoch in epochs] == list(range(12))
     assert [epoch["step"] for epoch in epochs] == [11 * (epoch + 1) for epoch in range(12)]
-    assert (found["epochs"], found["steps"]) == (12, 132)
+    assert (result["epochs"], result["steps"]) == (12, 132)
     assert epochs[0]["val_accuracy"] < epochs[-1]["val_accuracy"]
     assert epochs[-1]["val_accuracy"] > 0.9
-    assert found["best_epoch"] == min(range(12), key=lambda epoch: epochs[epoch]["val_loss"])
-    assert found["val_loss"] == pytest.approx(epochs[found["best_epoch"]]["val_loss"], rel=1e-6)
-    assert found["parameters"] == 1 * 8 * 9 + 8 + 8 * 16 * 9 + 16 + 16 * 4 * 16 + 16 + 16 * 3 + 3
+    assert result["best_epoch"] == min(range(12), key=lambda epoch: epochs[epoch]["val_loss"])
+    assert result["val_loss"] == pytest.approx(epochs[result["best_epoch"]]["val_loss"], rel=1e-6)
+    assert result["parameters"] == 1 * 8 * 9 + 8 + 8 * 16 * 9 + 16 + 16 * 4 * 16 + 16 + 16 * 3 + 3
 
 
-def test_fit_keeps_the_weights_of_the_best_epoch(trained: Paths) -> None:
-    import torch
-    from safetensors.torch import load_file
-
-    from headrace.contracts import Spec
-    from headrace.models.network import build_network
-
+def test_fit_saves_the_weights_of_the_best_epoch(trained: Paths) -> None:
     work_dir = train(trained, "a", max_epochs=3)
-    transform = json.loads((trained.normalized_dir / "transform.json").read_text())
-    network = build_network(dict(SETTINGS)["model"], Spec.read(trained.normalized_dir), transform).eval()
-    network.load_state_dict(load_file(work_dir / WEIGHTS))
-    inputs = torch.from_numpy(np.load(trained.normalized_dir / "val" / "inputs.npy"))
-    targets = torch.from_numpy(np.load(trained.normalized_dir / "val" / "targets.npy"))
-    with torch.inference_mode():
-        loss = torch.nn.functional.cross_entropy(network(inputs), targets)
-    assert float(loss) == pytest.approx(result(work_dir)["val_loss"], rel=1e-4)
+    assert compute_val_loss(trained, work_dir) == pytest.approx(load_result(work_dir)["val_loss"], rel=1e-4)
 
 
-def test_fit_twice_gives_the_same_weights_bit_for_bit(trained: Paths) -> None:
-    assert same(train(trained, "a"), train(trained, "b"))
+def test_fit_with_keep_last_saves_the_last_epoch(trained: Paths) -> None:
+    targets_path = trained.normalized_dir / "train" / "targets.npy"
+    np.save(targets_path, (np.load(targets_path) + 1) % 3)  # wrong labels: the validation loss increases
+    last, best = (train(trained, keep, keep=keep, schedule="constant", max_epochs=3) for keep in ("last", "best"))
+    results = load_result(last), load_result(best)
+    assert results[0]["kept_epoch"] == 2
+    assert results[0]["best_epoch"] == results[1]["best_epoch"] == results[1]["kept_epoch"] < 2
+    assert compute_val_loss(trained, last) == pytest.approx(results[0]["history"][2]["val_loss"], rel=1e-4)
+
+
+def test_fit_twice_gives_the_same_weights(trained: Paths) -> None:
+    assert is_same(train(trained, "a", **RANDOM), train(trained, "b", **RANDOM))
 
 
 @pytest.mark.parametrize("setting", [{"seed": 1}, {"augmentation": []}, {"label_smoothing": 0.1}, {"batch_size": 50}])
-def test_fit_of_another_setting_gives_other_weights(trained: Paths, setting: Json) -> None:
-    first, second = train(trained, "a", max_epochs=1), train(trained, "b", **{"max_epochs": 1} | setting)
+def test_fit_with_another_setting_gives_other_weights(trained: Paths, setting: Json) -> None:
+    settings = {**RANDOM, "max_epochs": 1}
+    first, second = train(trained, "a", **settings), train(trained, "b", **settings | setting)
     assert (first / WEIGHTS).read_bytes() != (second / WEIGHTS).read_bytes()
 
 
-@pytest.mark.parametrize("at_epoch", [0, 2, 3])
-def test_fit_interrupted_at_an_epoch_goes_on_to_the_same_weights(trained: Paths, at_epoch: int) -> None:
-    whole = train(trained, "whole")
-    with pytest.raises(KilledError):
-        train(trained, "killed", killing(at_epoch))
-    assert read_result(trained.root / "killed") is None
-    told: list[int] = []
-    work_dir = train(trained, "killed", lambda event: told.append(event["epoch"]) if event["kind"] == "epoch" else None)
-    assert told == list(range(at_epoch, 4))  # the epoch whose state was not yet kept is trained again
-    assert same(whole, work_dir)
-
-
-def test_fit_interrupted_many_times_goes_on_to_the_same_weights(trained: Paths) -> None:
-    whole = train(trained, "whole", optimizer="sgd", schedule="cosine")
-    for at_epoch in (1, 1, 2, 3):
-        with pytest.raises(KilledError):
-            train(trained, "killed", killing(at_epoch), optimizer="sgd", schedule="cosine")
-    assert same(whole, train(trained, "killed", optimizer="sgd", schedule="cosine"))
+@pytest.mark.parametrize("epoch", [0, 2, 3])
+def test_interrupted_fit_resumes_to_the_same_weights(trained: Paths, epoch: int) -> None:
+    with pytest.raises(InterruptedTrainingError):
+        train(trained, "interrupted", interrupt_in(epoch), **RANDOM)
+    assert read_result(trained.root / "interrupted") is None
+    events: list[Event] = []
+    work_dir = train(trained, "interrupted", events.append, **RANDOM)
+    epochs = [event["epoch"] for event in events if event["kind"] == "epoch"]
+    assert epochs == list(range(epoch, 4)), "the epoch whose state was not saved is repeated"
+    assert is_same(train(trained, "uninterrupted", **RANDOM), work_dir)
 
 
 @pytest.mark.slow
-def test_fit_killed_for_real_goes_on_to_the_same_weights(trained: Paths) -> None:
-    whole, work_dir = train(trained, "whole"), trained.root / "killed"
-    work_dir.mkdir()
-    command = [sys.executable, "-c", KILLED, str(trained.normalized_dir), str(work_dir), json.dumps(SETTINGS)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert [process.stdout.readline() for _ in range(3)] == ["0\n", "1\n", "2\n"]
-        process.kill()
-    assert process.returncode == -signal.SIGKILL
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"ema": 0.95, "model": {**RESNET, "norm": "batch"}},
+        {"schedule": {"name": "plateau", "patience": 1, "warmup": 0.1}, "learning_rate": 0.05},
+        {"optimizer": "muon", "weight_decay": 0.01},
+        {"accumulate": 3, "ema": 0.5},
+        {"sampling": "balanced"},
+        {"schedule": {"name": "step", "epochs": 2, "warmup": 0.2}, "optimizer": {"name": "sgd", "momentum": 0.5}},
+        {"optimizer": "sgd", "schedule": "cosine"},
+        {"keep": "last", "l1": 1e-3, "learning_rate": 0.05, "schedule": "constant"},
+        {"early_stopping": {"patience": 2, "max_steps": 60}},
+        {"gradient_checkpointing": True, "model": RESNET},
+    ],
+    ids=lambda setting: next(iter(setting)),
+)
+def test_fit_interrupted_several_times_resumes_to_the_same_weights(trained: Paths, setting: Json) -> None:
+    for epoch in (1, 3, 3, 5):
+        with pytest.raises(InterruptedTrainingError):
+            train(trained, "interrupted", interrupt_in(epoch), max_epochs=6, **setting)
+    resumed = train(trained, "interrupted", max_epochs=6, **setting)
+    assert is_same(train(trained, "uninterrupted", max_epochs=6, **setting), resumed)
+
+
+@pytest.mark.slow
+def test_killed_fit_resumes_to_the_same_weights(trained: Paths) -> None:
+    work_dir = train_and_kill(trained, "killed", 2, **RANDOM)
     assert (work_dir / ResumeState.NAME).is_file()
     assert not (work_dir / RESULT).exists()
-    assert same(whole, train(trained, "killed"))
+    assert is_same(train(trained, "uninterrupted", **RANDOM), train(trained, "killed", **RANDOM))
 
 
 def test_fit_killed_after_its_last_epoch_only_writes_the_result(trained: Paths) -> None:
-    whole = train(trained, "whole")
-    work_dir = train(trained, "killed")
+    uninterrupted, work_dir = train(trained, "uninterrupted", **RANDOM), train(trained, "killed", **RANDOM)
     (work_dir / RESULT).unlink()
-    assert same(whole, train(trained, "killed", killing(3)))
+    assert is_same(uninterrupted, train(trained, "killed", interrupt_in(3), **RANDOM))
 
 
-def test_fit_stops_early_and_stays_so_after_a_kill(trained: Paths) -> None:
-    stopping = {"max_epochs": 60, "early_stopping": {"patience": 1}, "schedule": "constant"}
-    whole = train(trained, "whole", **stopping)
-    found = result(whole)
-    assert found["epochs"] == found["best_epoch"] + 2 < 60
-    assert found["ended_by"] == "early_stopping.patience"
-    work_dir = train(trained, "killed", **stopping)
-    (work_dir / RESULT).unlink()
-    assert same(whole, train(trained, "killed", **stopping))
+def test_fit_in_bf16_learns_and_saves_float32_weights(trained: Paths) -> None:
+    bf16, float32 = (train(trained, precision, precision=precision, max_epochs=12) for precision in ("bf16", "32"))
+    assert load_result(bf16)["history"][-1]["val_accuracy"] > 0.9
+    assert {str(tensor.dtype) for tensor in load_weights(bf16).values()} == {"torch.float32"}
+    assert (bf16 / WEIGHTS).read_bytes() != (float32 / WEIGHTS).read_bytes()
 
 
-def test_fit_interrupted_while_it_waits_stops_as_early(trained: Paths) -> None:
-    stopping = {"max_epochs": 60, "early_stopping": {"patience": 3, "min_delta": 0.5}, "schedule": "constant"}
-    whole = train(trained, "whole", **stopping)
-    num_epochs = result(whole)["epochs"]
-    assert 4 < num_epochs < 60
-    with pytest.raises(KilledError):
-        train(trained, "killed", killing(num_epochs - 1), **stopping)
-    assert same(whole, train(trained, "killed", **stopping))
+def test_fit_in_channels_last_learns_the_same(trained: Paths) -> None:
+    """Other kernels round differently; the weights are saved as they are exported: contiguous."""
+    losses = [
+        [epoch["val_loss"] for epoch in load_result(train(trained, memory, memory_format=memory))["history"]]
+        for memory in ("contiguous", "channels_last")
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-2)
 
 
-def test_fit_with_a_patience_of_0_never_stops_early(trained: Paths) -> None:
-    work_dir = train(trained, "a", learning_rate=1e-9, max_epochs=9, early_stopping={"patience": 0})
-    assert result(work_dir)["epochs"] == 9
-    assert result(work_dir)["ended_by"] == "max_epochs"
-
-
-def test_fit_in_bf16_learns_and_keeps_float32_weights(trained: Paths) -> None:
-    from safetensors.torch import load_file
-
-    work_dir = train(trained, "a", precision="bf16", max_epochs=12, augmentation=[])
-    assert result(work_dir)["history"][-1]["val_accuracy"] > 0.9
-    assert {str(tensor.dtype) for tensor in load_file(work_dir / WEIGHTS).values()} == {"torch.float32"}
-    assert (work_dir / WEIGHTS).read_bytes() != (
-        train(trained, "b", max_epochs=12, augmentation=[]) / WEIGHTS
-    ).read_bytes()
-
-
-def test_fit_with_a_clipped_gradient_runs(trained: Paths) -> None:
-    clipped, free = train(trained, "a", gradient_clip=1e-3, max_epochs=1), train(trained, "b", max_epochs=1)
-    assert (clipped / WEIGHTS).read_bytes() != (free / WEIGHTS).read_bytes()
-
-
-def test_fit_that_diverges_is_told_as_a_setting(trained: Paths) -> None:
+def test_fit_that_diverges_names_the_learning_rate(trained: Paths) -> None:
     with pytest.raises(ConfigError, match=r"^params\.yaml: train\.learning_rate: 1e\+30 drove .* in epoch 1; lower it"):
         train(trained, "a", learning_rate=1e30, optimizer="sgd", schedule="constant")
     assert read_result(trained.root / "a") is None
 
 
-def test_fit_tells_nothing_but_from_rank_0(trained: Paths) -> None:
-    (trained.root / "a").mkdir()
-    told: list[Event] = []
-    job = FitJob(str(trained.normalized_dir), str(trained.root / "a"), SETTINGS | {"max_epochs": 1})
-    fit(job, told.append, WorkerContext(rank=1, num_workers=2, num_threads=1))
-    assert told == []
-    assert read_result(trained.root / "a") is None
+def test_fit_on_another_rank_reports_and_writes_nothing(trained: Paths) -> None:
+    work_dir = trained.root / "a"
+    work_dir.mkdir()
+    events: list[Event] = []
+    job = FitJob(str(trained.normalized_dir), str(work_dir), SETTINGS | {"max_epochs": 1})
+    fit(job, events.append, WorkerContext(rank=1, num_workers=2, num_threads=1))
+    assert events == []
+    assert read_result(work_dir) is None
 
 
-def test_fit_takes_every_core_unless_told(trained: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    import torch
-
-    before = torch.get_num_threads()
+def test_fit_uses_every_core_by_default(trained: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    work_dir, threads_before = trained.root / "a", torch.get_num_threads()
+    work_dir.mkdir()
     monkeypatch.setattr(fit_module.os, "cpu_count", lambda: 3)
     try:
-        (trained.root / "a").mkdir()
-        fit(FitJob(str(trained.normalized_dir), str(trained.root / "a"), SETTINGS | {"max_epochs": 1}), lambda _: None)
+        fit(FitJob(str(trained.normalized_dir), str(work_dir), SETTINGS | {"max_epochs": 1}), lambda _: None)
         assert torch.get_num_threads() == 3
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(threads_before)
 
 
 def test_read_result_of_an_unfinished_training_is_none(tmp_path: Path) -> None:

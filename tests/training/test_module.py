@@ -8,10 +8,12 @@ from torch import nn
 
 from headrace.contracts import Batch
 from headrace.errors import ConfigError
+from headrace.paths import Paths
 from headrace.tasks import TASKS
 from headrace.training.module import TrainingModule
 from headrace.training.sampling.batch_order import BatchOrder
 from headrace.training.settings import ResolvedTrainSettings
+from tests.training.short_fit import WEIGHTS, is_close, load_result, train
 
 ROWS = torch.from_numpy(np.random.default_rng(0).normal(size=(31, 6))).float()
 TARGETS = torch.from_numpy(np.random.default_rng(1).integers(0, 3, 31))
@@ -130,3 +132,20 @@ def test_regression_tells_its_mean_error_in_the_targets_unit() -> None:
         "val_loss": pytest.approx(float((errors / 2).square().mean())),
         "val_mae": pytest.approx(float(errors.abs().mean())),
     }
+
+
+@pytest.mark.parametrize("accumulate", [2, 5])
+def test_fit_with_accumulated_gradients_gives_the_same_weights(trained: Paths, accumulate: int) -> None:
+    settings: dict[str, Any] = {"optimizer": "sgd", "l1": 1e-3, "max_epochs": 2, "gradient_clip": 0.5}
+    full, in_parts = train(trained, "a", **settings), train(trained, "b", accumulate=accumulate, **settings)
+    results = load_result(full), load_result(in_parts)
+    assert results[0]["steps"] == results[1]["steps"] == 22
+    assert is_close(full, in_parts, 1e-4)
+    for epoch, other in zip(results[0]["history"], results[1]["history"], strict=True):
+        assert epoch["train_loss"] == pytest.approx(other["train_loss"], rel=1e-4)
+        assert epoch["learning_rate"] == other["learning_rate"]
+
+
+def test_fit_with_a_clipped_gradient_gives_other_weights(trained: Paths) -> None:
+    clipped, free = (train(trained, f"{clip}", gradient_clip=clip, max_epochs=1) for clip in (1e-3, 0.0))
+    assert (clipped / WEIGHTS).read_bytes() != (free / WEIGHTS).read_bytes()

@@ -24,7 +24,7 @@ def refusal(**settings: Any) -> str:
         ({"num_workers": "al"}, "train.num_workers: got 'al'; must be a valid integer or 'auto'"),
         ({"num_workers": -1}, "train.num_workers: got -1; must be greater than or equal to 0 or 'auto'"),
         ({"model": {"name": "cnm"}},
-         "train.model.name: 'cnm' is no model; choose one of ['cnn', 'linear', 'mlp', 'resmlp', 'resnet', "
+         "train.model.name: 'cnm' is not a model; choose one of ['cnn', 'linear', 'mlp', 'resmlp', 'resnet', "
          "'rnn', 'table_transformer', 'text_mean', 'transformer', 'vit'] (did you mean 'cnn'?)"),
         ({"model": {"blocks": [3]}}, "train.model.name: missing; add the name of a model, such as 'cnn'"),
         ({"model": {"name": "mlp", "dens": [3]}},

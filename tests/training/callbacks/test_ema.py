@@ -2,10 +2,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
+from headrace.paths import Paths
 from headrace.training.callbacks.ema import WeightEMA
+from tests.training.short_fit import compute_val_loss, is_close, load_result, train
 
 
 def network_of(seed: int = 0) -> nn.Module:
@@ -98,3 +101,12 @@ def test_averaging_leaves_what_is_no_float() -> None:
     network[1].num_batches_tracked.fill_(5)
     found.on_validation_start(running, module)
     assert network[1].num_batches_tracked == 5
+
+
+def test_averaged_weights_are_validated_and_saved_but_not_trained(trained: Paths) -> None:
+    averaged, plain = (train(trained, f"{decay}", ema=decay, keep="last") for decay in (0.9, 0.0))
+    histories = [load_result(work_dir)["history"] for work_dir in (averaged, plain)]
+    assert compute_val_loss(trained, averaged) == pytest.approx(histories[0][-1]["val_loss"], rel=1e-4)
+    assert not is_close(averaged, plain, 1e-3)
+    losses = [[epoch["train_loss"] for epoch in history] for history in histories]
+    assert losses[0] == losses[1]

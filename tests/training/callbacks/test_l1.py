@@ -1,7 +1,9 @@
 import torch
 from torch import nn
 
+from headrace.paths import Paths
 from headrace.training.callbacks.l1 import L1Penalty
+from tests.training.short_fit import load_result, load_weights, train
 
 
 def test_penalty_adds_the_gradient_of_the_sum_of_the_weights_sizes() -> None:
@@ -32,3 +34,13 @@ def test_penalty_passes_over_weights_without_a_gradient() -> None:
     penalty.on_before_optimizer_step(None, network, None)  # type: ignore[arg-type]
     assert network[0].weight.grad is None
     assert torch.equal(network[1].weight.grad, 0.5 * network[1].weight.sign())
+
+
+def test_penalty_makes_weights_smaller_and_is_not_reported(trained: Paths) -> None:
+    sizes, losses = [], []
+    for strength in (0.0, 0.02):
+        work_dir = train(trained, f"{strength}", l1=strength)
+        sizes.append(sum(float(w.abs().sum()) for name, w in load_weights(work_dir).items() if "weight" in name))
+        losses.append(load_result(work_dir)["history"][0]["train_loss"])
+    assert sizes[1] < 0.7 * sizes[0]
+    assert losses[1] < 3.0

@@ -6,7 +6,9 @@ from torch import Tensor, nn
 
 from headrace.errors import ConfigError
 from headrace.models import MODELS, find_model
+from headrace.paths import Paths
 from headrace.training.engine.gradient_checkpointing import MODELS_WITH_BLOCKS, check_has_blocks, checkpoint_blocks
+from tests.training.short_fit import RESNET, is_same, train
 
 SHAPES = {"image": [16, 16, 1], "text": [8, 20], "table": [6]}
 OPTIONS: dict[str, dict[str, Any]] = {"resnet": {"num_stages": 2, "depth": 2, "dropout": 0.2}}
@@ -64,3 +66,13 @@ def test_models_with_blocks_are_those_that_are_named(name: str) -> None:
         f"params.yaml: train.gradient_checkpointing: true, and model {name!r} has no blocks to recompute; set "
         "false, or choose a model of ['resmlp', 'resnet', 'table_transformer', 'transformer', 'vit']"
     )
+
+
+def test_fit_with_checkpointing_gives_the_same_weights(trained: Paths) -> None:
+    settings: dict[str, Any] = {"model": RESNET, "max_epochs": 2}
+    assert is_same(train(trained, "a", **settings), train(trained, "b", gradient_checkpointing=True, **settings))
+
+
+def test_fit_with_checkpointing_of_a_model_without_blocks_fails(trained: Paths) -> None:
+    with pytest.raises(ConfigError, match=r"^params\.yaml: train\.gradient_checkpointing: true, and model 'cnn' has"):
+        train(trained, "a", gradient_checkpointing=True)

@@ -148,5 +148,5 @@ def trained_project(tmp_path: Path) -> Paths:
         paths.normalized_dir / "transform.json",
         {"input_shape": [8, 8, 1], "mean": [0.5], "std": [0.3], "resize": "pad"},
     )
-    atomic.write_text(paths.normalized_dir / "spec.json", spec.text())
+    atomic.write_text(paths.normalized_dir / "spec.json", spec.to_json())
     return paths

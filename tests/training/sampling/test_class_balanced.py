@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace.paths import Paths
 from headrace.training.sampling.class_balanced import ROWS_PER_DRAW, draw_balanced_rows
+from tests.training.short_fit import load_result, train
 
 labelled = st.lists(st.integers(0, 4), min_size=1, max_size=60).map(lambda labels: np.array(labels, np.int64))
 
@@ -67,3 +69,17 @@ def test_balanced_rows_of_even_classes_are_a_permutation() -> None:
 def test_balanced_rows_are_those_of_the_release_before() -> None:
     """A changed draw would change every model's weights: it is part of what a seed promises."""
     assert draw_balanced_rows(np.array([0, 0, 0, 0, 0, 1]), seed=0, epoch=0).tolist() == [2, 1, 0, 5, 5, 5]
+
+
+def test_fit_with_balanced_sampling_is_better_on_a_rare_class(trained: Paths) -> None:
+    folder = trained.normalized_dir / "train"
+    targets = np.load(folder / "targets.npy")
+    rows = np.concatenate([np.flatnonzero(targets != 0), np.flatnonzero(targets == 0)[:4]])
+    for name in ("inputs", "targets", "row_ids"):
+        np.save(folder / f"{name}.npy", np.load(folder / f"{name}.npy")[rows])
+    val_targets = np.load(trained.normalized_dir / "val" / "targets.npy")
+    shuffled, balanced = (
+        load_result(train(trained, sampling, sampling=sampling, max_epochs=3)) for sampling in ("shuffled", "balanced")
+    )
+    gain = balanced["history"][-1]["val_accuracy"] - shuffled["history"][-1]["val_accuracy"]
+    assert gain > (val_targets == 0).mean() / 4

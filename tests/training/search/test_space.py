@@ -76,7 +76,10 @@ def test_apply_drawn_replaces_keys_and_options(drawn, expected):
         ({"model.dropot": {"choices": [0.1]}}, "tune.space.model.dropot: unknown key; choose one of ["),
         ({"model.dropout": {"low": 0.0, "high": 1.5}}, "tune.space.model.dropout: got 1.5; must be less than 1"),
         ({"model": {"choices": [MODEL, {"dense": [3]}]}}, "tune.space.model.name: missing; add the name of a model"),
-        ({"model.name": {"choices": ["mlp", "reslmp"]}}, "tune.space.model.name: 'reslmp' is no model; choose one of"),
+        (
+            {"model.name": {"choices": ["mlp", "reslmp"]}},
+            "tune.space.model.name: 'reslmp' is not a model; choose one of",
+        ),
         (
             {"max_epochs": {"choices": [1]}},
             "tune.space.max_epochs: cannot be searched: tune.max_epochs limits the trials",
