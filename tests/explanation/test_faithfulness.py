@@ -17,8 +17,8 @@ def brightness(inputs: NDArray[np.uint8]) -> NDArray[np.float64]:
     return inputs.reshape(len(inputs), -1).mean(axis=1) / 255
 
 
-def filled(level: float):
-    """What erases pixels by a level in [0, 1] a channel."""
+def fill_with(level: float):
+    """Returns a function that replaces pixels by a level in [0, 1]."""
     return ImageView({"mean": [level]}).erase
 
 
@@ -28,7 +28,7 @@ ORDERS = {"best first": [0, 2, 1, 3], "worst first": [3, 1, 2, 0]}
 
 def curve_of(order: list[int]) -> NDArray[np.float64]:
     attributions = np.array(order, np.float32).reshape(1, 1, 4)
-    return compute_deletion_curve(brightness, INPUTS, attributions, erase=filled(0.0), num_steps=4)
+    return compute_deletion_curve(brightness, INPUTS, attributions, erase=fill_with(0.0), num_steps=4)
 
 
 def test_deletion_curve_and_area_by_hand() -> None:
@@ -38,7 +38,7 @@ def test_deletion_curve_and_area_by_hand() -> None:
     assert area_under_curve(np.ones(5)) == 1
 
 
-def test_deletion_leaves_the_inputs_as_they_were_and_ends_at_the_fill() -> None:
+def test_deletion_leaves_the_inputs_unchanged_and_ends_at_the_fill() -> None:
     inputs = np.random.default_rng(0).integers(0, 256, (6, 3, 5, 2), dtype=np.uint8)
     before = inputs.copy()
     order = np.random.default_rng(1).random((6, 3, 5), dtype=np.float32)
@@ -50,25 +50,25 @@ def test_deletion_leaves_the_inputs_as_they_were_and_ends_at_the_fill() -> None:
     assert curve[-1] == pytest.approx(15 / 255)
 
 
-def test_deletion_goes_by_the_places_that_each_row_has() -> None:
+def test_deletion_skips_places_that_a_row_does_not_have() -> None:
     order = np.array([[3, 2, 1, 0], [5, -np.inf, 6, -np.inf]])
-    gone = []
+    erased = []
 
     def erase(inputs: NDArray[np.float64], places: NDArray[np.bool_]) -> NDArray[np.float64]:
-        gone.append(places)
+        erased.append(places)
         return inputs
 
     compute_deletion_curve(lambda inputs: inputs[:, 0], np.ones((2, 4)), order, erase=erase, num_steps=2)
-    assert [places.astype(int).tolist() for places in gone] == [
+    assert [places.astype(int).tolist() for places in erased] == [
         [[0, 0, 0, 0], [0, 0, 0, 0]],
         [[1, 1, 0, 0], [0, 0, 1, 0]],
         [[1, 1, 1, 1], [1, 0, 1, 0]],
     ]
 
 
-def test_likeness_is_whole_for_the_same_value_and_half_at_one_spread() -> None:
-    found = compute_likeness(np.array([5.0, 7.0, 3.0, 11.0]), np.full(4, 5.0), 2.0)
-    assert found == pytest.approx([1, 0.5, 0.5, 0.25])
+def test_likeness_is_one_for_the_same_value_and_half_at_one_spread() -> None:
+    likeness = compute_likeness(np.array([5.0, 7.0, 3.0, 11.0]), np.full(4, 5.0), 2.0)
+    assert likeness == pytest.approx([1, 0.5, 0.5, 0.25])
 
 
 @pytest.mark.parametrize("method", IMAGE_METHODS)

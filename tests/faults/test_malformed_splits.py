@@ -1,4 +1,4 @@
-"""Rows and settings that cannot be split: each is refused in one line, and what an earlier run left stays."""
+"""Rows and settings that cannot be split: the error is one line, and the previous result stays."""
 
 from pathlib import Path
 
@@ -16,37 +16,37 @@ IDS = [row_id(number) for number in range(NUM_ROWS)]
 DATES = [f"2024-{1 + number % 12:02d}-{1 + number % 28:02d}" for number in range(NUM_ROWS)]
 
 
-def refused(root: Path, config: dict[str, object], columns: dict[str, object] | None = None, **options) -> str:
-    """The one line with which the stage refuses; `data/split` of a run before it must still be there."""
+def run_split(root: Path, config: dict[str, object], columns: dict[str, object] | None = None, **options) -> str:
+    """Returns the error of the stage, which must leave `data/split` of an earlier run unchanged."""
     paths = write_project(root, {"row_id": IDS, "label": ["a", "b"] * 30, **(columns or {})}, **options)
     paths.split_dir.mkdir()
     (paths.split_dir / "left").touch()
-    with pytest.raises((ConfigError, DataError)) as told:
+    with pytest.raises((ConfigError, DataError)) as error:
         split.run(validate_section(split.Config, config, "split"), paths)
     assert [path.name for path in paths.split_dir.parent.iterdir() if path != paths.clean_dir] == ["split"]
     assert [path.name for path in paths.split_dir.iterdir()] == ["left"]
-    line = str(told.value)
+    line = str(error.value)
     assert "\n" not in line
     assert ": " in line
-    assert ";" in line  # what to do
+    assert ";" in line  # the remedy
     return line
 
 
 @pytest.mark.parametrize(
-    ("config", "columns", "told"),
+    ("config", "columns", "message"),
     [
         ({"group": "patinet"}, {"patient": IDS}, "split.group: 'patinet' is not a column of the rows; choose one of"),
         ({"group": "patinet"}, {"patient": IDS}, "did you mean 'patient'?"),
         ({"time": "when2"}, {"when": DATES}, "split.time: 'when2' is not a column of the rows"),
         ({"group": "row_id"}, {}, "split.group: 'row_id' is not a column"),
         ({"time": "when"}, {"when": [*DATES[:-2], None, " "]}, "column 'when' has 2 rows without a time"),
-        ({"time": "when"}, {"when": [*DATES[:-1], "31/12/2024"]}, "column 'when' has '31/12/2024', which is not an ISO"),
-        ({"time": "when"}, {"when": [*DATES[:-1], "1735603200"]}, "column 'when' has '1735603200', which is not an ISO"),
+        ({"time": "when"}, {"when": [*DATES[:-1], "31/12/2024"]}, "'when' has '31/12/2024', which is not an ISO"),
+        ({"time": "when"}, {"when": [*DATES[:-1], "1735603200"]}, "'when' has '1735603200', which is not an ISO"),
         ({"time": "when"}, {"when": [*DATES[:-1], "2024-12-31T00:00Z"]}, "with and without a time zone"),
         ({"time": "when"}, {"when": ["x" * 5000] * NUM_ROWS}, "column 'when' has 'xxx"),
         ({"time": "when"}, {"when": [1.0] * NUM_ROWS}, "1 different times"),
         ({"time": "when", "group": "who"}, {"when": DATES, "who": ["p", "q"] * 30}, "2 different times (groups:"),
-        ({"time": "when", "counts": [1, 2, 3]}, {"when": DATES}, "split.counts: [1, 2, 3] does not add up to the 60 available rows"),
+        ({"time": "when", "counts": [1, 2, 3]}, {"when": DATES}, "[1, 2, 3] does not add up to the 60 available"),
         ({"counts": [50, 5, 6]}, {}, "split.counts: [50, 5, 6] does not add up to the 60 available rows"),
         ({"counts": [None, 30, 30]}, {}, "split.counts: [null, 30, 30] does not add up to the 60 available rows"),
         ({"group": "who"}, {"who": ["p", "q"] * 30}, "60 rows in 2 groups leave none for"),
@@ -58,21 +58,23 @@ def refused(root: Path, config: dict[str, object], columns: dict[str, object] | 
         ({"num_folds": 100}, {}, "split.num_folds: fold "),
     ],
 )  # fmt: skip
-def test_rows_that_the_settings_do_not_fit(tmp_path, config, columns, told):
-    assert told in refused(tmp_path, config, columns)
+def test_settings_that_do_not_fit_the_rows(tmp_path, config, columns, message):
+    assert message in run_split(tmp_path, config, columns)
 
 
-def test_line_stays_short_for_a_long_cell(tmp_path):
-    assert len(refused(tmp_path, {"time": "when"}, {"when": ["x" * 5000] * NUM_ROWS})) < 250
+def test_error_is_short_for_a_long_cell(tmp_path):
+    assert len(run_split(tmp_path, {"time": "when"}, {"when": ["x" * 5000] * NUM_ROWS})) < 250
 
 
-def test_groups_that_near_duplicates_chain_into_one(tmp_path):
-    line = refused(tmp_path, {"group": "who"}, {"who": [f"p{n % 20}" for n in range(NUM_ROWS)]}, near_duplicates=[IDS])
+def test_near_duplicates_that_join_all_groups(tmp_path):
+    line = run_split(
+        tmp_path, {"group": "who"}, {"who": [f"p{n % 20}" for n in range(NUM_ROWS)]}, near_duplicates=[IDS]
+    )
     assert "60 rows in 1 groups leave none for" in line
 
 
 @pytest.mark.parametrize(
-    ("config", "told"),
+    ("config", "message"),
     [
         ({"strategy": "group"}, "split: strategy is 'group', but group names no column; add split.group"),
         ({"strategy": "time", "group": "x"}, "split: strategy is 'time', but time names no column; add split.time"),
@@ -91,26 +93,26 @@ def test_groups_that_near_duplicates_chain_into_one(tmp_path):
         ({"seed": 10**80}, "split.seed: got 1"),
     ],
 )
-def test_settings_that_are_none(config, told):
+def test_invalid_settings(config, message):
     with pytest.raises(ConfigError) as error:
         validate_section(split.Config, config, "split")
-    assert told in str(error.value)
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
     assert ";" in str(error.value)
 
 
-def damaged(root: Path, content: bytes | pa.Table) -> str:
-    """The one line with which a file of near-duplicates is refused."""
+def run_on_groups_file(root: Path, content: bytes | pa.Table) -> str:
+    """Returns the error of the stage for a file of near-duplicates."""
     paths = write_project(root, {"row_id": IDS})
     path = paths.clean_dir / "groups.parquet"
     if isinstance(content, bytes):
         path.write_bytes(content)
     else:
         pq.write_table(content, path)
-    with pytest.raises(DataError) as told:
+    with pytest.raises(DataError) as error:
         split.run(split.Config(), paths)
     assert not paths.split_dir.exists()
-    line = str(told.value)
+    line = str(error.value)
     assert "\n" not in line
     assert line.endswith("; run: dvc repro --force clean")
     return line
@@ -129,13 +131,13 @@ def damaged(root: Path, content: bytes | pa.Table) -> str:
     ],
 )
 def test_damaged_file_of_near_duplicates(tmp_path, content):
-    assert "groups.parquet: not a valid Parquet file of near-duplicates (" in damaged(tmp_path, content)
+    assert "groups.parquet: not a valid Parquet file of near-duplicates (" in run_on_groups_file(tmp_path, content)
 
 
-def test_file_of_near_duplicates_that_is_cut_off(tmp_path):
-    pq.write_table(pa.table({"row_id": IDS, "group": IDS}), tmp_path / "whole.parquet")
-    whole = (tmp_path / "whole.parquet").read_bytes()
-    assert "groups.parquet" in damaged(tmp_path / "project", whole[: len(whole) // 2])
+def test_truncated_file_of_near_duplicates(tmp_path):
+    pq.write_table(pa.table({"row_id": IDS, "group": IDS}), tmp_path / "complete.parquet")
+    complete = (tmp_path / "complete.parquet").read_bytes()
+    assert "groups.parquet" in run_on_groups_file(tmp_path / "project", complete[: len(complete) // 2])
 
 
 def test_clean_rows_without_a_spec(tmp_path):
@@ -145,7 +147,7 @@ def test_clean_rows_without_a_spec(tmp_path):
         split.run(split.Config(), paths)
 
 
-def test_clean_rows_that_are_damaged(tmp_path):
+def test_damaged_clean_rows(tmp_path):
     paths = write_project(tmp_path, {"row_id": IDS})
     (paths.clean_dir / "part-00000.parquet").write_bytes(b"PAR1")
     with pytest.raises(DataError, match=r"part-00000.parquet: not readable as Parquet \(.*\); run: dvc repro --force"):

@@ -1,4 +1,4 @@
-"""What tests of splitting share: clean rows in memory, and projects that hold them as files."""
+"""Clean rows in memory, and projects that have them as files."""
 
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
@@ -28,24 +28,24 @@ def clean_rows(
     official: Sequence[str | None] | None = None,
     row_ids: Sequence[str] | None = None,
 ) -> CleanRows:
-    """Rows whose ids are, but where given, `row_id(0)` and on; clusters are of positions in `labels`."""
+    """Rows with the ids `row_id(0)` and on, unless they are official_codes; clusters contain positions in `labels`."""
     ids = np.array([row_id(number) for number in range(len(labels))] if row_ids is None else row_ids, "S32")
     order = np.argsort(ids)
-    stands_at = np.argsort(order)
+    position_of = np.argsort(order)
     classes = sorted(set(labels))
-    given = [SPLITS.index(name) if name else -1 for name in official or [None] * len(labels)]
+    official_codes = [SPLITS.index(name) if name else -1 for name in official or [None] * len(labels)]
     return CleanRows(
         ids[order],
         np.array([classes.index(label) for label in labels], np.int32)[order],
         classes,
-        np.array(given, np.int8)[order],
-        build_row_groups(ids[order], [(name, stands_at[list(rows)]) for name, rows in clusters]),
+        np.array(official_codes, np.int8)[order],
+        build_row_groups(ids[order], [(name, position_of[list(rows)]) for name, rows in clusters]),
         pa.table({"row_id": ids[order].astype(str)}),
     )
 
 
-def by_id(rows: CleanRows, found: np.ndarray) -> dict[str, int]:
-    return dict(zip(rows.row_ids.astype(str).tolist(), found.tolist(), strict=True))
+def by_id(rows: CleanRows, assigned: np.ndarray) -> dict[str, int]:
+    return dict(zip(rows.row_ids.astype(str).tolist(), assigned.tolist(), strict=True))
 
 
 def write_project(
@@ -55,21 +55,21 @@ def write_project(
     task: TaskName = "classification",
     near_duplicates: Sequence[Sequence[str]] = (),
 ) -> Paths:
-    """A project whose clean rows (without their content, which split never reads) are these."""
+    """A project with these clean rows, without their content, which split does not read."""
     paths = Paths(root)
     paths.clean_dir.mkdir(parents=True)
     num_rows = len(columns["row_id"])
     filled = {"label": ["a"] * num_rows, "split": pa.nulls(num_rows, pa.string()), **columns}
     table = pa.table({name: pa.array(values) for name, values in filled.items()})
     write_shards(paths.clean_dir, table.schema, table.to_batches(7))
-    spec = Spec(modality="table", task=task, source="made", format="csv", num_rows=num_rows)
+    spec = Spec(modality="table", task=task, source="x", format="csv", num_rows=num_rows)
     (paths.clean_dir / "spec.json").write_text(spec.to_json())
-    pairs = [{"row_id": one, "group": min(cluster)} for cluster in near_duplicates for one in cluster]
+    pairs = [{"row_id": member, "group": min(cluster)} for cluster in near_duplicates for member in cluster]
     schema = pa.schema([("row_id", pa.string()), ("group", pa.string())])
     pq.write_table(pa.Table.from_pylist(pairs, schema), paths.clean_dir / "groups.parquet")
     return paths
 
 
-def assigned(paths: Paths, column: str = "split") -> dict[str, str]:
+def read_assigned(paths: Paths, column: str = "split") -> dict[str, str]:
     table = read_table(paths.split_dir)
     return dict(zip(table.column("row_id").to_pylist(), table.column(column).to_pylist(), strict=True))

@@ -18,23 +18,23 @@ def read(root, columns, **options) -> CleanRows:
     return read_clean_rows(paths.clean_dir, **{"task": task, "group": None, "time": None, **options})
 
 
-def members(rows: CleanRows) -> set[frozenset[str]]:
-    """The row ids of each unit of more than one row."""
+def list_groups(rows: CleanRows) -> set[frozenset[str]]:
+    """The row ids of each group of more than one row."""
     ids = rows.row_ids.astype(str)
-    found = (frozenset(ids[rows.groups.group_of_row == unit].tolist()) for unit in range(len(rows.groups.sizes)))
-    return {unit for unit in found if len(unit) > 1}
+    groups = (frozenset(ids[rows.groups.group_of_row == group].tolist()) for group in range(len(rows.groups.sizes)))
+    return {group for group in groups if len(group) > 1}
 
 
-def test_rows_are_sorted_with_all_that_belongs_to_them(tmp_path):
+def test_rows_are_sorted_by_id_with_their_columns(tmp_path):
     labels = [f"class{number % 3}" for number in range(40)]
     splits = [["train", "val", "test", None][number % 4] for number in range(40)]
     rows = read(tmp_path, {"row_id": IDS, "label": labels, "split": splits})
     assert rows.row_ids.astype(str).tolist() == sorted(IDS)
     assert rows.classes == ["class0", "class1", "class2"]
-    for place, one in enumerate(rows.row_ids.astype(str)):
-        number = IDS.index(one)
-        assert rows.classes[rows.codes[place]] == labels[number]
-        assert rows.official[place] == [0, 1, 2, -1][number % 4]
+    for position, member in enumerate(rows.row_ids.astype(str)):
+        number = IDS.index(member)
+        assert rows.classes[rows.codes[position]] == labels[number]
+        assert rows.official[position] == [0, 1, 2, -1][number % 4]
     assert rows.groups.is_single.all()
 
 
@@ -45,7 +45,7 @@ def test_regression_has_no_classes(tmp_path):
     assert (rows.official == -1).all()
 
 
-def test_no_rows_are_no_rows(tmp_path):
+def test_no_clean_rows(tmp_path):
     rows = read(
         tmp_path, {"row_id": np.array([], str), "label": np.array([], str), "who": np.array([], str)}, group="who"
     )
@@ -70,12 +70,12 @@ def test_no_rows_are_no_rows(tmp_path):
         ],
     ],
 )
-def test_rows_of_a_group_are_a_unit_and_rows_without_one_are_not(tmp_path, groups):
+def test_rows_of_a_group_stay_together_and_rows_without_one_are_single(tmp_path, groups):
     rows = read(tmp_path, {"row_id": IDS[:8], "who": groups}, group="who")
-    assert members(rows) == {frozenset([IDS[0], IDS[3]]), frozenset([IDS[1], IDS[5]])}
+    assert list_groups(rows) == {frozenset([IDS[0], IDS[3]]), frozenset([IDS[1], IDS[5]])}
 
 
-def test_near_duplicates_join_groups_and_unknown_rows_are_passed_over(tmp_path):
+def test_near_duplicates_join_groups_and_unknown_rows_are_ignored(tmp_path):
     near_duplicates = [[IDS[0], IDS[1]], [IDS[4], "f" * 32], [IDS[5], IDS[6]]]
     rows = read(
         tmp_path,
@@ -83,7 +83,7 @@ def test_near_duplicates_join_groups_and_unknown_rows_are_passed_over(tmp_path):
         group="who",
         near_duplicates=near_duplicates,
     )
-    assert members(rows) == {frozenset(IDS[:4]), frozenset(IDS[5:7])}
+    assert list_groups(rows) == {frozenset(IDS[:4]), frozenset(IDS[5:7])}
 
 
 def test_without_a_file_of_near_duplicates_rows_are_single(tmp_path):
@@ -94,14 +94,16 @@ def test_without_a_file_of_near_duplicates_rows_are_single(tmp_path):
 
 @pytest.mark.parametrize("key", ["group", "time"])
 @pytest.mark.parametrize("name", ["patinet", "row_id", "split", "original"])
-def test_column_that_is_none_is_told(tmp_path, key, name):
-    told = re.escape(f"params.yaml: split.{key}: {name!r} is not a column of the rows; choose one of ['label', 'patient']")
-    with pytest.raises(ConfigError, match=told):
+def test_column_that_cannot_be_used_raises(tmp_path, key, name):
+    message = re.escape(
+        f"params.yaml: split.{key}: {name!r} is not a column of the rows; choose one of ['label', 'patient']"
+    )
+    with pytest.raises(ConfigError, match=re.escape(message)):
         read(tmp_path, {"row_id": IDS, "patient": IDS, "original": IDS}, **{key: name})
 
 
-@pytest.mark.parametrize("content", [b"", b"PAR1 no Parquet PAR1", b"\0" * 100])
-def test_damaged_file_of_near_duplicates_is_told(tmp_path, content):
+@pytest.mark.parametrize("content", [b"", b"PAR1 no_Parquet PAR1", b"\0" * 100])
+def test_damaged_file_of_near_duplicates_raises(tmp_path, content):
     paths = write_project(tmp_path, {"row_id": IDS})
     (paths.clean_dir / "groups.parquet").write_bytes(content)
     with pytest.raises(
@@ -111,6 +113,6 @@ def test_damaged_file_of_near_duplicates_is_told(tmp_path, content):
     assert "\n" not in str(error.value)
 
 
-def test_rows_go_by_the_label_that_fewest_have_then_by_the_alphabet():
+def test_rarest_label_is_picked_then_the_first_in_the_alphabet():
     labels = ['["a", "b"]', '["a"]', '["a", "c"]', "[]", '["b", "c"]']  # a: 3, b: 2, c: 2
     assert pick_rarest_label(pa.chunked_array([labels[:2], labels[2:]])).to_pylist() == ["b", "a", "c", NO_LABEL, "b"]
