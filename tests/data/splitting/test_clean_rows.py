@@ -98,7 +98,7 @@ def test_column_that_cannot_be_used_raises(tmp_path, key, name):
     message = re.escape(
         f"params.yaml: split.{key}: {name!r} is not a column of the rows; choose one of ['label', 'patient']"
     )
-    with pytest.raises(ConfigError, match=re.escape(message)):
+    with pytest.raises(ConfigError, match=message):
         read(tmp_path, {"row_id": IDS, "patient": IDS, "original": IDS}, **{key: name})
 
 
