@@ -90,7 +90,7 @@ def test_plan_training_refuses_a_batch_that_workers_cannot_divide(
 
 
 def test_plan_training_refuses_a_memory_format_for_images_with_a_table(
-    made_project: Callable[[str, str], Paths],
+    built_project: Callable[[str, str], Paths],
 ) -> None:
     with pytest.raises(ConfigError, match=r"^params\.yaml: train\.memory_format: 'channels_last' is for images"):
-        plan(made_project("table", "classification"), model={"name": "mlp"}, memory_format="channels_last")
+        plan(built_project("table", "classification"), model={"name": "mlp"}, memory_format="channels_last")

@@ -16,14 +16,15 @@ from headrace.stages import STAGES
 from headrace.storage.arrays import open_arrays
 from headrace.storage.parquet import read_table
 from tests.image_server import serve_images
+from tests.projects import write_image_folder
 
 NUM_PATIENTS, MISSING = 60, {7, 70, 133}
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
 
 
-def write_scans(folder, site, write_pictures):
+def write_scans(folder, site):
     """scans.csv: three images a patient, under URLs; those of MISSING are not there."""
-    photos = write_pictures(folder / "photos", NUM_PATIENTS)
+    photos = write_image_folder(folder / "photos", NUM_PATIENTS)
     lines = ["patient,scan,finding"]
     for index, path in enumerate(sorted(photos.rglob("*.png"))):
         url = f"{site.url}/scans/{index:03d}.png"
@@ -34,7 +35,7 @@ def write_scans(folder, site, write_pictures):
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory, write_pictures):
+def project(tmp_path_factory):
     """The project after all eleven stages, and what they printed."""
     folder = tmp_path_factory.mktemp("image_table")
     params = {
@@ -51,7 +52,7 @@ def project(tmp_path_factory, write_pictures):
     told = {}
     with serve_images() as site, pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        write_scans(folder, site, write_pictures)
+        write_scans(folder, site)
         for stage in STAGES:
             command = [sys.executable, "-m", "headrace", stage]
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)

@@ -47,11 +47,11 @@ def edit_params(folder, **changes):
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory, clone_into, write_pictures):
+def project(tmp_path_factory, clone_into):
     """A clone of the working tree, its source a folder of images with faults, after one `dvc repro`."""
     folder = tmp_path_factory.mktemp("e2e") / "project"
     clone_into(folder)
-    photos = write_pictures(folder / "photos", 110)
+    photos = write_image_folder(folder / "photos", 110)
     (photos / "disc" / "broken.png").write_bytes((photos / "disc" / "0000.png").read_bytes()[:60])
     (photos / "disc" / "empty.png").write_bytes(b"")
     shutil.copy(photos / "cross" / "0001.png", photos / "cross" / "twice.png")
@@ -159,6 +159,7 @@ def test_registered_model_predicts_raw_images_without_torch(project, client):
     code = f"""
 import sys, json, mlflow, pandas as pd
 from pathlib import Path
+from tests.projects import write_image_folder
 mlflow.set_tracking_uri("sqlite:///{project / "mlflow.db"}")
 model = mlflow.pyfunc.load_model("{registered["uri"]}")
 paths = sorted(Path("{project / "photos"}").glob("*/00[0-9][0-9].png"))

@@ -9,14 +9,15 @@ import pytest
 from ruamel.yaml import YAML
 
 from headrace.stages import STAGES
+from tests.projects import write_image_folder
 
 pytestmark = [pytest.mark.e2e, pytest.mark.ray, pytest.mark.slow]
 
 
-def test_submit_runs_the_whole_pipeline_and_brings_its_results_back(tmp_path, ray_cluster, clone_into, write_pictures):
+def test_submit_runs_the_whole_pipeline_and_brings_its_results_back(tmp_path, ray_cluster, clone_into):
     project = tmp_path / "project"
     clone_into(project)
-    write_pictures(project / "photos", 60)
+    write_image_folder(project / "photos", 60)
     yaml = YAML()
     params = yaml.load(project / "params.yaml")
     params["ingest"]["source"] = "photos"

@@ -17,7 +17,7 @@ from headrace.data.image.reading.image_table import load_images
 from headrace.data.sources.read_options import ReadOptions
 from headrace.errors import DataError
 from tests import published
-from tests.conftest import png
+from tests.projects import png
 from tests.image_server import send, serve_images
 
 pytestmark = pytest.mark.faults

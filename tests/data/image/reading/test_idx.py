@@ -12,7 +12,7 @@ from headrace.data.image.reading.idx import IMAGES, LABELS, is_idx_folder, read_
 from headrace.data.image.reading.rows import RAW_SCHEMA
 from headrace.data.sources.read_options import ReadOptions
 from headrace.errors import ConfigError, DataError
-from tests.conftest import pictures
+from tests.projects import pictures
 
 NAME = f"train-{IMAGES}.gz"
 
