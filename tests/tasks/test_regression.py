@@ -58,17 +58,7 @@ def test_loss_and_metrics_of_several_targets_do_not_depend_on_their_units() -> N
     assert float(REGRESSION.metric_sums(outputs, batch(targets, [1.0, 0.0]), options)) == pytest.approx((0.5 + 2) / 2)
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"loss": "bce"}, "loss: 'bce' is not a loss for values; choose one of ['auto', 'mse', 'mae', 'huber']"),
-        ({"label_smoothing": 0.1},
-         "label_smoothing: 0.1 applies only to classification, and the targets are values; set 0"),
-        ({"class_weights": "balanced"},
-         "class_weights: 'balanced' applies only to classification, and the targets are values; set none"),
-    ],
-)  # fmt: skip
-def test_loss_options_of_invalid_settings_raise(settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigError) as caught:
+@pytest.mark.parametrize("settings", [{"loss": "bce"}, {"label_smoothing": 0.1}, {"class_weights": "balanced"}])
+def test_loss_options_of_invalid_settings_raise(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"train.{next(iter(settings))}: "):
         REGRESSION.loss_options(ResolvedTrainSettings(**settings).model_dump(), {"target": {"std": 1.0}})
-    assert str(caught.value) == f"params.yaml: train.{message}"

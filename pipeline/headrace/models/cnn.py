@@ -43,8 +43,6 @@ class Cnn(ActivationOptions, TtaOptions):
         """Builds the network; raises ConfigError if the image is too small for the blocks."""
         from torch import nn
 
-        from headrace.models.initialization import initialize_weights
-
         (height, width), channels = self._output_size(input_shape), input_shape[2]
         layers: list[nn.Module] = []
         deferred: list[nn.Module] = []  # norm and activation of the last convolution
@@ -67,7 +65,7 @@ class Cnn(ActivationOptions, TtaOptions):
             num_outputs=num_outputs,
             activation=self.activation,
         )
-        return self.with_tta(initialize_weights(nn.Sequential(*layers, nn.Flatten(), *head), self.init))
+        return self.with_tta(self.initialize(nn.Sequential(*layers, nn.Flatten(), *head)))
 
     def _convolution(self, num_inputs: int, num_outputs: int) -> list[nn.Module]:
         from torch import nn
@@ -124,7 +122,6 @@ class ResNet(ActivationOptions, TtaOptions):
 
     def build(self, input_shape: list[int], num_outputs: int) -> nn.Module:
         """Builds the network; raises ConfigError if the image is too small for the stages."""
-        from headrace.models.initialization import initialize_weights
         from headrace.models.residual import BlockStyle, build_residual_network
 
         size, num_halvings = input_shape[:2], self.num_stages - 1 + self.stem_stride - 1
@@ -142,4 +139,4 @@ class ResNet(ActivationOptions, TtaOptions):
             dropout=self.dropout,
             num_outputs=num_outputs,
         )
-        return self.with_tta(initialize_weights(network, self.init))
+        return self.with_tta(self.initialize(network))

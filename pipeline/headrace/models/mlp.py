@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
 from headrace.contracts import ModalityName
@@ -21,14 +22,10 @@ class Linear(InitOptions):
 
     def build(self, input_shape: list[int], num_outputs: int) -> nn.Module:
         """Builds the network."""
-        from math import prod
-
         from torch import nn
 
-        from headrace.models.initialization import initialize_weights
-
         layer = nn.Linear(prod(input_shape), num_outputs, bias=self.bias)
-        return initialize_weights(nn.Sequential(nn.Flatten(), layer), self.init)
+        return self.initialize(nn.Sequential(nn.Flatten(), layer))
 
 
 class Mlp(ActivationOptions):
@@ -43,16 +40,12 @@ class Mlp(ActivationOptions):
 
     def build(self, input_shape: list[int], num_outputs: int) -> nn.Module:
         """Builds the network."""
-        from math import prod
-
         from torch import nn
-
-        from headrace.models.initialization import initialize_weights
 
         layers = make_dense_layers(
             prod(input_shape), self.dense, dropout=self.dropout, num_outputs=num_outputs, activation=self.activation
         )
-        return initialize_weights(nn.Sequential(nn.Flatten(), *layers), self.init)
+        return self.initialize(nn.Sequential(nn.Flatten(), *layers))
 
 
 def make_dense_layers(

@@ -23,6 +23,12 @@ class InitOptions(Section):
     init: InitName = "default"
     """Initial weights: torch's default, He's (kaiming), Glorot's (xavier), or those of Keras; see initialization.py."""
 
+    def initialize(self, network: nn.Module) -> nn.Module:
+        """Initializes the weights in place and returns the network."""
+        from headrace.models.initialization import initialize_weights
+
+        return initialize_weights(network, self.init)
+
 
 class ActivationOptions(InitOptions):
     """Options of a network with a choice of activation."""

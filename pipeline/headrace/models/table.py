@@ -30,7 +30,6 @@ class ResMlp(ActivationOptions):
         from torch import nn
 
         from headrace.models.activation import make_activation
-        from headrace.models.initialization import initialize_weights
         from headrace.models.layers import Residual
 
         blocks = [
@@ -44,7 +43,7 @@ class ResMlp(ActivationOptions):
             for _ in range(self.num_blocks)
         ]
         head = [nn.LayerNorm(self.width), make_activation(self.activation), nn.Linear(self.width, num_outputs)]
-        return initialize_weights(nn.Sequential(nn.Linear(input_shape[0], self.width), *blocks, *head), self.init)
+        return self.initialize(nn.Sequential(nn.Linear(input_shape[0], self.width), *blocks, *head))
 
 
 class TableTransformer(EncoderOptions):
@@ -63,10 +62,9 @@ class TableTransformer(EncoderOptions):
         """
         from torch import nn
 
-        from headrace.models.initialization import initialize_weights
         from headrace.models.tokens import ColumnEmbedding, TokenEncoder
 
         columns = ColumnEmbedding(list(range(input_shape[0])) if layout is None else layout, self.width)
         head = nn.Sequential(nn.ReLU(), nn.Linear(self.width, num_outputs))
         encoder = TokenEncoder(self.width, self.encoder_blocks(self.dropout), head, has_class_token=True)
-        return initialize_weights(nn.Sequential(columns, encoder), self.init)
+        return self.initialize(nn.Sequential(columns, encoder))

@@ -26,11 +26,10 @@ class TextMean(ActivationOptions):
 
     def build(self, input_shape: list[int], num_outputs: int) -> nn.Module:
         """Builds the network."""
-        from headrace.models.initialization import initialize_weights
         from headrace.models.layers import MeanPooling
 
         head = _make_head(self.width, self.dense, self.dropout, num_outputs, self.activation)
-        return initialize_weights(MeanPooling(input_shape[1], self.width, head), self.init)
+        return self.initialize(MeanPooling(input_shape[1], self.width, head))
 
 
 class Rnn(ActivationOptions):
@@ -55,7 +54,6 @@ class Rnn(ActivationOptions):
 
     def build(self, input_shape: list[int], num_outputs: int) -> nn.Module:
         """Builds the network."""
-        from headrace.models.initialization import initialize_weights
         from headrace.models.recurrent import RecurrentLayer, RecurrentNetwork
 
         num_directions = 2 if self.bidirectional else 1
@@ -65,7 +63,7 @@ class Rnn(ActivationOptions):
         ]
         head = _make_head(widths[-1], self.dense, self.dropout, num_outputs, self.activation)
         network = RecurrentNetwork(input_shape[1], self.width, layers=layers, head=head, dropout=self.dropout)
-        return initialize_weights(network, self.init)
+        return self.initialize(network)
 
 
 class Transformer(EncoderOptions):
@@ -81,12 +79,11 @@ class Transformer(EncoderOptions):
     def build(self, input_shape: list[int], num_outputs: int) -> nn.Module:
         """Builds the network."""
         from headrace.models.attention import TextEncoder
-        from headrace.models.initialization import initialize_weights
 
         max_tokens, vocabulary = input_shape
         blocks, head = self.encoder_blocks(self.dropout), _make_head(self.width, self.dense, self.dropout, num_outputs)
         network = TextEncoder(max_tokens, vocabulary, self.width, blocks=blocks, head=head, dropout=self.dropout)
-        return initialize_weights(network, self.init)
+        return self.initialize(network)
 
 
 def _make_head(

@@ -28,7 +28,6 @@ class Vit(EncoderOptions, TtaOptions):
         """Builds the network; raises ConfigError if the patches do not tile the image."""
         from torch import nn
 
-        from headrace.models.initialization import initialize_weights
         from headrace.models.tokens import PatchEmbedding, TokenEncoder
 
         height, width = input_shape[:2]
@@ -40,4 +39,4 @@ class Vit(EncoderOptions, TtaOptions):
         patches = PatchEmbedding(input_shape, self.patch, self.width, dropout=self.dropout)
         blocks, head = self.encoder_blocks(self.dropout), nn.Linear(self.width, num_outputs)
         encoder = TokenEncoder(self.width, blocks, head, has_class_token=self.pool == "class")
-        return self.with_tta(initialize_weights(nn.Sequential(patches, encoder), self.init))
+        return self.with_tta(self.initialize(nn.Sequential(patches, encoder)))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.contracts import Batch, Json, Spec
 from headrace.errors import ConfigError
 from headrace.tasks.class_weights import class_weights
+from headrace.tasks.losses import softmax_losses
 from headrace.tasks.task import check_loss
 
 if TYPE_CHECKING:
@@ -45,8 +46,6 @@ class Classification:
 
     def loss(self, outputs: Tensor, batch: Batch, options: Json) -> Tensor:
         """Weighted sum of the cross-entropy; see `losses.softmax_losses` for the options."""
-        from headrace.tasks.losses import softmax_losses
-
         return (softmax_losses(outputs, batch.targets, options) * batch.weights).sum()
 
     def metric_sums(self, outputs: Tensor, batch: Batch, options: Json) -> Tensor:  # noqa: ARG002 the Protocol's

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.contracts import Batch, Json, Spec
 from headrace.tasks.class_weights import positive_weights
+from headrace.tasks.losses import sigmoid_losses
 from headrace.tasks.task import check_loss
 
 if TYPE_CHECKING:
@@ -42,8 +43,6 @@ class Multilabel:
 
     def loss(self, outputs: Tensor, batch: Batch, options: Json) -> Tensor:
         """Weighted sum of the binary cross-entropy; see `losses.sigmoid_losses` for the options."""
-        from headrace.tasks.losses import sigmoid_losses
-
         return (sigmoid_losses(outputs, batch.targets, options).mean(dim=1) * batch.weights).sum()
 
     def metric_sums(self, outputs: Tensor, batch: Batch, options: Json) -> Tensor:  # noqa: ARG002 the Protocol's

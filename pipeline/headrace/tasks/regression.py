@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from headrace.contracts import Batch, Json, Spec
+from headrace.tasks.losses import value_losses
 from headrace.tasks.task import check_loss, check_no_class_settings
 
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ class Regression:
 
     def loss(self, outputs: Tensor, batch: Batch, options: Json) -> Tensor:
         """Weighted sum of the losses of standardized errors; huber is linear beyond one standard deviation."""
-        from headrace.tasks.losses import value_losses
-
         values, std = _values(outputs, batch.targets), options["std"]
         scale = values.new_tensor(std) if isinstance(std, list) else std
         losses = value_losses(values / scale, batch.targets / scale, options["kind"])
