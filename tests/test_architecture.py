@@ -1,6 +1,8 @@
 """One name, five places: stages, files, settings, dvc.yaml and tests; deps, outs and the README's tree."""
 
+import ast
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +15,28 @@ from headrace.paths import OUTS
 from headrace.stages import STAGES
 
 ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "pipeline" / "headrace"
 DVC = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 PARAMS = YAML(typ="safe").load(ROOT / "params.yaml")
 
+MAX_ENTRIES, MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_DIALECT = 14, 300, 40, 20
+LARGE_FOLDERS = {
+    ".": "the rooms themselves and the modules below all of them",
+    "models": "one file per family of networks, and what they share",
+}
+OTHER_TESTS = {"e2e", "faults", "contracts"}
+"""Folders of tests about several modules at once."""
+TESTED_ELSEWHERE: dict[str, str] = {}
+"""Test file that does not exist -> where its source is tested, and why."""
+WITHOUT_A_SOURCE = {
+    "test_architecture.py": "the shape of the package",
+    "test_benchmarks.py": "benchmarks/",
+    "test_cluster_files.py": "cluster/, the files for clusters",
+    "test_formulas.py": "the formulas of the papers, over several rooms",
+    "test_imports.py": "which program imports which package",
+    "test_packaging.py": "wheel and sdist",
+    "test_upstream_assumptions.py": "other projects' internals that workarounds rely on",
+}
 ENGINE_FILES = ("__init__", "batch_engine", "process_pool", "ray_data", "session")
 """Of cluster/: what clean and normalize run their work on."""
 
@@ -36,7 +57,7 @@ def test_stage_is_a_config_and_a_run(stage):
     assert module.__doc__.startswith(f"{stage.capitalize()}: ")
     assert module.__doc__.strip().count("\n") == 0
     fields = module.Config.model_fields
-    assert all(field.description for field in fields.values()), "every key tells its unit and scope"
+    assert all(field.description for field in fields.values()), "every key has a description with unit and scope"
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -83,13 +104,62 @@ def test_stages_do_not_depend_on_code_of_stages_after_them():
 def test_readme_tree_is_the_real_tree():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     tree = text.partition("<!-- tree -->")[2].partition("<!-- /tree -->")[0]
-    named = {line.split()[0].rstrip("/") for line in tree.splitlines() if line.startswith("      ")}
-    real = {path.name for path in (ROOT / "pipeline" / "headrace").iterdir() if not path.name.startswith("__pycache__")}
-    assert named == real - {"__init__.py", "py.typed"}
+    listed = {line.split()[0].rstrip("/") for line in tree.splitlines() if line.startswith("      ")}
+    real = {path.name for path in PACKAGE.iterdir() if path.name != "__pycache__"}
+    assert listed == real - {"__init__.py", "py.typed"}
 
 
-def test_tests_mirror_the_package():
-    rooms = {
-        path.name for path in (ROOT / "pipeline" / "headrace").iterdir() if path.is_dir() and path.name != "__pycache__"
+def test_every_source_file_has_its_test_file_and_the_other_way_round():
+    mirrored = {path.relative_to(ROOT / "tests").as_posix() for path in (ROOT / "tests").rglob("test_*.py")}
+    expected = {mirror_of(path) for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or has_code(path)}
+    assert expected - mirrored == set(TESTED_ELSEWHERE)
+    others = {name for name in mirrored - expected if name.partition("/")[0] not in OTHER_TESTS}
+    assert others == set(WITHOUT_A_SOURCE)
+
+
+def mirror_of(path: Path) -> str:
+    """`a/b.py` -> `a/test_b.py`; a package's own code is tested in `a/test_init.py`."""
+    relative = path.relative_to(PACKAGE)
+    return relative.with_name(f"test_{path.stem.strip('_')}.py").as_posix()
+
+
+def has_code(path: Path) -> bool:
+    """Whether an `__init__.py` defines functions or classes."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in tree.body)
+
+
+def test_no_folder_has_too_many_entries():
+    folders = [PACKAGE, *(path for path in PACKAGE.rglob("*") if path.is_dir() and path.name != "__pycache__")]
+    entries = {
+        folder.relative_to(PACKAGE).as_posix(): len(
+            [path for path in folder.iterdir() if path.name not in {"__pycache__", "__init__.py", "py.typed"}]
+        )
+        for folder in folders
     }
-    assert {room for room in rooms if not any((ROOT / "tests" / room).glob("**/test_*.py"))} == set()
+    assert {name for name, number in entries.items() if number > MAX_ENTRIES} == set(LARGE_FOLDERS)
+
+
+def test_no_file_or_function_is_too_long():
+    for path in PACKAGE.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert text.count("\n") <= MAX_FILE_LINES, path
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                assert node.end_lineno - node.lineno < MAX_FUNCTION_LINES, f"{path}: {node.name}"
+
+
+def test_no_test_imports_a_private_name():
+    for path in (ROOT / "tests").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("headrace"):
+                private = [
+                    alias.name for alias in node.names if alias.name.startswith("_") and alias.name != "__main__"
+                ]
+                assert not private, f"{path}: {private}"
+
+
+def test_words_of_no_standard_do_not_come_back():
+    words = re.compile(r"\b(told|tells|mends?|mended|kept|lean|looked|_tell)\b")
+    uses = sum(len(words.findall(path.read_text(encoding="utf-8"))) for path in PACKAGE.rglob("*.py"))
+    assert uses <= MAX_DIALECT
