@@ -1,4 +1,4 @@
-"""Sets known by a name: packaged ones have their counts, published ones are fetched, verified and read."""
+"""Built-in datasets: packaged ones have the stated size, published ones are fetched, verified and read."""
 
 import gzip
 import hashlib
@@ -28,12 +28,12 @@ from tests.image_server import serve_images
 
 @pytest.fixture
 def site():
-    with serve_images() as made:
-        yield made
+    with serve_images() as server:
+        yield server
 
 
 def served(name, contents, site):
-    """A built-in set whose files lie on this machine's server instead: file name -> content."""
+    """A built-in dataset with its files (name -> content) on the local server."""
     files = tuple(
         (site.put(f"/{file}", content), f"sha256:{hashlib.sha256(content).hexdigest()}")
         for file, content in contents.items()
@@ -46,17 +46,17 @@ def table_of(read, path):
     return pa.Table.from_batches(opened.batches, opened.schema)
 
 
-def test_each_set_is_either_packaged_or_has_files_and_a_reader():
+def test_built_in_is_packaged_or_has_files_and_a_reader():
     for name, built_in in BUILT_INS.items():
         assert bool(built_in.files) == bool(built_in.reader) == (built_in.packaged is None), name
-        assert built_in.about
+        assert built_in.description
         assert ReadOptions.model_validate({"source": name, **built_in.options}).source == name
         for url, checksum in built_in.files:
             assert re.fullmatch(r"https?://\S+", url)
             assert re.fullmatch(r"md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}", checksum)
 
 
-def test_a_set_with_files_is_not_read_as_a_packaged_one():
+def test_read_of_a_dataset_with_files_raises():
     with pytest.raises(ValueError, match="not packaged; its files are read by 'idx'"):
         BUILT_INS["mnist"].read(Path(), ReadOptions())
 
@@ -65,18 +65,18 @@ def test_a_set_with_files_is_not_read_as_a_packaged_one():
     ("name", "num_rows"),
     [("mnist5k", 5000), ("digits", 1797), ("wine", 178), ("breast-cancer", 569), ("diabetes", 442)],
 )
-def test_packaged_sets_need_no_path_and_no_network(name, num_rows):
+def test_packaged_dataset_needs_no_path(name, num_rows):
     built_in = BUILT_INS[name]
     opened = built_in.read(Path("/nowhere"), ReadOptions(source=name))
     table = pa.Table.from_batches(opened.batches, opened.schema)
     assert table.num_rows == num_rows
     assert (opened.spec.format, opened.spec.source) == (name, name)
-    assert built_in.about.startswith(f"{num_rows:,} ")
+    assert built_in.description.startswith(f"{num_rows:,} ")
     assert len(set(table["row_id"].to_pylist())) == num_rows
     assert table["label"].null_count == 0
 
 
-def test_adult_has_a_name_for_each_of_its_columns():
+def test_adult_names_every_column():
     names = BUILT_INS["adult"].options["table"]["names"]
     assert len(names) == len(set(names)) == 15
     assert names[-1] == BUILT_INS["adult"].options["target"]
@@ -87,7 +87,7 @@ def idx(values):
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
-def test_idx_sets_are_fetched_and_read(tmp_path, site, name):
+def test_idx_dataset_is_fetched_and_read(tmp_path, site, name):
     contents = {}
     for url, _ in BUILT_INS[name].files:
         shape = (12, 28, 28) if "images" in url else (12,)
@@ -102,7 +102,7 @@ def test_idx_sets_are_fetched_and_read(tmp_path, site, name):
     assert BUILT_INS[name].reader == "idx"
 
 
-def packed(folder):
+def pack_tar(folder):
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         archive.add(folder, folder.name)
@@ -117,7 +117,7 @@ def packed(folder):
     ],
 )
 def test_cifar_is_fetched_unpacked_and_read(tmp_path, site, name, write, top):
-    content = packed(write(tmp_path / "made" / top))
+    content = pack_tar(write(tmp_path / "source" / top))
     ((url, checksum),) = served(name, {"archive.tar.gz": content}, site).files
     path = fetch(url, tmp_path, tmp_path / "cache", checksum=checksum)
     assert set(table_of(read_cifar, path)["split"].to_pylist()) == {"train", "test"}
@@ -168,14 +168,14 @@ def test_adult_is_fetched_and_read_with_its_official_split(tmp_path, site):
 
 @pytest.mark.slow
 @pytest.mark.skipif("HEADRACE_BENCH_DATA" not in os.environ, reason="HEADRACE_BENCH_DATA is not set: no real files")
-def test_checksums_are_those_of_real_copies():
+def test_checksums_match_real_copies():
     root = Path(os.environ["HEADRACE_BENCH_DATA"])
     for url, checksum in BUILT_INS["adult"].files:
         content = (root / "tabular" / "adult" / url.rpartition("/")[2]).read_bytes()
         assert checksum == f"md5:{hashlib.md5(content).hexdigest()}"
 
 
-def test_a_file_of_another_checksum_is_refused(tmp_path, site):
+def test_fetch_with_another_checksum_is_refused(tmp_path, site):
     ((url, _),) = served("cifar10", {"cifar.tar.gz": b"something else"}, site).files
     with pytest.raises(DataError, match="checksum"):
         fetch(url, tmp_path, tmp_path / "cache", checksum=BUILT_INS["cifar10"].files[0][1])

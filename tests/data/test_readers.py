@@ -9,14 +9,14 @@ from PIL import Image
 from headrace.contracts import Column
 from headrace.data.datasets import BUILT_INS
 from headrace.data.image.reading.rows import RAW_SCHEMA
-from headrace.data.readers import READERS, check_format, find_reader, read_tabular
+from headrace.data.readers import READERS, check_format, choose_reader, read_tabular
 from headrace.data.sources.read_options import ReadOptions
 from headrace.errors import ConfigError, DataError
 from tests.drawn import noise, png
 
 
 def put(folder: Path, *names: str) -> Path:
-    """Files by name, with what their extension promises."""
+    """Writes files with the content that their extensions suggest."""
     for name in names:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -24,7 +24,7 @@ def put(folder: Path, *names: str) -> Path:
     return folder
 
 
-def test_every_reader_has_a_line() -> None:
+def test_every_reader_has_a_docstring() -> None:
     assert all(reader.__doc__ for reader in READERS.values())
     assert all(built_in.reader in READERS for built_in in BUILT_INS.values() if built_in.files)
 
@@ -46,76 +46,76 @@ def test_every_reader_has_a_line() -> None:
         (["data_batch_1", "test_batch", "batches.meta"], "cifar"),
     ],
 )
-def test_find_reader_auto_picks_by_what_a_folder_holds(tmp_path: Path, names: list[str], reader: str) -> None:
-    assert find_reader("auto", "data", put(tmp_path, *names)) == reader
+def test_choose_reader_by_the_content_of_a_folder(tmp_path: Path, names: list[str], reader: str) -> None:
+    assert choose_reader("auto", "data", put(tmp_path, *names)) == reader
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.parquet", "a.csv.gz"])
-def test_find_reader_of_a_file_is_table(tmp_path: Path, name: str) -> None:
-    assert find_reader("auto", name, put(tmp_path, name) / name) == "table"
+def test_choose_reader_of_a_table_file(tmp_path: Path, name: str) -> None:
+    assert choose_reader("auto", name, put(tmp_path, name) / name) == "table"
 
 
-def test_find_reader_takes_what_is_asked_for(tmp_path: Path) -> None:
+def test_choose_reader_returns_the_requested_format(tmp_path: Path) -> None:
     put(tmp_path, "cat/1.png")
-    assert find_reader("text_folder", "data", tmp_path) == "text_folder"
-    assert find_reader("auto", "data/*.csv", tmp_path / "*.csv") == "table"
-    assert find_reader("idx", "data/*.csv", tmp_path / "*.csv") == "idx"
+    assert choose_reader("text_folder", "data", tmp_path) == "text_folder"
+    assert choose_reader("auto", "data/*.csv", tmp_path / "*.csv") == "table"
+    assert choose_reader("idx", "data/*.csv", tmp_path / "*.csv") == "idx"
 
 
-def test_check_format_contradiction_is_told() -> None:
+def test_check_format_refuses_a_contradiction() -> None:
     with pytest.raises(
-        ConfigError, match=r"ingest\.format: 'mnist5k' is a built-in set, but ingest\.source is 'photos'"
+        ConfigError, match=r"ingest\.format: 'mnist5k' is a built-in dataset, but ingest\.source is 'photos'"
     ):
         check_format("mnist5k", "photos")
     check_format("mnist5k", "mnist5k")
-    check_format("adult", "downloads/adult")  # a published set's files may lie anywhere
+    check_format("adult", "downloads/adult")  # the files of a published dataset may be anywhere
 
 
-def test_check_format_unknown_is_told() -> None:
-    with pytest.raises(ConfigError, match=r"ingest\.format: 'foldr' is no format; choose one of .*mean 'folder'\?\)$"):
+def test_check_format_refuses_an_unknown_name() -> None:
+    with pytest.raises(ConfigError, match=r"ingest\.format: 'foldr' is not a format; choose .*mean 'folder'\?\)$"):
         check_format("foldr", "photos")
 
 
 @pytest.mark.parametrize(
     ("source", "line"),
     [
-        ("mnist5", "no built-in set, and no file or folder {root}/mnist5; choose one of ["),
+        ("mnist5", "not a built-in dataset, and no file or folder {root}/mnist5; choose one of ["),
         ("data/photos", "no file or folder {root}/data/photos; give a path, a URL, or one of ["),
-        ("notes.docx", "notes.docx is of no kind that is known; tables end in ['"),
-        ("empty", "is empty; put images or texts in one folder a class, or give a table; or set ingest.format"),
-        ("odd", "holds 3 files of other kinds (2 .docx, 1 without extension); put images or texts in one folder a"),
+        ("notes.docx", "notes.docx is of an unknown kind; tables end in ['"),
+        ("empty", "is empty; put images or texts in one folder per class, or give a table; or set ingest.format"),
+        ("odd", "contains 3 files of other kinds (2 .docx, 1 without extension); put images or texts in one folder p"),
     ],
 )
-def test_find_reader_source_that_cannot_be_read_is_told(tmp_path: Path, source: str, line: str) -> None:
+def test_choose_reader_of_an_unreadable_source_raises_one_line(tmp_path: Path, source: str, line: str) -> None:
     put(tmp_path, "notes.docx", "odd/a.docx", "odd/b/b.docx", "odd/README")
     (tmp_path / "empty").mkdir()
     expected = f"params.yaml: ingest.source: {source!r}: {line.format(root=tmp_path)}"
     with pytest.raises(DataError, match="^" + re.escape(expected)):
-        find_reader("auto", source, tmp_path / source)
+        choose_reader("auto", source, tmp_path / source)
 
 
 @pytest.mark.parametrize("wanted", ["folder", "table"])
-def test_find_reader_missing_path_is_told_for_every_format(tmp_path: Path, wanted: str) -> None:
+def test_choose_reader_of_a_missing_path_raises_one_line(tmp_path: Path, wanted: str) -> None:
     with pytest.raises(DataError, match="no file or folder"):
-        find_reader(wanted, "here/not", tmp_path / "here/not")
+        choose_reader(wanted, "here/not", tmp_path / "here/not")
 
 
 SENTENCES = [f"this is sentence number {number} of a list" for number in range(20)]
 
 
 def opened(path: Path, **options: object) -> tuple[object, pa.Table]:
-    found = read_tabular(path, ReadOptions(source=path.name, **options))
-    return found.spec, pa.Table.from_batches(found.batches, found.schema)
+    source = read_tabular(path, ReadOptions(source=path.name, **options))
+    return source.spec, pa.Table.from_batches(source.batches, source.schema)
 
 
-def test_a_table_stays_a_table(tmp_path):
+def test_read_tabular_of_a_table(tmp_path):
     (tmp_path / "x.csv").write_text("a,label\n1,p\n2,q\n3,p\n")
     spec, table = opened(tmp_path / "x.csv")
     assert (spec.modality, spec.columns) == ("table", [Column(name="a", kind="numeric")])
     assert table.schema.names == ["row_id", "label", "split", "a"]
 
 
-def test_a_table_of_texts_becomes_texts(tmp_path):
+def test_read_tabular_of_texts(tmp_path):
     (tmp_path / "x.tsv").write_text(
         "text\twho\tlabel\n" + "".join(f"{s}\tme\tp\n{s}\tyou\tq\n" for s in SENTENCES) + "?\tme\tp\n"
     )
@@ -129,7 +129,7 @@ def test_a_table_of_texts_becomes_texts(tmp_path):
     assert table["text"].to_pylist()[-1] == ""
 
 
-def picture(path: Path, grey: int) -> bytes:
+def write_image(path: Path, grey: int) -> bytes:
     buffer = io.BytesIO()
     Image.new("L", (4, 4), grey).save(buffer, "PNG")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -137,8 +137,8 @@ def picture(path: Path, grey: int) -> bytes:
     return buffer.getvalue()
 
 
-def test_a_table_that_names_images_becomes_images(tmp_path):
-    data = [picture(tmp_path / "pictures" / f"{grey}.png", grey) for grey in range(4)]
+def test_read_tabular_of_image_paths(tmp_path):
+    data = [write_image(tmp_path / "pictures" / f"{grey}.png", grey) for grey in range(4)]
     rows = "".join(f"pictures/{grey}.png,{grey * 10},{'ab'[grey % 2]}\n" for grey in range(4))
     (tmp_path / "x.csv").write_text("image,age,label\n" + rows)
     spec, table = opened(tmp_path / "x.csv")
@@ -149,11 +149,11 @@ def test_a_table_that_names_images_becomes_images(tmp_path):
     assert table["age"].to_pylist() == ["0", "10", "20", "30"]
 
 
-def test_images_are_found_from_a_folder_of_shards(tmp_path):
+def test_read_tabular_of_image_paths_in_shards(tmp_path):
     for split in ("train", "test"):
         rows = "".join(f"{split}/{grey}.png,{'ab'[grey % 2]}\n" for grey in range(4))
         for grey in range(4):
-            picture(tmp_path / split / f"{grey}.png", grey)
+            write_image(tmp_path / split / f"{grey}.png", grey)
         (tmp_path / f"{split}.csv").write_text("file,label\n" + rows)
     spec, table = opened(tmp_path)
     assert spec.modality == "image"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from headrace.data.row_random import STREAMS, philox, uniforms
+from headrace.data.row_random import STREAMS, draw_uniforms, philox
 
 ROWS = np.array([5, 0, 17, 123_456_789, 2**40 + 5])
 
@@ -20,21 +20,21 @@ ROWS = np.array([5, 0, 17, 123_456_789, 2**40 + 5])
         ),
     ],
 )
-def test_philox_is_the_published_one(counter: list[int], key: tuple[int, int], words: list[int]) -> None:
+def test_philox_matches_the_published_vectors(counter: list[int], key: tuple[int, int], words: list[int]) -> None:
     assert philox(np.array(counter, np.uint64)[:, None], key)[:, 0].tolist() == words
 
 
-def test_uniforms_of_a_row_depend_on_no_other_row() -> None:
-    whole = uniforms(3, 1, 2, ROWS, 6)
-    np.testing.assert_array_equal(uniforms(3, 1, 2, ROWS[::-1], 6)[::-1], whole)
-    np.testing.assert_array_equal(uniforms(3, 1, 2, ROWS[2:3], 6)[0], whole[2])
-    np.testing.assert_array_equal(uniforms(3, 1, 2, ROWS, 64)[:, :6], whole)
-    assert uniforms(3, 1, 2, ROWS, 0).shape == (5, 0)
+def test_draw_uniforms_of_a_row_is_independent_of_other_rows() -> None:
+    expected = draw_uniforms(3, 1, 2, ROWS, 6)
+    np.testing.assert_array_equal(draw_uniforms(3, 1, 2, ROWS[::-1], 6)[::-1], expected)
+    np.testing.assert_array_equal(draw_uniforms(3, 1, 2, ROWS[2:3], 6)[0], expected[2])
+    np.testing.assert_array_equal(draw_uniforms(3, 1, 2, ROWS, 64)[:, :6], expected)
+    assert draw_uniforms(3, 1, 2, ROWS, 0).shape == (5, 0)
 
 
-def test_uniforms_differ_by_seed_stream_epoch_row_and_place() -> None:
+def test_draw_uniforms_differ_by_seed_stream_epoch_row_and_column() -> None:
     drawn = [
-        uniforms(seed, stream, epoch, ROWS, 9)
+        draw_uniforms(seed, stream, epoch, ROWS, 9)
         for seed in (0, 1, 2**32 - 1)
         for stream in STREAMS.values()
         for epoch in (0, 1, 2**20)
@@ -42,8 +42,8 @@ def test_uniforms_differ_by_seed_stream_epoch_row_and_place() -> None:
     assert len(np.unique(np.stack(drawn))) == np.stack(drawn).size
 
 
-def test_uniforms_are_uniform_and_independent() -> None:
-    drawn = uniforms(0, 1, 7, np.arange(20_000), 5)
+def test_draw_uniforms_are_uniform_and_independent() -> None:
+    drawn = draw_uniforms(0, 1, 7, np.arange(20_000), 5)
     assert 0 <= drawn.min() < drawn.max() < 1
     assert all(kstest(column, "uniform").pvalue > 0.001 for column in drawn.T)
     off_diagonal = np.corrcoef(drawn.T) - np.eye(5)

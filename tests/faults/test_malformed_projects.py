@@ -1,4 +1,4 @@
-"""Projects that cannot be used, from the command line: exit code 2, one line, nothing written."""
+"""Invalid projects on the command line: exit code 2, one line, nothing written."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ Maker = Callable[[Path], None]
 
 
 def refusal(folder: Path, stage: str) -> str:
-    """The line that a stage refuses a project with."""
+    """Returns the error line of a stage."""
     done = subprocess.run(
         [sys.executable, "-m", "headrace", stage],
         cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT / "pipeline")},
@@ -31,7 +31,7 @@ def refusal(folder: Path, stage: str) -> str:
 
 
 def project(params: str | bytes, **files: str | bytes) -> Maker:
-    """A project of settings and files; `__` in a name is a slash, `_` before the extension a dot."""
+    """A project with settings and files; `__` in a name is a slash, `_` before the extension a dot."""
 
     def make(folder: Path) -> None:
         (folder / "params.yaml").write_bytes(params if isinstance(params, bytes) else params.encode())
@@ -54,20 +54,20 @@ def linked(folder: Path) -> None:
 
 INGEST: dict[str, tuple[Maker, str]] = {
     "no settings": (lambda folder: None, "params.yaml: no such file; run headrace from a project's folder"),
-    "settings that are no YAML": (project("ingest: {source: [\n"), "params.yaml: line 2: not YAML: "),
-    "settings that are no mapping": (project("- a\n"), "params.yaml: got ['a']; must have sections such as 'ingest:'"),
+    "settings that are not YAML": (project("ingest: {source: [\n"), "params.yaml: line 2: not YAML: "),
+    "settings without sections": (project("- a\n"), "params.yaml: got ['a']; must have sections such as 'ingest:'"),
     "unknown key": (source("sauce: a.csv"), "params.yaml: ingest.sauce: unknown key; choose one of"),
     "unknown check": (project("clean: {checks: {blured: drop}}\n"), "clean.checks.blured: unknown check; "),
-    "unknown format": (source("source: a, format: foldr"), "ingest.format: 'foldr' is no format; choose one of"),
-    "a name mistyped": (source("source: mnist5"), "no built-in set, and no file or folder "),
+    "unknown format": (source("source: a, format: foldr"), "ingest.format: 'foldr' is not a format; choose one of"),
+    "a name mistyped": (source("source: mnist5"), "not a built-in dataset, and no file or folder "),
     "no such path": (source("source: data/photos"), "ingest.source: 'data/photos': no such file or folder"),
-    "an empty folder": (source("source: data", data__keep="x"), "ingest.source: 'data': holds 1 files of other kinds"),
+    "an empty folder": (source("source: data", data__keep="x"), "ingest.source: 'data': contains 1 files of other"),
     "an empty table": (source("source: a.csv", a_csv=""), "a.csv: is empty"),
     "a table without rows": (source("source: a.csv", a_csv="size,label\n"), "but no rows"),
     "a ragged table": (source("source: a.csv", a_csv=TABLE + "1,2\n"), "a.csv: line 32: has 2 cells, the table has 3"),
     "another target": (source("source: a.csv, target: lable", a_csv=TABLE), "ingest.target: no column 'lable'; "),
     "no Parquet": (source("source: a.parquet", a_parquet=b"PAR1 not"), "a.parquet: not readable as Parquet"),
-    "a broken archive": (source("source: a.zip", a_zip=b"PK\3\4 broken"), "ingest.source: 'a.zip': damaged or truncated"),
+    "a broken archive": (source("source: a.zip", a_zip=b"PK\3\4 broken"), "ingest.source: 'a.zip': damaged or"),
     "a link to nothing": (linked, "3.png: cannot be read"),
     "images of one class": (source("source: photos", photos__cat__1_png=png(noise(1))), "has only one class, 'cat'"),
 }  # fmt: skip
@@ -97,22 +97,22 @@ CLEAN: dict[str, tuple[Maker, str]] = {
 
 @pytest.mark.faults
 @pytest.mark.parametrize("name", INGEST)
-def test_ingest_of_a_malformed_project_is_one_line_and_writes_nothing(tmp_path: Path, name: str) -> None:
-    make, told = INGEST[name]
+def test_ingest_of_a_malformed_project_prints_one_line_and_writes_nothing(tmp_path: Path, name: str) -> None:
+    make, message = INGEST[name]
     make(tmp_path)
-    assert told in refusal(tmp_path, "ingest")
+    assert message in refusal(tmp_path, "ingest")
     assert not (tmp_path / "data" / "raw").exists()
     assert not (tmp_path / "metrics").exists()
 
 
 @pytest.mark.faults
 @pytest.mark.parametrize("name", CLEAN)
-def test_clean_of_a_malformed_project_is_one_line_and_writes_nothing(tmp_path: Path, name: str) -> None:
-    make, told = CLEAN[name]
+def test_clean_of_a_malformed_project_prints_one_line_and_writes_nothing(tmp_path: Path, name: str) -> None:
+    make, message = CLEAN[name]
     write_raw(tmp_path, "text", rows("text", 20)).params_path.write_text("{}\n")
     if name == "nothing ingested":
         shutil.rmtree(tmp_path / "data")
     make(tmp_path)
-    assert told in refusal(tmp_path, "clean")
-    for made in ("data/clean", "data/quarantine", "reports", "metrics"):
-        assert not (tmp_path / made).exists()
+    assert message in refusal(tmp_path, "clean")
+    for folder in ("data/clean", "data/quarantine", "reports", "metrics"):
+        assert not (tmp_path / folder).exists()

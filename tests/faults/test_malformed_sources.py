@@ -1,4 +1,4 @@
-"""Sources that are missing, cut off, hostile or no sources at all: one line each, and nothing unpacked."""
+"""Sources that are missing, truncated, hostile or of another kind: one line each, and nothing unpacked."""
 
 import gzip
 import io
@@ -30,14 +30,14 @@ PAGE = b"\r\n<!DOCTYPE html><title>Log in</title>"
 
 
 def tar(*members: tarfile.TarInfo | str, name: str = "a.tar", mode: str = "w") -> Maker:
-    """An archive with two honest files and those members."""
+    """An archive with two valid files and those members."""
 
     def make(folder: Path) -> str:
         with tarfile.open(folder / name, mode) as archive:
             for member in ("cat/1.png", "dog/1.png", *members):
-                made = tarfile.TarInfo(member) if isinstance(member, str) else member
-                made.size = 3 if made.isreg() else 0
-                archive.addfile(made, io.BytesIO(b"abc"))
+                header = tarfile.TarInfo(member) if isinstance(member, str) else member
+                header.size = 3 if header.isreg() else 0
+                archive.addfile(header, io.BytesIO(b"abc"))
         return name
 
     return make
@@ -105,7 +105,7 @@ def sparse(folder: Path) -> str:
 
 
 def long_chain(folder: Path) -> str:
-    """A tar of headers that each announce another."""
+    """A tar of headers that each announce another one."""
     member = tarfile.TarInfo("x")
     member.type, member.size = tarfile.GNUTYPE_LONGNAME, 1
     return str(raw("a.tar", (member.tobuf(tarfile.GNU_FORMAT) + b"y".ljust(512, b"\0")) * 3000)(folder))
@@ -225,7 +225,7 @@ def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def refusal(source: str, folder: Path, kinds: type[Exception] | tuple[type[Exception], ...] = DataError) -> str:
-    """The one line that a source is refused with; nothing of it is unpacked or half-written."""
+    """Returns the error line for a source, after checking that nothing is unpacked or half-written."""
     cache = folder / "cache"
     with pytest.raises(kinds) as caught:
         fetch(source, folder, cache)

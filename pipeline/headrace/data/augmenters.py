@@ -1,13 +1,13 @@
-"""Augmentation. AUGMENTERS: modality -> what makes another, equally true, row of a train row. MIXES: a row of two."""
+"""Registries of augmentation: AUGMENTERS changes single train rows, MIXERS mixes pairs of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from headrace.contracts import Augmenter, Json, Mix, ModalityName
+from headrace.contracts import Augmenter, Json, ModalityName, RowMixer
 from headrace.data.image.augmentation.albumentations import ImageAugmenter
-from headrace.data.image.augmentation.mixup import blend, paste
+from headrace.data.image.augmentation.mixup import cutmix, mixup
 from headrace.data.table.encoding.augment import FeatureDropout, TableMixup
 from headrace.data.text.augment import TokenDropout
 from headrace.errors import ConfigError
@@ -17,36 +17,36 @@ AUGMENTERS: dict[ModalityName, tuple[str, Callable[[Any, int, Json], Augmenter]]
     "table": ("feature_dropout", FeatureDropout),
     "text": ("token_dropout", TokenDropout),
 }
-"""Modality -> the key of the section `train` that asks for it, and a maker: its value, seed, `transform.json`."""
-MIXES: dict[str, dict[ModalityName, Callable[[Json], Mix]]] = {
-    "mixup": {"image": lambda _: blend, "table": TableMixup},
-    "cutmix": {"image": lambda _: paste},
+"""Modality -> key of the section `train`, and a factory that takes its value, the seed and `transform.json`."""
+MIXERS: dict[str, dict[ModalityName, Callable[[Json], RowMixer]]] = {
+    "mixup": {"image": lambda _: mixup, "table": TableMixup},
+    "cutmix": {"image": lambda _: cutmix},
 }
-"""Key of the section `train` -> modality -> a maker, of `transform.json`."""
-KINDS: dict[ModalityName, str] = {"image": "images", "table": "tables", "text": "texts"}
+"""Key of the section `train` -> modality -> factory that takes `transform.json`."""
+PLURALS: dict[ModalityName, str] = {"image": "images", "table": "tables", "text": "texts"}
 
 
 def make_augmenter(modality: ModalityName, settings: Mapping[str, Any], transform: Json) -> Augmenter | None:
-    """What the section `train` asks for, or None; raises ConfigError for what cannot be done with such data."""
+    """Returns the augmenter of the section `train`, or None; raises ConfigError if it does not fit the modality."""
     for name, (key, _) in AUGMENTERS.items():
         if settings[key] and name != modality:
-            raise _misfit(key, settings[key], [name], modality)
-    key, make = AUGMENTERS[modality]
-    return make(settings[key], settings["seed"], transform) if settings[key] else None
+            raise _unsupported(key, settings[key], [name], modality)
+    key, factory = AUGMENTERS[modality]
+    return factory(settings[key], settings["seed"], transform) if settings[key] else None
 
 
-def make_mixes(modality: ModalityName, settings: Mapping[str, Any], transform: Json) -> dict[str, Mix]:
-    """What the section `train` asks for, by its key; raises ConfigError for what cannot be done with such data."""
-    found = {}
-    for key, makers in MIXES.items():
-        if settings[key] and modality not in makers:
-            raise _misfit(key, settings[key], list(makers), modality)
+def make_mixers(modality: ModalityName, settings: Mapping[str, Any], transform: Json) -> dict[str, RowMixer]:
+    """Returns the mixers of the section `train` by key; raises ConfigError if one does not fit the modality."""
+    mixers = {}
+    for key, factories in MIXERS.items():
+        if settings[key] and modality not in factories:
+            raise _unsupported(key, settings[key], list(factories), modality)
         if settings[key]:
-            found[key] = makers[modality](transform)
-    return found
+            mixers[key] = factories[modality](transform)
+    return mixers
 
 
-def _misfit(key: str, value: Any, allowed: list[ModalityName], modality: ModalityName) -> ConfigError:
-    kinds = " and ".join(KINDS[name] for name in allowed)
+def _unsupported(key: str, value: Any, allowed: list[ModalityName], modality: ModalityName) -> ConfigError:
+    kinds = " and ".join(PLURALS[name] for name in allowed)
     got, off = (f"{len(value)} transforms of", "[]") if isinstance(value, list) else (f"{value:g} is for", "0")
-    return ConfigError(f"params.yaml: train.{key}: {got} {kinds}, and the data are {modality}; set {off}")
+    return ConfigError(f"params.yaml: train.{key}: {got} {kinds}, but the modality is {modality}; set {off}")

@@ -1,10 +1,8 @@
-"""Which checks the content of rows goes through. EXAMINERS: modality -> a look at a batch."""
-
-from __future__ import annotations
+"""Registry of the checks on the content of rows."""
 
 from headrace.contracts import RowChecker
-from headrace.data.image.cleaning.checker import ImageExaminer
-from headrace.data.table.cleaning.checker import TableExaminer
-from headrace.data.text.checker import TextExaminer
+from headrace.data.image.cleaning.checker import ImageChecker
+from headrace.data.table.cleaning.checker import TableChecker
+from headrace.data.text.checker import TextChecker
 
-EXAMINERS: dict[str, RowChecker] = {"image": ImageExaminer(), "text": TextExaminer(), "table": TableExaminer()}
+CHECKERS: dict[str, RowChecker] = {"image": ImageChecker(), "text": TextChecker(), "table": TableChecker()}

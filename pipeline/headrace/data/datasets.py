@@ -1,6 +1,6 @@
-"""Sets that are known by a name. BUILT_INS: name -> where its files lie, and how they are read.
+"""Registry of built-in datasets: where their files are, and how they are read.
 
-Checksums are those that the publishers or torchvision, torchtext and MLDatasets.jl state for the same files.
+The checksums are from the publishers, or from torchvision, torchtext and MLDatasets.jl for the same files.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from headrace.contracts import Json, OpenedSource
-from headrace.data.image.reading.image_folder import read_mnist5k
-from headrace.data.image.reading.sklearn_digits import read_digits
+from headrace.data.image.reading.packaged_digits import read_digits, read_mnist5k
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.table.reading.sklearn_tables import read_breast_cancer, read_diabetes, read_wine
 
@@ -23,41 +22,41 @@ ADULT_COLUMNS = [
     "age", "workclass", "fnlwgt", "education", "education-num", "marital-status", "occupation", "relationship", "race",
     "sex", "capital-gain", "capital-loss", "hours-per-week", "native-country", "income",
 ]  # fmt: skip
-"""The files have no header; the names are those of adult.names beside them, which leaves the last one open."""
+"""The files have no header; the names are from adult.names, which does not name the last column."""
 
 
 @dataclass(frozen=True)
-class BuiltIn:
-    """A published set: either files to download, or a function that reads them out of an installed package."""
+class BuiltInDataset:
+    """A published dataset: files to download, or a function that reads them from an installed package."""
 
-    about: str
-    """One line: what the rows are, and how many."""
+    description: str
+    """One line that begins with the number of rows."""
     reader: str = ""
-    """A name in `READERS`; empty for a packaged set."""
+    """A name in `READERS`; empty for a packaged dataset."""
     files: tuple[tuple[str, str | None], ...] = ()
-    """URL and checksum (`md5:...` or `sha256:...`; null: only the length is verified) of each; none: packaged."""
+    """URL and checksum (`md5:...` or `sha256:...`; None: only the length is verified) of each; empty if packaged."""
     member: str = ""
-    """Path, in what the one file unpacks to, of what is read; empty: all of it."""
+    """The path to read inside the unpacked archive; empty: all of it."""
     options: Json = field(default_factory=dict)
-    """Of `ReadOptions`, beside the defaults; what params.yaml says goes before them."""
+    """Values of `ReadOptions` that differ from the defaults; params.yaml overrides them."""
     packaged: Callable[[Path, ReadOptions], OpenedSource] | None = None
 
     def read(self, path: Path, options: ReadOptions) -> OpenedSource:
-        """Reads a packaged set; `path` is not looked at."""
+        """Reads a packaged dataset; `path` is ignored."""
         if self.packaged is None:
-            raise ValueError(f"{self.about}: not packaged; its files are read by {self.reader!r}")
+            raise ValueError(f"{self.description}: not packaged; its files are read by {self.reader!r}")
         return self.packaged(path, options)
 
 
-BUILT_INS: dict[str, BuiltIn] = {
-    "mnist5k": BuiltIn("5,000 handwritten digits, 28 x 28 grey", packaged=read_mnist5k),
-    "digits": BuiltIn("1,797 handwritten digits, 8 x 8 grey", packaged=read_digits),
-    "wine": BuiltIn("178 wines of three cultivars, 13 measurements", packaged=read_wine),
-    "breast-cancer": BuiltIn("569 tumours, benign or malignant, 30 measurements", packaged=read_breast_cancer),
-    "diabetes": BuiltIn(
+BUILT_INS: dict[str, BuiltInDataset] = {
+    "mnist5k": BuiltInDataset("5,000 handwritten digits, 28 x 28 grey", packaged=read_mnist5k),
+    "digits": BuiltInDataset("1,797 handwritten digits, 8 x 8 grey", packaged=read_digits),
+    "wine": BuiltInDataset("178 wines of three cultivars, 13 measurements", packaged=read_wine),
+    "breast-cancer": BuiltInDataset("569 tumours, benign or malignant, 30 measurements", packaged=read_breast_cancer),
+    "diabetes": BuiltInDataset(
         "442 patients, the disease's progression (regression), 10 measurements", packaged=read_diabetes
     ),
-    "mnist": BuiltIn(
+    "mnist": BuiltInDataset(
         "70,000 handwritten digits, 28 x 28 grey",
         "idx",
         (
@@ -67,7 +66,7 @@ BUILT_INS: dict[str, BuiltIn] = {
             (f"{MNIST}/t10k-labels-idx1-ubyte.gz", "md5:ec29112dd5afa0611ce80d1b7f02629c"),
         ),
     ),
-    "fashion-mnist": BuiltIn(
+    "fashion-mnist": BuiltInDataset(
         "70,000 pieces of clothing of ten kinds, 28 x 28 grey",
         "idx",
         (
@@ -77,22 +76,22 @@ BUILT_INS: dict[str, BuiltIn] = {
             (f"{FASHION_MNIST}/t10k-labels-idx1-ubyte.gz", "md5:bb300cfdad3c16e7a12a480ee83cd310"),
         ),
     ),
-    "cifar10": BuiltIn(
+    "cifar10": BuiltInDataset(
         "60,000 photographs of ten kinds, 32 x 32 in colour",
         "cifar",
         ((f"{CIFAR}/cifar-10-python.tar.gz", "md5:c58f30108f718f92721af3b95e74349a"),),
     ),
-    "cifar100": BuiltIn(
+    "cifar100": BuiltInDataset(
         "60,000 photographs of a hundred kinds, 32 x 32 in colour",
         "cifar",
         ((f"{CIFAR}/cifar-100-python.tar.gz", "md5:eb9058c3a382ffc7106e4002c42a8d85"),),
     ),
-    "imdb": BuiltIn(
+    "imdb": BuiltInDataset(
         "50,000 reviews of films, positive or negative, and 50,000 without a label",
         "text_folder",
         (("https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz", "md5:7c2ac02c03563afcf9b574c7e56c153a"),),
     ),
-    "sms-spam": BuiltIn(
+    "sms-spam": BuiltInDataset(
         "5,574 text messages, ham or spam",
         "table",
         (
@@ -107,7 +106,7 @@ BUILT_INS: dict[str, BuiltIn] = {
             "table": {"header": False, "quoting": False, "delimiter": "\t", "names": ["label", "text"]},
         },
     ),
-    "adult": BuiltIn(
+    "adult": BuiltInDataset(
         "48,842 people of the 1994 census, income above 50,000 dollars or not, 14 columns",
         "table",
         (

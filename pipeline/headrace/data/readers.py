@@ -1,7 +1,4 @@
-"""Which reader reads a source. READERS: name -> function from a local path to Arrow batches.
-
-Tables as what their columns are of: rows of a table, of texts, or of images that they name.
-"""
+"""Registry of the readers, which convert a local path to Arrow batches, and the choice of the one for a source."""
 
 from __future__ import annotations
 
@@ -19,18 +16,27 @@ from headrace.data.image.reading.cifar import is_cifar_folder, read_cifar
 from headrace.data.image.reading.idx import is_idx_folder, read_idx
 from headrace.data.image.reading.image_folder import EXTENSIONS as IMAGE_EXTENSIONS
 from headrace.data.image.reading.image_folder import read_folder
+from headrace.data.image.reading.image_table import image_schema, load_images
+from headrace.data.sources.archives.compression import COMPRESSIONS
 from headrace.data.sources.read_options import ReadOptions
-from headrace.data.table.reading.files import NOTES, TABLE_EXTENSIONS, base_dir, find_files, is_table_file
+from headrace.data.table.reading.files import (
+    DESCRIPTION_EXTENSIONS,
+    TABLE_EXTENSIONS,
+    find_common_dir,
+    find_table_files,
+    is_table_file,
+)
 from headrace.data.table.reading.reader import read_table_files
 from headrace.data.text.reader import EXTENSIONS as TEXT_EXTENSIONS
 from headrace.data.text.reader import is_text_folder, read_text_folder
+from headrace.data.text.rows import to_text_batch, to_text_schema
 from headrace.errors import ConfigError, DataError, choices
 
 
 def read_tabular(path: Path, options: ReadOptions) -> OpenedSource:
-    """A file, a glob or a folder of shards, read as `read_table_files` does; its rows are as their modality has them.
+    """Reads a table from a file, a glob or a folder of shards; rows of text or images are converted to that modality.
 
-    Paths of images are relative to the folder that all of the table's files lie in.
+    Image paths are relative to the deepest folder that contains all files of the table.
     """
     opened = read_table_files(path, options)
     if opened.spec.modality == "table":
@@ -38,26 +44,13 @@ def read_tabular(path: Path, options: ReadOptions) -> OpenedSource:
     column = next(column.name for column in opened.spec.columns if column.kind == opened.spec.modality)
     spec = opened.spec.model_copy(update={"columns": [c for c in opened.spec.columns if c.name != column]})
     if spec.modality == "text":
-        return _texts(spec, opened, column)
-    return _images(spec, opened, column, base_dir([file.path for file in find_files(path, options.source)]))
-
-
-def _texts(spec: Spec, opened: OpenedSource, column: str) -> OpenedSource:
-    from headrace.data.text.rows import to_text_batch, to_text_schema
-
-    schema = to_text_schema(opened.schema, column)
-    return OpenedSource(spec, schema, (to_text_batch(rows, column) for rows in opened.batches))
-
-
-def _images(spec: Spec, opened: OpenedSource, column: str, base: Path) -> OpenedSource:
-    from headrace.data.image.reading.image_table import image_schema, load_images
-
-    batches: Iterator[pa.RecordBatch] = load_images(opened.batches, column, base)
-    return OpenedSource(spec, image_schema(opened.schema, column), batches)
+        return _to_texts(spec, opened, column)
+    base = find_common_dir([file.path for file in find_table_files(path, options.source)])
+    return _to_images(spec, opened, column, base)
 
 
 Reader: TypeAlias = Callable[[Path, ReadOptions], OpenedSource]
-"""Looks into a local path; raises DataError for what cannot be read, also later, while its batches are drawn."""
+"""Opens a local path; raises DataError if it cannot be read, possibly only while its batches are consumed."""
 READERS: dict[str, Reader] = {
     "folder": read_folder,
     "text_folder": read_text_folder,
@@ -65,51 +58,63 @@ READERS: dict[str, Reader] = {
     "idx": read_idx,
     "cifar": read_cifar,
 }
-FILES_LOOKED_AT = 2000
-"""Of a folder, to tell what it holds."""
+MAX_FILES_INSPECTED = 2000
+"""Files of a folder that are inspected to recognize its content."""
 
 
 def check_format(wanted: str, source: str) -> None:
-    """Raises ConfigError for a format that is not known, or one that contradicts the source."""
+    """Raises ConfigError for an unknown format, or one that contradicts the source."""
     if wanted not in {"auto", *READERS, *BUILT_INS}:
         raise ConfigError(
-            f"params.yaml: ingest.format: {wanted!r} is no format; {choices(wanted, ['auto', *READERS, *BUILT_INS])}"
+            f"params.yaml: ingest.format: {wanted!r} is not a format; {choices(wanted, ['auto', *READERS, *BUILT_INS])}"
         )
     is_packaged = wanted in BUILT_INS and not BUILT_INS[wanted].files
     if is_packaged and source != wanted:
         raise ConfigError(
-            f"params.yaml: ingest.format: {wanted!r} is a built-in set, but ingest.source is {source!r};"
+            f"params.yaml: ingest.format: {wanted!r} is a built-in dataset, but ingest.source is {source!r};"
             f" set ingest.source: {wanted}, or ingest.format: auto"
         )
 
 
-def find_reader(wanted: str, source: str, path: Path) -> str:
-    """The name of the reader that `ingest.format` asks for; `auto` picks by what lies at `path`.
+def choose_reader(wanted: str, source: str, path: Path) -> str:
+    """Returns the name of the reader for `ingest.format`; `auto` depends on the content of `path`.
 
-    Raises DataError for a path that is not there, or that holds nothing that is known.
+    Raises DataError if the path does not exist or its content is not recognized.
     """
     where = f"params.yaml: ingest.source: {source!r}"
     if any(mark in path.name for mark in "*?[") and not path.exists():
         return "table" if wanted == "auto" else wanted
     if not path.exists():
-        raise DataError(f"{where}: {missing(source, path)}")
+        raise DataError(f"{where}: {describe_missing(source, path)}")
     if wanted != "auto":
         return wanted
     if path.is_file():
         if is_table_file(path):
             return "table"
         raise DataError(
-            f"{where}: {path.name} is of no kind that is known; tables end in {list(TABLE_EXTENSIONS)} (or packed:"
-            " .gz, .bz2, .xz, .zst); images, texts and IDX files lie in a folder; or set ingest.format"
+            f"{where}: {path.name} is of an unknown kind; tables end in {list(TABLE_EXTENSIONS)}, optionally compressed"
+            f" ({list(COMPRESSIONS)}); images, texts and IDX files must be in a folder; or set ingest.format"
         )
     return _guess_folder(path, where)
 
 
-def missing(source: str, path: Path) -> str:
-    """What to say of a path that is not there: it may have been meant as a name."""
+def describe_missing(source: str, path: Path) -> str:
+    """Describes a missing path, which may be a misspelled name of a built-in dataset."""
     if source.replace("-", "").replace("_", "").isalnum():
-        return f"no built-in set, and no file or folder {path}; {choices(source, BUILT_INS)}, or give a path or URL"
+        return (
+            f"not a built-in dataset, and no file or folder {path}; {choices(source, BUILT_INS)}, or give a path or URL"
+        )
     return f"no file or folder {path}; give a path, a URL, or one of {sorted(BUILT_INS)}"
+
+
+def _to_texts(spec: Spec, opened: OpenedSource, column: str) -> OpenedSource:
+    schema = to_text_schema(opened.schema, column)
+    return OpenedSource(spec, schema, (to_text_batch(rows, column) for rows in opened.batches))
+
+
+def _to_images(spec: Spec, opened: OpenedSource, column: str, base: Path) -> OpenedSource:
+    batches: Iterator[pa.RecordBatch] = load_images(opened.batches, column, base)
+    return OpenedSource(spec, image_schema(opened.schema, column), batches)
 
 
 def _guess_folder(folder: Path, where: str) -> str:
@@ -119,26 +124,26 @@ def _guess_folder(folder: Path, where: str) -> str:
         return "cifar"
     kinds, has_table_on_top = Counter[str](), any(_is_table(path) for path in folder.iterdir() if path.is_file())
     image_folders = set()
-    for path in _some_files(folder):
+    for path in _first_files(folder):
         kind = _kind(path)
         kinds[kind] += 1
         if kind == "folder":
             image_folders.add(path.parent)
-    if kinds["folder"]:  # a table beside images that lie in no folders of classes tells their labels
+    if kinds["folder"]:  # a table next to images without class folders has their labels
         return "table" if has_table_on_top and len(image_folders) == 1 else "folder"
-    found = "text_folder" if not has_table_on_top and is_text_folder(folder) else "table"
+    reader = "text_folder" if not has_table_on_top and is_text_folder(folder) else "table"
     if not kinds["text_folder"] + kinds["table"]:
-        others = Counter(path.suffix or "without extension" for path in _some_files(folder))
-        got = "is empty" if not others else f"holds {others.total()} files of other kinds ({_listed(others)})"
+        others = Counter(path.suffix or "without extension" for path in _first_files(folder))
+        got = f"contains {others.total()} files of other kinds ({_format_counts(others)})" if others else "is empty"
         raise DataError(
-            f"{where}: {got}; put images or texts in one folder a class, or give a table; or set ingest.format"
+            f"{where}: {got}; put images or texts in one folder per class, or give a table; or set ingest.format"
         )
-    return found
+    return reader
 
 
 def _is_table(path: Path) -> bool:
-    """By name; loose notes beside images or texts are none."""
-    return is_table_file(path) and path.suffix.lower() not in NOTES
+    """By name; descriptions next to images or texts do not count."""
+    return is_table_file(path) and path.suffix.lower() not in DESCRIPTION_EXTENSIONS
 
 
 def _kind(path: Path) -> str:
@@ -150,18 +155,18 @@ def _kind(path: Path) -> str:
     return "table" if is_table_file(path) else ""
 
 
-def _some_files(folder: Path) -> Iterator[Path]:
-    """The first files below a folder that are not hidden."""
-    seen = 0
+def _first_files(folder: Path) -> Iterator[Path]:
+    """Yields the first files below a folder that are not hidden."""
+    num_files = 0
     for above, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in names:
             if not name.startswith("."):
                 yield Path(above) / name
-                seen += 1
-            if seen >= FILES_LOOKED_AT:
+                num_files += 1
+            if num_files >= MAX_FILES_INSPECTED:
                 return
 
 
-def _listed(others: Counter[str]) -> str:
+def _format_counts(others: Counter[str]) -> str:
     return ", ".join(f"{count} {extension}" for extension, count in others.most_common(5))

@@ -1,7 +1,7 @@
-"""Random numbers of rows: a pure function of (seed, stream, epoch, row), for all rows of a batch at once.
+"""Random numbers per row: a pure function of (seed, stream, epoch, row), computed for a batch at once.
 
 Philox 4x32-10, the counter-based generator of Salmon et al. (2011), Parallel Random Numbers: As Easy as 1, 2, 3.
-NumPy has a Philox too, but each row would need a generator of its own, and that takes 12 us to make.
+NumPy also has Philox, but each row would need its own generator, which takes 12 us to create.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ KEY_STEPS = 0x9E3779B9, 0xBB67AE85
 WORD_BITS = 32
 WORD = 2**WORD_BITS
 STREAMS = {"image": 1, "text": 2, "table": 3, "mix": 4}
-"""What numbers are drawn for: no two of them share any."""
+"""Independent streams of random numbers, by purpose."""
 
 
-def uniforms(seed: int, stream: int, epoch: int, rows: NDArray[np.int64], count: int) -> NDArray[np.float64]:
-    """`[rows, count]` in [0, 1), multiples of 2^-32; `seed`, `stream` and `epoch` are below 2^32.
+def draw_uniforms(seed: int, stream: int, epoch: int, rows: NDArray[np.int64], count: int) -> NDArray[np.float64]:
+    """Returns `[rows, count]` in [0, 1), multiples of 2^-32; `seed`, `stream` and `epoch` are below 2^32.
 
-    The first ones of a row are the same for any `count`.
+    A larger `count` appends numbers and does not change the first ones.
     """
     num_blocks = -(-count // 4)
     counters = np.empty((4, len(rows), num_blocks), np.uint64)
@@ -33,7 +33,7 @@ def uniforms(seed: int, stream: int, epoch: int, rows: NDArray[np.int64], count:
 
 
 def philox(counters: NDArray[np.uint64], key: tuple[int, int]) -> NDArray[np.uint64]:
-    """`[4, ...]` words below 2^32, and two of a key -> as many random words."""
+    """Maps counters, `[4, ...]` words below 2^32, and a key of two words to random words of the same shape."""
     first, second, third, fourth = counters
     low_word, shift = np.uint64(WORD - 1), np.uint64(WORD_BITS)
     for round_ in range(NUM_ROUNDS):

@@ -1,4 +1,4 @@
-"""How rows become arrays. TRANSFORMS: modality -> fit on train rows, apply to all."""
+"""Registry of the transforms from clean rows to arrays."""
 
 from headrace.contracts import Transform
 from headrace.data.image.transform import ImageTransform

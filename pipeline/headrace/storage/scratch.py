@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -51,3 +53,16 @@ class Scratch:
         for file in self._files.values():
             with suppress(OSError):
                 file.close()
+
+
+@contextmanager
+def open_scratch(folder: Path) -> Iterator[Scratch]:
+    """Yields columns in an empty `folder`, which is removed afterwards; also removes what an interrupted run left."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    scratch = Scratch(folder)
+    try:
+        yield scratch
+    finally:
+        scratch.close()
+        shutil.rmtree(folder, ignore_errors=True)
