@@ -105,7 +105,7 @@ def copy_first_rows(source: Path, target: Path, num_rows: int) -> None:
             break
     write_shards(target, batches[0].schema, batches)
     spec = Spec.read(source).model_copy(update={"num_rows": num_rows})
-    atomic.write_text(target / "spec.json", spec.text())
+    atomic.write_text(target / "spec.json", spec.to_json())
 
 
 def make_growth_row(rates: dict[int, float]) -> Row:

@@ -33,7 +33,7 @@ def write_random_rows(folder: Path, shape: list[int], *, num_train: int, num_val
         modality="image", task="classification", source="bench", format="bench", num_rows=num_train + num_val,
         classes=[str(index) for index in range(NUM_CLASSES)], input_shape=shape,
     )  # fmt: skip
-    atomic.write_text(normalized / "spec.json", spec.text())
+    atomic.write_text(normalized / "spec.json", spec.to_json())
     return normalized
 
 

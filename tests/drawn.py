@@ -105,7 +105,7 @@ def write_raw(
         modality=modality, task=task, source="drawn", format="table", num_rows=len(listed), columns=columns,
         target="label" if modality == "table" else "",
     )  # fmt: skip
-    (paths.raw_dir / "spec.json").write_text(spec.text())
+    (paths.raw_dir / "spec.json").write_text(spec.to_json())
     return paths
 
 

@@ -72,7 +72,7 @@ def test_status_of_a_damaged_file_is_one_line(tmp_path: Path) -> None:
 def test_rows_of_a_regression(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
     spec = Spec(modality="table", task="regression", source="x", format="csv", num_rows=9)
-    write_text(paths.normalized_dir / "spec.json", spec.text())
+    write_text(paths.normalized_dir / "spec.json", spec.to_json())
     quantize = {"passed": 0, "fp32_r2": 0.91239, "fp32_bytes": 50_000, "fp32_latency_ms": 0.01}
     test = {"rmse": 1234.56, "rmse_low": 1200.0, "rmse_high": 1290.4, "r2": 0.9, "mae": 1000.0}
     assert rows(paths, test=test, quantize=quantize)[-3:] == [
@@ -85,7 +85,7 @@ def test_rows_of_a_regression(tmp_path: Path) -> None:
 def test_rows_of_multilabel_data(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
     spec = Spec(modality="text", task="multilabel", source="x", format="csv", num_rows=9, classes=["a", "b"])
-    write_text(paths.normalized_dir / "spec.json", spec.text())
+    write_text(paths.normalized_dir / "spec.json", spec.to_json())
     quantize = {"passed": 0, "fp32_micro_f1": 0.91239, "fp32_bytes": 50_000, "fp32_latency_ms": 0.01}
     test = {"micro_f1": 0.9, "accuracy": 0.95, "accuracy_low": 0.9, "accuracy_high": 0.97, "exact_match": 0.8}
     assert rows(paths, test=test, quantize=quantize)[-3:] == [

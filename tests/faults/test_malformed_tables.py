@@ -89,7 +89,7 @@ def test_skip_lines_beyond_the_end(tmp_path):
 
 def test_unknown_encoding(tmp_path):
     message = read_error(put(tmp_path, GOOD), ConfigError, table=TableFormat(encoding="utf-9"))
-    assert "ingest.table.encoding: 'utf-9' is no encoding" in message
+    assert "ingest.table.encoding: 'utf-9' is not a text encoding" in message
 
 
 @pytest.mark.parametrize(

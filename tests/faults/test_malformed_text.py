@@ -119,12 +119,12 @@ def test_wrong_stated_encoding_leads_to_quarantine(folder: Path) -> None:
 
 def test_unknown_encoding_raises_one_line(folder: Path) -> None:
     line = error_line(folder, table=TableFormat(encoding="ebcdic-xyz"))
-    assert line.startswith("params.yaml: ingest.table.encoding: 'ebcdic-xyz' is no encoding that Python knows; use ")
+    assert line.startswith("params.yaml: ingest.table.encoding: 'ebcdic-xyz' is not a text encoding of Python; use ")
 
 
 def test_dangling_link_raises_one_line(folder: Path) -> None:
     (folder / "a/x.txt").symlink_to(folder / "gone")
-    assert error_line(folder).endswith("a/x.txt: cannot be read (No such file or directory); mend or remove it")
+    assert error_line(folder).endswith("a/x.txt: cannot be read (No such file or directory); fix or remove it")
 
 
 def test_too_large_file_raises_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,13 +152,13 @@ def test_names_that_are_not_utf8_are_escaped(folder: Path) -> None:
     ("names", "line"),
     [
         ([], "is empty; texts end in"),
-        (["a/x.pdf"], "holds no text (1 other files); texts end in"),
+        (["a/x.pdf"], "contains no text (1 other files); texts end in"),
         (["a/1.txt"], "has only one class, 'a'; at least two are needed"),
         (["a/1.txt", "unsup/1.txt"], "has only one class, 'a'; at least two are needed"),
-        (["1.txt"], "holds 1 texts but no class's folder"),
-        (["train/1.txt", "test/1.txt"], "holds 2 texts but no class's folder"),
+        (["1.txt"], "contains 1 texts but no class folder"),
+        (["train/1.txt", "test/1.txt"], "contains 2 texts but no class folder"),
         (["train/a/1.txt", "test/a/1.txt"], "has only one class, 'a'; at least two are needed"),
-        (["train/a/1.txt", "b/1.txt"], "holds ['train'] beside ['b']; either every folder on top is a split"),
+        (["train/a/1.txt", "b/1.txt"], "contains ['train'] and also ['b']; either all top folders are"),
     ],
 )
 def test_unusable_folder_raises_one_line(tmp_path: Path, names: list[str], line: str) -> None:

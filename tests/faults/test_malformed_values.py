@@ -47,15 +47,15 @@ def clean_table(batches: list[pa.RecordBatch], spec: Spec, options: dict) -> tup
     """The findings and the clean batches; asserts what every later stage relies on."""
     checker = TableChecker()
     profile = json.loads(json.dumps(checker.survey(Batches(batches), spec, options), allow_nan=False))
-    findings = list(checker.columns(spec, profile, options))
+    findings = list(checker.check_columns(spec, profile, options))
     clean = []
     for batch in batches:
-        checked = checker.examine(batch, spec, profile, options)
+        checked = checker.check_batch(batch, spec, profile, options)
         assert all("\n" not in finding.reason for finding in checked.findings)
         assert not np.isinf(checked.features).any()
         findings += checked.findings
         repaired = checker.repair(batch, spec, profile, options)
-        assert repaired.batch.schema == checker.schema(batch.schema, spec)
+        assert repaired.batch.schema == checker.clean_schema(batch.schema, spec)
         clean.append(repaired.batch)
     return findings, clean
 

@@ -62,7 +62,7 @@ def test_ingest_path_that_is_not_there_is_told(tmp_path: Path, source: str) -> N
 
 
 def test_ingest_missing_source_writes_nothing(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no built-in set, and no file or folder .*did you mean 'mnist5k'\?"):
+    with pytest.raises(DataError, match=r"not a built-in dataset, and no file or folder .*did you mean 'mnist5k'\?"):
         ingest.run(ingest.Config(source="mnist_5k"), Paths(tmp_path))
     assert not list(tmp_path.iterdir())
 

@@ -108,7 +108,7 @@ def test_folder_stated_encoding_is_used(tmp_path: Path) -> None:
         ({"target": "label"}, "params.yaml: ingest.target: got 'label'; must be null for a folder of texts"),
         ({"split_column": "fold"}, "params.yaml: ingest.split_column: got 'fold'; must be null"),
         ({"task": "regression"}, "params.yaml: ingest.task: got 'regression'; a folder of texts is for classification"),
-        ({"table": TableFormat(encoding="utf-9")}, "params.yaml: ingest.table.encoding: 'utf-9' is no encoding"),
+        ({"table": TableFormat(encoding="utf-9")}, "params.yaml: ingest.table.encoding: 'utf-9' is not a text"),
     ],
 )
 def test_folder_rejects_options_of_tables(tmp_path: Path, options: dict[str, Any], line: str) -> None:
@@ -119,10 +119,10 @@ def test_folder_rejects_options_of_tables(tmp_path: Path, options: dict[str, Any
 @pytest.mark.parametrize(
     ("names", "line"),
     [
-        (["a/1.png"], r"'notes': holds no text \(1 other files\); texts end in \['.md', '.text', '.txt'\]; put them"),
-        (["1.txt", "2.txt"], "'notes': holds 2 texts but no class's folder; move each into a folder of its class"),
-        (["a/1.txt", "unsup/1.txt"], "'notes': has only one class, 'a'; at least two are needed; add a folder"),
-        (["train/a/1.txt", "cats/1.txt"], r"'notes': holds \['train'\] beside \['cats'\]; either every folder"),
+        (["a/1.png"], r"'notes': contains no text \(1 other files\); texts end in \['.md', '.text', '.txt'\]; put"),
+        (["1.txt", "2.txt"], "'notes': contains 2 texts but no class folder; move each into the folder of its class"),
+        (["a/1.txt", "unsup/1.txt"], "'notes': has only one class, 'a'; at least two are needed; add the folder"),
+        (["train/a/1.txt", "cats/1.txt"], r"'notes': contains \['train'\] and also \['cats'\]; either all top"),
     ],
 )
 def test_unusable_folder_raises_one_line(tmp_path: Path, names: list[str], line: str) -> None:

@@ -56,7 +56,7 @@ def get_extension(path: str) -> str:
 def format_extensions(others: Counter[str]) -> str:
     """Formats the most common extensions of skipped files.
 
-    >>> tell(Counter({".txt": 2, "": 1}))
+    >>> format_extensions(Counter({".txt": 2, "": 1}))
     '2 .txt, 1 without extension'
     """
     most_common = sorted(others.items(), key=lambda item: (-item[1], item[0]))[:5]

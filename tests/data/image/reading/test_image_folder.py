@@ -102,10 +102,10 @@ def test_folder_name_that_is_not_utf8_is_escaped(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["a/notes.txt"], r"'photos': holds no image \(1 other files\); images end in \['.bmp', .*; put them in one"),
-        (["1.png", "2.png"], "'photos': holds 2 images but no class's folder; move each into a folder of its class"),
-        (["a/1.png", "a/2.png"], "'photos': has only one class, 'a'; at least two are needed; add a folder of another"),
-        (["train/a/1.png", "cats/1.png"], r"'photos': holds \['train'\] beside \['cats'\]; either every folder"),
+        (["a/notes.txt"], r"'photos': contains no image \(1 other files\); images end in \['.bmp', .*; put them in"),
+        (["1.png", "2.png"], "'photos': contains 2 images but no class folder; move each into the folder of"),
+        (["a/1.png", "a/2.png"], "'photos': has only one class, 'a'; at least two are needed; add the folder of"),
+        (["train/a/1.png", "cats/1.png"], r"'photos': contains \['train'\] and also \['cats'\]; either all top"),
     ],
 )
 def test_folder_without_two_classes_is_refused_in_one_line(tmp_path: Path, names: list[str], message: str) -> None:
@@ -123,5 +123,5 @@ def test_folder_empty_is_refused(tmp_path: Path) -> None:
 def test_folder_broken_link_is_refused(tmp_path: Path) -> None:
     folder = put(tmp_path, "a/1.png", "b/1.png")
     (folder / "b" / "2.png").symlink_to(tmp_path / "gone.png")
-    with pytest.raises(DataError, match=r"b/2\.png: cannot be read \(No such file or directory\); mend or remove it"):
+    with pytest.raises(DataError, match=r"b/2\.png: cannot be read \(No such file or directory\); fix or remove it"):
         rows_of(folder)

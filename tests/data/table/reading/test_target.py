@@ -85,9 +85,3 @@ def test_contradictory_settings_raise_one_line(options, message):
     with pytest.raises((ConfigError, DataError), match=message) as error:
         inferred(**options)
     assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize("target", [[], ["a", "a"]])
-def test_targets_must_be_distinct(target):
-    with pytest.raises(ValueError, match="must be a column, or several different ones"):
-        ReadOptions(target=target)

@@ -87,7 +87,7 @@ def test_undecodable_byte_raises_with_line_and_remedy(tmp_path):
     (tmp_path / "x.csv").write_bytes(b"a,b\n1,2\n\xe9t\xe9,3\n")
     with pytest.raises(DataError, match=r"x.csv: line 3: byte 0xe9 cannot be decoded as utf-8; set ingest.table.encod"):
         text_of(tmp_path / "x.csv", "utf-8")
-    with pytest.raises(ConfigError, match=r"ingest.table.encoding: 'klingon' is no encoding"):
+    with pytest.raises(ConfigError, match=r"ingest.table.encoding: 'klingon' is not a text encoding"):
         text_of(tmp_path / "x.csv", "klingon")
 
 

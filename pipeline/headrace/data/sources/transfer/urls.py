@@ -37,7 +37,7 @@ def check_url(url: str) -> None:
 def redact_url(url: str) -> str:
     """Removes user, password, query and fragment, for errors and logs.
 
-    >>> shown("https://me:secret@example.org/a.zip?token=1")
+    >>> redact_url("https://me:secret@example.org/a.zip?token=1")
     'https://example.org/a.zip'
     """
     place = re.split(r"[?#]", _split_user(url)[1], maxsplit=1)[0]

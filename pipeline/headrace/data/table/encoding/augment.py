@@ -40,13 +40,13 @@ class TableMixup:
         self._is_numeric = _is_numeric(transform)
 
     def __call__(
-        self, inputs: Cells, partners: Cells, shares: NDArray[np.float64], draw: Draw
+        self, inputs: Cells, partners: Cells, weights: NDArray[np.float64], draw: Draw
     ) -> tuple[Cells, NDArray[np.float64]]:
         """See contracts.RowMixer."""
-        own = shares[:, None].astype(np.float32)
+        own = weights[:, None].astype(np.float32)
         blended = own * inputs + (1 - own) * partners
-        picked = np.where(draw(inputs.shape[1]) < shares[:, None], inputs, partners)
-        return np.where(self._is_numeric & ~np.isnan(blended), blended, picked), shares
+        picked = np.where(draw(inputs.shape[1]) < weights[:, None], inputs, partners)
+        return np.where(self._is_numeric & ~np.isnan(blended), blended, picked), weights
 
 
 def _is_numeric(transform: Json) -> NDArray[np.bool_]:

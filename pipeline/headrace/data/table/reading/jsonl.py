@@ -14,7 +14,7 @@ from headrace.data.sources.read_options import ReadOptions
 from headrace.data.table.reading.table_file import OpenTableFile, check_unique_names
 from headrace.data.table.reading.text_stream import read_text_blocks
 from headrace.errors import DataError
-from headrace.storage.label_codec import write_names
+from headrace.storage.label_codec import encode_names
 
 ROWS_PER_BATCH = 1024
 HEAD_ROWS = 20_000
@@ -95,7 +95,7 @@ def _to_text(path: Path, line: int, name: str, value: Any, options: ReadOptions)
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, list) and options.targets == [name]:
-        return write_names(value).encode("utf-8", "replace").decode()
+        return encode_names(value).encode("utf-8", "replace").decode()
     raise DataError(
         f"{path}: line {line}: {name!r} is a JSON {_json_type(value)}; cells must be texts, numbers, booleans or null;"
         " flatten it, or name it as ingest.target if it is a list of labels"

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace.contracts import TaskName
-from headrace.storage.label_codec import read_list, write_names, write_values
+from headrace.storage.label_codec import decode_list, encode_names, encode_values
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def build_labels(cells: dict[str, pa.Array], task: TaskName, separator: str | No
     names, rows = list(cells), zip(*columns, strict=True)
     if task == "multilabel":
         return pa.array([_names_of_flags(names, row) for row in rows], pa.string())
-    return pa.array([write_values(row) if any(row) else None for row in rows], pa.string())
+    return pa.array([encode_values(row) if any(row) else None for row in rows], pa.string())
 
 
 def find_dotted_splits(labels: Mapping[str | None, set[str]], source: str) -> dict[str | None, list[str]]:
@@ -64,8 +64,8 @@ def remove_trailing_dots(labels: pa.Array, known: list[str]) -> pa.Array:
 def _split_names(cell: str | None, separator: str | None) -> str | None:
     if cell is None:
         return None
-    names = cell.split(separator) if separator is not None else read_list(cell)
-    return cell if names is None else write_names(names)
+    names = cell.split(separator) if separator is not None else decode_list(cell)
+    return cell if names is None else encode_names(names)
 
 
 def _names_of_flags(names: list[str], row: tuple[str | None, ...]) -> str | None:
@@ -74,4 +74,4 @@ def _names_of_flags(names: list[str], row: tuple[str | None, ...]) -> str | None
     flags = [FLAGS.get((cell or "").lower()) for cell in row]
     if None in flags:
         return json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False)
-    return write_names(name for name, is_set in zip(names, flags, strict=True) if is_set)
+    return encode_names(name for name, is_set in zip(names, flags, strict=True) if is_set)

@@ -15,7 +15,7 @@ from pyarrow import types
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.table.reading.table_file import OpenTableFile, check_same_columns, check_unique_names
 from headrace.errors import DataError
-from headrace.storage.label_codec import write_names
+from headrace.storage.label_codec import encode_names
 
 ROWS_PER_BATCH = 8192
 PANDAS_INDEX = re.compile(r"__index_level_\d+__")
@@ -67,7 +67,7 @@ def _check_type(path: Path, field: Any, *, is_target: bool) -> None:
 def _as_text(column: Any) -> Any:
     """A column as strings; null for missing values and NaN."""
     if types.is_list(column.type) or types.is_large_list(column.type):
-        return pa.array([None if names is None else write_names(names) for names in column.to_pylist()], pa.string())
+        return pa.array([None if names is None else encode_names(names) for names in column.to_pylist()], pa.string())
     if types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if types.is_float16(column.type):

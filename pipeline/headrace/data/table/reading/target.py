@@ -16,7 +16,7 @@ from headrace.data.table.parsing import parse_numbers
 from headrace.data.table.reading.column_types import MOSTLY
 from headrace.data.table.reading.labels import FLAGS
 from headrace.errors import ConfigError, DataError, choices
-from headrace.storage.label_codec import read_list
+from headrace.storage.label_codec import decode_list
 
 USUAL_NAMES = frozenset(
     ["class", "diagnosis", "income", "label", "labels", "outcome", "sentiment", "species", "survived", "target", "y"]
@@ -186,7 +186,7 @@ def _is_multilabel(values: pa.Array, target: str, options: ReadOptions) -> bool:
                 f" but ingest.task is {options.task!r}; set multilabel, or remove it"
             )
         return True
-    other = next((cell for cell in values.to_pylist() if read_list(cell) is None), None)
+    other = next((cell for cell in values.to_pylist() if decode_list(cell) is None), None)
     if other is None:
         return options.task in {"auto", "multilabel"}
     if options.task == "multilabel":

@@ -15,7 +15,7 @@ from headrace.data.sources.archives.compression import (
     open_decompressed,
     translate_decompression_errors,
 )
-from headrace.data.sources.text_encoding import check_encoding, detect
+from headrace.data.sources.text_encoding import check_encoding, detect_encoding
 from headrace.errors import DataError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def read_text_blocks(path: Path, encoding: str) -> Iterator[str]:
     """
     blocks = _read_decompressed(path)
     first = next(blocks, b"")
-    name = detect(first) if encoding == "auto" else check_encoding(encoding)
+    name = detect_encoding(first) if encoding == "auto" else check_encoding(encoding)
     decoder = codecs.getincrementaldecoder(name)()
     num_lines, carried, lone_return = 1, "", " "
     for index, block in enumerate(chain([first], blocks, [b""])):
@@ -111,7 +111,7 @@ def _undecodable(path: Path, num_lines: int, encoding: str, error: UnicodeError)
     if not isinstance(error, UnicodeDecodeError):  # UTF-16 and UTF-32 without a byte order mark
         return DataError(f"{path}: cannot be decoded as {encoding} ({error}); set ingest.table.encoding: auto")
     line = num_lines + error.object.count(b"\n", 0, error.start)
-    likely = detect(error.object)
+    likely = detect_encoding(error.object)
     remedy = f"set ingest.table.encoding: {likely}" if likely not in (error.encoding, "utf-8") else "fix that line"
     byte = error.object[error.start]
     return DataError(f"{path}: line {line}: byte 0x{byte:02x} cannot be decoded as {error.encoding}; {remedy}")
