@@ -1,1 +1,1 @@
-"""Cleaning: what must be known of all rows at once (repeats, wrong labels, classes too small), and the report."""
+"""Cleaning: the checks that compare rows (duplicates, wrong labels, rare classes), the decision, and its report."""

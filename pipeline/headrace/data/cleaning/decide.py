@@ -1,4 +1,4 @@
-"""The decision which rows are accepted: every check in turn, each on the rows that the checks before it accepted."""
+"""Decides which rows are accepted: runs every check in turn, each on the rows that the checks before it accepted."""
 
 from __future__ import annotations
 
