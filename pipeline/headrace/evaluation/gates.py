@@ -26,7 +26,7 @@ class Bound(Section):
             raise ValueError("must have min or max, such as {min: 0.9}")
         return self
 
-    def breach(self, value: float) -> str:
+    def describe_breach(self, value: float) -> str:
         """Describes how `value` is out of bounds; empty if it is within. NaN is within no bounds."""
         if self.min is not None and not value >= self.min:
             return f"is below min {self.min:g}"
@@ -44,7 +44,7 @@ def check_gate(gate: Mapping[str, Bound], metrics: Metrics, *, key: str) -> None
     for name in gate:
         if name not in metrics:
             raise ConfigError(f"params.yaml: {key}.{name}: no such metric; {choices(name, metrics)}")
-    breaches = {name: bound.breach(metrics[name]) for name, bound in gate.items()}
+    breaches = {name: bound.describe_breach(metrics[name]) for name, bound in gate.items()}
     failed = [f"{name} {metrics[name]:.6g} {breach}" for name, breach in breaches.items() if breach]
     if failed:
         all_metrics = ", ".join(f"{name} {value:.6g}" for name, value in metrics.items())

@@ -19,8 +19,8 @@ MONOTONIC: tuple[ActivationName, ...] = ("relu", "tanh", "sigmoid")
 class Cnn(ActivationOptions, TtaOptions):
     """3x3 convolutions, max-pooling and dense layers: a small, fast network as in most tutorials.
 
-    If pooling follows a convolution, the norm and a non-decreasing activation (relu, tanh, sigmoid) are applied after
-    the pooling, at a quarter of the cost; without a norm the outputs are bitwise the same.
+    If pooling follows a convolution, batch norm and its activation come after the pooling, at a quarter of the cost.
+    Without batch norm, only a non-decreasing activation (relu, tanh, sigmoid) does, with bitwise equal outputs.
     """
 
     modalities: ClassVar[tuple[ModalityName, ...]] = ("image",)
