@@ -68,7 +68,7 @@ def test_extract_tar_ignores_modes_and_times(folder: Path) -> None:
 def test_extract_tar_raises_for_an_invalid_header_in_the_middle(folder: Path) -> None:
     content = tar_bytes(tarfile.TarInfo("first"), tarfile.TarInfo("second"), tarfile.TarInfo("third"))
     with pytest.raises(tarfile.ReadError):
-        extractor(folder).extract_tar(io.BytesIO(content.replace(b"second", b"decond")))
+        extractor(folder).extract_tar(io.BytesIO(content.replace(b"second", b"sec0nd")))
 
 
 def test_extract_tar_raises_for_a_negative_size(folder: Path) -> None:

@@ -19,12 +19,13 @@ from headrace.data.image.reading.rows import BATCH_ROWS, ContentIds, encode_png,
 from headrace.data.sources.archives.compression import COMPRESSIONS, open_decompressed, translate_decompression_errors
 from headrace.data.sources.read_options import ReadOptions
 from headrace.errors import DataError
+from headrace.paths import SPLIT_ALIASES
 
 IMAGES, LABELS = "images-idx3-ubyte", "labels-idx1-ubyte"
 UINT8 = 8
 MAX_IMAGE_PX = 2**20
 """Bounds the memory of one read; a header that claims more is damaged."""
-SPLITS = {"train": "train", "t10k": "test", "test": "test", "val": "val"}
+SPLITS = SPLIT_ALIASES | {"t10k": "test"}
 """Official split, by the part of a file name before its first hyphen."""
 
 
