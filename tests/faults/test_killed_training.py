@@ -1,4 +1,4 @@
-"""A training on Ray's workers, killed without warning: the same command again ends with the same weights."""
+"""A training on Ray workers that is killed: the same command again ends with the same weights."""
 
 import os
 import shutil
@@ -41,13 +41,13 @@ def start(paths):
 
 
 def wait_for(process, paths, text):
-    """Waits until the training has told `text`; fails when it ends before."""
+    """Waits until the training has printed `text`; fails if it ends before."""
     for _ in range(3000):
         if text in (paths.root / "train.log").read_text():
             return
         assert process.poll() is None, (paths.root / "train.log").read_text()[-2000:]
         time.sleep(0.05)
-    raise AssertionError(f"never told {text!r}")
+    raise AssertionError(f"never printed {text!r}")
 
 
 @pytest.fixture(params=["ddp", "fsdp"])
@@ -58,11 +58,11 @@ def project(trained_root, tmp_path, request):
     return paths
 
 
-def test_training_killed_and_run_again_ends_as_if_nothing_happened(project, tmp_path):
-    whole = Paths(tmp_path / "whole")
-    shutil.copytree(project.root, whole.root)
-    undisturbed = start(whole)
-    assert undisturbed.wait(300) == 0, (whole.root / "train.log").read_text()[-2000:]
+def test_killed_training_resumes_to_the_same_weights_and_history(project, tmp_path):
+    reference = Paths(tmp_path / "reference")
+    shutil.copytree(project.root, reference.root)
+    uninterrupted = start(reference)
+    assert uninterrupted.wait(300) == 0, (reference.root / "train.log").read_text()[-2000:]
 
     killed = start(project)
     wait_for(killed, project, "epoch 3/30")
@@ -70,14 +70,14 @@ def test_training_killed_and_run_again_ends_as_if_nothing_happened(project, tmp_
     killed.wait(60)
     assert not project.trained_dir.exists()
 
-    again = start(project)
-    assert again.wait(300) == 0, (project.root / "train.log").read_text()[-2000:]
+    resumed = start(project)
+    assert resumed.wait(300) == 0, (project.root / "train.log").read_text()[-2000:]
     log = (project.root / "train.log").read_text()
-    assert "epoch 1/30" not in log, "it went on where it stood"
-    assert (project.trained_dir / WEIGHTS).read_bytes() == (whole.trained_dir / WEIGHTS).read_bytes()
+    assert "epoch 1/30" not in log, "it resumed from its state"
+    assert (project.trained_dir / WEIGHTS).read_bytes() == (reference.trained_dir / WEIGHTS).read_bytes()
     losses = [
         [epoch["val_loss"] for epoch in read_history(paths.plots_dir("train") / "history.csv")]
-        for paths in (project, whole)
+        for paths in (project, reference)
     ]
     assert losses[0] == losses[1]
     assert len(losses[0]) == 30
@@ -86,7 +86,7 @@ def test_training_killed_and_run_again_ends_as_if_nothing_happened(project, tmp_
     assert sorted(run.info.status for run in runs) == ["FINISHED", "KILLED"]
 
 
-def test_training_that_is_terminated_ends_its_workers_and_its_run(project):
+def test_terminated_training_ends_its_workers_and_its_run(project):
     process = start(project)
     wait_for(process, project, "epoch 2/30")
     process.send_signal(signal.SIGTERM)
@@ -95,5 +95,5 @@ def test_training_that_is_terminated_ends_its_workers_and_its_run(project):
     (run,) = client.search_runs([find_or_create_experiment(client, project)])
     assert run.info.status == "KILLED"
     assert "Traceback" not in (project.root / "train.log").read_text()
-    left = subprocess.run(["pgrep", "-s", str(process.pid)], capture_output=True, text=True).stdout.split()
-    assert left == []
+    survivors = subprocess.run(["pgrep", "-s", str(process.pid)], capture_output=True, text=True).stdout.split()
+    assert survivors == []

@@ -1,4 +1,4 @@
-"""A search under Ray Tune, killed without warning: the same command again keeps the trials that had ended."""
+"""A search under Ray Tune that is killed: the same command again does not repeat finished trials."""
 
 import json
 import os
@@ -38,38 +38,40 @@ def start(paths):
         )  # fmt: skip
 
 
-def ended(paths):
-    """Places of the trials that the log tells of."""
-    return [int(place) for place in re.findall(r"^trial (\d+) of 4: val_loss", log_of(paths), flags=re.MULTILINE)]
+def list_ended(paths):
+    """Returns the indices of the trials that the log reports."""
+    return [int(index) for index in re.findall(r"^trial (\d+) of 4: val_loss", read_log(paths), flags=re.MULTILINE)]
 
 
-def log_of(paths):
+def read_log(paths):
     return (paths.root / "tune.log").read_text()
 
 
-def test_search_killed_and_run_again_keeps_its_trials(trained_root, tmp_path):
+def test_killed_search_does_not_repeat_finished_trials(trained_root, tmp_path):
     paths = Paths(tmp_path / "project")
     shutil.copytree(trained_root / "data", paths.root / "data")
     paths.params_path.write_text(SETTINGS)
     killed = start(paths)
     for _ in range(3000):
-        if ended(paths):
+        if list_ended(paths):
             break
-        assert killed.poll() is None, log_of(paths)[-2000:]
+        assert killed.poll() is None, read_log(paths)[-2000:]
         time.sleep(0.05)
     os.killpg(killed.pid, signal.SIGKILL)
     killed.wait(60)
     assert not paths.tune_path.exists()
-    kept = {int(path.stem): json.loads(path.read_bytes())["trial"] for path in paths.state_dir.rglob("trials/*.json")}
-    assert 1 <= len(kept) < 4
-    assert set(ended(paths)) <= set(kept)
+    finished = {
+        int(path.stem): json.loads(path.read_bytes())["trial"] for path in paths.state_dir.rglob("trials/*.json")
+    }
+    assert 1 <= len(finished) < 4
+    assert set(list_ended(paths)) <= set(finished)
 
-    again = start(paths)
-    assert again.wait(300) == 0, log_of(paths)[-2000:]
-    assert sorted(ended(paths)) == sorted(set(range(4)) - set(kept)), "the others alone are run"
-    found = json.loads(paths.tune_path.read_bytes())
-    assert len(found["trials"]) == 4
-    for place, trial in kept.items():
-        assert found["trials"][place] == trial
-    assert found["best_metrics"]["val_loss"] == min(trial["metrics"]["val_loss"] for trial in found["trials"])
-    assert "Traceback" not in log_of(paths)
+    resumed = start(paths)
+    assert resumed.wait(300) == 0, read_log(paths)[-2000:]
+    assert sorted(list_ended(paths)) == sorted(set(range(4)) - set(finished)), "only the others are run"
+    report = json.loads(paths.tune_path.read_bytes())
+    assert len(report["trials"]) == 4
+    for index, trial in finished.items():
+        assert report["trials"][index] == trial
+    assert report["best_metrics"]["val_loss"] == min(trial["metrics"]["val_loss"] for trial in report["trials"])
+    assert "Traceback" not in read_log(paths)

@@ -15,21 +15,20 @@ from headrace.training.settings import ResolvedTrainSettings
 FLIP = [{"name": "HorizontalFlip", "p": 0.5}]
 
 
-def module(paths: Paths, rank: int = 0, num_workers: int = 1, **settings: object) -> ArraysDataModule:
-    made = ArraysDataModule(
+def make_data_module(paths: Paths, rank: int = 0, num_workers: int = 1, **settings: object) -> ArraysDataModule:
+    data = ArraysDataModule(
         paths.normalized_dir, ResolvedTrainSettings(batch_size=48, **settings), rank=rank, num_workers=num_workers
     )
-    made.setup("fit")
-    return made
+    data.setup("fit")
+    return data
 
 
 def test_batches_are_the_rows_of_the_order(trained: Paths) -> None:
     arrays, order = open_arrays(trained.normalized_dir / "train"), BatchOrder(500, 48, 0)
     batches = Batches(arrays, order)
     batches.epoch = 3
-    found = list(batches)
-    assert len(found) == len(batches) == 11
-    for batch, share in zip(found, order.shares(3), strict=True):
+    assert len(list(batches)) == len(batches) == 11
+    for batch, share in zip(batches, order.shares(3), strict=True):
         assert batch.inputs.dtype == torch.uint8
         assert batch.targets.dtype == torch.int64
         np.testing.assert_array_equal(batch.inputs, arrays.inputs[share.rows])
@@ -37,25 +36,25 @@ def test_batches_are_the_rows_of_the_order(trained: Paths) -> None:
         assert batch.num_rows == share.num_rows
 
 
-def test_batches_follow_the_epoch(trained: Paths) -> None:
-    batches = module(trained).train_batches
+def test_batches_depend_on_the_epoch(trained: Paths) -> None:
+    batches = make_data_module(trained).train_batches
     first = [batch.targets.tolist() for batch in batches]
     assert [batch.targets.tolist() for batch in batches] == first
     batches.epoch = 1
     assert [batch.targets.tolist() for batch in batches] != first
 
 
-def test_module_for_two_workers_gives_what_it_gives_one(trained: Paths) -> None:
-    whole = list(module(trained, augmentation=FLIP).train_dataloader())
-    halves = [list(module(trained, rank, 2, augmentation=FLIP).train_dataloader()) for rank in range(2)]
-    assert [len(half) for half in halves] == [len(whole)] * 2
-    for batch, *shares in zip(whole, *halves, strict=True):
+def test_module_of_two_workers_has_the_batches_of_one(trained: Paths) -> None:
+    full = list(make_data_module(trained, augmentation=FLIP).train_dataloader())
+    halves = [list(make_data_module(trained, rank, 2, augmentation=FLIP).train_dataloader()) for rank in range(2)]
+    assert [len(half) for half in halves] == [len(full)] * 2
+    for batch, *shares in zip(full, *halves, strict=True):
         assert torch.equal(torch.cat([share.inputs for share in shares]), batch.inputs)
         assert torch.equal(torch.cat([share.targets for share in shares]), batch.targets)
 
 
 def test_module_augments_train_rows_only(trained: Paths) -> None:
-    plain, flipped = module(trained), module(trained, augmentation=FLIP)
+    plain, flipped = make_data_module(trained), make_data_module(trained, augmentation=FLIP)
     assert any(
         not torch.equal(a.inputs, b.inputs)
         for a, b in zip(plain.train_dataloader(), flipped.train_dataloader(), strict=True)
@@ -66,24 +65,24 @@ def test_module_augments_train_rows_only(trained: Paths) -> None:
 
 @pytest.mark.parametrize("num_workers", [1, 3])
 def test_module_validates_every_row_once(trained: Paths, num_workers: int) -> None:
-    loaders = [list(module(trained, rank, num_workers).val_dataloader()) for rank in range(num_workers)]
+    loaders = [list(make_data_module(trained, rank, num_workers).val_dataloader()) for rank in range(num_workers)]
     num_steps = -(-200 // VALIDATION_BATCH_SIZE)
     assert [len(loader) for loader in loaders] == [num_steps] * num_workers
     targets = torch.cat([batch.targets for step in zip(*loaders, strict=True) for batch in step])
     np.testing.assert_array_equal(targets, open_arrays(trained.normalized_dir / "val").targets)
 
 
-def test_module_of_missing_arrays_says_what_to_run(trained: Paths) -> None:
+def test_module_of_missing_arrays_fails_with_a_remedy(trained: Paths) -> None:
     (trained.normalized_dir / "val" / "targets.npy").unlink()
     with pytest.raises(DataError, match=r"val/targets\.npy: no such file; run the stages before this one: dvc repro$"):
-        module(trained)
+        make_data_module(trained)
 
 
-def test_batches_of_text_are_padded_to_their_own_longest_row(tmp_path: Path) -> None:
-    made = create_arrays(tmp_path / "train", num_rows=5, input_shape=[9], modality="text", task="regression")
+def test_batches_of_text_are_padded_to_their_longest_row(tmp_path: Path) -> None:
+    writer = create_arrays(tmp_path / "train", num_rows=5, input_shape=[9], modality="text", task="regression")
     rows = [np.arange(1, length + 1, dtype=np.int32) for length in (9, 1, 2, 4, 3)]
-    made.put(np.arange(5), rows, np.array([0.5, 1.5, 2.5, 3.5, 4.5]))
-    made.close()
+    writer.put(np.arange(5), rows, np.array([0.5, 1.5, 2.5, 3.5, 4.5]))
+    writer.close()
     arrays, order = open_arrays(tmp_path / "train"), BatchOrder(5, 2, 0)
     for batch, share in zip(Batches(arrays, order), order.shares(0), strict=True):
         longest = max(len(rows[row]) for row in share.rows)
@@ -95,11 +94,11 @@ def test_batches_of_text_are_padded_to_their_own_longest_row(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("modality", ["table", "text"])
-def test_module_refuses_augmentation_of_what_is_no_image(trained: Paths, modality: ModalityName) -> None:
+def test_module_with_augmentation_of_other_data_than_images_fails(trained: Paths, modality: ModalityName) -> None:
     spec = Spec.read(trained.normalized_dir).model_copy(update={"modality": modality})
     (trained.normalized_dir / "spec.json").write_text(spec.to_json())
     with pytest.raises(ConfigError) as caught:
-        module(trained, augmentation=FLIP)
+        make_data_module(trained, augmentation=FLIP)
     assert str(caught.value) == (
-        f"params.yaml: train.augmentation: 1 transforms of images, and the data are {modality}; set []"
+        f"params.yaml: train.augmentation: 1 transforms of images, but the modality is {modality}; set []"
     )

@@ -20,29 +20,29 @@ TARGETS = torch.from_numpy(np.random.default_rng(1).integers(0, 3, 31))
 ROWS_BY_CLASS = {"target": {"rows": dict(zip("abc", np.bincount(TARGETS).tolist(), strict=True))}}
 
 
-def learner(world_size: int = 1, **settings: Any) -> TrainingModule:
+def make_module(world_size: int = 1, **settings: Any) -> TrainingModule:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
-    made = TrainingModule(
+    module = TrainingModule(
         network, TASKS["classification"], ResolvedTrainSettings(**settings), transform=ROWS_BY_CLASS, num_steps=10
     )
-    made._trainer = SimpleNamespace(world_size=world_size, current_epoch=0, global_rank=0)  # type: ignore[assignment]
-    return made
+    module._trainer = SimpleNamespace(world_size=world_size, current_epoch=0, global_rank=0)  # type: ignore[assignment]
+    return module
 
 
-def batches(step: int, num_workers: int, batch_size: int = 10) -> list[Batch]:
-    made = []
+def make_batches(step: int, num_workers: int, batch_size: int = 10) -> list[Batch]:
+    batches = []
     for rank in range(num_workers):
         share = list(BatchOrder(31, batch_size, 0, rank, num_workers).shares(0))[step]
         rows = torch.from_numpy(share.rows)
-        made.append(Batch(ROWS[rows], TARGETS[rows], torch.from_numpy(share.weights), share.num_rows))
-    return made
+        batches.append(Batch(ROWS[rows], TARGETS[rows], torch.from_numpy(share.weights), share.num_rows))
+    return batches
 
 
-def gradient(made: TrainingModule, batch: Batch) -> torch.Tensor:
-    made.zero_grad()
-    made.training_step(batch, 0).backward()
-    return torch.cat([parameter.grad.flatten() for parameter in made.parameters() if parameter.grad is not None])
+def get_gradient(module: TrainingModule, batch: Batch) -> torch.Tensor:
+    module.zero_grad()
+    module.training_step(batch, 0).backward()
+    return torch.cat([parameter.grad.flatten() for parameter in module.parameters() if parameter.grad is not None])
 
 
 @pytest.mark.parametrize(
@@ -50,83 +50,83 @@ def gradient(made: TrainingModule, batch: Batch) -> torch.Tensor:
 )
 @pytest.mark.parametrize("num_workers", [2, 3, 8])
 @pytest.mark.parametrize("step", [0, 3])
-def test_gradients_averaged_as_ddp_does_are_the_whole_batchs(
+def test_averaged_gradients_of_workers_are_those_of_the_full_batch(
     step: int, num_workers: int, settings: dict[str, Any]
 ) -> None:
-    (whole,) = batches(step, 1)
-    assert whole.num_rows == (1 if step == 3 else 10)  # the last batch has one row only
-    expected = gradient(learner(**settings), whole)
-    shared = learner(world_size=num_workers, **settings)
-    mean = torch.stack([gradient(shared, batch) for batch in batches(step, num_workers)]).mean(dim=0)
+    (full,) = make_batches(step, 1)
+    assert full.num_rows == (1 if step == 3 else 10)  # the last batch has one row
+    expected = get_gradient(make_module(**settings), full)
+    shared = make_module(world_size=num_workers, **settings)
+    mean = torch.stack([get_gradient(shared, batch) for batch in make_batches(step, num_workers)]).mean(dim=0)
     assert expected.abs().sum() > 0.01
     torch.testing.assert_close(mean, expected, rtol=1e-5, atol=1e-7)
 
 
-def test_gradient_is_that_of_the_mean_loss_over_the_rows() -> None:
-    (whole,) = batches(0, 1)
-    made = learner()
-    found = gradient(made, whole)
-    made.zero_grad()
-    nn.functional.cross_entropy(made.network(whole.inputs), whole.targets).backward()
-    expected = torch.cat([parameter.grad.flatten() for parameter in made.parameters() if parameter.grad is not None])
-    torch.testing.assert_close(found, expected)
+def test_gradient_is_that_of_the_mean_loss() -> None:
+    (full,) = make_batches(0, 1)
+    module = make_module()
+    result = get_gradient(module, full)
+    module.zero_grad()
+    nn.functional.cross_entropy(module.network(full.inputs), full.targets).backward()
+    expected = torch.cat([parameter.grad.flatten() for parameter in module.parameters() if parameter.grad is not None])
+    torch.testing.assert_close(result, expected)
 
 
-def test_sums_count_every_row_of_all_workers_once() -> None:
-    whole, shared = learner(), [learner(world_size=4) for _ in range(4)]
+def test_sums_count_every_row_of_every_worker_once() -> None:
+    single, shared = make_module(), [make_module(world_size=4) for _ in range(4)]
     for step in range(4):
-        whole.training_step(batches(step, 1)[0], 0)
-        for rank, batch in enumerate(batches(step, 4)):
+        single.training_step(make_batches(step, 1)[0], 0)
+        for rank, batch in enumerate(make_batches(step, 4)):
             shared[rank].training_step(batch, 0)
-    assert whole.train_sums[2] == 31
-    torch.testing.assert_close(torch.stack([made.train_sums for made in shared]).sum(dim=0), whole.train_sums)
+    assert single.train_sums[2] == 31
+    torch.testing.assert_close(torch.stack([module.train_sums for module in shared]).sum(dim=0), single.train_sums)
 
 
-def test_validation_step_has_no_label_smoothing() -> None:
-    plain, smooth = learner(), learner(label_smoothing=0.3)
-    (batch,) = batches(0, 1)
-    for made in (plain, smooth):
-        made.validation_step(batch, 0)
+def test_validation_step_ignores_label_smoothing() -> None:
+    plain, smooth = make_module(), make_module(label_smoothing=0.3)
+    (batch,) = make_batches(0, 1)
+    for module in (plain, smooth):
+        module.validation_step(batch, 0)
     assert torch.equal(plain.val_sums, smooth.val_sums)
 
 
-def test_sums_are_no_part_of_the_weights() -> None:
-    assert all(name.startswith("network.") for name in learner().state_dict())
+def test_sums_are_not_in_the_state_dict() -> None:
+    assert all(name.startswith("network.") for name in make_module().state_dict())
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_loss_that_is_no_number_is_told_as_a_setting(value: float) -> None:
-    made = learner(learning_rate=30.0)
-    made._trainer = SimpleNamespace(  # type: ignore[assignment]
+def test_diverged_loss_names_the_learning_rate(value: float) -> None:
+    module = make_module(learning_rate=30.0)
+    module._trainer = SimpleNamespace(  # type: ignore[assignment]
         sanity_checking=False, current_epoch=2, strategy=SimpleNamespace(reduce=lambda sums, **_: sums)
     )
-    made.train_sums[:] = torch.tensor([9.0, 1.0, 3.0])
-    made.val_sums[:] = torch.tensor([value, 1.0, 3.0])
+    module.train_sums[:] = torch.tensor([9.0, 1.0, 3.0])
+    module.val_sums[:] = torch.tensor([value, 1.0, 3.0])
     with pytest.raises(ConfigError) as caught:
-        made.on_validation_epoch_end()
+        module.on_validation_epoch_end()
     assert str(caught.value) == (
         f"params.yaml: train.learning_rate: 30 drove val_loss to {value} in epoch 3; lower it, or set "
         "train.gradient_clip"
     )
 
 
-def test_regression_tells_its_mean_error_in_the_targets_unit() -> None:
+def test_regression_reports_its_mean_error_in_the_unit_of_the_target() -> None:
     transform = {"target": {"mean": 5.0, "std": 2.0}}
-    made = TrainingModule(
+    module = TrainingModule(
         nn.Linear(6, 1), TASKS["regression"], ResolvedTrainSettings(), transform=transform, num_steps=10
     )
-    made._trainer = SimpleNamespace(  # type: ignore[assignment]
+    module._trainer = SimpleNamespace(  # type: ignore[assignment]
         sanity_checking=False, world_size=1, current_epoch=0, global_rank=0,
         strategy=SimpleNamespace(reduce=lambda sums, **_: sums),
     )  # fmt: skip
-    made.log_dict = lambda *_, **__: None  # type: ignore[method-assign]
+    module.log_dict = lambda *_, **__: None  # type: ignore[method-assign]
     values = torch.linspace(-3, 9, 31)
     batch = Batch(ROWS, values, torch.ones(31), 31)
-    made.training_step(batch, 0)
-    made.validation_step(batch, 0)
-    made.on_validation_epoch_end()
-    errors = (made.network(ROWS)[:, 0] - values).detach()
-    assert made.epoch_metrics == {
+    module.training_step(batch, 0)
+    module.validation_step(batch, 0)
+    module.on_validation_epoch_end()
+    errors = (module.network(ROWS)[:, 0] - values).detach()
+    assert module.epoch_metrics == {
         "train_loss": pytest.approx(float((errors / 2).square().mean())),
         "train_mae": pytest.approx(float(errors.abs().mean())),
         "val_loss": pytest.approx(float((errors / 2).square().mean())),

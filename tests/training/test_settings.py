@@ -1,20 +1,27 @@
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from headrace.config import validate_section
 from headrace.errors import ConfigError
-from headrace.training.settings import Privacy, ResolvedTrainSettings, find_privacy_conflict, resolve_delta
+from headrace.training.settings import (
+    Privacy,
+    ResolvedTrainSettings,
+    TrainSettings,
+    find_privacy_conflict,
+    resolve_delta,
+)
 
 
-def refusal(**settings: Any) -> str:
+def find_error(**settings: Any) -> str:
     with pytest.raises(ConfigError) as caught:
         validate_section(ResolvedTrainSettings, settings, "train")
     return str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"batch_size": 10, "num_workers": 3},
          "train.num_workers: 3 workers cannot share a batch_size of 10 evenly; make train.batch_size a multiple of 3"),
@@ -75,23 +82,34 @@ def refusal(**settings: Any) -> str:
         ({"precision": 32}, "train.precision: got 32; choose one of ['32', 'bf16'] (did you mean '32'?)"),
     ],
 )  # fmt: skip
-def test_settings_of_a_mistake_tell_its_full_key_once(settings: dict[str, Any], told: str) -> None:
-    assert refusal(**settings) == told
+def test_invalid_settings_name_their_full_key_once(settings: dict[str, Any], message: str) -> None:
+    assert find_error(**settings) == message
 
 
 @pytest.mark.parametrize("num_workers", [0, 1, 2, 64, "auto"])
-def test_settings_take_workers_that_divide_the_batch(num_workers: int | str) -> None:
+def test_workers_that_divide_the_batch_size_are_valid(num_workers: int | str) -> None:
     assert ResolvedTrainSettings(batch_size=64, num_workers=num_workers).num_workers == num_workers
 
 
-def test_settings_go_through_plain_values_and_back() -> None:
+def test_settings_survive_plain_values() -> None:
     settings = ResolvedTrainSettings(
         model={"name": "mlp", "dense": [3]}, augmentation=[{"name": "Affine", "rotate": [-1, 1]}]
     )
     assert ResolvedTrainSettings.model_validate(settings.model_dump()) == settings
 
 
-def test_settings_of_a_name_alone_are_those_of_the_name_with_its_options() -> None:
+def test_resolve_replaces_values_and_accepts_no_auto() -> None:
+    wanted = TrainSettings(batch_size="auto", learning_rate="auto", optimizer="sgd")
+    resolved = wanted.resolve(batch_size=32, learning_rate=0.5)
+    assert isinstance(resolved, ResolvedTrainSettings)
+    assert (resolved.batch_size, resolved.learning_rate, resolved.optimizer) == (32, 0.5, {"name": "sgd"})
+    with pytest.raises(ValidationError, match="learning_rate"):
+        wanted.resolve(batch_size=32)
+    with pytest.raises(ValidationError, match="batch_size"):
+        wanted.resolve(batch_size=0, learning_rate=0.5)
+
+
+def test_plain_name_is_the_name_with_default_options() -> None:
     short = ResolvedTrainSettings(optimizer="sgd", schedule="step")
     assert short == ResolvedTrainSettings(optimizer={"name": "sgd"}, schedule={"name": "step"})
     assert ResolvedTrainSettings() == ResolvedTrainSettings(optimizer="adam", schedule="one_cycle")
@@ -100,23 +118,23 @@ def test_settings_of_a_name_alone_are_those_of_the_name_with_its_options() -> No
     }
 
 
-def test_settings_do_not_import_a_model_outside_the_tree() -> None:
+def test_model_outside_the_package_is_not_imported() -> None:
     assert ResolvedTrainSettings(model={"name": "no_such_package:Thing", "width": 3}).model["width"] == 3
 
 
-def test_class_weights_may_be_by_what_yaml_takes_for_numbers_and_truths() -> None:
-    made = validate_section(ResolvedTrainSettings, {"class_weights": {3: 2, True: 1.5, "4": 1}}, "train")
-    assert made.class_weights == {"3": 2, "true": 1.5, "4": 1}
+def test_class_weights_accept_names_that_yaml_parses_as_numbers_and_booleans() -> None:
+    settings = validate_section(ResolvedTrainSettings, {"class_weights": {3: 2, True: 1.5, "4": 1}}, "train")
+    assert settings.class_weights == {"3": 2, "true": 1.5, "4": 1}
 
 
-def test_privacy_is_off_unless_asked_for() -> None:
+def test_privacy_is_off_by_default() -> None:
     assert ResolvedTrainSettings().privacy is None
     privacy = ResolvedTrainSettings(privacy={"epsilon": 3.0}).privacy
     assert privacy == Privacy(epsilon=3.0, delta=None, clip=1.0, secure=True)
 
 
 @pytest.mark.parametrize(
-    ("privacy", "told"),
+    ("privacy", "message"),
     [
         ({}, "train.privacy.epsilon: missing; add it"),
         ({"epsilon": 0}, "train.privacy.epsilon: got 0; must be greater than or equal to 0.01"),
@@ -129,12 +147,12 @@ def test_privacy_is_off_unless_asked_for() -> None:
          "(did you mean 'clip'?)"),
     ],
 )  # fmt: skip
-def test_privacy_of_a_mistake_tells_its_full_key(privacy: dict[str, Any], told: str) -> None:
-    assert refusal(privacy=privacy) == told
+def test_invalid_privacy_names_its_full_key(privacy: dict[str, Any], message: str) -> None:
+    assert find_error(privacy=privacy) == message
 
 
-def test_privacy_does_not_go_with_another_clip() -> None:
-    assert refusal(privacy={"epsilon": 3}, gradient_clip=1.0) == (
+def test_privacy_with_another_clip_fails() -> None:
+    assert find_error(privacy={"epsilon": 3}, gradient_clip=1.0) == (
         "train.privacy: cannot be combined with train.gradient_clip: 1.0, because privacy.clip already bounds each "
         "row's gradient; remove one of them"
     )
@@ -147,7 +165,7 @@ def test_delta_is_by_default_below_one_over_the_rows() -> None:
 
 
 @pytest.mark.parametrize("delta", [0.001, 0.5])
-def test_delta_of_one_over_the_rows_is_refused(delta: float) -> None:
+def test_delta_of_one_over_the_rows_fails(delta: float) -> None:
     with pytest.raises(ConfigError, match=r"^params\.yaml: train\.privacy\.delta: .* does not protect 1000 train"):
         resolve_delta(Privacy(epsilon=1.0, delta=delta), 1000)
 
@@ -158,7 +176,7 @@ def test_a_single_row_cannot_be_protected() -> None:
 
 
 @pytest.mark.parametrize(
-    ("other", "told"),
+    ("other", "message"),
     [
         (
             {"mixup": 0.2},
@@ -170,7 +188,7 @@ def test_a_single_row_cannot_be_protected() -> None:
         ({"learning_rate": "auto"}, "cannot be combined with train.learning_rate: auto, because its range test trains"),
     ],
 )
-def test_settings_that_would_undo_the_accounting_clash(other: dict[str, Any], told: str) -> None:
+def test_settings_that_break_privacy_accounting_conflict(other: dict[str, Any], message: str) -> None:
     defaults = {"mixup": 0.0, "accumulate": 1, "sampling": "shuffled", "strategy": "ddp", "learning_rate": 1e-3}
     assert find_privacy_conflict(defaults, defaults) is None
-    assert (find_privacy_conflict({**defaults, **other}, defaults) or "").startswith(told)
+    assert (find_privacy_conflict({**defaults, **other}, defaults) or "").startswith(message)

@@ -6,7 +6,7 @@ from headrace.training.callbacks.l1 import L1Penalty
 from tests.training.short_fit import load_result, load_weights, train
 
 
-def test_penalty_adds_the_gradient_of_the_sum_of_the_weights_sizes() -> None:
+def test_penalty_adds_the_gradient_of_the_sum_of_absolute_weights() -> None:
     network = nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.Linear(4, 2))
     with torch.no_grad():
         network[0].weight[0, 0] = 0.0
@@ -18,15 +18,15 @@ def test_penalty_adds_the_gradient_of_the_sum_of_the_weights_sizes() -> None:
     penalty.on_before_optimizer_step(None, network, None)  # type: ignore[arg-type]
 
     twin = [parameter.detach().clone().requires_grad_() for parameter in network.parameters()]
-    sum(0.01 * twin[place].abs().sum() for place in (0, 4)).backward()  # type: ignore[union-attr] # the two matrices
+    sum(0.01 * twin[index].abs().sum() for index in (0, 4)).backward()  # type: ignore[union-attr] # the two matrices
     for parameter, gradient, own in zip(network.parameters(), before, twin, strict=True):
         assert parameter.grad is not None
         expected = gradient if own.grad is None else gradient + own.grad
         torch.testing.assert_close(parameter.grad, expected)
-    assert network[0].weight.grad[0, 0] == before[0][0, 0], "at 0 it pulls nowhere"
+    assert network[0].weight.grad[0, 0] == before[0][0, 0], "the gradient at 0 is 0"
 
 
-def test_penalty_passes_over_weights_without_a_gradient() -> None:
+def test_penalty_skips_weights_without_a_gradient() -> None:
     network = nn.Sequential(nn.Linear(3, 4), nn.Linear(3, 4))
     network[1].weight.grad = torch.zeros(4, 3)
     penalty = L1Penalty(0.5)

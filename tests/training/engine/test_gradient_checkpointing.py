@@ -15,8 +15,8 @@ OPTIONS: dict[str, dict[str, Any]] = {"resnet": {"num_stages": 2, "depth": 2, "d
 POST: dict[str, Any] = {"num_stages": 2, "pre_activation": False}
 
 
-def built(name: str, options: dict[str, Any]) -> tuple[nn.Module, Tensor]:
-    """A network in training mode, and inputs for it."""
+def build(name: str, options: dict[str, Any]) -> tuple[nn.Module, Tensor]:
+    """Returns a network in training mode, and inputs for it."""
     torch.manual_seed(0)
     modality = MODELS[name].modalities[0]  # type: ignore[attr-defined]
     network = find_model({"name": name, **options}, "x").build(SHAPES[modality], 3).train()
@@ -31,32 +31,34 @@ def built(name: str, options: dict[str, Any]) -> tuple[nn.Module, Tensor]:
 def test_checkpointed_blocks_have_the_same_gradients_statistics_and_names(name: str, options: dict[str, Any]) -> None:
     gradients, states, saved = [], [], []
     for is_checkpointed in (False, True):
-        network, inputs = built(name, options)
+        network, inputs = build(name, options)
         if is_checkpointed:
             checkpoint_blocks(network)
-        kept = 0
+        num_saved = 0
 
         def pack(value: Tensor) -> Tensor:
-            nonlocal kept
-            kept += value.numel()
+            nonlocal num_saved
+            num_saved += value.numel()
             return value
 
-        torch.manual_seed(1)  # of the dropout
+        torch.manual_seed(1)  # for dropout
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value):
             loss = network(inputs).square().sum()
-        saved.append(kept)
+        saved.append(num_saved)
         loss.backward()
         gradients.append([parameter.grad for parameter in network.parameters()])
         states.append(network.state_dict())
-    assert all(torch.equal(plain, again) for plain, again in zip(*gradients, strict=True))
+    assert all(torch.equal(plain, recomputed) for plain, recomputed in zip(*gradients, strict=True))
     assert list(states[0]) == list(states[1])
-    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0]), "statistics count a batch once"
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0]), (
+        "running statistics count a batch once"
+    )
     assert saved[1] < saved[0]
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_models_with_blocks_are_those_that_are_named(name: str) -> None:
-    network, _ = built(name, OPTIONS.get(name, {}))
+def test_models_with_blocks_are_those_in_the_message(name: str) -> None:
+    network, _ = build(name, OPTIONS.get(name, {}))
     if name in MODELS_WITH_BLOCKS:
         check_has_blocks(network, name)
         return

@@ -1,4 +1,4 @@
-"""Our loop over an epoch's batches against Lightning's own: the same weights, the same hooks in the same order."""
+"""The step loop against Lightning's own loop: the same weights, and the same hooks in the same order."""
 
 from pathlib import Path
 from typing import Any
@@ -28,45 +28,45 @@ HOOKS = (
 )
 
 
-class Witness(pl.Callback):
-    """Writes down which hooks are called, at which step, with which loss."""
+class HookRecorder(pl.Callback):
+    """Records which hooks are called, at which step, with which loss."""
 
     def __init__(self) -> None:
-        self.seen: list[tuple[str, int, Any]] = []
+        self.calls: list[tuple[str, int, Any]] = []
 
 
-def _witness(name: str) -> Any:
-    def hook(self: Witness, trainer: pl.Trainer, pl_module: pl.LightningModule, *arguments: Any) -> None:  # noqa: ARG001
-        told = float(arguments[0]["loss"]) if name == "on_train_batch_end" else None
-        self.seen.append((name, trainer.global_step, told))
+def _make_hook(name: str) -> Any:
+    def hook(self: HookRecorder, trainer: pl.Trainer, pl_module: pl.LightningModule, *arguments: Any) -> None:  # noqa: ARG001
+        loss = float(arguments[0]["loss"]) if name == "on_train_batch_end" else None
+        self.calls.append((name, trainer.global_step, loss))
 
     return hook
 
 
 for hook_name in HOOKS:
-    setattr(Witness, hook_name, _witness(hook_name))
+    setattr(HookRecorder, hook_name, _make_hook(hook_name))
 
 
-def trained(
+def train(
     paths: Paths, *, is_ours: bool, callbacks: tuple[Any, ...] = (), **options: Any
-) -> tuple[pl.Trainer, Witness, dict[str, torch.Tensor]]:
-    """A short training by one loop or the other."""
+) -> tuple[pl.Trainer, HookRecorder, dict[str, torch.Tensor]]:
+    """Trains shortly with the step loop or with Lightning's own."""
     settings = ResolvedTrainSettings(
         model={"name": "cnn", "blocks": [4, "pool"], "dense": [8], "dropout": 0.1}, batch_size=48, optimizer="adamw"
     )
     torch.set_num_threads(1)
     job = FitJob(str(paths.normalized_dir), "", settings.model_dump())
     silence_lightning()
-    learner, witness = make_training_module(job, settings), Witness()
+    module, recorder = make_training_module(job, settings), HookRecorder()
     trainer = pl.Trainer(
         devices=1,
-        callbacks=[witness, *callbacks],
+        callbacks=[recorder, *callbacks],
         **({"max_epochs": 3} | TRAINER_DEFAULTS | {"accelerator": "cpu"} | options),
     )
     if is_ours:
         use_step_loop(trainer)
-    trainer.fit(learner, datamodule=ArraysDataModule(paths.normalized_dir, settings))
-    return trainer, witness, learner.state_dict()
+    trainer.fit(module, datamodule=ArraysDataModule(paths.normalized_dir, settings))
+    return trainer, recorder, module.state_dict()
 
 
 @pytest.mark.parametrize(
@@ -80,58 +80,54 @@ def trained(
     ],
     ids=str,
 )
-def test_weights_hooks_and_counts_are_lightnings_own(trained_project: Paths, options: dict[str, Any]) -> None:
-    ours, theirs = (trained(trained_project, is_ours=is_ours, **options) for is_ours in (True, False))
-    assert ours[1].seen == theirs[1].seen
-    assert len(ours[1].seen) > 20
+def test_weights_hooks_and_progress_are_those_of_lightning(trained_project: Paths, options: dict[str, Any]) -> None:
+    ours, theirs = (train(trained_project, is_ours=is_ours, **options) for is_ours in (True, False))
+    assert ours[1].calls == theirs[1].calls
+    assert len(ours[1].calls) > 20
     assert all(torch.equal(ours[2][name], weights) for name, weights in theirs[2].items())
     assert isinstance(ours[0].fit_loop.epoch_loop, StepLoop)
     assert not isinstance(theirs[0].fit_loop.epoch_loop, StepLoop)
     counts = [trainer.fit_loop.state_dict() for trainer in (ours[0], theirs[0])]
-    assert counts[0] == counts[1]  # so a state that one writes the other can go on from
+    assert counts[0] == counts[1]  # so either loop can resume from the state of the other
 
 
-def test_schedule_by_epoch_steps_once_an_epoch_as_lightnings_does(
-    trained_project: Paths, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def by_epoch(learner: TrainingModule) -> Any:
-        optimizer = torch.optim.SGD(learner.network.parameters(), lr=0.1)
+def test_schedule_by_epoch_steps_once_per_epoch(trained_project: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    def by_epoch(module: TrainingModule) -> Any:
+        optimizer = torch.optim.SGD(module.network.parameters(), lr=0.1)
         return {"optimizer": optimizer, "lr_scheduler": torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)}
 
     monkeypatch.setattr(TrainingModule, "configure_optimizers", by_epoch)
-    ours, theirs = (trained(trained_project, is_ours=is_ours) for is_ours in (True, False))
+    ours, theirs = (train(trained_project, is_ours=is_ours) for is_ours in (True, False))
     assert ours[0].optimizers[0].param_groups[0]["lr"] == pytest.approx(0.1 * 0.5**3)
     assert all(torch.equal(ours[2][name], weights) for name, weights in theirs[2].items())
 
 
-def test_module_that_steps_its_schedule_by_itself_is_asked(
-    trained_project: Paths, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = []
-    monkeypatch.setattr(TrainingModule, "lr_scheduler_step", lambda *arguments: asked.append(arguments))
-    trainer, _, _ = trained(trained_project, is_ours=True)
-    assert len(asked) == trainer.global_step > 0
+def test_module_that_steps_its_own_schedule_is_called(trained_project: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    monkeypatch.setattr(TrainingModule, "lr_scheduler_step", lambda *arguments: calls.append(arguments))
+    trainer, _, _ = train(trained_project, is_ours=True)
+    assert len(calls) == trainer.global_step > 0
 
 
-def test_training_that_is_told_to_stop_within_an_epoch_is_validated_and_ends(trained_project: Paths) -> None:
+def test_stop_within_an_epoch_validates_it(trained_project: Paths) -> None:
     class Stop(pl.Callback):
         def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
             trainer.should_stop = trainer.global_step >= 4
 
-    trainer, witness, _ = trained(trained_project, is_ours=True, callbacks=(Stop(),))
+    trainer, recorder, _ = train(trained_project, is_ours=True, callbacks=(Stop(),))
     assert trainer.global_step == 4
-    assert witness.seen[-2][0] == "on_validation_epoch_end"
+    assert recorder.calls[-2][0] == "on_validation_epoch_end"
 
 
-def test_patience_ends_it(trained_project: Paths) -> None:
-    patience = ResumableEarlyStopping("val_loss", patience=1, min_delta=10.0, check_on_train_epoch_end=False)
-    trainer, _, _ = trained(trained_project, is_ours=True, callbacks=(patience,), max_epochs=9)
+def test_early_stopping_ends_the_training(trained_project: Paths) -> None:
+    early_stopping = ResumableEarlyStopping("val_loss", patience=1, min_delta=10.0, check_on_train_epoch_end=False)
+    trainer, _, _ = train(trained_project, is_ours=True, callbacks=(early_stopping,), max_epochs=9)
     assert trainer.current_epoch == 2
 
 
 @pytest.fixture
 def trained_project(tmp_path: Path) -> Paths:
-    """Rows whose number is no multiple of the batch size."""
+    """A project whose rows are not a multiple of the batch size."""
     from headrace.contracts import Spec
     from headrace.storage import arrays, atomic
 

@@ -13,8 +13,8 @@ from headrace.training.privacy.checks import check_privacy_compatible
 from headrace.training.settings import ResolvedTrainSettings
 
 
-class Kept:
-    """Instance norm that keeps statistics of the rows it saw."""
+class RunningNorm:
+    """A network with running statistics in instance norm."""
 
     def build(self, input_shape: list[int], num_outputs: int) -> nn.Module:
         height, width, channels = input_shape
@@ -22,8 +22,8 @@ class Kept:
         return nn.Sequential(norm, nn.Flatten(), nn.Linear(height * width * channels, num_outputs))
 
 
-class Deciding:
-    """A network that looks at its values to decide what to do, which torch cannot take row by row."""
+class Branching:
+    """A network that branches on its values, which torch cannot process row by row."""
 
     def build(self, input_shape: list[int], num_outputs: int) -> nn.Module:
         class Layer(nn.Linear):
@@ -33,7 +33,7 @@ class Deciding:
         return nn.Sequential(nn.Flatten(), Layer(input_shape[0] * input_shape[1] * input_shape[2], num_outputs))
 
 
-def refusal(paths: Paths, model: dict[str, Any], **privacy: Any) -> str:
+def find_error(paths: Paths, model: dict[str, Any], **privacy: Any) -> str:
     settings = ResolvedTrainSettings(model=model, privacy={"epsilon": 3.0, **privacy})
     transform = json.loads((paths.normalized_dir / "transform.json").read_text())
     spec = Spec.read(paths.normalized_dir)
@@ -45,32 +45,32 @@ def refusal(paths: Paths, model: dict[str, Any], **privacy: Any) -> str:
 
 
 @pytest.mark.parametrize("model", [{"name": "resnet"}, {"name": "cnn", "batch_norm": True, "blocks": [8]}])
-def test_batch_norm_is_refused_with_what_to_do(trained: Paths, model: dict[str, Any]) -> None:
-    assert refusal(trained, model) == (
+def test_batch_norm_fails_with_a_remedy(trained: Paths, model: dict[str, Any]) -> None:
+    assert find_error(trained, model) == (
         f"params.yaml: train.model: {model['name']!r} has BatchNorm2d, which mixes the rows of a batch or stores "
         "their statistics, so train.privacy cannot bound the influence of a row; use another norm (resnet: norm: "
         "group; cnn: batch_norm: false)"
     )
 
 
-def test_kept_statistics_are_refused(trained: Paths) -> None:
-    assert "has InstanceNorm2d, which" in refusal(trained, {"name": f"{__name__}:Kept"})
+def test_running_statistics_fail(trained: Paths) -> None:
+    assert "has InstanceNorm2d, which" in find_error(trained, {"name": f"{__name__}:RunningNorm"})
 
 
-def test_network_that_decides_by_values_is_refused(trained: Paths) -> None:
-    told = refusal(trained, {"name": f"{__name__}:Deciding"})
-    assert told.startswith(f"params.yaml: train.model: '{__name__}:Deciding' has no per-sample gradients, which ")
-    assert "remove privacy" in told
+def test_network_that_branches_on_values_fails(trained: Paths) -> None:
+    message = find_error(trained, {"name": f"{__name__}:Branching"})
+    assert message.startswith(f"params.yaml: train.model: '{__name__}:Branching' has no per-sample gradients, which ")
+    assert "remove privacy" in message
 
 
 @pytest.mark.parametrize("project", [("text", "classification")], indirect=True)
 @pytest.mark.parametrize("cell", ["rnn", "gru"])
-def test_cells_without_row_gradients_are_refused_with_one_that_has_them(project: Paths, cell: str) -> None:
-    assert "cell: lstm" in refusal(project, {"name": "rnn", "cell": cell, "width": 4, "hidden": 4})
+def test_cells_without_per_sample_gradients_fail_with_an_alternative(project: Paths, cell: str) -> None:
+    assert "cell: lstm" in find_error(project, {"name": "rnn", "cell": cell, "width": 4, "hidden": 4})
 
 
-def test_delta_of_the_real_number_of_rows_is_checked(trained: Paths) -> None:
-    assert refusal(trained, {"name": "linear"}, delta=0.01).startswith(
+def test_delta_is_checked_against_the_number_of_rows(trained: Paths) -> None:
+    assert find_error(trained, {"name": "linear"}, delta=0.01).startswith(
         "params.yaml: train.privacy.delta: 0.01 does not protect 500 train rows; must be less than 1 / rows, 0.002"
     )
 
@@ -78,7 +78,7 @@ def test_delta_of_the_real_number_of_rows_is_checked(trained: Paths) -> None:
 @pytest.mark.parametrize(
     "model", [{"name": "resnet", "norm": "group", "num_stages": 2}, {"name": "vit"}, {"name": "cnn", "blocks": [8]}]
 )
-def test_networks_of_this_package_are_taken(trained: Paths, model: dict[str, Any]) -> None:
+def test_models_of_this_package_pass_and_are_not_changed(trained: Paths, model: dict[str, Any]) -> None:
     settings = ResolvedTrainSettings(model=model, privacy={"epsilon": 3.0})
     transform = json.loads((trained.normalized_dir / "transform.json").read_text())
     network = build_network(model, Spec.read(trained.normalized_dir), transform)

@@ -1,4 +1,4 @@
-"""Per-row gradients against a loop of single backward passes."""
+"""Per-sample gradients against a loop of backward passes."""
 
 import json
 from collections.abc import Callable
@@ -31,13 +31,13 @@ def loss(outputs: Tensor, batch: Batch) -> Tensor:
     return TASKS["classification"].loss(outputs, batch, {"label_smoothing": 0.1})
 
 
-def clipped_by_hand(network: nn.Module, batch: Batch, clip: float) -> tuple[Tensor, list[float]]:
-    """One backward pass a row."""
+def sum_clipped_in_a_loop(network: nn.Module, batch: Batch, clip: float) -> tuple[Tensor, list[float]]:
+    """Runs one backward pass per row."""
     total, norms = torch.zeros(sum(weight.numel() for weight in network.parameters())), []
     for row in range(len(batch.targets)):
         network.zero_grad()
-        one = slice(row, row + 1)
-        loss(network(batch.inputs[one]), Batch(batch.inputs[one], batch.targets[one], batch.weights[one], 1)).backward()
+        inputs, targets, weights = (part[row : row + 1] for part in (batch.inputs, batch.targets, batch.weights))
+        loss(network(inputs), Batch(inputs, targets, weights, 1)).backward()
         gradient = torch.cat([
             torch.zeros(weight.numel()) if weight.grad is None else weight.grad.flatten()
             for weight in network.parameters()
@@ -53,44 +53,44 @@ def test_clipped_sum_is_that_of_a_loop_over_the_rows(modality: str, name: str) -
     inputs, shape = INPUTS[modality]()
     network = find_model({"name": name, **OPTIONS.get(name, {})}, "model").build(shape, 3).eval()
     batch = Batch(inputs, torch.arange(9) % 3, torch.tensor([1.0] * 8 + [0.0]), 8)
-    expected, norms = clipped_by_hand(network, batch, CLIP)
+    expected, norms = sum_clipped_in_a_loop(network, batch, CLIP)
     assert norms[-1] == 0
-    assert max(norms) > CLIP, "something is clipped"
+    assert max(norms) > CLIP, "some gradients are clipped"
     total, outputs = PerSampleGradients(network, loss).clipped_sum(batch, CLIP)
     torch.testing.assert_close(total, expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(outputs, network(inputs).detach(), rtol=1e-4, atol=1e-5)
 
 
-def linear() -> nn.Module:
+def make_linear() -> nn.Module:
     torch.manual_seed(0)
     return nn.Linear(7, 3)
 
 
-def test_no_row_moves_the_sum_by_more_than_the_clip() -> None:
-    network, inputs = linear(), torch.randn(9, 7)
-    inputs[4] *= 1e4  # a row that would take over any sum
+def test_one_row_changes_the_sum_by_at_most_the_clip() -> None:
+    network, inputs = make_linear(), torch.randn(9, 7)
+    inputs[4] *= 1e4  # a row that would dominate the sum
     rows = PerSampleGradients(network, loss)
-    whole, _ = rows.clipped_sum(Batch(inputs, torch.zeros(9, dtype=torch.int64), torch.ones(9), 9), CLIP)
+    full, _ = rows.clipped_sum(Batch(inputs, torch.zeros(9, dtype=torch.int64), torch.ones(9), 9), CLIP)
     for left_out in range(9):
         keep = [row for row in range(9) if row != left_out]
         part, _ = rows.clipped_sum(Batch(inputs[keep], torch.zeros(8, dtype=torch.int64), torch.ones(8), 8), CLIP)
-        assert float((whole - part).norm()) <= CLIP * (1 + 1e-5)
+        assert float((full - part).norm()) <= CLIP * (1 + 1e-5)
 
 
-def test_small_gradients_are_left_as_they_are() -> None:
-    network, batch = linear(), Batch(torch.randn(9, 7), torch.arange(9) % 3, torch.ones(9), 9)
+def test_small_gradients_are_not_clipped() -> None:
+    network, batch = make_linear(), Batch(torch.randn(9, 7), torch.arange(9) % 3, torch.ones(9), 9)
     total, _ = PerSampleGradients(network, loss).clipped_sum(batch, 1e6)
     loss(network(batch.inputs), batch).backward()
     plain = torch.cat([weight.grad.flatten() for weight in network.parameters() if weight.grad is not None])
     torch.testing.assert_close(total, plain)
 
 
-def test_sum_is_made_in_parts_where_rows_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    network, batch = linear(), Batch(torch.randn(9, 7), torch.arange(9) % 3, torch.ones(9), 9)
-    whole, outputs = PerSampleGradients(network, loss).clipped_sum(batch, CLIP)
+def test_sum_is_the_same_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, batch = make_linear(), Batch(torch.randn(9, 7), torch.arange(9) % 3, torch.ones(9), 9)
+    full, outputs = PerSampleGradients(network, loss).clipped_sum(batch, CLIP)
     monkeypatch.setattr(per_sample_gradients, "BYTES_AT_ONCE", 4 * 24 * 4)  # four rows of 24 parameters
     parts, same_outputs = PerSampleGradients(network, loss).clipped_sum(batch, CLIP)
-    torch.testing.assert_close(parts, whole)
+    torch.testing.assert_close(parts, full)
     torch.testing.assert_close(same_outputs, outputs)
 
 
@@ -101,9 +101,7 @@ def test_dropout_is_drawn_for_each_row() -> None:
     assert not torch.equal(outputs[0], outputs[1])
 
 
-def test_frozen_and_shared_weights_take_part_as_they_are() -> None:
-    """A weight used twice has one gradient, of both its uses; one that is not trained has none."""
-
+def test_shared_weights_have_one_gradient_and_frozen_ones_none() -> None:
     class Twice(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -131,7 +129,7 @@ def test_padding_of_an_embedding_is_fixed() -> None:
     assert fixed.tolist() == [True] * 4 + [False] * (4 * 4 + 4 * 2 + 2)
 
 
-def test_a_whole_network_takes_raw_rows(trained: Paths) -> None:
+def test_clipped_sum_of_a_network_with_preprocessing(trained: Paths) -> None:
     from headrace.contracts import Spec
     from headrace.models.network import build_network
 
@@ -140,7 +138,7 @@ def test_a_whole_network_takes_raw_rows(trained: Paths) -> None:
     inputs = torch.from_numpy(np.load(trained.normalized_dir / "val" / "inputs.npy")[:9])
     targets = torch.from_numpy(np.load(trained.normalized_dir / "val" / "targets.npy")[:9])
     batch = Batch(inputs, targets, torch.ones(9), 9)
-    expected, _ = clipped_by_hand(network, batch, CLIP)
+    expected, _ = sum_clipped_in_a_loop(network, batch, CLIP)
     torch.testing.assert_close(
         PerSampleGradients(network, loss).clipped_sum(batch, CLIP)[0], expected, rtol=1e-4, atol=1e-5
     )

@@ -13,9 +13,7 @@ labelled = st.lists(st.integers(0, 4), min_size=1, max_size=60).map(lambda label
 
 
 @given(labels=labelled, seed=st.integers(0, 2**32 - 1), epoch=st.integers(0, 40))
-def test_balanced_rows_are_as_many_as_the_rows_and_of_all_classes_equally(
-    labels: np.ndarray, seed: int, epoch: int
-) -> None:
+def test_balanced_rows_have_the_count_of_the_rows_and_equal_classes(labels: np.ndarray, seed: int, epoch: int) -> None:
     rows = draw_balanced_rows(labels, seed, epoch)
     counts = Counter(labels[rows].tolist())
     assert len(rows) == len(labels)
@@ -33,19 +31,19 @@ def test_balanced_rows_over_many_epochs_are_even_within_and_between_classes(
     counts = np.bincount(drawn, minlength=len(labels))
     for label in set(labels.tolist()):
         own = counts[labels == label]
-        assert own.max() - own.min() <= 1, "no row of a class comes again before all others have come"
+        assert own.max() - own.min() <= 1, "no row repeats before all others of its class have been drawn"
 
 
 def test_balanced_rows_are_a_pure_function_of_seed_and_epoch() -> None:
     labels = np.repeat([0, 1], [95, 5])
     first = draw_balanced_rows(labels, 3, 4)
-    np.random.seed(0)  # noqa: NPY002 the global generator has no part in it
+    np.random.seed(0)  # noqa: NPY002 the global generator is not used
     np.testing.assert_array_equal(draw_balanced_rows(labels, 3, 4), first)
     assert (draw_balanced_rows(labels, 3, 5) != first).any()
     assert (draw_balanced_rows(labels, 4, 4) != first).any()
 
 
-def test_balanced_rows_of_a_class_change_from_permutation_to_permutation() -> None:
+def test_balanced_rows_of_a_class_are_permuted_differently_each_time() -> None:
     labels = np.repeat([0, 1], [44, 4])  # each epoch has six permutations of the four
     rare = draw_balanced_rows(labels, 0, 0)[24:].reshape(6, 4)
     assert all(set(cycle) == {44, 45, 46, 47} for cycle in rare.tolist())
@@ -53,7 +51,7 @@ def test_balanced_rows_of_a_class_change_from_permutation_to_permutation() -> No
 
 
 @pytest.mark.parametrize("num_rare", [1, 3, ROWS_PER_DRAW + 1])
-def test_balanced_rows_go_on_over_the_end_of_a_draw(num_rare: int) -> None:
+def test_balanced_rows_continue_over_the_end_of_a_block(num_rare: int) -> None:
     labels = np.repeat([0, 1], [3 * ROWS_PER_DRAW, num_rare])
     drawn = np.concatenate([draw_balanced_rows(labels, 0, epoch) for epoch in range(2)])
     counts = np.bincount(drawn, minlength=len(labels))[labels == 1]
@@ -61,13 +59,13 @@ def test_balanced_rows_go_on_over_the_end_of_a_draw(num_rare: int) -> None:
     assert counts.max() - counts.min() <= 1
 
 
-def test_balanced_rows_of_even_classes_are_a_permutation() -> None:
+def test_balanced_rows_of_equal_classes_are_a_permutation() -> None:
     labels = np.tile([2, 0, 1], 20)
     assert sorted(draw_balanced_rows(labels, 0, 3).tolist()) == list(range(60))
 
 
-def test_balanced_rows_are_those_of_the_release_before() -> None:
-    """A changed draw would change every model's weights: it is part of what a seed promises."""
+def test_balanced_rows_are_those_of_the_previous_release() -> None:
+    """Another draw would change the weights of every model: a seed promises them."""
     assert draw_balanced_rows(np.array([0, 0, 0, 0, 0, 1]), seed=0, epoch=0).tolist() == [2, 1, 0, 5, 5, 5]
 
 
