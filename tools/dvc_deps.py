@@ -17,11 +17,13 @@ COPIED = {
         f"{PACKAGE}.data.{modality}.{name}" for modality, serving in SERVING_CODE.items() for name in serving.code
     ],
 }
-"""Modules whose text another one puts into what it writes, without importing them."""
+"""Modules whose text another module writes into its output, without importing them."""
+DATA = {f"{SOURCE_ROOT}/{PACKAGE}/html_page.py": f"{SOURCE_ROOT}/{PACKAGE}/templates"}
+"""Folders that a module reads while it runs."""
 
 
 def module_path(name: str) -> Path | None:
-    """The file of a module of the package, or None."""
+    """Returns the file of a module of the package, or None."""
     base = ROOT.joinpath(SOURCE_ROOT, *name.split("."))
     for path in (base.with_suffix(".py"), base / "__init__.py"):
         if path.is_file():
@@ -30,7 +32,7 @@ def module_path(name: str) -> Path | None:
 
 
 def imported(path: Path) -> set[str]:
-    """Modules of the package that a file imports, at its top or in a function, but not for types alone."""
+    """Modules of the package that a file imports, at its top or in a function, but not only for types."""
     names: set[str] = set()
     waiting: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
     while waiting:
@@ -47,7 +49,7 @@ def imported(path: Path) -> set[str]:
 
 
 def closure(module: str) -> list[str]:
-    """Files that a module runs, by relative path, sorted; packages' `__init__.py` among them."""
+    """Files that a module runs, sorted by relative path, including the `__init__.py` of packages."""
     seen: set[Path] = set()
     waiting = [module]
     while waiting:
@@ -59,7 +61,8 @@ def closure(module: str) -> list[str]:
             if path and path not in seen:
                 seen.add(path)
                 waiting += imported(path)
-    return sorted(str(path.relative_to(ROOT)) for path in seen)
+    files = {str(path.relative_to(ROOT)) for path in seen}
+    return sorted(files | {folder for module_file, folder in DATA.items() if module_file in files})
 
 
 def main() -> None:
