@@ -1,4 +1,4 @@
-"""Writes docs/checks.md from CHECKS. Usage: checks_doc.py [--check]."""
+"""Generates docs/checks.md from CHECKS; with --check, fails if it is outdated. Usage: checks_doc.py [--check]."""
 
 import sys
 from pathlib import Path
@@ -9,8 +9,8 @@ PATH = Path(__file__).resolve().parent.parent / "docs" / "checks.md"
 HEAD = """\
 # Checks
 
-The checks of `clean` (`make deps` writes this page). `clean.checks.<name>` in `params.yaml` is a severity, or a severity
-and options: `{severity: drop, min_rows: 10}`.
+The checks of `clean` (`make deps` writes this page). `clean.checks.<name>` in `params.yaml` is a severity, or a
+severity and options: `{severity: drop, min_rows: 10}`.
 
 | severity | what happens |
 | --- | --- |
@@ -25,16 +25,18 @@ and options: `{severity: drop, min_rows: 10}`.
 """
 
 
-def line(name: str, check: Check) -> str:
-    """One row of the table."""
+def format_check(name: str, check: Check) -> str:
+    """Formats a check as a row of the table."""
     modalities = "all" if check.modalities == ALL_MODALITIES else ", ".join(check.modalities)
-    softer = "".join(f"; {modality}: {severity}" for modality, severity in check.severity_by_modality.items())
+    severities = check.severity + "".join(
+        f"; {modality}: {severity}" for modality, severity in check.severity_by_modality.items()
+    )
     options = ", ".join(f"`{key}: {'null' if value is None else value}`" for key, value in check.options.items())
-    return f"| `{name}` | {modalities} | {check.description} | {check.severity}{softer} | {options} |\n"
+    return f"| `{name}` | {modalities} | {check.description} | {severities} | {options} |\n"
 
 
 def main() -> None:
-    text = HEAD + "".join(line(name, check) for name, check in CHECKS.items())
+    text = HEAD + "".join(format_check(name, check) for name, check in CHECKS.items())
     if "--check" not in sys.argv:
         PATH.write_text(text, encoding="utf-8")
     elif PATH.read_text(encoding="utf-8") != text:

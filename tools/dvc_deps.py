@@ -1,4 +1,7 @@
-"""Keeps the deps of dvc.yaml equal to each stage's import closure. Usage: dvc_deps.py [--check]."""
+"""Writes each stage's import closure to its deps in dvc.yaml; with --check, fails if they differ.
+
+Usage: dvc_deps.py [--check].
+"""
 
 import ast
 import sys
@@ -17,12 +20,12 @@ COPIED = {
         f"{PACKAGE}.data.{modality}.{name}" for modality, serving in SERVING_CODE.items() for name in serving.code
     ],
 }
-"""Modules whose text another module writes into its output, without importing them."""
-DATA = {f"{SOURCE_ROOT}/{PACKAGE}/html_page.py": f"{SOURCE_ROOT}/{PACKAGE}/templates"}
-"""Folders that a module reads while it runs."""
+"""Module -> modules whose source code it copies into its output without importing them."""
+READ_FOLDERS = {f"{SOURCE_ROOT}/{PACKAGE}/html_page.py": f"{SOURCE_ROOT}/{PACKAGE}/templates"}
+"""File of a module -> the folder that it reads."""
 
 
-def module_path(name: str) -> Path | None:
+def find_module_file(name: str) -> Path | None:
     """Returns the file of a module of the package, or None."""
     base = ROOT.joinpath(SOURCE_ROOT, *name.split("."))
     for path in (base.with_suffix(".py"), base / "__init__.py"):
@@ -31,8 +34,8 @@ def module_path(name: str) -> Path | None:
     return None
 
 
-def imported(path: Path) -> set[str]:
-    """Modules of the package that a file imports, at its top or in a function, but not only for types."""
+def find_imports(path: Path) -> set[str]:
+    """Returns the modules of the package that a file imports anywhere except under `if TYPE_CHECKING:`."""
     names: set[str] = set()
     waiting: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
     while waiting:
@@ -48,21 +51,21 @@ def imported(path: Path) -> set[str]:
     return {name for name in names if name.split(".")[0] == PACKAGE}
 
 
-def closure(module: str) -> list[str]:
-    """Files that a module runs, sorted by relative path, including the `__init__.py` of packages."""
+def find_closure(module: str) -> list[str]:
+    """Returns the files that a module needs, sorted: its imports with their packages, copied code, read folders."""
     seen: set[Path] = set()
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        waiting += [copied for copied in COPIED.get(name, []) if module_path(copied) not in seen]
+        waiting += [copied for copied in COPIED.get(name, []) if find_module_file(copied) not in seen]
         parents = name.split(".")
         for depth in range(1, len(parents) + 1):
-            path = module_path(".".join(parents[:depth]))
+            path = find_module_file(".".join(parents[:depth]))
             if path and path not in seen:
                 seen.add(path)
-                waiting += imported(path)
+                waiting += find_imports(path)
     files = {str(path.relative_to(ROOT)) for path in seen}
-    return sorted(files | {folder for module_file, folder in DATA.items() if module_file in files})
+    return sorted(files | {folder for module_file, folder in READ_FOLDERS.items() if module_file in files})
 
 
 def main() -> None:
@@ -72,7 +75,7 @@ def main() -> None:
     document = yaml.load(path)
     stale = []
     for name, stage in document["stages"].items():
-        code = closure(f"{PACKAGE}.stages.{name}")
+        code = find_closure(f"{PACKAGE}.stages.{name}")
         deps = [*(dep for dep in stage.get("deps", []) if not dep.startswith(f"{SOURCE_ROOT}/")), *code]
         if deps != list(stage.get("deps", [])):
             stale.append(name)
@@ -80,11 +83,11 @@ def main() -> None:
             stage.pop("deps", None)
             stage.insert(keys.index("cmd") + 1, "deps", deps)
     if stale and "--check" in sys.argv:
-        sys.exit(f"dvc.yaml: deps of {stale} are not their import closures; run: make deps")
+        sys.exit(f"dvc.yaml: deps of {stale} differ from their import closures; run: make deps")
     if stale:
         with path.open("w", encoding="utf-8") as file:
             yaml.dump(document, file)
-        print(f"dvc.yaml: deps of {stale} written")
+        print(f"dvc.yaml: wrote the deps of {stale}")
 
 
 if __name__ == "__main__":
