@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 
 from headrace.paths import OUTS
 from headrace.stages import STAGES
+from tests.projects import write_image_folder
 
 BIN = Path(sys.executable).parent
 pytestmark = [pytest.mark.e2e, pytest.mark.ray, pytest.mark.slow]
@@ -159,7 +160,6 @@ def test_registered_model_predicts_raw_images_without_torch(project, client):
     code = f"""
 import sys, json, mlflow, pandas as pd
 from pathlib import Path
-from tests.projects import write_image_folder
 mlflow.set_tracking_uri("sqlite:///{project / "mlflow.db"}")
 model = mlflow.pyfunc.load_model("{registered["uri"]}")
 paths = sorted(Path("{project / "photos"}").glob("*/00[0-9][0-9].png"))

@@ -121,7 +121,7 @@ def test_houses_of_a_price_and_an_energy(tmp_path, run_all):
     rejected = read_table(paths.quarantine_dir)
     assert sorted(zip(rejected["check"].to_pylist(), rejected["reason"].to_pylist(), strict=True)) == [
         ("missing_label", "no value of 'price ($)'"),
-        ("unknown_label", "'price ($)': 'lots' is no finite number (of 32 bits)"),
+        ("unknown_label", "'price ($)': 'lots' is not a finite 32-bit number"),
     ]
     assert open_arrays(paths.normalized_dir / "test").targets.shape[1] == 2
     tested = figures(paths, "test")

@@ -3,6 +3,8 @@
 from math import sqrt
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from headrace.evaluation.comparison import (
     compare_errors_paired,
     compare_errors_unpaired,
     compare_paired,
+    compare_prediction_files,
     compare_unpaired,
 )
 
@@ -102,3 +105,26 @@ def test_compare_errors_paired_of_one_row_or_a_perfect_champion_rules_nothing_ou
     perfect = np.zeros(5)
     assert compare_errors_paired(perfect, perfect).is_not_worse(0.0)
     assert not compare_errors_paired(perfect, perfect + 0.1).is_not_worse(0.9)
+
+
+def test_compare_prediction_files_pairs_by_row(tmp_path):
+    def write(name, rows):
+        pq.write_table(pa.table({"row_id": list(rows), "correct": list(rows.values())}), tmp_path / name)
+        return tmp_path / name
+
+    champion = write("a", {"x": True, "y": True, "z": False, "w": True})
+    challenger = write("b", {"y": True, "x": False, "w": True, "v": True})
+    comparison = compare_prediction_files(champion, challenger)
+    assert comparison.num_rows == 3
+    assert comparison.difference == pytest.approx(1 / 3)
+    unpaired = compare_prediction_files(champion, write("c", {"q": True, "r": False}))
+    assert unpaired.num_rows == 0
+    assert unpaired.difference == pytest.approx(0.25)
+
+
+def test_compare_prediction_files_of_different_tasks_only_warns(tmp_path, caplog):
+    pq.write_table(pa.table({"row_id": ["x"], "correct": [True]}), tmp_path / "champion")
+    pq.write_table(pa.table({"row_id": ["x", "y"], "error": [0.5, -2.0]}), tmp_path / "challenger")
+    assert compare_prediction_files(tmp_path / "champion", tmp_path / "challenger") is None
+    assert "has another task (no column error)" in caplog.text
+    assert compare_prediction_files(tmp_path / "challenger", tmp_path / "challenger").upper_bound == 0

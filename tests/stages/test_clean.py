@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from headrace.config import check
+from headrace.config import validate_section
 from headrace.contracts import Metrics, Spec
 from headrace.errors import ConfigError, DataError
 from headrace.paths import Paths
@@ -44,10 +44,10 @@ def paths_in(folder: Path) -> set[str]:
 def assert_balanced(metrics: Metrics) -> None:
     assert metrics["rows_in"] == metrics["rows_out"] + metrics["quarantined"]
     by_check = [value for name, value in metrics.items() if name.startswith("quarantined_")]
-    assert max(by_check) <= metrics["quarantined"] <= sum(by_check)  # a row may leave for several reasons
+    assert max(by_check) <= metrics["quarantined"] <= sum(by_check)  # a row may be rejected by several checks
 
 
-def test_clean_rows_that_are_fine_all_go_on(tmp_path: Path) -> None:
+def test_clean_accepts_all_faultless_rows(tmp_path: Path) -> None:
     paths = project(tmp_path, distinct("b", 3, 0) | distinct("a", 6, 100))
     metrics = clean.run(clean.Config(checks=FLAT), paths)
     assert (metrics["rows_in"], metrics["rows_out"], metrics["classes"], metrics["imbalance"]) == (9, 9, 2, 2.0)
@@ -56,27 +56,27 @@ def test_clean_rows_that_are_fine_all_go_on(tmp_path: Path) -> None:
     table = read_table(paths.clean_dir)
     assert table.drop_columns("original").equals(read_table(paths.raw_dir))
     assert set(table.column("original").to_pylist()) == {None}
-    rejected = read_table(paths.quarantine_dir)  # it is there, though empty
+    rejected = read_table(paths.quarantine_dir)  # it exists, though empty
     assert rejected.num_rows == 0
     assert rejected.column_names == [*read_table(paths.raw_dir).column_names, "check", "reason"]
 
 
-def test_clean_each_check_puts_its_rows_in_quarantine(tmp_path: Path) -> None:
+def test_clean_quarantines_the_rows_of_each_check(tmp_path: Path) -> None:
     faulty = {"a/broken.png": b"x", "a/empty.png": b"", "loose.png": 250, "a/twin.png": 0, "b/odd.png": 1}
     paths = project(tmp_path, distinct("a", 5, 0) | distinct("b", 4, 100) | faulty)
     metrics = clean.run(clean.Config(checks=FLAT), paths)
     assert_balanced(metrics)
-    found = quarantine(paths)
+    rejected = quarantine(paths)
     row_ids = {row["path"]: row["row_id"] for row in read_table(paths.raw_dir).to_pylist()}
-    kept, twin = sorted(["a/0.png", "a/twin.png"], key=lambda path: row_ids[path])
-    assert {path: fault[0] for path, fault in found.items()} == {
+    first, twin = sorted(["a/0.png", "a/twin.png"], key=lambda path: row_ids[path])
+    assert {path: fault[0] for path, fault in rejected.items()} == {
         "a/broken.png": "undecodable", "a/empty.png": "undecodable", "loose.png": "missing_label", twin: "duplicate",
         "a/1.png": "conflicting_labels", "b/odd.png": "conflicting_labels",
     }  # fmt: skip
-    assert found[twin][1] == f"same content as row {row_ids[kept]}"
-    assert found["b/odd.png"][1] == "same content under ['a', 'b']"
+    assert rejected[twin][1] == f"same content as row {row_ids[first]}"
+    assert rejected["b/odd.png"][1] == "same content under ['a', 'b']"
     assert metrics["quarantined_conflicting_labels"] == 2
-    assert paths_in(paths.clean_dir) == row_ids.keys() - found.keys()
+    assert paths_in(paths.clean_dir) == row_ids.keys() - rejected.keys()
     row = next(r for r in read_table(paths.quarantine_dir).to_pylist() if r["path"] == "a/broken.png")
     assert row["image"] == b"x"
 
@@ -93,7 +93,7 @@ def test_clean_rare_class_is_an_error_that_names_it(tmp_path: Path) -> None:
     assert not paths.quarantine_dir.exists()
 
 
-def test_clean_rare_class_is_dropped_if_asked_for(tmp_path: Path) -> None:
+def test_clean_rare_class_is_dropped_if_configured(tmp_path: Path) -> None:
     paths = project(tmp_path, distinct("a", 5, 0) | distinct("b", 2, 100) | distinct("c", 3, 200))
     metrics = clean.run(clean.Config(checks={"rare_class": "drop"} | FLAT), paths)
     assert_balanced(metrics)
@@ -102,32 +102,32 @@ def test_clean_rare_class_is_dropped_if_asked_for(tmp_path: Path) -> None:
     assert Spec.read(paths.clean_dir).classes == ["a", "c"]
 
 
-def test_clean_class_without_a_usable_row_is_told(tmp_path: Path) -> None:
+def test_clean_class_without_a_usable_row_is_an_error(tmp_path: Path) -> None:
     paths = project(tmp_path, distinct("a", 5, 0) | {"b/x.png": b"x"})
     with pytest.raises(DataError, match=r"class 'b' has 0 usable rows of 1 \(1 rejected, 1 undecodable\)"):
         clean.run(clean.Config(checks=FLAT), paths)
 
 
-def test_clean_one_class_left_is_told(tmp_path: Path) -> None:
+def test_clean_with_one_remaining_class_is_an_error(tmp_path: Path) -> None:
     paths = project(tmp_path, distinct("a", 5, 0) | distinct("b", 2, 100))
     with pytest.raises(DataError, match=r"usable rows of 1 classes \(2 rejected, 2 rare_class\); at least two are"):
         clean.run(clean.Config(checks={"rare_class": "drop"} | FLAT), paths)
 
 
-def test_clean_before_ingest_is_told(tmp_path: Path) -> None:
+def test_clean_before_ingest_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"data/raw/spec\.json: no such file; run the stages before this one"):
         clean.run(clean.Config(checks=FLAT), Paths(tmp_path))
 
 
-def test_config_mistakes_of_checks_are_told_by_their_full_key() -> None:
+def test_config_reports_mistakes_of_checks_by_their_full_key() -> None:
     wrong = {"rare_class": {"min_rows": 0}, "blured": "drop"}
     line = (
         r"^clean\.checks\.rare_class\.min_rows: got 0; must be .* 1; and clean\.checks\.blured: unknown check; choose"
     )
     with pytest.raises(ConfigError, match=line):
-        check(clean.Config, {"checks": wrong}, "clean")
+        validate_section(clean.Config, {"checks": wrong}, "clean")
     with pytest.raises(ConfigError, match=r"^clean\.min_rows_per_class: unknown key"):
-        check(clean.Config, {"min_rows_per_class": 3}, "clean")
+        validate_section(clean.Config, {"min_rows_per_class": 3}, "clean")
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
@@ -137,11 +137,11 @@ def test_clean_defaults_find_every_planted_fault(tmp_path: Path, modality: str) 
     metrics = clean.run(clean.Config(), paths)
     assert_balanced(metrics)
     index_of = {row["row_id"]: index for index, row in enumerate(listed)}
-    gone = {index_of[row["row_id"]]: row["check"] for row in read_table(paths.quarantine_dir).to_pylist()}
+    rejected = {index_of[row["row_id"]]: row["check"] for row in read_table(paths.quarantine_dir).to_pylist()}
     twin = max(0, 42, key=lambda index: listed[index]["row_id"])
     conflicting = {1: "conflicting_labels", 41: "conflicting_labels"}
     assert (
-        gone
+        rejected
         == {40: "missing_label", twin: "duplicate"}
         | {
             "image": {43: "undecodable", 44: "undecodable", 45: "blank"} | conflicting,
@@ -149,9 +149,9 @@ def test_clean_defaults_find_every_planted_fault(tmp_path: Path, modality: str) 
             "table": {44: "empty"},
         }[modality]
     )
-    mended = {row["row_id"] for row in read_table(paths.clean_dir).to_pylist() if row["original"] is not None}
+    repaired = {row["row_id"] for row in read_table(paths.clean_dir).to_pylist() if row["original"] is not None}
     wanted = {"image": set(), "text": {row_id(1005)}, "table": {row_id(1003), row_id(1005)}}[modality]
-    assert mended == wanted
+    assert repaired == wanted
     assert metrics["repaired"] == len(wanted)
 
 
@@ -167,20 +167,20 @@ def test_clean_error_of_a_row_names_it_and_writes_nothing(tmp_path: Path) -> Non
 def test_clean_column_that_is_an_error_is_named(tmp_path: Path) -> None:
     listed = [row | {"colour": "red"} for row in rows("table", 12)]
     paths = write_raw(tmp_path, "table", listed)
-    with pytest.raises(DataError, match=r"^data/raw: column 'colour': .* \(constant_column\); mend it, leave it out"):
+    with pytest.raises(DataError, match=r"^data/raw: column 'colour': .* \(constant_column\); fix it, leave it out"):
         clean.run(clean.Config(checks={"constant_column": "error"}), paths)
     clean.run(clean.Config(), paths)
     assert [column.name for column in Spec.read(paths.clean_dir).columns] == ["size", "seen", "share/of"]
     assert "colour" in read_table(paths.clean_dir).column_names
 
 
-def test_clean_image_that_cannot_be_decoded_may_not_stay(tmp_path: Path) -> None:
+def test_clean_cannot_accept_images_that_cannot_be_decoded(tmp_path: Path) -> None:
     paths = write_raw(tmp_path, "image", rows("image", 8))
     with pytest.raises(ConfigError, match=r"clean\.checks\.undecodable\.severity: got 'warn'; must be drop or error"):
         clean.run(clean.Config(checks={"undecodable": "warn"}), paths)
 
 
-def test_clean_removes_what_a_killed_run_left(tmp_path: Path) -> None:
+def test_clean_removes_the_scratch_files_of_a_killed_run(tmp_path: Path) -> None:
     paths = write_raw(tmp_path, "text", rows("text", 8))
     left = paths.state_dir / "scratch" / "clean" / "0"
     left.parent.mkdir(parents=True)
@@ -189,7 +189,7 @@ def test_clean_removes_what_a_killed_run_left(tmp_path: Path) -> None:
     assert not left.parent.exists()
 
 
-def test_clean_numbers_are_no_classes(tmp_path: Path) -> None:
+def test_clean_numbers_are_not_classes(tmp_path: Path) -> None:
     listed = [row | {"label": f"{index}.5"} for index, row in enumerate(rows("table", 12))]
     listed += [row | {"label": "many"} for row in rows("table", 1, first=50)]
     paths = write_raw(tmp_path, "table", listed, task="regression")
@@ -199,7 +199,7 @@ def test_clean_numbers_are_no_classes(tmp_path: Path) -> None:
     assert Spec.read(paths.clean_dir).classes == []
 
 
-def test_clean_column_that_is_dropped_is_typed_and_mended_all_the_same(tmp_path: Path) -> None:
+def test_clean_dropped_column_is_converted_and_repaired_too(tmp_path: Path) -> None:
     listed = rows("table", 12)
     listed[3]["seen"], listed[5]["size"] = "2023-02-29", None
     paths = write_raw(tmp_path, "table", listed)

@@ -1,4 +1,4 @@
-"""Whatever the rows and the severities: each row goes on or is rejected with a reason, and order changes nothing."""
+"""For any rows and severities: each row is accepted or rejected with a reason, and the order does not matter."""
 
 import tempfile
 from pathlib import Path
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.contracts import Spec
-from headrace.data.cleaning.checks import CHECKS, resolve_rules, allowed_severities
+from headrace.data.cleaning.checks import CHECKS, allowed_severities, resolve_rules
 from headrace.errors import ConfigError, DataError
 from headrace.stages import clean
 from headrace.storage.parquet import read_table
@@ -49,15 +49,15 @@ SETTINGS = st.fixed_dictionaries(
 
 
 def drawn_rows(modality):
-    """Some odd rows behind twelve fine ones; some of the odd are like fine ones."""
+    """Twelve faultless rows, then some odd ones, of which some equal faultless ones."""
     own = ODD[modality] | st.integers(0, 5).map(lambda index: content(modality, "cat", index))
     odd = st.lists(st.tuples(own, LABELS, st.sampled_from([None, "train", "test", "val"])), max_size=12)
     return odd.map(
-        lambda found: (
+        lambda drawn: (
             rows(modality, 12)
             + [
                 {"row_id": row_id(500 + index), "label": label, "split": split} | values
-                for index, (values, label, split) in enumerate(found)
+                for index, (values, label, split) in enumerate(drawn)
             ]
         )
     )
@@ -68,7 +68,7 @@ def ids_in(folder):
 
 
 def run(folder, modality, listed, checks):
-    """The cleaned project; None where settings or rows are refused, which must leave nothing."""
+    """The cleaned project; None if settings or rows are refused, which must leave nothing."""
     paths = write_raw(folder, modality, listed)
     try:
         return paths, clean.run(clean.Config(checks=checks), paths)
@@ -78,34 +78,34 @@ def run(folder, modality, listed, checks):
         return paths, None
 
 
-def assert_nothing_is_lost(listed, paths, metrics, made):
+def assert_nothing_is_lost(listed, paths, metrics, rules_by_name):
     table, rejected = read_table(paths.clean_dir), read_table(paths.quarantine_dir).to_pylist()
-    kept, gone = table.column("row_id").to_pylist(), [row["row_id"] for row in rejected]
-    assert sorted(kept + gone) == sorted(row["row_id"] for row in listed)
-    assert (metrics["rows_in"], metrics["rows_out"], metrics["quarantined"]) == (len(listed), len(kept), len(gone))
+    accepted, gone = table.column("row_id").to_pylist(), [row["row_id"] for row in rejected]
+    assert sorted(accepted + gone) == sorted(row["row_id"] for row in listed)
+    assert (metrics["rows_in"], metrics["rows_out"], metrics["quarantined"]) == (len(listed), len(accepted), len(gone))
     given = {row["row_id"]: row for row in listed}
     for row in rejected:
         assert row["reason"]
         checks = row["check"].split(", ")
         assert len(set(checks)) == len(checks)
-        assert {made[check].severity for check in checks} == {"drop"}
+        assert {rules_by_name[check].severity for check in checks} == {"drop"}
         assert all(row[name] == value for name, value in given[row["row_id"]].items())
     assert table.column("label").null_count == 0
-    assert Spec.read(paths.clean_dir).num_rows == len(kept)
+    assert Spec.read(paths.clean_dir).num_rows == len(accepted)
 
 
-def assert_repairs_are_told(paths, metrics, made):
-    found = pq.read_table(paths.clean_dir / "findings.parquet").to_pylist()
+def assert_repairs_are_recorded(paths, metrics, rules_by_name):
+    findings = pq.read_table(paths.clean_dir / "findings.parquet").to_pylist()
     originals = {row["row_id"]: row["original"] for row in read_table(paths.clean_dir).to_pylist()}
-    assert {one["row_id"] for one in found} <= originals.keys()
-    assert all(one["severity"] == made[one["check"]].severity for one in found)
-    mended = {one["row_id"] for one in found if one["severity"] == "repair"}
-    assert metrics["repaired"] == len(mended)
+    assert {finding["row_id"] for finding in findings} <= originals.keys()
+    assert all(finding["severity"] == rules_by_name[finding["check"]].severity for finding in findings)
+    repaired = {finding["row_id"] for finding in findings if finding["severity"] == "repair"}
+    assert metrics["repaired"] == len(repaired)
     with_original = {name for name, original in originals.items() if original is not None}
-    if Spec.read(paths.clean_dir).modality == "image":  # an image's bytes stay: it is the decoder that mends it
+    if Spec.read(paths.clean_dir).modality == "image":  # an image's bytes stay, since the decoder repairs it
         assert not with_original
     else:
-        assert with_original == mended
+        assert with_original == repaired
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
@@ -117,19 +117,19 @@ def test_clean_loses_no_row_and_no_old_value(modality, data, checks):
         paths, metrics = run(Path(folder), modality, listed, checks)
         if metrics is None:
             return
-        made = resolve_rules(checks, modality)
-        assert_nothing_is_lost(listed, paths, metrics, made)
-        assert_repairs_are_told(paths, metrics, made)
+        rules_by_name = resolve_rules(checks, modality)
+        assert_nothing_is_lost(listed, paths, metrics, rules_by_name)
+        assert_repairs_are_recorded(paths, metrics, rules_by_name)
 
 
 def decisions(paths):
-    """Who stays, who leaves and why, what is said, and who belongs together; in no order."""
+    """Accepted rows, rejected rows with their checks, notes and groups, in no order."""
     rejected = {(row["row_id"], row["check"]) for row in read_table(paths.quarantine_dir).to_pylist()}
-    found = pq.read_table(paths.clean_dir / "findings.parquet").to_pylist()
+    findings = pq.read_table(paths.clean_dir / "findings.parquet").to_pylist()
     groups = pq.read_table(paths.clean_dir / "groups.parquet").to_pylist()
     stored = {row["row_id"]: str(row) for row in read_table(paths.clean_dir).to_pylist()}
     return (
-        stored, rejected, {(one["row_id"], one["check"], one["severity"]) for one in found},
+        stored, rejected, {(finding["row_id"], finding["check"], finding["severity"]) for finding in findings},
         {(pair["row_id"], pair["group"]) for pair in groups}, Spec.read(paths.clean_dir),
     )  # fmt: skip
 
@@ -137,11 +137,11 @@ def decisions(paths):
 @pytest.mark.parametrize("modality", MODALITIES)
 @settings(max_examples=12, deadline=None)
 @given(data=st.data(), checks=SETTINGS)
-def test_the_order_of_rows_changes_no_decision(modality, data, checks):
+def test_order_of_rows_changes_no_decision(modality, data, checks):
     listed = data.draw(drawn_rows(modality))
-    told = []
+    outcomes = []
     for order in (listed, data.draw(st.permutations(listed))):
         with tempfile.TemporaryDirectory() as folder:
             paths, metrics = run(Path(folder), modality, order, checks)
-            told.append((metrics, decisions(paths)) if metrics else None)
-    assert told[0] == told[1]
+            outcomes.append((metrics, decisions(paths)) if metrics else None)
+    assert outcomes[0] == outcomes[1]

@@ -1,4 +1,4 @@
-"""The same rows on every engine: the same bytes, and splits and transforms that see what they may see."""
+"""Clean, split and normalize together: the same bytes on every engine, and no leak between splits."""
 
 import json
 from pathlib import Path
@@ -11,12 +11,12 @@ from headrace.storage.arrays import open_arrays
 from headrace.storage.parquet import read_table
 from tests.drawn import MODALITIES, content, faulty_rows, hashes, row_id, rows, write_raw
 
-MADE = ("data/clean", "data/quarantine", "data/split", "data/normalized", "reports/clean.html")
+OUTS = ("data/clean", "data/quarantine", "data/split", "data/normalized", "reports/clean.html")
 SMALL = {"text": {"vocabulary": 300, "max_tokens": 16}}
 
 
 def prepared(root: Path, modality: str, listed: list[dict], engine: str = "local") -> Paths:
-    """A project as it stands after `normalize`."""
+    """A project in the state after `normalize`."""
     paths = write_raw(root, modality, listed)
     clean.run(clean.Config(engine=engine), paths)
     split.run(split.Config(), paths)
@@ -31,14 +31,14 @@ def all_rows(modality: str) -> list[dict]:
 @pytest.mark.parametrize(
     "modality", ["text", *(pytest.param(other, marks=pytest.mark.slow) for other in ("image", "table"))]
 )
-def test_processes_write_the_same_bytes_as_one(tmp_path, monkeypatch, modality):
+def test_several_processes_write_the_same_bytes_as_one(tmp_path, monkeypatch, modality):
     one = prepared(tmp_path / "one", modality, all_rows(modality))
     monkeypatch.setattr("headrace.cluster.batch_engine.SERIAL_BYTES", 0)
     monkeypatch.setattr("headrace.cluster.batch_engine.num_local_cpus", lambda: 2)
     many = prepared(tmp_path / "many", modality, all_rows(modality))
-    assert hashes(one.root, *MADE) == hashes(many.root, *MADE)
+    assert hashes(one.root, *OUTS) == hashes(many.root, *OUTS)
     assert {"data/clean/part-00000.parquet", "data/normalized/transform.json", "reports/clean.html"} <= hashes(
-        one.root, *MADE
+        one.root, *OUTS
     ).keys()
 
 
@@ -48,7 +48,7 @@ def test_processes_write_the_same_bytes_as_one(tmp_path, monkeypatch, modality):
 def test_ray_writes_the_same_bytes_as_one_process(tmp_path, modality):
     one = prepared(tmp_path / "one", modality, all_rows(modality))
     ray = prepared(tmp_path / "ray", modality, all_rows(modality), engine="ray")
-    assert hashes(one.root, *MADE) == hashes(ray.root, *MADE)
+    assert hashes(one.root, *OUTS) == hashes(ray.root, *OUTS)
 
 
 def splits_of(paths: Paths) -> dict[str, str]:
@@ -56,7 +56,7 @@ def splits_of(paths: Paths) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
-def test_what_test_rows_hold_changes_nothing_in_the_transform(tmp_path, modality):
+def test_content_of_test_rows_does_not_change_the_transform(tmp_path, modality):
     listed = rows(modality, 80)
     before = prepared(tmp_path / "before", modality, listed)
     seen = splits_of(before)
@@ -75,7 +75,7 @@ def test_what_test_rows_hold_changes_nothing_in_the_transform(tmp_path, modality
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
-def test_rows_that_are_added_move_no_old_one(tmp_path, modality):
+def test_added_rows_move_no_old_ones(tmp_path, modality):
     before = splits_of(prepared(tmp_path / "before", modality, rows(modality, 80)))
     more = [*rows(modality, 40, first=300), *rows(modality, 80)]  # in front of the old ones
     after = splits_of(prepared(tmp_path / "after", modality, more))
@@ -84,14 +84,14 @@ def test_rows_that_are_added_move_no_old_one(tmp_path, modality):
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
-def test_rows_in_another_order_are_stored_alike(tmp_path, modality):
+def test_order_of_rows_does_not_change_the_arrays(tmp_path, modality):
     listed = rows(modality, 60)
-    told = []
+    contents = []
     for name, order in (("forth", listed), ("back", listed[::-1])):
         paths = prepared(tmp_path / name, modality, order)
         stored = open_arrays(paths.normalized_dir / "train")
-        told.append((stored.row_ids.tolist(), stored.targets.tolist(), stored.inputs[:].tolist()))
-    assert str(told[0]) == str(told[1])  # as text: NaN is not equal to itself
-    assert told[0][0] == sorted(told[0][0])
-    assert row_id(0).encode() in {*told[0][0], *open_arrays(paths.normalized_dir / "test").row_ids.tolist(),
+        contents.append((stored.row_ids.tolist(), stored.targets.tolist(), stored.inputs[:].tolist()))
+    assert str(contents[0]) == str(contents[1])  # as text: NaN is not equal to itself
+    assert contents[0][0] == sorted(contents[0][0])
+    assert row_id(0).encode() in {*contents[0][0], *open_arrays(paths.normalized_dir / "test").row_ids.tolist(),
                                   *open_arrays(paths.normalized_dir / "val").row_ids.tolist()}  # fmt: skip

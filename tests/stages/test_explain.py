@@ -21,16 +21,16 @@ def test_explain_writes_page_examples_and_maps(trained: Paths) -> None:
     assert metrics["faithfulness"] > 0.05
     assert "int8_agreement" not in metrics
     examples = json.loads((folder / "examples.json").read_text())["examples"]
-    assert [found["group"] for found in examples] == ["wrong"] * 2 + ["unsure"] * 2 + ["right"] * 2
-    assert all((found["group"] == "wrong") == (found["actual"] != found["predicted"]) for found in examples)
+    assert [example["group"] for example in examples] == ["wrong"] * 2 + ["unsure"] * 2 + ["right"] * 2
+    assert all((example["group"] == "wrong") == (example["actual"] != example["predicted"]) for example in examples)
     text = (folder / "index.html").read_text()
-    assert all(found["row_id"] in text for found in examples)
+    assert all(example["row_id"] in text for example in examples)
     with np.load(folder / "attributions.npz") as maps:
         assert maps["attributions"].shape == (20 + len(examples), 16, 16)
         assert maps["row_ids"].shape == (20 + len(examples),)
 
 
-def test_explain_tells_how_often_int8_agrees(trained: Paths) -> None:
+def test_explain_measures_how_often_int8_agrees(trained: Paths) -> None:
     trained.quantized_dir.mkdir(parents=True)
     shutil.copy(trained.trained_dir / "model.onnx", trained.quantized_dir / "model.onnx")
     assert run(SMALL, trained)["int8_agreement"] == 1
@@ -42,11 +42,11 @@ def test_explain_by_occlusion_without_examples(trained: Paths) -> None:
     assert json.loads((trained.report_dir("explain") / "examples.json").read_text()) == {"examples": []}
 
 
-def test_explain_takes_the_rows_that_there_are(trained: Paths) -> None:
+def test_explain_of_more_rows_than_there_are_uses_all(trained: Paths) -> None:
     assert run(SMALL.model_copy(update={"num_rows": 10_000}), trained)["num_rows"] == 200
 
 
-def test_same_seed_same_report(trained: Paths) -> None:
+def test_explain_with_the_same_seed_writes_the_same_page(trained: Paths) -> None:
     pages = []
     for _ in range(2):
         run(SMALL, trained)
@@ -59,7 +59,7 @@ KINDS = [(modality, task) for modality in ("table", "text") for task in ("classi
 
 @pytest.mark.parametrize("project", KINDS, indirect=True, ids="-".join)
 @pytest.mark.parametrize("method", ["integrated_gradients", "occlusion"])
-def test_texts_and_tables_are_explained_faithfully(project: Paths, method: str) -> None:
+def test_explain_of_texts_and_tables_is_faithful(project: Paths, method: str) -> None:
     project.quantized_dir.mkdir(parents=True)
     shutil.copy(project.trained_dir / "model.onnx", project.quantized_dir / "model.onnx")
     is_regression = json.loads((project.trained_dir / "bundle.json").read_text())["spec"]["task"] == "regression"
@@ -71,8 +71,8 @@ def test_texts_and_tables_are_explained_faithfully(project: Paths, method: str) 
     text = (folder / "index.html").read_text()
     examples = json.loads((folder / "examples.json").read_text())["examples"]
     assert len(examples) >= 4
-    assert all(found["row_id"] in text for found in examples)
-    assert all(part["name"] in text for found in examples for part in found["parts"])
-    assert all(("confidence" in found) != is_regression for found in examples)
+    assert all(example["row_id"] in text for example in examples)
+    assert all(part["name"] in text for example in examples for part in example["parts"])
+    assert all(("confidence" in example) != is_regression for example in examples)
     with np.load(folder / "attributions.npz") as maps:
         assert len(maps["attributions"]) == len(maps["row_ids"]) == 60 + len(examples)

@@ -14,13 +14,13 @@ def dvc_yaml(dep: str) -> str:
     return f"stages:\n  ingest:\n    deps:\n    - pipeline/headrace/stages/ingest.py\n    - {dep}\n"
 
 
-def test_ingest_folder_writes_every_row_and_what_they_are(image_folder: Path) -> None:
+def test_ingest_of_a_folder_writes_every_row_and_the_spec(image_folder: Path) -> None:
     paths = Paths(image_folder.parent)
     metrics = ingest.run(ingest.Config(source="photos"), paths)
     table = read_table(paths.raw_dir)
     stored = sum(len(image) for image in table.column("image").to_pylist())
     assert (metrics["rows"], metrics["classes"]) == (120, 3)
-    assert stored < metrics["bytes"] < stored + 120 * 200  # and the ids and names
+    assert stored < metrics["bytes"] < stored + 120 * 200  # ids and names as well
     assert table.num_rows == 120
     row = table.slice(50, 1).to_pylist()[0]
     assert row["image"] == (image_folder / row["path"]).read_bytes()
@@ -39,7 +39,7 @@ def test_ingest_twice_writes_the_same_bytes(image_folder: Path) -> None:
     assert set(written[0]) == {"part-00000.parquet", "spec.json"}
 
 
-def test_ingest_that_fails_leaves_what_was_there(image_folder: Path) -> None:
+def test_ingest_that_fails_keeps_the_old_rows(image_folder: Path) -> None:
     paths = Paths(image_folder.parent)
     ingest.run(ingest.Config(source="photos"), paths)
     (image_folder / "disc" / "zz.png").symlink_to("gone")
@@ -55,7 +55,7 @@ def test_ingest_target_is_refused_for_images(image_folder: Path) -> None:
 
 
 @pytest.mark.parametrize("source", ["x" * 300, "data/photos", "photos/", "~nobody-here/x"])
-def test_ingest_path_that_is_not_there_is_told(tmp_path: Path, source: str) -> None:
+def test_ingest_path_that_does_not_exist_is_an_error(tmp_path: Path, source: str) -> None:
     with pytest.raises(DataError, match=r"^params\.yaml: ingest\.source: .* no (such )?file or folder .*; "):
         ingest.run(ingest.Config(source=source), Paths(tmp_path))
     assert not (tmp_path / "data").exists()
@@ -68,7 +68,7 @@ def test_ingest_missing_source_writes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dep", ["photos", "./photos/", "photos: {checksum: 1}", "${ingest.source}", "."])
-def test_ingest_source_that_dvc_watches_is_not_warned_of(
+def test_ingest_does_not_warn_of_a_source_in_dvc_yaml(
     image_folder: Path, dep: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     (image_folder.parent / "dvc.yaml").write_text(dvc_yaml(dep))
@@ -78,7 +78,7 @@ def test_ingest_source_that_dvc_watches_is_not_warned_of(
 
 
 @pytest.mark.parametrize("text", [dvc_yaml("photos2"), "stages:\n  ingest:\n    cmd: x\n", "plots: []\n"])
-def test_ingest_source_that_dvc_does_not_watch_is_warned_of(
+def test_ingest_warns_of_a_source_that_is_not_in_dvc_yaml(
     image_folder: Path, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     (image_folder.parent / "dvc.yaml").write_text(text)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from headrace.config import check
+from headrace.config import validate_section
 from headrace.contracts import Spec
 from headrace.data.image.reading.rows import RAW_SCHEMA
 from headrace.errors import ConfigError, DataError
@@ -38,7 +38,7 @@ def png(pixels: np.ndarray) -> bytes:
 
 
 def project(root: Path, images: list[np.ndarray], *, rows_per_batch: int = 100) -> Paths:
-    """A project as it stands after `split`."""
+    """A project in the state after `split`."""
     paths = Paths(root)
     rows = [
         {"row_id": row_id(index), "image": png(pixels), "label": ["cat", "dog"][index % 3 == 0]}
@@ -52,7 +52,7 @@ def project(root: Path, images: list[np.ndarray], *, rows_per_batch: int = 100) 
         modality="image", task="classification", source="drawn", format="folder", num_rows=len(rows),
         classes=["cat", "dog"],
     )  # fmt: skip
-    (paths.clean_dir / "spec.json").write_text(spec.text())
+    (paths.clean_dir / "spec.json").write_text(spec.to_json())
     write_split(paths, {row_id(index): OF_INDEX[index % 4] for index in range(len(rows))})
     return paths
 
@@ -73,14 +73,14 @@ def test_normalize_puts_every_row_in_its_split_sorted_by_id(tmp_path: Path) -> N
     assert metrics == {"train": 20, "val": 10, "test": 10, "height": 4, "width": 4, "channels": 1}
     index_of = {row_id(index).encode(): index for index in range(40)}
     for name in SPLITS:
-        made = open_arrays(paths.normalized_dir / name)
-        ids = made.row_ids.tolist()
+        arrays = open_arrays(paths.normalized_dir / name)
+        ids = arrays.row_ids.tolist()
         assert ids == sorted(row_id(index).encode() for index in range(40) if OF_INDEX[index % 4] == name)
-        assert np.array_equal(made.inputs[..., 0], [images[index_of[key]] for key in ids])
-        assert made.targets.tolist() == [int(index_of[key] % 3 == 0) for key in ids]
+        assert np.array_equal(arrays.inputs[..., 0], [images[index_of[key]] for key in ids])
+        assert arrays.targets.tolist() == [int(index_of[key] % 3 == 0) for key in ids]
 
 
-def test_normalize_tells_shape_and_train_statistics(tmp_path: Path) -> None:
+def test_normalize_records_shape_and_train_statistics(tmp_path: Path) -> None:
     images = [noise(index, shape=(4, 6, 3)) for index in range(12)]
     paths = project(tmp_path, images)
     normalize.run(normalize.Config(resize="crop"), paths)
@@ -94,7 +94,7 @@ def test_normalize_tells_shape_and_train_statistics(tmp_path: Path) -> None:
     assert fitted["target"] == {"num_rows": 6, "rows": {"cat": 4, "dog": 2}}  # of rows 0, 1, 4, 5, 8, 9
 
 
-def test_normalize_size_that_is_asked_for(tmp_path: Path) -> None:
+def test_normalize_resizes_to_the_configured_size(tmp_path: Path) -> None:
     paths = project(tmp_path, [noise(index) for index in range(8)])
     metrics = normalize.run(normalize.Config(image_size=[6, 8]), paths)
     assert (metrics["height"], metrics["width"]) == (6, 8)
@@ -121,10 +121,10 @@ def test_normalize_twice_writes_the_same_bytes(tmp_path: Path) -> None:
     ("num_known", "renamed", "line"),
     [
         (7, 0, "data/split: has 7 rows, .*data/clean has 8; run: dvc repro split"),
-        (8, 1, "rows that data/split does not"),
+        (8, 1, "rows that are not in data/split"),
     ],
 )
-def test_normalize_split_of_other_rows_is_told(tmp_path: Path, num_known: int, renamed: int, line: str) -> None:
+def test_normalize_with_another_split_is_an_error(tmp_path: Path, num_known: int, renamed: int, line: str) -> None:
     paths = project(tmp_path, [noise(index) for index in range(8)])
     known = {row_id(index): OF_INDEX[index % 4] for index in range(renamed, num_known)}
     write_split(paths, known | ({"f" * 32: "val"} if renamed else {}))
@@ -134,11 +134,11 @@ def test_normalize_split_of_other_rows_is_told(tmp_path: Path, num_known: int, r
 
 
 @pytest.mark.parametrize("size", [0, -3, "28", True, [28], [28, 0], [1, 2, 3], 28.0])
-def test_config_image_size_that_is_none_is_refused(size: object) -> None:
+def test_config_refuses_an_invalid_image_size(size: object) -> None:
     with pytest.raises(
         ConfigError, match=r"^normalize.image_size: got .*; must be one side in pixels \(28\), \[height"
     ):
-        check(normalize.Config, {"image_size": size}, "normalize")
+        validate_section(normalize.Config, {"image_size": size}, "normalize")
 
 
 @settings(max_examples=15, deadline=None)

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.config import check
+from headrace.config import validate_section
 from headrace.contracts import TaskName
 from headrace.data.splitting.hash_split import HashSplitConfig, split_by_hash
 from headrace.data.splitting.row_hash import hash_position
 from headrace.errors import ConfigError, DataError
 from headrace.paths import SPLITS, Paths
 from headrace.stages import split
-from tests.data.splitting.conftest import FRACTIONS, assigned, by_id, clean_rows, row_id, write_project
+from tests.data.splitting.conftest import FRACTIONS, by_id, clean_rows, read_assigned, row_id, write_project
 
 Row = tuple[str, str, str | None]
 """Row id, label, official split."""
@@ -29,10 +29,10 @@ def many(num_rows: int, split_name: str | None = None, start: int = 0) -> list[R
     return [(f"{index:032x}", "ab"[index % 2], split_name) for index in range(start, start + num_rows)]
 
 
-def test_split_shares_are_near_the_fractions(tmp_path: Path) -> None:
+def test_split_sizes_are_near_the_fractions(tmp_path: Path) -> None:
     paths = project(tmp_path, many(4000))
     metrics = split.run(split.Config(), paths)
-    splits = list(assigned(paths).values())
+    splits = list(read_assigned(paths).values())
     sizes = {name: splits.count(name) for name in SPLITS}
     assert metrics == {**sizes, "clustered_rows": 0, "largest_share_difference": metrics["largest_share_difference"]}
     assert 0 <= metrics["largest_share_difference"] < 0.05
@@ -53,9 +53,9 @@ def test_split_does_not_depend_on_the_order_of_rows(tmp_path: Path) -> None:
 def test_split_another_seed_is_another_assignment(tmp_path: Path) -> None:
     paths = project(tmp_path, many(200))
     split.run(split.Config(), paths)
-    before = assigned(paths)
+    before = read_assigned(paths)
     split.run(split.Config(seed=1), paths)
-    assert assigned(paths) != before
+    assert read_assigned(paths) != before
 
 
 def test_split_official_is_kept(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_split_official_is_kept(tmp_path: Path) -> None:
     assert metrics == {
         "train": 20, "val": 10, "test": 10, "clustered_rows": 0, "largest_share_difference": 0.0, "leaking_rows": 0,
     }  # fmt: skip
-    assert assigned(paths) == {row_id: name for row_id, _, name in rows}
+    assert read_assigned(paths) == {row_id: name for row_id, _, name in rows}
 
 
 @pytest.mark.parametrize("lacking", [("val",), ("test",), ("val", "test")])
@@ -74,7 +74,7 @@ def test_split_official_that_lacks_some_carves_them_out_of_train(tmp_path: Path,
     rows = [*many(1000, "train"), *(row for name in given_splits for row in many(10, name, 1000))]
     paths = project(tmp_path, rows)
     metrics = split.run(split.Config(strategy="official"), paths)
-    after = assigned(paths)
+    after = read_assigned(paths)
     assert all(after[row_id] == name for row_id, _, name in rows if name != "train")
     assert {after[row_id] for row_id, _, name in rows if name == "train"} == {"train", *lacking}
     for name in lacking:
@@ -85,38 +85,40 @@ def test_split_stratified_ignores_the_official_one(tmp_path: Path) -> None:
     paths = project(tmp_path, many(200, "train"))
     assert split.run(split.Config(strategy="stratified"), paths)["test"] > 0
     rows = clean_rows([row[1] for row in many(200)], row_ids=[row[0] for row in many(200)])
-    expected = by_id(rows, split_by_hash(rows, np.arange(200), HashSplitConfig(SPLITS, FRACTIONS, 0, is_stratified=True)))
-    assert assigned(paths) == {row_id: SPLITS[index] for row_id, index in expected.items()}
+    expected = by_id(
+        rows, split_by_hash(rows, np.arange(200), HashSplitConfig(SPLITS, FRACTIONS, 0, is_stratified=True))
+    )
+    assert read_assigned(paths) == {row_id: SPLITS[index] for row_id, index in expected.items()}
 
 
 @pytest.mark.parametrize("name", [None, "test"])
-def test_split_official_without_train_rows_is_told(tmp_path: Path, name: str | None) -> None:
+def test_split_official_without_train_rows_is_an_error(tmp_path: Path, name: str | None) -> None:
     with pytest.raises(DataError, match="'official', but no clean row is in an official 'train' split; choose 'strat"):
         split.run(split.Config(strategy="official"), project(tmp_path, many(9, name)))
 
 
-def test_split_class_too_small_for_all_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_split_warns_of_a_class_too_small_for_all_splits(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     paths = project(tmp_path, [*many(100), ("e" * 32, "cat", None), ("f" * 32, "cat", None)])
     with caplog.at_level(logging.WARNING):
         split.run(split.Config(), paths)
-    splits = assigned(paths)
+    splits = read_assigned(paths)
     assert splits["e" * 32] != splits["f" * 32]
     assert len(caplog.messages) == 1
     assert "class 'cat' has too few rows (2) to be in split" in caplog.messages[0]
 
 
 @pytest.mark.parametrize("fractions", [[0.7, 0.3], [0.7, 0.2, 0.2], [1.0, 0.0, 0.0], [1.2, -0.1, -0.1]])
-def test_config_fractions_that_are_none_are_refused(fractions: list[float]) -> None:
+def test_config_refuses_invalid_fractions(fractions: list[float]) -> None:
     with pytest.raises(ConfigError, match=r"^split.fractions: got \[.*\]; must be three numbers above 0 that sum to 1"):
-        check(split.Config, {"fractions": fractions}, "split")
+        validate_section(split.Config, {"fractions": fractions}, "split")
 
 
 def times(num_rows: int) -> list[object]:
     return [f"2024-{1 + index // 28:02d}-{1 + index % 28:02d}" for index in range(num_rows)]
 
 
-def told_apart(root: Path, *, task: TaskName, has_official: bool) -> Paths:
-    """Rows that each strategy assigns otherwise: a class of three rows, which by hash are all for training."""
+def write_distinguishing_project(root: Path, *, task: TaskName, has_official: bool) -> Paths:
+    """Rows that each strategy assigns differently; the three rows of one class are all for training by hash."""
     for_training = [row_id(number) for number in range(50) if hash_position(row_id(number), 0) < 0.7][:3]
     ids = [*(row[0] for row in many(200)), *for_training]
     columns = {
@@ -142,35 +144,35 @@ def told_apart(root: Path, *, task: TaskName, has_official: bool) -> Paths:
         ({}, True, "regression", "official"),
     ],
 )
-def test_auto_is_what_the_rows_offer(
+def test_auto_depends_on_columns_and_task(
     tmp_path: Path, config: dict[str, str], has_official: bool, task: TaskName, expected: str
 ) -> None:
-    paths = told_apart(tmp_path, task=task, has_official=has_official)
+    paths = write_distinguishing_project(tmp_path, task=task, has_official=has_official)
     split.run(split.Config(**config), paths)
-    by_auto, columns = assigned(paths), {"time": "when"} | config
+    by_auto, columns = read_assigned(paths), {"time": "when"} | config
     split.run(split.Config(**columns, strategy=expected), paths)
-    assert by_auto == assigned(paths)
+    assert by_auto == read_assigned(paths)
     for other in {"time", "random", *(["official"] if has_official else []), "stratified"} - {expected}:
         if {other, expected} == {"stratified", "random"} and task == "regression":
             continue  # there are no classes to stratify by
         split.run(split.Config(**columns, strategy=other), paths)
-        assert by_auto != assigned(paths)
+        assert by_auto != read_assigned(paths)
 
 
 def test_group_is_random_by_group(tmp_path: Path) -> None:
-    paths = told_apart(tmp_path, task="classification", has_official=True)
+    paths = write_distinguishing_project(tmp_path, task="classification", has_official=True)
     split.run(split.Config(strategy="group", group="who"), paths)
-    by_group = assigned(paths)
+    by_group = read_assigned(paths)
     split.run(split.Config(strategy="random", group="who"), paths)
-    assert assigned(paths) == by_group
+    assert read_assigned(paths) == by_group
     split.run(split.Config(strategy="random"), paths)
-    assert assigned(paths) != by_group
+    assert read_assigned(paths) != by_group
 
 
 def test_split_by_time_has_the_newest_rows_in_the_test(tmp_path: Path) -> None:
     paths = project(tmp_path, many(200), when=times(200))
     assert split.run(split.Config(time="when", counts=[None, 20, 30]), paths)["train"] == 150
-    in_order = [assigned(paths)[row[0]] for row in many(200)]
+    in_order = [read_assigned(paths)[row[0]] for row in many(200)]
     assert in_order == ["train"] * 150 + ["val"] * 20 + ["test"] * 30
 
 
@@ -181,7 +183,7 @@ def test_split_counts_are_exact(tmp_path: Path, strategy: str) -> None:
     assert [metrics[name] for name in SPLITS] == [100, 93, 7]
 
 
-def test_split_by_counts_tells_of_classes_that_a_split_lacks(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_split_by_counts_warns_of_classes_that_a_split_lacks(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         split.run(split.Config(counts=[None, 1, 1]), project(tmp_path, many(200)))
     assert [message[:32] for message in caplog.messages] == [
@@ -198,25 +200,25 @@ def leaky(root: Path) -> tuple[Paths, set[str]]:
     return write_project(root, named, near_duplicates=near_duplicates), {rows[2][0], rows[3][0]}
 
 
-def test_split_official_leaks_are_told_and_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_split_official_leaks_are_reported_and_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     paths, _ = leaky(tmp_path)
     with caplog.at_level(logging.WARNING):
         metrics = split.run(split.Config(), paths)
     assert (metrics["leaking_rows"], metrics["train"], metrics["clustered_rows"]) == (2, 20, 7)
     assert caplog.messages[0].startswith("2 rows of the official train split are near-duplicates of rows of other spl")
-    assert set(assigned(paths).values()) == set(SPLITS)
+    assert set(read_assigned(paths).values()) == set(SPLITS)
 
 
-def test_split_official_leaks_that_are_dropped_are_used_for_nothing(tmp_path: Path) -> None:
+def test_split_official_leaks_that_are_dropped_are_unused(tmp_path: Path) -> None:
     paths, leaking = leaky(tmp_path)
     metrics = split.run(split.Config(official_leaks="drop", num_folds=2), paths)
     assert (metrics["leaking_rows"], metrics["train"], metrics["val"], metrics["test"]) == (2, 18, 10, 10)
-    assert {row_id for row_id, name in assigned(paths).items() if name == "unused"} == leaking
-    folds = assigned(paths, "fold")
-    assert all((folds[row_id] == -1) == (name in {"test", "unused"}) for row_id, name in assigned(paths).items())
+    assert {row_id for row_id, name in read_assigned(paths).items() if name == "unused"} == leaking
+    folds = read_assigned(paths, "fold")
+    assert all((folds[row_id] == -1) == (name in {"test", "unused"}) for row_id, name in read_assigned(paths).items())
 
 
-def test_split_official_whose_train_rows_all_leak_is_told(tmp_path: Path) -> None:
+def test_split_official_whose_train_rows_all_leak_is_an_error(tmp_path: Path) -> None:
     ids = [row_id(number) for number in range(6)]
     columns = {"row_id": ids, "split": ["train", "train", "val", "val", "test", "test"]}
     paths = write_project(tmp_path, columns, near_duplicates=[ids])
@@ -228,10 +230,10 @@ def test_split_official_whose_train_rows_all_leak_is_told(tmp_path: Path) -> Non
 def test_split_writes_folds_that_do_not_change_the_splits(tmp_path: Path) -> None:
     paths = project(tmp_path, many(300))
     plain = split.run(split.Config(), paths)
-    before = assigned(paths)
+    before = read_assigned(paths)
     metrics = split.run(split.Config(num_folds=4), paths)
-    folds = assigned(paths, "fold")
-    assert assigned(paths) == before
+    folds = read_assigned(paths, "fold")
+    assert read_assigned(paths) == before
     assert {row_id for row_id, fold in folds.items() if fold == -1} == {
         row_id for row_id, name in before.items() if name == "test"
     }
@@ -245,7 +247,7 @@ CLUSTERS = st.lists(st.lists(st.integers(0, 119), min_size=2, max_size=5, unique
 
 @settings(deadline=None, max_examples=60)
 @given(st.sampled_from(["stratified", "random", "group", "time"]), CLUSTERS, st.data())
-def test_every_row_is_somewhere_once_and_nothing_that_belongs_together_is_parted(
+def test_every_row_has_one_split_and_groups_stay_together(
     strategy: str, clusters: list[list[int]], data: st.DataObject
 ) -> None:
     ids = [row_id(number) for number in range(120)]
@@ -256,9 +258,9 @@ def test_every_row_is_somewhere_once_and_nothing_that_belongs_together_is_parted
     with tempfile.TemporaryDirectory() as folder:
         paths = write_project(Path(folder), columns, near_duplicates=[[ids[row] for row in rows] for rows in clusters])
         metrics = split.run(config, paths)
-        found = assigned(paths)
-    assert sorted(found) == sorted(ids)
-    assert [metrics[name] for name in SPLITS] == [list(found.values()).count(name) for name in SPLITS]
+        splits = read_assigned(paths)
+    assert sorted(splits) == sorted(ids)
+    assert [metrics[name] for name in SPLITS] == [list(splits.values()).count(name) for name in SPLITS]
     by_group = [[row for row in range(120) if columns["who"][row] == name] for name in "vwxyz"]
     for rows in [*clusters, *by_group]:
-        assert len({found[ids[row]] for row in rows}) <= 1
+        assert len({splits[ids[row]] for row in rows}) <= 1

@@ -187,10 +187,12 @@ def test_train_of_two_classes_with_one_output_exports_two(project, monkeypatch):
 @pytest.mark.parametrize(
     ("project", "changes", "message"),
     [
-        (("text", "classification"), {"model": {"name": "cnn"}}, "train.model.name: 'cnn' is no text model"),
-        (("text", "classification"), {"model": {"name": "rnn"}, "loss": "mae"}, "train.loss: 'mae' is not a loss for classes"),
+        (("text", "classification"), {"model": {"name": "cnn"}},
+         "train.model.name: 'cnn' is not a model for text data"),
+        (("text", "classification"), {"model": {"name": "rnn"}, "loss": "mae"},
+         "train.loss: 'mae' is not a loss for classes"),
         (("table", "regression"), {"model": {"name": "linear"}, "augmentation": [{"name": "Affine"}]},
-         "train.augmentation: 1 transforms of images, and the data are table"),
+         "train.augmentation: 1 transforms of images, but the modality is table"),
         (("table", "regression"), {"model": {"name": "linear"}, "label_smoothing": 0.05},
          "train.label_smoothing: 0.05 applies only to classification"),
         (("table", "classification"), {"model": {"name": "linear"}, "memory_format": "auto"},

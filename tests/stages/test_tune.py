@@ -1,4 +1,4 @@
-"""Tune: no trials is nothing to do; a small search is real."""
+"""Tune: nothing without trials, and a small real search."""
 
 import json
 
@@ -15,13 +15,15 @@ def test_tune_without_trials_does_nothing(normalized):
     assert json.loads(normalized.tune_path.read_bytes()) == {"num_trials": 0, "best": {}, "trials": []}
 
 
-def test_tune_refuses_a_grace_that_outlasts_the_trials():
-    with pytest.raises(ValidationError, match="got 5; a trial has tune.max_epochs, 4, at most"):
+def test_config_refuses_more_grace_epochs_than_epochs():
+    with pytest.raises(ValidationError, match="got 5; must be at most tune.max_epochs, 4"):
         Config(grace_epochs=5)
 
 
-def test_tune_whose_trials_all_fail_says_why_without_ray(normalized, monkeypatch):
-    monkeypatch.setattr("headrace.cluster.session.ray_session", lambda *_, **__: pytest.fail("Ray was started"))
+def test_tune_with_only_invalid_trials_fails_without_ray(normalized, monkeypatch):
+    monkeypatch.setattr(
+        "headrace.cluster.hyperparameter_search.ray_session", lambda *_, **__: pytest.fail("Ray was started")
+    )
     normalized.params_path.write_text("train: {model: {name: cnn, blocks: [8, pool]}}\n")
     space = {"model.name": {"choices": ["mlp"]}, "batch_size": {"low": 8, "high": 64}}
     with pytest.raises(ConfigError) as caught:
@@ -33,23 +35,24 @@ def test_tune_whose_trials_all_fail_says_why_without_ray(normalized, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("space", "told"),
+    ("space", "message"),
     [
         ({"learning_rat": {"choices": [1]}}, "did you mean 'learning_rate'?"),
         ({"seed.x": {"choices": [1]}}, "tune.space.seed: got {'x': 1}; must be a valid integer"),
     ],
 )
-def test_tune_refuses_keys_that_train_has_not(normalized, space, told):
+def test_tune_refuses_unknown_keys_of_train(normalized, space, message):
     with pytest.raises(ConfigError) as caught:
         run(Config(num_trials=1, space=space), normalized)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_tune_with_a_metric_of_another_task_fails(normalized):
     with pytest.raises(ConfigError) as caught:
         run(Config(num_trials=1, metric="val_mae"), normalized)
     assert str(caught.value) == (
-        "params.yaml: tune.metric: 'val_mae' is not a metric of classification; choose one of ['val_accuracy', 'val_loss']"
+        "params.yaml: tune.metric: 'val_mae' is not a metric of classification; choose one of "
+        "['val_accuracy', 'val_loss']"
     )
 
 
@@ -73,7 +76,7 @@ def test_tune_refuses_trials_that_would_each_spend_the_privacy_budget(normalized
         {"low": 1, "high": 9, "step": 0},
     ],
 )
-def test_range_refuses_what_is_no_range(entry):
+def test_range_refuses_inconsistent_options(entry):
     with pytest.raises(ValidationError):
         Range(**entry)
 
@@ -91,23 +94,23 @@ def test_tune_searches_on_validation_rows(normalized, capsys):
         "model.blocks": {"choices": [[8, "pool"], [8, "pool", "pool", "pool", "pool", "pool"]]},
     }
     metrics = run(Config(num_trials=4, max_epochs=2, space=space, seed=1), normalized)
-    found = json.loads(normalized.tune_path.read_bytes())
-    assert metrics["trials"] == len(found["trials"]) == 4
-    failed = [trial for trial in found["trials"] if trial["status"] == "FAILED"]
+    report = json.loads(normalized.tune_path.read_bytes())
+    assert metrics["trials"] == len(report["trials"]) == 4
+    failed = [trial for trial in report["trials"] if trial["status"] == "FAILED"]
     assert metrics["failed"] == len(failed) > 0
-    assert all("use fewer blocks" in trial["error"] for trial in failed), "only that trial ends"
-    ended = [trial for trial in found["trials"] if trial["status"] == "FINISHED"]
+    assert all("use fewer blocks" in trial["error"] for trial in failed), "a failure ends only its own trial"
+    ended = [trial for trial in report["trials"] if trial["status"] == "FINISHED"]
     best = min(ended, key=lambda trial: trial["metrics"]["val_loss"])
     assert metrics["best_val_loss"] == best["metrics"]["val_loss"]
-    assert found["best"]["weight_decay"] == best["settings"]["weight_decay"]
-    assert found["best"]["early_stopping"]["patience"] == best["settings"]["early_stopping.patience"]
-    assert found["best"]["model"]["dropout"] == best["settings"]["model.dropout"]
-    assert 0 < found["best"]["learning_rate"] < 1, "what the trials were trained with: train does not measure again"
-    assert set(found["best"]) == {"weight_decay", "model", "early_stopping", "learning_rate"}, (
+    assert report["best"]["weight_decay"] == best["settings"]["weight_decay"]
+    assert report["best"]["early_stopping"]["patience"] == best["settings"]["early_stopping.patience"]
+    assert report["best"]["model"]["dropout"] == best["settings"]["model.dropout"]
+    assert 0 < report["best"]["learning_rate"] < 1, "as in the trials: train does not measure it again"
+    assert set(report["best"]) == {"weight_decay", "model", "early_stopping", "learning_rate"}, (
         "and no number of workers"
     )
     assert not list((normalized.state_dir / "tune").iterdir())
     table = [line.split() for line in capsys.readouterr().out.splitlines()]
     row = next(place for place, line in enumerate(table) if line[:2] == ["trial", "val_loss"])
-    assert table[row + 1][:2] == [str(found["trials"].index(best)), f"{best['metrics']['val_loss']:.4f}"]
-    TrainSettings.model_validate({"batch_size": 50, **found["best"]})
+    assert table[row + 1][:2] == [str(report["trials"].index(best)), f"{best['metrics']['val_loss']:.4f}"]
+    TrainSettings.model_validate({"batch_size": 50, **report["best"]})

@@ -1,6 +1,6 @@
 import numpy as np
 
-from headrace.storage.scratch import Scratch
+from headrace.storage.scratch import Scratch, open_scratch
 
 
 def test_scratch_reads_what_was_appended_in_order(tmp_path):
@@ -30,3 +30,14 @@ def test_scratch_converts_to_the_type_of_the_first_rows(tmp_path):
     assert scratch.read("values").dtype == np.float32
     assert scratch.read("values").tolist() == [1.5, 2.5]
     scratch.close()
+
+
+def test_open_scratch_starts_empty_and_removes_its_folder(tmp_path):
+    folder = tmp_path / "a" / "b"
+    folder.mkdir(parents=True)
+    (folder / "0").write_bytes(b"left by an interrupted run")
+    with open_scratch(folder) as scratch:
+        assert list(folder.iterdir()) == []
+        scratch.append("ids", np.arange(3))
+        assert scratch.read("ids").tolist() == [0, 1, 2]
+    assert not folder.exists()

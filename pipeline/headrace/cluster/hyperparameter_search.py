@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import tempfile
@@ -16,14 +17,18 @@ from pydantic import ValidationError
 
 from headrace.cluster.session import extend_sys_path, ray_session
 from headrace.config import describe_errors
-from headrace.contracts import Json
+from headrace.contracts import Json, Spec
 from headrace.errors import HeadraceError
 from headrace.paths import Paths
+from headrace.storage.arrays import open_arrays
 from headrace.tasks.metrics import metric_info
+from headrace.training.autotune.tuner import Machine, decide, find_open_values, load_or_decide
+from headrace.training.autotune.workload import count_workload
+from headrace.training.fit import FitJob
 from headrace.training.reporting.events import validation_metrics
-from headrace.training.search.space import apply_drawn
+from headrace.training.search.space import Space, apply_drawn
 from headrace.training.search.trials import ERROR
-from headrace.training.settings import ResolvedTrainSettings
+from headrace.training.settings import ResolvedTrainSettings, TrainSettings
 
 ONE_PROCESS: Json = {"num_workers": 0, "num_threads": 1}
 
@@ -42,7 +47,7 @@ class Search:
 
 
 def run_search(
-    base: Json, wanted: Search, paths: Paths, *, journal_dir: Path, tell: Callable[[Json], None]
+    base: Json, wanted: Search, paths: Paths, *, journal_dir: Path, report: Callable[[Json], None]
 ) -> list[Json]:
     """Runs the trials, one CPU each, and returns them in order; skips those that `journal_dir` already holds.
 
@@ -51,7 +56,7 @@ def run_search(
     """
     from headrace.cluster.trial_journal import Journal  # imports Ray
 
-    journal = Journal(journal_dir, wanted, tell)
+    journal = Journal(journal_dir, wanted, report)
     for index, error in _invalid_trials(base, wanted).items():
         if index in journal.open_trials():
             journal.close(index, error=error)
@@ -60,6 +65,29 @@ def run_search(
             _tuner(base, wanted, paths, journal).fit()
         shutil.rmtree(paths.state_dir / "ray" / "tune", ignore_errors=True)
     return journal.trials()
+
+
+def resolve_base_settings(
+    wanted: TrainSettings, space: Space, normalized_dir: Path, work_dir: Path
+) -> tuple[Json, str]:
+    """Returns the settings that the trials share, and a summary of what was measured for `auto`, which may be empty.
+
+    Values that are `auto` and not searched are measured once, even if the search is interrupted.
+    """
+    settings = wanted.model_copy(update=ONE_PROCESS)
+    settings = TrainSettings.model_validate(settings.model_dump() | find_open_values(settings, only=space))
+    work_dir.mkdir(parents=True, exist_ok=True)
+    if not find_open_values(settings):
+        return settings.model_dump(), ""
+
+    def measure() -> Json:
+        transform = json.loads((normalized_dir / "transform.json").read_bytes())
+        train = open_arrays(normalized_dir / "train")
+        workload = count_workload(settings.model, Spec.read(normalized_dir), transform, train, settings.loss)
+        return decide(settings, FitJob(str(normalized_dir), "", {}), Machine(0, 1), workload)
+
+    choice = load_or_decide(work_dir, measure)
+    return choice["settings"], choice["summary"]
 
 
 def trial_settings(base: Json, drawn: Json, max_epochs: int) -> Json:
@@ -130,7 +158,7 @@ def _try(config: Json, fixed: Json) -> None:
     """Runs one trial: a short training in this process that reports after each epoch."""
     from ray import tune
 
-    from headrace.training.fit import FitJob, WorkerContext, fit  # imports torch
+    from headrace.training.fit import WorkerContext, fit
 
     extend_sys_path(fixed["sys_path"])
 

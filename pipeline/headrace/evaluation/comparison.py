@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from math import sqrt
+from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
+
+logger = logging.getLogger(__name__)
 
 Z_95_ONE_SIDED = 1.6449
 """The 95 % point of the standard normal distribution."""
@@ -93,3 +98,18 @@ COMPARISONS: dict[str, tuple[Compare, Compare]] = {
     "error": (compare_errors_paired, compare_errors_unpaired),
 }
 """Column of the test predictions -> how to compare it on the same rows, and on different rows."""
+
+
+def compare_prediction_files(champion_path: Path, challenger_path: Path) -> Comparison | None:
+    """Compares two tables of test predictions, on their common rows if there are any; None for different tasks."""
+    champion, challenger = (pq.read_table(path) for path in (champion_path, challenger_path))
+    column = next(name for name in COMPARISONS if name in challenger.column_names)
+    if column not in champion.column_names:
+        logger.warning("registry: the champion has another task (no column %s); the models are not compared", column)
+        return None
+    compare_same_rows, compare_different_rows = COMPARISONS[column]
+    champion, challenger = (table.select(["row_id", column]) for table in (champion, challenger))
+    common = champion.rename_columns(["row_id", "champion"]).join(challenger, "row_id", join_type="inner")
+    if common.num_rows:
+        return compare_same_rows(common["champion"].to_numpy(), common[column].to_numpy())
+    return compare_different_rows(champion[column].to_numpy(), challenger[column].to_numpy())

@@ -1,4 +1,4 @@
-"""Stages: one file each, `Config` and `run(config, paths)`; they talk through files, never through imports."""
+"""The stages, one file each with `Config` and `run(config, paths)`. They communicate through files, not imports."""
 
 STAGES: tuple[str, ...] = (
     "ingest",

@@ -1,9 +1,8 @@
-"""Explain: models/trained + models/quantized + data/normalized/val -> reports/explain. What the model looks at."""
+"""Explain: models/trained, models/quantized, data/normalized/val -> reports/explain. Shows what predictions rely on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,186 +10,148 @@ from pydantic import Field
 
 from headrace.config import Section
 from headrace.contracts import Metrics, TaskName
-from headrace.explanation.page import ExplanationReport
+from headrace.evaluation.metrics.classification import softmax
+from headrace.evaluation.metrics.multilabel import sigmoid
+from headrace.evaluation.predictions import Predictions, predict_split
+from headrace.explanation.attributions import AttributionRequest
+from headrace.explanation.examples import (
+    ExplainedRows,
+    ModelAnswers,
+    build_examples,
+    collect_answers,
+    group_by_prediction,
+    pick_class_examples,
+    pick_value_examples,
+    scale_values,
+)
+from headrace.explanation.faithfulness import Score, compare_deletion_curves, compute_likeness, measure_faithfulness
+from headrace.explanation.page import ExplanationReport, render_explanation
+from headrace.explanation.views import VIEWS
+from headrace.explanation.views.base import View
 from headrace.paths import Paths
-
-if TYPE_CHECKING:
-    from headrace.evaluation.predictions import Predictions
-    from headrace.explanation.examples import ExplainedRows, ModelAnswers
-    from headrace.explanation.views.base import View
-    from headrace.storage.bundle import Bundle
+from headrace.storage.atomic import atomic_dir, write_json, write_text
+from headrace.storage.bundle import GRAPH, Bundle, read_bundle
+from headrace.storage.onnx_model import OnnxModel
 
 
 class Config(Section):
     """The section `explain`."""
 
     num_rows: Annotated[int, Field(gt=0)] = 64
-    """Validation rows, drawn at random, that the figures and the overview are over."""
+    """Random validation rows for the metrics and the overview."""
     num_examples: Annotated[int, Field(ge=0)] = 12
-    """Rows shown beside: a third each of surest mistakes, least sure and right ones (regression: of the largest
-    errors, extreme values and others)."""
+    """Additional rows to show: a third each of the most confident mistakes, the least confident and the correct rows
+    (regression: the largest errors, extreme values and others)."""
     method: Literal["integrated_gradients", "occlusion"] = "integrated_gradients"
-    """Gradients along the way from an input that says nothing to the row's, or hiding it part by part (slower)."""
+    """Gradients on the path from a neutral input to the row's, or hiding the row part by part (slower)."""
     num_steps: Annotated[int, Field(ge=2)] = 32
-    """Points along that way; occlusion does not use it."""
+    """Points on that path; unused by occlusion."""
     seed: int = 0
-    """Of the rows drawn and of the random order to compare with."""
+    """Seed of the random rows, and of the random order to compare with."""
 
 
 def run(config: Config, paths: Paths) -> Metrics:
-    """Explains a sample and some telling examples, measures how faithful that is, and writes the page.
+    """Explains a sample and some examples, measures the faithfulness of the explanations, and writes the page.
 
-    What is there when `quantize` kept a model, over the same rows: `int8_agreement`, the share of equal answers, or
-    for a regression `int8_difference`, the mean distance of the answers in the target's unit (of several targets, in
-    standard deviations of the train rows').
+    If `quantize` kept a model, compares it on the same rows: `int8_agreement` is the fraction of equal predictions,
+    `int8_difference` (regression) the mean distance in the target's unit, or with several targets in the standard
+    deviations of the train rows.
     """
-    from headrace.evaluation.predictions import predict_split
-    from headrace.explanation.examples import ExplainedRows, build_examples, group_by_prediction, collect_answers
-    from headrace.explanation.views import VIEWS
-    from headrace.storage.bundle import read_bundle
-
     bundle = read_bundle(paths.trained_dir)
-    found, view = predict_split(bundle, paths.normalized_dir / "val"), VIEWS[bundle.spec.modality](bundle.card.transform)
-    said = collect_answers(bundle.spec, found.arrays, found.logits, _probabilities(bundle.spec.task, found.logits))
-    sample, groups = _rows(config, bundle, found, said)
+    spec, view = bundle.spec, VIEWS[bundle.spec.modality](bundle.card.transform)
+    predictions = predict_split(bundle, paths.normalized_dir / "val")
+    arrays, logits = predictions.arrays, predictions.logits
+    answers = collect_answers(spec, arrays, logits, _probabilities(spec.task, logits))
+    sample, groups = _choose_rows(config, bundle, predictions, answers)
     rows = np.concatenate([sample, *groups.values()])
-    inputs = found.arrays.inputs[rows]
-    maps = _maps(config, bundle, inputs, said.asked[rows], view)
+    inputs = arrays.inputs[rows]
+    maps = _attribute(config, bundle, inputs, answers.outputs[rows], view)
     parts = slice(len(sample)), slice(len(sample), None)
     drawn, shown = (ExplainedRows(rows[part], inputs[part], maps[part]) for part in parts)
-    curves = _curves(config, bundle, _follower(bundle, found, drawn, said), drawn, view)
-    metrics = _metrics(curves, len(sample)) | _int8(paths, bundle, found, drawn)
-    findings = ExplanationReport(
-        source=bundle.spec.source,
-        task=bundle.spec.task,
+    # places may move a value either way, but only those that support a class count for it
+    strengths = np.abs(drawn.maps) if spec.task == "regression" else drawn.maps
+    score = _make_score(bundle, predictions, drawn.rows, answers)
+    curves = compare_deletion_curves(score, drawn.inputs, strengths, view, seed=config.seed)
+    int8_metrics = _compare_int8(paths, bundle, predictions, drawn)
+    metrics = {"num_rows": len(sample), **measure_faithfulness(curves), **int8_metrics}
+    report = ExplanationReport(
+        source=spec.source,
+        task=spec.task,
         method=config.method,
-        words=view.words,
+        wording=view.wording,
         metrics=metrics,
         curves=curves,
-        examples=build_examples(bundle.spec, said, groups=groups, shown=shown, view=view),
-        overview=view.overview(drawn.inputs, drawn.maps, group_by_prediction(bundle.spec, said, drawn)),
+        examples=build_examples(spec, answers, groups=groups, shown=shown, view=view),
+        overview=view.overview(drawn.inputs, drawn.maps, group_by_prediction(spec, answers, drawn)),
     )
-    _write(paths, findings, maps=maps, row_ids=found.arrays.row_ids[rows])
+    with atomic_dir(paths.report_dir("explain")) as folder:
+        write_text(folder / "index.html", render_explanation(report))
+        write_json(folder / "examples.json", {"examples": [example.to_json() for example in report.examples]})
+        np.savez_compressed(folder / "attributions.npz", row_ids=arrays.row_ids[rows], attributions=maps)
     return metrics
 
 
-def _maps(
-    config: Config, bundle: Bundle, inputs: NDArray[Any], asked: NDArray[np.int64], view: View
-) -> NDArray[np.float32]:
-    """Attributions of the outputs `asked`, of several targets in standard deviations: else one unit drowned others."""
-    from headrace.explanation.attributions import AttributionRequest
-    from headrace.models.network import load_network
+def _choose_rows(
+    config: Config, bundle: Bundle, predictions: Predictions, answers: ModelAnswers
+) -> tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]]:
+    """Returns the positions of the sample, and of the examples by group."""
+    num_all = len(predictions.arrays)
+    num_rows = min(config.num_rows, num_all)
+    sample = np.sort(np.random.default_rng(config.seed).choice(num_all, num_rows, replace=False))
+    options = {"num_examples": config.num_examples, "seed": config.seed}
+    if answers.confidence is None:
+        scale = bundle.card.transform["target"]
+        values, errors, _ = scale_values(predictions.arrays, predictions.logits, answers.outputs, scale)
+        return sample, pick_value_examples(values, errors, **options)
+    is_correct = np.asarray(answers.predicted == answers.targets, bool)
+    return sample, pick_class_examples(answers.confidence, is_correct, **options)
 
-    maps = view.attribute(AttributionRequest(load_network(bundle), inputs, asked, config.method, config.num_steps))
+
+def _attribute(
+    config: Config, bundle: Bundle, inputs: NDArray[Any], outputs: NDArray[np.int64], view: View
+) -> NDArray[np.float32]:
+    """Attributes the outputs to the inputs; several targets in standard deviations, to make them comparable."""
+    from headrace.models.network import load_network  # imports torch
+
+    request = AttributionRequest(load_network(bundle), inputs, outputs, config.method, config.num_steps)
+    maps = view.attribute(request)
     if not bundle.spec.targets:
         return maps
-    std = np.array(bundle.card.transform["target"]["std"], np.float32)[asked]
+    std = np.array(bundle.card.transform["target"]["std"], np.float32)[outputs]
     return np.asarray(maps / std.reshape(-1, *(1,) * (maps.ndim - 1)))
 
 
-def _probabilities(task: TaskName, outputs: NDArray[np.float32]) -> NDArray[np.float64] | None:
-    """Of classes or labels, before calibration; None for values."""
-    from headrace.evaluation.metrics.classification import softmax
-    from headrace.evaluation.metrics.multilabel import sigmoid
-
+def _probabilities(task: TaskName, logits: NDArray[np.float32]) -> NDArray[np.float64] | None:
+    """Probabilities of classes or labels, before calibration; None for values."""
     if task == "regression":
         return None
-    return softmax(outputs) if task == "classification" else sigmoid(outputs)
+    return softmax(logits) if task == "classification" else sigmoid(logits)
 
 
-def _rows(
-    config: Config, bundle: Bundle, found: Predictions, said: ModelAnswers
-) -> tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]]:
-    """Indices of the sample, and of the examples by group; a regression has no confidence."""
-    from headrace.explanation.examples import pick_class_examples, pick_value_examples, scale_values
+def _make_score(bundle: Bundle, predictions: Predictions, rows: NDArray[np.int64], answers: ModelAnswers) -> Score:
+    """Returns the score of `rows`: the probability of the prediction, or the likeness to the predicted value."""
+    outputs, positions = answers.outputs[rows], np.arange(len(rows))
 
-    num_rows = min(config.num_rows, len(found.arrays))
-    sample = np.sort(np.random.default_rng(config.seed).choice(len(found.arrays), num_rows, replace=False))
-    told = {"num_examples": config.num_examples, "seed": config.seed}
-    if said.confidence is None:
-        scale = bundle.card.transform["target"]
-        values, errors, _ = scale_values(found.arrays, found.logits, said.asked, scale)
-        return sample, pick_value_examples(values, errors, **told)
-    is_right = np.asarray(said.predicted == said.targets, bool)
-    return sample, pick_class_examples(said.confidence, is_right, **told)
-
-
-def _follower(
-    bundle: Bundle, found: Predictions, drawn: ExplainedRows, said: ModelAnswers
-) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
-    """Inputs of the sample -> `[rows]`: probability of what was predicted, or the likeness to the value before."""
-    from headrace.explanation.faithfulness import compute_likeness
-
-    task, asked, rows = bundle.spec.task, said.asked[drawn.rows], np.arange(len(drawn.rows))
-
-    def follow(inputs: NDArray[Any]) -> NDArray[np.float64]:
-        outputs = found.predict(inputs)
-        probabilities = _probabilities(task, outputs)
+    def score(inputs: NDArray[Any]) -> NDArray[np.float64]:
+        logits = predictions.predict(inputs)
+        probabilities = _probabilities(bundle.spec.task, logits)
         if probabilities is not None:
-            return np.asarray(probabilities[rows, asked])
-        before = found.logits[drawn.rows, asked].astype(np.float64)
-        spread = np.atleast_1d(bundle.card.transform["target"]["std"])[asked]
-        return compute_likeness(outputs[rows, asked].astype(np.float64), before, spread)
+            return np.asarray(probabilities[positions, outputs])
+        before = predictions.logits[rows, outputs].astype(np.float64)
+        spread = np.atleast_1d(bundle.card.transform["target"]["std"])[outputs]
+        return compute_likeness(logits[positions, outputs].astype(np.float64), before, spread)
 
-    return follow
-
-
-def _curves(
-    config: Config,
-    bundle: Bundle,
-    follow: Callable[[NDArray[Any]], NDArray[np.float64]],
-    drawn: ExplainedRows,
-    view: View,
-) -> dict[str, NDArray[np.float64]]:
-    """Deletion curves of the sample: the most attributed places first, and in random order.
-
-    Of a class, those that speak for it; of a value, those that move it most either way.
-    """
-    from headrace.explanation.faithfulness import compute_deletion_curve
-
-    maps = np.abs(drawn.maps) if bundle.spec.task == "regression" else drawn.maps
-    chance = np.random.default_rng(config.seed).random(maps.shape, dtype=np.float32)
-    is_place = view.are_places(drawn.inputs)
-    return {
-        name: compute_deletion_curve(follow, drawn.inputs, np.where(is_place, order, -np.inf), erase=view.erase)
-        for name, order in (("most attributed first", maps), ("random order", chance))
-    }
+    return score
 
 
-def _metrics(curves: dict[str, NDArray[np.float64]], num_rows: int) -> Metrics:
-    from headrace.explanation.faithfulness import area_under_curve
-
-    deletion, chance = (area_under_curve(curve) for curve in curves.values())
-    return {
-        "num_rows": num_rows,
-        "deletion_auc": deletion,
-        "random_auc": chance,
-        "faithfulness": chance - deletion,
-    }
-
-
-def _int8(paths: Paths, bundle: Bundle, found: Predictions, drawn: ExplainedRows) -> Metrics:
-
-    from headrace.storage.onnx_model import OnnxModel
-
-    path = paths.quantized_dir / "model.onnx"
+def _compare_int8(paths: Paths, bundle: Bundle, predictions: Predictions, drawn: ExplainedRows) -> Metrics:
+    path = paths.quantized_dir / GRAPH
     if not path.is_file():
         return {}
-    outputs, before = OnnxModel(path).predict(drawn.inputs), found.logits[drawn.rows]
+    int8, float32 = OnnxModel(path).predict(drawn.inputs), predictions.logits[drawn.rows]
     if bundle.spec.task == "regression":
         unit = np.array(bundle.card.transform["target"]["std"]) if bundle.spec.targets else 1.0
-        return {"int8_difference": float(np.abs((outputs - before.astype(np.float64)) / unit).mean())}
+        return {"int8_difference": float(np.abs((int8 - float32.astype(np.float64)) / unit).mean())}
     if bundle.spec.task == "multilabel":
-        return {"int8_agreement": float(((outputs > 0) == (before > 0)).all(axis=1).mean())}
-    return {"int8_agreement": float((outputs.argmax(axis=1) == found.predicted[drawn.rows]).mean())}
-
-
-def _write(paths: Paths, findings: ExplanationReport, *, maps: NDArray[np.float32], row_ids: NDArray[np.bytes_]) -> None:
-
-    from headrace.explanation.page import render_explanation
-    from headrace.storage.atomic import atomic_dir, write_json, write_text
-
-    with atomic_dir(paths.report_dir("explain")) as folder:
-        write_text(folder / "index.html", render_explanation(findings))
-        write_json(folder / "examples.json", {"examples": [example.told() for example in findings.examples]})
-        np.savez_compressed(folder / "attributions.npz", row_ids=row_ids, attributions=maps)
+        return {"int8_agreement": float(((int8 > 0) == (float32 > 0)).all(axis=1).mean())}
+    return {"int8_agreement": float((int8.argmax(axis=1) == predictions.predicted[drawn.rows]).mean())}

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 CHAMPION, CHALLENGER = "champion", "challenger"
+VERSION_METRICS = {
+    "classification": {"accuracy": ".4f", "accuracy_low": ".4f", "accuracy_high": ".4f"},
+    "multilabel": {"micro_f1": ".4f", "accuracy": ".4f", "accuracy_low": ".4f", "accuracy_high": ".4f"},
+    "regression": {"rmse": ".6g", "rmse_low": ".6g", "rmse_high": ".6g", "r2": ".4f"},
+}
+"""Task -> test metrics in the tags of a version, with their format."""
 PREDICTIONS = "reports/test/predictions.parquet"
 
 
@@ -38,6 +44,20 @@ class Candidate:
     example: dict[str, Any]
     """The input example: a row as a client sends it."""
     tags: Mapping[str, str]
+
+
+def make_version_tags(bundle: Bundle, precision: str, tested: Json) -> dict[str, str]:
+    """Returns the tags of a version: its origin, and some metrics of `test`."""
+    lineage = bundle.card.lineage
+    metrics = {f"test.{name}": f"{tested[name]:{form}}" for name, form in VERSION_METRICS[bundle.spec.task].items()}
+    return {
+        "training_id": bundle.card.training_id,
+        "precision": precision,
+        "git_commit": lineage.get("git_commit", ""),
+        **{f"data.{name}": value for name, value in lineage.get("data", {}).items()},
+        **metrics,
+        **{f"privacy.{name}": str(value) for name, value in lineage.get("privacy", {}).items()},
+    }
 
 
 def register_version(paths: Paths, candidate: Candidate) -> ModelVersion:
