@@ -14,8 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headrace.contracts import Json, Spec
+from headrace.runtime import keep_freed_memory, restore_gc
 from headrace.storage.atomic import write_json
+from headrace.tasks import TASKS
+from headrace.training.compatibility import check_settings_fit
+from headrace.training.privacy.keyed_random import derive_key, read_or_create_key
+from headrace.training.privacy.poisson_sampling import PoissonBatchOrder
 from headrace.training.reporting.events import Observer
+from headrace.training.sampling.batch_order import BatchOrder
 from headrace.training.settings import ResolvedTrainSettings
 
 if TYPE_CHECKING:
@@ -60,7 +66,6 @@ def fit(job: FitJob, observer: Observer, worker: WorkerContext | None = None) ->
     from headrace.training.callbacks import make_callbacks
     from headrace.training.callbacks.checkpoints import WEIGHT_KEEPERS, ResumeState
     from headrace.training.callbacks.reporter import Reporter
-    from headrace.training.compatibility import check_settings_fit
 
     worker = worker or WorkerContext()
     torch.set_num_threads(worker.num_threads or os.cpu_count() or 1)
@@ -102,8 +107,6 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 
 def _get_privacy_key(settings: ResolvedTrainSettings, work_dir: Path) -> bytes:
     """Returns the key of a private training's rows and noise, the same on all workers and after an interruption."""
-    from headrace.training.privacy.keyed_random import derive_key, read_or_create_key
-
     if settings.privacy is None:
         return b""
     return read_or_create_key(work_dir / PRIVACY_KEY) if settings.privacy.secure else derive_key(settings.seed)
@@ -113,7 +116,6 @@ def make_trainer(settings: ResolvedTrainSettings, worker: WorkerContext, callbac
     """Builds Lightning's Trainer for a training or a measurement; `limits` are further options of it."""
     import pytorch_lightning as pl
 
-    from headrace.runtime import keep_freed_memory, restore_gc
     from headrace.training.engine.lightning_loop import use_step_loop
 
     silence_lightning()
@@ -148,10 +150,8 @@ def make_training_module(job: FitJob, settings: ResolvedTrainSettings, key: byte
     import torch
 
     from headrace.models.network import build_network
-    from headrace.tasks import TASKS
     from headrace.training.engine.gradient_checkpointing import checkpoint_blocks
     from headrace.training.module import TrainingModule
-    from headrace.training.sampling.batch_order import BatchOrder
 
     folder = Path(job.normalized_dir)
     spec = Spec.read(folder)
@@ -165,7 +165,6 @@ def make_training_module(job: FitJob, settings: ResolvedTrainSettings, key: byte
     num_rows = len(np.load(folder / "train" / "targets.npy", mmap_mode="r"))
     if settings.privacy:
         from headrace.training.privacy.dp_module import DPTrainingModule
-        from headrace.training.privacy.poisson_sampling import PoissonBatchOrder
 
         order = PoissonBatchOrder(num_rows, settings.batch_size, settings.seed, key=key)
         return DPTrainingModule(network, TASKS[spec.task], settings, transform=transform, order=order)
