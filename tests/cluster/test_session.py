@@ -1,4 +1,4 @@
-"""Ray for one stage: refused before it starts where there are too few CPUs; quiet, on loopback, gone afterwards."""
+"""A Ray session: too few CPUs are refused before it starts; no output, only loopback, and shut down afterwards."""
 
 import os
 import subprocess
@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import ray
 
 from headrace.cluster import session as module
 from headrace.cluster.session import available_workers, ray_session
@@ -52,7 +53,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_too_few_cpus_are_refused_before_ray_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "num_local_cpus", lambda: 2)
-    monkeypatch.setattr(module, "_init", lambda **_: pytest.fail("Ray was started"))
+    monkeypatch.setattr(ray, "init", lambda **_: pytest.fail("Ray was started"))
     with (
         pytest.raises(ClusterError, match=r"params\.yaml: tune\.num_parallel: .* need 8 CPUs, this machine has 2; "),
         ray_session(Paths(tmp_path), num_cpus_needed=8, wanted_by="tune.num_parallel"),
@@ -63,9 +64,9 @@ def test_too_few_cpus_are_refused_before_ray_starts(tmp_path: Path, monkeypatch:
 def test_too_few_cpus_of_a_cluster_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ended = []
     monkeypatch.setenv("RAY_ADDRESS", "192.0.2.1:6379")
-    monkeypatch.setattr(module, "_init", lambda **_: None)
-    monkeypatch.setattr(module, "_shutdown", lambda: ended.append(True))
-    monkeypatch.setattr(module, "_cluster_resources", lambda: {"CPU": 4.0})
+    monkeypatch.setattr(ray, "init", lambda **_: None)
+    monkeypatch.setattr(ray, "shutdown", lambda: ended.append(True))
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 4.0})
     with (
         pytest.raises(ClusterError, match="need 8 CPUs, the cluster has 4; use fewer, or add nodes"),
         ray_session(Paths(tmp_path), num_cpus_needed=8),
@@ -77,18 +78,16 @@ def test_too_few_cpus_of_a_cluster_are_refused(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("num_gpus", "num_cpus", "num_workers"), [(0, 1, 1), (0, 2, 2), (0, 64, 2), (4, 64, 4), (1, 8, 1)]
 )
-def test_auto_is_a_worker_a_gpu_or_two(
+def test_available_workers_are_one_per_gpu_or_two(
     monkeypatch: pytest.MonkeyPatch, num_gpus: int, num_cpus: int, num_workers: int
 ) -> None:
     monkeypatch.setattr(module, "num_local_gpus", lambda: num_gpus)
     monkeypatch.setattr(module, "num_local_cpus", lambda: num_cpus)
-    monkeypatch.setattr(module, "_init", lambda **_: pytest.fail("Ray was started"))
+    monkeypatch.setattr(ray, "init", lambda **_: pytest.fail("Ray was started"))
     assert available_workers() == num_workers
 
 
 def test_lost_cluster_is_an_error_of_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import ray
-
     def refuse(**_: object) -> None:
         raise ConnectionError("Could not find any running Ray instance.\nMore words.")
 

@@ -11,10 +11,10 @@ from ruamel.yaml import YAML
 
 from headrace import __version__
 from headrace.commands.init import create_project
-from headrace.commands.project_template import DVC_IGNORED, find_local_source, make_dvc_yaml
+from headrace.commands.project_template import DVC_IGNORED
 from headrace.commands.run_stage import load_settings
 from headrace.errors import ConfigError, DataError
-from headrace.paths import OUTS, Paths
+from headrace.paths import Paths
 from headrace.stages import STAGES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -160,46 +160,6 @@ def test_command_refuses_with_exit_code_2(tmp_path: Path) -> None:
     assert process.stderr.startswith("headrace: --recipe: 'nist' is not a recipe")
     assert process.stderr.count("\n") == 1
     assert not names(tmp_path)
-
-
-def test_dvc_yaml_is_that_of_the_clone_without_the_code() -> None:
-    template = (ROOT / "dvc.yaml").read_text()
-    ours, theirs = stages_of(make_dvc_yaml(template, "")), stages_of(template)
-    assert list(ours) == list(STAGES)
-    for name in STAGES:
-        deps = [dep for dep in theirs[name]["deps"] if not dep.startswith("pipeline/")]
-        assert ours[name]["deps"] == [*deps, "requirements.lock"]
-        assert ours[name]["cmd"] == f"headrace {name}"
-        assert sorted(ours[name]["outs"]) == sorted(theirs[name]["outs"]) == sorted(OUTS[name])
-        assert {key: ours[name][key] for key in ("params", "metrics")} == {
-            key: theirs[name][key] for key in ("params", "metrics")
-        }
-    assert YAML(typ="safe").load(make_dvc_yaml(template, ""))["plots"] == YAML(typ="safe").load(template)["plots"]
-
-
-@pytest.mark.parametrize(
-    ("source", "deps"),
-    [
-        ("titanic.csv", ["titanic.csv"]),
-        ("sets/photos", ["sets/photos"]),
-        ("shards/*.parquet", ["shards"]),
-        ("*.csv", []),
-        ("/data/photos", []),
-        ("~/photos", []),
-        ("", []),
-    ],
-)
-def test_ingest_depends_on_a_source_inside_the_project(source: str, deps: list[str]) -> None:
-    stages = stages_of(make_dvc_yaml((ROOT / "dvc.yaml").read_text(), source))
-    assert stages["ingest"]["deps"] == [*deps, "requirements.lock"]
-    assert not [name for name in STAGES[1:] if set(deps) & set(stages[name]["deps"])]
-
-
-@pytest.mark.parametrize(
-    ("source", "expected"), [("mnist", ""), ("https://x.org/a.zip", ""), ("s3://b/c", ""), ("a.csv", "a.csv")]
-)
-def test_local_source_is_a_path(source: str, expected: str) -> None:
-    assert find_local_source({"ingest": {"source": source}}) == expected
 
 
 def test_init_says_where_to_put_the_data(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def test_submit_without_the_token_is_refused_in_one_line(
     project: Paths, ray_cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 32)
-    with pytest.raises(ClusterError, match=r"asks for another token; set RAY_AUTH_TOKEN") as caught:
+    with pytest.raises(ClusterError, match=r"requires another token; set RAY_AUTH_TOKEN") as caught:
         run(project, ray_cluster.address)
     assert "\n" not in str(caught.value)
 
@@ -127,7 +127,7 @@ def echo(line):
     print(line, flush=True)
     if line == "sleeps":
         os.kill(os.getpid(), signal.SIGINT)
-raise SystemExit(submit(Paths(Path({str(project.root)!r})), address={ray_cluster.address!r}, wait=True, echo=echo))
+raise SystemExit(submit_job(Paths(Path({str(project.root)!r})), address={ray_cluster.address!r}, wait=True, echo=echo))
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=90)
     assert ended.returncode == 130, ended.stderr

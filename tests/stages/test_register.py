@@ -16,6 +16,7 @@ from headrace.stages import quantize, test, validate
 from headrace.stages.register import Config, run
 from headrace.storage.arrays import open_arrays
 from headrace.storage.atomic import write_json
+from headrace.storage.bundle import read_bundle
 from headrace.tracking.client import connect, find_or_create_experiment
 
 pytestmark = pytest.mark.slow  # real registrations
@@ -73,7 +74,7 @@ def test_register_completes_the_run_and_tags_its_origin(evaluated):
     assert run_info.data.metrics["test/accuracy"] == tested["accuracy"]
     version = client.get_model_version_by_alias("shapes", "champion")
     assert version.run_id == run_info.info.run_id
-    assert version.tags["training_id"] == "0" * 16
+    assert version.tags["training_id"] == read_bundle(evaluated.trained_dir).card.training_id
     assert version.tags["test.accuracy"] == f"{tested['accuracy']:.4f}"
 
 

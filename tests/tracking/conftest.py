@@ -1,4 +1,4 @@
-"""A trained project whose embedded MLflow is empty, and a real MLflow server."""
+"""A trained project whose registry is empty, and a real MLflow server."""
 
 import os
 import socket
@@ -15,12 +15,11 @@ from headrace.storage.atomic import write_json
 
 @pytest.fixture
 def tracked(trained, monkeypatch):
-    """A trained project with figures of two stages and a history."""
+    """A trained project with the metrics of two stages and a history."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     trained.params_path.write_text("train: {batch_size: 64}\n")
     write_json(trained.metrics_path("ingest"), {"rows": 900})
     write_json(trained.metrics_path("train"), {"val_accuracy": 0.75, "epochs": 2})
-    trained.plots_dir("train").mkdir(parents=True)
     history = "epoch,step,train_loss,val_loss\n0,10,1.5,1.25\n1,20,1.0,0.75\n"
     (trained.plots_dir("train") / "history.csv").write_text(history)
     return trained

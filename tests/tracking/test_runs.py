@@ -26,12 +26,12 @@ def all_runs(paths):
 
 def test_unknown_run_is_rebuilt_from_files(tracked):
     run_id = sync_run_from_files(tracked, ["ingest", "train", "validate"])
-    (found,) = all_runs(tracked)
-    assert found.info.run_id == run_id
-    assert found.info.status == "FINISHED"
-    assert found.data.metrics["train/val_accuracy"] == 0.75
-    assert found.data.metrics["ingest/rows"] == 900
-    assert not [name for name in found.data.metrics if name.startswith("validate/")]
+    (stored,) = all_runs(tracked)
+    assert stored.info.run_id == run_id
+    assert stored.info.status == "FINISHED"
+    assert stored.data.metrics["train/val_accuracy"] == 0.75
+    assert stored.data.metrics["ingest/rows"] == 900
+    assert not [name for name in stored.data.metrics if name.startswith("validate/")]
     history = connect(tracked).get_metric_history(run_id, "fit/val_loss")
     assert [(metric.step, metric.value) for metric in history] == [(10, 1.25), (20, 0.75)]
 
@@ -81,9 +81,9 @@ def test_run_ends_with_its_training(tracked, error, status):
             train()
     else:
         train()
-    (found,) = all_runs(tracked)
-    assert found.info.status == status
-    assert found.data.metrics["fit/val_loss"] == 0.5
+    (stored,) = all_runs(tracked)
+    assert stored.info.status == status
+    assert stored.data.metrics["fit/val_loss"] == 0.5
 
 
 @pytest.mark.slow
@@ -138,6 +138,6 @@ def test_outage_in_the_middle_loses_nothing(tracked, server, monkeypatch, caplog
         sync_run_from_files(tracked, ["train"])
     server(int(address.rpartition(":")[2]))
     run_id = sync_run_from_files(tracked, ["ingest", "train"])
-    (found,) = all_runs(tracked)
-    assert found.info.run_id == run_id == run.run_id
-    assert found.data.metrics["train/val_accuracy"] == 0.75
+    (stored,) = all_runs(tracked)
+    assert stored.info.run_id == run_id == run.run_id
+    assert stored.data.metrics["train/val_accuracy"] == 0.75
