@@ -49,25 +49,25 @@ def project(tmp_path_factory):
         "register": {"name": "scans"},
     }  # fmt: skip
     (folder / "params.yaml").write_text(json.dumps(params))
-    told = {}
+    errors = {}
     with serve_images() as site, pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         write_scans(folder, site)
         for stage in STAGES:
             command = [sys.executable, "-m", "headrace", stage]
-            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
-            assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-            told[stage] = done.stderr
-        asked = list(site.requested)
-    return Paths(folder), told, asked
+            process = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+            assert process.returncode == 0, process.stdout[-2000:] + process.stderr[-2000:]
+            errors[stage] = process.stderr
+        requested = list(site.requested)
+    return Paths(folder), errors, requested
 
 
-def test_every_url_is_asked_for_once_and_one_line_tells_what_failed(project):
-    _, told, asked = project
-    assert len(asked) == len(set(asked)) == 3 * NUM_PATIENTS
-    assert told["ingest"].count("\n") == 1
-    assert f"{len(MISSING)} of {3 * NUM_PATIENTS} images cannot be loaded" in told["ingest"]
-    assert "404" in told["ingest"]
+def test_every_url_is_requested_once_and_one_line_reports_failures(project):
+    _, errors, requested = project
+    assert len(requested) == len(set(requested)) == 3 * NUM_PATIENTS
+    assert errors["ingest"].count("\n") == 1
+    assert f"{len(MISSING)} of {3 * NUM_PATIENTS} images cannot be loaded" in errors["ingest"]
+    assert "404" in errors["ingest"]
 
 
 def test_rows_without_an_image_are_in_quarantine_with_their_patient(project):
@@ -83,12 +83,12 @@ def test_rows_without_an_image_are_in_quarantine_with_their_patient(project):
 def test_no_patient_is_in_two_splits(project):
     paths, _, _ = project
     splits = {row["row_id"]: row["split"] for row in read_table(paths.split_dir).to_pylist()}
-    found = {}
+    by_patient = {}
     for row in read_table(paths.clean_dir, ["row_id", "patient"]).to_pylist():
-        found.setdefault(row["patient"], set()).add(splits[row["row_id"]])
-    assert len(found) == NUM_PATIENTS
-    assert all(len(names) == 1 for names in found.values())
-    assert set.union(*found.values()) == {"train", "val", "test"}
+        by_patient.setdefault(row["patient"], set()).add(splits[row["row_id"]])
+    assert len(by_patient) == NUM_PATIENTS
+    assert all(len(names) == 1 for names in by_patient.values())
+    assert set.union(*by_patient.values()) == {"train", "val", "test"}
 
 
 def test_arrays_hold_the_served_images(project):

@@ -60,10 +60,10 @@ MISSING_CELLS = {
 
 @pytest.fixture(scope="module")
 def left_half(tmp_path_factory):
-    """Name -> the recipe's project after its first four stages, and what they measured; made once."""
+    """Name -> the recipe's project after its first four stages, and their metrics; built once."""
 
     @cache
-    def made(name):
+    def build(name):
         folder = tmp_path_factory.mktemp(name)
         params = YAML(typ="safe").load(RECIPES / f"{name}.yaml")
         params["ingest"] |= COPIES[name] | {"source": str(Path(PLACE) / COPIES[name]["source"])}
@@ -75,7 +75,7 @@ def left_half(tmp_path_factory):
         paths = Paths(folder)
         return paths, {stage: json.loads(paths.metrics_path(stage).read_text()) for stage in LEFT_HALF}
 
-    return made
+    return build
 
 
 def tally(paths):
@@ -91,7 +91,7 @@ def test_raw_rows_are_as_published(left_half, name):
     assert metrics["ingest"]["rows"] == sum(counts.values()) == NUM_ROWS[name]
     assert ROWS.get(name, {}).items() <= counts.items()
     for split, size in OFFICIAL.get(name, {}).items():
-        assert sum(count for (found, _), count in counts.items() if found == split) == size
+        assert sum(count for (official, _), count in counts.items() if official == split) == size
     if name == "cifar10-fast":
         assert sorted(set(counts.values())) == [1000, 5000]
 
@@ -111,7 +111,7 @@ def test_no_row_is_lost(left_half, name):
     assert len(stored) == len(set(stored)) == sum(split[part] for part in SPLITS)
     assert set(stored) <= set(ids[paths.clean_dir])
     unused = set(ids[paths.clean_dir]) - set(stored)
-    assert len(unused) == (split["leaking_rows"] if name == "cifar10-fast" else 0), "only what leaks is left out"
+    assert len(unused) == (split["leaking_rows"] if name == "cifar10-fast" else 0), "only leaking rows are left out"
 
 
 @pytest.mark.parametrize("name", OFFICIAL)
@@ -130,11 +130,11 @@ def test_missing_cells_are_counted_and_reported(left_half, name):
     paths, metrics = left_half(name)
     raw = read_table(paths.raw_dir)
     features = [column.name for column in Spec.read(paths.raw_dir).columns]
-    found = {column: raw.column(column).null_count for column in features if raw.column(column).null_count}
-    assert found == MISSING_CELLS[name]
-    assert metrics["clean"]["columns_missing_cell"] == len(found)
+    num_missing = {column: raw.column(column).null_count for column in features if raw.column(column).null_count}
+    assert num_missing == MISSING_CELLS[name]
+    assert metrics["clean"]["columns_missing_cell"] == len(num_missing)
     report = paths.clean_report_path.read_text()
-    assert all(column in report for column in found)
+    assert all(column in report for column in num_missing)
 
 
 def test_duplicate_messages_are_in_quarantine(left_half):
@@ -142,7 +142,7 @@ def test_duplicate_messages_are_in_quarantine(left_half):
     texts = read_table(paths.raw_dir, ["text"]).column("text").to_pylist()
     num_repeated = len(texts) - len(set(texts))
     assert num_repeated == 414  # 403, and 11 that differ in white space at their end
-    assert num_repeated <= metrics["clean"]["quarantined"] < num_repeated + 30  # and the same once mended
+    assert num_repeated <= metrics["clean"]["quarantined"] < num_repeated + 30  # and those that are equal once repaired
 
 
 @pytest.mark.parametrize(

@@ -70,28 +70,28 @@ def write_messages(path, num_rows=320):
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_recipe_loads_says_everything_and_where_it_comes_from(path, tmp_path):
+def test_recipe_loads_and_its_comment_names_source_and_result(path, tmp_path):
     (tmp_path / "params.yaml").write_bytes(path.read_bytes())
     settings = load_settings(Paths(tmp_path))
-    told = settings_of(path.stem)
-    assert list(told) == list(STAGES)
+    params = settings_of(path.stem)
+    assert list(params) == list(STAGES)
     assert settings["register"].name == f"headrace-{path.stem}"
-    assert settings["validate"].gate, "a recipe says what its model must reach"
-    source = told["ingest"]["source"]
+    assert settings["validate"].gate, "a recipe has a gate"
+    source = params["ingest"]["source"]
     comment = "".join(line for line in path.read_text().splitlines(keepends=True) if line.startswith("# "))
-    assert source in BUILT_INS or f" {source} " in comment, "a source of one's own needs a word on where to get it"
+    assert source in BUILT_INS or f" {source} " in comment, "the comment says where to get a source of one's own"
     assert "Reached" in comment
     assert all(len(line) <= 120 and line.isascii() for line in path.read_text().splitlines())
 
 
-def test_recipe_with_a_typing_error_is_refused(tmp_path):
+def test_recipe_with_a_typo_is_refused(tmp_path):
     text = (RECIPES[0].parent / "wine.yaml").read_text()
     (tmp_path / "params.yaml").write_text(text.replace("max_epochs: 40", "max_epoch: 40"))
     with pytest.raises(ConfigError, match=r"train\.max_epoch: unknown key; .*did you mean 'max_epochs'"):
         load_settings(Paths(tmp_path))
 
 
-def test_recipes_are_there():
+def test_recipes_for_all_modalities_exist():
     assert {path.stem for path in RECIPES} >= {
         "mnist-fast", "cifar10-fast", "sms-spam", "sst2", "adult", "titanic", "diabetes",
     }  # fmt: skip
@@ -140,28 +140,28 @@ def test_recipe_ends_in_a_registered_model_that_answers_raw_rows(recipe, tmp_pat
 
 
 def check_served(paths, spec, uri):
-    """The registered model gives, for raw test rows, the answers that `test` judged; in a process of its own."""
+    """In another process, the registered model predicts raw test rows as `test` recorded."""
     predictions = pq.read_table(paths.report_dir("test") / "predictions.parquet").to_pylist()
-    judged = {row["row_id"]: row for row in predictions}
-    raw = [row for row in read_table(paths.raw_dir).to_pylist() if row["row_id"] in judged]
+    recorded = {row["row_id"]: row for row in predictions}
+    raw = [row for row in read_table(paths.raw_dir).to_pylist() if row["row_id"] in recorded]
     names = ["text"] if spec.modality == "text" else [column.name for column in spec.columns]
     code = f"""
 import json, sys, mlflow, pandas as pd
 mlflow.set_tracking_uri("sqlite:///{paths.root / "mlflow.db"}")
 rows = json.load(sys.stdin)
-found = mlflow.pyfunc.load_model("{uri}").predict(pd.DataFrame(rows))
-print(json.dumps(pd.DataFrame(found).to_dict("records")))
+answers = mlflow.pyfunc.load_model("{uri}").predict(pd.DataFrame(rows))
+print(json.dumps(pd.DataFrame(answers).to_dict("records")))
 """
     rows = json.dumps([{name: row[name] for name in names} for row in raw])
     done = subprocess.run([sys.executable, "-c", code], input=rows, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-3000:]
     answers = json.loads(done.stdout.splitlines()[-1])
     assert len(answers) == len(raw) > 15
-    agree = [_agrees(spec, answer, judged[row["row_id"]]) for answer, row in zip(answers, raw, strict=True)]
-    assert sum(agree) / len(agree) >= 0.95  # int8 may differ from the fp32 model that was judged, in a few rows
+    agree = [_agrees(spec, answer, recorded[row["row_id"]]) for answer, row in zip(answers, raw, strict=True)]
+    assert sum(agree) / len(agree) >= 0.95  # int8 may differ from the recorded float32 model in a few rows
 
 
-def _agrees(spec, answer, judged):
+def _agrees(spec, answer, recorded):
     if spec.task == "classification":
-        return answer["label"] == spec.classes[judged["predicted"]]
-    return abs(answer["prediction"] - judged["predicted"]) < 10
+        return answer["label"] == spec.classes[recorded["predicted"]]
+    return abs(answer["prediction"] - recorded["predicted"]) < 10

@@ -32,10 +32,10 @@ def run(folder, *command, check=True):
         "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@example.org",
     }  # fmt: skip
     environment.pop("MLFLOW_TRACKING_URI", None)
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=540)
+    process = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=540)
     if check:
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done
+        assert process.returncode == 0, process.stdout[-3000:] + process.stderr[-3000:]
+    return process
 
 
 def edit_params(folder, **changes):
@@ -94,21 +94,23 @@ def test_repro_leaves_every_out_and_flat_metrics(project):
 
 def test_repro_keeps_the_terminal_readable(project):
     log = (project / "first.log").read_text()
-    told = [line for line in log.splitlines() if line and not line.startswith(("Running stage", "> ", "Updating lock"))]
-    noise = [line for line in told if any(word in line for word in ("Warning", "INFO", "raylet", "pid=", "Traceback"))]
+    lines = [
+        line for line in log.splitlines() if line and not line.startswith(("Running stage", "> ", "Updating lock"))
+    ]
+    noise = [line for line in lines if any(word in line for word in ("Warning", "INFO", "raylet", "pid=", "Traceback"))]
     assert noise == []
-    assert any("epoch 8/8" in line and "samples/s" in line and "lr " in line for line in told)
+    assert any("epoch 8/8" in line and "samples/s" in line and "lr " in line for line in lines)
 
 
 def test_faulty_images_are_in_quarantine_with_reasons(project):
     import pyarrow.parquet as pq
 
     rows = pq.read_table(project / "data" / "quarantine", columns=["path", "check", "reason"]).to_pylist()
-    found = {Path(row["path"]).name: row["check"] for row in rows}
-    assert found["broken.png"] == "undecodable"
-    assert found["empty.png"] == "undecodable"
-    assert found["disagrees.png"] == "conflicting_labels"
-    assert "duplicate" in found.values()
+    rejected = {Path(row["path"]).name: row["check"] for row in rows}
+    assert rejected["broken.png"] == "undecodable"
+    assert rejected["empty.png"] == "undecodable"
+    assert rejected["disagrees.png"] == "conflicting_labels"
+    assert "duplicate" in rejected.values()
     assert all(row["reason"] for row in rows)
     clean = metrics_of(project, "clean")
     assert clean["rows_in"] == 334 == clean["rows_out"] + clean["quarantined"]
@@ -163,8 +165,8 @@ from pathlib import Path
 mlflow.set_tracking_uri("sqlite:///{project / "mlflow.db"}")
 model = mlflow.pyfunc.load_model("{registered["uri"]}")
 paths = sorted(Path("{project / "photos"}").glob("*/00[0-9][0-9].png"))
-found = model.predict(pd.DataFrame({{"image": [path.read_bytes() for path in paths]}}))
-right = [label == path.parent.name for label, path in zip(found["label"], paths)]
+answers = model.predict(pd.DataFrame({{"image": [path.read_bytes() for path in paths]}}))
+right = [label == path.parent.name for label, path in zip(answers["label"], paths)]
 heavy = [name for name in ("torch", "ray", "headrace", "pytorch_lightning") if name in sys.modules]
 requirements = Path(mlflow.artifacts.download_artifacts("{registered["uri"]}") , "requirements.txt").read_text().split()
 print(json.dumps([sum(right) / len(right), heavy, requirements, model.metadata.signature.inputs.to_dict()]))
@@ -225,10 +227,10 @@ def post_when_up(url, body, server):
                 return json.loads(answer.read())
         except (ConnectionError, urllib.error.URLError):
             time.sleep(0.25)
-    raise AssertionError("the server does not answer")
+    raise AssertionError("the server does not respond")
 
 
-def test_dvc_tells_metrics_plots_and_order(project):
+def test_dvc_shows_metrics_plots_and_order(project):
     assert "accuracy" in run(project, "dvc", "metrics", "show").stdout
     assert "register" in run(project, "dvc", "dag").stdout
     run(project, "dvc", "plots", "show", "--out", "plots_page")

@@ -40,19 +40,19 @@ def run_all(tmp_path, monkeypatch):
 
 
 def served(paths, rows):
-    """Answers of the registered champion in a process that knows nothing of this package."""
+    """Predictions of the registered champion in a process that does not import headrace."""
     code = f"""
 import json, mlflow, pandas as pd
 mlflow.set_tracking_uri("sqlite:///{paths.root}/mlflow.db")
-found = mlflow.pyfunc.load_model("models:/several@champion").predict(pd.DataFrame({rows!r}))
-print(json.dumps(found.to_dict("records")))
+answers = mlflow.pyfunc.load_model("models:/several@champion").predict(pd.DataFrame({rows!r}))
+print(json.dumps(answers.to_dict("records")))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=paths.root)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=paths.root)
+    assert process.returncode == 0, process.stderr[-2000:]
+    return json.loads(process.stdout.splitlines()[-1])
 
 
-def figures(paths, stage):
+def metrics_of(paths, stage):
     return json.loads(paths.metrics_path(stage).read_bytes())
 
 
@@ -82,16 +82,16 @@ def test_films_of_several_genres(tmp_path, run_all):
     train = open_arrays(paths.normalized_dir / "train")
     assert train.targets.shape == (len(train), 3)
     assert set(np.unique(train.targets).tolist()) == {0.0, 1.0}
-    tested = figures(paths, "test")
+    tested = metrics_of(paths, "test")
     assert tested["micro_f1"] > 0.8
     assert 0 < tested["exact_match"] <= tested["accuracy"] <= 1
-    predicted = pq.read_table(paths.report_dir("test") / "predictions.parquet").to_pydict()
-    pairs = [[set(json.loads(names)) for names in predicted[column]] for column in ("target", "predicted")]
-    wrong = [len(due ^ given) / 3 for due, given in zip(*pairs, strict=True)]
-    assert predicted["wrong_share"] == pytest.approx(wrong)
+    recorded = pq.read_table(paths.report_dir("test") / "predictions.parquet").to_pydict()
+    pairs = [[set(json.loads(names)) for names in recorded[column]] for column in ("target", "predicted")]
+    wrong = [len(target ^ predicted) / 3 for target, predicted in zip(*pairs, strict=True)]
+    assert recorded["wrong_share"] == pytest.approx(wrong)
     assert tested["accuracy"] == pytest.approx(1 - np.mean(wrong))
-    assert figures(paths, "quantize")["passed"] == 1
-    assert figures(paths, "explain")["faithfulness"] > 0
+    assert metrics_of(paths, "quantize")["passed"] == 1
+    assert metrics_of(paths, "explain")["faithfulness"] > 0
     (answer,) = served(paths, {"text": ["a joke of the army and a funny battle"]})
     assert answer["labels"] == ["comedy", "war"]
     assert set(answer["probabilities"]) == set(spec.classes)
@@ -124,13 +124,13 @@ def test_houses_of_a_price_and_an_energy(tmp_path, run_all):
         ("unknown_label", "'price ($)': 'lots' is not a finite 32-bit number"),
     ]
     assert open_arrays(paths.normalized_dir / "test").targets.shape[1] == 2
-    tested = figures(paths, "test")
+    tested = metrics_of(paths, "test")
     assert min(tested["r2_price"], tested["r2_energy"]) > 0.9
     assert tested["r2"] == pytest.approx((tested["r2_price"] + tested["r2_energy"]) / 2)
     assert tested["mae_price"] > 100 > tested["mae_energy"] > 0
     assert 0.7 < tested["coverage_90"] <= 1
-    assert figures(paths, "quantize")["passed"] == 1
-    assert figures(paths, "explain")["faithfulness"] > 0
+    assert metrics_of(paths, "quantize")["passed"] == 1
+    assert metrics_of(paths, "explain")["faithfulness"] > 0
     (answer,) = served(paths, {"size": [1.0], "age": [0.0], "kind": ["flat"]})
     assert list(answer) == targets
     assert answer["price ($)"] == pytest.approx(4e5, abs=6e4)

@@ -15,7 +15,7 @@ from headrace.paths import Paths
 
 pytestmark = [
     pytest.mark.e2e, pytest.mark.ray, pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore:ssl=None is deprecated:DeprecationWarning"),  # Ray's client tells aiohttp so
+    pytest.mark.filterwarnings("ignore:ssl=None is deprecated:DeprecationWarning"),  # from Ray's client, by aiohttp
 ]  # fmt: skip
 REPOSITORY = Path(__file__).parents[2]
 
@@ -68,7 +68,9 @@ def run(project: Paths, address: str) -> tuple[int | None, list[str]]:
     return submit_job(project, address=address, wait=True, echo=lines.append), lines
 
 
-def test_submit_brings_log_and_results_back(project: Paths, ray_cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_submit_streams_log_and_installs_results(
+    project: Paths, ray_cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HEADRACE_KEY", "passed on")
     code, lines = run(project, ray_cluster.address)
     assert code == 0, lines
@@ -79,24 +81,24 @@ def test_submit_brings_log_and_results_back(project: Paths, ray_cluster: Any, mo
     metrics = json.loads(project.metrics_path("test").read_text())
     assert metrics == {"accuracy": 1.0, "key": "passed on"}
     assert (project.report_dir("test") / "noise.bin").stat().st_size == 5_000_000
-    assert project.metrics_path("old").exists(), "what the job did not make stays"
+    assert project.metrics_path("old").exists(), "files that the job did not produce stay"
     assert "data/raw" in (project.root / "dvc.lock").read_text()
     assert "a worker read one row" in next(project.logs_dir.glob("headrace-*.log")).read_text()
 
 
-def test_submit_of_failing_pipeline_returns_its_code_and_tells_one_line(project: Paths, ray_cluster: Any) -> None:
+def test_submit_of_a_failing_pipeline_returns_its_code_and_one_line(project: Paths, ray_cluster: Any) -> None:
     (project.root / "stage.py").write_text("import sys; print('no such class'); sys.exit(3)\n")
     code, lines = run(project, ray_cluster.address)
-    assert code == 255  # what `dvc repro` ends with, whatever its stage said
-    told = [line for line in lines if line.startswith("submit: ")]
-    assert len(told) == 1
-    assert "exit code 255" in told[0]
-    assert ".headrace/logs/headrace-" in told[0]
+    assert code == 255  # of `dvc repro`, for any failed stage
+    errors = [line for line in lines if line.startswith("submit: ")]
+    assert len(errors) == 1
+    assert "exit code 255" in errors[0]
+    assert ".headrace/logs/headrace-" in errors[0]
     assert "no such class" in lines
     assert "ingest" in (project.root / "dvc.lock").read_text(), "what did run is installed"
 
 
-def test_submit_in_a_workspace_goes_on_where_the_last_job_stopped(
+def test_submit_in_a_workspace_continues_where_the_last_job_stopped(
     project: Paths, ray_cluster: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HEADRACE_WORKSPACE", str(tmp_path / "workspace"))
@@ -116,7 +118,7 @@ def test_submit_without_the_token_is_refused_in_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_interrupt_leaves_the_job_running_and_tells_how_to_stop_it(project: Paths, ray_cluster: Any) -> None:
+def test_interrupt_leaves_the_job_running_and_says_how_to_stop_it(project: Paths, ray_cluster: Any) -> None:
     (project.root / "stage.py").write_text("import time; print('sleeps', flush=True); time.sleep(60)\n")
     program = f"""
 import os, signal

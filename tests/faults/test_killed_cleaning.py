@@ -1,4 +1,4 @@
-"""Clean and normalize, killed on the way: what was there stays whole, and the same command again ends the same."""
+"""Clean and normalize, killed halfway: old results stay intact, and the same command again ends the same."""
 
 import os
 import shutil
@@ -16,11 +16,11 @@ from headrace.stages import clean, normalize, split
 from tests.drawn import MODALITIES, faulty_rows, hashes, rows, write_raw
 
 ROOT = Path(__file__).resolve().parents[2]
-MADE = ("data", "reports")
+OUTS = ("data", "reports")
 CHECKS = {"label_error": "off"}  # whose packages take seconds to import
 PARAMS = "clean: {checks: {label_error: 'off'}}\nnormalize: {text: {vocabulary: 300, max_tokens: 16}}\n"
-# runs a stage that stands still at the second call of a function, and tells so
-STANDING_STILL = """
+# runs a stage that hangs at the second call of a function, and signals it by a file
+HANGING_STAGE = """
 import sys, time
 from importlib import import_module
 from pathlib import Path
@@ -33,34 +33,34 @@ for part in parts:
     owner = getattr(owner, part)
 work, calls = getattr(owner, last), []
 
-def still(*given, **more):
+def hang(*arguments, **options):
     calls.append(name)
     if len(calls) == 2:
-        Path("standing").touch()
+        Path("hanging").touch()
         time.sleep(600)
-    return work(*given, **more)
+    return work(*arguments, **options)
 
 if __name__ == "__main__":
-    setattr(owner, last, still)
+    setattr(owner, last, hang)
     if int(num_processes) > 1:
         from headrace.cluster import batch_engine
         batch_engine.SERIAL_BYTES, batch_engine.num_local_cpus = 0, lambda: int(num_processes)
     main([stage])
 """
 PLACES = {
-    "clean: while rows are looked at": ("clean", "headrace.data.cleaning.scan", "_append", "1"),
-    "clean: while rows are looked at by processes": ("clean", "headrace.data.cleaning.scan", "_append", "2"),
-    "clean: while rows are written": ("clean", "headrace.data.cleaning.quarantine", "_rejected", "1"),
-    "normalize: while rows are stored": ("normalize", "headrace.storage.arrays", "NewArrays.put", "1"),
-    "normalize: while rows are stored by processes": ("normalize", "headrace.storage.arrays", "NewArrays.put", "2"),
+    "clean: while rows are checked": ("clean", "headrace.storage.scratch", "Scratch.append", "1"),
+    "clean: while rows are checked by processes": ("clean", "headrace.storage.scratch", "Scratch.append", "2"),
+    "clean: while rows are written": ("clean", "headrace.data.text.checker", "TextChecker.repair", "1"),
+    "normalize: while rows are stored": ("normalize", "headrace.storage.arrays", "ArrayWriter.put", "1"),
+    "normalize: while rows are stored by processes": ("normalize", "headrace.storage.arrays", "ArrayWriter.put", "2"),
 }
 pytestmark = pytest.mark.faults
 
 
-def stand_still(paths, place):
-    """Starts a stage that stands still at a place."""
-    script = paths.root / "standing_still.py"
-    script.write_text(STANDING_STILL)
+def start_hanging_stage(paths, place):
+    """Starts a stage that hangs at a place."""
+    script = paths.root / "hanging.py"
+    script.write_text(HANGING_STAGE)
     environment = os.environ | {"PYTHONPATH": str(ROOT / "pipeline")}
     command = [sys.executable, script, *PLACES[place]]
     with (paths.root / "log").open("w") as log:
@@ -68,14 +68,14 @@ def stand_still(paths, place):
             command, cwd=paths.root, env=environment, stdout=log, stderr=log, start_new_session=True
         )
     for _ in range(1200):
-        if (paths.root / "standing").exists():
+        if (paths.root / "hanging").exists():
             return process
         assert process.poll() is None, (paths.root / "log").read_text()
         time.sleep(0.05)
-    raise AssertionError("it never came there")
+    raise AssertionError("the stage did not get there")
 
 
-def again(paths, stage):
+def run_again(paths, stage):
     environment = os.environ | {"PYTHONPATH": str(ROOT / "pipeline")}
     command = [sys.executable, "-m", "headrace", stage]
     done = subprocess.run(command, cwd=paths.root, env=environment, capture_output=True, text=True, timeout=300)
@@ -87,9 +87,9 @@ def half_written(paths):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """By modality: a project that was cleaned and normalised undisturbed."""
-    made = {}
+def undisturbed(tmp_path_factory):
+    """By modality: a project that was cleaned and normalized without interruption."""
+    projects = {}
     for modality in MODALITIES:
         listed = rows(modality, 40) + faulty_rows(modality)
         paths = write_raw(tmp_path_factory.mktemp(modality) / "project", modality, listed)
@@ -97,67 +97,67 @@ def whole(tmp_path_factory):
         clean.run(clean.Config(checks=CHECKS), paths)
         split.run(split.Config(), paths)
         normalize.run(normalize.Config(text=normalize.TextOptions(vocabulary=300, max_tokens=16)), paths)
-        made[modality] = paths
-    return made
+        projects[modality] = paths
+    return projects
 
 
 CASES = [
-    ("image", "clean: while rows are looked at by processes"),
+    ("image", "clean: while rows are checked by processes"),
     ("text", "normalize: while rows are stored"),
     pytest.param("image", "normalize: while rows are stored by processes", marks=pytest.mark.slow),
     pytest.param("text", "clean: while rows are written", marks=pytest.mark.slow),
-    pytest.param("table", "clean: while rows are looked at", marks=pytest.mark.slow),
+    pytest.param("table", "clean: while rows are checked", marks=pytest.mark.slow),
 ]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("modality", "place"), CASES)
-def test_killed_stage_leaves_what_was_there_and_ends_the_same_later(whole, tmp_path, modality, place):
-    shutil.copytree(whole[modality].root, tmp_path / "project")
+def test_killed_stage_keeps_old_results_and_ends_the_same_later(undisturbed, tmp_path, modality, place):
+    shutil.copytree(undisturbed[modality].root, tmp_path / "project")
     paths, stage = Paths(tmp_path / "project"), PLACES[place][0]
-    before = hashes(paths.root, *MADE)
-    process = stand_still(paths, place)
+    before = hashes(paths.root, *OUTS)
+    process = start_hanging_stage(paths, place)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait(60)
-    after = hashes(paths.root, *MADE)
+    after = hashes(paths.root, *OUTS)
     assert {name: after[name] for name in before} == before
-    assert all("/." in name for name in after.keys() - before.keys()), "what is not whole is hidden"
-    again(paths, stage)
-    assert hashes(paths.root, *MADE) == before
+    assert all("/." in name for name in after.keys() - before.keys()), "incomplete files are hidden"
+    run_again(paths, stage)
+    assert hashes(paths.root, *OUTS) == before
     assert half_written(paths) == []
     assert not (paths.state_dir / "scratch" / "clean").exists()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("modality", "place"), CASES)
-def test_terminated_stage_cleans_up_behind_itself(whole, tmp_path, modality, place):
-    shutil.copytree(whole[modality].root, tmp_path / "project")
+def test_terminated_stage_cleans_up(undisturbed, tmp_path, modality, place):
+    shutil.copytree(undisturbed[modality].root, tmp_path / "project")
     paths, stage = Paths(tmp_path / "project"), PLACES[place][0]
-    before = hashes(paths.root, *MADE)
-    process = stand_still(paths, place)
+    before = hashes(paths.root, *OUTS)
+    process = start_hanging_stage(paths, place)
     begun = psutil.Process(process.pid).children(recursive=True)
     assert bool(begun) == place.endswith("by processes")
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 143, (paths.root / "log").read_text()
     assert (paths.root / "log").read_text() == ""
-    assert hashes(paths.root, *MADE) == before
+    assert hashes(paths.root, *OUTS) == before
     assert half_written(paths) == []
     assert not (paths.state_dir / "scratch" / "clean").exists()
     assert not psutil.wait_procs(begun, timeout=30)[1]
-    again(paths, stage)
-    assert hashes(paths.root, *MADE) == before
+    run_again(paths, stage)
+    assert hashes(paths.root, *OUTS) == before
 
 
-def test_first_run_that_is_killed_leaves_no_folder(whole, tmp_path):
+def test_first_run_that_is_killed_leaves_no_folder(undisturbed, tmp_path):
     paths = Paths(tmp_path / "project")
-    shutil.copytree(whole["text"].raw_dir, paths.raw_dir)
+    shutil.copytree(undisturbed["text"].raw_dir, paths.raw_dir)
     paths.params_path.write_text(PARAMS)
-    process = stand_still(paths, "clean: while rows are written")
+    process = start_hanging_stage(paths, "clean: while rows are written")
     os.killpg(process.pid, signal.SIGKILL)
     process.wait(60)
     assert not paths.clean_dir.exists()
     assert not paths.quarantine_dir.exists()
     assert half_written(paths) != []
-    again(paths, "clean")
+    run_again(paths, "clean")
     assert half_written(paths) == []
-    assert hashes(paths.root, "data/clean") == hashes(whole["text"].root, "data/clean")
+    assert hashes(paths.root, "data/clean") == hashes(undisturbed["text"].root, "data/clean")

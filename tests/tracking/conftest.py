@@ -45,7 +45,7 @@ def server(tmp_path):
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
         processes.append((process, log))
         address = f"http://127.0.0.1:{port}"
-        for _ in range(600):
+        for _ in range(1800):
             assert process.poll() is None, (tmp_path / "server.log").read_text()[-2000:]
             try:
                 with urllib.request.urlopen(f"{address}/health", timeout=5):
