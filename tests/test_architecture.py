@@ -24,7 +24,7 @@ LARGE_FOLDERS = {
     ".": "the rooms themselves and the modules below all of them",
     "models": "one file per family of networks, and what they share",
 }
-OTHER_TESTS = {"e2e", "faults", "contracts"}
+OTHER_TESTS = {"contracts", "e2e", "faults", "recipes"}
 """Folders of tests about several modules at once."""
 TESTED_ELSEWHERE: dict[str, str] = {}
 """Test file that does not exist -> where its source is tested, and why."""

@@ -11,8 +11,8 @@ from headrace.config import Section
 from headrace.contracts import ColumnFinding, Json, Metrics, Spec
 from headrace.data.checkers import CHECKERS
 from headrace.data.cleaning.checks import check_required_severities, list_skipped_checks, resolve_rules, validate_checks
-from headrace.data.cleaning.clean_spec import check_columns, count_outcomes, make_clean_spec
 from headrace.data.cleaning.decide import CleaningDecision, decide_rows, raise_errors
+from headrace.data.cleaning.outcome import check_columns, count_outcomes, make_clean_spec
 from headrace.data.cleaning.quarantine import write_findings, write_groups, write_rows
 from headrace.data.cleaning.report.build import build_report, collect_examples
 from headrace.data.cleaning.report.page import render_report
