@@ -32,7 +32,7 @@ class TrainingModule(pl.LightningModule):
         self.network, self.task, self.settings, self.num_steps = network, task, settings, num_steps
         disable_test_time_augmentation(network)
         self.loss_options = task.loss_options(settings.model_dump(), transform)
-        # [loss, *metrics, rows], each summed over the rows, kept on the device and read once an epoch
+        # [loss, *metrics, rows], each summed over the rows on the device, and read once per epoch
         # (not buffers: at each step DDP would overwrite those of every rank by rank 0's)
         self.train_sums, self.val_sums = (torch.zeros(2 + len(task.metric_names)) for _ in range(2))
         self.epoch_metrics: dict[str, float] = {}
