@@ -40,7 +40,7 @@ check: setup ## style, types, layers, spelling, shell
 	mypy
 	lint-imports
 	codespell
-	shellcheck .ci/run
+	shellcheck .ci/run findings/*.sh
 	python tools/dvc_deps.py --check
 	python tools/checks_doc.py --check
 

@@ -21,6 +21,7 @@ CLASSES = ["cross", "disc", "square"]
 SIDE = 16
 STAGES_UP_TO_TRAIN = ("ingest", "clean", "split", "normalize", "train")
 QUICK_CHECKS = {"label_error": "off", "near_duplicate": "off", "duplicate": "off"}
+EPOCHS = {"image": 10, "table": 20, "text": 40}
 TRAINING = {
     "batch_size": 50, "learning_rate": 0.01, "schedule": "constant", "num_workers": 0, "num_threads": 1,
     "early_stopping": {"patience": 0}, "seed": 0,
@@ -124,7 +125,7 @@ def settings_of(modality: str, task: str) -> dict[str, Any]:
         "clean": {"checks": {name: level for name, level in checks.items() if _applies(name, modality)}},
         "split": {"counts": counts},
         "normalize": {"text": {"max_tokens": 12, "vocabulary": 512}} if modality == "text" else {},
-        "train": {**TRAINING, "model": models[modality], "max_epochs": {"image": 10, "table": 20, "text": 40}[modality]},
+        "train": {**TRAINING, "model": models[modality], "max_epochs": EPOCHS[modality]},
     }
 
 

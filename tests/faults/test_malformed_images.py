@@ -17,8 +17,8 @@ from headrace.data.image.reading.image_table import load_images
 from headrace.data.sources.read_options import ReadOptions
 from headrace.errors import DataError
 from tests import published
-from tests.projects import png
 from tests.image_server import send, serve_images
+from tests.projects import png
 
 pytestmark = pytest.mark.faults
 QUICK = LoadLimits(num_threads=2, attempts=2, backoff_s=0.01, connect_s=2, read_s=0.2, total_s=2, max_bytes=10_000)

@@ -11,8 +11,8 @@ from headrace.data.image.reading.image_loader import LoadLimits
 from headrace.data.image.reading.image_table import image_schema, load_images
 from headrace.data.image.reading.rows import RAW_SCHEMA
 from headrace.errors import DataError
-from tests.projects import png
 from tests.image_server import send, serve_images
+from tests.projects import png
 
 QUICK = LoadLimits(num_threads=4, attempts=2, backoff_s=0.01, connect_s=2, read_s=2, total_s=5, max_bytes=100_000)
 
