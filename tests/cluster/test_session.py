@@ -21,7 +21,7 @@ from headrace.cluster.session import ray_session
 from headrace.paths import Paths
 paths, handlers = Paths(Path(sys.argv[1])), [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
 try:
-    with session(paths, num_cpus_needed=1):
+    with ray_session(paths, num_cpus_needed=1):
         import ray
         def speak():
             print("a worker prints")
@@ -99,6 +99,27 @@ def test_lost_cluster_is_an_error_of_one_line(tmp_path: Path, monkeypatch: pytes
     ):
         pytest.fail("the body ran")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("is_plain", [False, True])
+def test_workarounds_are_in_the_environment_unless_switched_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_plain: bool
+) -> None:
+    monkeypatch.setenv("HEADRACE_PLAIN", str(int(is_plain)))
+    for name in {**module.PRIVATE_ENVIRONMENT, **module.WORKAROUNDS}:
+        monkeypatch.delenv(name, raising=False)
+    seen: dict[str, str] = {}
+
+    def record(**_: object) -> None:
+        seen.update(os.environ)
+        raise ConnectionError("stop here")
+
+    monkeypatch.setattr(ray, "init", record)
+    with pytest.raises(ClusterError), ray_session(Paths(tmp_path), num_cpus_needed=1):
+        pytest.fail("the body ran")
+    assert module.PRIVATE_ENVIRONMENT.items() <= seen.items(), "Ray must never listen on other addresses"
+    assert set(module.WORKAROUNDS) & set(seen) == (set() if is_plain else set(module.WORKAROUNDS))
+    assert not set(module.WORKAROUNDS) & set(os.environ)
 
 
 @pytest.mark.ray

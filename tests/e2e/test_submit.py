@@ -35,7 +35,7 @@ STAGE = """
 import json, os, pathlib, sys
 from headrace.cluster.session import ray_session
 from headrace.paths import Paths
-with session(Paths(pathlib.Path.cwd()), num_cpus_needed=2):
+with ray_session(Paths(pathlib.Path.cwd()), num_cpus_needed=2):
     import ray
     read = ray.remote(lambda folder: pathlib.Path(folder, "row.txt").read_text()).remote(os.path.abspath("data/raw"))
     print("a worker read", ray.get(read), flush=True)
