@@ -1,4 +1,4 @@
-"""Wheel and sdist: built, and holding what a new project is made of."""
+"""Wheel and sdist: they build, and contain the files of a new project."""
 
 import os
 import subprocess
@@ -46,7 +46,7 @@ def test_wheel_and_sdist_hold_what_init_needs(tmp_path):
 
 
 def check_init_of_the_wheel(wheel_path, folder):
-    """What the wheel holds, far from any checkout, makes a project."""
+    """The files of the wheel create a project outside any clone."""
     zipfile.ZipFile(wheel_path).extractall(folder / "installed")
     environment = os.environ | {"PYTHONPATH": str(folder / "installed")}
     command = [sys.executable, "-m", "headrace", "init", "project", "--recipe", "wine"]
@@ -76,5 +76,5 @@ def test_dependencies_are_bounded_and_say_why_they_are_there():
         bounds = {specifier.operator for specifier in Requirement(dependency).specifier}
         assert bounds & {"<", "=="}, dependency
         line = next(line for line in text.splitlines() if f'"{dependency}"' in line)
-        assert "# " in line, f"{dependency}: no reason beside it"
+        assert "# " in line, f"{dependency}: no comment with the reason"
     assert requires("headrace")

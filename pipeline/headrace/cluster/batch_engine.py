@@ -15,6 +15,7 @@ from typing import Literal, Protocol, TypeAlias, TypeVar
 import pyarrow as pa
 
 from headrace.cluster.process_pool import Processes
+from headrace.cluster.ray_data import map_on_ray
 from headrace.cluster.session import is_attached, num_local_cpus, ray_session
 from headrace.paths import Paths
 from headrace.storage.parquet import BatchRef, list_batches, read_batch
@@ -67,8 +68,6 @@ def open_engine(name: EngineName, folder: Path, paths: Paths) -> Iterator[Engine
     """Yields the engine for the rows in `folder`; raises ClusterError if it is Ray and Ray does not start."""
     num_bytes = sum(path.stat().st_size for path in folder.glob("part-*.parquet"))
     if name == "ray" or (name == "auto" and is_attached() and num_bytes > RAY_BYTES):
-        from headrace.cluster.ray_data import map_on_ray
-
         with ray_session(paths, num_cpus_needed=1, wanted_by="engine"):
             yield map_on_ray
         return

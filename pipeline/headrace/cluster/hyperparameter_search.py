@@ -24,7 +24,7 @@ from headrace.storage.arrays import open_arrays
 from headrace.tasks.metrics import metric_info
 from headrace.training.autotune.tuner import Machine, decide, find_open_values, load_or_decide
 from headrace.training.autotune.workload import count_workload
-from headrace.training.fit import FitJob
+from headrace.training.fit import FitJob, WorkerContext, fit
 from headrace.training.reporting.events import validation_metrics
 from headrace.training.search.space import Space, apply_drawn
 from headrace.training.search.trials import ERROR
@@ -157,8 +157,6 @@ def _reporting_user_errors(report: Callable[[Json], None], metric: str) -> Itera
 def _try(config: Json, fixed: Json) -> None:
     """Runs one trial: a short training in this process that reports after each epoch."""
     from ray import tune
-
-    from headrace.training.fit import WorkerContext, fit
 
     extend_sys_path(fixed["sys_path"])
 

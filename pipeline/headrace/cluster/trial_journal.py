@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ray.tune import Callback
 
+from headrace.cluster.hyperparameter_search import Search
 from headrace.contracts import Json
 from headrace.storage.atomic import write_json
 from headrace.training.reporting.events import validation_metrics
 from headrace.training.search.trials import ERROR, make_trial_record
-
-if TYPE_CHECKING:
-    from headrace.cluster.hyperparameter_search import Search
 
 
 class Journal:

@@ -12,6 +12,7 @@ from headrace.storage.arrays import open_arrays
 from headrace.tasks import TASKS
 from headrace.training.autotune.tuner import Machine
 from headrace.training.autotune.workload import Workload, count_workload
+from headrace.training.compatibility import check_settings_fit
 from headrace.training.settings import TrainSettings
 
 MIN_SECONDS_FOR_RAY, MIN_STEP_SECONDS_FOR_RAY = 60.0, 0.012
@@ -26,7 +27,6 @@ as long on two workers; image patches in batches of 128 (108 ms) are a fifth fas
 def plan_training(wanted: TrainSettings, spec: Spec, transform: Json, normalized_dir: Path) -> tuple[Machine, Workload]:
     """Returns workers, cores and workload of a training; raises, before Ray starts, what its workers would raise."""
     from headrace.models.network import build_network  # imports torch
-    from headrace.training.compatibility import check_settings_fit
 
     if wanted.memory_format != "contiguous" and spec.modality != "image":
         raise ConfigError(
@@ -47,7 +47,7 @@ def plan_training(wanted: TrainSettings, spec: Spec, transform: Json, normalized
             f"choose a multiple of {num_workers}, or set train.num_workers"
         )
     if wanted.privacy:
-        from headrace.training.privacy.checks import check_privacy_compatible
+        from headrace.training.privacy.checks import check_privacy_compatible  # imports torch
 
         check_privacy_compatible(network, TASKS[spec.task], wanted, transform=transform, folder=normalized_dir)
     return Machine(num_workers, num_cores), workload

@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from headrace.errors import ConfigError
 from headrace.paths import Paths
+from headrace.tracking.client import remove_credentials, tracking_uri
 
 HOST = "127.0.0.1"
 SHUTDOWN_TIMEOUT_S = 5
@@ -17,8 +18,6 @@ SHUTDOWN_TIMEOUT_S = 5
 
 def serve_ui(paths: Paths, port: int) -> int:
     """Serves the project's runs until interrupted; raises ConfigError if the port is taken."""
-    from headrace.tracking.client import remove_credentials, tracking_uri
-
     uri = tracking_uri(paths)
     if uri.startswith(("http://", "https://")):
         print(f"MLflow: {remove_credentials(uri)}  (the server in MLFLOW_TRACKING_URI)")  # noqa: T201

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headrace.contracts import Json, ModalityName
+from headrace.data.table.encoding.decode import decode_value, inputs_by_column
 from headrace.storage.bundle import Bundle
 
 if TYPE_CHECKING:
@@ -135,8 +136,6 @@ def _example_text(transform: Json, ids: Any) -> dict[str, Any]:
 
 
 def _example_row(transform: Json, stored: Any) -> dict[str, Any]:
-    from headrace.data.table.encoding.decode import decode_value, inputs_by_column
-
     places = {name: places[0] for name, places in inputs_by_column(transform).items()}
     values = {name: decode_value(transform, place, float(stored[place])) for name, place in places.items()}
     return {name: value for name, value in values.items() if value is not None}
