@@ -12,7 +12,8 @@ HEAD = """\
 `make bench` writes this page; no number in it is entered by hand. Most benchmarks compare Headrace with a program that
 a user could run instead. The programs run in alternation on the same machine, so that noise affects them equally.
 Values come from medians of several runs. `python benchmarks/run.py NAME ...` repeats some benchmarks, and
-`--against results.json` compares the results with those of an earlier run.
+`--against results.json` compares the results with those of an earlier run. Networks 000, 001 and 003 are those of the
+recipes mnist-cnn, mnist-cnn-deep and cifar10-cnn.
 """
 QUICK = (
     "**A quick run: few rows, few epochs, one run each. It shows that the programs run; its values mean nothing.**\n"

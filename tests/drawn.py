@@ -51,7 +51,7 @@ def schema_of(modality: str) -> pa.Schema:
 
 
 def content(modality: str, label: str, index: int) -> dict[str, Any]:
-    """What a fine row holds beside its id and label; it tells the label."""
+    """What a valid row holds beside its id and label; it determines the label."""
     rng = np.random.default_rng(index)
     if modality == "image":
         shade = {"cat": 0, "dog": 100}.get(label, 50)
@@ -66,7 +66,7 @@ def content(modality: str, label: str, index: int) -> dict[str, Any]:
 
 
 def rows(modality: str, num_rows: int, first: int = 0) -> list[dict[str, Any]]:
-    """Fine rows of two classes, `cat` and `dog`."""
+    """Valid rows of two classes, `cat` and `dog`."""
     made = []
     for index in range(first, first + num_rows):
         label = ("cat", "dog")[index % 2]

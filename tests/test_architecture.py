@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from headrace.config import Section
 from headrace.paths import OUTS
-from headrace.stages import STAGES
+from headrace.stages import STAGE_HELP, STAGES
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "pipeline" / "headrace"
@@ -44,7 +44,7 @@ ENGINE_FILES = ("__init__", "batch_engine", "process_pool", "ray_data", "session
 def test_stages_have_one_name_in_five_places():
     files = {path.stem for path in (ROOT / "pipeline" / "headrace" / "stages").glob("[a-z]*.py")}
     tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests" / "stages").glob("test_*.py")}
-    assert list(DVC) == list(STAGES) == list(OUTS)
+    assert list(DVC) == list(STAGES) == list(OUTS) == list(STAGE_HELP)
     assert files == set(STAGES) <= tests
     assert list(PARAMS) == list(STAGES)
 

@@ -18,7 +18,7 @@ from headrace import __version__
 from headrace.errors import USER_ERRNOS, ConfigError, DataError, HeadraceError, Terminated
 from headrace.paths import Paths
 from headrace.runtime import relax_gc
-from headrace.stages import STAGES
+from headrace.stages import STAGE_HELP, STAGES
 
 app = typer.Typer(name="headrace", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 INTERRUPTED, TERMINATED, BROKEN_PIPE = 130, 143, 141
@@ -34,7 +34,7 @@ def _stage_command(name: str) -> Callable[[], None]:
 
         run_stage(name, _paths())
 
-    command.__doc__ = f"Run only the stage {name}; `dvc repro` runs all stages that changed."
+    command.__doc__ = f"{STAGE_HELP[name]} Runs only this stage; `dvc repro` runs all that changed."
     return command
 
 
@@ -63,7 +63,9 @@ def submit(
 
 
 @app.command()
-def ui(port: Annotated[int, typer.Option(help="On this machine only (127.0.0.1).", min=1, max=65535)] = 5000) -> None:
+def ui(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1 (this machine only).", min=1, max=65535)] = 5000,
+) -> None:
     """Serve MLflow's web pages on this machine."""
     from headrace.commands.ui import serve_ui
 
@@ -82,10 +84,10 @@ def recipes() -> None:
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
     recipe: Annotated[
-        str | None, typer.Option(metavar="NAME", help="See headrace recipes; without one: 5,000 digits.")
+        str | None, typer.Option(metavar="NAME", help="A recipe of headrace recipes; the default is 5,000 digits.")
     ] = None,
 ) -> None:
-    """Create a project that dvc repro can run at once."""
+    """Create a project that is ready for dvc repro."""
     from headrace.commands.init import create_project
 
     print("\n".join(create_project(folder, recipe)))  # noqa: T201

@@ -38,7 +38,7 @@ REQUIREMENTS = {
     "too_short": "of length {min_length} or more",
     "too_long": "of length {max_length} or less",
 }
-"""Pydantic's type of an error -> what the value must be; for all others pydantic says it well enough."""
+"""Pydantic's type of an error -> what the value must be; for all others pydantic's own text is used."""
 
 
 def read_params(path: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ USER_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, e
 
 
 class HeadraceError(Exception):
-    """An error in the user's hands, in one line: where, what is wrong, what is allowed, what to do. Exit code 2."""
+    """An error that the user can fix, in one line: where, what is wrong, what is allowed, what to do. Exit code 2."""
 
     exit_code = 2
 

@@ -4,7 +4,7 @@ from numpy.typing import NDArray
 
 from headrace.evaluation.metrics.classification import softmax
 from headrace.explanation.attributions import IMAGE_METHODS, AttributionRequest, attribute_images
-from headrace.explanation.faithfulness import area_under_curve, compute_deletion_curve, compute_likeness
+from headrace.explanation.faithfulness import area_under_curve, compute_deletion_curve, compute_similarity
 from headrace.explanation.views.image import ImageView
 from headrace.models.network import load_network
 from headrace.paths import Paths
@@ -66,9 +66,9 @@ def test_deletion_skips_places_that_a_row_does_not_have() -> None:
     ]
 
 
-def test_likeness_is_one_for_the_same_value_and_half_at_one_spread() -> None:
-    likeness = compute_likeness(np.array([5.0, 7.0, 3.0, 11.0]), np.full(4, 5.0), 2.0)
-    assert likeness == pytest.approx([1, 0.5, 0.5, 0.25])
+def test_similarity_is_one_for_the_same_value_and_half_at_one_spread() -> None:
+    similarity = compute_similarity(np.array([5.0, 7.0, 3.0, 11.0]), np.full(4, 5.0), 2.0)
+    assert similarity == pytest.approx([1, 0.5, 0.5, 0.25])
 
 
 @pytest.mark.parametrize("method", IMAGE_METHODS)

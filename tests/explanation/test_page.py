@@ -65,7 +65,7 @@ def test_page_draws_the_deletion_curves() -> None:
 
 
 def test_page_says_whether_the_maps_are_faithful() -> None:
-    assert "they show what the model uses" in render_explanation(make_report())
+    assert "show what the model uses" in render_explanation(make_report())
     assert "no better than chance" in render_explanation(make_report({**METRICS, "faithfulness": -0.01}))
 
 

@@ -19,7 +19,7 @@ LOCK = "requirements.lock"
 GENERATED = sorted({"metrics", *(out.partition("/")[0] for outs in OUTS.values() for out in outs)})
 GITIGNORE = [
     "# written by the pipeline; DVC caches the outs of stages",
-    *(f"/{name}" for name in [*GENERATED, "mlflow.db*", "mlartifacts", ".headrace"]),
+    *(f"/{name}" for name in [*GENERATED, "mlflow.db*", "mlartifacts", ".headrace", "dvc_plots"]),
     "# written by tools",
     *(".venv/", "__pycache__/", "*.tmp"),
 ]

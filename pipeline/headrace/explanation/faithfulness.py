@@ -64,7 +64,7 @@ def measure_faithfulness(curves: dict[str, NDArray[np.float64]]) -> Metrics:
     return {"deletion_auc": deletion, "random_auc": random, "faithfulness": random - deletion}
 
 
-def compute_likeness(
+def compute_similarity(
     values: NDArray[np.float64], before: NDArray[np.float64], spread: float | NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Compares values `[rows]` with those before: 1 for equal, 1/2 one `spread` away, towards 0 beyond.

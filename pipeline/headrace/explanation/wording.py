@@ -28,8 +28,8 @@ def _classification(wrong: str, followed: str, against: str) -> TaskWording:
     return TaskWording(
         groups={
             "wrong": ("Wrong", wrong),
-            "unsure": ("Least confident", "Right, but only just."),
-            "right": ("Right", "A random sample of the other right ones."),
+            "unsure": ("Least confident", "Correct, with the lowest confidence."),
+            "right": ("Right", "A random sample of the other correct rows."),
         },
         followed=followed,
         axis="mean probability",
@@ -53,12 +53,12 @@ TASK_WORDINGS = {
     ),
     "regression": TaskWording(
         groups={
-            "furthest": ("Furthest off", "The largest errors."),
+            "furthest": ("Largest errors", "The largest errors."),
             "extreme": ("Extreme", "Of the others, the predictions furthest from their median."),
             "others": ("Others", "A random sample of the rest."),
         },
-        followed=("the likeness to the original prediction (1: equal, 1/2: one training standard deviation away)"),
-        axis="likeness to the original prediction",
+        followed=("the similarity to the original prediction (1: equal, 1/2: one training standard deviation away)"),
+        axis="similarity to the original prediction",
         sooner="are strong, red or blue",
         against="Lowers the value",
         speaks_for="raises it",

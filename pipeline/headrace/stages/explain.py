@@ -24,7 +24,7 @@ from headrace.explanation.examples import (
     pick_value_examples,
     scale_values,
 )
-from headrace.explanation.faithfulness import Score, compare_deletion_curves, compute_likeness, measure_faithfulness
+from headrace.explanation.faithfulness import Score, compare_deletion_curves, compute_similarity, measure_faithfulness
 from headrace.explanation.page import ExplanationReport, render_explanation
 from headrace.explanation.views import VIEWS
 from headrace.explanation.views.base import View
@@ -53,7 +53,7 @@ class Config(Section):
 def run(config: Config, paths: Paths) -> Metrics:
     """Explains a sample and some examples, measures the faithfulness of the explanations, and writes the page.
 
-    If `quantize` kept a model, compares it on the same rows: `int8_agreement` is the fraction of equal predictions,
+    If `quantize` selected a model, compares it on the same rows: `int8_agreement` is the fraction of equal predictions,
     `int8_difference` (regression) the mean distance in the target's unit, or with several targets in the standard
     deviations of the train rows.
     """
@@ -129,7 +129,7 @@ def _probabilities(task: TaskName, logits: NDArray[np.float32]) -> NDArray[np.fl
 
 
 def _make_score(bundle: Bundle, predictions: Predictions, rows: NDArray[np.int64], answers: ModelAnswers) -> Score:
-    """Returns the score of `rows`: the probability of the prediction, or the likeness to the predicted value."""
+    """Returns the score of `rows`: the probability of the prediction, or the similarity to the predicted value."""
     outputs, positions = answers.outputs[rows], np.arange(len(rows))
 
     def score(inputs: NDArray[Any]) -> NDArray[np.float64]:
@@ -139,7 +139,7 @@ def _make_score(bundle: Bundle, predictions: Predictions, rows: NDArray[np.int64
             return np.asarray(probabilities[positions, outputs])
         before = predictions.logits[rows, outputs].astype(np.float64)
         spread = np.atleast_1d(bundle.card.transform["target"]["std"])[outputs]
-        return compute_likeness(logits[positions, outputs].astype(np.float64), before, spread)
+        return compute_similarity(logits[positions, outputs].astype(np.float64), before, spread)
 
     return score
 

@@ -37,7 +37,7 @@ class Config(Section):
 
 
 def run(config: Config, paths: Paths) -> Metrics:
-    """Registers the int8 model if `quantize` kept one, or else the float32 one; raises TrackingError."""
+    """Registers the int8 model if `quantize` selected one, or else the float32 one; raises TrackingError."""
     run_id = sync_run_from_files(paths, STAGES[:-1])
     candidate = _make_candidate(config, paths, run_id)
     champion = registry.find_champion(paths, config.name)

@@ -32,7 +32,7 @@ ROWS_COMPARED = 256
 
 
 class Config(TrainSettings):
-    """How the network is trained. The keys stand in `headrace.training.settings`, since `tune` varies them too."""
+    """How the network is trained; its keys are in `headrace.training.settings`, because `tune` varies them too."""
 
 
 def run(config: Config, paths: Paths) -> Metrics:

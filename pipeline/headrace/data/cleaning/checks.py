@@ -178,7 +178,7 @@ def validate_checks(settings: Mapping[str, Any]) -> list[str]:
 
 
 def allowed_severities(name: str) -> list[Severity]:
-    """Returns the severities that make sense for a check: a missing label cannot stay, a whole dataset cannot go."""
+    """Returns the severities that make sense for a check: a missing label cannot be repaired, nor a dataset dropped."""
     check = CHECKS[name]
     excluded: set[Severity] = set() if check.severity == "repair" else {"repair"}
     if check.subject == "set":

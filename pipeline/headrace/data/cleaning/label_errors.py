@@ -17,8 +17,8 @@ Probabilities = NDArray[np.float64]
 MIN_CONFIDENCE = 0.9
 """Minimum probability of the suggested label.
 
-A classifier that is often wrong would doubt a third of all labels: on 5,000 small photographs, where it is right in
-56 % of cases, 35 % were doubted wrongly without this bound and the calibration, and 1 % with them.
+A classifier that is often wrong would flag a third of all labels: on 5,000 small photographs, where it is right in
+56 % of cases, 35 % were wrongly flagged without this bound and the calibration, and 1 % with them.
 """
 NOISE = 0.05
 """Fraction of wrong labels that calibration assumes: with 0, a few wrong labels would flatten every probability."""
@@ -75,7 +75,7 @@ def find_suspects(row_index: RowIndex, is_accepted: NDArray[np.bool_], options: 
 def find_label_errors(
     features: NDArray[np.float32], labels: Integers, *, max_rows: int, folds: int, seed: int = 0
 ) -> tuple[Integers, Integers]:
-    """Returns the rows whose labels are doubted, ascending, and the more probable class of each: int64 `[doubted]`.
+    """Returns the flagged rows, ascending, and the more probable class of each: int64 `[flagged]`.
 
     `features` `[rows, features]`: rows that are not finite are skipped, and so are classes of fewer rows than `folds`.
     Of more than `max_rows` rows a sample is checked. The same rows, settings and seed give the same result.
@@ -92,8 +92,8 @@ def find_label_errors(
         warnings.simplefilter("ignore")
         sample = features if len(rows) == len(features) else features[rows]  # copies only where rows are missing
         probabilities = _calibrate(_predict(sample, codes, folds, seed), codes)
-        doubted = _doubted(codes, probabilities)
-    return rows[doubted], classes[probabilities[doubted].argmax(axis=1)]
+        flagged = _flag_rows(codes, probabilities)
+    return rows[flagged], classes[probabilities[flagged].argmax(axis=1)]
 
 
 def _sample(features: NDArray[np.float32], max_rows: int, seed: int) -> Integers:
@@ -159,10 +159,10 @@ def _calibrate(probabilities: Probabilities, codes: Integers) -> Probabilities:
     return scale(min(np.geomspace(*TEMPERATURES).tolist(), key=loss))
 
 
-def _doubted(codes: Integers, probabilities: Probabilities) -> Integers:
+def _flag_rows(codes: Integers, probabilities: Probabilities) -> Integers:
     """Positions of rows, by confident learning (https://arxiv.org/abs/1911.00068)."""
     from cleanlab.filter import find_label_issues
 
-    is_doubted = find_label_issues(codes, probabilities, filter_by="confident_learning", n_jobs=1)
+    is_flagged = find_label_issues(codes, probabilities, filter_by="confident_learning", n_jobs=1)
     is_other = probabilities.argmax(axis=1) != codes
-    return np.flatnonzero(is_doubted & is_other & (probabilities.max(axis=1) >= MIN_CONFIDENCE))
+    return np.flatnonzero(is_flagged & is_other & (probabilities.max(axis=1) >= MIN_CONFIDENCE))

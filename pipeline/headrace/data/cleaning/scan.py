@@ -30,7 +30,7 @@ class BatchScan(NamedTuple):
     codes: NDArray[np.int32]
     """`[rows]`: indices into `labels`."""
     ranks: NDArray[np.int8]
-    """`[rows]`: which of two equal rows stays: 0 for those of the official test split, 1 validation, 2 others."""
+    """`[rows]`: which duplicate is kept first: 0 official test split, 1 validation, 2 others."""
     checked: CheckedBatch
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from headrace.data.image.decode import Decoded, UndecodableError, decode_with_mode
 
 STACK_BYTES = 128 * 1024
-"""Decoded bytes held back for images of the same shape; measuring a stack takes fifty times its size in memory."""
+"""Bytes of decoded images of one shape to collect; measuring a stack takes fifty times its size in memory."""
 
 
 class Stack(NamedTuple):

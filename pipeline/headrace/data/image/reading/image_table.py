@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 FIRST_ROWS = 20
 """If all of the first images fail, the column, the folder or the network is wrong."""
 MAX_TRANSIENT_FAILURES = 100
-"""After this many in a row the server counts as gone: the rest would fail too, each after minutes."""
+"""After this many in a row the server is considered down: the rest would fail too, each after minutes."""
 
 
 def image_schema(schema: pa.Schema, column: str) -> pa.Schema:
