@@ -87,7 +87,7 @@ def _resolve_settings(card: bundle.BundleCard, paths: Paths) -> bundle.BundleCar
     work_dir.mkdir(parents=True, exist_ok=True)
     job = FitJob(str(paths.normalized_dir), str(work_dir), card.settings)
     choice = load_or_decide(work_dir, lambda: decide(wanted, job, machine, workload))
-    if choice["summary"]:
+    if choice.get("summary"):  # a decision saved by an earlier version has none
         print(f"chosen: {choice['summary']}", flush=True)  # noqa: T201
     return replace(card, settings=choice["settings"])
 
