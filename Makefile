@@ -1,9 +1,14 @@
 # Headrace. `make` alone lists the targets.
 SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-BIN := .venv/bin
-INSTALLED := .venv/.installed
+# another Python has an environment of its own: make test PYTHON=python3.13
+VENV ?= $(if $(filter command line,$(origin PYTHON)),.venv-$(notdir $(PYTHON)),.venv)
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# uv leaves compiling to the first import: with this variable, which images of containers set, every import compiles
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-all check bench ui clean lock deps
@@ -11,13 +16,12 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
-setup: $(INSTALLED) ## create .venv from the lock file
+setup: $(INSTALLED) ## create .venv from uv.lock; TORCH=cpu: with the small build of torch, for machines without GPU
 
-$(INSTALLED): requirements.lock pyproject.toml
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -qq --disable-pip-version-check --requirement requirements.lock
-	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	touch $@
+$(INSTALLED): uv.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	@TORCH=$(TORCH) tools/setup.sh $(VENV)
+	@touch $@
 
 run: setup ## raw data to a registered model: dvc repro, then its results
 	@# the sample project's lock differs on every machine: git ignores its changes in this clone (README, Results in git)
@@ -57,5 +61,5 @@ deps: setup ## write each stage's imports into dvc.yaml, and docs/checks.md
 	python tools/dvc_deps.py
 	python tools/checks_doc.py
 
-lock: ## resolve pyproject.toml into requirements.lock
-	$(PYTHON) tools/lock.py
+lock: setup ## resolve pyproject.toml into uv.lock, with the newest versions that it allows
+	uv lock --upgrade

@@ -1,149 +1,26 @@
-"""The command line. Each command imports its own code. A user error is printed as one line, with exit code 2."""
+"""The entry point of `headrace` and `python -m headrace`. Imports the command line only where it runs the command."""
 
 from __future__ import annotations
 
-import atexit
-import gc
-import logging
-import signal
 import sys
-import traceback
-from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import NoReturn
 
-import typer
-
-from headrace import __version__
-from headrace.errors import USER_ERRNOS, ConfigError, DataError, HeadraceError, Terminated
-from headrace.paths import Paths
-from headrace.runtime import relax_gc
-from headrace.stages import STAGE_HELP, STAGES
-
-app = typer.Typer(name="headrace", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-INTERRUPTED, TERMINATED, BROKEN_PIPE = 130, 143, 141
-
-
-def _paths() -> Paths:
-    return Paths(Path.cwd())
-
-
-def _stage_command(name: str) -> Callable[[], None]:
-    def command() -> None:
-        from headrace.commands.run_stage import run_stage
-
-        run_stage(name, _paths())
-
-    command.__doc__ = f"{STAGE_HELP[name]} Runs only this stage; `dvc repro` runs all that changed."
-    return command
-
-
-for _stage in STAGES:
-    app.command(_stage, rich_help_panel="Stages")(_stage_command(_stage))
-
-
-@app.command()
-def status() -> None:
-    """Show rows by stage, the quality of the model, and where to inspect the results."""
-    from headrace.commands.status import show_status
-
-    show_status(_paths())
-
-
-@app.command()
-def submit(
-    address: Annotated[str, typer.Option(help="Address of the cluster's dashboard.")] = "http://127.0.0.1:8265",
-    wait: Annotated[bool, typer.Option(help="Follow the log and fetch the results.")] = True,
-) -> None:
-    """Run the whole pipeline as a job on a Ray cluster."""
-    from headrace.cluster.submit import submit_job
-
-    code = submit_job(_paths(), address=address, wait=wait, echo=print)
-    raise typer.Exit(code or 0)
-
-
-@app.command()
-def ui(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1 (this machine only).", min=1, max=65535)] = 5000,
-) -> None:
-    """Serve MLflow's web pages on this machine."""
-    from headrace.commands.ui import serve_ui
-
-    raise typer.Exit(serve_ui(_paths(), port))
-
-
-@app.command()
-def recipes() -> None:
-    """List the recipes: ready-to-run settings."""
-    from headrace.commands.recipes import show_recipes
-
-    show_recipes()
-
-
-@app.command()
-def init(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
-    recipe: Annotated[
-        str | None, typer.Option(metavar="NAME", help="A recipe of headrace recipes; the default is 5,000 digits.")
-    ] = None,
-) -> None:
-    """Create a project that is ready for dvc repro."""
-    from headrace.commands.init import create_project
-
-    print("\n".join(create_project(folder, recipe)))  # noqa: T201
-
-
-@app.callback(invoke_without_command=True)
-def _root(version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False) -> None:
-    """Turn raw labelled data into a trained, tested, quantised, explained and registered model."""
-    if version:
-        print(__version__)  # noqa: T201
-        raise typer.Exit
+from headrace.commands.fork_client import run_stage_by_fork_server
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Runs a command and exits: 0 success, 1 bug, 2 user error, 3 failed gate, 130/143 interrupted."""
-    relax_gc()
-    atexit.register(gc.freeze)  # a final collection is useless, and takes 1.5 s with torch and MLflow loaded
-    logging.basicConfig(format="headrace: %(message)s", level=logging.ERROR)
-    logging.getLogger("headrace").setLevel(logging.WARNING)
-    if str(Path.cwd()) not in sys.path:  # makes the project's own packages importable, as `python -m headrace` does
-        sys.path.insert(0, str(Path.cwd()))
-    signal.signal(signal.SIGTERM, _terminate)
-    try:
-        sys.exit(app(args=arguments, standalone_mode=False))
-    except HeadraceError as error:
-        _exit_with(error)
-    except typer.TyperException as error:  # an unknown command or option
-        problem = error.format_message().rstrip(".")
-        if not problem:  # there was no command, and the help was shown
-            sys.exit(ConfigError.exit_code)
-        _exit_with(ConfigError(f"command line: {problem}; see: headrace --help"))
-    except Terminated:
-        sys.exit(TERMINATED)
-    except (KeyboardInterrupt, typer.Abort):
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        sys.exit(BROKEN_PIPE)
-    except OSError as error:
-        if error.errno not in USER_ERRNOS:
-            raise
-        where = error.filename or Path.cwd()
-        _exit_with(DataError(f"{where}: {error.strerror}; free space or grant access, then run the same command again"))
+    given = sys.argv[1:] if arguments is None else arguments
+    code = run_stage_by_fork_server(given)
+    if code is not None:
+        sys.exit(code)
+    from headrace.command_line import run_command
 
+    if given[:1] == ["fork-server"]:  # internal: started by the fork client
+        from headrace.commands.fork_server import serve
 
-def _terminate(*_: object) -> NoReturn:
-    raise Terminated
-
-
-def _exit_with(error: HeadraceError) -> NoReturn:
-    cause: BaseException | None = error
-    while cause is not None:  # closes the generators in its frames, with their files and threads, before the exit
-        traceback.clear_frames(cause.__traceback__)
-        cause = cause.__context__
-    line = " ".join(str(error).split())
-    print(f"headrace: {line}", file=sys.stderr)  # noqa: T201
-    sys.exit(error.exit_code)
+        given = serve(int(given[1]), given[2])
+    run_command(given)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,211 @@
+"""Forks the stages of one `dvc repro` from a process that has imported what they need, so that it is imported once.
+
+The server is started by the first stage and ends with its `dvc`. There are two processes: one with the imports of the
+stages before the training, and one, forked from it, that imports torch and the rest while those run. Neither starts a
+thread or runs anything but imports; every stage runs in a fork, with the streams and signals of the process
+that asked for it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from collections import deque
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from headrace.commands.fork_client import HEAVY, LIGHT, REFUSED, SERVER_OF_STAGE, hash_process, make_socket_path
+from headrace.runtime import relax_gc
+from headrace.stages import STAGES
+
+Json = dict[str, Any]
+REQUEST_BYTES = 2**16
+PR_SET_PDEATHSIG = 1
+"""prctl(2): the signal that this process gets when its parent ends."""
+MODULES: dict[str, tuple[str, ...]] = {
+    "": ("headrace.commands.run_stage", *(f"headrace.stages.{stage}" for stage in STAGES), "pyarrow.parquet", "pandas"),
+    "clean": ("cleanlab.filter", "sklearn.linear_model", "sklearn.model_selection", "jinja2"),
+    "train": ("torch", "pytorch_lightning", "torch.onnx", "onnxscript", "onnx"),
+    "validate": ("scipy.optimize",),
+    "explain": ("captum.attr", "matplotlib.figure"),
+    "register": ("mlflow.store.tracking.sqlalchemy_store", "mlflow.pyfunc"),
+}
+"""Stage -> the modules that it needs, for every modality; those of "" are needed by all stages.
+
+None may start a thread that a fork would miss, as onnxruntime 1.31 does (OpenBLAS and jemalloc expect forks).
+"""
+HEAVY_ORDER = ("train", "register", "validate", "explain")
+"""The order of the imports for the stages from `train` on: `register` stands for tracking, which `train` begins."""
+
+
+def serve(owner: int, first_stage: str) -> list[str]:
+    """Serves the stages of the `dvc` with process id `owner`; returns in each fork, with the arguments to run.
+
+    Imports what the stages from `first_stage` on need. Exits when `owner` has ended, and with it the stages.
+    """
+    process = hash_process()  # before imports change the environment
+    relax_gc()
+    later = STAGES[STAGES.index(first_stage) :]
+    light = [module for stage in ("", *later) if SERVER_OF_STAGE.get(stage, LIGHT) == LIGHT for module in _needs(stage)]
+    heavy = [module for stage in HEAVY_ORDER if stage in later for module in _needs(stage)]
+    listeners = {kind: _listen(make_socket_path(owner, kind)) for kind in (LIGHT, HEAVY)}
+    server = _Server(owner, process, listeners[LIGHT], light)
+    arguments = server.run(until_imported=True)
+    if arguments is not None:
+        return arguments
+    if os.fork():
+        listeners[HEAVY].close()
+        return server.run() or []
+    _end_with_parent()
+    server.close()
+    return _Server(owner, process, listeners[HEAVY], heavy).run() or []
+
+
+def _needs(stage: str) -> tuple[str, ...]:
+    return MODULES.get(stage, ())
+
+
+def _listen(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener.bind(str(path))
+    listener.listen()
+    return listener
+
+
+def _end_with_parent() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class _Child(NamedTuple):
+    """A stage that runs."""
+
+    pid: int
+    connection: socket.socket
+    """To its client."""
+
+
+class _Server:
+    """One process that forks stages."""
+
+    def __init__(self, owner: int, process: str, listener: socket.socket, modules: list[str]) -> None:
+        self._owner_fd, self._process, self._listener = os.pidfd_open(owner), process, listener
+        self._modules, self._children = deque(modules), dict[int, _Child]()
+        """Modules that are still to be imported; children by the descriptor of their process."""
+
+    def run(self, *, until_imported: bool = False) -> list[str] | None:
+        """Serves until the owner ends, or until all modules are imported; returns the arguments in each fork."""
+        while True:
+            for ready in self._wait():
+                arguments = self._handle(ready)
+                if arguments is not None:
+                    return arguments
+            if self._modules:
+                _import(self._modules.popleft())
+            elif until_imported:
+                return None
+
+    def _wait(self) -> list[int]:
+        poll = select.poll()
+        connections = [child.connection.fileno() for child in self._children.values()]
+        listening = [] if self._owner_fd == -1 else [self._owner_fd, self._listener.fileno()]
+        for fd in (*listening, *self._children, *connections):
+            poll.register(fd, select.POLLIN)
+        return [fd for fd, _ in poll.poll(0 if self._modules else None)]
+
+    def _handle(self, ready: int) -> list[str] | None:
+        if ready == self._owner_fd:
+            self._stop_listening()
+        elif ready == self._listener.fileno():
+            return self._accept()
+        elif ready in self._children:
+            self._report_end(ready)
+        else:
+            self._forward_signal(ready)
+        return None
+
+    def _accept(self) -> list[str] | None:
+        """Forks a stage; returns its arguments in the fork."""
+        connection = self._listener.accept()[0]
+        data, streams, _, _ = socket.recv_fds(connection, REQUEST_BYTES, 3)
+        request = json.loads(data or "{}")
+        if request.get("process") != self._process:
+            connection.send(str(REFUSED).encode())
+        else:
+            for module in _needs(request["arguments"][0]):
+                _import(module)
+            gc.freeze()
+            pid = os.fork()
+            if not pid:
+                self.close()
+                connection.close()
+                _adopt(request, streams)
+                arguments: list[str] = request["arguments"]
+                return arguments
+            self._children[os.pidfd_open(pid)] = _Child(pid, connection)
+            print(f"{request['arguments'][0]}: process {pid}", flush=True)  # noqa: T201 - the log
+        for stream in streams:
+            os.close(stream)
+        return None
+
+    def _report_end(self, process_fd: int) -> None:
+        child = self._children.pop(process_fd)
+        os.close(process_fd)
+        status = os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1])
+        with suppress(OSError):
+            child.connection.send(str(128 - status if status < 0 else status).encode())
+        child.connection.close()
+        self._exit_if_idle()
+
+    def _forward_signal(self, connection_fd: int) -> None:
+        """Passes on the client's signals; without a client, the stage ends at once, as the client did."""
+        for child in self._children.values():
+            if child.connection.fileno() == connection_fd:
+                number = child.connection.recv(64)
+                os.kill(child.pid, int(number) if number else signal.SIGKILL)
+
+    def _stop_listening(self) -> None:
+        os.close(self._owner_fd)
+        self._owner_fd = -1
+        self._modules.clear()
+        Path(self._listener.getsockname()).unlink(missing_ok=True)
+        self._exit_if_idle()
+
+    def _exit_if_idle(self) -> None:
+        if self._owner_fd == -1 and not self._children:
+            os._exit(0)
+
+    def close(self) -> None:
+        """Closes in a fork what belongs to the server."""
+        self._listener.close()
+        os.close(self._owner_fd)
+        for process_fd, child in self._children.items():
+            os.close(process_fd)
+            child.connection.close()
+        self._children.clear()
+
+
+def _import(module: str) -> None:
+    with suppress(Exception):  # the stage that needs it reports what is wrong
+        import_module(module)
+
+
+def _adopt(request: Json, streams: list[int]) -> None:
+    """Makes this fork the process that the client asked for."""
+    _end_with_parent()
+    os.setpgid(0, 0)
+    os.umask(request["umask"])
+    os.environ["DVC_STAGE"] = request["stage"]
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    for text in (sys.stdout, sys.stderr):
+        text.reconfigure(line_buffering=text.isatty() or text is sys.stderr)  # type: ignore[union-attr]
