@@ -34,6 +34,13 @@ def format_sources(name: str, numbers: pa.Array, numbering: Numbering) -> pa.Arr
     return pc.binary_join_element_wise(pa.scalar(name + before), texts, pa.scalar(after), pa.scalar(""))
 
 
+def name_rows(batch: pa.RecordBatch) -> pa.Array:
+    """Returns the places of rows in the source; their ids if an earlier version ingested them, without this column."""
+    if SOURCE in batch.schema.names:
+        return batch.column(SOURCE)
+    return pc.binary_join_element_wise(pa.scalar("row "), batch.column("row_id"), pa.scalar(""))
+
+
 def relative_name(path: Path, base: Path) -> str:
     """A path below `base`, with forward slashes; bytes that are not UTF-8 are escaped."""
     return to_utf8(path.relative_to(base).as_posix())
