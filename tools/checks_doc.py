@@ -21,7 +21,8 @@ severity and options: `{severity: drop, min_rows: 10}`.
 | off | the check does not run |
 
 Each finding, rejected row and error names the row by its `source`: `rows.csv:17` is line 17, `rows.parquet[16]` row 16
-(from 0), `cat/0007.png` a file. `error` stops at the first batch with such a row, or after the check that compares rows.
+(from 0), `cat/0007.png` a file. `error` ends the stage at the first batch with such a row, or after the first check
+that compares rows and finds something.
 
 A column of numbers or dates cannot hold other text. Cells that are not numbers (`mixed_types`), infinite numbers
 (`out_of_range`) and dates that do not exist (`impossible_date`) are therefore empty in `data/clean` under `warn` and

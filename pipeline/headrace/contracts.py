@@ -90,7 +90,7 @@ class OpenedSource(NamedTuple):
     spec: Spec
     """`num_rows` is 0 until the rows have been counted."""
     schema: pa.Schema
-    """`row_id` (32 hex characters), `label` and `split` (strings or null), `source` (where the row stands in the source:
+    """`row_id` (32 hex characters), `label` and `split` (strings or null), `source` (its place in the source:
     file and line, file and index, or path), and the columns of the modality."""
     batches: Iterator[pa.RecordBatch]
 

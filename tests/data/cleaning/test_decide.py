@@ -89,7 +89,9 @@ def test_finding_of_severity_error_raises_with_the_first_row(row_index):
 
 def test_check_that_compares_rows_stops_before_the_checks_after_it(row_index):
     # rare_class would raise too
-    with pytest.raises(DataError, match=r"^rows\.csv:3: same content as rows\.csv:2 \(clean\.checks\.duplicate: error\)"):
+    with pytest.raises(
+        DataError, match=r"^rows\.csv:3: same content as rows\.csv:2 \(clean\.checks\.duplicate: error\)"
+    ):
         decide(row_index, duplicate="error", rare_class={"min_rows": 99})
 
 

@@ -79,9 +79,9 @@ def survey_rows(rows: Rows, checker: RowChecker, spec: Spec, rules: Mapping[str,
 def scan_rows(
     rows: Rows, checker: RowChecker, spec: Spec, rules: Mapping[str, Rule], *, survey: Json, scratch: Scratch
 ) -> RowIndex:
-    """Checks every row by itself; raises DataError at the first batch with a row that a check of severity `error` finds.
+    """Checks every row by itself; raises DataError at the first batch with a finding of severity `error`.
 
-    Of that batch it names the first such row that no other check rejects.
+    It names the first such row that no other check rejects.
     """
     row_index, codes = RowIndex(scratch, is_multilabel=spec.task == "multilabel"), dict[str, int]()
     scan = partial(_scan_batch, checker=checker, spec=spec, survey=survey, options=enabled_options(rules))

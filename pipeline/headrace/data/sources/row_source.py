@@ -36,9 +36,8 @@ def format_sources(name: str, numbers: pa.Array, numbering: Numbering) -> pa.Arr
 
 def name_rows(batch: pa.RecordBatch) -> pa.Array:
     """Returns the places of rows in the source; their ids if an earlier version ingested them, without this column."""
-    if SOURCE in batch.schema.names:
-        return batch.column(SOURCE)
-    return pc.binary_join_element_wise(pa.scalar("row "), batch.column("row_id"), pa.scalar(""))
+    ids = pc.binary_join_element_wise(pa.scalar("row "), batch.column("row_id"), pa.scalar(""))
+    return pc.coalesce(batch.column(SOURCE), ids) if SOURCE in batch.schema.names else ids
 
 
 def relative_name(path: Path, base: Path) -> str:

@@ -88,9 +88,7 @@ def normalize_cells(batch: pa.RecordBatch, names: list[str], missing: list[str])
     return columns
 
 
-def build_raw_batches(
-    files: Iterable[ShardRows], names: list[str], layout: RowLayout
-) -> Iterator[pa.RecordBatch]:
+def build_raw_batches(files: Iterable[ShardRows], names: list[str], layout: RowLayout) -> Iterator[pa.RecordBatch]:
     """Raw rows of files, in batches of at most ROWS_PER_BATCH."""
     schema, ids = build_raw_schema(names, layout), RowIds()
     for name, split, numbering, batches in files:

@@ -93,9 +93,7 @@ def _schema(names: list[str]) -> pa.Schema:
     return pa.schema([row_id, *(pa.field(name, pa.string()) for name in ("label", "split", SOURCE, *names))])
 
 
-def _batches(
-    table_name: str, names: list[str], rows: list[list[float]], labels: list[str]
-) -> Iterator[pa.RecordBatch]:
+def _batches(table_name: str, names: list[str], rows: list[list[float]], labels: list[str]) -> Iterator[pa.RecordBatch]:
     num_seen: Counter[str] = Counter()
     for start in range(0, len(rows), BATCH_ROWS):
         batch = []
