@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import shutil
 import signal
 import sys
@@ -21,6 +22,7 @@ PRIVATE_ENVIRONMENT = {
     # (ray._private.services.get_node_ip_address)
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # it takes Ctrl-C for the end of the search, which would then count as complete
 }
 """Environment of a session on this machine."""
 WORKAROUNDS = {
@@ -130,12 +132,15 @@ def check_cpus(num_needed: int, num_available: int, wanted_by: str, where: str) 
 @contextlib.contextmanager
 def _local(paths: Paths) -> Iterator[None]:
     """Starts Ray on this machine; links its logs into the project while it runs, and moves them there afterwards."""
-    logs_dir = paths.logs_dir / "ray"
+    logs_dir, record = paths.logs_dir / "ray", _record_of(paths, os.getpid())
+    remove_stale_sessions(paths)
     with _environment(PRIVATE_ENVIRONMENT if is_plain() else PRIVATE_ENVIRONMENT | WORKAROUNDS):
         # Without the dashboard Ray starts in 2.7 s instead of 3.6 to 7. Ray Train then logs every second that the State
         # API is unavailable, but no output of workers reaches the terminal (log_to_driver).
         context = _init(address="local", num_cpus=num_local_cpus(), include_dashboard=False)
         session_dir = Path(context.address_info["session_dir"])
+        record.parent.mkdir(parents=True, exist_ok=True)
+        record.write_text(f"{session_dir}\n", encoding="utf-8")
         try:
             _link(logs_dir, session_dir / "logs")
             yield
@@ -144,7 +149,31 @@ def _local(paths: Paths) -> Iterator[None]:
             _link(logs_dir, None)
             with contextlib.suppress(OSError, shutil.Error):
                 shutil.move(session_dir / "logs", logs_dir)
-            shutil.rmtree(session_dir, ignore_errors=True)  # Ray never deletes it
+            _remove_session(session_dir, record)
+
+
+def remove_stale_sessions(paths: Paths) -> None:
+    """Removes the folders in /tmp/ray of sessions of this project whose processes were killed."""
+    import psutil
+
+    for record in _record_of(paths, 0).parent.glob(f"{platform.node()}-*"):
+        if not psutil.pid_exists(int(record.name.rpartition("-")[2])):
+            _remove_session(Path(record.read_text(encoding="utf-8").strip()), record)
+
+
+def _record_of(paths: Paths, pid: int) -> Path:
+    """The file that names the session's folder while a process of this machine uses it."""
+    return paths.state_dir / "ray-sessions" / f"{platform.node()}-{pid}"
+
+
+def _remove_session(session_dir: Path, record: Path) -> None:
+    """Removes the folder, which Ray never does, and Ray's link to the latest one if nothing is there any more."""
+    if session_dir.name.startswith("session_"):  # an empty record was cut short
+        shutil.rmtree(session_dir, ignore_errors=True)
+        latest = session_dir.with_name("session_latest")
+        if latest.is_symlink() and not latest.exists():
+            latest.unlink(missing_ok=True)
+    record.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
