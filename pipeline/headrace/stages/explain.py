@@ -29,6 +29,7 @@ from headrace.explanation.page import ExplanationReport, render_explanation
 from headrace.explanation.views import VIEWS
 from headrace.explanation.views.base import View
 from headrace.paths import Paths
+from headrace.storage.arrays import read_sources
 from headrace.storage.atomic import atomic_dir, write_json, write_text
 from headrace.storage.bundle import GRAPH, Bundle, read_bundle
 from headrace.storage.onnx_model import OnnxModel
@@ -81,7 +82,9 @@ def run(config: Config, paths: Paths) -> Metrics:
         wording=view.wording,
         metrics=metrics,
         curves=curves,
-        examples=build_examples(spec, answers, groups=groups, shown=shown, view=view),
+        examples=build_examples(
+            spec, answers, groups=groups, shown=shown, view=view, sources=read_sources(paths.normalized_dir / "val")
+        ),
         overview=view.overview(drawn.inputs, drawn.maps, group_by_prediction(spec, answers, drawn)),
     )
     with atomic_dir(paths.report_dir("explain")) as folder:

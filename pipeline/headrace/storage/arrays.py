@@ -83,13 +83,14 @@ def create_arrays(
 ) -> ArrayWriter:
     """Creates the files of a split; `target_shape` is that of one row. Raises OSError if the disk is full."""
     folder.mkdir(parents=True)
-    inputs = (
+    targets = _new_array(folder / "targets.npy", TARGET_TYPES[task], (num_rows, *target_shape))
+    row_ids = _new_array(folder / "row_ids.npy", "S32", (num_rows,))
+    inputs = (  # the last one: if it were not, a full disk would leave the file of a RaggedWriter open
         RaggedWriter(folder, num_rows)
         if modality == "text"
         else _new_array(folder / "inputs.npy", INPUT_TYPES[modality], (num_rows, *input_shape))
     )
-    targets = _new_array(folder / "targets.npy", TARGET_TYPES[task], (num_rows, *target_shape))
-    return ArrayWriter(inputs, targets, _new_array(folder / "row_ids.npy", "S32", (num_rows,)))
+    return ArrayWriter(inputs, targets, row_ids)
 
 
 def open_arrays(folder: Path) -> Arrays:
