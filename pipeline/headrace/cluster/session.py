@@ -9,7 +9,7 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ PRIVATE_ENVIRONMENT = {
     # (ray._private.services.get_node_ip_address)
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # it takes Ctrl-C for the end of the search, which would then count as complete
 }
 """Environment of a session on this machine."""
 WORKAROUNDS = {
@@ -32,6 +31,9 @@ WORKAROUNDS = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # every start and end waits for it; the default is 2 s
 }
 """Added to it unless HEADRACE_PLAIN=1: a training on two workers then ends 2 to 4 s sooner."""
+
+
+SECONDS_BETWEEN_POLLS = 0.3
 
 
 class BackgroundShutdown:
@@ -239,6 +241,27 @@ def _preserve_signal_handlers() -> Iterator[None]:
         for number, handler in handlers.items():
             with contextlib.suppress(ValueError):  # not the main thread, where Ray replaces none either
                 signal.signal(number, handler)
+
+
+def run_in_thread(work: Callable[[], object]) -> None:
+    """Runs Ray's code in a thread, so that a signal interrupts the wait for it and not Ray's compiled code.
+
+    Ray could lose the signal there, or turn it into a SystemError. Raises what `work` raises.
+    """
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 raised again in the caller's thread
+            failures.append(error)
+
+    thread = threading.Thread(target=run, name="ray", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(SECONDS_BETWEEN_POLLS)
+    for error in failures:
+        raise error
 
 
 def extend_sys_path(sys_path: list[str]) -> None:
