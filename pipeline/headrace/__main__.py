@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import logging
+import os
 import signal
 import sys
 import traceback
@@ -105,6 +106,8 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Show the vers
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Runs a command and exits: 0 success, 1 bug, 2 user error, 3 failed gate, 130/143 interrupted."""
     relax_gc()
+    # a thread that still uses Ray after an interruption would start another session, which nobody ends
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
     atexit.register(gc.freeze)  # a final collection is useless, and takes 1.5 s with torch and MLflow loaded
     logging.basicConfig(format="headrace: %(message)s", level=logging.ERROR)
     logging.getLogger("headrace").setLevel(logging.WARNING)
