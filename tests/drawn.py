@@ -45,7 +45,7 @@ def schema_of(modality: str) -> pa.Schema:
         return text_schema()
     own = [
         pa.field("row_id", pa.string(), nullable=False),
-        *(pa.field(name, pa.string()) for name in ("label", "split")),
+        *(pa.field(name, pa.string()) for name in ("label", "split", "source")),
     ]
     return pa.schema([*own, *(pa.field(name, pa.string()) for name in TABLE_COLUMNS)])
 
@@ -70,7 +70,9 @@ def rows(modality: str, num_rows: int, first: int = 0) -> list[dict[str, Any]]:
     made = []
     for index in range(first, first + num_rows):
         label = ("cat", "dog")[index % 2]
-        made.append({"row_id": row_id(index), "label": label, "split": None} | content(modality, label, index))
+        source = f"rows.csv:{index + 2}"
+        row = {"row_id": row_id(index), "label": label, "split": None, "source": source}
+        made.append(row | content(modality, label, index))
     return made
 
 
@@ -86,7 +88,10 @@ def faulty_rows(modality: str) -> list[dict[str, Any]]:
         {"label": None} | content(modality, "cat", 900), {"label": "cat"} | content(modality, "dog", 1),
         {"label": "cat"} | good, *({"label": "dog"} | content(modality, "dog", 903) | more for more in given),
     ]  # fmt: skip
-    return [{"row_id": row_id(1000 + index), "split": None} | row for index, row in enumerate(made)]
+    return [
+        {"row_id": row_id(1000 + index), "split": None, "source": f"rows.csv:{1002 + index}"} | row
+        for index, row in enumerate(made)
+    ]
 
 
 def write_raw(

@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 
 from headrace import __main__ as cli
 from headrace import __version__
-from headrace.errors import ConfigError, GateError
+from headrace.errors import ConfigError, GateError, Interrupted, Terminated
 from headrace.stages import STAGES
 
 ROOT = Path(__file__).parents[1]
@@ -25,15 +27,27 @@ def headrace(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@contextmanager
+def preserved_signal_handlers() -> Iterator[None]:
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
 def exit_code(*arguments: str) -> Any:
     """The exit code of a command in this process, whose signal handlers are restored."""
-    handler = signal.getsignal(signal.SIGTERM)
-    try:
-        with pytest.raises(SystemExit) as caught:
-            cli.main(list(arguments))
-    finally:
-        signal.signal(signal.SIGTERM, handler)
+    with preserved_signal_handlers(), pytest.raises(SystemExit) as caught:
+        cli.main(list(arguments))
     return caught.value.code or 0
+
+
+def make_interrupted(note: str) -> Interrupted:
+    error = Interrupted()
+    error.add_note(note)
+    return error
 
 
 def make_stages_raise(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
@@ -126,6 +140,9 @@ def test_bug_in_process_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
         (ConfigError("a:\n  b"), 2, "headrace: a: b\n"),
         (GateError("accuracy is below min 0.9"), 3, "headrace: accuracy is below min 0.9\n"),
         (KeyboardInterrupt(), 130, ""),
+        (Interrupted(), 130, "headrace: interrupted\n"),
+        (make_interrupted("go on"), 130, "headrace: interrupted; go on\n"),
+        (Terminated(), 143, "headrace: terminated\n"),
         (BrokenPipeError(), 141, ""),
         (OSError(28, "No space left on device", "/data/x"), 2,
          "headrace: /data/x: No space left on device; free space or grant access, then run the same command again\n"),
@@ -143,10 +160,14 @@ def test_error_of_a_stage_decides_the_exit_code(
 
 def test_system_error_that_users_cannot_fix_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     make_stages_raise(monkeypatch, OSError(5, "Input/output error"))
-    handler = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(OSError, match="Input/output error"):
+    with preserved_signal_handlers(), pytest.raises(OSError, match="Input/output error"):
         cli.main(["train"])
-    signal.signal(signal.SIGTERM, handler)
+
+
+def test_end_of_a_file_is_not_taken_for_an_interruption(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_stages_raise(monkeypatch, EOFError("Ran out of input"))
+    with preserved_signal_handlers(), pytest.raises(EOFError, match="Ran out of input"):
+        cli.main(["train"])
 
 
 SLOW = """
@@ -164,8 +185,12 @@ cli.main(["ingest"])
 """
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_interrupted_stage_leaves_nothing_half_done(tmp_path: Path, number: signal.Signals, code: int) -> None:
+@pytest.mark.parametrize(
+    ("number", "code", "line"), [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted")]
+)
+def test_interrupted_stage_leaves_nothing_half_done(
+    tmp_path: Path, number: signal.Signals, code: int, line: str
+) -> None:
     (tmp_path / "params.yaml").write_text("ingest: {}\n")
     with subprocess.Popen(
         [sys.executable, "-c", SLOW],
@@ -179,6 +204,6 @@ def test_interrupted_stage_leaves_nothing_half_done(tmp_path: Path, number: sign
         out, err = process.communicate(timeout=60)
     assert busy.returncode == 2
     assert f"stage ingest is already running here (process {process.pid}); wait for it, or stop it" in busy.stderr
-    assert (process.returncode, out, err) == (code, "", "")
+    assert (process.returncode, out, err) == (code, "", f"headrace: {line}\n")
     assert list((tmp_path / "data").iterdir()) == []
     assert not (tmp_path / "metrics").exists()

@@ -17,8 +17,16 @@ severity and options: `{severity: drop, min_rows: 10}`.
 | error | the stage ends with one line that describes the finding |
 | drop | the row goes to `data/quarantine`; a column is no longer used |
 | repair | the value is repaired, and the old one is stored in the column `original` |
-| warn | listed in the report and in `data/clean/findings.parquet` |
+| warn | listed in the report and in `data/clean/findings.parquet`; the value stays |
 | off | the check does not run |
+
+Each finding, rejected row and error names the row by its `source`: `rows.csv:17` is line 17, `rows.parquet[16]` row 16
+(from 0), `cat/0007.png` a file. `error` ends the stage at the first batch with such a row, or after the first check
+that compares rows and finds something.
+
+A column of numbers or dates cannot hold other text. Cells that are not numbers (`mixed_types`), infinite numbers
+(`out_of_range`) and dates that do not exist (`impossible_date`) are therefore empty in `data/clean` under `warn` and
+`off` too, and later stages treat them as missing; the column `original` has the text of the source under any severity.
 
 | check | modality | finds | severity | options |
 | --- | --- | --- | --- | --- |

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import logging
+import os
 import signal
 import sys
 import traceback
@@ -15,13 +16,13 @@ from typing import Annotated, NoReturn
 import typer
 
 from headrace import __version__
-from headrace.errors import USER_ERRNOS, ConfigError, DataError, HeadraceError, Terminated
+from headrace.errors import USER_ERRNOS, ConfigError, DataError, HeadraceError, Interrupted, Terminated
 from headrace.paths import Paths
 from headrace.runtime import relax_gc
 from headrace.stages import STAGE_HELP, STAGES
 
 app = typer.Typer(name="headrace", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-INTERRUPTED, TERMINATED, BROKEN_PIPE = 130, 143, 141
+BROKEN_PIPE = 141
 
 
 def _paths() -> Paths:
@@ -32,6 +33,7 @@ def _stage_command(name: str) -> Callable[[], None]:
     def command() -> None:
         from headrace.commands.run_stage import run_stage
 
+        _raise_on_interrupt()
         run_stage(name, _paths())
 
     command.__doc__ = f"{STAGE_HELP[name]} Runs only this stage; `dvc repro` runs all that changed."
@@ -104,6 +106,8 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Show the vers
 def run_command(arguments: list[str]) -> NoReturn:
     """Runs a command and exits: 0 success, 1 bug, 2 user error, 3 failed gate, 130/143 interrupted."""
     relax_gc()
+    # a thread that still uses Ray after an interruption would start another session, which nobody ends
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
     atexit.register(gc.freeze)  # a final collection is useless, and takes 1.5 s with torch and MLflow loaded
     logging.basicConfig(format="headrace: %(message)s", level=logging.ERROR)
     logging.getLogger("headrace").setLevel(logging.WARNING)
@@ -119,10 +123,8 @@ def run_command(arguments: list[str]) -> NoReturn:
         if not problem:  # there was no command, and the help was shown
             sys.exit(ConfigError.exit_code)
         _exit_with(ConfigError(f"command line: {problem}; see: headrace --help"))
-    except Terminated:
-        sys.exit(TERMINATED)
-    except (KeyboardInterrupt, typer.Abort):
-        sys.exit(INTERRUPTED)
+    except (Terminated, KeyboardInterrupt, typer.Abort) as stop:
+        _exit_stopped(stop)
     except BrokenPipeError:
         sys.exit(BROKEN_PIPE)
     except OSError as error:
@@ -134,6 +136,24 @@ def run_command(arguments: list[str]) -> NoReturn:
 
 def _terminate(*_: object) -> NoReturn:
     raise Terminated
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise Interrupted
+
+
+def _raise_on_interrupt() -> None:
+    """Raises Interrupted for Ctrl-C, unless the shell made this process ignore it, as in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
+
+
+def _exit_stopped(stop: BaseException) -> NoReturn:
+    if isinstance(stop.__cause__, EOFError):  # a bug, which typer takes for the end of the terminal's input
+        raise stop.__cause__ from None
+    kind = stop if isinstance(stop, Terminated) else Interrupted
+    print("; ".join([f"headrace: {kind.description}", *getattr(stop, "__notes__", [])]), file=sys.stderr)  # noqa: T201
+    sys.exit(kind.exit_code)
 
 
 def _exit_with(error: HeadraceError) -> NoReturn:

@@ -90,7 +90,8 @@ class OpenedSource(NamedTuple):
     spec: Spec
     """`num_rows` is 0 until the rows have been counted."""
     schema: pa.Schema
-    """`row_id` (32 hex characters), `label` and `split` (strings or null), and the columns of the modality."""
+    """`row_id` (32 hex characters), `label` and `split` (strings or null), `source` (its place in the source:
+    file and line, file and index, or path), and the columns of the modality."""
     batches: Iterator[pa.RecordBatch]
 
 
@@ -102,6 +103,8 @@ class Finding(NamedTuple):
     check: str
     """A name in `CHECKS`."""
     reason: str
+    repeats: int = -1
+    """The position of the row whose content this one repeats; -1 for other findings."""
 
 
 class ColumnFinding(NamedTuple):

@@ -37,7 +37,20 @@ class TrackingError(HeadraceError):
 
 
 class Terminated(BaseException):
-    """SIGTERM arrived. Not SystemExit, which Ray turns into exit code 1 inside `ray.get`, without clean-up."""
+    """SIGTERM arrived; its notes say what the same command will do.
+
+    Not SystemExit, which Ray turns into exit code 1 inside `ray.get`, without clean-up.
+    """
+
+    exit_code = 143
+    description = "terminated"
+
+
+class Interrupted(Terminated):
+    """Ctrl-C (SIGINT) arrived during a stage. Not KeyboardInterrupt, which Lightning turns into exit code 1."""
+
+    exit_code = 130
+    description = "interrupted"
 
 
 def choices(got: str, allowed: Iterable[str]) -> str:

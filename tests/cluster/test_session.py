@@ -122,6 +122,35 @@ def test_workarounds_are_in_the_environment_unless_switched_off(
     assert not set(module.WORKAROUNDS) & set(os.environ)
 
 
+HOLD = """
+import sys, time
+from pathlib import Path
+from headrace.cluster.session import ray_session
+from headrace.paths import Paths
+with ray_session(Paths(Path(sys.argv[1])), num_cpus_needed=1):
+    print("started", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.faults
+@pytest.mark.ray
+@pytest.mark.slow
+def test_session_of_a_killed_process_is_removed_at_the_next_start(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], env=environment, stdout=subprocess.PIPE) as held:
+        assert held.stdout is not None
+        assert held.stdout.readline() == b"started\n"
+        session_dir = (tmp_path / ".headrace" / "logs" / "ray").resolve().parent
+        module.remove_stale_sessions(Paths(tmp_path))
+        assert session_dir.is_dir(), "its owner is alive"
+        held.kill()
+    assert session_dir.is_dir(), "nobody could remove it"
+    module.remove_stale_sessions(Paths(tmp_path))
+    assert not session_dir.exists()
+    assert list((tmp_path / ".headrace" / "ray-sessions").iterdir()) == []
+
+
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.parametrize("fails", [[], ["fails"]], ids=["done", "failed"])

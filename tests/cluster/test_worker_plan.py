@@ -1,6 +1,7 @@
 """The plan of a training: when workers pay off, and settings that do not fit the data."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -79,6 +80,18 @@ def test_plan_training_uses_workers_that_pay_for_their_start_and_each_step(
     assert num_workers(start=0.0, step=0.0) == 2
     assert num_workers(start=0.0, step=10.0) == 0
     assert num_workers(start=1e4, step=0.0) == 0
+
+
+def test_plan_training_says_why_a_training_stays_in_this_process(
+    trained: Paths, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_plan, "MIN_SECONDS_FOR_RAY", 1234.0)
+    monkeypatch.setattr(worker_plan, "MIN_STEP_SECONDS_FOR_RAY", 0.0)
+    assert plan(trained).num_workers == 0
+    line = r"num_workers auto: this process alone, for an estimated [\d,]+ s; Ray workers pay off from 1,234 s on\n"
+    assert re.fullmatch(line, capsys.readouterr().out)
+    assert plan(trained, num_workers=0).num_workers == 0
+    assert capsys.readouterr().out == "", "nothing was decided"
 
 
 def test_plan_training_refuses_a_batch_that_workers_cannot_divide(

@@ -1,5 +1,6 @@
 """For any rows and severities: each row is accepted or rejected with a reason, and the order does not matter."""
 
+import json
 import tempfile
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from headrace.data.cleaning.checks import CHECKS, allowed_severities, resolve_ru
 from headrace.errors import ConfigError, DataError
 from headrace.stages import clean
 from headrace.storage.parquet import read_table
-from tests.drawn import MODALITIES, content, noise, png, row_id, rows, write_raw
+from tests.drawn import MODALITIES, TABLE_COLUMNS, content, noise, png, row_id, rows, write_raw
 
 ODD = {
     "image": st.one_of(
@@ -102,10 +103,22 @@ def assert_repairs_are_recorded(paths, metrics, rules_by_name):
     repaired = {finding["row_id"] for finding in findings if finding["severity"] == "repair"}
     assert metrics["repaired"] == len(repaired)
     with_original = {name for name, original in originals.items() if original is not None}
-    if Spec.read(paths.clean_dir).modality == "image":  # an image's bytes stay, since the decoder repairs it
+    modality = Spec.read(paths.clean_dir).modality
+    if modality == "image":  # an image's bytes stay, since the decoder repairs it
         assert not with_original
-    else:
+    elif modality == "text":
         assert with_original == repaired
+    else:  # also cells that a column of numbers or dates cannot hold, whatever the severity
+        assert with_original >= repaired
+
+
+def assert_emptied_cells_have_their_originals(listed, paths):
+    given = {row["row_id"]: row for row in listed}
+    typed = [name for name, kind in TABLE_COLUMNS.items() if kind in {"numeric", "date"}]
+    for row in read_table(paths.clean_dir).to_pylist():
+        emptied = {name: given[row["row_id"]][name] for name in typed if row[name] is None}
+        emptied = {name: cell for name, cell in emptied.items() if (cell or "").strip() not in {"", "nan"}}
+        assert json.loads(row["original"] or "{}") == emptied
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
@@ -120,6 +133,8 @@ def test_clean_loses_no_row_and_no_old_value(modality, data, checks):
         rules_by_name = resolve_rules(checks, modality)
         assert_nothing_is_lost(listed, paths, metrics, rules_by_name)
         assert_repairs_are_recorded(paths, metrics, rules_by_name)
+        if modality == "table":
+            assert_emptied_cells_have_their_originals(listed, paths)
 
 
 def decisions(paths):

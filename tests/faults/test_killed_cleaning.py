@@ -130,16 +130,21 @@ def test_killed_stage_keeps_old_results_and_ends_the_same_later(undisturbed, tmp
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("modality", "place"), CASES)
-def test_terminated_stage_cleans_up(undisturbed, tmp_path, modality, place):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stopped_stage_cleans_up(undisturbed, tmp_path, modality, place, number):
+    code, line = {signal.SIGTERM: (143, "terminated"), signal.SIGINT: (130, "interrupted")}[number]
     shutil.copytree(undisturbed[modality].root, tmp_path / "project")
     paths, stage = Paths(tmp_path / "project"), PLACES[place][0]
     before = hashes(paths.root, *OUTS)
     process = start_hanging_stage(paths, place)
     begun = psutil.Process(process.pid).children(recursive=True)
     assert bool(begun) == place.endswith("by processes")
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 143, (paths.root / "log").read_text()
-    assert (paths.root / "log").read_text() == ""
+    if number == signal.SIGINT:  # a terminal sends it to all processes
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
+    assert process.wait(60) == code, (paths.root / "log").read_text()
+    assert (paths.root / "log").read_text() == f"headrace: {line}\n"
     assert hashes(paths.root, *OUTS) == before
     assert half_written(paths) == []
     assert not (paths.state_dir / "scratch" / "clean").exists()

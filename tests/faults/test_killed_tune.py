@@ -75,3 +75,18 @@ def test_killed_search_does_not_repeat_finished_trials(trained_root, tmp_path):
         assert report["trials"][index] == trial
     assert report["best_metrics"]["val_loss"] == min(trial["metrics"]["val_loss"] for trial in report["trials"])
     assert "Traceback" not in read_log(paths)
+
+
+def test_interrupted_search_is_not_taken_for_a_complete_one(trained_root, tmp_path):
+    paths = Paths(tmp_path / "project")
+    shutil.copytree(trained_root / "data", paths.root / "data")
+    paths.params_path.write_text(SETTINGS)
+    process = start(paths)
+    while not list_ended(paths):
+        assert process.poll() is None, read_log(paths)[-2000:]
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(120) == 130, read_log(paths)[-2000:]
+    assert not paths.tune_path.exists()
+    assert read_log(paths).splitlines()[-1] == "headrace: interrupted"
+    assert "Traceback" not in read_log(paths)

@@ -16,8 +16,8 @@ from headrace.data.image.reading.rows import RAW_SCHEMA
 from headrace.errors import ConfigError, DataError
 from headrace.paths import SPLITS, Paths
 from headrace.stages import normalize
-from headrace.storage.arrays import open_arrays
-from headrace.storage.parquet import write_shards
+from headrace.storage.arrays import open_arrays, read_sources
+from headrace.storage.parquet import read_table, write_shards
 
 OF_INDEX = ("train", "train", "val", "test")
 """Row i is in OF_INDEX[i % 4]."""
@@ -41,7 +41,12 @@ def project(root: Path, images: list[np.ndarray], *, rows_per_batch: int = 100) 
     """A project in the state after `split`."""
     paths = Paths(root)
     rows = [
-        {"row_id": row_id(index), "image": png(pixels), "label": ["cat", "dog"][index % 3 == 0]}
+        {
+            "row_id": row_id(index),
+            "image": png(pixels),
+            "label": ["cat", "dog"][index % 3 == 0],
+            "source": f"{index}.png",
+        }
         for index, pixels in enumerate(images)
     ]
     for folder in (paths.clean_dir, paths.split_dir):
@@ -114,7 +119,17 @@ def test_normalize_twice_writes_the_same_bytes(tmp_path: Path) -> None:
         files = [path for path in paths.normalized_dir.rglob("*") if path.is_file()]
         written.append({path: path.read_bytes() for path in files})
     assert written[0] == written[1]
-    assert len(written[0]) == 3 * 3 + 2
+    assert len(written[0]) == 3 * 4 + 2
+
+
+def test_normalize_stores_the_places_of_the_rows(tmp_path: Path) -> None:
+    paths = project(tmp_path, [noise(index) for index in range(8)])
+    normalize.run(normalize.Config(), paths)
+    clean = {row["row_id"]: row["source"] for row in read_table(paths.clean_dir).to_pylist()}
+    for split in SPLITS:
+        folder = paths.normalized_dir / split
+        row_ids = [row_id.decode() for row_id in open_arrays(folder).row_ids]
+        assert read_sources(folder).to_pylist() == [clean[row_id] for row_id in row_ids]
 
 
 @pytest.mark.parametrize(

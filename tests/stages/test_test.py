@@ -10,6 +10,7 @@ from headrace.paths import Paths
 from headrace.stages.test import Config, run
 from headrace.storage import atomic
 from headrace.storage.arrays import open_arrays
+from headrace.storage.parquet import read_table
 
 
 @pytest.fixture
@@ -30,13 +31,16 @@ def read_csv(paths: Paths, name: str) -> list[dict[str, str]]:
 def test_metrics_predictions_and_tables_agree(validated: Paths) -> None:
     metrics = run(Config(noise_sigmas=[0.1, 200], seed=1), validated)
     predictions = pq.read_table(validated.report_dir("test") / "predictions.parquet")
-    assert predictions.column_names == ["row_id", "target", "predicted", "confidence", "correct"]
+    assert predictions.column_names == ["row_id", "source", "target", "predicted", "confidence", "correct"]
     correct = predictions["correct"].to_numpy()
     assert metrics["num_rows"] == len(predictions) == 200
     assert 0.4 < metrics["accuracy"] == correct.mean() < 0.95
     assert (correct == (predictions["target"].to_numpy() == predictions["predicted"].to_numpy())).all()
     test = open_arrays(validated.normalized_dir / "test")
     assert predictions["row_id"].to_pylist() == [row_id.decode() for row_id in test.row_ids]
+
+    raw = {row["row_id"]: row["path"] for row in read_table(validated.raw_dir, ["row_id", "path"]).to_pylist()}
+    assert predictions["source"].to_pylist() == [raw[row_id] for row_id in predictions["row_id"].to_pylist()]
 
     slices = read_csv(validated, "reports/test/slices.csv")
     assert {part["slice"] for part in slices} == {
@@ -76,7 +80,7 @@ def test_predictions_slices_and_metrics_of_a_regression_agree(project: Paths) ->
     atomic.write_json(project.metrics_path("validate"), {"interval_90": 1.5})
     metrics = run(Config(), project)
     predictions = pq.read_table(project.report_dir("test") / "predictions.parquet")
-    assert predictions.column_names == ["row_id", "target", "predicted", "error"]
+    assert predictions.column_names == ["row_id", "source", "target", "predicted", "error"]
     errors = predictions["error"].to_numpy()
     assert errors == pytest.approx(predictions["predicted"].to_numpy() - predictions["target"].to_numpy())
     assert metrics["rmse"] == pytest.approx(np.sqrt(np.mean(errors**2)))

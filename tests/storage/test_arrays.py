@@ -3,10 +3,11 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from headrace.errors import DataError
-from headrace.storage.arrays import create_arrays, open_arrays
+from headrace.storage.arrays import create_arrays, open_arrays, read_sources, write_sources
 
 
 @pytest.fixture
@@ -133,3 +134,17 @@ def test_open_arrays_of_text_with_a_truncated_file_raises_one_line(texts: Path, 
         path.write_bytes(good[:num_bytes])
         with pytest.raises(DataError, match=r"^.*tokens\.bin: not token ids \(.*\); run: dvc repro --force$"):
             open_arrays(texts)
+
+
+def test_failed_creation_leaves_no_file_open(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="File too large|No space left|Invalid argument"):
+        create_arrays(tmp_path / "train", num_rows=4, input_shape=[], modality="text", target_shape=(2**50,))
+    open_files = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    assert not [path for path in open_files if path.startswith(str(tmp_path))]
+
+
+@pytest.mark.parametrize("names", [["a.csv:2", "b.csv:3"], []])
+def test_sources_are_read_back_in_order(tmp_path: Path, names: list[str]) -> None:
+    assert read_sources(tmp_path) is None, "arrays of an earlier version"
+    write_sources(tmp_path, pa.chunked_array([pa.array(names, pa.large_string())]))
+    assert read_sources(tmp_path).to_pylist() == names

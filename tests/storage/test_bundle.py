@@ -1,4 +1,5 @@
 import json
+import os
 import pickle
 from pathlib import Path
 
@@ -32,6 +33,16 @@ def test_bundle_of_pickled_weights_is_refused(trained: Paths) -> None:
     torch.save({"a": torch.zeros(3)}, trained.trained_dir / WEIGHTS)
     with pytest.raises(DataError, match=r"weights\.safetensors: not safetensors \(.*\); run: dvc repro --force train$"):
         read_bundle(trained.trained_dir).weights()
+
+
+def test_weights_have_the_mode_of_their_neighbours(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_weights(tmp_path, {"weight": torch.zeros(1)})
+        (tmp_path / "neighbour").touch()
+    finally:
+        os.umask(before)
+    assert (tmp_path / WEIGHTS).stat().st_mode == (tmp_path / "neighbour").stat().st_mode
 
 
 def test_write_weights_reads_back_bit_for_bit(tmp_path: Path, trained: Paths) -> None:

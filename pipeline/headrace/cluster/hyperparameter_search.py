@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from headrace.cluster.session import extend_sys_path, ray_session
+from headrace.cluster.session import extend_sys_path, ray_session, run_in_thread
 from headrace.config import describe_errors
 from headrace.contracts import Json, Spec
 from headrace.errors import HeadraceError
@@ -62,7 +62,8 @@ def run_search(
             journal.close(index, error=error)
     if journal.open_trials():
         with ray_session(paths, num_cpus_needed=1):
-            _tuner(base, wanted, paths, journal).fit()
+            # in the main thread, Tune would take Ctrl-C for the end of the search
+            run_in_thread(_tuner(base, wanted, paths, journal).fit)
         shutil.rmtree(paths.state_dir / "ray" / "tune", ignore_errors=True)
     return journal.trials()
 

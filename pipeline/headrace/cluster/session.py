@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import shutil
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,9 @@ WORKAROUNDS = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # every start and end waits for it; the default is 2 s
 }
 """Added to it unless HEADRACE_PLAIN=1: a training on two workers then ends 2 to 4 s sooner."""
+
+
+SECONDS_BETWEEN_POLLS = 0.3
 
 
 class BackgroundShutdown:
@@ -130,12 +134,15 @@ def check_cpus(num_needed: int, num_available: int, wanted_by: str, where: str) 
 @contextlib.contextmanager
 def _local(paths: Paths) -> Iterator[None]:
     """Starts Ray on this machine; links its logs into the project while it runs, and moves them there afterwards."""
-    logs_dir = paths.logs_dir / "ray"
+    logs_dir, record = paths.logs_dir / "ray", _record_of(paths, os.getpid())
+    remove_stale_sessions(paths)
     with _environment(PRIVATE_ENVIRONMENT if is_plain() else PRIVATE_ENVIRONMENT | WORKAROUNDS):
         # Without the dashboard Ray starts in 2.7 s instead of 3.6 to 7. Ray Train then logs every second that the State
         # API is unavailable, but no output of workers reaches the terminal (log_to_driver).
         context = _init(address="local", num_cpus=num_local_cpus(), include_dashboard=False)
         session_dir = Path(context.address_info["session_dir"])
+        record.parent.mkdir(parents=True, exist_ok=True)
+        record.write_text(f"{session_dir}\n", encoding="utf-8")
         try:
             _link(logs_dir, session_dir / "logs")
             yield
@@ -144,7 +151,31 @@ def _local(paths: Paths) -> Iterator[None]:
             _link(logs_dir, None)
             with contextlib.suppress(OSError, shutil.Error):
                 shutil.move(session_dir / "logs", logs_dir)
-            shutil.rmtree(session_dir, ignore_errors=True)  # Ray never deletes it
+            _remove_session(session_dir, record)
+
+
+def remove_stale_sessions(paths: Paths) -> None:
+    """Removes the folders in /tmp/ray of sessions of this project whose processes were killed."""
+    import psutil
+
+    for record in _record_of(paths, 0).parent.glob(f"{platform.node()}-*"):
+        if not psutil.pid_exists(int(record.name.rpartition("-")[2])):
+            _remove_session(Path(record.read_text(encoding="utf-8").strip()), record)
+
+
+def _record_of(paths: Paths, pid: int) -> Path:
+    """The file that names the session's folder while a process of this machine uses it."""
+    return paths.state_dir / "ray-sessions" / f"{platform.node()}-{pid}"
+
+
+def _remove_session(session_dir: Path, record: Path) -> None:
+    """Removes the folder, which Ray never does, and Ray's link to the latest one if nothing is there any more."""
+    if session_dir.name.startswith("session_"):  # an empty record was cut short
+        shutil.rmtree(session_dir, ignore_errors=True)
+        latest = session_dir.with_name("session_latest")
+        if latest.is_symlink() and not latest.exists():
+            latest.unlink(missing_ok=True)
+    record.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -210,6 +241,27 @@ def _preserve_signal_handlers() -> Iterator[None]:
         for number, handler in handlers.items():
             with contextlib.suppress(ValueError):  # not the main thread, where Ray replaces none either
                 signal.signal(number, handler)
+
+
+def run_in_thread(work: Callable[[], object]) -> None:
+    """Runs Ray's code in a thread, so that a signal interrupts the wait for it and not Ray's compiled code.
+
+    Ray could lose the signal there, or turn it into a SystemError. Raises what `work` raises.
+    """
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 raised again in the caller's thread
+            failures.append(error)
+
+    thread = threading.Thread(target=run, name="ray", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(SECONDS_BETWEEN_POLLS)
+    for error in failures:
+        raise error
 
 
 def extend_sys_path(sys_path: list[str]) -> None:

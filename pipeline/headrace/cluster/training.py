@@ -12,7 +12,7 @@ from typing import Any
 
 from headrace.cluster.session import extend_sys_path, is_attached, ray_session
 from headrace.contracts import Json
-from headrace.errors import ClusterError, DataError, HeadraceError
+from headrace.errors import ClusterError, DataError, HeadraceError, Terminated
 from headrace.paths import Paths
 from headrace.quantization.onnx_export import EXPORTER_MODULES
 from headrace.runtime import is_plain, preload_modules, relax_gc
@@ -53,8 +53,26 @@ def prepare_training(job: FitJob, paths: Paths) -> Iterator[Callable[[Observer],
     """Starts Ray workers if the settings need them; yields the function that trains and returns the result.
 
     A training that had finished before an interruption is not repeated. While workers start, MLflow and the ONNX
-    exporter are imported in the background.
+    exporter are imported in the background. An interruption gets a note that says where the same command goes on.
     """
+    from headrace.training.callbacks.checkpoints import read_resume_point  # imports torch
+
+    num_epochs = job.settings["max_epochs"]
+    if read_result(Path(job.work_dir)) is None and (point := read_resume_point(Path(job.work_dir))):
+        print(f"resumed after epoch {point.num_epochs} of {num_epochs}, step {point.step}", flush=True)  # noqa: T201
+    try:
+        with _start_training(job, paths) as train:
+            yield train
+    except Terminated as stop:
+        if read_result(Path(job.work_dir)) is not None:
+            stop.add_note("the same command goes on after the training")
+        elif point := read_resume_point(Path(job.work_dir)):
+            stop.add_note(f"the same command goes on from epoch {point.num_epochs + 1} of {num_epochs}")
+        raise
+
+
+@contextmanager
+def _start_training(job: FitJob, paths: Paths) -> Iterator[Callable[[Observer], Json]]:
     work_dir = Path(job.work_dir)
     num_workers, num_threads = job.settings["num_workers"], job.settings["num_threads"]
 

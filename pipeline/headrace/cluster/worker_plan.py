@@ -25,7 +25,10 @@ as long on two workers; image patches in batches of 128 (108 ms) are a fifth fas
 
 
 def plan_training(wanted: TrainSettings, spec: Spec, transform: Json, normalized_dir: Path) -> tuple[Machine, Workload]:
-    """Returns workers, cores and workload of a training; raises, before Ray starts, what its workers would raise."""
+    """Returns workers, cores and workload of a training; raises, before Ray starts, what its workers would raise.
+
+    Prints a line if `num_workers: auto` means the calling process.
+    """
     from headrace.models.network import build_network  # imports torch
 
     if wanted.memory_format != "contiguous" and spec.modality != "image":
@@ -40,7 +43,14 @@ def plan_training(wanted: TrainSettings, spec: Spec, transform: Json, normalized
     check_settings_fit(wanted, spec, network)
     workload = count_workload(wanted.model, spec, transform, open_arrays(normalized_dir / "train"), wanted.loss)
     seconds = workload.estimate_seconds(wanted, num_threads=num_local_cpus()) if wanted.strategy == "ddp" else None
-    num_workers, num_cores = plan_workers(wanted.num_workers, seconds, workload.estimate_steps(wanted))
+    num_steps = workload.estimate_steps(wanted)
+    num_workers, num_cores = plan_workers(wanted.num_workers, seconds, num_steps)
+    if wanted.num_workers == "auto" and not num_workers and seconds is not None:
+        print(  # noqa: T201
+            f"num_workers auto: this process alone, for an estimated {seconds:,.0f} s; Ray workers pay off from"
+            f" {_min_seconds(num_steps):,.0f} s on",
+            flush=True,
+        )
     if num_workers > 1 and wanted.batch_size != "auto" and wanted.batch_size % num_workers:
         raise DataError(
             f"params.yaml: train.batch_size: {wanted.batch_size} rows cannot be divided among {num_workers} workers; "
@@ -70,7 +80,10 @@ def plan_workers(wanted: int | str, expected_seconds: float | None = None, num_s
 
 
 def _is_short(expected_seconds: float | None, num_steps: int) -> bool:
-    min_seconds = MIN_SECONDS_FOR_RAY + MIN_STEP_SECONDS_FOR_RAY * num_steps
-    if expected_seconds is None or expected_seconds >= min_seconds:
+    if expected_seconds is None or expected_seconds >= _min_seconds(num_steps):
         return False
     return not is_attached() and num_local_gpus() == 0
+
+
+def _min_seconds(num_steps: int) -> float:
+    return MIN_SECONDS_FOR_RAY + MIN_STEP_SECONDS_FOR_RAY * num_steps

@@ -111,7 +111,8 @@ def _request(connection: socket.socket, arguments: list[str]) -> int | None:
     os.umask(umask)
     request = {"arguments": arguments, "stage": os.environ["DVC_STAGE"], "umask": umask, "process": hash_process()}
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, forward)
+        if signal.getsignal(number) != signal.SIG_IGN:  # as a shell does for a command in the background
+            signal.signal(number, forward)
     try:
         socket.send_fds(connection, [json.dumps(request).encode()], [0, 1, 2])
         answer = connection.recv(64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from headrace.contracts import Json, Spec
@@ -76,9 +77,18 @@ def collect_answers(
 
 
 def build_examples(
-    spec: Spec, answers: ModelAnswers, *, groups: dict[str, NDArray[np.int64]], shown: ExplainedRows, view: View
+    spec: Spec,
+    answers: ModelAnswers,
+    *,
+    groups: dict[str, NDArray[np.int64]],
+    shown: ExplainedRows,
+    view: View,
+    sources: pa.ChunkedArray | None = None,
 ) -> list[Example]:
-    """Builds one example for each row of `shown`, which holds the rows of `groups` in their order."""
+    """Builds one example for each row of `shown`, which holds the rows of `groups` in their order.
+
+    `sources`: the places of all validation rows in the source.
+    """
     names = [group for group, rows in groups.items() for _ in rows]
     return [
         Example(
@@ -89,6 +99,7 @@ def build_examples(
             confidence=None if answers.confidence is None else float(answers.confidence[row]),
             shown=view.show(inputs, attribution),
             parts=view.parts(inputs, attribution),
+            source="" if sources is None else str(sources[int(row)]),
         )
         for group, row, inputs, attribution in zip(names, *shown, strict=True)
     ]

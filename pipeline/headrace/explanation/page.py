@@ -33,12 +33,15 @@ class Example:
     """The row and its attribution."""
     parts: list[Json] = field(default_factory=list)
     """Name and attribution of each place that has a name."""
+    source: str = ""
+    """Where the row stands in the source; empty for arrays of an earlier version."""
 
     def to_json(self) -> Json:
         """Returns everything but the picture."""
         return {
             "group": self.group,
             "row_id": self.row_id,
+            **({"source": self.source} if self.source else {}),
             "actual": self.actual,
             "predicted": self.predicted,
             **({} if self.confidence is None else {"confidence": self.confidence}),

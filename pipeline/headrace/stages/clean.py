@@ -11,12 +11,12 @@ from headrace.config import Section
 from headrace.contracts import ColumnFinding, Json, Metrics, Spec
 from headrace.data.checkers import CHECKERS
 from headrace.data.cleaning.checks import check_required_severities, list_skipped_checks, resolve_rules, validate_checks
-from headrace.data.cleaning.decide import CleaningDecision, decide_rows, raise_errors
+from headrace.data.cleaning.decide import CleaningDecision, decide_rows
 from headrace.data.cleaning.outcome import check_columns, count_outcomes, make_clean_spec
 from headrace.data.cleaning.quarantine import write_findings, write_groups, write_rows
 from headrace.data.cleaning.report.build import build_report, collect_examples
 from headrace.data.cleaning.report.page import render_report
-from headrace.data.cleaning.scan import RowIndex, scan_rows
+from headrace.data.cleaning.scan import RowIndex, scan_rows, survey_rows
 from headrace.paths import Paths
 from headrace.storage.atomic import atomic_dir, write_text
 from headrace.storage.scratch import open_scratch
@@ -52,11 +52,12 @@ def run(config: Config, paths: Paths) -> Metrics:
     check_required_severities(rules, spec.modality, spec.task)
     with open_scratch(paths.state_dir / "scratch" / "clean") as scratch:
         with open_engine(config.engine, paths.raw_dir, paths) as engine:
-            row_index, survey = scan_rows(StoredRows(paths.raw_dir, engine, "clean"), checker, spec, rules, scratch)
+            rows = StoredRows(paths.raw_dir, engine, "clean")
+            survey = survey_rows(rows, checker, spec, rules)
+            columns = check_columns(checker, spec, survey, rules, "data/raw")
+            row_index = scan_rows(rows, checker, spec, rules, survey=survey, scratch=scratch)
         decision = decide_rows(row_index, checker, spec, rules, where)
         decision.remarks += list_skipped_checks(spec.modality, spec.task)
-        columns = check_columns(checker, spec, survey, rules, "data/raw")
-        raise_errors(row_index, decision, where)
         clean = make_clean_spec(spec, row_index, decision, columns, survey, where)
         metrics = count_outcomes(clean, row_index, decision, columns)
         _write_rows(paths, spec, clean, row_index, decision, survey)
@@ -72,7 +73,7 @@ def _write_rows(
         # dropped columns stay in the files, so they are converted and repaired like the others
         checker = CHECKERS[raw.modality]
         write_rows(paths.raw_dir, (folder, quarantine), spec=raw, checker=checker, decision=decision, survey=survey)
-        write_findings(folder / "findings.parquet", decision, row_ids)
+        write_findings(folder / "findings.parquet", decision, row_index)
         write_groups(folder / "groups.parquet", decision, row_ids)
         write_text(folder / "spec.json", clean.to_json())
 

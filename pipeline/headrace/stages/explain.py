@@ -29,6 +29,7 @@ from headrace.explanation.page import ExplanationReport, render_explanation
 from headrace.explanation.views import VIEWS
 from headrace.explanation.views.base import View
 from headrace.paths import Paths
+from headrace.storage.arrays import read_sources
 from headrace.storage.atomic import atomic_dir, write_json, write_text
 from headrace.storage.bundle import GRAPH, Bundle, read_bundle
 from headrace.storage.onnx_model import OnnxModel
@@ -72,7 +73,7 @@ def run(config: Config, paths: Paths) -> Metrics:
     strengths = np.abs(drawn.maps) if spec.task == "regression" else drawn.maps
     score = _make_score(bundle, predictions, drawn.rows, answers)
     curves = compare_deletion_curves(score, drawn.inputs, strengths, view, seed=config.seed)
-    int8_metrics = _compare_int8(paths, bundle, predictions, drawn)
+    int8_metrics, sources = _compare_int8(paths, bundle, predictions, drawn), read_sources(paths.normalized_dir / "val")
     metrics = {"num_rows": len(sample), **measure_faithfulness(curves), **int8_metrics}
     report = ExplanationReport(
         source=spec.source,
@@ -81,7 +82,7 @@ def run(config: Config, paths: Paths) -> Metrics:
         wording=view.wording,
         metrics=metrics,
         curves=curves,
-        examples=build_examples(spec, answers, groups=groups, shown=shown, view=view),
+        examples=build_examples(spec, answers, groups=groups, shown=shown, view=view, sources=sources),
         overview=view.overview(drawn.inputs, drawn.maps, group_by_prediction(spec, answers, drawn)),
     )
     with atomic_dir(paths.report_dir("explain")) as folder:

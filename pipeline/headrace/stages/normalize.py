@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, closing
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
@@ -15,13 +16,14 @@ from pydantic import Field, field_validator
 from headrace.cluster.batch_engine import Selection, StoredRows, open_engine
 from headrace.config import Section
 from headrace.contracts import Json, Metrics, Spec
+from headrace.data.sources.row_source import SOURCE
 from headrace.data.targets import count_class_rows, encode_targets, fit_target_scale, target_shape
 from headrace.data.transforms import TRANSFORMS
 from headrace.errors import DataError
 from headrace.paths import SPLITS, UNUSED, Paths
-from headrace.storage.arrays import ArrayWriter, create_arrays
+from headrace.storage.arrays import ArrayWriter, create_arrays, write_sources
 from headrace.storage.atomic import atomic_dir, write_json, write_text
-from headrace.storage.parquet import read_table
+from headrace.storage.parquet import read_schema, read_table
 from headrace.storage.split_index import find_positions, read_row_ids, to_ascii_ids
 
 Count = Annotated[int, Field(gt=0)]
@@ -110,6 +112,7 @@ def run(config: Config, paths: Paths) -> Metrics:
                 )
                 writers[split] = stack.enter_context(closing(writer))
             _write_rows(writers, row_ids, rows.map(partial(_encode, spec=spec, transform=transform)), paths)
+            _write_sources(folder, row_ids, paths.clean_dir)
             if spec.task != "regression":
                 transform["target"] = count_class_rows(writers["train"].targets, spec)
             write_json(folder / "transform.json", transform)
@@ -153,6 +156,17 @@ def _write_rows(
             num_written += int(is_in_split.sum())
         if num_written != len(batch.row_ids):
             raise DataError(f"{paths.clean_dir}: has rows that are not in data/split; run: dvc repro split")
+
+
+def _write_sources(folder: Path, row_ids: Mapping[str, NDArray[np.bytes_]], clean_dir: Path) -> None:
+    """Writes where the rows of each split stand in the source."""
+    if SOURCE not in read_schema(clean_dir).names:  # rows of an earlier version
+        return
+    clean = read_table(clean_dir, ["row_id", SOURCE])
+    ids, sources = to_ascii_ids(clean.column("row_id")), clean.column(SOURCE).cast(pa.large_string()).combine_chunks()
+    order = np.argsort(ids)
+    for split in SPLITS:
+        write_sources(folder / split, sources.take(pa.array(order[np.searchsorted(ids, row_ids[split], sorter=order)])))
 
 
 def _select(inputs: Any, is_selected: NDArray[np.bool_]) -> Any:

@@ -20,6 +20,7 @@ from headrace.evaluation.result import EvaluationResult, write_tables
 from headrace.evaluation.robustness import accuracy_under_noise
 from headrace.evaluation.slice_definitions import SLICE_DEFINITIONS
 from headrace.paths import Paths
+from headrace.storage.arrays import read_sources
 from headrace.storage.atomic import atomic_dir
 from headrace.storage.bundle import read_bundle
 
@@ -46,7 +47,7 @@ def run(config: Config, paths: Paths) -> Metrics:
     read_metric = partial(_read_metric, paths.metrics_path("validate"))
     result = evaluator.evaluate(predictions, slices, read_metric, config.seed)
     with atomic_dir(paths.report_dir("test")) as folder:
-        _write_predictions(folder / "predictions.parquet", predictions, result)
+        _write_predictions(folder / "predictions.parquet", paths.normalized_dir / "test", predictions, result)
         write_tables(folder, result.reports)
     with atomic_dir(paths.plots_dir("test")) as folder:
         write_tables(folder, result.plots)
@@ -70,6 +71,8 @@ def _measure_noise(predictions: Predictions, config: Config) -> Metrics:
     return {f"noise_{sigma:g}": accuracy for sigma, accuracy in zip(sigmas, accuracies, strict=True)}
 
 
-def _write_predictions(path: Path, predictions: Predictions, result: EvaluationResult) -> None:
-    columns = {name: pa.array(values) for name, values in result.predictions.items()}
-    pq.write_table(pa.table({"row_id": pa.array(predictions.arrays.row_ids.astype(str)), **columns}), path)
+def _write_predictions(path: Path, split_dir: Path, predictions: Predictions, result: EvaluationResult) -> None:
+    row_ids, sources = pa.array(predictions.arrays.row_ids.astype(str)), read_sources(split_dir)
+    columns = {"row_id": row_ids, **({} if sources is None else {"source": sources})}
+    columns |= {name: pa.array(values) for name, values in result.predictions.items()}
+    pq.write_table(pa.table(columns), path)

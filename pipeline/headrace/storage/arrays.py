@@ -9,6 +9,8 @@ from tokenize import TokenError
 from typing import Any, TypeAlias
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
@@ -21,6 +23,9 @@ Inputs: TypeAlias = "NDArray[Any] | Ragged"
 INPUT_TYPES: dict[ModalityName, str] = {"image": "u1", "table": "<f4", "text": "<i4"}
 """Modality -> dtype of the stored values."""
 TARGET_TYPES: dict[TaskName, str] = {"classification": "<i8", "multilabel": "<f4", "regression": "<f4"}
+
+
+SOURCES = "sources.parquet"
 
 
 @dataclass(frozen=True)
@@ -78,13 +83,14 @@ def create_arrays(
 ) -> ArrayWriter:
     """Creates the files of a split; `target_shape` is that of one row. Raises OSError if the disk is full."""
     folder.mkdir(parents=True)
-    inputs = (
+    targets = _new_array(folder / "targets.npy", TARGET_TYPES[task], (num_rows, *target_shape))
+    row_ids = _new_array(folder / "row_ids.npy", "S32", (num_rows,))
+    inputs = (  # the last one: if it were not, a full disk would leave the file of a RaggedWriter open
         RaggedWriter(folder, num_rows)
         if modality == "text"
         else _new_array(folder / "inputs.npy", INPUT_TYPES[modality], (num_rows, *input_shape))
     )
-    targets = _new_array(folder / "targets.npy", TARGET_TYPES[task], (num_rows, *target_shape))
-    return ArrayWriter(inputs, targets, _new_array(folder / "row_ids.npy", "S32", (num_rows,)))
+    return ArrayWriter(inputs, targets, row_ids)
 
 
 def open_arrays(folder: Path) -> Arrays:
@@ -94,6 +100,16 @@ def open_arrays(folder: Path) -> Arrays:
     if not len(arrays.inputs) == len(arrays.targets) == len(arrays.row_ids):
         raise DataError(f"{folder}: the arrays differ in length; run: dvc repro --force")
     return arrays
+
+
+def write_sources(folder: Path, sources: pa.ChunkedArray) -> None:
+    """Writes where each row of a split stands in the source: strings, in the order of the arrays."""
+    pq.write_table(pa.table({"source": sources}), folder / SOURCES, compression="zstd")
+
+
+def read_sources(folder: Path) -> pa.ChunkedArray | None:
+    """Reads what `write_sources` wrote; None for arrays of an earlier version."""
+    return pq.read_table(folder / SOURCES).column("source") if (folder / SOURCES).is_file() else None
 
 
 def _new_array(path: Path, dtype: str, shape: tuple[int, ...]) -> Any:

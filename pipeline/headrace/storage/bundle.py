@@ -81,6 +81,8 @@ def write_weights(folder: Path, state: dict[str, Tensor]) -> None:
     from safetensors.torch import save_file
 
     with atomic_file(folder / WEIGHTS) as temporary_path:
+        temporary_path.touch()
+        mode = temporary_path.stat().st_mode  # safetensors replaces the file by one that only its owner can read
         try:
             save_file(
                 {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}, temporary_path
@@ -90,6 +92,7 @@ def write_weights(folder: Path, state: dict[str, Tensor]) -> None:
             if number is None:
                 raise
             raise OSError(int(number[1]), os.strerror(int(number[1])), str(folder / WEIGHTS)) from error
+        temporary_path.chmod(mode)
 
 
 def read_bundle(folder: Path) -> Bundle:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -112,7 +113,10 @@ def download_test_predictions(paths: Paths, run_id: str) -> Path | None:
         folder = PREDICTIONS.rpartition("/")[0]
         if PREDICTIONS not in {item.path for item in client.list_artifacts(run_id, folder)}:
             return None
-        return Path(client.download_artifacts(run_id, PREDICTIONS, tempfile.mkdtemp(prefix="headrace-")))
+        scratch = paths.state_dir / "scratch" / "champion"
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+        return Path(client.download_artifacts(run_id, PREDICTIONS, str(scratch)))
 
 
 def _ensure_registered(client: MlflowClient, name: str) -> None:

@@ -13,7 +13,10 @@ from headrace.storage.scratch import Scratch
 
 @pytest.fixture
 def make_row_index(tmp_path: Path) -> Iterator[Callable[..., RowIndex]]:
-    """Builds an index from `labels` by row (None: no label) and any columns; row ids are a, b, c and on by default."""
+    """Builds an index from `labels` by row (None: no label) and any columns; row ids are a, b, c and on by default.
+
+    The rows stand in `rows.csv` from line 2 on.
+    """
     opened = []
 
     def make(labels: list[str | None], **columns: Any) -> RowIndex:
@@ -26,6 +29,9 @@ def make_row_index(tmp_path: Path) -> Iterator[Callable[..., RowIndex]]:
         scratch.append("row_ids", np.array(ids, "S32"))
         scratch.append("labels", np.array([-1 if label is None else names.index(label) for label in labels], np.int32))
         scratch.append("ranks", np.array(columns.pop("ranks", [2] * len(labels)), np.int8))
+        names_of_rows = [f"rows.csv:{row + 2}".encode() for row in range(len(labels))]
+        scratch.append("source_ends", np.cumsum([len(name) for name in names_of_rows], dtype=np.int64))
+        scratch.append("source_bytes", np.frombuffer(b"".join(names_of_rows), np.uint8))
         is_multilabel = columns.pop("is_multilabel", False)
         for name, values in columns.items():
             scratch.append(name.replace("__", ":"), np.asarray(values))

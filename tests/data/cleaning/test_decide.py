@@ -8,7 +8,7 @@ import pytest
 from headrace.contracts import Finding, Spec
 from headrace.data.checkers import CHECKERS
 from headrace.data.cleaning.checks import resolve_rules
-from headrace.data.cleaning.decide import CleaningDecision, decide_rows, raise_errors
+from headrace.data.cleaning.decide import CleaningDecision, decide_rows
 from headrace.errors import DataError
 
 SPEC = Spec(modality="text", task="classification", source="x", format="x", num_rows=0)
@@ -78,19 +78,29 @@ def test_notes_about_rejected_rows_are_not_counted():
     assert [finding.row for finding in decision.accepted_notes()] == [1, 1]
 
 
-def test_finding_of_severity_error_raises_with_the_row(row_index):
-    decision = decide(row_index, undecodable="error", markup="error")
+def test_finding_of_severity_error_raises_with_the_first_row(row_index):
     line = (
-        f"data/raw: row {'c' * 32}: broken (undecodable, 2 findings of severity error); fix it, or set"
+        "rows.csv:4: broken (clean.checks.undecodable: error); correct that row in the source, or set"
         " clean.checks.undecodable: drop"
     )
     with pytest.raises(DataError, match=f"^{re.escape(line)}$"):
-        raise_errors(row_index, decision, "data/raw")
-    raise_errors(row_index, decide(row_index), "data/raw")
+        decide(row_index, markup="error", undecodable="error")
+
+
+def test_check_that_compares_rows_stops_before_the_checks_after_it(row_index):
+    # rare_class would raise too
+    with pytest.raises(
+        DataError, match=r"^rows\.csv:3: same content as rows\.csv:2 \(clean\.checks\.duplicate: error\)"
+    ):
+        decide(row_index, duplicate="error", rare_class={"min_rows": 99})
+
+
+def test_rejected_row_is_no_error(row_index):
+    row_index.findings.append(Finding(3, "empty", "nothing"))
+    assert decide(row_index, markup="error").rejections.keys() >= {3}
 
 
 def test_remark_of_severity_error_raises(row_index):
-    decision = decide(row_index, imbalance={"severity": "error", "max_ratio": 1.1})
     with pytest.raises(DataError, match=r"^data/raw: class 'a' has 4 rows, 'b' 3: .* \(imbalance\); add rows, or set"):
-        raise_errors(row_index, decision, "data/raw")
-    raise_errors(row_index, decide(row_index, imbalance={"max_ratio": 1.1}), "data/raw")
+        decide(row_index, imbalance={"severity": "error", "max_ratio": 1.1})
+    assert decide(row_index, imbalance={"max_ratio": 1.1}).remarks

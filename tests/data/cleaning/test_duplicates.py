@@ -21,7 +21,7 @@ def test_row_of_the_smallest_id_stays(make_row_index):
     row_index = make_row_index(["a"] * 6, keys=KEYS, row_ids=[b"c", b"d", b"b", b"a", b"e", b"f"])
     assert find(row_index) == {(0, "duplicate"), (2, "duplicate")}
     reasons = [finding.reason for finding in find_duplicates(row_index, np.ones(6, bool), resolve_rules({}, "image"))]
-    assert reasons == ["same content as row a"] * 2
+    assert reasons == ["same content as rows.csv:5"] * 2
 
 
 def test_row_of_the_official_test_split_stays(make_row_index):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from headrace.contracts import Finding
 from headrace.data.cleaning.label_errors import Suspect, find_label_errors, find_suspects
 from tests.drawn import row_id
 
@@ -158,4 +159,4 @@ def test_rows_without_labels_or_features_have_no_suspects(make_row_index):
 
 
 def test_finding_names_both_labels():
-    assert Suspect(3, "cat", "dog").finding() == (3, "label_error", "labelled 'cat', looks like 'dog'")
+    assert Suspect(3, "cat", "dog").finding() == Finding(3, "label_error", "labelled 'cat', looks like 'dog'")

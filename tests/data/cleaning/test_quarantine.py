@@ -72,11 +72,11 @@ def test_no_rejected_rows_are_an_empty_table(write):
     assert (len(clean), rejected) == (20, [])
 
 
-def test_findings_are_about_accepted_rows(tmp_path):
-    write_findings(tmp_path / "findings.parquet", decide(), IDS)
+def test_findings_are_about_accepted_rows(tmp_path, make_row_index):
+    write_findings(tmp_path / "findings.parquet", decide(), make_row_index(["a"] * 20, row_ids=IDS))
     assert pq.read_table(tmp_path / "findings.parquet").to_pylist() == [
-        {"row_id": row_id(4), "check": "markup", "severity": "repair", "reason": "1 tag"},
-        {"row_id": row_id(5), "check": "length_outlier", "severity": "warn", "reason": "long"},
+        {"row_id": row_id(4), "source": "rows.csv:6", "check": "markup", "severity": "repair", "reason": "1 tag"},
+        {"row_id": row_id(5), "source": "rows.csv:7", "check": "length_outlier", "severity": "warn", "reason": "long"},
     ]
 
 

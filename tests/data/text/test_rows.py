@@ -11,6 +11,7 @@ def test_to_text_batch_moves_the_text_and_keeps_other_columns() -> None:
             "row_id": ["0" * 32, "1" * 32],
             "label": ["ham", None],
             "split": pa.array([None, "test"], pa.string()),
+            "source": ["a.csv:2", "a.csv:3"],
             "sender": ["x", None],
             "text_": ["hello", None],
             "day": ["01", "02"],
@@ -20,8 +21,14 @@ def test_to_text_batch_moves_the_text_and_keeps_other_columns() -> None:
     assert texts.schema == text_schema(["sender", "day"]) == to_text_schema(table.schema, "text_")
     texts.validate(full=True)
     assert texts.to_pylist() == [
-        {"row_id": "0" * 32, "text": "hello", "label": "ham", "path": None, "split": None, "sender": "x", "day": "01"},
-        {"row_id": "1" * 32, "text": "", "label": None, "path": None, "split": "test", "sender": None, "day": "02"},
+        {
+            "row_id": "0" * 32, "text": "hello", "label": "ham", "path": None, "split": None, "source": "a.csv:2",
+            "sender": "x", "day": "01",
+        },
+        {
+            "row_id": "1" * 32, "text": "", "label": None, "path": None, "split": "test", "source": "a.csv:3",
+            "sender": None, "day": "02",
+        },
     ]  # fmt: skip
 
 

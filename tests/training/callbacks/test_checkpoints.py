@@ -8,7 +8,13 @@ from safetensors.torch import load_file
 from torch import nn
 
 from headrace.storage.bundle import WEIGHTS
-from headrace.training.callbacks.checkpoints import BestWeights, LastWeights, ResumeState
+from headrace.training.callbacks.checkpoints import (
+    BestWeights,
+    LastWeights,
+    ResumePoint,
+    ResumeState,
+    read_resume_point,
+)
 
 MODULE: Any = SimpleNamespace()
 
@@ -87,3 +93,46 @@ def test_resume_state_is_gathered_on_every_rank_and_renamed_by_rank_0(tmp_path: 
     ResumeState(tmp_path).on_train_epoch_end(make_trainer(save_checkpoint=paths.append, is_global_zero=False), MODULE)
     assert len(paths) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def save_state(folder: Path) -> Path:
+    path = folder / ResumeState.NAME
+    torch.save({"epoch": 2, "global_step": 24, "state_dict": {"weight": torch.arange(1000.0)}}, path)
+    return path
+
+
+def test_resume_point_counts_complete_epochs(tmp_path: Path) -> None:
+    assert read_resume_point(tmp_path) is None
+    path = save_state(tmp_path)
+    assert read_resume_point(tmp_path) == ResumePoint(num_epochs=3, step=24)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda _: b"",
+        lambda data: data[:-100],
+        lambda data: data[:2000] + bytes(8) + data[2008:],
+        lambda _: b"not a checkpoint",
+    ],
+    ids=["empty", "truncated", "changed", "something else"],
+)
+def test_damaged_resume_state_is_set_aside_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: Any
+) -> None:
+    path = save_state(tmp_path)
+    path.write_bytes(damage(path.read_bytes()))
+    assert read_resume_point(tmp_path) is None
+    assert [file.name for file in tmp_path.iterdir()] == ["resume.damaged"]
+    (message,) = caplog.messages
+    assert message.startswith(f"{path}: not readable (")
+    assert message.endswith("), now resume.damaged; the training starts from the beginning")
+    assert "\n" not in message
+    assert read_resume_point(tmp_path) is None
+
+
+def test_state_without_its_keys_is_damaged(tmp_path: Path) -> None:
+    torch.save({"weights": torch.zeros(1)}, tmp_path / ResumeState.NAME)
+    assert read_resume_point(tmp_path) is None
+    assert (tmp_path / "resume.damaged").is_file()

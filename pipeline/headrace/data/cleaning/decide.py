@@ -16,7 +16,7 @@ from headrace.data.cleaning.duplicates import find_duplicates, group_equal_rows
 from headrace.data.cleaning.label_errors import Suspect, find_suspects
 from headrace.data.cleaning.near_duplicates import Cluster, find_near_duplicates
 from headrace.data.cleaning.outliers import find_outliers
-from headrace.data.cleaning.scan import RowIndex
+from headrace.data.cleaning.scan import RowIndex, enabled_options, make_row_error
 from headrace.errors import DataError
 
 
@@ -31,6 +31,8 @@ class CleaningDecision:
     """Rejected row -> the findings that rejected it."""
     notes: list[Finding] = field(default_factory=list)
     """Repairs and warnings, also about rows that were rejected for another reason."""
+    errors: list[Finding] = field(default_factory=list)
+    """Those of the notes whose checks have the severity `error`."""
     remarks: list[tuple[str, str]] = field(default_factory=list)
     """Check and text: about the dataset as a whole."""
     clusters: list[Cluster] = field(default_factory=list)
@@ -46,8 +48,10 @@ class CleaningDecision:
             if self.rules[finding.check].severity == "drop":
                 self.rejections.setdefault(finding.row, []).append(finding)
                 self.is_accepted[finding.row] = False
-            else:
-                self.notes.append(finding)
+                continue
+            self.notes.append(finding)
+            if self.rules[finding.check].severity == "error":
+                self.errors.append(finding)
 
     def accepted_notes(self) -> list[Finding]:
         """Returns the notes about accepted rows."""
@@ -65,41 +69,49 @@ class CleaningDecision:
 def decide_rows(
     row_index: RowIndex, checker: RowChecker, spec: Spec, rules: Mapping[str, Rule], where: str
 ) -> CleaningDecision:
-    """Runs the checks that compare rows; raises DataError where too few rows of a class are accepted."""
+    """Runs the checks that compare rows; raises DataError where too few rows of a class are accepted.
+
+    Also raises it after the first check of severity `error` that finds something.
+    """
     decision = CleaningDecision(rules, np.ones(row_index.num_rows, bool))
-    options = {name: rule.options for name, rule in rules.items() if rule.severity != "off"}
+    options = enabled_options(rules)
     is_accepted = decision.is_accepted  # `add` updates it in place
-    decision.add(row_index.findings)
+
+    def add(findings: Iterable[Finding]) -> None:
+        decision.add(findings)
+        _raise_first_error(row_index, decision)
+
+    add(row_index.findings)
     if {"duplicate", "conflicting_labels"} & options.keys():
-        decision.add(find_duplicates(row_index, is_accepted, rules))
+        add(find_duplicates(row_index, is_accepted, rules))
     if "near_duplicate" in options:
         decision.clusters = find_near_duplicates(row_index, is_accepted, checker, options["near_duplicate"])
-        decision.add(finding for cluster in decision.clusters for finding in cluster.findings())
-    decision.add(find_outliers(row_index, is_accepted, options))
+        add(finding for cluster in decision.clusters for finding in cluster.findings(row_index.name_row))
+    add(find_outliers(row_index, is_accepted, options))
     if spec.task != "regression":
         if "label_error" in options:
             decision.suspects = find_suspects(row_index, is_accepted, options["label_error"])
-            decision.add(suspect.finding() for suspect in decision.suspects)
+            add(suspect.finding() for suspect in decision.suspects)
         if "rare_class" in options:  # after every other check that rejects rows
             rule = rules["rare_class"]
-            decision.add(find_rare_classes(row_index, is_accepted, decision.rejections, rule=rule, where=where))
+            add(find_rare_classes(row_index, is_accepted, decision.rejections, rule=rule, where=where))
         if "imbalance" in options:
             decision.remarks += find_imbalance(row_index, is_accepted, options["imbalance"])
+            _raise_remarks(decision, where)
     decision.equal_rows = list(group_equal_rows(row_index, is_accepted))
     return decision
 
 
-def raise_errors(row_index: RowIndex, decision: CleaningDecision, where: str) -> None:
-    """Raises DataError for findings of severity `error`; of several rows it names the one with the smallest id."""
-    errors = {name for name, rule in decision.rules.items() if rule.severity == "error"}
-    row_ids = row_index.scratch.open("row_ids")
-    findings = [finding for finding in decision.accepted_notes() if finding.check in errors]
-    if findings:
-        first = min(findings, key=lambda finding: (bytes(row_ids[finding.row]), finding.check))
-        raise DataError(
-            f"{where}: row {bytes(row_ids[first.row]).decode()}: {first.reason} ({first.check}, {len(findings)}"
-            f" findings of severity error); fix it, or set clean.checks.{first.check}: drop"
-        )
+def _raise_first_error(row_index: RowIndex, decision: CleaningDecision) -> None:
+    """Raises DataError for the first accepted row that a check of severity `error` found."""
+    errors = [finding for finding in decision.errors if decision.is_accepted[finding.row]]
+    if errors:
+        first = min(errors, key=lambda finding: finding.row)
+        raise make_row_error(row_index.name_row(first.row), first)
+
+
+def _raise_remarks(decision: CleaningDecision, where: str) -> None:
+    """Raises DataError for a remark of severity `error` about the dataset as a whole."""
     for check, text in decision.remarks:
-        if check in errors:
+        if decision.rules[check].severity == "error":
             raise DataError(f"{where}: {text} ({check}); add rows, or set clean.checks.{check}: warn")

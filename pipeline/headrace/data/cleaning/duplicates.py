@@ -56,6 +56,5 @@ def _check_group(group: list[int], codes: list[int], row_index: RowIndex, rules:
     for row, code in zip(group, codes, strict=True):
         first = first_rows.setdefault(code, row)
         if first != row:
-            first_id = bytes(row_index.scratch.open("row_ids")[first]).decode()
-            findings.append(Finding(row, "duplicate", f"same content as row {first_id}"))
+            findings.append(Finding(row, "duplicate", f"same content as {row_index.name_row(first)}", repeats=first))
     return findings

@@ -33,11 +33,13 @@ class Cluster(NamedTuple):
     similarities: dict[int, float]
     """Row -> similarity to the row that it resembles most."""
 
-    def findings(self) -> Iterator[Finding]:
+    def findings(self, name_row: Callable[[int], str]) -> Iterator[Finding]:
         """Yields a finding for each row but the first."""
+        first = self.rows[0]
         for row in self.rows[1:]:
-            reason = f"almost the same as row {self.first_id} or one like it (similarity {self.similarities[row]:.3f})"
-            yield Finding(row, "near_duplicate", reason)
+            similarity = self.similarities[row]
+            reason = f"almost the same as {name_row(first)} or one like it (similarity {similarity:.3f})"
+            yield Finding(row, "near_duplicate", reason, repeats=first)
 
 
 def find_near_duplicates(

@@ -8,7 +8,7 @@ from headrace.contracts import ColumnFinding, Json, Metrics, RowChecker, Spec
 from headrace.data.cleaning.checks import CHECKS, Rule
 from headrace.data.cleaning.class_sizes import count_distinct_labels, count_rows_by_class, summarize_rejections
 from headrace.data.cleaning.decide import CleaningDecision
-from headrace.data.cleaning.scan import RowIndex
+from headrace.data.cleaning.scan import RowIndex, enabled_options
 from headrace.errors import DataError
 
 TARGETS = {"classification": "classes", "multilabel": "different sets of labels", "regression": "different targets"}
@@ -20,8 +20,7 @@ def check_columns(
     checker: RowChecker, spec: Spec, survey: Json, rules: Mapping[str, Rule], where: str
 ) -> list[ColumnFinding]:
     """Returns the findings about columns; raises DataError if the severity of one is `error`."""
-    options = {name: rule.options for name, rule in rules.items() if rule.severity != "off"}
-    findings = [finding for finding in checker.check_columns(spec, survey, options) if finding.check in rules]
+    findings = [f for f in checker.check_columns(spec, survey, enabled_options(rules)) if f.check in rules]
     error = next((finding for finding in findings if rules[finding.check].severity == "error"), None)
     if error:
         raise DataError(

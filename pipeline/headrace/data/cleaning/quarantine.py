@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from headrace.contracts import Finding, Json, RowChecker, Spec
 from headrace.data.cleaning.decide import CleaningDecision
+from headrace.data.cleaning.scan import RowIndex
+from headrace.data.sources.row_source import SOURCE
 from headrace.storage.parquet import ShardWriter, read_schema, read_shards
 
 
@@ -41,11 +43,12 @@ def write_rows(
             start += batch.num_rows
 
 
-def write_findings(path: Path, decision: CleaningDecision, row_ids: NDArray[np.bytes_]) -> None:
-    """Writes the notes about accepted rows: `row_id`, `check`, `severity`, `reason`."""
-    notes = decision.accepted_notes()
+def write_findings(path: Path, decision: CleaningDecision, row_index: RowIndex) -> None:
+    """Writes the notes about accepted rows: `row_id`, `source`, `check`, `severity`, `reason`."""
+    notes, row_ids = decision.accepted_notes(), row_index.scratch.open("row_ids")
     columns = {
         "row_id": [bytes(row_ids[finding.row]).decode() for finding in notes],
+        SOURCE: [row_index.name_row(finding.row) for finding in notes],
         "check": [finding.check for finding in notes],
         "severity": [decision.rules[finding.check].severity for finding in notes],
         "reason": [finding.reason for finding in notes],

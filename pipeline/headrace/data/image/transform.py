@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from headrace.contracts import Json, Rows, Spec
 from headrace.data.image.decode import UndecodableError, map_decoded
 from headrace.data.image.resize import convert_channels, resize_image
+from headrace.data.sources.row_source import name_rows
 from headrace.errors import DataError
 
 Pixels = NDArray[np.uint8]
@@ -63,8 +64,8 @@ def _map_rows(batch: pa.RecordBatch, work: Callable[[Pixels], T]) -> list[T]:
     results: list[T] = []
     for index, result in enumerate(map_decoded(batch.column("image").to_pylist(), work)):
         if isinstance(result, UndecodableError):
-            row_id = batch.column("row_id")[index].as_py()
-            raise DataError(f"data/clean: row {row_id} cannot be decoded ({result}); run: dvc repro --force clean")
+            name = name_rows(batch)[index]
+            raise DataError(f"data/clean: {name} cannot be decoded ({result}); run: dvc repro --force clean")
         results.append(result)
     return results
 

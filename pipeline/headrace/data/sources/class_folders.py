@@ -9,6 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
+from headrace.data.sources.row_source import SOURCE, to_utf8
 from headrace.errors import DataError
 from headrace.paths import SPLIT_ALIASES
 
@@ -23,11 +24,10 @@ class ClassFile(NamedTuple):
     split: str | None
 
     def row(self) -> dict[str, str | None]:
-        """Returns `row_id`, which depends on the path only, `label`, `path` and `split`, as UTF-8."""
+        """Returns `row_id`, which depends on the path only, `label`, `path`, `split` and `source`, as UTF-8."""
         row_id = blake2b(os.fsencode(self.path), digest_size=16).hexdigest()
-        # bytes of names that are not UTF-8 (from old archives) are escaped
-        label = None if self.label is None else _utf8(self.label)
-        return {"row_id": row_id, "label": label, "path": _utf8(self.path), "split": self.split}
+        label, path = None if self.label is None else to_utf8(self.label), to_utf8(self.path)
+        return {"row_id": row_id, "label": label, "path": path, "split": self.split, SOURCE: path}
 
 
 def find_files(folder: Path, extensions: Collection[str], *, noun: str, where: str) -> tuple[list[str], Counter[str]]:
@@ -113,7 +113,7 @@ def read_file(folder: Path, file: ClassFile) -> bytes:
     try:
         return (folder / file.path).read_bytes()
     except OSError as error:
-        path = _utf8(str(folder / file.path))
+        path = to_utf8(str(folder / file.path))
         raise DataError(f"{path}: cannot be read ({error.strerror}); fix or remove it") from None
 
 
@@ -121,7 +121,3 @@ def _label_file(path: str, *, has_splits: bool) -> ClassFile:
     *folders, _ = path.split("/")
     split = SPLIT_ALIASES[folders.pop(0).lower()] if has_splits and folders else None
     return ClassFile(path, folders[0] if folders else None, split)
-
-
-def _utf8(name: str) -> str:
-    return os.fsencode(name).decode("utf-8", "backslashreplace")

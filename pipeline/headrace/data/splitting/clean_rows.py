@@ -21,7 +21,7 @@ from headrace.storage.label_codec import decode_names
 from headrace.storage.parquet import read_schema, read_table
 from headrace.storage.split_index import find_positions, to_ascii_ids
 
-CONTENT_COLUMNS = ("row_id", "split", "image", "text", "original")
+CONTENT_COLUMNS = ("row_id", "split", "source", "image", "text", "original")
 """Columns that are neither a group nor a time."""
 NO_LABEL = "(no label)"
 

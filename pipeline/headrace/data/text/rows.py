@@ -20,6 +20,7 @@ def text_schema(extras: Iterable[str] = ()) -> pa.Schema:
             pa.field("label", pa.string()),
             pa.field("path", pa.string()),  # of a file, relative to the source, with forward slashes
             pa.field("split", pa.string()),  # train, val or test, if the source has official splits
+            pa.field("source", pa.string()),  # see data/sources/row_source.py
             *(pa.field(name, pa.string()) for name in extras),
         ]
     )
@@ -27,7 +28,7 @@ def text_schema(extras: Iterable[str] = ()) -> pa.Schema:
 
 def to_text_schema(raw: pa.Schema, text_column: str) -> pa.Schema:
     """Returns the schema of `to_text_batch` for a table's raw schema."""
-    return text_schema(name for name in raw.names if name not in ("row_id", "label", "split", text_column))
+    return text_schema(name for name in raw.names if name not in ("row_id", "label", "split", "source", text_column))
 
 
 def to_text_batch(batch: pa.RecordBatch, text_column: str) -> pa.RecordBatch:

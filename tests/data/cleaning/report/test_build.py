@@ -45,20 +45,20 @@ def test_rows_are_read_from_several_batches(raw_dir):
 
 
 def test_duplicate_is_shown_after_the_row_that_it_repeats(raw_dir, row_index):
-    findings = [Finding(9, "duplicate", f"same content as row {row_id(2)}"), Finding(4, "markup", "1 tag")]
+    findings = [Finding(9, "duplicate", "same content as rows.csv:4", repeats=2), Finding(4, "markup", "1 tag")]
     duplicate, markup = collect_examples(raw_dir, row_index, decide(findings), PICTURE)
     assert (duplicate.check, duplicate.num_found) == ("duplicate", 1)
     assert ["cat number 2:" in duplicate.rows[0].pictures[0], "dog number 9:" in duplicate.rows[0].pictures[1]] == [
         True,
         True,
     ]
-    assert duplicate.rows[0].row_id == row_id(9)
+    assert (duplicate.rows[0].row_id, duplicate.rows[0].source) == (row_id(9), "rows.csv:11")
     assert (markup.check, len(markup.rows[0].pictures)) == ("markup", 1)
 
 
 def test_near_duplicate_is_shown_after_the_first_of_its_cluster(raw_dir, row_index):
-    decision = decide([Finding(5, "near_duplicate", "almost the same")])
-    decision.clusters = [Cluster([8, 5], row_id(8), {5: 0.9, 8: 0.9})]
+    cluster = Cluster([8, 5], row_id(8), {5: 0.9, 8: 0.9})
+    decision = decide(cluster.findings(row_index.name_row))
     (near,) = collect_examples(raw_dir, row_index, decision, PICTURE)
     assert "cat number 8:" in near.rows[0].pictures[0]
     assert "dog number 5:" in near.rows[0].pictures[1]

@@ -33,7 +33,9 @@ class Tags(HTMLParser):
 
 
 def example(**changed):
-    return ExampleRow(**{"pictures": ["<p>cat</p>"], "reason": EVIL, "label": EVIL, "row_id": "00ff"} | changed)
+    return ExampleRow(
+        **{"pictures": ["<p>cat</p>"], "reason": EVIL, "label": EVIL, "row_id": "00ff", "source": EVIL} | changed
+    )
 
 
 def report(**changed):
@@ -72,7 +74,7 @@ def test_page_shows_what_was_found():
     assert "345 found, 1 shown" in html
     assert "1 found<" in html
     assert (
-        html.count("&lt;script&gt;") == 2 + 2 + 1 + 1 + 1 + 1 + 4
+        html.count("&lt;script&gt;") == 2 + 2 + 1 + 1 + 1 + 1 + 6
     )  # title, column, remark, option, class, chart, rows
     for name in resolve_rules({}, "table"):
         assert f'<td class="name">{name}</td>' in html

@@ -38,6 +38,9 @@ def test_plain_and_gzipped_files_are_read_with_their_splits(tmp_path):
     write_set(tmp_path / "set", "t10k", 7, seed=1, compress=bytes, suffix="")
     rows = table_of(tmp_path / "set").to_pylist()
     assert [row["split"] for row in rows] == ["test"] * 7 + ["train"] * 1500
+    assert [rows[6]["source"], rows[7]["source"], rows[-1]["source"]] == [
+        f"t10k-{IMAGES}[6]", f"{NAME}[0]", f"{NAME}[1499]",
+    ]  # fmt: skip
     train = rows[7:]
     assert [row["label"] for row in train] == [str(label) for label in labels]
     assert all((decode_image(row["image"]) == image).all() for row, image in zip(train, images, strict=True))

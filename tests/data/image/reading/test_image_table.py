@@ -27,6 +27,7 @@ def table(cells, batch_rows=1000, **columns):
             "row_id": [f"{index:032d}" for index in range(len(cells))],
             "label": [str(index % 2) for index in range(len(cells))],
             "split": ["train"] * len(cells),
+            "source": [f"table.csv:{index + 2}" for index in range(len(cells))],
             "file": pa.array(cells, pa.string()),
             **{name: pa.array(values, pa.string()) for name, values in columns.items()},
         }
@@ -52,8 +53,8 @@ def test_image_rows_have_the_values_of_their_table_rows(tmp_path):
     assert [row["image"] for row in rows] == [image(1)] * 3
     assert [row["path"] for row in rows] == cells
     assert [row["note"] for row in rows] == ["x", None, "z"]
-    assert [(row["row_id"][-1], row["label"], row["split"]) for row in rows] == [
-        ("0", "0", "train"), ("1", "1", "train"), ("2", "0", "train"),
+    assert [(row["row_id"][-1], row["label"], row["split"], row["source"]) for row in rows] == [
+        ("0", "0", "train", "table.csv:2"), ("1", "1", "train", "table.csv:3"), ("2", "0", "train", "table.csv:4"),
     ]  # fmt: skip
 
 
@@ -98,8 +99,8 @@ def test_failed_images_are_empty_and_counted_in_one_warning(tmp_path, site, capl
     assert [len(row["image"]) > 0 for row in rows] == [True, False, False, False]
     assert [row["path"] for row in rows] == cells
     assert caplog.messages == [
-        "column 'file': 3 of 4 images cannot be loaded, the first is 'gone.png': No such file or directory;"
-        " clean puts their rows in quarantine"
+        "column 'file': 3 of 4 images cannot be loaded, the first is table.csv:3: 'gone.png': No such file or"
+        " directory; clean puts their rows in quarantine"
     ]
 
 
@@ -124,7 +125,9 @@ def test_a_server_that_stops_responding_ends_the_load(tmp_path, site, monkeypatc
     monkeypatch.setattr(image_table, "MAX_TRANSIENT_FAILURES", 6)
     cells = [site.put(f"/{index}.png", image(1)) for index in range(25)]
     cells += [site.put(f"/{index}.png", lambda handler: send(handler, b"", status=500)) for index in range(25, 60)]
-    with pytest.raises(DataError, match="6 images in a row, from row 26 on, cannot be loaded .* with 500.*; check"):
+    with pytest.raises(
+        DataError, match=r"6 images in a row cannot be loaded, the last is table\.csv:32: .* with 500; check"
+    ):
         loaded(cells, tmp_path)
 
 

@@ -20,7 +20,7 @@ def test_check_batch_reports_every_kind_of_invalid_cell() -> None:
     dates = [f"2020-01-{day:02d}" for day in range(1, 21)] + ["2020-02-30", "1500-01-01", "soon", " ", None]
     columns = {"n": numbers, "d": dates}
     checked, _ = check(columns, spec_of(n="numeric", d="date"), OPTIONS)
-    assert checked.findings == [
+    assert [tuple(finding)[:3] for finding in checked.findings] == [
         (20, "mixed_types", "n: 'x' is not a number"),
         (20, "impossible_date", "d: '2020-02-30' is not a valid date"),
         (21, "out_of_range", "n: 'inf' is infinite"),
@@ -95,10 +95,14 @@ def test_repair_types_every_column() -> None:
     assert repaired.originals == [None, None, '{"n": "x", "d": "no"}', None]
 
 
-def test_repair_with_checks_off_records_no_originals() -> None:
+def test_emptied_cells_have_their_originals_though_the_checks_are_off() -> None:
     columns = {"n": ["1", "x", "inf"], "d": ["2020-01-01", "1300-01-01", "x"]}
     _, repaired = check(columns, spec_of(n="numeric", d="date"), {})
-    assert repaired.originals == [None, None, None]
+    assert repaired.batch["n"].to_pylist() == [1, None, None]
+    assert [str(cell) for cell in repaired.batch["d"].to_pylist()] == [
+        "2020-01-01 00:00:00", "1300-01-01 00:00:00", "None",
+    ]  # fmt: skip
+    assert repaired.originals == [None, '{"n": "x"}', '{"n": "inf", "d": "x"}']
     assert repaired.batch["n"].to_pylist() == [1, None, None]
     assert [cell and cell.year for cell in repaired.batch["d"].to_pylist()] == [2020, 1300, None]
 

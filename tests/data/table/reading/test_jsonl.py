@@ -9,7 +9,7 @@ from headrace.errors import DataError
 def read(tmp_path, text, expected=None, **options):
     (tmp_path / "x.jsonl").write_text(text)
     file = open_jsonl(tmp_path / "x.jsonl", ReadOptions(**options), expected)
-    return file.names, [list(row.values()) for batch in file.batches for row in batch.to_pylist()]
+    return file.names, [list(row.values()) for batch in file.batches for row in batch.cells.to_pylist()]
 
 
 def test_scalars_become_text_and_missing_keys_null(tmp_path):

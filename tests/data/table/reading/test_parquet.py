@@ -14,7 +14,7 @@ from headrace.errors import DataError
 def read(tmp_path, table, expected=None, **options):
     pq.write_table(table, tmp_path / "x.parquet")
     file = open_parquet(tmp_path / "x.parquet", ReadOptions(**options), expected)
-    return file.names, [list(row.values()) for batch in file.batches for row in batch.to_pylist()]
+    return file.names, [list(row.values()) for batch in file.batches for row in batch.cells.to_pylist()]
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_csv_file(tmp_path):
         Column(name="size", kind="numeric"),
         Column(name="color", kind="categorical"),
     ]
-    assert table.schema.names == ["row_id", "label", "split", "id", "size", "color"]
+    assert table.schema.names == ["row_id", "label", "split", "source", "id", "size", "color"]
     assert [(r["id"], r["size"], r["color"], r["label"], r["split"]) for r in table.to_pylist()] == [
         (*row, None) for row in ROWS
     ]
@@ -62,6 +62,12 @@ def test_every_format_gives_identical_rows(tmp_path):
     pq.write_table(pa.Table.from_pylist(objects), tmp_path / "x.parquet")
     specs, tables = zip(*(opened(path) for path in sorted(tmp_path.iterdir())), strict=True)
     assert len(tables) == 5
+    sources = [table["source"].to_pylist()[:2] for table in tables]
+    assert sources == [
+        ["x.csv:2", "x.csv:3"], ["x.csv.gz:2", "x.csv.gz:3"], ["x.jsonl:1", "x.jsonl:2"],
+        ["x.parquet[0]", "x.parquet[1]"], ["x.tsv:2", "x.tsv:3"],
+    ]  # fmt: skip
+    tables = [table.drop_columns("source") for table in tables]
     assert all(table.equals(tables[0]) for table in tables)
     assert len({spec.model_copy(update={"source": ""}).model_dump_json() for spec in specs}) == 1
 

@@ -7,45 +7,56 @@ from headrace.data.table.reading.rows import (
     ROWS_PER_BATCH,
     RowIds,
     RowLayout,
+    ShardRows,
     build_raw_batches,
     build_raw_schema,
     rename_reserved_columns,
 )
+from headrace.data.table.reading.table_file import FileRows
 from headrace.errors import DataError
 
 LAYOUT = RowLayout(targets=["y"], split_column=None, missing=["", "?"], dotted={})
 
 
+def shard(batch, split=None):
+    """The rows of a file whose first row is in line 2."""
+    numbers = pa.array(range(2, 2 + batch.num_rows), pa.int64())
+    return ShardRows("rows.csv", split, "line", iter([FileRows(batch, numbers)]))
+
+
 def raw(columns, layout=LAYOUT, split=None):
     batch = pa.record_batch({name: pa.array(cells, pa.string()) for name, cells in columns.items()})
-    batches = list(build_raw_batches([(split, iter([batch]))], list(columns), layout))
+    batches = list(build_raw_batches([shard(batch, split)], list(columns), layout))
     return pa.Table.from_batches(batches, build_raw_schema(columns, layout))
 
 
 def test_raw_rows_have_ids_labels_splits_and_input_columns():
     table = raw({"a": [" x ", "?"], "y": ["p", ""], "text": ["", "t"]}, split="val")
-    assert table.schema.names == ["row_id", "label", "split", "a", "text_"]
-    assert [list(row.values())[1:] for row in table.to_pylist()] == [["p", "val", "x", None], [None, "val", None, "t"]]
+    assert table.schema.names == ["row_id", "label", "split", "source", "a", "text_"]
+    assert [list(row.values())[1:] for row in table.to_pylist()] == [
+        ["p", "val", "rows.csv:2", "x", None], [None, "val", "rows.csv:3", None, "t"],
+    ]  # fmt: skip
 
 
 def test_reserved_names_get_an_underscore():
-    assert rename_reserved_columns(["text", "text_", "row_id", "a"]) == {
+    assert rename_reserved_columns(["text", "text_", "row_id", "a", "source"]) == {
         "text": "text__",
         "text_": "text_",
         "row_id": "row_id_",
         "a": "a",
+        "source": "source_",
     }
 
 
 def test_batches_are_limited_to_rows_per_batch():
     batch = pa.record_batch({"a": ["x"] * 3000, "y": ["p"] * 3000})
-    batches = list(build_raw_batches([(None, iter([batch]))], ["a", "y"], LAYOUT))
+    batches = list(build_raw_batches([shard(batch)], ["a", "y"], LAYOUT))
     assert [rows.num_rows for rows in batches] == [ROWS_PER_BATCH, ROWS_PER_BATCH, 3000 - 2 * ROWS_PER_BATCH]
 
 
 def test_columns_in_another_order_give_the_same_rows():
-    shards = [pa.record_batch({"a": ["x"], "y": ["p"]}), pa.record_batch({"y": ["p"], "a": ["x"]})]
-    first, second = (next(build_raw_batches([(None, iter([shard]))], ["a", "y"], LAYOUT)) for shard in shards)
+    batches = [pa.record_batch({"a": ["x"], "y": ["p"]}), pa.record_batch({"y": ["p"], "a": ["x"]})]
+    first, second = (next(build_raw_batches([shard(batch)], ["a", "y"], LAYOUT)) for batch in batches)
     assert first.equals(second)
 
 
@@ -53,7 +64,7 @@ def test_split_column_gives_official_splits():
     layout = LAYOUT._replace(split_column="part")
     table = raw({"part": ["Train", "dev", "testing", None], "y": ["p"] * 4, "a": ["1", "2", "3", "4"]}, layout)
     assert table["split"].to_pylist() == ["train", "val", "test", None]
-    assert table.schema.names == ["row_id", "label", "split", "a"]
+    assert table.schema.names == ["row_id", "label", "split", "source", "a"]
     with pytest.raises(
         DataError, match=r"ingest.split_column: column 'part' contains 'fold1'; must be one of \['train'"
     ):

@@ -27,7 +27,7 @@ def test_classification_tables_have_their_published_counts(read, num_rows, num_c
     assert (spec.modality, spec.task, len(spec.columns)) == ("table", "classification", num_columns)
     assert table.num_rows == num_rows
     assert {item["values"]: item["counts"] for item in table["label"].value_counts().to_pylist()} == labels
-    assert table.schema.names == ["row_id", "label", "split", *(column.name for column in spec.columns)]
+    assert table.schema.names == ["row_id", "label", "split", "source", *(column.name for column in spec.columns)]
     assert set(table.schema.types) == {pa.string()}
     assert table["split"].null_count == num_rows
     assert len(set(table["row_id"].to_pylist())) == num_rows

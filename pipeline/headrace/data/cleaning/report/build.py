@@ -7,9 +7,6 @@ from collections.abc import Callable, Iterable
 from itertools import accumulate
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from headrace.contracts import ColumnFinding, Finding, Json, Metrics, Spec
 from headrace.data.cleaning.class_sizes import count_rows_by_class
 from headrace.data.cleaning.decide import CleaningDecision
@@ -62,14 +59,12 @@ def collect_examples(
     """Reads the first rows that each check found, and the rows that they repeat, to show them side by side."""
     rejections = [finding for findings in decision.rejections.values() for finding in findings]
     by_check = _by_check([*rejections, *decision.accepted_notes()])
-    partner = {row: cluster.rows[0] for cluster in decision.clusters for row in cluster.rows[1:]}
-    partner |= _repeated_rows(row_index, by_check.get("duplicate", [])[:EXAMPLES_PER_CHECK])
-    shown = {finding.row for findings in by_check.values() for finding in findings[:EXAMPLES_PER_CHECK]}
-    rows = read_rows_at(raw_dir, shown | {partner[row] for row in shown if row in partner})
+    shown = [finding for findings in by_check.values() for finding in findings[:EXAMPLES_PER_CHECK]]
+    rows = read_rows_at(raw_dir, {f.row for f in shown} | {f.repeats for f in shown if f.repeats >= 0})
     return [
         CheckExamples(
             check,
-            [_example(finding, rows, partner, render_html) for finding in findings[:EXAMPLES_PER_CHECK]],
+            [_example(finding, rows, row_index, render_html) for finding in findings[:EXAMPLES_PER_CHECK]],
             len(findings),
         )
         for check, findings in by_check.items()
@@ -103,22 +98,9 @@ def _by_check(findings: list[Finding]) -> dict[str, list[Finding]]:
     return {check: list(rows.values()) for check, rows in by_check.items()}
 
 
-def _repeated_rows(row_index: RowIndex, duplicates: list[Finding]) -> dict[int, int]:
-    """Duplicate -> the row that it repeats, whose id is the last word of the reason."""
-    if not duplicates:
-        return {}
-    ids = {finding.row: finding.reason.rsplit(" ", 1)[-1].encode() for finding in duplicates}
-    row_ids: NDArray[np.bytes_] = row_index.scratch.read("row_ids")
-    rows = np.flatnonzero(np.isin(row_ids, np.array(list(ids.values()), "S32"))).tolist()
-    position = {bytes(row_ids[row]): row for row in rows}
-    return {row: position[row_id] for row, row_id in ids.items()}
-
-
 def _example(
-    finding: Finding, rows: dict[int, Json], partner: dict[int, int], render_html: Callable[[Json], str]
+    finding: Finding, rows: dict[int, Json], row_index: RowIndex, render_html: Callable[[Json], str]
 ) -> ExampleRow:
     row = rows[finding.row]
-    pictures = [render_html(row)]
-    if finding.check in {"near_duplicate", "duplicate"} and partner.get(finding.row) in rows:
-        pictures.insert(0, render_html(rows[partner[finding.row]]))
-    return ExampleRow(pictures, finding.reason, str(row.get("label")), row["row_id"])
+    pictures = [render_html(rows[position]) for position in (finding.repeats, finding.row) if position >= 0]
+    return ExampleRow(pictures, finding.reason, str(row.get("label")), row["row_id"], row_index.name_row(finding.row))

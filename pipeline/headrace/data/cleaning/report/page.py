@@ -19,6 +19,8 @@ class ExampleRow:
     reason: str
     label: str
     row_id: str
+    source: str
+    """Where the row stands in the source."""
 
 
 @dataclass(frozen=True)

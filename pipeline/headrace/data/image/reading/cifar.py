@@ -18,6 +18,7 @@ from headrace.contracts import OpenedSource
 from headrace.data.image.reading.cifar_pickle import load_cifar_pickle
 from headrace.data.image.reading.rows import BATCH_ROWS, ContentIds, encode_png, open_image_source, to_record_batches
 from headrace.data.sources.read_options import ReadOptions
+from headrace.data.sources.row_source import SOURCE, format_index
 from headrace.errors import DataError
 
 SIDE_PX = 32
@@ -98,7 +99,11 @@ def _read_batches(files: Sequence[Path], layout: Layout, classes: Sequence[str])
     ids = ContentIds()
     for path in files:
         rows = _pickled_rows(path, layout) if layout.labels_key else _binary_rows(path, layout)
-        yield from to_record_batches(_image_row(*row, path, classes, ids) for row in rows)
+        image_rows = (
+            {**_image_row(*row, path, classes, ids), SOURCE: format_index(path.name, index)}
+            for index, row in enumerate(rows)
+        )
+        yield from to_record_batches(image_rows)
 
 
 def _image_row(pixels: bytes, label: int, path: Path, classes: Sequence[str], ids: ContentIds) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from headrace.contracts import OpenedSource
 from headrace.data.image.reading.rows import BATCH_ROWS, ContentIds, encode_png, open_image_source, to_record_batches
 from headrace.data.sources.archives.compression import COMPRESSIONS, open_decompressed, translate_decompression_errors
 from headrace.data.sources.read_options import ReadOptions
+from headrace.data.sources.row_source import SOURCE, format_index
 from headrace.errors import DataError
 from headrace.paths import SPLIT_ALIASES
 
@@ -93,9 +94,10 @@ def _read_rows(pair: IdxPair, ids: ContentIds) -> Iterator[dict[str, Any]]:
             count = min(BATCH_ROWS, num_rows - start)
             pixels = np.frombuffer(_read(images, count * height * width, pair.images), np.uint8)
             pixels = pixels.reshape(count, height, width)
-            for image, label in zip(pixels, map(str, _read(labels, count, pair.labels)), strict=True):
-                row_id = ids.next_id(image.tobytes(), label)
-                yield {"row_id": row_id, "image": encode_png(image), "label": label, "split": pair.split}
+            names = map(str, _read(labels, count, pair.labels))
+            for index, (image, label) in enumerate(zip(pixels, names, strict=True), start):
+                row = {"row_id": ids.next_id(image.tobytes(), label), "image": encode_png(image), "label": label}
+                yield {**row, "split": pair.split, SOURCE: format_index(pair.images.name, index)}
 
 
 def _open(path: Path) -> BinaryIO:

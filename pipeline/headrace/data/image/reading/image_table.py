@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from headrace.data.image.reading.image_loader import LOAD_LIMITS, ImageLoader, LoadedImage, LoadLimits
 from headrace.data.image.reading.rows import RAW_SCHEMA, to_record_batches
+from headrace.data.sources.row_source import SOURCE
 from headrace.data.sources.transfer.urls import get_scheme, redact_url
 from headrace.errors import DataError
 
@@ -85,15 +86,14 @@ class _FailureCounter:
         self.num_rows += 1
         if loaded.problem:
             self.num_failed += 1
-            self.example = self.example or _example(cell, loaded.problem)
+            self.example = self.example or _example(row, cell, loaded.problem)
         self.num_transient = self.num_transient + 1 if loaded.is_transient else 0
         if self.num_failed == self.num_rows == FIRST_ROWS:
             self._raise_all_failed()
         if self.num_transient == MAX_TRANSIENT_FAILURES:
-            first = self.num_rows - MAX_TRANSIENT_FAILURES + 1
             raise DataError(
-                f"params.yaml: ingest.source: {MAX_TRANSIENT_FAILURES} images in a row, from row {first} on, cannot be"
-                f" loaded ({_example(cell, loaded.problem)}); check the network, then run the same command again"
+                f"params.yaml: ingest.source: {MAX_TRANSIENT_FAILURES} images in a row cannot be loaded, the last is"
+                f" {_example(row, cell, loaded.problem)}; check the network, then run the same command again"
             )
         return {**row, "image": loaded.data, "path": cell}
 
@@ -115,6 +115,6 @@ class _FailureCounter:
         )
 
 
-def _example(cell: str | None, problem: str) -> str:
+def _example(row: dict[str, Any], cell: str | None, problem: str) -> str:
     text = redact_url(cell) if cell and get_scheme(cell) else cell or ""
-    return f"{text[:120]!r}: {problem}"
+    return f"{row.get(SOURCE)}: {text[:120]!r}: {problem}"

@@ -15,6 +15,7 @@ from pyarrow import csv
 from headrace.contracts import OpenedSource
 from headrace.data.image.reading.rows import ContentIds, encode_png, open_image_source, to_record_batches
 from headrace.data.sources.read_options import ReadOptions
+from headrace.data.sources.row_source import SOURCE, format_index
 from headrace.errors import DataError
 
 DIGITS_MAX = 16
@@ -53,15 +54,16 @@ def _digit_rows() -> Iterator[dict[str, Any]]:
     from sklearn.datasets import load_digits
 
     digits = load_digits()
-    yield from _image_rows(np.rint(digits.images * (255 / DIGITS_MAX)).astype(np.uint8), digits.target)
+    yield from _image_rows("digits", np.rint(digits.images * (255 / DIGITS_MAX)).astype(np.uint8), digits.target)
 
 
 def _mnist5k_rows() -> Iterator[dict[str, Any]]:
     table = load_mnist5k_table()
-    yield from _image_rows(table[:, :-1].reshape(-1, 28, 28), table[:, -1])
+    yield from _image_rows("mnist5k", table[:, :-1].reshape(-1, 28, 28), table[:, -1])
 
 
-def _image_rows(images: NDArray[np.uint8], labels: NDArray[Any]) -> Iterator[dict[str, Any]]:
+def _image_rows(name: str, images: NDArray[np.uint8], labels: NDArray[Any]) -> Iterator[dict[str, Any]]:
     ids = ContentIds()
-    for image, label in zip(images, map(str, labels.tolist()), strict=True):
-        yield {"row_id": ids.next_id(image.tobytes(), label), "image": encode_png(image), "label": label}
+    for index, (image, label) in enumerate(zip(images, map(str, labels.tolist()), strict=True)):
+        row = {"row_id": ids.next_id(image.tobytes(), label), "image": encode_png(image), "label": label}
+        yield {**row, SOURCE: format_index(name, index)}

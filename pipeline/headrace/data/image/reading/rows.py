@@ -25,6 +25,7 @@ RAW_SCHEMA = pa.schema(
         pa.field("label", pa.string()),
         pa.field("path", pa.string()),  # below the source's folder, with forward slashes
         pa.field("split", pa.string()),  # train, val or test, if the source has official splits
+        pa.field("source", pa.string()),  # see data/sources/row_source.py
     ]
 )
 

@@ -62,12 +62,15 @@ class TableChecker:
         return pa.schema([field.with_type(types.get(kinds.get(field.name, "")) or field.type) for field in raw])
 
     def repair(self, batch: pa.RecordBatch, spec: Spec, survey: Json, options: Json) -> Repaired:
-        """Types every cell; unparsable and implausible cells become null."""
+        """Types every cell; unparsable and implausible cells become null, and `originals` has their text.
+
+        A column of numbers or dates cannot hold other text, so this does not depend on the severity of a check.
+        """
         arrays = {field.name: batch.column(field.name) for field in batch.schema}
         originals: list[dict[str, str]] = [{} for _ in range(batch.num_rows)]
         for name, cells in _read(batch, spec, survey).items():
-            arrays[name], repaired_rows = _typed(name, cells, options)
-            for row in repaired_rows:
+            arrays[name], emptied_rows = _typed(name, cells, options)
+            for row in emptied_rows:
                 originals[row][name] = cells.raw[row].as_py()
         repaired = pa.RecordBatch.from_arrays(list(arrays.values()), schema=self.clean_schema(batch.schema, spec))
         return Repaired(repaired, [json.dumps(cells, ensure_ascii=False) if cells else None for cells in originals])
@@ -103,18 +106,22 @@ def _findings(name: str, cells: TypedColumn, survey: Json, options: Json) -> lis
 
 
 def _typed(name: str, cells: TypedColumn, options: Json) -> tuple[pa.Array, list[int]]:
-    """The clean column, and the rows whose cells became null under an enabled check."""
+    """The clean column, and the rows whose cells had a value and became null."""
     if cells.kind not in {"numeric", "date"}:
         return cells.text, []
     faults = [unparsable_cells(cells), *implausible_cells(name, cells, options)]
     is_null = np.zeros(len(cells.raw), np.bool_)
     for fault in faults:
         is_null[fault.rows] = True
-    rows = sorted({row for fault in faults if fault.check in options for row in fault.rows.tolist()})
     if cells.kind == "date":
-        return pa.array(cells.dates, pa.timestamp("us"), mask=is_null | np.isnat(cells.dates)), rows
-    # a single infinite number would make the mean infinite
-    return pa.array(cells.numbers, pa.float64(), mask=is_null | ~np.isfinite(cells.numbers)), rows
+        return pa.array(cells.dates, pa.timestamp("us"), mask=is_null | np.isnat(cells.dates)), _positions(is_null)
+    is_null |= np.isinf(cells.numbers)  # a single infinite number would make the mean infinite
+    return pa.array(cells.numbers, pa.float64(), mask=is_null | np.isnan(cells.numbers)), _positions(is_null)
+
+
+def _positions(is_selected: NDArray[np.bool_]) -> list[int]:
+    positions: list[int] = np.flatnonzero(is_selected).tolist()
+    return positions
 
 
 def _measures(columns: dict[str, TypedColumn]) -> dict[str, NDArray[np.float32]]:

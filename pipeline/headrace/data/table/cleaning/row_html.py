@@ -8,7 +8,7 @@ from headrace.contracts import Json
 
 MAX_COLUMNS = 12
 MAX_CHARACTERS = 80
-HIDDEN = ("row_id", "split")
+HIDDEN = ("row_id", "split", "source")
 
 
 def render_row(row: Json) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from headrace.data.sources.read_options import ReadOptions
-from headrace.data.table.reading.table_file import OpenTableFile, check_unique_names
+from headrace.data.table.reading.table_file import FileRows, OpenTableFile, check_unique_names
 from headrace.data.table.reading.text_stream import read_text_blocks
 from headrace.errors import DataError
 from headrace.storage.label_codec import encode_names
@@ -45,7 +45,7 @@ def _find_keys(path: Path, options: ReadOptions) -> list[str]:
     return list(keys)
 
 
-def _batches(path: Path, options: ReadOptions, names: list[str]) -> Iterator[pa.RecordBatch]:
+def _batches(path: Path, options: ReadOptions, names: list[str]) -> Iterator[FileRows]:
     schema, known = pa.schema([(name, pa.string()) for name in names]), frozenset(names)
     rows = _rows(path, options)
     while batch := list(islice(rows, ROWS_PER_BATCH)):
@@ -53,7 +53,8 @@ def _batches(path: Path, options: ReadOptions, names: list[str]) -> Iterator[pa.
             if not row.keys() <= known:
                 raise _unknown_key(path, line, next(key for key in row if key not in known))
         cells = ([_to_text(path, line, name, row.get(name), options) for line, row in batch] for name in names)
-        yield pa.record_batch([pa.array(column, pa.string()) for column in cells], schema=schema)
+        arrays = [pa.array(column, pa.string()) for column in cells]
+        yield FileRows(pa.record_batch(arrays, schema=schema), pa.array([line for line, _ in batch], pa.int64()))
 
 
 def _rows(path: Path, options: ReadOptions) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import types
 
 from headrace.data.sources.read_options import ReadOptions
-from headrace.data.table.reading.table_file import OpenTableFile, check_same_columns, check_unique_names
+from headrace.data.table.reading.table_file import FileRows, OpenTableFile, check_same_columns, check_unique_names
 from headrace.errors import DataError
 from headrace.storage.label_codec import encode_names
 
@@ -40,15 +41,18 @@ def open_parquet(path: Path, options: ReadOptions, expected: list[str] | None) -
         _check_type(path, field, is_target=options.targets == [field.name])
     if expected is not None:
         check_same_columns(path, names, expected)
-    return OpenTableFile(names, _batches(path, names), options.table)
+    return OpenTableFile(names, _batches(path, names), options.table, "index")
 
 
-def _batches(path: Path, names: list[str]) -> Iterator[pa.RecordBatch]:
+def _batches(path: Path, names: list[str]) -> Iterator[FileRows]:
+    start = 0
     try:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(ROWS_PER_BATCH, columns=names):
                 arrays = [_as_text(batch.column(name)) for name in names]
-                yield pa.record_batch(arrays, names=names)
+                numbers = pa.array(np.arange(start, start + batch.num_rows))
+                yield FileRows(pa.record_batch(arrays, names=names), numbers)
+                start += batch.num_rows
     except (pa.ArrowException, OSError) as error:
         raise _damaged(path, error) from None
 

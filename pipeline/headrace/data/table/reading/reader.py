@@ -11,14 +11,16 @@ import pyarrow as pa
 
 from headrace.contracts import OpenedSource, Spec
 from headrace.data.sources.read_options import ReadOptions
+from headrace.data.sources.row_source import relative_name
 from headrace.data.table.reading.delimited.reader import open_delimited
-from headrace.data.table.reading.files import TableFile, find_table_files
+from headrace.data.table.reading.files import TableFile, find_common_dir, find_table_files
 from headrace.data.table.reading.inference import infer_table
 from headrace.data.table.reading.jsonl import open_jsonl
 from headrace.data.table.reading.labels import find_dotted_splits
 from headrace.data.table.reading.parquet import open_parquet
 from headrace.data.table.reading.rows import (
     RowLayout,
+    ShardRows,
     build_raw_batches,
     build_raw_schema,
     normalize_cells,
@@ -80,13 +82,14 @@ def read_table_files(path: Path, options: ReadOptions) -> OpenedSource:
     return OpenedSource(spec, build_raw_schema(head.names, layout), batches)
 
 
-def _open_files(files: list[TableFile], head: _Head) -> Iterator[tuple[str | None, Iterator[pa.RecordBatch]]]:
-    """Opens one file after the other: its split and its batches."""
+def _open_files(files: list[TableFile], head: _Head) -> Iterator[ShardRows]:
+    """Opens one file after the other."""
+    base = find_common_dir([file.path for file in files])
     for file in files:
         opened = OPENERS[file.format](file.path, head.options, head.names)
         if opened.note:
             log.warning("%s", opened.note)
-        yield file.split, opened.batches
+        yield ShardRows(relative_name(file.path, base), file.split, opened.numbering, opened.batches)
 
 
 def _read_head(files: list[TableFile], options: ReadOptions) -> _Head:
@@ -114,8 +117,8 @@ def _sample_files(files: list[TableFile]) -> list[TableFile]:
 def _first_rows(opened: OpenTableFile, num_rows: int) -> list[pa.RecordBatch]:
     batches = []
     for batch in opened.batches:
-        batches.append(batch.slice(0, num_rows))
-        num_rows -= batch.num_rows
+        batches.append(batch.cells.slice(0, num_rows))
+        num_rows -= batch.cells.num_rows
         if num_rows <= 0:
             break
     return batches

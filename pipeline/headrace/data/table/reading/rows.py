@@ -15,15 +15,28 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from headrace.contracts import TaskName
+from headrace.data.sources.row_source import SOURCE, Numbering, format_sources
 from headrace.data.table.reading.labels import build_labels, remove_trailing_dots
+from headrace.data.table.reading.table_file import FileRows
 from headrace.errors import DataError
 from headrace.paths import SPLIT_ALIASES
 
 ROWS_PER_BATCH = 1024
-RESERVED_NAMES = ("row_id", "label", "split", "image", "text", "path", "original", "check", "reason")
+RESERVED_NAMES = ("row_id", "label", "split", SOURCE, "image", "text", "path", "original", "check", "reason")
 """Columns that Headrace adds to rows: a source's column of such a name gets `_` appended."""
 SEPARATOR, MISSING_CELL = b"\x1f", b"\x00"
 ID_CHARS = 32
+
+
+class ShardRows(NamedTuple):
+    """The rows of one file of a table."""
+
+    name: str
+    """For the column `source`."""
+    split: str | None
+    """The official split, if the file stands for one."""
+    numbering: Numbering
+    batches: Iterator[FileRows]
 
 
 class RowLayout(NamedTuple):
@@ -57,6 +70,7 @@ def build_raw_schema(names: Iterable[str], layout: RowLayout) -> pa.Schema:
         pa.field("row_id", pa.string(), nullable=False),
         pa.field("label", pa.string()),
         pa.field("split", pa.string()),
+        pa.field(SOURCE, pa.string()),
     ]
     used = (*layout.targets, layout.split_column)
     others = [new for name, new in rename_reserved_columns(names).items() if name not in used]
@@ -74,13 +88,11 @@ def normalize_cells(batch: pa.RecordBatch, names: list[str], missing: list[str])
     return columns
 
 
-def build_raw_batches(
-    files: Iterable[tuple[str | None, Iterator[pa.RecordBatch]]], names: list[str], layout: RowLayout
-) -> Iterator[pa.RecordBatch]:
-    """Raw rows of files, given as official split and batches, in batches of at most ROWS_PER_BATCH."""
+def build_raw_batches(files: Iterable[ShardRows], names: list[str], layout: RowLayout) -> Iterator[pa.RecordBatch]:
+    """Raw rows of files, in batches of at most ROWS_PER_BATCH."""
     schema, ids = build_raw_schema(names, layout), RowIds()
-    for split, batches in files:
-        for batch in batches:
+    for name, split, numbering, batches in files:
+        for batch, numbers in batches:
             cells = normalize_cells(batch, names, layout.missing)
             by_name = dict(zip(names, cells, strict=True))
             targets = {name: by_name.pop(name) for name in layout.targets}
@@ -91,7 +103,8 @@ def build_raw_batches(
                 splits = pa.array([split] * len(labels), pa.string())
             else:
                 splits = _parse_splits(by_name.pop(layout.split_column), layout.split_column)
-            rows = pa.record_batch([ids.assign(cells), labels, splits, *by_name.values()], schema=schema)
+            sources = format_sources(name, numbers, numbering)
+            rows = pa.record_batch([ids.assign(cells), labels, splits, sources, *by_name.values()], schema=schema)
             for start in range(0, rows.num_rows, ROWS_PER_BATCH):
                 yield rows.slice(start, ROWS_PER_BATCH)
 

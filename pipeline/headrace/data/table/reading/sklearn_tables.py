@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from headrace.contracts import Column, OpenedSource, Spec, TaskName
 from headrace.data.sources.read_options import ReadOptions
+from headrace.data.sources.row_source import SOURCE, format_index
 from headrace.errors import ConfigError, choices
 
 BATCH_ROWS = 1024
@@ -55,7 +56,7 @@ def _read(table: SklearnTable, path: Path, options: ReadOptions) -> OpenedSource
         target=table.target,
         columns=_columns(names, options),
     )
-    return OpenedSource(spec, _schema(names), _batches(names, data.data.tolist(), labels))
+    return OpenedSource(spec, _schema(names), _batches(table.name, names, data.data.tolist(), labels))
 
 
 def _check_options(table: SklearnTable, options: ReadOptions) -> None:
@@ -89,18 +90,19 @@ def _columns(names: list[str], options: ReadOptions) -> list[Column]:
 
 def _schema(names: list[str]) -> pa.Schema:
     row_id = pa.field("row_id", pa.string(), nullable=False)
-    return pa.schema([row_id, *(pa.field(name, pa.string()) for name in ("label", "split", *names))])
+    return pa.schema([row_id, *(pa.field(name, pa.string()) for name in ("label", "split", SOURCE, *names))])
 
 
-def _batches(names: list[str], rows: list[list[float]], labels: list[str]) -> Iterator[pa.RecordBatch]:
+def _batches(table_name: str, names: list[str], rows: list[list[float]], labels: list[str]) -> Iterator[pa.RecordBatch]:
     num_seen: Counter[str] = Counter()
     for start in range(0, len(rows), BATCH_ROWS):
         batch = []
-        for values, label in zip(rows[start : start + BATCH_ROWS], labels[start : start + BATCH_ROWS], strict=True):
-            cells = [_text(value) for value in values]
-            content = "\x1f".join([*cells, label])
+        for index in range(start, min(start + BATCH_ROWS, len(rows))):
+            cells = [_text(value) for value in rows[index]]
+            content = "\x1f".join([*cells, labels[index]])
             row_id = blake2b(f"{content}\x1f{num_seen[content]}".encode(), digest_size=16).hexdigest()
-            batch.append({"row_id": row_id, "label": label, **dict(zip(names, cells, strict=True))})
+            row = {"row_id": row_id, "label": labels[index], SOURCE: format_index(table_name, index)}
+            batch.append(row | dict(zip(names, cells, strict=True)))
             num_seen[content] += 1
         yield pa.RecordBatch.from_pylist(batch, _schema(names))
 

@@ -10,17 +10,28 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from headrace.data.sources.read_options import TableFormat
+from headrace.data.sources.row_source import Numbering
 from headrace.errors import DataError
+
+
+class FileRows(NamedTuple):
+    """Some rows of a file, one after the other."""
+
+    cells: pa.RecordBatch
+    """String columns, in the order of the file's names; null only where the format itself marks a missing value."""
+    numbers: pa.Array
+    """`[rows]` int64: the line in which each row begins (from 1), or its index (from 0)."""
 
 
 class OpenTableFile(NamedTuple):
     """A file whose columns and format are known; its rows are not read yet."""
 
     names: list[str]
-    batches: Iterator[pa.RecordBatch]
-    """String columns, in the order of `names`; null only where the format itself marks a missing value."""
+    batches: Iterator[FileRows]
     table: TableFormat
     """The settings, with what was detected, for the other files of the table."""
+    numbering: Numbering = "line"
+    """What the numbers of the rows mean."""
     note: str = ""
     """A warning for the user, to be logged once."""
 

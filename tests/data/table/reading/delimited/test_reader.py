@@ -14,7 +14,7 @@ from headrace.errors import DataError
 
 def rows_of(path: Path, expected: list[str] | None = None, **table: object) -> list[list[str]]:
     file = open_delimited(path, ReadOptions(table=TableFormat(**table)), expected)
-    return [list(row.values()) for batch in file.batches for row in batch.to_pylist()]
+    return [list(row.values()) for batch in file.batches for row in batch.cells.to_pylist()]
 
 
 def read(tmp_path: Path, text: str, **table: object) -> list[list[str]]:

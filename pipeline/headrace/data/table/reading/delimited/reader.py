@@ -13,7 +13,8 @@ from pyarrow import csv as arrow_csv
 
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.table.reading.delimited.format import NO_LIMIT, Layout, detect_layout
-from headrace.data.table.reading.table_file import OpenTableFile, check_same_columns, check_unique_names
+from headrace.data.table.reading.delimited.line_numbers import LineNumbers
+from headrace.data.table.reading.table_file import FileRows, OpenTableFile, check_same_columns, check_unique_names
 from headrace.data.table.reading.text_stream import Utf8Stream, collapse_whitespace, read_text_blocks, skip_lines
 from headrace.errors import ConfigError, DataError
 
@@ -33,18 +34,19 @@ def open_delimited(path: Path, options: ReadOptions, expected: list[str] | None)
         )
     check_unique_names(path, layout.names)
     table = options.table.model_copy(update={"delimiter": layout.dialect.delimiter, "header": layout.has_header})
-    return OpenTableFile(layout.names, _batches(path, layout, options.table.encoding), table, layout.note)
+    return OpenTableFile(layout.names, _batches(path, layout, options.table.encoding), table, note=layout.note)
 
 
-def _batches(path: Path, layout: Layout, encoding: str) -> Iterator[pa.RecordBatch]:
+def _batches(path: Path, layout: Layout, encoding: str) -> Iterator[FileRows]:
     """Parses with Arrow, which is fast; from the first row it rejects, with Python, which knows line numbers."""
     num_rows = 0
     if not layout.dialect.skips_blanks:
-        text = _open_rows(path, layout, encoding)
+        lines = LineNumbers(layout)
+        text = _open_rows(path, layout, encoding, lines)
         last = None
         try:
             for batch in _parse_with_arrow(text, layout):
-                yield batch
+                yield FileRows(batch, lines.assign(batch, may_span_lines=text.num_quotes > 0))
                 num_rows += batch.num_rows
                 last = batch
         except pa.ArrowInvalid:
@@ -57,10 +59,11 @@ def _batches(path: Path, layout: Layout, encoding: str) -> Iterator[pa.RecordBat
     yield from _parse_with_python(path, layout, encoding, num_rows)
 
 
-def _open_rows(path: Path, layout: Layout, encoding: str) -> Utf8Stream:
-    """The text below the header."""
+def _open_rows(path: Path, layout: Layout, encoding: str, lines: LineNumbers | None = None) -> Utf8Stream:
+    """The text below the header; `lines` learns which of its lines are blank."""
     blocks = skip_lines(read_text_blocks(path, encoding), layout.num_skipped)
-    return Utf8Stream(collapse_whitespace(blocks) if layout.dialect.delimiter == " " else blocks)
+    blocks = collapse_whitespace(blocks) if layout.dialect.delimiter == " " else blocks
+    return Utf8Stream(lines.watch(blocks) if lines else blocks)
 
 
 def _parse_with_arrow(text: Utf8Stream, layout: Layout) -> Iterator[pa.RecordBatch]:
@@ -87,16 +90,20 @@ def _ends_in_line_break(last: pa.RecordBatch | None) -> bool:
     return last is not None and any("\n" in cell for cell in last.slice(last.num_rows - 1).to_pylist()[0].values())
 
 
-def _parse_with_python(path: Path, layout: Layout, encoding: str, num_done: int) -> Iterator[pa.RecordBatch]:
+def _parse_with_python(path: Path, layout: Layout, encoding: str, num_done: int) -> Iterator[FileRows]:
     schema = pa.schema([(name, pa.string()) for name in layout.names])
     rows = islice(_records(path, layout, encoding, strict=False), num_done, None)
     while batch := list(islice(rows, ROWS_PER_BATCH)):
-        columns = zip(*batch, strict=True)
-        yield pa.record_batch([pa.array(column, pa.string()) for column in columns], schema=schema)
+        columns = zip(*(cells for _, cells in batch), strict=True)
+        arrays = [pa.array(column, pa.string()) for column in columns]
+        yield FileRows(pa.record_batch(arrays, schema=schema), pa.array([line for line, _ in batch], pa.int64()))
 
 
-def _records(path: Path, layout: Layout, encoding: str, *, strict: bool) -> Iterator[list[str]]:
-    """The rows; raises DataError with the line for a row with too few or too many cells, or an unclosed quote."""
+def _records(path: Path, layout: Layout, encoding: str, *, strict: bool) -> Iterator[tuple[int, list[str]]]:
+    """The rows, each with the line in which it begins.
+
+    Raises DataError with the line for a row with too few or too many cells, or an unclosed quote.
+    """
     csv.field_size_limit(NO_LIMIT)  # by default a text of 128 KiB is an error
     lines = io.TextIOWrapper(io.BufferedReader(_open_rows(path, layout, encoding)), "utf-8", newline="\n")
     dialect = layout.dialect
@@ -109,7 +116,7 @@ def _records(path: Path, layout: Layout, encoding: str, *, strict: bool) -> Iter
         for cells in reader:
             if len(cells) > 1 or any(cell.strip() for cell in cells):
                 _check_width(path, line, cells, layout)
-                yield cells
+                yield line, cells
             line = layout.num_skipped + reader.line_num + 1
     except csv.Error as error:
         if "end of data" in str(error):
