@@ -6,11 +6,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from headrace.cluster.session import extend_sys_path, is_attached, ray_session
+from headrace.cluster.session import extend_sys_path, is_attached, num_local_cpus, ray_session
 from headrace.contracts import Json
 from headrace.errors import ClusterError, DataError, HeadraceError
 from headrace.paths import Paths
@@ -55,8 +54,8 @@ def prepare_training(job: FitJob, paths: Paths) -> Iterator[Callable[[Observer],
     A training that had finished before an interruption is not repeated. While workers start, MLflow and the ONNX
     exporter are imported in the background.
     """
-    work_dir = Path(job.work_dir)
-    num_workers, num_threads = job.settings["num_workers"], job.settings["num_threads"]
+    work_dir, num_workers = job.work_dir, job.settings.num_workers
+    num_threads = job.settings.num_threads or num_local_cpus()
 
     def train_here(observer: Observer) -> Json:
         if read_result(work_dir) is None:
@@ -98,7 +97,7 @@ class Training:
 
         self._mailbox = _create_mailbox()
         use_gpu = ray.cluster_resources().get("GPU", 0) >= num_workers
-        loop = {"job": asdict(job), "mailbox": self._mailbox, "num_threads": num_threads, "sys_path": sys.path}
+        loop = {"job": job.to_json(), "mailbox": self._mailbox, "num_threads": num_threads, "sys_path": sys.path}
         trainer = make_trainer_class()(
             _run_worker,
             train_loop_config=loop,
@@ -107,7 +106,7 @@ class Training:
                 use_gpu=use_gpu,
                 resources_per_worker={"CPU": num_threads, **({"GPU": 1} if use_gpu else {})},
             ),
-            run_config=RunConfig(name=Path(job.work_dir).name, storage_path=str(paths.state_dir / "ray")),
+            run_config=RunConfig(name=job.work_dir.name, storage_path=str(paths.state_dir / "ray")),
         )
         self._failures: list[BaseException] = []
         self._thread = threading.Thread(target=self._run, args=(trainer.fit,), name="ray", daemon=True)
@@ -191,14 +190,15 @@ def _run_worker(config: dict[str, Any]) -> None:
     extend_sys_path(config["sys_path"])
     context = ray.train.get_context()
     mailbox = config["mailbox"]
+    job = FitJob.from_json(config["job"])
     worker = WorkerContext(
         rank=context.get_world_rank(),
         num_workers=context.get_world_size(),
         num_threads=config["num_threads"],
-        strategy=make_strategy(config["job"]["settings"]["strategy"], context.get_world_size()),
+        strategy=make_strategy(job.settings.strategy, context.get_world_size()),
         plugins=(RayLightningEnvironment(),),
     )
-    fit(FitJob(**config["job"]), mailbox.put.remote, worker)
+    fit(job, mailbox.put.remote, worker)
     ray.get(mailbox.put.remote({"kind": "end"}))  # events arrive in order, so all have arrived now
 
 

@@ -28,7 +28,7 @@ def check_privacy_compatible(
         return
     resolve_delta(privacy, len(rows))
     _check_norms(network, settings.model["name"])
-    options = task.loss_options(settings.model_dump(), transform)
+    options = task.loss_options(settings, transform)
     tried = np.arange(min(NUM_TRIED_ROWS, len(rows)))
     inputs, targets = torch.from_numpy(np.array(rows.inputs[tried])), torch.from_numpy(np.array(rows.targets[tried]))
     gradients = PerSampleGradients(network.train(), lambda outputs, batch: task.loss(outputs, batch, options))
