@@ -40,18 +40,20 @@ def find_class_problem(name: str) -> str:
     spec = _find_module(module.split("."))
     if spec is None:
         return f"no module {module!r} in the project's folder or the environment; {REMEDY}"
-    if not spec.origin or not spec.origin.endswith(".py"):
-        return ""
+    return _find_problem_in(Path(str(spec.origin)), attribute) if str(spec.origin).endswith(".py") else ""
+
+
+def _find_problem_in(path: Path, attribute: str) -> str:
     try:
-        tree = ast.parse(Path(spec.origin).read_bytes())
+        tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError) as error:
-        return f"{spec.origin} is not Python ({error}); fix it"
+        return f"{path} is not Python ({error}); fix it"
     defined = dict(_list_names(tree.body))
     if attribute not in defined and not defined.keys() & {"*", "__getattr__"}:
-        return f"{spec.origin} does not define {attribute!r}; {choices(attribute, defined)}"
+        return f"{path} does not define {attribute!r}; {choices(attribute, defined)}"
     node = defined.get(attribute)
     if isinstance(node, ast.ClassDef) and not node.bases and "build" not in dict(_list_names(node.body)):
-        return f"{name!r} has no method build(input_shape, num_outputs); add it in {spec.origin}"
+        return f"{path}: {attribute} has no method build(input_shape, num_outputs); add it"
     return ""
 
 
