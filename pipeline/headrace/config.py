@@ -73,12 +73,13 @@ def _describe_yaml_error(error: Exception) -> str:
     return f"{line} not YAML: {problem}; fix that line"
 
 
-def read_sections(path: Path, sections: Mapping[str, type[Section]]) -> tuple[dict[str, Section], list[str]]:
-    """Returns the valid sections of the file, and a clause with the full key for each mistake in the others.
+def validate_sections(
+    params: Mapping[str, Any], sections: Mapping[str, type[Section]]
+) -> tuple[dict[str, Section], list[str]]:
+    """Returns the valid sections, and a clause with the full key for each mistake in the others.
 
-    A missing section has its defaults. Raises ConfigError if the file cannot be read.
+    A missing section has its defaults.
     """
-    params = read_params(path)
     mistakes = [
         f"{name}: unknown section; {choices(str(name), sections)}" for name in params if str(name) not in sections
     ]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from headrace.cluster.session import is_attached
-from headrace.config import Section, read_params, read_sections
+from headrace.config import Section, read_params, validate_sections
 from headrace.contracts import Spec
 from headrace.errors import ConfigError
 from headrace.paths import Paths
@@ -46,8 +47,9 @@ def load_settings(paths: Paths, stage: str = "") -> dict[str, Section]:
     `stage` is about to run in this process. Without it, the pipeline may run on another machine, and what the project
     has computed so far may be older than the settings.
     """
-    sections, mistakes = read_sections(paths.params_path, SECTIONS)
-    mistakes += _find_missing_sections(paths)
+    params = read_params(paths.params_path)
+    sections, mistakes = validate_sections(params, SECTIONS)
+    mistakes += _find_missing_sections(params, paths)
     mistakes += find_source_mistakes(sections, paths)
     mistakes += find_class_mistakes(sections)
     mistakes += tune.find_search_mistakes(sections)
@@ -70,9 +72,9 @@ def _raise(mistakes: Iterable[str]) -> None:
         raise ConfigError("params.yaml: " + "; and ".join(dict.fromkeys(mistakes)))
 
 
-def _find_missing_sections(paths: Paths) -> list[str]:
+def _find_missing_sections(params: Mapping[str, Any], paths: Paths) -> list[str]:
     """Returns a clause for each section that `dvc.yaml` names and `params.yaml` lacks: DVC would stop at that stage."""
-    params, dvc_path = read_params(paths.params_path), paths.root / "dvc.yaml"
+    dvc_path = paths.root / "dvc.yaml"
     if params.keys() >= SECTIONS.keys() or not dvc_path.is_file():
         return []
     stages = read_params(dvc_path).get("stages") or {}
