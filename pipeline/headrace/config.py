@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -76,20 +77,27 @@ def _describe_yaml_error(error: Exception) -> str:
 def validate_sections(
     params: Mapping[str, Any], sections: Mapping[str, type[Section]]
 ) -> tuple[dict[str, Section], list[str]]:
-    """Returns the valid sections, and a clause with the full key for each mistake in the others.
+    """Returns the sections, and a clause with the full key for each mistake.
 
-    A missing section has its defaults.
+    A missing section has its defaults. An invalid one is returned without its invalid keys, or not at all, so that the
+    others can still be compared with it.
     """
     mistakes = [
         f"{name}: unknown section; {choices(str(name), sections)}" for name in params if str(name) not in sections
     ]
-    valid: dict[str, Section] = {}
+    loaded: dict[str, Section] = {}
     for name, section in sections.items():
+        values = {} if params.get(name) is None else params[name]
         try:
-            valid[name] = section.model_validate({} if params.get(name) is None else params[name])
+            loaded[name] = section.model_validate(values)
         except ValidationError as error:
             mistakes += describe_errors(error, section, name)
-    return valid, mistakes
+            invalid_keys = {details["loc"][0] for details in error.errors() if details["loc"]}
+            if isinstance(values, dict) and invalid_keys:
+                with suppress(ValidationError):
+                    valid = {key: value for key, value in values.items() if key not in invalid_keys}
+                    loaded[name] = section.model_validate(valid)
+    return loaded, mistakes
 
 
 def validate_section(section: type[S], values: Mapping[str, Any], where: str) -> S:
