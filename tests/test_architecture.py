@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 
 from headrace.config import Section
 from headrace.paths import OUTS
+from headrace.settings.load import SECTIONS
 from headrace.stages import STAGE_HELP, STAGES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,8 +57,17 @@ def test_stage_is_a_config_and_a_run(stage):
     assert callable(module.run)
     assert module.__doc__.startswith(f"{stage.capitalize()}: ")
     assert module.__doc__.strip().count("\n") == 0
-    fields = module.Config.model_fields
-    assert all(field.description for field in fields.values()), "every key has a description with unit and scope"
+    assert module.Config is SECTIONS[stage]
+
+
+@pytest.mark.parametrize("path", [*PACKAGE.glob("settings/*.py"), PACKAGE / "training" / "settings.py"], ids=str)
+def test_every_key_has_a_description_with_unit_and_scope(path):
+    for section in [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)]:
+        if section.name == "ResolvedTrainSettings":  # narrows the types of keys of TrainSettings
+            continue
+        for field, after in zip(section.body, [*section.body[1:], None], strict=True):
+            if isinstance(field, ast.AnnAssign):
+                assert isinstance(after, ast.Expr), f"{path.name}: {section.name}.{field.target.id}"
 
 
 @pytest.mark.parametrize("stage", STAGES)

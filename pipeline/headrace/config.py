@@ -71,7 +71,7 @@ def _describe_yaml_error(error: Exception) -> str:
     if start and end and start.line < end.line:
         return f" lines {start.line + 1} to {end.line + 1}: not YAML: {problem}; fix the mistake in these lines"
     line = f" line {end.line + 1}:" if end else ""
-    return f"{line} not YAML: {problem}; fix that line"
+    return f"{line} not YAML: {problem}; fix that line, or one before it"
 
 
 def validate_sections(

@@ -13,6 +13,7 @@ from headrace.config import Section
 from headrace.contracts import Metrics
 from headrace.errors import ConfigError, DataError, GateError, TrackingError
 from headrace.paths import Paths
+from headrace.settings import load
 from headrace.stages import STAGES
 from headrace.storage.lock import exclusive_lock
 
@@ -24,9 +25,10 @@ class Config(Section):
 @pytest.fixture
 def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
     """A project whose stages only return their setting; `replace_run` changes one of them."""
-    modules = {name: SimpleNamespace(Config=Config, run=lambda config, _: {"size": config.size}) for name in STAGES}
-    for name, module in modules.items():
+    for name in STAGES:
+        module = SimpleNamespace(run=lambda config, _: {"size": config.size})
         monkeypatch.setitem(sys.modules, f"headrace.stages.{name}", module)
+        monkeypatch.setitem(load.SECTIONS, name, Config)
     (tmp_path / "params.yaml").write_text("clean: {size: 7}\n")
     return Paths(tmp_path)
 
@@ -134,5 +136,5 @@ def test_summary_is_the_first_six() -> None:
 @pytest.mark.parametrize("name", STAGES)
 def test_stage_module_has_a_section_and_runs(name: str) -> None:
     module = import_stage(name)
-    assert issubclass(module.Config, Section)
+    assert module.Config is load.SECTIONS[name]
     assert callable(module.run)
