@@ -1,4 +1,4 @@
-"""One name, five places: stages, files, settings, dvc.yaml and tests; deps, outs and the README's tree."""
+"""One name, six places: stages, settings, params.yaml, dvc.yaml, outputs, tests; deps, outs and the README's tree."""
 
 import ast
 import importlib
@@ -27,7 +27,10 @@ LARGE_FOLDERS = {
 }
 OTHER_TESTS = {"contracts", "e2e", "faults", "recipes"}
 """Folders of tests about several modules at once."""
-TESTED_ELSEWHERE: dict[str, str] = {}
+DECLARED = "test_load.py: it only declares keys"
+TESTED_ELSEWHERE: dict[str, str] = {
+    f"settings/test_{stage}.py": DECLARED for stage in ("train", "test", "quantize", "explain", "register")
+}
 """Test file that does not exist -> where its source is tested, and why."""
 WITHOUT_A_SOURCE = {
     "test_architecture.py": "the shape of the package",
@@ -42,11 +45,13 @@ ENGINE_FILES = ("__init__", "batch_engine", "process_pool", "ray_data", "session
 """Of cluster/: what clean and normalize run their work on."""
 
 
-def test_stages_have_one_name_in_five_places():
+def test_stages_have_one_name_in_six_places():
     files = {path.stem for path in (ROOT / "pipeline" / "headrace" / "stages").glob("[a-z]*.py")}
     tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests" / "stages").glob("test_*.py")}
     assert list(DVC) == list(STAGES) == list(OUTS) == list(STAGE_HELP)
     assert files == set(STAGES) <= tests
+    assert list(SECTIONS) == list(STAGES)
+    assert all(section.__module__ == f"headrace.settings.{stage}" for stage, section in SECTIONS.items())
     assert list(PARAMS) == list(STAGES)
 
 
@@ -60,7 +65,9 @@ def test_stage_is_a_config_and_a_run(stage):
     assert module.Config is SECTIONS[stage]
 
 
-@pytest.mark.parametrize("path", [*PACKAGE.glob("settings/*.py"), PACKAGE / "training" / "settings.py"], ids=str)
+@pytest.mark.parametrize(
+    "path", [*(PACKAGE / "settings" / f"{stage}.py" for stage in STAGES), PACKAGE / "training" / "settings.py"], ids=str
+)
 def test_every_key_has_a_description_with_unit_and_scope(path):
     for section in [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)]:
         if section.name == "ResolvedTrainSettings":  # narrows the types of keys of TrainSettings

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from headrace.commands.run_stage import BEFORE_TRAINING, format_summary, import_stage, read_metrics, run_stage
+from headrace.commands.run_stage import BEFORE_TRAINING, format_summary, import_stage, run_stage
+from headrace.commands.status import read_metrics
 from headrace.config import Section
 from headrace.contracts import Metrics
 from headrace.errors import ConfigError, DataError, GateError, TrackingError
@@ -116,17 +117,6 @@ def test_run_stage_without_a_server_only_warns(
     assert read_metrics(paths, name) == {"size": 3}
     assert [record.getMessage() for record in caplog.records] == [f"no server; metrics/{name}.json is logged later"]
     assert synced == [(*BEFORE_TRAINING, *(() if name == "train" else (name,)))]
-
-
-def test_read_metrics_of_a_stage_that_has_not_run_is_empty(paths: Paths) -> None:
-    assert read_metrics(paths, "clean") == {}
-
-
-def test_read_metrics_of_a_damaged_file_is_one_line(paths: Paths) -> None:
-    run_stage("clean", paths)
-    paths.metrics_path("clean").write_text("<<<<<<< HEAD\n")
-    with pytest.raises(DataError, match=r"clean\.json: not JSON \(.*\); run: dvc repro --force clean$"):
-        read_metrics(paths, "clean")
 
 
 def test_summary_is_the_first_six() -> None:

@@ -13,8 +13,8 @@ def test_find_model_suggests_a_similar_name() -> None:
         find_model({"name": "cn"}, "params.yaml: train.model")
     assert str(caught.value) == (
         "params.yaml: train.model.name: 'cn' is not a model; choose one of ['cnn', 'linear', 'mlp', 'resmlp', "
-        "'resnet', 'rnn', 'table_transformer', 'text_mean', 'transformer', 'vit'] (did you mean 'cnn'?), or name a class "
-        "of your own: my_package.module:Thing"
+        "'resnet', 'rnn', 'table_transformer', 'text_mean', 'transformer', 'vit'] (did you mean 'cnn'?), or name a "
+        "class of your own: my_package.module:Thing"
     )
 
 

@@ -9,7 +9,6 @@ from headrace.training.settings import (
     ResolvedTrainSettings,
     TrainSettings,
     find_privacy_conflict,
-    resolve_delta,
 )
 
 NEED_FULL_WEIGHTS = {
@@ -172,22 +171,6 @@ def test_privacy_with_another_clip_fails() -> None:
         "row's gradient; remove one of them"
     )
     assert ResolvedTrainSettings(gradient_clip=1.0).gradient_clip == 1.0
-
-
-def test_delta_is_by_default_below_one_over_the_rows() -> None:
-    assert resolve_delta(Privacy(epsilon=1.0), 1000) == pytest.approx(1000**-1.1)
-    assert resolve_delta(Privacy(epsilon=1.0, delta=1e-5), 1000) == 1e-5
-
-
-@pytest.mark.parametrize("delta", [0.001, 0.5])
-def test_delta_of_one_over_the_rows_fails(delta: float) -> None:
-    with pytest.raises(ConfigError, match=r"^params\.yaml: train\.privacy\.delta: .* does not protect 1000 train"):
-        resolve_delta(Privacy(epsilon=1.0, delta=delta), 1000)
-
-
-def test_a_single_row_cannot_be_protected() -> None:
-    with pytest.raises(ConfigError, match=r"train\.privacy\.delta"):
-        resolve_delta(Privacy(epsilon=1.0), 1)
 
 
 @pytest.mark.parametrize(

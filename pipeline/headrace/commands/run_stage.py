@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import time
@@ -47,16 +46,6 @@ def run_stage(name: str, paths: Paths) -> Metrics:
 def import_stage(name: str) -> ModuleType:
     """Returns the module of a stage, which has `run`, and imports what it runs."""
     return import_module(f"headrace.stages.{name}")
-
-
-def read_metrics(paths: Paths, stage: str) -> Metrics:
-    """Reads the metrics of a stage, empty if it has not run; raises DataError if they are unreadable."""
-    path = paths.metrics_path(stage)
-    try:
-        metrics: Metrics = json.loads(path.read_bytes()) if path.is_file() else {}
-    except ValueError as error:
-        raise DataError(f"{path}: not JSON ({error}); run: dvc repro --force {stage}") from None
-    return metrics
 
 
 def format_summary(metrics: Metrics) -> str:

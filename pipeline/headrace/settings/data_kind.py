@@ -95,7 +95,8 @@ def find_scope_mistakes(sections: Mapping[str, Section], kind: DataKind) -> list
             case tune.Config():
                 mistakes += _find_search_mistakes(section, modality, task)
             case TrainSettings():
-                mistakes += _find_model_mistakes("train.model.name", section.model["name"], modality)
+                if section.model_fields_set:  # without the section, a project may be about cleaning only
+                    mistakes += _find_model_mistakes("train.model.name", section.model["name"], modality)
                 mistakes += _find_loss_mistakes("train.loss", section.loss, task)
             case validate.Config() if task:
                 mistakes += find_gate_mistakes(section.gate, [task], "validate.gate")

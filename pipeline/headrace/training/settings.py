@@ -15,7 +15,6 @@ from headrace.models import find_model
 from headrace.training.optim.optimizers import OPTIMIZERS
 from headrace.training.optim.schedules import SCHEDULES
 
-DELTA_EXPONENT = 1.1
 INCOMPATIBLE_WITH_PRIVACY: dict[str, str] = {
     "accumulate": "private batches are already processed in parts, and noise is added once per batch",
     "cutmix": "a row would contribute to the gradients of others",
@@ -51,20 +50,6 @@ class Privacy(Section):
     false: a key derived from `train.seed`, so that the training can be repeated; anyone who knows the seed can remove
     the noise, so nothing is private. For experiments only.
     """
-
-
-def resolve_delta(privacy: Privacy, num_rows: int) -> float:
-    """Returns the delta for this number of train rows; raises ConfigError if it is too large to protect a row.
-
-    A delta of 1 / rows would allow publishing one random row (Dwork and Roth 2014, section 2.3).
-    """
-    delta = num_rows**-DELTA_EXPONENT if privacy.delta is None else privacy.delta
-    if delta * num_rows >= 1:
-        raise ConfigError(
-            f"params.yaml: train.privacy.delta: {delta:g} does not protect {num_rows} train rows; must be less than "
-            f"1 / rows, {1 / max(num_rows, 1):.2g}; set null for rows ^ -{DELTA_EXPONENT}"
-        )
-    return delta
 
 
 def find_privacy_conflict(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> str | None:
