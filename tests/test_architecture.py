@@ -65,10 +65,9 @@ def test_stage_is_a_config_and_a_run(stage):
     assert module.Config is SECTIONS[stage]
 
 
-@pytest.mark.parametrize(
-    "path", [*(PACKAGE / "settings" / f"{stage}.py" for stage in STAGES), PACKAGE / "training" / "settings.py"], ids=str
-)
-def test_every_key_has_a_description_with_unit_and_scope(path):
+@pytest.mark.parametrize("name", [*(f"settings/{stage}.py" for stage in STAGES), "training/settings.py"])
+def test_every_key_has_a_description_with_unit_and_scope(name):
+    path = PACKAGE / name
     for section in [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)]:
         if section.name == "ResolvedTrainSettings":  # narrows the types of keys of TrainSettings
             continue
