@@ -41,7 +41,7 @@ def test_two_workers_train_as_one(trained, strategy, changes):
     alone, alone_dir = job_in(trained, "alone", **changes)
     fit(alone, lambda _: None, WorkerContext(num_threads=1))
     events = []
-    both, both_dir = job_in(trained, "both", strategy=strategy, **changes)
+    both, both_dir = job_in(trained, "both", strategy=strategy, num_workers=2, **changes)
     running = set()
 
     def observe(event):
