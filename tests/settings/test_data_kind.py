@@ -74,6 +74,7 @@ def test_default_settings_are_for_any_data(modality: ModalityName, task: TaskNam
         ("table", "regression", {"train": {"loss": "bce"}}, "train.loss: 'bce' is not a loss for regression; choose"),
         ("table", "multilabel", {"tune": {"space": {"loss": {"choices": ["auto", "mse"]}}}},
          "tune.space.loss: 'mse' is not a loss for multilabel; choose one of ['auto', 'bce', 'focal']"),
+        ("table", "multilabel", {"tune": {"space": {"loss": {"choices": [3]}}}}, "tune.space.loss: 3 is not a loss"),
         ("image", "classification", {"tune": {"metric": "val_mae"}},
          "tune.metric: 'val_mae' is not a metric of classification; choose one of ['val_accuracy', 'val_loss']"),
         ("table", "regression", {"validate": {"gate": {"accuracy": {"min": 1}}}},

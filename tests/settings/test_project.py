@@ -38,9 +38,23 @@ def test_empty_source_is_a_mistake(tmp_path: Path, source: str) -> None:
 
 @pytest.mark.parametrize(
     "source",
-    ["wine", "photos", "data/photos", "data/*.csv", "photos/**/*.png", "../photos", "https://x.org/data", "s3://data"],
+    [
+        "~nobody-here/x",
+        "x" * 300,
+        "a\0b",
+        "loop/x",
+        "wine",
+        "photos",
+        "data/photos",
+        "data/*.csv",
+        "photos/**/*.png",
+        "../photos",
+        "https://x.org/data",
+        "s3://data",
+    ],
 )
 def test_other_sources_are_accepted(tmp_path: Path, source: str) -> None:
+    (tmp_path / "loop").symlink_to("loop")
     assert find_source_mistake(tmp_path, source) == ""
 
 

@@ -59,7 +59,10 @@ def _find_problem_in(path: Path, attribute: str) -> str:
 
 def _find_module(parts: list[str]) -> ModuleSpec | None:
     """Finds `a.b.c` without importing `a` or `a.b`, which `importlib.util.find_spec` would."""
-    spec = find_spec(parts[0])
+    try:
+        spec = find_spec(parts[0])
+    except (ImportError, ValueError):  # such as `__main__`
+        return None
     for depth in range(2, len(parts) + 1):
         if spec is None or spec.submodule_search_locations is None:
             return None

@@ -96,7 +96,7 @@ def find_scope_mistakes(sections: Mapping[str, Section], kind: DataKind) -> list
                 mistakes += _find_search_mistakes(section, modality, task)
             case TrainSettings():
                 if section.model_fields_set:  # without the section, a project may be about cleaning only
-                    mistakes += _find_model_mistakes("train.model.name", section.model["name"], modality)
+                    mistakes += _find_model_mistakes("train.model.name", str(section.model["name"]), modality)
                 mistakes += _find_loss_mistakes("train.loss", section.loss, task)
             case validate.Config() if task:
                 mistakes += find_gate_mistakes(section.gate, [task], "validate.gate")
@@ -146,12 +146,12 @@ def _find_search_mistakes(section: tune.Config, modality: ModalityName, task: Ta
         yield f"tune.metric: {section.metric!r} is not a metric of {task}; {choices(section.metric, allowed)}"
 
 
-def _find_loss_mistakes(key: str, loss: str, task: TaskName | None) -> Iterator[str]:
+def _find_loss_mistakes(key: str, loss: Any, task: TaskName | None) -> Iterator[str]:
     if task and loss not in TASKS[task].losses:
-        yield f"{key}: {loss!r} is not a loss for {task}; {choices(loss, TASKS[task].losses)}"
+        yield f"{key}: {loss!r} is not a loss for {task}; {choices(str(loss), TASKS[task].losses)}"
 
 
-def _find_model_mistakes(key: str, name: Any, modality: ModalityName) -> Iterator[str]:
+def _find_model_mistakes(key: str, name: str, modality: ModalityName) -> Iterator[str]:
     allowed = models_for(modality)
     if name in MODELS and name not in allowed:
         yield f"{key}: {name!r} is not a model for {modality} data; {choices(name, allowed)}, or {OWN_CLASS}"

@@ -78,6 +78,11 @@ def _find_missing_sections(params: Mapping[str, Any], paths: Paths) -> list[str]
     if params.keys() >= SECTIONS.keys() or not dvc_path.is_file():
         return []
     stages = read_params(dvc_path).get("stages") or {}
-    named = {str(name).partition(".")[0] for stage in stages.values() for name in stage.get("params") or []}
+    named = {
+        str(name).partition(".")[0]
+        for stage in stages.values()
+        if isinstance(stage, dict)
+        for name in stage.get("params") or []
+    }
     missing = [name for name in SECTIONS if name in named and name not in params]
     return [f"{name}: missing; add '{name}:', which may be empty, because dvc.yaml names it" for name in missing]

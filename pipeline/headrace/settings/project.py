@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -32,7 +33,10 @@ def find_source_mistakes(sections: Mapping[str, Section], paths: Paths) -> list[
         inside = inside.removeprefix(scheme)
     if "://" in inside:
         return []
-    source, root = _resolve(inside, paths.root), paths.root.resolve()
+    try:
+        source, root = _resolve(inside, paths.root), paths.root.resolve()
+    except (OSError, RuntimeError, ValueError):  # a loop of links, a null byte: ingest reports what cannot be read
+        return []
     for name in OWN_FOLDERS:
         own = root / name
         if own.is_relative_to(source) or source.is_relative_to(own):
@@ -42,8 +46,7 @@ def find_source_mistakes(sections: Mapping[str, Section], paths: Paths) -> list[
 
 def _resolve(source: str, root: Path) -> Path:
     """Resolves a path; of a glob that descends into any folder (`**`), the folder before it."""
-    path = (root / Path(source).expanduser()) if not source.startswith("~") else Path(source).expanduser()
-    parts = path.parts
+    parts = (root / os.path.expanduser(source)).parts  # noqa: PTH111 - Path.expanduser raises for an unknown ~name
     return Path(*parts[: parts.index("**")] if "**" in parts else parts).resolve()
 
 
