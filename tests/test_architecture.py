@@ -1,4 +1,4 @@
-"""One name, five places: stages, files, settings, dvc.yaml and tests; deps, outs and the README's tree."""
+"""One name, six places: stages, settings, params.yaml, dvc.yaml, outputs, tests; deps, outs and the README's tree."""
 
 import ast
 import importlib
@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 
 from headrace.config import Section
 from headrace.paths import OUTS
+from headrace.settings.load import SECTIONS
 from headrace.stages import STAGE_HELP, STAGES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,7 +27,10 @@ LARGE_FOLDERS = {
 }
 OTHER_TESTS = {"contracts", "e2e", "faults", "recipes"}
 """Folders of tests about several modules at once."""
-TESTED_ELSEWHERE: dict[str, str] = {}
+DECLARED = "test_load.py: it only declares keys"
+TESTED_ELSEWHERE: dict[str, str] = {
+    f"settings/test_{stage}.py": DECLARED for stage in ("train", "test", "quantize", "explain", "register")
+}
 """Test file that does not exist -> where its source is tested, and why."""
 WITHOUT_A_SOURCE = {
     "test_architecture.py": "the shape of the package",
@@ -41,11 +45,13 @@ ENGINE_FILES = ("__init__", "batch_engine", "process_pool", "ray_data", "session
 """Of cluster/: what clean and normalize run their work on."""
 
 
-def test_stages_have_one_name_in_five_places():
+def test_stages_have_one_name_in_six_places():
     files = {path.stem for path in (ROOT / "pipeline" / "headrace" / "stages").glob("[a-z]*.py")}
     tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests" / "stages").glob("test_*.py")}
     assert list(DVC) == list(STAGES) == list(OUTS) == list(STAGE_HELP)
     assert files == set(STAGES) <= tests
+    assert list(SECTIONS) == list(STAGES)
+    assert all(section.__module__ == f"headrace.settings.{stage}" for stage, section in SECTIONS.items())
     assert list(PARAMS) == list(STAGES)
 
 
@@ -56,8 +62,18 @@ def test_stage_is_a_config_and_a_run(stage):
     assert callable(module.run)
     assert module.__doc__.startswith(f"{stage.capitalize()}: ")
     assert module.__doc__.strip().count("\n") == 0
-    fields = module.Config.model_fields
-    assert all(field.description for field in fields.values()), "every key has a description with unit and scope"
+    assert module.Config is SECTIONS[stage]
+
+
+@pytest.mark.parametrize("name", [*(f"settings/{stage}.py" for stage in STAGES), "training/settings.py"])
+def test_every_key_has_a_description_with_unit_and_scope(name):
+    path = PACKAGE / name
+    for section in [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)]:
+        if section.name == "ResolvedTrainSettings":  # narrows the types of keys of TrainSettings
+            continue
+        for field, after in zip(section.body, [*section.body[1:], None], strict=True):
+            if isinstance(field, ast.AnnAssign):
+                assert isinstance(after, ast.Expr), f"{path.name}: {section.name}.{field.target.id}"
 
 
 @pytest.mark.parametrize("stage", STAGES)

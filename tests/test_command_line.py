@@ -71,24 +71,48 @@ def test_help_names_every_stage(capsys: pytest.CaptureFixture[str], arguments: l
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "message", "command"),
     [
-        (["trian"], "No such command 'trian'. Did you mean 'train'?"),
-        (["train", "--fast"], "No such option: --fast"),
-        (["--fast"], "No such option: --fast"),
-        (["status", "more"], "Got unexpected extra argument(s) (more)"),
-        (["ui", "--port", "x"], "Invalid value for '--port'"),
-        (["ui", "--port", "0"], "Invalid value for '--port'"),
-        (["ui", "--port"], "Option '--port' requires an argument"),
+        (["trian"], "No such command 'trian'. Did you mean 'train'?", ""),
+        (["train", "--fast"], "No such option: --fast", "train "),
+        (["--fast"], "No such option: --fast", ""),
+        (["status", "more"], "Got unexpected extra argument(s) (more)", "status "),
+        (["ui", "--port", "x"], "--port: must be a valid integer", "ui "),
+        (["ui", "--port", "0"], "--port: must be greater than or equal to 1", "ui "),
+        (["ui", "--port"], "Option '--port' requires an argument", "ui "),
+        (["init"], "Missing argument 'DIR'", "init "),
     ],
 )
-def test_wrong_command_line_is_one_line(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
+def test_wrong_command_line_is_one_line(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], message: str, command: str
+) -> None:
     assert exit_code(*arguments) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith(f"headrace: command line: {message}")
-    assert err.endswith("; see: headrace --help\n")
-    assert err.count("\n") == 1
+    assert err == f"headrace: command line: {message}; see: headrace {command}--help\n"
+
+
+@pytest.mark.parametrize("value", ["yes", "true", "2"])
+def test_unknown_value_of_the_plain_switch_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("HEADRACE_PLAIN", value)
+    assert exit_code("recipes") == 2
+    assert capsys.readouterr().err == (
+        f"headrace: HEADRACE_PLAIN: got {value!r}; must be 1, or 0 or unset for off; set one of them\n"
+    )
+
+
+def test_submit_checks_the_settings_before_it_connects(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("headrace.cluster.submit.submit_job", lambda *_, **__: pytest.fail("connected"))
+    assert exit_code("submit") == 2
+    assert capsys.readouterr().err.endswith("params.yaml: no such file; run headrace from a project's folder\n")
+    (tmp_path / "params.yaml").write_text("validate: {gate: {acuracy: {min: 0.9}}}\n")
+    assert exit_code("submit") == 2
+    assert capsys.readouterr().err.startswith("headrace: params.yaml: validate.gate.acuracy: no such metric; ")
 
 
 def test_mistake_in_params_is_one_line_on_stderr(tmp_path: Path) -> None:
@@ -112,7 +136,7 @@ def test_bug_keeps_its_traceback(tmp_path: Path) -> None:
     """A bug exits with code 1 and says where it happened, since the user cannot fix it."""
     program = (
         "import headrace.stages.ingest, headrace.__main__ as cli\n"
-        "def run(config, paths): raise RuntimeError('a bug')\n"
+        "def run(config, paths, check_spec): raise RuntimeError('a bug')\n"
         "headrace.stages.ingest.run = run\n"
         "cli.main(['ingest'])\n"
     )
@@ -175,7 +199,7 @@ import time
 from pathlib import Path
 import headrace.stages.ingest, headrace.__main__ as cli
 from headrace.storage.atomic import atomic_dir
-def run(config, paths):
+def run(config, paths, check_spec):
     with atomic_dir(paths.raw_dir) as folder:
         (folder / "half").touch()
         print("working", flush=True)

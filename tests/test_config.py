@@ -5,11 +5,12 @@ from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import Field, ValidationError, field_validator
+from ruamel.yaml import YAML
 
-from headrace.commands.run_stage import import_stage, load_settings
-from headrace.config import Section, describe_errors, load_sections, read_params, validate_section
+from headrace.config import Section, describe_errors, read_params, validate_section, validate_sections
 from headrace.errors import ConfigError
 from headrace.paths import Paths
+from headrace.settings.load import SECTIONS, load_settings
 from headrace.stages import STAGES
 
 ROOT = Path(__file__).parents[1]
@@ -62,23 +63,34 @@ def refusal(tmp_path: Path, text: str | bytes) -> str:
     path = tmp_path / "params.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ConfigError) as caught:
-        load_sections(path, {"train": Train})
+        read_params(path)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
-def test_load_sections_of_a_missing_section_has_defaults(tmp_path: Path) -> None:
-    path = tmp_path / "params.yaml"
-    path.write_text("train:\n")
-    assert load_sections(path, {"train": Train, "test": Stopping}) == {"train": Train(), "test": Stopping()}
+def find_mistakes(text: str) -> str:
+    _, mistakes = validate_sections(YAML(typ="safe").load(text), {"train": Train})
+    return "; and ".join(mistakes)
 
 
-def test_load_sections_lists_all_errors(tmp_path: Path) -> None:
-    message = refusal(
-        tmp_path, "trian: {}\ntrain: {batch_size: -1, optimizer: adma, lerning_rate: 1, stopping: {patiance: 3}}"
+def test_validate_sections_of_a_missing_section_has_defaults() -> None:
+    sections = {"train": Train, "test": Stopping}
+    assert validate_sections({"train": None}, sections) == ({"train": Train(), "test": Stopping()}, [])
+
+
+def test_validate_sections_returns_an_invalid_section_without_its_invalid_keys() -> None:
+    values = {"batch_size": 8, "learning_rate": "fast", "stopping": {"patiance": 1}}
+    loaded, mistakes = validate_sections({"train": values, "test": 3}, {"train": Train, "test": Stopping})
+    assert loaded == {"train": Train(batch_size=8)}
+    assert len(mistakes) == 3
+
+
+def test_validate_sections_lists_all_errors() -> None:
+    message = find_mistakes(
+        "trian: {}\ntrain: {batch_size: -1, optimizer: adma, lerning_rate: 1, stopping: {patiance: 3}}"
     )
     assert message == (
-        "params.yaml: trian: unknown section; choose one of ['train'] (did you mean 'train'?); and "
+        "trian: unknown section; choose one of ['train'] (did you mean 'train'?); and "
         "train.batch_size: got -1; must be greater than 0; and "
         "train.optimizer: got 'adma'; choose one of ['adam', 'sgd'] (did you mean 'adam'?); and "
         "train.stopping.patiance: unknown key; choose one of ['min_delta', 'patience'] (did you mean 'patience'?); and "
@@ -105,8 +117,8 @@ def test_load_sections_lists_all_errors(tmp_path: Path) -> None:
         ("train: {gates: {a: {patience: x}}}", "train.gates.a.patience: got 'x'; must be a valid integer"),
     ],
 )
-def test_load_sections_names_the_full_key_of_an_error(tmp_path: Path, text: str, message: str) -> None:
-    assert refusal(tmp_path, text) == f"params.yaml: {message}"
+def test_validate_sections_names_the_full_key_of_an_error(text: str, message: str) -> None:
+    assert find_mistakes(text) == message
 
 
 @pytest.mark.parametrize(
@@ -151,8 +163,7 @@ def test_describe_errors_of_each_type(value: Any, message: str) -> None:
 
 
 def settings_sections() -> list[type[Section]]:
-    for stage in STAGES:
-        import_stage(stage)
+    assert set(SECTIONS) == set(STAGES)  # imported
     sections, queue = [], Section.__subclasses__()
     while queue:
         section = queue.pop()
@@ -185,25 +196,33 @@ def test_read_params_takes_numbers_as_dvc_does(tmp_path: Path, number: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("text", "line"),
+    ("text", "message"),
     [
-        ("a: 1\nb: [\n", 3),
-        ("a: 1\nb: c: d\n", 2),
-        ("a: 1\na: 2\n", 2),
-        ("a:\n\tb: 1\n", 2),
-        ("a: !!python/object:os.system x\n", 1),
-        ("a: *b\n", 1),
+        ("a: 1\nb: [\n", "line 3: not YAML: "),
+        ("a: 1\nb: [1,\nc:\n  d: 1\n", "lines 2 to 4: not YAML: "),
+        ("a: 1\nb: 'x\nc: 1\n", "lines 2 to 4: not YAML: "),
+        ("a: 1\nb: c: d\n", "line 2: not YAML: "),
+        ("a: 1\na: 2\n", "line 2: the key 'a' occurs twice; remove one of them"),
+        ("a:\n  b: 1\n  b: 2\n", "line 3: the key 'b' occurs twice; remove one of them"),
+        ("a:\n\tb: 1\n", "line 2: not YAML: "),
+        ("a: !!python/object:os.system x\n", "line 1: not YAML: "),
+        ("a: *b\n", "line 1: not YAML: "),
     ],
 )
-def test_read_params_of_malformed_yaml_names_the_line(tmp_path: Path, text: str, line: int) -> None:
-    assert refusal(tmp_path, text).startswith(f"params.yaml: line {line}: not YAML: ")
+def test_read_params_of_malformed_yaml_names_the_lines(tmp_path: Path, text: str, message: str) -> None:
+    assert refusal(tmp_path, text).startswith(f"params.yaml: {message}")
 
 
 def test_read_params_of_other_bytes_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path, b"train: \xff\xfe").startswith("params.yaml: not YAML: ")
 
 
-@pytest.mark.parametrize("text", ["", "# nothing\n", "- a\n", "3"])
+@pytest.mark.parametrize("text", ["", "# nothing\n"])
+def test_read_params_of_an_empty_file_says_so(tmp_path: Path, text: str) -> None:
+    assert refusal(tmp_path, text).startswith("params.yaml: is empty; add sections such as 'ingest:' and 'train:'")
+
+
+@pytest.mark.parametrize("text", ["- a\n", "3"])
 def test_read_params_of_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
     assert refusal(tmp_path, text).startswith("params.yaml: got ")
 

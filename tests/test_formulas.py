@@ -20,6 +20,7 @@ from headrace.tasks import TASKS
 from headrace.training.fit import FitJob, WorkerContext, fit
 from headrace.training.optim.optimizers import make_optimizer
 from headrace.training.optim.schedules import SCHEDULES
+from headrace.training.settings import ResolvedTrainSettings
 
 Floats = NDArray[np.float64]
 
@@ -282,7 +283,11 @@ def test_trainer_with_full_batches_matches_gradient_descent_in_numpy(tmp_path: P
         "batch_size": 10 * ROWS, "max_epochs": STEPS, "early_stopping": {"patience": 0}, "num_workers": 0,
     }  # fmt: skip
     (tmp_path / "work").mkdir()
-    fit(FitJob(str(tmp_path / "data"), str(tmp_path / "work"), settings), lambda _: None, WorkerContext(num_threads=1))
+    fit(
+        FitJob(tmp_path / "data", tmp_path / "work", ResolvedTrainSettings(**settings)),
+        lambda _: None,
+        WorkerContext(num_threads=1),
+    )
     result = json.loads((tmp_path / "work" / "fit.json").read_text())
     assert (result["steps"], result["best_epoch"]) == (STEPS, STEPS - 1)
 

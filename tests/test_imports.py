@@ -10,19 +10,32 @@ from headrace.paths import OUTS, Paths
 from headrace.stages import STAGES
 from headrace.storage.atomic import write_json
 
-HEAVY = {"captum", "mlflow", "onnxruntime", "pandas", "ray", "scipy", "sklearn", "torch"}
+HEAVY = {"albumentations", "captum", "mlflow", "onnxruntime", "pandas", "ray", "scipy", "sklearn", "torch"}
 ARRAYS = {"numpy", "pyarrow"}
 OTHERS = {"PIL", "requests", "rich", "ruamel"}
 RUN = "import sys\nfrom headrace.__main__ import app\napp({}, standalone_mode=False)\n"
+NO_ARROW = ("tune", "validate", "quantize")
+"""Stages that read arrays only."""
+CHECK = """
+from pathlib import Path
+from headrace.paths import Paths
+from headrace.settings.load import load_settings
+Path("params.yaml").write_text("train: {{model: {{name: 'nets:Net'}}, augmentation: [{{name: Affine}}]}}")
+Path("nets.py").write_text("import torch\\nclass Net(torch.nn.Module): ...")
+load_settings(Paths(Path.cwd()), "{}")
+"""
 IMPORTS = {
     "import headrace": set(),
     "import headrace.__main__": set(),
     RUN.format(["--help"]): {"rich"},
     RUN.format(["--version"]): set(),
     RUN.format(["recipes"]): {"rich"},
-    RUN.format(["init", "new"]): {"ruamel", *ARRAYS},
-    RUN.format(["status"]): {"rich", *ARRAYS},
-    **{f"import headrace.stages.{stage}": ARRAYS for stage in STAGES},
+    RUN.format(["init", "new"]): {"ruamel"},
+    RUN.format(["status"]): {"rich"},
+    CHECK.format("explain"): {"ruamel"},
+    CHECK.format(""): {"ruamel"},
+    **{f"import headrace.settings.{stage}": set() for stage in STAGES},
+    **{f"import headrace.stages.{stage}": {"numpy"} if stage in NO_ARROW else ARRAYS for stage in STAGES},
 }
 """Program -> the packages, of all those above, that it imports."""
 

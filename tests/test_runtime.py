@@ -102,7 +102,7 @@ def test_plain_training_gives_the_same_weights(trained: Paths, monkeypatch: pyte
         ))  # fmt: skip
         work_dir: Path = trained.root / name
         work_dir.mkdir()
-        job = FitJob(str(trained.normalized_dir), str(work_dir), SETTINGS.model_dump())
+        job = FitJob(trained.normalized_dir, work_dir, SETTINGS)
         fit(job, lambda _: None, WorkerContext(num_threads=1))
         return (work_dir / WEIGHTS).read_bytes(), loops[0]
 

@@ -6,6 +6,7 @@ import atexit
 import gc
 import logging
 import os
+import re
 import signal
 import sys
 import traceback
@@ -59,7 +60,9 @@ def submit(
 ) -> None:
     """Run the whole pipeline as a job on a Ray cluster."""
     from headrace.cluster.submit import submit_job
+    from headrace.settings.load import load_settings
 
+    load_settings(_paths())
     code = submit_job(_paths(), address=address, wait=wait, echo=print)
     raise typer.Exit(code or 0)
 
@@ -115,14 +118,14 @@ def run_command(arguments: list[str]) -> NoReturn:
         sys.path.insert(0, str(Path.cwd()))
     signal.signal(signal.SIGTERM, _terminate)
     try:
+        check_plain_switch()
         sys.exit(app(args=arguments, standalone_mode=False))
     except HeadraceError as error:
         _exit_with(error)
     except typer.TyperException as error:  # an unknown command or option
-        problem = error.format_message().rstrip(".")
-        if not problem:  # there was no command, and the help was shown
+        if not error.format_message():  # there was no command, and the help was shown
             sys.exit(ConfigError.exit_code)
-        _exit_with(ConfigError(f"command line: {problem}; see: headrace --help"))
+        _exit_with(_describe_usage_error(error, arguments))
     except (Terminated, KeyboardInterrupt, typer.Abort) as stop:
         _exit_stopped(stop)
     except BrokenPipeError:
@@ -132,6 +135,23 @@ def run_command(arguments: list[str]) -> NoReturn:
             raise
         where = error.filename or Path.cwd()
         _exit_with(DataError(f"{where}: {error.strerror}; free space or grant access, then run the same command again"))
+
+
+def check_plain_switch() -> None:
+    """Raises ConfigError for a value of HEADRACE_PLAIN that would be taken for off without a word."""
+    value = os.environ.get("HEADRACE_PLAIN", "0")
+    if value not in {"", "0", "1"}:
+        raise ConfigError(f"HEADRACE_PLAIN: got {value!r}; must be 1, or 0 or unset for off; set one of them")
+
+
+def _describe_usage_error(error: typer.TyperException, arguments: list[str]) -> ConfigError:
+    """Rewords typer's message, and refers to the help of the command at hand."""
+    problem = error.format_message().rstrip(".").partition(", unable to parse")[0]
+    if match := re.fullmatch(r"Invalid value for '(.+?)': Input should be (.+)", problem):
+        problem = f"{match[1]}: must be {match[2]}"
+    names = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
+    command = next((f"{argument} " for argument in arguments if argument in names), "")
+    return ConfigError(f"command line: {problem}; see: headrace {command}--help")
 
 
 def _terminate(*_: object) -> NoReturn:

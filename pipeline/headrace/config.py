@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -18,15 +19,17 @@ from headrace.errors import ConfigError, choices
 class Section(BaseModel):
     """A section of the settings: typed, frozen, without unknown keys or silent conversions."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
+    # Deferred, since a process validates with few of the many classes; without use_attribute_docstrings, which would
+    # parse the source of each
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
 
 S = TypeVar("S", bound=Section)
 UNION_BRANCH = re.compile(r"constrained-\w+|(literal|list|dict|function-\w+)\[.*\]")
 """Parts of the location of an error that name one of a field's types, not a key."""
 KEY_MARK = "[key]"
+DUPLICATE_KEY = re.compile(r'found duplicate key "(.*?)" with')
+EXAMPLE = "a project of headrace init"
 REQUIREMENTS = {
     "model_type": "a mapping of keys to values",
     "dict_type": "a mapping of keys to values",
@@ -51,33 +54,50 @@ def read_params(path: Path) -> dict[str, Any]:
     except (FileNotFoundError, IsADirectoryError):
         raise ConfigError(f"{path}: no such file; run headrace from a project's folder") from None
     except (YAMLError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}:" if mark else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ConfigError(f"{path.name}:{line} not YAML: {problem}; fix that line") from None
+        raise ConfigError(f"{path.name}:{_describe_yaml_error(error)}") from None
+    if params is None:
+        raise ConfigError(f"{path.name}: is empty; add sections such as 'ingest:' and 'train:', as in {EXAMPLE}")
     if not isinstance(params, dict):
         raise ConfigError(f"{path.name}: got {params!r}; must have sections such as 'ingest:' and 'train:'")
     return params
 
 
-def load_sections(path: Path, sections: Mapping[str, type[Section]]) -> dict[str, Section]:
-    """Validates the whole file and returns its sections; a missing section has its defaults.
+def _describe_yaml_error(error: Exception) -> str:
+    """Returns where and what: the parser often notices a mistake some lines later, so the range of lines is named."""
+    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    start, end = getattr(error, "context_mark", None), getattr(error, "problem_mark", None)
+    if duplicate := DUPLICATE_KEY.match(problem):
+        return f" line {end.line + 1}: the key {duplicate[1]!r} occurs twice; remove one of them" if end else problem
+    if start and end and start.line < end.line:
+        return f" lines {start.line + 1} to {end.line + 1}: not YAML: {problem}; fix the mistake in these lines"
+    line = f" line {end.line + 1}:" if end else ""
+    return f"{line} not YAML: {problem}; fix that line, or one before it"
 
-    Raises ConfigError that lists every error by its full key.
+
+def validate_sections(
+    params: Mapping[str, Any], sections: Mapping[str, type[Section]]
+) -> tuple[dict[str, Section], list[str]]:
+    """Returns the sections, and a clause with the full key for each mistake.
+
+    A missing section has its defaults. An invalid one is returned without its invalid keys, or not at all, so that the
+    others can still be compared with it.
     """
-    params = read_params(path)
-    errors = [
+    mistakes = [
         f"{name}: unknown section; {choices(str(name), sections)}" for name in params if str(name) not in sections
     ]
     loaded: dict[str, Section] = {}
     for name, section in sections.items():
+        values = {} if params.get(name) is None else params[name]
         try:
-            loaded[name] = section.model_validate({} if params.get(name) is None else params[name])
+            loaded[name] = section.model_validate(values)
         except ValidationError as error:
-            errors += describe_errors(error, section, name)
-    if errors:
-        raise ConfigError(f"{path.name}: " + "; and ".join(errors))
-    return loaded
+            mistakes += describe_errors(error, section, name)
+            invalid_keys = {details["loc"][0] for details in error.errors() if details["loc"]}
+            if isinstance(values, dict) and invalid_keys:
+                with suppress(ValidationError):
+                    valid = {key: value for key, value in values.items() if key not in invalid_keys}
+                    loaded[name] = section.model_validate(valid)
+    return loaded, mistakes
 
 
 def validate_section(section: type[S], values: Mapping[str, Any], where: str) -> S:

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
-import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from headrace.errors import DataError
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # only for annotations: settings and `headrace status` use this module without reading any row
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
 ModalityName = Literal["image", "text", "table"]
@@ -30,7 +30,7 @@ Draw: TypeAlias = "Callable[[int], NDArray[np.float64]]"
 class Column(BaseModel):
     """An input column of a table."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: str
     """Its name in `data/raw` and later."""
@@ -42,7 +42,7 @@ class Column(BaseModel):
 class Spec(BaseModel):
     """The description of the data: created by `ingest`, extended by later stages."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     modality: ModalityName
     task: TaskName

@@ -25,8 +25,8 @@ OPTIONS = {"accumulate": 3, "sampling": "balanced", "optimizer": "adamw", "early
 def job_in(paths, name, **changes):
     work_dir = paths.state_dir / "train" / name
     work_dir.mkdir(parents=True)
-    settings = ResolvedTrainSettings(**{**SETTINGS, **changes}).model_dump()
-    return FitJob(str(paths.normalized_dir), str(work_dir), settings), work_dir
+    settings = ResolvedTrainSettings(**{**SETTINGS, **changes})
+    return FitJob(paths.normalized_dir, work_dir, settings), work_dir
 
 
 @pytest.mark.ray
@@ -41,7 +41,7 @@ def test_two_workers_train_as_one(trained, strategy, changes):
     alone, alone_dir = job_in(trained, "alone", **changes)
     fit(alone, lambda _: None, WorkerContext(num_threads=1))
     events = []
-    both, both_dir = job_in(trained, "both", strategy=strategy, **changes)
+    both, both_dir = job_in(trained, "both", strategy=strategy, num_workers=2, **changes)
     running = set()
 
     def observe(event):
@@ -75,7 +75,7 @@ def test_two_workers_train_privately_as_one(trained):
         work_dir = trained.state_dir / "train" / name
         work_dir.mkdir(parents=True)
         (work_dir / PRIVACY_KEY).write_bytes(b"k" * 32)
-        jobs.append(FitJob(str(trained.normalized_dir), str(work_dir), ResolvedTrainSettings(**PRIVATE).model_dump()))
+        jobs.append(FitJob(trained.normalized_dir, work_dir, ResolvedTrainSettings(**PRIVATE)))
     alone, both = jobs
     fit(alone, lambda _: None, WorkerContext(num_threads=1))
     with ray_session(trained, num_cpus_needed=2):

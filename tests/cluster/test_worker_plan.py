@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from headrace.cluster import session, worker_plan
 from headrace.cluster.worker_plan import plan_training, plan_workers
 from headrace.contracts import Spec
-from headrace.errors import ClusterError, ConfigError, DataError
+from headrace.errors import ClusterError, DataError
 from headrace.paths import Paths
 from headrace.training.autotune.tuner import Machine
 from headrace.training.settings import TrainSettings
@@ -100,10 +99,3 @@ def test_plan_training_refuses_a_batch_that_workers_cannot_divide(
     monkeypatch.setattr(worker_plan, "plan_workers", lambda *_: (5, 1))
     with pytest.raises(DataError, match=r"train\.batch_size: 24 rows cannot be divided among 5 workers"):
         plan(trained)
-
-
-def test_plan_training_refuses_a_memory_format_for_images_with_a_table(
-    built_project: Callable[[str, str], Paths],
-) -> None:
-    with pytest.raises(ConfigError, match=r"^params\.yaml: train\.memory_format: 'channels_last' is for images"):
-        plan(built_project("table", "classification"), model={"name": "mlp"}, memory_format="channels_last")

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from headrace.commands.run_stage import BEFORE_TRAINING, format_summary, import_stage, read_metrics, run_stage
+from headrace.commands.run_stage import BEFORE_TRAINING, format_summary, import_stage, run_stage
+from headrace.commands.status import read_metrics
 from headrace.config import Section
 from headrace.contracts import Metrics
 from headrace.errors import ConfigError, DataError, GateError, TrackingError
 from headrace.paths import Paths
+from headrace.settings import load
 from headrace.stages import STAGES
 from headrace.storage.lock import exclusive_lock
 
@@ -24,9 +26,10 @@ class Config(Section):
 @pytest.fixture
 def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
     """A project whose stages only return their setting; `replace_run` changes one of them."""
-    modules = {name: SimpleNamespace(Config=Config, run=lambda config, _: {"size": config.size}) for name in STAGES}
-    for name, module in modules.items():
+    for name in STAGES:
+        module = SimpleNamespace(run=lambda config, _: {"size": config.size})
         monkeypatch.setitem(sys.modules, f"headrace.stages.{name}", module)
+        monkeypatch.setitem(load.SECTIONS, name, Config)
     (tmp_path / "params.yaml").write_text("clean: {size: 7}\n")
     return Paths(tmp_path)
 
@@ -116,17 +119,6 @@ def test_run_stage_without_a_server_only_warns(
     assert synced == [(*BEFORE_TRAINING, *(() if name == "train" else (name,)))]
 
 
-def test_read_metrics_of_a_stage_that_has_not_run_is_empty(paths: Paths) -> None:
-    assert read_metrics(paths, "clean") == {}
-
-
-def test_read_metrics_of_a_damaged_file_is_one_line(paths: Paths) -> None:
-    run_stage("clean", paths)
-    paths.metrics_path("clean").write_text("<<<<<<< HEAD\n")
-    with pytest.raises(DataError, match=r"clean\.json: not JSON \(.*\); run: dvc repro --force clean$"):
-        read_metrics(paths, "clean")
-
-
 def test_summary_is_the_first_six() -> None:
     assert format_summary({f"m{n}": n for n in range(9)}) == "m0 0, m1 1, m2 2, m3 3, m4 4, m5 5"
 
@@ -134,5 +126,5 @@ def test_summary_is_the_first_six() -> None:
 @pytest.mark.parametrize("name", STAGES)
 def test_stage_module_has_a_section_and_runs(name: str) -> None:
     module = import_stage(name)
-    assert issubclass(module.Config, Section)
+    assert module.Config is load.SECTIONS[name]
     assert callable(module.run)

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from headrace.commands.status import make_rows, show_status
+from headrace.commands.status import make_rows, read_metrics, show_status
 from headrace.contracts import Spec
 from headrace.errors import DataError
 from headrace.paths import Paths
@@ -93,3 +93,15 @@ def test_rows_of_multilabel_data(tmp_path: Path) -> None:
         ("fp32", "micro F1 0.9124 on validation rows, 50 kB, 0.010 ms a row"),
         ("int8", "no candidate passed"),
     ]
+
+
+def test_read_metrics_of_a_stage_that_has_not_run_is_empty(tmp_path: Path) -> None:
+    assert read_metrics(Paths(tmp_path), "clean") == {}
+
+
+def test_read_metrics_of_a_damaged_file_is_one_line(tmp_path: Path) -> None:
+    path = Paths(tmp_path).metrics_path("clean")
+    path.parent.mkdir()
+    path.write_text("<<<<<<< HEAD\n")
+    with pytest.raises(DataError, match=r"clean\.json: not JSON \(.*\); run: dvc repro --force clean$"):
+        read_metrics(Paths(tmp_path), "clean")

@@ -18,7 +18,7 @@ import pytest
 from headrace.data.datasets import BUILT_INS
 from headrace.data.image.reading.cifar import read_cifar
 from headrace.data.image.reading.idx import read_idx
-from headrace.data.readers import read_tabular
+from headrace.data.readers import PACKAGED_READERS, read_tabular
 from headrace.data.sources.fetch import fetch
 from headrace.data.sources.read_options import ReadOptions
 from headrace.errors import DataError
@@ -48,17 +48,12 @@ def table_of(read, path):
 
 def test_built_in_is_packaged_or_has_files_and_a_reader():
     for name, built_in in BUILT_INS.items():
-        assert bool(built_in.files) == bool(built_in.reader) == (built_in.packaged is None), name
+        assert bool(built_in.files) == bool(built_in.reader) == (name not in PACKAGED_READERS), name
         assert built_in.description
         assert ReadOptions.model_validate({"source": name, **built_in.options}).source == name
         for url, checksum in built_in.files:
             assert re.fullmatch(r"https?://\S+", url)
             assert re.fullmatch(r"md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}", checksum)
-
-
-def test_read_of_a_dataset_with_files_raises():
-    with pytest.raises(ValueError, match="not packaged; its files are read by 'idx'"):
-        BUILT_INS["mnist"].read(Path(), ReadOptions())
 
 
 @pytest.mark.parametrize(
@@ -67,10 +62,11 @@ def test_read_of_a_dataset_with_files_raises():
 )
 def test_packaged_dataset_needs_no_path(name, num_rows):
     built_in = BUILT_INS[name]
-    opened = built_in.read(Path("/nowhere"), ReadOptions(source=name))
+    opened = PACKAGED_READERS[name](Path("/nowhere"), ReadOptions(source=name))
     table = pa.Table.from_batches(opened.batches, opened.schema)
     assert table.num_rows == num_rows
     assert (opened.spec.format, opened.spec.source) == (name, name)
+    assert (opened.spec.modality, opened.spec.task) == (built_in.modality, built_in.task)
     assert built_in.description.startswith(f"{num_rows:,} ")
     assert len(set(table["row_id"].to_pylist())) == num_rows
     assert table["label"].null_count == 0

@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 
 from headrace.contracts import Column
-from headrace.data.datasets import BUILT_INS
+from headrace.data.datasets import BUILT_INS, FORMATS
 from headrace.data.image.reading.rows import RAW_SCHEMA
-from headrace.data.readers import READERS, check_format, choose_reader, read_tabular
+from headrace.data.readers import PACKAGED_READERS, READERS, choose_reader, read_tabular
 from headrace.data.sources.read_options import ReadOptions
-from headrace.errors import ConfigError, DataError
+from headrace.errors import DataError
 from tests.drawn import noise, png
 
 
@@ -62,18 +62,9 @@ def test_choose_reader_returns_the_requested_format(tmp_path: Path) -> None:
     assert choose_reader("idx", "data/*.csv", tmp_path / "*.csv") == "idx"
 
 
-def test_check_format_refuses_a_contradiction() -> None:
-    with pytest.raises(
-        ConfigError, match=r"ingest\.format: 'mnist5k' is a built-in dataset, but ingest\.source is 'photos'"
-    ):
-        check_format("mnist5k", "photos")
-    check_format("mnist5k", "mnist5k")
-    check_format("adult", "downloads/adult")  # the files of a published dataset may be anywhere
-
-
-def test_check_format_refuses_an_unknown_name() -> None:
-    with pytest.raises(ConfigError, match=r"ingest\.format: 'foldr' is not a format; choose .*mean 'folder'\?\)$"):
-        check_format("foldr", "photos")
+def test_formats_are_those_that_have_a_reader() -> None:
+    assert tuple(READERS) == FORMATS
+    assert set(PACKAGED_READERS) == {name for name, built_in in BUILT_INS.items() if not built_in.files}
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import torch
 
 from headrace.contracts import Batch, Spec, TaskName
 from headrace.evaluation.evaluators import EVALUATORS, find_evaluator
+from headrace.evaluation.gates import VALIDATION_METRICS, find_gate_mistakes
 from headrace.evaluation.metrics.classification import accuracy
 from headrace.evaluation.metrics.multilabel import label_accuracy
 from headrace.tasks import TASKS
@@ -52,3 +53,19 @@ def test_score_of_exact_outputs_and_agreement_with_itself_are_1(name):
 def test_find_evaluator_depends_on_the_task_and_the_number_of_targets(task, targets, expected):
     spec = Spec(modality="table", task=task, source="x", format="table", num_rows=9, targets=targets)
     assert find_evaluator(spec) is EVALUATORS[expected]
+
+
+@pytest.mark.parametrize("name", EVALUATORS)
+def test_gates_know_the_metrics_of_validation(make_predictions, name):
+    outputs, targets = CASES[name]
+    task = "regression" if name == "multi_target_regression" else name
+    targets_named = ["height", "weight", "age"] if name == "multi_target_regression" else []
+    transform = {"target": {"mean": [0.0] * 3, "std": [1.0] * 3}}
+    predictions = make_predictions(
+        outputs, targets, task=task, transform=transform, targets=targets_named, classes=list("abcd")
+    )
+    metrics = EVALUATORS[name].validate(predictions, 0.9).metrics
+    assert find_gate_mistakes(metrics, [task], "gate") == []
+    if not targets_named:
+        assert set(metrics) == set(VALIDATION_METRICS[task])
+    assert find_gate_mistakes(["acuracy"], [task], "gate")[0].startswith("gate.acuracy: no such metric; choose one of")

@@ -1,33 +1,40 @@
-"""Invalid projects on the command line: exit code 2, one line, nothing written."""
+"""Invalid projects: exit code 2, one line, nothing written. In this process; test_main.py has the real ones."""
 
-import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from headrace import __main__ as cli
 from tests.drawn import noise, png, rows, write_raw
 
-ROOT = Path(__file__).resolve().parents[2]
 TABLE = "size,colour,label\n" + "".join(f"{n},{'rgb'[n % 3]},{'pq'[n % 2]}\n" for n in range(30))
 Maker = Callable[[Path], None]
 
 
-def refusal(folder: Path, stage: str) -> str:
-    """Returns the error line of a stage."""
-    done = subprocess.run(
-        [sys.executable, "-m", "headrace", stage],
-        cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT / "pipeline")},
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    assert (done.returncode, done.stdout) == (2, ""), done.stderr
-    assert done.stderr.startswith("headrace: ")
-    assert done.stderr.count("\n") == 1
-    assert done.stderr.endswith("\n")
-    return done.stderr
+@pytest.fixture
+def refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[[str], str]]:
+    """Runs a stage of the project at `tmp_path` in this process, and returns its error line."""
+    handler = signal.getsignal(signal.SIGTERM)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def run(stage: str) -> str:
+        with pytest.raises(SystemExit) as caught:
+            cli.main([stage])
+        out, err = capsys.readouterr()
+        assert (caught.value.code, out) == (2, ""), err
+        assert err.startswith("headrace: ")
+        assert err.count("\n") == 1
+        assert err.endswith("\n")
+        return err
+
+    yield run
+    signal.signal(signal.SIGTERM, handler)
 
 
 def project(params: str | bytes, **files: str | bytes) -> Maker:
@@ -55,13 +62,26 @@ def linked(folder: Path) -> None:
 INGEST: dict[str, tuple[Maker, str]] = {
     "no settings": (lambda folder: None, "params.yaml: no such file; run headrace from a project's folder"),
     "settings that are not YAML": (project("ingest: {source: [\n"), "params.yaml: line 2: not YAML: "),
+    "empty settings": (project(""), "params.yaml: is empty; add sections"),
+    "a key twice": (project("ingest: {source: a}\ningest: {}\n"), "line 2: the key 'ingest' occurs twice; remove"),
     "settings without sections": (project("- a\n"), "params.yaml: got ['a']; must have sections such as 'ingest:'"),
     "unknown key": (source("sauce: a.csv"), "params.yaml: ingest.sauce: unknown key; choose one of"),
     "unknown check": (project("clean: {checks: {blured: drop}}\n"), "clean.checks.blured: unknown check; "),
     "unknown format": (source("source: a, format: foldr"), "ingest.format: 'foldr' is not a format; choose one of"),
     "a name mistyped": (source("source: mnist5"), "not a built-in dataset, and no file or folder "),
     "no such path": (source("source: data/photos"), "ingest.source: 'data/photos': no such file or folder"),
-    "an empty folder": (source("source: data", data__keep="x"), "ingest.source: 'data': contains 1 files of other"),
+    "an empty folder": (source("source: photos", photos__keep="x"), "ingest.source: 'photos': contains 1 files of o"),
+    "the project itself": (source("source: ."), "got '.', which contains what the pipeline writes (data/raw); put"),
+    "no source": (source("source: ''"), "ingest.source: got ''; must be a built-in dataset, a path or a URL"),
+    "a metric that no stage has": (project("validate: {gate: {acuracy: {min: 1}}}\n"), "validate.gate.acuracy: no suc"),
+    "images for a table": (
+        project("ingest: {source: a.csv}\nnormalize: {image_size: 9}\ntrain: {model: {name: cnn}}\n", a_csv=TABLE),
+        "normalize.image_size: is for images, and the modality is table; remove it; and train.model.name: 'cnn' is not",
+    ),
+    "a class of no module": (project("train: {model: {name: 'nets:Two'}}\n"), "train.model.name: no module 'nets'"),
+    "another class": (
+        project("train: {model: {name: 'nets:Two'}}\n", nets_py="class Tow: ..."), "nets.py does not define 'Two'; ",
+    ),
     "an empty table": (source("source: a.csv", a_csv=""), "a.csv: is empty"),
     "a table without rows": (source("source: a.csv", a_csv="size,label\n"), "but no rows"),
     "a ragged table": (source("source: a.csv", a_csv=TABLE + "1,2\n"), "a.csv: line 32: has 2 cells, the table has 3"),
@@ -97,22 +117,26 @@ CLEAN: dict[str, tuple[Maker, str]] = {
 
 @pytest.mark.faults
 @pytest.mark.parametrize("name", INGEST)
-def test_ingest_of_a_malformed_project_prints_one_line_and_writes_nothing(tmp_path: Path, name: str) -> None:
+def test_ingest_of_a_malformed_project_prints_one_line_and_writes_nothing(
+    tmp_path: Path, refusal: Callable[[str], str], name: str
+) -> None:
     make, message = INGEST[name]
     make(tmp_path)
-    assert message in refusal(tmp_path, "ingest")
+    assert message in refusal("ingest")
     assert not (tmp_path / "data" / "raw").exists()
     assert not (tmp_path / "metrics").exists()
 
 
 @pytest.mark.faults
 @pytest.mark.parametrize("name", CLEAN)
-def test_clean_of_a_malformed_project_prints_one_line_and_writes_nothing(tmp_path: Path, name: str) -> None:
+def test_clean_of_a_malformed_project_prints_one_line_and_writes_nothing(
+    tmp_path: Path, refusal: Callable[[str], str], name: str
+) -> None:
     make, message = CLEAN[name]
     write_raw(tmp_path, "text", rows("text", 20)).params_path.write_text("{}\n")
     if name == "nothing ingested":
         shutil.rmtree(tmp_path / "data")
     make(tmp_path)
-    assert message in refusal(tmp_path, "clean")
+    assert message in refusal("clean")
     for folder in ("data/clean", "data/quarantine", "reports", "metrics"):
         assert not (tmp_path / folder).exists()

@@ -13,7 +13,8 @@ def test_find_model_suggests_a_similar_name() -> None:
         find_model({"name": "cn"}, "params.yaml: train.model")
     assert str(caught.value) == (
         "params.yaml: train.model.name: 'cn' is not a model; choose one of ['cnn', 'linear', 'mlp', 'resmlp', "
-        "'resnet', 'rnn', 'table_transformer', 'text_mean', 'transformer', 'vit'] (did you mean 'cnn'?)"
+        "'resnet', 'rnn', 'table_transformer', 'text_mean', 'transformer', 'vit'] (did you mean 'cnn'?), or name a "
+        "class of your own: my_package.module:Thing"
     )
 
 
@@ -29,7 +30,8 @@ def test_find_model_of_another_modality_raises(name: str, modality: ModalityName
     with pytest.raises(ConfigError) as caught:
         find_model({"name": name}, "params.yaml: train.model", modality)
     assert str(caught.value) == (
-        f"params.yaml: train.model.name: {name!r} is not a model for {modality} data; choose one of {allowed}"
+        f"params.yaml: train.model.name: {name!r} is not a model for {modality} data; choose one of {allowed}, "
+        "or name a class of your own: my_package.module:Thing"
     )
 
 
@@ -80,7 +82,7 @@ def test_find_model_imports_any_class_with_build(package: str) -> None:
     ("attribute", "options", "message"),
     [
         ("Lien", {}, "here.name: cannot import '{}:Lien' (module '{}' has no attribute 'Lien'); "
-         "write 'my_package.module:Thing'"),
+         "write 'my_package.module:Thing', a class with build(input_shape, num_outputs) in the project's folder"),
         ("Nothing", {}, "here.name: '{}:Nothing' has no method build(input_shape, num_outputs); add it"),
         ("Line", {"bais": True}, "here.bais: unknown key; choose one of ['bias'] (did you mean 'bias'?)"),
         ("Plain", {"width": 0}, "here: {}:Plain does not accept these options: width 0 is too narrow"),
@@ -98,5 +100,7 @@ def test_find_model_reports_errors_of_an_imported_class(
 
 @pytest.mark.parametrize("name", ["no_such_package:Thing", "headrace.no_such:Thing", ":Thing", ".here:Thing", "json:"])
 def test_find_model_of_an_invalid_path_raises(name: str) -> None:
-    with pytest.raises(ConfigError, match=r"^here\.name: cannot import '.*' \(.*\); write 'my_package\.module:Thing'$"):
+    with pytest.raises(
+        ConfigError, match=r"^here\.name: cannot import '.*' \(.*\); write 'my_package\.module:Thing', a class"
+    ):
         find_model({"name": name}, "here")

@@ -16,6 +16,7 @@ from headrace.stages import clean, ingest, normalize, split
 from headrace.storage.arrays import open_arrays
 from headrace.storage.bundle import WEIGHTS
 from headrace.training.fit import FitJob, WorkerContext, fit, read_result
+from headrace.training.settings import TrainSettings
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "linear-gd.yaml"
 WEIGHT = "1.1.weight"
@@ -28,7 +29,11 @@ def test_trained_weights_match_gradient_descent_in_numpy(tmp_path: Path) -> None
         stage.run(stage.Config(**params[stage.__name__.rpartition(".")[2]]), paths)
     work_dir = tmp_path / "work"
     work_dir.mkdir()
-    fit(FitJob(str(paths.normalized_dir), str(work_dir), params["train"]), lambda _: None, WorkerContext(num_threads=1))
+    fit(
+        FitJob(paths.normalized_dir, work_dir, TrainSettings(**params["train"]).resolve(num_workers=0)),
+        lambda _: None,
+        WorkerContext(num_threads=1),
+    )
     result = read_result(work_dir)
     assert result is not None
     num_iterations = params["train"]["max_epochs"]

@@ -54,6 +54,19 @@ def test_ingest_target_is_refused_for_images(image_folder: Path) -> None:
         ingest.run(ingest.Config(source="photos", target="species"), Paths(image_folder.parent))
 
 
+def test_ingest_shows_its_spec_before_it_reads_a_row(image_folder: Path) -> None:
+    paths, specs = Paths(image_folder.parent), []
+
+    def refuse(spec: Spec) -> None:
+        specs.append((spec.modality, spec.task, spec.num_rows))
+        raise ConfigError("for tables")
+
+    with pytest.raises(ConfigError, match="for tables"):
+        ingest.run(ingest.Config(source="photos"), paths, refuse)
+    assert specs == [("image", "classification", 0)]
+    assert not paths.raw_dir.exists()
+
+
 @pytest.mark.parametrize("source", ["x" * 300, "data/photos", "photos/", "~nobody-here/x"])
 def test_ingest_path_that_does_not_exist_is_an_error(tmp_path: Path, source: str) -> None:
     with pytest.raises(DataError, match=r"^params\.yaml: ingest\.source: .* no (such )?file or folder .*; "):

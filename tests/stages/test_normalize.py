@@ -10,10 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from headrace.config import validate_section
 from headrace.contracts import Spec
 from headrace.data.image.reading.rows import RAW_SCHEMA
-from headrace.errors import ConfigError, DataError
+from headrace.errors import DataError
 from headrace.paths import SPLITS, Paths
 from headrace.stages import normalize
 from headrace.storage.arrays import open_arrays, read_sources
@@ -146,14 +145,6 @@ def test_normalize_with_another_split_is_an_error(tmp_path: Path, num_known: int
     with pytest.raises(DataError, match=line):
         normalize.run(normalize.Config(), paths)
     assert not paths.normalized_dir.exists()
-
-
-@pytest.mark.parametrize("size", [0, -3, "28", True, [28], [28, 0], [1, 2, 3], 28.0])
-def test_config_refuses_an_invalid_image_size(size: object) -> None:
-    with pytest.raises(
-        ConfigError, match=r"^normalize.image_size: got .*; must be one side in pixels \(28\), \[height"
-    ):
-        validate_section(normalize.Config, {"image_size": size}, "normalize")
 
 
 @settings(max_examples=15, deadline=None)

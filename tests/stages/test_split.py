@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.config import validate_section
 from headrace.contracts import TaskName
 from headrace.data.splitting.hash_split import HashSplitConfig, split_by_hash
 from headrace.data.splitting.row_hash import hash_position
-from headrace.errors import ConfigError, DataError
+from headrace.errors import DataError
 from headrace.paths import SPLITS, Paths
 from headrace.stages import split
 from tests.data.splitting.conftest import FRACTIONS, by_id, clean_rows, read_assigned, row_id, write_project
@@ -105,12 +104,6 @@ def test_split_warns_of_a_class_too_small_for_all_splits(tmp_path: Path, caplog:
     assert splits["e" * 32] != splits["f" * 32]
     assert len(caplog.messages) == 1
     assert "class 'cat' has too few rows (2) to be in split" in caplog.messages[0]
-
-
-@pytest.mark.parametrize("fractions", [[0.7, 0.3], [0.7, 0.2, 0.2], [1.0, 0.0, 0.0], [1.2, -0.1, -0.1]])
-def test_config_refuses_invalid_fractions(fractions: list[float]) -> None:
-    with pytest.raises(ConfigError, match=r"^split.fractions: got \[.*\]; must be three numbers above 0 that sum to 1"):
-        validate_section(split.Config, {"fractions": fractions}, "split")
 
 
 def times(num_rows: int) -> list[object]:

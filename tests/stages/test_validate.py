@@ -3,7 +3,6 @@ import csv
 import numpy as np
 import pytest
 
-from headrace.config import validate_section
 from headrace.errors import ConfigError, GateError
 from headrace.evaluation.gates import Bound
 from headrace.paths import Paths
@@ -76,16 +75,3 @@ def test_metrics_of_a_regression_hold_errors_and_the_interval(project: Paths) ->
 def test_gate_on_a_metric_of_another_task_raises(project: Paths) -> None:
     with pytest.raises(ConfigError, match=r"validate\.gate\.accuracy: no such metric; choose one of .*'rmse'"):
         run(Config(gate={"accuracy": Bound(min=0.9)}), project)
-
-
-@pytest.mark.parametrize(
-    ("section", "message"),
-    [
-        ({"gate": {"accuracy": {"mn": 0.9}}}, r"validate\.gate\.accuracy\.mn: unknown key"),
-        ({"gate": {"accuracy": {}}}, r"validate\.gate\.accuracy: must have min or max"),
-        ({"target_accuracy": 99}, r"validate\.target_accuracy: got 99"),
-    ],
-)
-def test_invalid_settings_are_reported_by_key(section: dict[str, object], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        validate_section(Config, section, "validate")

@@ -23,9 +23,7 @@ def batch(targets: list[int], weights: list[float]) -> Batch:
 
 
 def options_of(transform: Json | None = None, **settings: Any) -> Json:
-    return CLASSIFICATION.loss_options(
-        ResolvedTrainSettings(**settings).model_dump(), TWO if transform is None else transform
-    )
+    return CLASSIFICATION.loss_options(ResolvedTrainSettings(**settings), TWO if transform is None else transform)
 
 
 def test_num_outputs_is_one_per_class_and_one_for_bce() -> None:
@@ -87,8 +85,6 @@ def test_metric_sums_weight_the_rows() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"loss": "mse"}, "loss: 'mse' is not a loss for classes; choose one of"
-         " ['auto', 'cross_entropy', 'focal', 'bce']"),
         ({"class_weights": {"yes": 2.0, "on": 3.0}}, "class_weights.on: no such class; choose one of ['no', 'yes']"),
     ],
 )  # fmt: skip

@@ -1,28 +1,10 @@
-import pytest
+from typing import get_args
 
-from headrace.contracts import Json
-from headrace.errors import ConfigError
-from headrace.tasks.task import check_loss, check_no_class_settings
-
-
-def test_check_loss_lists_the_allowed_losses() -> None:
-    check_loss({"loss": "mae"}, ("auto", "mae"), "values")
-    with pytest.raises(ConfigError) as caught:
-        check_loss({"loss": "bce"}, ("auto", "mae"), "values")
-    assert str(caught.value) == "params.yaml: train.loss: 'bce' is not a loss for values; choose one of ['auto', 'mae']"
+from headrace.tasks import TASKS
+from headrace.training.settings import TrainSettings
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"label_smoothing": 0.1, "class_weights": "none"},
-         "label_smoothing: 0.1 applies only to classification, and the targets are values; set 0"),
-        ({"label_smoothing": 0.0, "class_weights": "balanced"},
-         "class_weights: 'balanced' applies only to classification, and the targets are values; set none"),
-    ],
-)  # fmt: skip
-def test_check_no_class_settings_raises(settings: Json, message: str) -> None:
-    check_no_class_settings({"label_smoothing": 0.0, "class_weights": "none"})
-    with pytest.raises(ConfigError) as caught:
-        check_no_class_settings(settings)
-    assert str(caught.value) == f"params.yaml: train.{message}"
+def test_losses_of_the_tasks_are_those_of_the_setting() -> None:
+    allowed = get_args(TrainSettings.model_fields["loss"].annotation)
+    assert {loss for task in TASKS.values() for loss in task.losses} == set(allowed)
+    assert all("auto" in task.losses for task in TASKS.values())

@@ -18,6 +18,7 @@ from headrace.paths import Paths
 from headrace.storage.bundle import WEIGHTS
 from headrace.training.fit import FitJob, WorkerContext, fit, read_result
 from headrace.training.reporting.events import Event
+from headrace.training.settings import ResolvedTrainSettings
 
 SETTINGS: Json = {
     "model": {"name": "cnn", "blocks": [8, "pool", 16, "pool"], "dense": [16]},
@@ -37,7 +38,8 @@ def observe(event):
         print(event["epoch"], flush=True)
         if event["epoch"] == int(last_epoch):
             sys.stdin.readline()
-fit(FitJob(folder, work_dir, json.loads(settings)), observe, WorkerContext(num_threads=1))
+job = {"normalized_dir": folder, "work_dir": work_dir, "settings": json.loads(settings)}
+fit(FitJob.from_json(job), observe, WorkerContext(num_threads=1))
 """
 
 
@@ -59,7 +61,8 @@ def train(paths: Paths, name: str, observer: Callable[[Event], None] = lambda _:
     """Trains in the folder `name` of the project, or resumes there, and returns that folder."""
     work_dir = paths.root / name
     work_dir.mkdir(exist_ok=True)
-    fit(FitJob(str(paths.normalized_dir), str(work_dir), SETTINGS | settings), observer, WorkerContext(num_threads=1))
+    job = FitJob(paths.normalized_dir, work_dir, ResolvedTrainSettings(**SETTINGS | settings))
+    fit(job, observer, WorkerContext(num_threads=1))
     return work_dir
 
 

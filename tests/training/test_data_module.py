@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from headrace.contracts import ModalityName, Spec
-from headrace.errors import ConfigError, DataError
+from headrace.errors import DataError
 from headrace.paths import Paths
 from headrace.storage.arrays import create_arrays, open_arrays
 from headrace.training.data_module import VALIDATION_BATCH_SIZE, ArraysDataModule, Batches
@@ -91,14 +90,3 @@ def test_batches_of_text_are_padded_to_their_longest_row(tmp_path: Path) -> None
         for ids, target, row in zip(batch.inputs.tolist(), batch.targets.tolist(), share.rows.tolist(), strict=True):
             assert ids == rows[row].tolist() + [0] * (longest - len(rows[row]))
             assert target == row + 0.5
-
-
-@pytest.mark.parametrize("modality", ["table", "text"])
-def test_module_with_augmentation_of_other_data_than_images_fails(trained: Paths, modality: ModalityName) -> None:
-    spec = Spec.read(trained.normalized_dir).model_copy(update={"modality": modality})
-    (trained.normalized_dir / "spec.json").write_text(spec.to_json())
-    with pytest.raises(ConfigError) as caught:
-        make_data_module(trained, augmentation=FLIP)
-    assert str(caught.value) == (
-        f"params.yaml: train.augmentation: 1 transforms of images, but the modality is {modality}; set []"
-    )

@@ -12,6 +12,7 @@ from headrace.training import fit as fit_module
 from headrace.training.callbacks.checkpoints import ResumeState
 from headrace.training.fit import RESULT, FitJob, WorkerContext, fit, read_result
 from headrace.training.reporting.events import Event
+from headrace.training.settings import ResolvedTrainSettings
 from tests.training.short_fit import (
     RESNET,
     SETTINGS,
@@ -150,7 +151,7 @@ def test_fit_on_another_rank_reports_and_writes_nothing(trained: Paths) -> None:
     work_dir = trained.root / "a"
     work_dir.mkdir()
     events: list[Event] = []
-    job = FitJob(str(trained.normalized_dir), str(work_dir), SETTINGS | {"max_epochs": 1})
+    job = FitJob(trained.normalized_dir, work_dir, ResolvedTrainSettings(**SETTINGS | {"max_epochs": 1}))
     fit(job, events.append, WorkerContext(rank=1, num_workers=2, num_threads=1))
     assert events == []
     assert read_result(work_dir) is None
@@ -161,7 +162,10 @@ def test_fit_uses_every_core_by_default(trained: Paths, monkeypatch: pytest.Monk
     work_dir.mkdir()
     monkeypatch.setattr(fit_module.os, "cpu_count", lambda: 3)
     try:
-        fit(FitJob(str(trained.normalized_dir), str(work_dir), SETTINGS | {"max_epochs": 1}), lambda _: None)
+        fit(
+            FitJob(trained.normalized_dir, work_dir, ResolvedTrainSettings(**SETTINGS | {"max_epochs": 1})),
+            lambda _: None,
+        )
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(threads_before)

@@ -1,7 +1,6 @@
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from headrace.config import validate_section
 from headrace.errors import ConfigError
@@ -10,8 +9,14 @@ from headrace.training.settings import (
     ResolvedTrainSettings,
     TrainSettings,
     find_privacy_conflict,
-    resolve_delta,
 )
+
+NEED_FULL_WEIGHTS = {
+    "ema": {"ema": 0.9},
+    "l1": {"l1": 0.1},
+    "optimizer: muon": {"optimizer": "muon"},
+    "gradient_checkpointing": {"gradient_checkpointing": True},
+}
 
 
 def find_error(**settings: Any) -> str:
@@ -28,11 +33,20 @@ def find_error(**settings: Any) -> str:
         ({"num_workers": 5},
          "train.num_workers: 5 workers cannot share a batch_size of 64 evenly; make train.batch_size a multiple of 5"),
         ({"batch_size": "x", "num_workers": 3}, "train.batch_size: got 'x'; must be a valid integer"),
-        ({"num_workers": "al"}, "train.num_workers: got 'al'; must be a valid integer or 'auto'"),
-        ({"num_workers": -1}, "train.num_workers: got -1; must be greater than or equal to 0 or 'auto'"),
+        ({"num_workers": "auto"}, "train.num_workers: got 'auto'; must be a valid integer"),
+        ({"num_workers": -1}, "train.num_workers: got -1; must be greater than or equal to 0"),
+        ({"batch_size": 8, "accumulate": 9},
+         "train.accumulate: cannot split a batch_size of 8 into 9 parts; use at most 8"),
+        ({"strategy": "fsdp", "num_workers": 0},
+         "train.strategy: 'fsdp' splits the network over workers, and num_workers is 0; set num_workers: 2 or more, or "
+         "ddp"),
+        *(({"strategy": "fsdp", "num_workers": 2, **setting},
+           f"train.strategy: 'fsdp' shards the weights, and train.{name} needs all of them; set strategy: ddp")
+          for name, setting in NEED_FULL_WEIGHTS.items()),
         ({"model": {"name": "cnm"}},
          "train.model.name: 'cnm' is not a model; choose one of ['cnn', 'linear', 'mlp', 'resmlp', 'resnet', "
-         "'rnn', 'table_transformer', 'text_mean', 'transformer', 'vit'] (did you mean 'cnn'?)"),
+         "'rnn', 'table_transformer', 'text_mean', 'transformer', 'vit'] (did you mean 'cnn'?), or name a class of "
+         "your own: my_package.module:Thing"),
         ({"model": {"blocks": [3]}}, "train.model.name: missing; add the name of a model, such as 'cnn'"),
         ({"model": {"name": "mlp", "dens": [3]}},
          "train.model.dens: unknown key; choose one of ['activation', 'dense', 'dropout', 'init'] "
@@ -88,7 +102,7 @@ def test_invalid_settings_name_their_full_key_once(settings: dict[str, Any], mes
 
 @pytest.mark.parametrize("num_workers", [0, 1, 2, 64, "auto"])
 def test_workers_that_divide_the_batch_size_are_valid(num_workers: int | str) -> None:
-    assert ResolvedTrainSettings(batch_size=64, num_workers=num_workers).num_workers == num_workers
+    assert TrainSettings(batch_size=64, num_workers=num_workers).num_workers == num_workers
 
 
 def test_settings_survive_plain_values() -> None:
@@ -100,13 +114,13 @@ def test_settings_survive_plain_values() -> None:
 
 def test_resolve_replaces_values_and_accepts_no_auto() -> None:
     wanted = TrainSettings(batch_size="auto", learning_rate="auto", optimizer="sgd")
-    resolved = wanted.resolve(batch_size=32, learning_rate=0.5)
+    resolved = wanted.resolve(batch_size=32, learning_rate=0.5, num_workers=0)
     assert isinstance(resolved, ResolvedTrainSettings)
     assert (resolved.batch_size, resolved.learning_rate, resolved.optimizer) == (32, 0.5, {"name": "sgd"})
-    with pytest.raises(ValidationError, match="learning_rate"):
-        wanted.resolve(batch_size=32)
-    with pytest.raises(ValidationError, match="batch_size"):
-        wanted.resolve(batch_size=0, learning_rate=0.5)
+    with pytest.raises(ConfigError, match=r"^params\.yaml: train\.learning_rate: got 'auto'"):
+        wanted.resolve(batch_size=32, num_workers=0)
+    with pytest.raises(ConfigError, match=r"^params\.yaml: train\.batch_size: got 0"):
+        wanted.resolve(batch_size=0, learning_rate=0.5, num_workers=0)
 
 
 def test_plain_name_is_the_name_with_default_options() -> None:
@@ -157,22 +171,6 @@ def test_privacy_with_another_clip_fails() -> None:
         "row's gradient; remove one of them"
     )
     assert ResolvedTrainSettings(gradient_clip=1.0).gradient_clip == 1.0
-
-
-def test_delta_is_by_default_below_one_over_the_rows() -> None:
-    assert resolve_delta(Privacy(epsilon=1.0), 1000) == pytest.approx(1000**-1.1)
-    assert resolve_delta(Privacy(epsilon=1.0, delta=1e-5), 1000) == 1e-5
-
-
-@pytest.mark.parametrize("delta", [0.001, 0.5])
-def test_delta_of_one_over_the_rows_fails(delta: float) -> None:
-    with pytest.raises(ConfigError, match=r"^params\.yaml: train\.privacy\.delta: .* does not protect 1000 train"):
-        resolve_delta(Privacy(epsilon=1.0, delta=delta), 1000)
-
-
-def test_a_single_row_cannot_be_protected() -> None:
-    with pytest.raises(ConfigError, match=r"train\.privacy\.delta"):
-        resolve_delta(Privacy(epsilon=1.0), 1)
 
 
 @pytest.mark.parametrize(

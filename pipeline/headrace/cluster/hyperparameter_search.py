@@ -22,7 +22,7 @@ from headrace.errors import HeadraceError
 from headrace.paths import Paths
 from headrace.storage.arrays import open_arrays
 from headrace.tasks.metrics import metric_info
-from headrace.training.autotune.tuner import Machine, decide, find_open_values, load_or_decide
+from headrace.training.autotune.tuner import Decision, Machine, decide, find_open_values, load_or_decide
 from headrace.training.autotune.workload import count_workload
 from headrace.training.fit import FitJob, WorkerContext, fit
 from headrace.training.reporting.events import validation_metrics
@@ -75,20 +75,19 @@ def resolve_base_settings(
 
     Values that are `auto` and not searched are measured once, even if the search is interrupted.
     """
-    settings = wanted.model_copy(update=ONE_PROCESS)
-    settings = TrainSettings.model_validate(settings.model_dump() | find_open_values(settings, only=space))
+    settings = wanted.model_copy(update=ONE_PROCESS | find_open_values(wanted, only=space))
     work_dir.mkdir(parents=True, exist_ok=True)
     if not find_open_values(settings):
         return settings.model_dump(), ""
 
-    def measure() -> Json:
+    def measure() -> Decision:
         transform = json.loads((normalized_dir / "transform.json").read_bytes())
         train = open_arrays(normalized_dir / "train")
         workload = count_workload(settings.model, Spec.read(normalized_dir), transform, train, settings.loss)
-        return decide(settings, FitJob(str(normalized_dir), "", {}), Machine(0, 1), workload)
+        return decide(settings, normalized_dir, Machine(0, 1), workload)
 
     choice = load_or_decide(work_dir, measure)
-    return choice["settings"], choice["summary"]
+    return choice.settings.model_dump(), choice.summary
 
 
 def trial_settings(base: Json, drawn: Json, max_epochs: int) -> Json:
@@ -166,4 +165,5 @@ def _try(config: Json, fixed: Json) -> None:
             tune.report({"epoch": event["epoch"] + 1, **validation_metrics(event)})
 
     with tempfile.TemporaryDirectory() as work_dir, _reporting_user_errors(tune.report, fixed["metric"]):
-        fit(FitJob(fixed["folder"], work_dir, fixed["settings"][config["index"]]), report, WorkerContext(num_threads=1))
+        settings = ResolvedTrainSettings.model_validate(fixed["settings"][config["index"]])
+        fit(FitJob(Path(fixed["folder"]), Path(work_dir), settings), report, WorkerContext(num_threads=1))

@@ -6,11 +6,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from headrace.cluster.session import extend_sys_path, is_attached, ray_session
+from headrace.cluster.session import extend_sys_path, is_attached, num_local_cpus, ray_session
 from headrace.contracts import Json
 from headrace.errors import ClusterError, DataError, HeadraceError, Terminated
 from headrace.paths import Paths
@@ -57,24 +56,24 @@ def prepare_training(job: FitJob, paths: Paths) -> Iterator[Callable[[Observer],
     """
     from headrace.training.callbacks.checkpoints import read_resume_point  # imports torch
 
-    num_epochs = job.settings["max_epochs"]
-    if read_result(Path(job.work_dir)) is None and (point := read_resume_point(Path(job.work_dir))):
+    num_epochs = job.settings.max_epochs
+    if read_result(job.work_dir) is None and (point := read_resume_point(job.work_dir)):
         print(f"resumed after epoch {point.num_epochs} of {num_epochs}, step {point.step}", flush=True)  # noqa: T201
     try:
         with _start_training(job, paths) as train:
             yield train
     except Terminated as stop:
-        if read_result(Path(job.work_dir)) is not None:
+        if read_result(job.work_dir) is not None:
             stop.add_note("the same command goes on after the training")
-        elif point := read_resume_point(Path(job.work_dir)):
+        elif point := read_resume_point(job.work_dir):
             stop.add_note(f"the same command goes on from epoch {point.num_epochs + 1} of {num_epochs}")
         raise
 
 
 @contextmanager
 def _start_training(job: FitJob, paths: Paths) -> Iterator[Callable[[Observer], Json]]:
-    work_dir = Path(job.work_dir)
-    num_workers, num_threads = job.settings["num_workers"], job.settings["num_threads"]
+    work_dir, num_workers = job.work_dir, job.settings.num_workers
+    num_threads = job.settings.num_threads or num_local_cpus()
 
     def train_here(observer: Observer) -> Json:
         if read_result(work_dir) is None:
@@ -116,7 +115,7 @@ class Training:
 
         self._mailbox = _create_mailbox()
         use_gpu = ray.cluster_resources().get("GPU", 0) >= num_workers
-        loop = {"job": asdict(job), "mailbox": self._mailbox, "num_threads": num_threads, "sys_path": sys.path}
+        loop = {"job": job.to_json(), "mailbox": self._mailbox, "num_threads": num_threads, "sys_path": sys.path}
         trainer = make_trainer_class()(
             _run_worker,
             train_loop_config=loop,
@@ -125,7 +124,7 @@ class Training:
                 use_gpu=use_gpu,
                 resources_per_worker={"CPU": num_threads, **({"GPU": 1} if use_gpu else {})},
             ),
-            run_config=RunConfig(name=Path(job.work_dir).name, storage_path=str(paths.state_dir / "ray")),
+            run_config=RunConfig(name=job.work_dir.name, storage_path=str(paths.state_dir / "ray")),
         )
         self._failures: list[BaseException] = []
         self._thread = threading.Thread(target=self._run, args=(trainer.fit,), name="ray", daemon=True)
@@ -209,14 +208,15 @@ def _run_worker(config: dict[str, Any]) -> None:
     extend_sys_path(config["sys_path"])
     context = ray.train.get_context()
     mailbox = config["mailbox"]
+    job = FitJob.from_json(config["job"])
     worker = WorkerContext(
         rank=context.get_world_rank(),
         num_workers=context.get_world_size(),
         num_threads=config["num_threads"],
-        strategy=make_strategy(config["job"]["settings"]["strategy"], context.get_world_size()),
+        strategy=make_strategy(job.settings.strategy, context.get_world_size()),
         plugins=(RayLightningEnvironment(),),
     )
-    fit(FitJob(**config["job"]), mailbox.put.remote, worker)
+    fit(job, mailbox.put.remote, worker)
     ray.get(mailbox.put.remote({"kind": "end"}))  # events arrive in order, so all have arrived now
 
 

@@ -7,12 +7,11 @@ from pathlib import Path
 from headrace.cluster.session import available_workers, check_cpus, is_attached, num_local_cpus, num_local_gpus
 from headrace.contracts import Json, Spec
 from headrace.data.augmenters import make_augmenter, make_mixers
-from headrace.errors import ConfigError, DataError
+from headrace.errors import DataError
 from headrace.storage.arrays import open_arrays
 from headrace.tasks import TASKS
 from headrace.training.autotune.tuner import Machine
 from headrace.training.autotune.workload import Workload, count_workload
-from headrace.training.compatibility import check_settings_fit
 from headrace.training.settings import TrainSettings
 
 MIN_SECONDS_FOR_RAY, MIN_STEP_SECONDS_FOR_RAY = 60.0, 0.012
@@ -30,17 +29,14 @@ def plan_training(wanted: TrainSettings, spec: Spec, transform: Json, normalized
     Prints a line if `num_workers: auto` means the calling process.
     """
     from headrace.models.network import build_network  # imports torch
+    from headrace.training.engine.gradient_checkpointing import check_has_blocks
 
-    if wanted.memory_format != "contiguous" and spec.modality != "image":
-        raise ConfigError(
-            f"params.yaml: train.memory_format: {wanted.memory_format!r} is for images, and the data are "
-            f"{spec.modality}; set contiguous"
-        )
-    for make in (make_augmenter, make_mixers):
-        make(spec.modality, wanted.model_dump(), transform)
-    TASKS[spec.task].loss_options(wanted.model_dump(), transform)
+    make_augmenter(spec.modality, wanted, transform)
+    make_mixers(spec.modality, wanted, transform)
+    TASKS[spec.task].loss_options(wanted, transform)
     network = build_network(wanted.model, spec, transform, wanted.loss)
-    check_settings_fit(wanted, spec, network)
+    if wanted.gradient_checkpointing:
+        check_has_blocks(network, str(wanted.model["name"]))
     workload = count_workload(wanted.model, spec, transform, open_arrays(normalized_dir / "train"), wanted.loss)
     seconds = workload.estimate_seconds(wanted, num_threads=num_local_cpus()) if wanted.strategy == "ddp" else None
     num_steps = workload.estimate_steps(wanted)

@@ -13,13 +13,15 @@ from headrace.commands.project_template import find_local_source, write_project
 from headrace.commands.recipes import find_recipes, find_template_dir
 from headrace.config import read_params
 from headrace.errors import ConfigError, DataError, choices
+from headrace.paths import Paths
+from headrace.settings.load import load_settings
 
 
 def create_project(shown: Path, recipe: str | None) -> list[str]:
     """Creates a project in folder `shown`, completely or not at all; returns lines that describe the next steps.
 
     Raises:
-        ConfigError: There is no such recipe.
+        ConfigError: There is no such recipe, or its settings are invalid.
         DataError: The path cannot be used: it is not empty, not a folder, or ignored by git.
     """
     params_path = _params_path(recipe)
@@ -39,6 +41,7 @@ def create_project(shown: Path, recipe: str | None) -> list[str]:
         if has_git and not is_in_git and not _git(project, "init", "--quiet"):
             raise DataError("git init: failed; run it by hand to see why, or choose another folder")
         write_project(project, params_path, has_git=has_git)
+        load_settings(Paths(project))
         _move(project, folder, shown)
     return _next_lines(shown, source, has_git=has_git)
 

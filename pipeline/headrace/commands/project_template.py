@@ -12,6 +12,7 @@ from typing import Any
 from headrace import __version__
 from headrace.commands.recipes import find_template_dir
 from headrace.config import read_params
+from headrace.data.datasets import BUILT_INS
 from headrace.paths import OUTS
 from headrace.storage.atomic import write_text
 
@@ -50,8 +51,6 @@ def write_project(project: Path, params_path: Path, *, has_git: bool) -> None:
 
 def find_local_source(params: Mapping[str, Any]) -> str:
     """Returns `ingest.source` if it is a path; empty for a built-in dataset or a URL."""
-    from headrace.data.datasets import BUILT_INS  # imports NumPy and Arrow
-
     source = str((params.get("ingest") or {}).get("source", ""))
     return "" if source in BUILT_INS or "://" in source else source
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import time
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from headrace.config import Section, load_sections
 from headrace.contracts import Metrics
 from headrace.errors import DataError, TrackingError
 from headrace.paths import Paths
-from headrace.stages import STAGES
+from headrace.settings.load import check_data_kind, load_settings
 from headrace.storage.atomic import write_json
 from headrace.storage.lock import exclusive_lock
 
@@ -29,11 +28,14 @@ def run_stage(name: str, paths: Paths) -> Metrics:
 
     Raises HeadraceError for user errors.
     """
-    module = import_stage(name)
-    config = load_settings(paths)[name]
+    settings = load_settings(paths, name)
+    module, config = import_stage(name), settings[name]
     started = time.perf_counter()
     with exclusive_lock(paths.state_dir / "locks" / f"{name}.lock", f"stage {name}"):
-        metrics: Metrics = module.run(config, paths)
+        if name == "ingest":  # the first to know the kind of the data, before it reads any row
+            metrics: Metrics = module.run(config, paths, partial(check_data_kind, settings))
+        else:
+            metrics = module.run(config, paths)
         write_json(paths.metrics_path(name), {key: _to_json_number(name, key, value) for key, value in metrics.items()})
     if name in TRACKED:
         log_to_mlflow(name, paths)
@@ -42,23 +44,8 @@ def run_stage(name: str, paths: Paths) -> Metrics:
 
 
 def import_stage(name: str) -> ModuleType:
-    """Returns the module of a stage, which has `Config` and `run`."""
+    """Returns the module of a stage, which has `run`, and imports what it runs."""
     return import_module(f"headrace.stages.{name}")
-
-
-def load_settings(paths: Paths) -> dict[str, Section]:
-    """Loads and checks all sections of `params.yaml`, so that any mistake is reported before the first stage runs."""
-    return load_sections(paths.params_path, {stage: import_stage(stage).Config for stage in STAGES})
-
-
-def read_metrics(paths: Paths, stage: str) -> Metrics:
-    """Reads the metrics of a stage, empty if it has not run; raises DataError if they are unreadable."""
-    path = paths.metrics_path(stage)
-    try:
-        metrics: Metrics = json.loads(path.read_bytes()) if path.is_file() else {}
-    except ValueError as error:
-        raise DataError(f"{path}: not JSON ({error}); run: dvc repro --force {stage}") from None
-    return metrics
 
 
 def format_summary(metrics: Metrics) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from headrace.commands.run_stage import read_metrics
 from headrace.contracts import Metrics, Spec
+from headrace.errors import DataError
 from headrace.paths import Paths
 from headrace.stages import STAGES
 
@@ -23,6 +23,16 @@ def show_status(paths: Paths) -> None:
     for name, value in rows:
         table.add_row(f"[bold]{name}", value)
     Console(highlight=False).print(table)
+
+
+def read_metrics(paths: Paths, stage: str) -> Metrics:
+    """Reads the metrics of a stage, empty if it has not run; raises DataError if they are unreadable."""
+    path = paths.metrics_path(stage)
+    try:
+        metrics: Metrics = json.loads(path.read_bytes()) if path.is_file() else {}
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON ({error}); run: dvc repro --force {stage}") from None
+    return metrics
 
 
 def make_rows(metrics: dict[str, Metrics], paths: Paths) -> list[Row]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from headrace.contracts import Augmenter, Json, ModalityName, RowMixer
 from headrace.data.image.augmentation.albumentations import ImageAugmenter
 from headrace.data.image.augmentation.mixup import cutmix, mixup
 from headrace.data.table.encoding.augment import FeatureDropout, TableMixup
 from headrace.data.text.augment import TokenDropout
-from headrace.errors import ConfigError
 
 AUGMENTERS: dict[ModalityName, tuple[str, Callable[[Any, int, Json], Augmenter]]] = {
     "image": ("augmentation", lambda transforms, seed, _: ImageAugmenter(transforms, seed)),
@@ -23,30 +22,28 @@ MIXERS: dict[str, dict[ModalityName, Callable[[Json], RowMixer]]] = {
     "cutmix": {"image": lambda _: cutmix},
 }
 """Key of the section `train` -> modality -> factory that takes `transform.json`."""
-PLURALS: dict[ModalityName, str] = {"image": "images", "table": "tables", "text": "texts"}
 
 
-def make_augmenter(modality: ModalityName, settings: Mapping[str, Any], transform: Json) -> Augmenter | None:
-    """Returns the augmenter of the section `train`, or None; raises ConfigError if it does not fit the modality."""
-    for name, (key, _) in AUGMENTERS.items():
-        if settings[key] and name != modality:
-            raise _unsupported(key, settings[key], [name], modality)
+class AugmentationSettings(Protocol):
+    """The section `train`, as far as augmentation reads it: the keys of the tables above, and the seed."""
+
+    @property
+    def seed(self) -> int:
+        """Of all draws."""
+        ...
+
+
+def make_augmenter(modality: ModalityName, settings: AugmentationSettings, transform: Json) -> Augmenter | None:
+    """Returns the augmenter of the section `train`, or None; raises ConfigError if it does not fit the data."""
     key, factory = AUGMENTERS[modality]
-    return factory(settings[key], settings["seed"], transform) if settings[key] else None
+    value = getattr(settings, key)
+    return factory(value, settings.seed, transform) if value else None
 
 
-def make_mixers(modality: ModalityName, settings: Mapping[str, Any], transform: Json) -> dict[str, RowMixer]:
-    """Returns the mixers of the section `train` by key; raises ConfigError if one does not fit the modality."""
-    mixers = {}
-    for key, factories in MIXERS.items():
-        if settings[key] and modality not in factories:
-            raise _unsupported(key, settings[key], list(factories), modality)
-        if settings[key]:
-            mixers[key] = factories[modality](transform)
-    return mixers
-
-
-def _unsupported(key: str, value: Any, allowed: list[ModalityName], modality: ModalityName) -> ConfigError:
-    kinds = " and ".join(PLURALS[name] for name in allowed)
-    got, off = (f"{len(value)} transforms of", "[]") if isinstance(value, list) else (f"{value:g} is for", "0")
-    return ConfigError(f"params.yaml: train.{key}: {got} {kinds}, but the modality is {modality}; set {off}")
+def make_mixers(modality: ModalityName, settings: AugmentationSettings, transform: Json) -> dict[str, RowMixer]:
+    """Returns the mixers of the section `train` by key; raises ConfigError if one does not fit the data."""
+    return {
+        key: factories[modality](transform)
+        for key, factories in MIXERS.items()
+        if modality in factories and getattr(settings, key)
+    }

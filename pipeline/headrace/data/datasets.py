@@ -5,14 +5,12 @@ The checksums are from the publishers, or from torchvision, torchtext and MLData
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from headrace.contracts import Json, OpenedSource
-from headrace.data.image.reading.packaged_digits import read_digits, read_mnist5k
-from headrace.data.sources.read_options import ReadOptions
-from headrace.data.table.reading.sklearn_tables import read_breast_cancer, read_diabetes, read_wine
+from headrace.contracts import Json, ModalityName, TaskName
+
+FORMATS = ("folder", "text_folder", "table", "idx", "cifar")
+"""The formats of sources; `READERS` has the reader of each."""
 
 MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist"
 FASHION_MNIST = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"
@@ -27,39 +25,35 @@ ADULT_COLUMNS = [
 
 @dataclass(frozen=True)
 class BuiltInDataset:
-    """A published dataset: files to download, or a function that reads them from an installed package."""
+    """A published dataset: files to download, or rows of an installed package."""
 
     description: str
     """One line that begins with the number of rows."""
+    modality: ModalityName
+    task: TaskName = "classification"
     reader: str = ""
-    """A name in `READERS`; empty for a packaged dataset."""
+    """A name in `FORMATS`; empty for a packaged dataset, whose reader is in `PACKAGED_READERS`."""
     files: tuple[tuple[str, str | None], ...] = ()
     """URL and checksum (`md5:...` or `sha256:...`; None: only the length is verified) of each; empty if packaged."""
     member: str = ""
     """The path to read inside the unpacked archive; empty: all of it."""
     options: Json = field(default_factory=dict)
     """Values of `ReadOptions` that differ from the defaults; params.yaml overrides them."""
-    packaged: Callable[[Path, ReadOptions], OpenedSource] | None = None
-
-    def read(self, path: Path, options: ReadOptions) -> OpenedSource:
-        """Reads a packaged dataset; `path` is ignored."""
-        if self.packaged is None:
-            raise ValueError(f"{self.description}: not packaged; its files are read by {self.reader!r}")
-        return self.packaged(path, options)
 
 
 BUILT_INS: dict[str, BuiltInDataset] = {
-    "mnist5k": BuiltInDataset("5,000 handwritten digits, 28 x 28 grey", packaged=read_mnist5k),
-    "digits": BuiltInDataset("1,797 handwritten digits, 8 x 8 grey", packaged=read_digits),
-    "wine": BuiltInDataset("178 wines of three cultivars, 13 measurements", packaged=read_wine),
-    "breast-cancer": BuiltInDataset("569 tumours, benign or malignant, 30 measurements", packaged=read_breast_cancer),
+    "mnist5k": BuiltInDataset("5,000 handwritten digits, 28 x 28 grey", "image"),
+    "digits": BuiltInDataset("1,797 handwritten digits, 8 x 8 grey", "image"),
+    "wine": BuiltInDataset("178 wines of three cultivars, 13 measurements", "table"),
+    "breast-cancer": BuiltInDataset("569 tumours, benign or malignant, 30 measurements", "table"),
     "diabetes": BuiltInDataset(
-        "442 patients, the disease's progression (regression), 10 measurements", packaged=read_diabetes
+        "442 patients, the disease's progression (regression), 10 measurements", "table", "regression"
     ),
     "mnist": BuiltInDataset(
         "70,000 handwritten digits, 28 x 28 grey",
-        "idx",
-        (
+        "image",
+        reader="idx",
+        files=(
             (f"{MNIST}/train-images-idx3-ubyte.gz", "md5:f68b3c2dcbeaaa9fbdd348bbdeb94873"),
             (f"{MNIST}/train-labels-idx1-ubyte.gz", "md5:d53e105ee54ea40749a09fcbcd1e9432"),
             (f"{MNIST}/t10k-images-idx3-ubyte.gz", "md5:9fb629c4189551a2d022fa330f9573f3"),
@@ -68,8 +62,9 @@ BUILT_INS: dict[str, BuiltInDataset] = {
     ),
     "fashion-mnist": BuiltInDataset(
         "70,000 pieces of clothing of ten kinds, 28 x 28 grey",
-        "idx",
-        (
+        "image",
+        reader="idx",
+        files=(
             (f"{FASHION_MNIST}/train-images-idx3-ubyte.gz", "md5:8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
             (f"{FASHION_MNIST}/train-labels-idx1-ubyte.gz", "md5:25c81989df183df01b3e8a0aad5dffbe"),
             (f"{FASHION_MNIST}/t10k-images-idx3-ubyte.gz", "md5:bef4ecab320f06d8554ea6380940ec79"),
@@ -78,23 +73,29 @@ BUILT_INS: dict[str, BuiltInDataset] = {
     ),
     "cifar10": BuiltInDataset(
         "60,000 photographs of ten kinds, 32 x 32 in colour",
-        "cifar",
-        ((f"{CIFAR}/cifar-10-python.tar.gz", "md5:c58f30108f718f92721af3b95e74349a"),),
+        "image",
+        reader="cifar",
+        files=((f"{CIFAR}/cifar-10-python.tar.gz", "md5:c58f30108f718f92721af3b95e74349a"),),
     ),
     "cifar100": BuiltInDataset(
         "60,000 photographs of a hundred kinds, 32 x 32 in colour",
-        "cifar",
-        ((f"{CIFAR}/cifar-100-python.tar.gz", "md5:eb9058c3a382ffc7106e4002c42a8d85"),),
+        "image",
+        reader="cifar",
+        files=((f"{CIFAR}/cifar-100-python.tar.gz", "md5:eb9058c3a382ffc7106e4002c42a8d85"),),
     ),
     "imdb": BuiltInDataset(
         "50,000 reviews of films, positive or negative, and 50,000 without a label",
-        "text_folder",
-        (("https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz", "md5:7c2ac02c03563afcf9b574c7e56c153a"),),
+        "text",
+        reader="text_folder",
+        files=(
+            ("https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz", "md5:7c2ac02c03563afcf9b574c7e56c153a"),
+        ),
     ),
     "sms-spam": BuiltInDataset(
         "5,574 text messages, ham or spam",
-        "table",
-        (
+        "text",
+        reader="table",
+        files=(
             (
                 f"{UCI}/static/public/228/sms+spam+collection.zip",
                 "sha256:1587ea43e58e82b14ff1f5425c88e17f8496bfcdb67a583dbff9eefaf9963ce3",
@@ -109,7 +110,8 @@ BUILT_INS: dict[str, BuiltInDataset] = {
     "adult": BuiltInDataset(
         "48,842 people of the 1994 census, income above 50,000 dollars or not, 14 columns",
         "table",
-        (
+        reader="table",
+        files=(
             (f"{UCI}/ml/machine-learning-databases/adult/adult.data", "md5:5d7c39d7b8804f071cdd1f2a7c460872"),
             (f"{UCI}/ml/machine-learning-databases/adult/adult.test", "md5:35238206dfdf7f1fe215bbb874adecdc"),
         ),

@@ -17,6 +17,7 @@ from headrace.data.image.reading.idx import is_idx_folder, read_idx
 from headrace.data.image.reading.image_folder import EXTENSIONS as IMAGE_EXTENSIONS
 from headrace.data.image.reading.image_folder import read_folder
 from headrace.data.image.reading.image_table import image_schema, load_images
+from headrace.data.image.reading.packaged_digits import read_digits, read_mnist5k
 from headrace.data.sources.archives.compression import COMPRESSIONS
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.table.reading.files import (
@@ -27,10 +28,11 @@ from headrace.data.table.reading.files import (
     is_table_file,
 )
 from headrace.data.table.reading.reader import read_table_files
+from headrace.data.table.reading.sklearn_tables import read_breast_cancer, read_diabetes, read_wine
 from headrace.data.text.reader import EXTENSIONS as TEXT_EXTENSIONS
 from headrace.data.text.reader import is_text_folder, read_text_folder
 from headrace.data.text.rows import to_text_batch, to_text_schema
-from headrace.errors import ConfigError, DataError, choices
+from headrace.errors import DataError, choices
 
 
 def read_tabular(path: Path, options: ReadOptions) -> OpenedSource:
@@ -58,22 +60,16 @@ READERS: dict[str, Reader] = {
     "idx": read_idx,
     "cifar": read_cifar,
 }
+PACKAGED_READERS: dict[str, Reader] = {
+    "mnist5k": read_mnist5k,
+    "digits": read_digits,
+    "wine": read_wine,
+    "breast-cancer": read_breast_cancer,
+    "diabetes": read_diabetes,
+}
+"""Built-in dataset without files -> the function that reads it from an installed package; the path is ignored."""
 MAX_FILES_INSPECTED = 2000
 """Files of a folder that are inspected to recognize its content."""
-
-
-def check_format(wanted: str, source: str) -> None:
-    """Raises ConfigError for an unknown format, or one that contradicts the source."""
-    if wanted not in {"auto", *READERS, *BUILT_INS}:
-        raise ConfigError(
-            f"params.yaml: ingest.format: {wanted!r} is not a format; {choices(wanted, ['auto', *READERS, *BUILT_INS])}"
-        )
-    is_packaged = wanted in BUILT_INS and not BUILT_INS[wanted].files
-    if is_packaged and source != wanted:
-        raise ConfigError(
-            f"params.yaml: ingest.format: {wanted!r} is a built-in dataset, but ingest.source is {source!r};"
-            f" set ingest.source: {wanted}, or ingest.format: auto"
-        )
 
 
 def choose_reader(wanted: str, source: str, path: Path) -> str:

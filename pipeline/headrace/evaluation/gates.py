@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Self
 
 from pydantic import model_validator
 
 from headrace.config import Section
-from headrace.contracts import Metrics
+from headrace.contracts import Metrics, TaskName
 from headrace.errors import ConfigError, GateError, choices
 
 
@@ -33,6 +33,31 @@ class Bound(Section):
         if self.max is not None and not value <= self.max:
             return f"is above max {self.max:g}"
         return ""
+
+
+VALIDATION_METRICS: dict[TaskName, tuple[str, ...]] = {
+    "classification": (
+        *("num_rows", "accuracy", "accuracy_low", "accuracy_high", "loss", "macro_f1"),
+        *("ece_before", "ece", "temperature", "threshold", "coverage"),
+    ),
+    "multilabel": (
+        *("num_rows", "micro_f1", "macro_f1", "accuracy", "accuracy_low", "accuracy_high", "exact_match"),
+        *("mean_average_precision", "auroc", "loss", "ece_before", "ece", "temperature", "threshold"),
+    ),
+    "regression": ("num_rows", "rmse", "rmse_low", "rmse_high", "mae", "r2", "loss", "interval_90"),
+}
+"""Task -> the metrics of `validate`, so that a gate can be checked before there is a model."""
+PER_TARGET_PREFIXES = ("rmse_", "mae_", "r2_", "interval_90_")
+"""A regression of several targets also has these, followed by the name of each target."""
+
+
+def find_gate_mistakes(gate: Iterable[str], tasks: Iterable[TaskName], key: str) -> list[str]:
+    """Returns a clause, beginning with its key below `key`, for each name that is no metric of any of these tasks."""
+    tasks = list(tasks)
+    allowed = {name for task in tasks for name in VALIDATION_METRICS[task]}
+    prefixes = PER_TARGET_PREFIXES if "regression" in tasks else ()
+    unknown = [name for name in gate if name not in allowed and not name.startswith(prefixes)]
+    return [f"{key}.{name}: no such metric; {choices(name, allowed)}" for name in unknown]
 
 
 def check_gate(gate: Mapping[str, Bound], metrics: Metrics, *, key: str) -> None:

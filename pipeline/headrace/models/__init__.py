@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any
 
 from headrace.config import Section, validate_section
@@ -11,10 +10,12 @@ from headrace.contracts import ModalityName, Model
 from headrace.errors import ConfigError, choices
 from headrace.models.cnn import Cnn, ResNet
 from headrace.models.mlp import Linear, Mlp
+from headrace.models.own_class import import_class
 from headrace.models.table import ResMlp, TableTransformer
 from headrace.models.text import Rnn, TextMean, Transformer
 from headrace.models.vit import Vit
 
+OWN_CLASS = "name a class of your own: my_package.module:Thing"
 MODELS: dict[str, type[Section]] = {
     "cnn": Cnn,
     "linear": Linear,
@@ -44,12 +45,13 @@ def find_model(settings: Mapping[str, Any], where: str, modality: ModalityName |
     options = {key: value for key, value in settings.items() if key != "name"}
     name = str(settings.get("name", ""))
     if ":" not in name and name not in MODELS:
-        raise ConfigError(f"{where}.name: {name!r} is not a model; {choices(name, MODELS)}")
+        raise ConfigError(f"{where}.name: {name!r} is not a model; {choices(name, MODELS)}, or {OWN_CLASS}")
     if modality and name in MODELS and name not in models_for(modality):
         raise ConfigError(
-            f"{where}.name: {name!r} is not a model for {modality} data; choose one of {models_for(modality)}"
+            f"{where}.name: {name!r} is not a model for {modality} data; choose one of {models_for(modality)}, or"
+            f" {OWN_CLASS}"
         )
-    model_class: Any = MODELS[name] if name in MODELS else _import_class(name, where)
+    model_class: Any = MODELS[name] if name in MODELS else import_class(name, where)
     model: Model
     if isinstance(model_class, type) and issubclass(model_class, Section):
         model = validate_section(model_class, options, where)  # type: ignore[assignment]
@@ -59,14 +61,3 @@ def find_model(settings: Mapping[str, Any], where: str, modality: ModalityName |
         except (TypeError, ValueError) as error:
             raise ConfigError(f"{where}: {name} does not accept these options: {error}") from None
     return model
-
-
-def _import_class(name: str, where: str) -> Any:
-    module, _, attribute = name.partition(":")
-    try:
-        model_class = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:  # the last two: no module before the colon
-        raise ConfigError(f"{where}.name: cannot import {name!r} ({error}); write 'my_package.module:Thing'") from None
-    if not hasattr(model_class, "build"):
-        raise ConfigError(f"{where}.name: {name!r} has no method build(input_shape, num_outputs); add it")
-    return model_class

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
-from pydantic import field_validator
-
 from headrace.cluster.batch_engine import StoredRows, open_engine
-from headrace.config import Section
 from headrace.contracts import ColumnFinding, Json, Metrics, Spec
 from headrace.data.checkers import CHECKERS
-from headrace.data.cleaning.checks import check_required_severities, list_skipped_checks, resolve_rules, validate_checks
+from headrace.data.cleaning.checks import list_skipped_checks, resolve_rules
 from headrace.data.cleaning.decide import CleaningDecision, decide_rows
 from headrace.data.cleaning.outcome import check_columns, count_outcomes, make_clean_spec
 from headrace.data.cleaning.quarantine import write_findings, write_groups, write_rows
@@ -18,28 +13,9 @@ from headrace.data.cleaning.report.build import build_report, collect_examples
 from headrace.data.cleaning.report.page import render_report
 from headrace.data.cleaning.scan import RowIndex, scan_rows, survey_rows
 from headrace.paths import Paths
+from headrace.settings.clean import Config
 from headrace.storage.atomic import atomic_dir, write_text
 from headrace.storage.scratch import open_scratch
-
-
-class Config(Section):
-    """Which rows are accepted."""
-
-    checks: dict[str, str | dict[str, Any]] = {}
-    """Check -> its severity (error, drop, repair, warn, off), or a mapping with severity and options.
-
-    For example `{blurred: drop, rare_class: {severity: drop, min_rows: 10}}`; docs/checks.md lists all checks.
-    """
-    engine: Literal["auto", "local", "ray"] = "auto"
-    """local: processes on this machine; ray: Ray Data; auto: ray inside a Ray job if the data are large."""
-
-    @field_validator("checks")
-    @classmethod
-    def _checks_are_valid(cls, settings: dict[str, Any]) -> dict[str, Any]:
-        mistakes = validate_checks(settings)
-        if mistakes:
-            raise ValueError("; and ".join(f"checks.{mistake}" for mistake in mistakes))
-        return settings
 
 
 def run(config: Config, paths: Paths) -> Metrics:
@@ -49,7 +25,6 @@ def run(config: Config, paths: Paths) -> Metrics:
     """
     spec, where = Spec.read(paths.raw_dir), str(paths.raw_dir)
     checker, rules = CHECKERS[spec.modality], resolve_rules(config.checks, spec.modality, spec.task)
-    check_required_severities(rules, spec.modality, spec.task)
     with open_scratch(paths.state_dir / "scratch" / "clean") as scratch:
         with open_engine(config.engine, paths.raw_dir, paths) as engine:
             rows = StoredRows(paths.raw_dir, engine, "clean")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from headrace.config import Section
 from headrace.contracts import Metrics, TaskName
 from headrace.evaluation.metrics.classification import softmax
 from headrace.evaluation.metrics.multilabel import sigmoid
@@ -29,26 +27,11 @@ from headrace.explanation.page import ExplanationReport, render_explanation
 from headrace.explanation.views import VIEWS
 from headrace.explanation.views.base import View
 from headrace.paths import Paths
+from headrace.settings.explain import Config
 from headrace.storage.arrays import read_sources
 from headrace.storage.atomic import atomic_dir, write_json, write_text
 from headrace.storage.bundle import GRAPH, Bundle, read_bundle
 from headrace.storage.onnx_model import OnnxModel
-
-
-class Config(Section):
-    """The section `explain`."""
-
-    num_rows: Annotated[int, Field(gt=0)] = 64
-    """Random validation rows for the metrics and the overview."""
-    num_examples: Annotated[int, Field(ge=0)] = 12
-    """Additional rows to show: a third each of the most confident mistakes, the least confident and the correct rows
-    (regression: the largest errors, extreme values and others)."""
-    method: Literal["integrated_gradients", "occlusion"] = "integrated_gradients"
-    """Gradients on the path from a neutral input to the row's, or hiding the row part by part (slower)."""
-    num_steps: Annotated[int, Field(ge=2)] = 32
-    """Points on that path; unused by occlusion."""
-    seed: int = 0
-    """Seed of the random rows, and of the random order to compare with."""
 
 
 def run(config: Config, paths: Paths) -> Metrics:

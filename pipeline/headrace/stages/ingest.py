@@ -5,52 +5,27 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from pydantic import Field, ValidationInfo, field_validator
 
 from headrace.config import read_params
-from headrace.contracts import Metrics, OpenedSource, TaskName
+from headrace.contracts import Metrics, OpenedSource, Spec, TaskName
 from headrace.data.datasets import BUILT_INS, BuiltInDataset
-from headrace.data.readers import READERS, check_format, choose_reader, describe_missing
+from headrace.data.readers import PACKAGED_READERS, READERS, choose_reader, describe_missing
 from headrace.data.sources.fetch import SourceLimits, fetch, resolve_local_path
 from headrace.data.sources.read_options import ReadOptions
-from headrace.errors import ConfigError, DataError
+from headrace.errors import DataError
 from headrace.paths import Paths
+from headrace.settings.ingest import Config
 from headrace.storage.atomic import atomic_dir, write_text
 from headrace.storage.label_codec import decode_names
 from headrace.storage.parquet import write_shards
 
 logger = logging.getLogger(__name__)
-
-
-class Config(ReadOptions):
-    """The source of the rows, and how to read it."""
-
-    format: str = "auto"
-    """Reader: folder (images by class), text_folder, table, idx, cifar, or that of a built-in dataset; auto: detected.
-
-    The name of a published dataset (adult, sms-spam, imdb ...) with a path as the source reads a copy of its files.
-    """
-    checksum: str | None = Field(default=None, pattern=r"^(sha256|md5):[0-9a-fA-F]+$")
-    """Hash of a downloaded file, such as sha256:9f86d0...; null: only its length is checked."""
-    max_files: int = Field(default=2_000_000, gt=0)
-    """Maximum files in an archive."""
-    max_gib: float = Field(default=200.0, gt=0)
-    """Maximum GiB of an unpacked archive."""
-
-    @field_validator("format")
-    @classmethod
-    def _format_is_known(cls, wanted: str, info: ValidationInfo) -> str:
-        try:
-            check_format(wanted, info.data.get("source", wanted))
-        except ConfigError as error:
-            raise ValueError(str(error).removeprefix("params.yaml: ingest.format: ")) from None
-        return wanted
 
 
 class _Tally:
@@ -67,9 +42,14 @@ class _Tally:
             yield batch
 
 
-def run(config: Config, paths: Paths) -> Metrics:
-    """Reads the source into `data/raw`; raises DataError if it is missing, unreadable or empty."""
+def run(config: Config, paths: Paths, check_spec: Callable[[Spec], None] | None = None) -> Metrics:
+    """Reads the source into `data/raw`; raises DataError if it is missing, unreadable or empty.
+
+    `check_spec` is called before any row is read, and may raise.
+    """
     opened = _open(config, paths)
+    if check_spec:
+        check_spec(opened.spec)
     tally = _Tally()
     with atomic_dir(paths.raw_dir) as folder:
         batches = tally.watch(opened.batches)
@@ -104,7 +84,7 @@ def _open(config: Config, paths: Paths) -> OpenedSource:
         return READERS[reader](path, config)
     options = _read_options(config, built_in)
     if not built_in.files:
-        return built_in.read(paths.root, options)
+        return PACKAGED_READERS[name](paths.root, options)
     if config.source != name:
         path = _fetch(config.source, config, paths)
         choose_reader(built_in.reader, config.source, path)

@@ -6,77 +6,24 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
 
 from headrace.cluster.batch_engine import Selection, StoredRows, open_engine
-from headrace.config import Section
 from headrace.contracts import Json, Metrics, Spec
 from headrace.data.sources.row_source import SOURCE
 from headrace.data.targets import count_class_rows, encode_targets, fit_target_scale, target_shape
 from headrace.data.transforms import TRANSFORMS
 from headrace.errors import DataError
 from headrace.paths import SPLITS, UNUSED, Paths
+from headrace.settings.normalize import Config
 from headrace.storage.arrays import ArrayWriter, create_arrays, write_sources
 from headrace.storage.atomic import atomic_dir, write_json, write_text
 from headrace.storage.parquet import read_schema, read_table
 from headrace.storage.split_index import find_positions, read_row_ids, to_ascii_ids
-
-Count = Annotated[int, Field(gt=0)]
-
-
-class TextOptions(Section):
-    """How texts become token ids."""
-
-    vocabulary: Annotated[int, Field(ge=64)] = 8000
-    """Maximum number of tokens that byte-pair encoding learns from the train rows."""
-    max_tokens: Count = 256
-    """Maximum tokens per text; the rest is cut off."""
-    lowercase: bool = True
-    """Whether to convert texts to lower case."""
-    tokenizer: str | None = None
-    """A file of the tokenizers library (tokenizer.json), used instead of learning a tokenizer."""
-
-
-class TableOptions(Section):
-    """How cells become numbers."""
-
-    scaling: Literal["standard", "robust", "quantile", "none"] = "standard"
-    """Scaling of numbers: by mean and standard deviation, by median and quartiles, or by rank (to [-0.5, 0.5])."""
-    max_categories: Count = 64
-    """Values per categorical column with a code of their own, the most frequent ones; the others are `unknown`."""
-    min_category_rows: Count = 2
-    """Minimum train rows for a value to have a code of its own."""
-    num_quantiles: Annotated[int, Field(ge=2)] = 32
-    """Intervals of the quantile scaling."""
-
-
-class Config(Section):
-    """The common shape of all inputs."""
-
-    image_size: int | list[int] | None = None
-    """Pixels: one side, or [height, width]; null: the common size of all train images, or else 64."""
-    resize: Literal["pad", "crop", "stretch"] = "pad"
-    """How other sizes are resized: with black borders, by cropping, or without keeping the aspect ratio."""
-    text: TextOptions = TextOptions()
-    """For texts only."""
-    table: TableOptions = TableOptions()
-    """For tables only."""
-    engine: Literal["auto", "local", "ray"] = "auto"
-    """local: processes on this machine; ray: Ray Data; auto: ray inside a Ray job if the data are large."""
-
-    @field_validator("image_size", mode="before")
-    @classmethod
-    def _one_or_two_sides(cls, image_size: Any) -> Any:
-        # mode "before", since pydantic would report a mismatch for each type of the union
-        sides = image_size if isinstance(image_size, list) else [image_size, image_size]
-        if image_size is not None and not (len(sides) == 2 and all(type(side) is int and side > 0 for side in sides)):  # noqa: PLR2004
-            raise ValueError(f"got {image_size!r}; must be one side in pixels (28), [height, width] ([28, 32]) or null")
-        return image_size
 
 
 class _EncodedBatch(NamedTuple):

@@ -6,13 +6,11 @@ import logging
 import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from headrace.config import Section
 from headrace.contracts import Metrics
 from headrace.errors import DataError
 from headrace.evaluation.evaluators import find_evaluator
@@ -21,32 +19,12 @@ from headrace.paths import Paths
 from headrace.quantization.benchmark import measure_graphs
 from headrace.quantization.candidates import make_candidates
 from headrace.quantization.selection import SelectionLimits, select_candidate
+from headrace.settings.quantize import Config
 from headrace.storage.arrays import Inputs, open_arrays
 from headrace.storage.atomic import atomic_dir, write_json
 from headrace.storage.bundle import GRAPH, read_bundle
 
 logger = logging.getLogger(__name__)
-
-
-class Config(Section):
-    """The section `quantize`."""
-
-    max_loss: Annotated[float, Field(ge=0, le=1)] = 0.005
-    """Accuracy in [0, 1] (or R2, for regression) that int8 may lose on the validation rows: 0.005 is half a point."""
-    max_latency: Annotated[float, Field(gt=0)] = 1.25
-    """Latency in ONNX Runtime as a multiple of fp32's: the mean of the ratios at 1 row and at 64.
-
-    Above 1, because int8 is about as fast as fp32 on tiny networks and measurements are noisy.
-    """
-    max_size: Annotated[float, Field(gt=0)] = 0.6
-    """Size as a multiple of the fp32 graph's bytes."""
-    num_calibration_rows: Annotated[int, Field(gt=0)] = 512
-    """Train rows on which the ranges of activations are calibrated."""
-    seed: int = 0
-    """Seed for drawing those rows."""
-    methods: Annotated[list[Literal["static", "dynamic"]], Field(min_length=1)] = ["static", "dynamic"]
-    """Candidates to make: with calibrated activation ranges (for convolutions), or with ranges computed at inference
-    (for transformers)."""
 
 
 def run(config: Config, paths: Paths) -> Metrics:

@@ -6,14 +6,11 @@ import json
 import logging
 from math import isfinite
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import Field
-
-from headrace.config import Section
 from headrace.contracts import Metrics
 from headrace.evaluation.comparison import Comparison, compare_prediction_files
 from headrace.paths import Paths
+from headrace.settings.register import Config
 from headrace.stages import STAGES
 from headrace.storage.arrays import open_arrays
 from headrace.storage.atomic import write_json
@@ -24,16 +21,6 @@ from headrace.tracking.runs import sync_run_from_files
 from headrace.tracking.serving_package import make_card, make_input_example
 
 logger = logging.getLogger(__name__)
-
-
-class Config(Section):
-    """The section `register`."""
-
-    name: Annotated[str, Field(min_length=1, pattern=r"^[^/:]+$")] = "headrace"
-    """Name of the model in the registry, without / and :."""
-    margin: Annotated[float, Field(ge=0, lt=1)] = 0.01
-    """How much worse than the champion a new one may be at most (at 95 %): in test accuracy, in [0, 1]; for regression,
-    in mean absolute error, relative to the champion's; for multilabel data, likewise in the wrong labels' fraction."""
 
 
 def run(config: Config, paths: Paths) -> Metrics:

@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 from functools import partial
 from pathlib import Path
-from typing import Annotated
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import Field
 
-from headrace.config import Section
 from headrace.contracts import Metrics
 from headrace.errors import DataError
 from headrace.evaluation.evaluators import find_evaluator
@@ -20,19 +17,10 @@ from headrace.evaluation.result import EvaluationResult, write_tables
 from headrace.evaluation.robustness import accuracy_under_noise
 from headrace.evaluation.slice_definitions import SLICE_DEFINITIONS
 from headrace.paths import Paths
+from headrace.settings.test import Config
 from headrace.storage.arrays import read_sources
 from headrace.storage.atomic import atomic_dir
 from headrace.storage.bundle import read_bundle
-
-
-class Config(Section):
-    """The section `test`."""
-
-    noise_sigmas: list[Annotated[float, Field(gt=0)]] = [8, 16, 32]
-    """Standard deviations of the Gaussian noise that the accuracy is measured under, in pixel levels of 255; may be
-    empty. Image classification only."""
-    seed: int = 0
-    """Seed of that noise, and of the bootstrap behind a regression's intervals."""
 
 
 def run(config: Config, paths: Paths) -> Metrics:

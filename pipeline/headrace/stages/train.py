@@ -12,9 +12,11 @@ from statistics import median
 
 from headrace.cluster.training import prepare_training
 from headrace.cluster.worker_plan import plan_training
+from headrace.config import validate_section
 from headrace.contracts import Json, Metrics, Spec
 from headrace.paths import Paths
 from headrace.quantization.onnx_export import export_bundle
+from headrace.settings.train import Config
 from headrace.storage import bundle
 from headrace.storage.arrays import open_arrays
 from headrace.storage.atomic import atomic_dir
@@ -24,27 +26,26 @@ from headrace.training.autotune.tuner import decide, load_or_decide
 from headrace.training.fit import FitJob
 from headrace.training.reporting.history import write_history
 from headrace.training.reporting.progress import progress
-from headrace.training.settings import TrainSettings
+from headrace.training.settings import ResolvedTrainSettings, TrainSettings
 
 logger = logging.getLogger(__name__)
 ROWS_COMPARED = 256
 """Validation rows on which the exported graph is compared with the network."""
 
 
-class Config(TrainSettings):
-    """How the network is trained; its keys are in `headrace.training.settings`, because `tune` varies them too."""
-
-
 def run(config: Config, paths: Paths) -> Metrics:
     """Trains, exports, checks the export and writes the bundle; raises what the workers raise."""
-    card, trials = _make_card(config, paths)
-    card = _resolve_settings(card, paths)
-    job = FitJob(str(paths.normalized_dir), str(_work_dir(paths, card)), card.settings)
-    _warn_if_noise_is_known(card.settings)
+    wanted, trials = _apply_search(config, paths)
+    card = _make_card(wanted, paths)
+    work_dir = paths.state_dir / "train" / card.training_id
+    settings = _resolve_settings(wanted, card, paths, work_dir)
+    card = replace(card, settings=settings.model_dump())
+    job = FitJob(paths.normalized_dir, work_dir, settings)
+    _warn_if_noise_is_known(settings)
     with (
         prepare_training(job, paths) as train,
         start_run(paths, card) as run,
-        progress(card.settings["max_epochs"], card.settings["num_workers"]) as show,
+        progress(settings.max_epochs, settings.num_workers) as show,
     ):
         if trials and run.run_id:
             log_trials(paths, run.run_id, trials)
@@ -54,47 +55,49 @@ def run(config: Config, paths: Paths) -> Metrics:
             run.observe(event)
 
         result = train(observe)
-        difference = _write_bundle(paths, card, Path(job.work_dir), result)
+        difference = _write_bundle(paths, card, work_dir, result)
     if result["ended_by"] != "max_epochs":
         print(  # noqa: T201
-            f"ended by train.{result['ended_by']} after epoch {result['epochs']} of {card.settings['max_epochs']};"
+            f"ended by train.{result['ended_by']} after epoch {result['epochs']} of {settings.max_epochs};"
             f" the weights are those of epoch {result['kept_epoch'] + 1}",
             flush=True,
         )
-    shutil.rmtree(job.work_dir)
+    shutil.rmtree(work_dir)
     shutil.rmtree(paths.state_dir / "ray" / card.training_id, ignore_errors=True)
     resolved = {name: card.settings[name] for name in ("learning_rate", "batch_size", "num_threads")}
-    return _metrics(result) | {"export_difference": difference, "workers": card.settings["num_workers"]} | resolved
+    return _metrics(result) | {"export_difference": difference, "workers": settings.num_workers} | resolved
 
 
-def _make_card(config: Config, paths: Paths) -> tuple[bundle.BundleCard, list[Json]]:
-    """The card of the training, with the best settings of a search, if there was one; and the search's trials."""
+def _apply_search(config: Config, paths: Paths) -> tuple[TrainSettings, list[Json]]:
+    """Returns the settings with the best values of a search, if there was one, and the search's trials."""
     tuned = json.loads(paths.tune_path.read_bytes()) if paths.tune_path.is_file() else {}
-    settings = TrainSettings.model_validate(config.model_dump() | tuned.get("best", {})).model_dump()
+    if not tuned.get("best"):
+        return config, tuned.get("trials", [])
+    wanted = validate_section(TrainSettings, config.model_dump() | tuned["best"], "reports/tune.json: best")
+    return wanted, tuned["trials"]
+
+
+def _make_card(wanted: TrainSettings, paths: Paths) -> bundle.BundleCard:
+    """Returns the card of the training, with settings as far as they are known without measuring."""
+    settings = wanted.model_dump()
     spec = Spec.read(paths.normalized_dir).model_dump()
     transform = json.loads((paths.normalized_dir / "transform.json").read_bytes())
     lineage = collect_lineage(paths)
     key = json.dumps([settings, spec, transform, lineage["data"], lineage["git_commit"]], sort_keys=True)
     training_id = hashlib.sha256(key.encode()).hexdigest()[:16]
-    card = bundle.BundleCard(training_id, settings["model"], spec, transform, settings, lineage)
-    return card, tuned.get("trials", [])
+    return bundle.BundleCard(training_id, settings["model"], spec, transform, settings, lineage)
 
 
-def _resolve_settings(card: bundle.BundleCard, paths: Paths) -> bundle.BundleCard:
-    """Returns the card with every `auto` resolved; an interrupted training keeps the values that it started with."""
-    wanted, work_dir = TrainSettings.model_validate(card.settings), _work_dir(paths, card)
+def _resolve_settings(
+    wanted: TrainSettings, card: bundle.BundleCard, paths: Paths, work_dir: Path
+) -> ResolvedTrainSettings:
+    """Resolves every `auto`; an interrupted training keeps the values that it started with."""
     machine, workload = plan_training(wanted, Spec.model_validate(card.spec), card.transform, paths.normalized_dir)
     work_dir.mkdir(parents=True, exist_ok=True)
-    job = FitJob(str(paths.normalized_dir), str(work_dir), card.settings)
-    choice = load_or_decide(work_dir, lambda: decide(wanted, job, machine, workload))
-    if choice.get("summary"):  # a decision saved by an earlier version has none
-        print(f"chosen: {choice['summary']}", flush=True)  # noqa: T201
-    return replace(card, settings=choice["settings"])
-
-
-def _work_dir(paths: Paths, card: bundle.BundleCard) -> Path:
-    """The folder of a training's resume state."""
-    return paths.state_dir / "train" / card.training_id
+    decision = load_or_decide(work_dir, lambda: decide(wanted, paths.normalized_dir, machine, workload))
+    if decision.summary:
+        print(f"chosen: {decision.summary}", flush=True)  # noqa: T201
+    return decision.settings
 
 
 def _write_bundle(paths: Paths, card: bundle.BundleCard, work_dir: Path, result: Json) -> float:
@@ -109,8 +112,8 @@ def _write_bundle(paths: Paths, card: bundle.BundleCard, work_dir: Path, result:
     return difference
 
 
-def _warn_if_noise_is_known(settings: Json) -> None:
-    if settings["privacy"] and not settings["privacy"]["secure"]:
+def _warn_if_noise_is_known(settings: ResolvedTrainSettings) -> None:
+    if settings.privacy and not settings.privacy.secure:
         logger.warning(
             "params.yaml: train.privacy.secure: false: the noise is derived from train.seed, and anyone who knows the "
             "seed can remove it; the model is not private"

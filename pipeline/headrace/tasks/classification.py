@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from headrace.contracts import Batch, Json, Spec
 from headrace.errors import ConfigError
 from headrace.tasks.class_weights import class_weights
 from headrace.tasks.losses import softmax_losses
-from headrace.tasks.task import check_loss
+from headrace.tasks.task import LossSettings
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-LOSSES = ("auto", "cross_entropy", "focal", "bce")
 NUM_BINARY = 2
 
 
@@ -26,22 +24,22 @@ class Classification:
     """
 
     metric_names: tuple[str, ...] = ("accuracy",)
+    losses: tuple[str, ...] = ("auto", "cross_entropy", "focal", "bce")
     outputs = "logits"
 
     def num_outputs(self, spec: Spec, loss: str = "auto") -> int:
         """One logit per class; a single one for `bce`."""
         return 1 if loss == "bce" else len(spec.classes)
 
-    def loss_options(self, settings: Mapping[str, Any], transform: Json) -> Json:
+    def loss_options(self, settings: LossSettings, transform: Json) -> Json:
         """`label_smoothing`, and where set `gamma` of the focal loss and `class_weights`."""
-        check_loss(settings, LOSSES, "classes")
-        options: Json = {"label_smoothing": settings["label_smoothing"]}
-        if settings["loss"] == "bce":
+        options: Json = {"label_smoothing": settings.label_smoothing}
+        if settings.loss == "bce":
             _check_two_classes(len(transform["target"]["rows"]))
-        if settings["loss"] == "focal":
-            options["gamma"] = settings["focal_gamma"]
-        if settings["class_weights"] != "none":
-            options["class_weights"] = class_weights(settings["class_weights"], transform["target"]["rows"])
+        if settings.loss == "focal":
+            options["gamma"] = settings.focal_gamma
+        if settings.class_weights != "none":
+            options["class_weights"] = class_weights(settings.class_weights, transform["target"]["rows"])
         return options
 
     def loss(self, outputs: Tensor, batch: Batch, options: Json) -> Tensor:

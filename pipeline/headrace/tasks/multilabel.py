@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from headrace.contracts import Batch, Json, Spec
 from headrace.tasks.class_weights import positive_weights
 from headrace.tasks.losses import sigmoid_losses
-from headrace.tasks.task import check_loss
+from headrace.tasks.task import LossSettings
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-LOSSES = ("auto", "bce", "focal")
 
 
 class Multilabel:
@@ -23,21 +20,21 @@ class Multilabel:
     """
 
     metric_names: tuple[str, ...] = ("accuracy",)
+    losses: tuple[str, ...] = ("auto", "bce", "focal")
     outputs = "logits"
 
     def num_outputs(self, spec: Spec, loss: str = "auto") -> int:  # noqa: ARG002 the Protocol's
         """One logit per label."""
         return len(spec.classes)
 
-    def loss_options(self, settings: Mapping[str, Any], transform: Json) -> Json:
+    def loss_options(self, settings: LossSettings, transform: Json) -> Json:
         """`label_smoothing`, and where set `gamma` of the focal loss and `positive_weights`."""
-        check_loss(settings, LOSSES, "several labels per row")
-        options: Json = {"label_smoothing": settings["label_smoothing"]}
-        if settings["loss"] == "focal":
-            options["gamma"] = settings["focal_gamma"]
-        if settings["class_weights"] != "none":
+        options: Json = {"label_smoothing": settings.label_smoothing}
+        if settings.loss == "focal":
+            options["gamma"] = settings.focal_gamma
+        if settings.class_weights != "none":
             target = transform["target"]
-            weights = positive_weights(settings["class_weights"], target["rows"], target["num_rows"])
+            weights = positive_weights(settings.class_weights, target["rows"], target["num_rows"])
             options["positive_weights"] = weights
         return options
 

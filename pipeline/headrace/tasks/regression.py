@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from headrace.contracts import Batch, Json, Spec
 from headrace.tasks.losses import value_losses
-from headrace.tasks.task import check_loss, check_no_class_settings
+from headrace.tasks.task import LossSettings
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-LOSSES = ("auto", "mse", "mae", "huber")
 
 
 class Regression:
@@ -23,17 +20,16 @@ class Regression:
     """
 
     metric_names: tuple[str, ...] = ("mae",)
+    losses: tuple[str, ...] = ("auto", "mse", "mae", "huber")
     outputs = "values"
 
     def num_outputs(self, spec: Spec, loss: str = "auto") -> int:  # noqa: ARG002 the Protocol's
         """One output per target."""
         return max(1, len(spec.targets))
 
-    def loss_options(self, settings: Mapping[str, Any], transform: Json) -> Json:
-        """`kind` of the loss and the targets' `std`; settings that require classes are errors."""
-        check_loss(settings, LOSSES, "values")
-        check_no_class_settings(settings)
-        return {"kind": "mse" if settings["loss"] == "auto" else settings["loss"], "std": transform["target"]["std"]}
+    def loss_options(self, settings: LossSettings, transform: Json) -> Json:
+        """`kind` of the loss and the targets' `std`."""
+        return {"kind": "mse" if settings.loss == "auto" else settings.loss, "std": transform["target"]["std"]}
 
     def loss(self, outputs: Tensor, batch: Batch, options: Json) -> Tensor:
         """Weighted sum of the losses of standardized errors; huber is linear beyond one standard deviation."""

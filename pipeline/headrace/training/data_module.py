@@ -83,8 +83,8 @@ class ArraysDataModule(pl.LightningDataModule):
             return
         settings, modality = self.settings, Spec.read(self.folder).modality
         transform = json.loads((self.folder / "transform.json").read_bytes())
-        augmenter = make_augmenter(modality, settings.model_dump(), transform)
-        mixer = make_mixer(modality, settings.model_dump(), transform)
+        augmenter = make_augmenter(modality, settings, transform)
+        mixer = make_mixer(modality, settings, transform)
         train, val = (open_arrays(self.folder / split) for split in ("train", "val"))
         labels = np.asarray(train.targets) if settings.sampling == "balanced" else None
         order = replace(self._order(len(train), settings.batch_size), num_parts=settings.accumulate, labels=labels)

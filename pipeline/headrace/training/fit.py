@@ -17,7 +17,6 @@ from headrace.contracts import Json, Spec
 from headrace.runtime import keep_freed_memory, restore_gc
 from headrace.storage.atomic import write_json
 from headrace.tasks import TASKS
-from headrace.training.compatibility import check_settings_fit
 from headrace.training.privacy.keyed_random import derive_key, read_or_create_key
 from headrace.training.privacy.poisson_sampling import PoissonBatchOrder
 from headrace.training.reporting.events import Observer
@@ -33,14 +32,24 @@ RESULT, PRIVACY_KEY = "fit.json", "key"
 
 @dataclass(frozen=True)
 class FitJob:
-    """A training, in plain values that can be sent to any worker."""
+    """A training."""
 
-    normalized_dir: str
+    normalized_dir: Path
     """Arrays, `spec.json` and `transform.json`, on storage that every worker can read."""
-    work_dir: str
+    work_dir: Path
     """Folder for weights, resume state and result, on storage shared by every worker and the caller."""
-    settings: Json
-    """A ResolvedTrainSettings in plain values."""
+    settings: ResolvedTrainSettings
+
+    def to_json(self) -> Json:
+        """Returns plain values, for a worker of another process."""
+        paths = {"normalized_dir": str(self.normalized_dir), "work_dir": str(self.work_dir)}
+        return paths | {"settings": self.settings.model_dump()}
+
+    @classmethod
+    def from_json(cls, values: Json) -> FitJob:
+        """Returns the job that `to_json` was called on."""
+        settings = ResolvedTrainSettings.model_validate(values["settings"])
+        return cls(Path(values["normalized_dir"]), Path(values["work_dir"]), settings)
 
 
 @dataclass(frozen=True)
@@ -69,11 +78,9 @@ def fit(job: FitJob, observer: Observer, worker: WorkerContext | None = None) ->
 
     worker = worker or WorkerContext()
     torch.set_num_threads(worker.num_threads or os.cpu_count() or 1)
-    settings = ResolvedTrainSettings.model_validate(job.settings)
-    work_dir = Path(job.work_dir)
+    settings, work_dir = job.settings, job.work_dir
     key = _get_privacy_key(settings, work_dir)
-    data, module = make_data_module(job, settings, worker, key), make_training_module(job, settings, key)
-    check_settings_fit(settings, Spec.read(Path(job.normalized_dir)), module.network)
+    data, module = make_data_module(job, worker, key), make_training_module(job, key)
     keeper = WEIGHT_KEEPERS[settings.keep](work_dir)
     reporter = Reporter(observer if worker.rank == 0 else lambda _: None, settings.batch_size)
     callbacks = [keeper, reporter, *make_callbacks(settings), ResumeState(work_dir)]
@@ -136,24 +143,22 @@ def make_trainer(settings: ResolvedTrainSettings, worker: WorkerContext, callbac
     return trainer
 
 
-def make_data_module(job: FitJob, settings: ResolvedTrainSettings, worker: WorkerContext, key: bytes = b"") -> Any:
+def make_data_module(job: FitJob, worker: WorkerContext, key: bytes = b"") -> Any:
     """Builds the data module of a worker; `key`: of a private training."""
     from headrace.training.data_module import ArraysDataModule
 
-    return ArraysDataModule(
-        Path(job.normalized_dir), settings, rank=worker.rank, num_workers=worker.num_workers, key=key
-    )
+    return ArraysDataModule(job.normalized_dir, job.settings, rank=worker.rank, num_workers=worker.num_workers, key=key)
 
 
-def make_training_module(job: FitJob, settings: ResolvedTrainSettings, key: bytes = b"") -> Any:
+def make_training_module(job: FitJob, key: bytes = b"") -> Any:
     """Builds the LightningModule with the initial weights; `key`: of a private training."""
     import torch
 
     from headrace.models.network import build_network
-    from headrace.training.engine.gradient_checkpointing import checkpoint_blocks
+    from headrace.training.engine.gradient_checkpointing import check_has_blocks, checkpoint_blocks
     from headrace.training.module import TrainingModule
 
-    folder = Path(job.normalized_dir)
+    folder, settings = job.normalized_dir, job.settings
     spec = Spec.read(folder)
     torch.manual_seed(settings.seed)  # the same initial weights on every worker
     transform = json.loads((folder / "transform.json").read_bytes())
@@ -161,6 +166,7 @@ def make_training_module(job: FitJob, settings: ResolvedTrainSettings, key: byte
     if settings.memory_format == "channels_last":  # images already have it: see ImagePreprocess
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if settings.gradient_checkpointing:
+        check_has_blocks(network, str(settings.model["name"]))
         checkpoint_blocks(network)
     num_rows = len(np.load(folder / "train" / "targets.npy", mmap_mode="r"))
     if settings.privacy:

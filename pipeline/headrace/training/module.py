@@ -31,7 +31,7 @@ class TrainingModule(pl.LightningModule):
         super().__init__()
         self.network, self.task, self.settings, self.num_steps = network, task, settings, num_steps
         disable_test_time_augmentation(network)
-        self.loss_options = task.loss_options(settings.model_dump(), transform)
+        self.loss_options = task.loss_options(settings, transform)
         # [loss, *metrics, rows], each summed over the rows on the device, and read once per epoch
         # (not buffers: at each step DDP would overwrite those of every rank by rank 0's)
         self.train_sums, self.val_sums = (torch.zeros(2 + len(task.metric_names)) for _ in range(2))

@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from headrace.config import Section, parse_named_options
+from headrace.config import Section, parse_named_options, validate_section
+from headrace.data.image.augmentation.transform_table import find_transform_mistakes
 from headrace.errors import ConfigError
 from headrace.models import find_model
 from headrace.training.optim.optimizers import OPTIMIZERS
 from headrace.training.optim.schedules import SCHEDULES
 
-DELTA_EXPONENT = 1.1
 INCOMPATIBLE_WITH_PRIVACY: dict[str, str] = {
     "accumulate": "private batches are already processed in parts, and noise is added once per batch",
     "cutmix": "a row would contribute to the gradients of others",
@@ -50,20 +50,6 @@ class Privacy(Section):
     false: a key derived from `train.seed`, so that the training can be repeated; anyone who knows the seed can remove
     the noise, so nothing is private. For experiments only.
     """
-
-
-def resolve_delta(privacy: Privacy, num_rows: int) -> float:
-    """Returns the delta for this number of train rows; raises ConfigError if it is too large to protect a row.
-
-    A delta of 1 / rows would allow publishing one random row (Dwork and Roth 2014, section 2.3).
-    """
-    delta = num_rows**-DELTA_EXPONENT if privacy.delta is None else privacy.delta
-    if delta * num_rows >= 1:
-        raise ConfigError(
-            f"params.yaml: train.privacy.delta: {delta:g} does not protect {num_rows} train rows; must be less than "
-            f"1 / rows, {1 / max(num_rows, 1):.2g}; set null for rows ^ -{DELTA_EXPONENT}"
-        )
-    return delta
 
 
 def find_privacy_conflict(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> str | None:
@@ -223,20 +209,37 @@ class TrainSettings(Section):
 
     @field_validator("augmentation")
     @classmethod
-    def _augmentation_has_names(cls, augmentation: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        nameless = [index for index, entry in enumerate(augmentation) if not isinstance(entry.get("name"), str)]
-        if nameless:
-            raise ValueError(
-                f"augmentation.{nameless[0]}.name: missing; add one, such as {{name: Affine, rotate: [-10, 10]}}"
-            )
+    def _transforms_are_known(cls, augmentation: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        mistakes = find_transform_mistakes(augmentation, "augmentation")
+        if mistakes:
+            raise ValueError("; and ".join(mistakes))
         return augmentation
+
+    @field_validator("accumulate")
+    @classmethod
+    def _batch_has_as_many_rows(cls, accumulate: int, info: ValidationInfo) -> int:
+        batch_size = info.data.get("batch_size")  # None if it is invalid itself
+        if isinstance(batch_size, int) and accumulate > batch_size:
+            raise ValueError(
+                f"cannot split a batch_size of {batch_size} into {accumulate} parts; use at most {batch_size}"
+            )
+        return accumulate
 
     @field_validator("strategy")
     @classmethod
-    def _fsdp_has_workers(cls, strategy: str, info: ValidationInfo) -> str:
-        if strategy == "fsdp" and info.data.get("num_workers") == 0:
+    def _fsdp_fits(cls, strategy: str, info: ValidationInfo) -> str:
+        if strategy == "ddp":
+            return strategy
+        if info.data.get("num_workers") == 0:
             raise ValueError(
                 "'fsdp' splits the network over workers, and num_workers is 0; set num_workers: 2 or more, or ddp"
+            )
+        optimizer = info.data.get("optimizer", {}).get("name")
+        needs_full_weights = [name for name in ("ema", "gradient_checkpointing", "l1") if info.data.get(name)]
+        needs_full_weights += ["optimizer: muon"] if optimizer == "muon" else []
+        if needs_full_weights:
+            raise ValueError(
+                f"'fsdp' shards the weights, and train.{needs_full_weights[0]} needs all of them; set strategy: ddp"
             )
         return strategy
 
@@ -275,14 +278,16 @@ class TrainSettings(Section):
         return num_workers
 
     def resolve(self, **values: Any) -> ResolvedTrainSettings:
-        """Returns these settings with the given values; raises ValidationError if one is invalid or `auto` remains."""
-        return ResolvedTrainSettings.model_validate(self.model_dump() | values)
+        """Returns these settings with the given values; raises ConfigError if one is invalid or `auto` remains."""
+        return validate_section(ResolvedTrainSettings, dict(self) | values, "params.yaml: train")
 
 
 class ResolvedTrainSettings(TrainSettings):
-    """How a network is trained, without `auto` in any value that the training itself uses."""
+    """How a network is trained, without `auto` in any value."""
 
     batch_size: Count = 64
     learning_rate: Positive = 1e-3
     precision: Literal["32", "bf16"] = "32"
     memory_format: Literal["contiguous", "channels_last"] = "contiguous"
+    num_workers: Annotated[int, Field(ge=0)] = 0
+    num_threads: Count | None = None

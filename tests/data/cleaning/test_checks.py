@@ -11,12 +11,11 @@ from headrace.data.cleaning.checks import (
     OPTION_TYPES,
     Severity,
     allowed_severities,
-    check_required_severities,
+    find_severity_mistakes,
     list_skipped_checks,
     resolve_rules,
     validate_checks,
 )
-from headrace.errors import ConfigError
 
 
 @pytest.mark.parametrize("modality", get_args(ModalityName))
@@ -119,9 +118,9 @@ def test_only_checks_that_repair_by_default_can_repair():
 @pytest.mark.parametrize("severity", ["warn", "off"])
 def test_rows_that_no_later_stage_can_read_must_be_rejected(severity):
     settings = {"undecodable": severity, "unknown_label": severity}
-    with pytest.raises(ConfigError, match=r"^params\.yaml: clean\.checks\.undecodable\.severity: got .* drop or error"):
-        check_required_severities(resolve_rules(settings, "image"), "image", "classification")
-    with pytest.raises(ConfigError, match=r"^params\.yaml: clean\.checks\.unknown_label\.severity: got .* for targets"):
-        check_required_severities(resolve_rules(settings, "text"), "text", "regression")
+    (mistake,) = find_severity_mistakes(settings, "image", "classification")
+    assert mistake.startswith(f"clean.checks.undecodable.severity: got {severity!r}; must be drop or error for images")
+    (mistake,) = find_severity_mistakes(settings, "text", "regression")
+    assert mistake.startswith(f"clean.checks.unknown_label.severity: got {severity!r}; must be drop or error for targ")
     # a text that is partly broken can be read
-    check_required_severities(resolve_rules(settings, "text"), "text", "classification")
+    assert find_severity_mistakes(settings, "text", "classification") == []

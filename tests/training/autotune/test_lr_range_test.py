@@ -1,4 +1,5 @@
 import math
+from pathlib import Path
 
 import pytest
 
@@ -31,7 +32,7 @@ def test_choose_rate_without_a_decrease_fails(points):
 def test_range_test_is_repeatable_and_depends_on_the_optimizer(trained):
     def choose(**changes):
         settings = ResolvedTrainSettings(**SETTINGS, **changes)
-        return run_range_test(FitJob(str(trained.normalized_dir), "", settings.model_dump()), settings)
+        return run_range_test(FitJob(trained.normalized_dir, Path(), settings))
 
     adam = choose()
     assert 1e-4 < adam < 5e-2

@@ -1,3 +1,4 @@
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +14,7 @@ SETTINGS = ResolvedTrainSettings(model={"name": "mlp", "dense": [8]}, batch_size
 
 @pytest.fixture
 def job(trained):
-    return FitJob(str(trained.normalized_dir), "", SETTINGS.model_dump())
+    return FitJob(trained.normalized_dir, Path(), SETTINGS)
 
 
 def test_timer_is_the_median_without_warm_up_and_stops_after_a_round(monkeypatch):
@@ -33,20 +34,22 @@ def test_timer_is_the_median_without_warm_up_and_stops_after_a_round(monkeypatch
 def test_train_steps_ends_after_the_steps_and_writes_nothing(job, trained):
     timer = StepTimer()
     before = sorted(trained.root.rglob("*"))
-    train_steps(job, SETTINGS, timer, num_steps=4)
+    train_steps(job, timer, num_steps=4)
     assert len(timer.seconds) == 4
     assert sorted(trained.root.rglob("*")) == before
 
 
 def test_time_steps_is_the_best_round_of_each_variant_and_restores_threads(job, monkeypatch):
-    seconds, threads = iter([3.0, 5.0, 2.0, 6.0]), []
+    seconds, threads, normalized_dir = iter([3.0, 5.0, 2.0, 6.0]), [], job.normalized_dir
 
-    def train(_job, settings, timer, *, num_steps):  # noqa: ARG001 the names are those of train_steps
+    def train(job, timer, *, num_steps):  # noqa: ARG001 the names are those of train_steps
+        assert job.normalized_dir == normalized_dir
         threads.append(torch.get_num_threads())
         timer.seconds = [next(seconds)]
 
     monkeypatch.setattr(timing, "train_steps", train)
     before = torch.get_num_threads()
-    assert time_steps(job, {"a": Variant(SETTINGS, 1), "b": Variant(SETTINGS, 2)}, num_rounds=2) == {"a": 2.0, "b": 5.0}
+    variants = {"a": Variant(SETTINGS, 1), "b": Variant(SETTINGS, 2)}
+    assert time_steps(normalized_dir, variants, num_rounds=2) == {"a": 2.0, "b": 5.0}
     assert threads == [1, 2, 1, 2]
     assert torch.get_num_threads() == before

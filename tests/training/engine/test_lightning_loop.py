@@ -55,9 +55,9 @@ def train(
         model={"name": "cnn", "blocks": [4, "pool"], "dense": [8], "dropout": 0.1}, batch_size=48, optimizer="adamw"
     )
     torch.set_num_threads(1)
-    job = FitJob(str(paths.normalized_dir), "", settings.model_dump())
+    job = FitJob(paths.normalized_dir, Path(), settings)
     silence_lightning()
-    module, recorder = make_training_module(job, settings), HookRecorder()
+    module, recorder = make_training_module(job), HookRecorder()
     trainer = pl.Trainer(
         devices=1,
         callbacks=[recorder, *callbacks],

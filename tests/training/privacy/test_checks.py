@@ -9,8 +9,8 @@ from headrace.errors import ConfigError
 from headrace.models.network import build_network
 from headrace.paths import Paths
 from headrace.tasks import TASKS
-from headrace.training.privacy.checks import check_privacy_compatible
-from headrace.training.settings import ResolvedTrainSettings
+from headrace.training.privacy.checks import check_privacy_compatible, resolve_delta
+from headrace.training.settings import Privacy, ResolvedTrainSettings
 
 
 class RunningNorm:
@@ -88,3 +88,19 @@ def test_models_of_this_package_pass_and_are_not_changed(trained: Paths, model: 
     )
     assert all(weight.equal(before[name]) for name, weight in network.state_dict().items())
     assert all(weight.grad is None for weight in network.parameters())
+
+
+def test_delta_is_by_default_below_one_over_the_rows() -> None:
+    assert resolve_delta(Privacy(epsilon=1.0), 1000) == pytest.approx(1000**-1.1)
+    assert resolve_delta(Privacy(epsilon=1.0, delta=1e-5), 1000) == 1e-5
+
+
+@pytest.mark.parametrize("delta", [0.001, 0.5])
+def test_delta_of_one_over_the_rows_fails(delta: float) -> None:
+    with pytest.raises(ConfigError, match=r"^params\.yaml: train\.privacy\.delta: .* does not protect 1000 train"):
+        resolve_delta(Privacy(epsilon=1.0, delta=delta), 1000)
+
+
+def test_a_single_row_cannot_be_protected() -> None:
+    with pytest.raises(ConfigError, match=r"train\.privacy\.delta"):
+        resolve_delta(Privacy(epsilon=1.0), 1)

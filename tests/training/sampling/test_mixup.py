@@ -19,7 +19,7 @@ MIXES: list[dict[str, Any]] = [{"mixup": 0.4}, {"cutmix": 1.0}, {"mixup": 0.4, "
 
 
 def build_mixer(**settings: Any) -> Mixer:
-    mixer = make_mixer("image", ResolvedTrainSettings(**settings).model_dump(), {})
+    mixer = make_mixer("image", ResolvedTrainSettings(**settings), {})
     assert mixer is not None
     return mixer
 

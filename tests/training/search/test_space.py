@@ -2,9 +2,8 @@ import math
 
 import pytest
 
-from headrace.errors import ConfigError
-from headrace.stages.tune import Range
-from headrace.training.search.space import apply_drawn, check_space, draw_trials
+from headrace.settings.tune import Range
+from headrace.training.search.space import apply_drawn, draw_trials, find_space_mistakes
 from headrace.training.settings import TrainSettings
 
 MODEL = {"name": "mlp", "dense": [16]}
@@ -91,11 +90,18 @@ def test_apply_drawn_replaces_keys_and_options(drawn, expected):
         ({"num_workers": {"choices": [1]}}, "tune.space.num_workers: cannot be searched: a trial has one process"),
     ],
 )
-def test_check_space_with_an_invalid_value_fails_in_one_line(space, message):
-    with pytest.raises(ConfigError) as caught:
-        check_space({name: Range(**entry).model_dump() for name, entry in space.items()}, BASE)
-    assert str(caught.value).startswith(f"params.yaml: {message}")
-    assert "\n" not in str(caught.value)
+def test_find_space_mistakes_names_an_invalid_value_in_one_line(space, message):
+    mistake, *_ = find_space_mistakes({name: Range(**entry).model_dump() for name, entry in space.items()}, BASE)
+    assert mistake.startswith(message)
+    assert "\n" not in mistake
+
+
+def test_find_space_mistakes_lists_all():
+    mistakes = find_space_mistakes(space_of(num_threads={"choices": [1]}, ema={"choices": [0.9, 1, 2]}), BASE)
+    assert [mistake.partition("; ")[0] for mistake in mistakes] == [
+        "tune.space.num_threads: cannot be searched: a trial has one core",
+        *("tune.space.ema: got 1", "tune.space.ema: got 2"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -106,5 +112,5 @@ def test_check_space_with_an_invalid_value_fails_in_one_line(space, message):
         {"early_stopping.patience": {"low": 0, "high": 9}, "precision": {"choices": ["32", "bf16"]}},
     ],
 )
-def test_check_space_accepts_values_that_are_valid_in_some_trials(space):
-    check_space({name: Range(**entry).model_dump() for name, entry in space.items()}, BASE)
+def test_find_space_mistakes_accepts_values_that_are_valid_in_some_trials(space):
+    assert find_space_mistakes({name: Range(**entry).model_dump() for name, entry in space.items()}, BASE) == []

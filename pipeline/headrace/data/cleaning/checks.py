@@ -7,7 +7,7 @@ from math import inf, isfinite
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from headrace.contracts import Json, ModalityName, TaskName
-from headrace.errors import ConfigError, choices
+from headrace.errors import choices
 
 Severity: TypeAlias = Literal["error", "drop", "repair", "warn", "off"]
 """Stop; reject the row (or column); fix the value and store the original next to it; only report; do not check."""
@@ -188,16 +188,17 @@ def allowed_severities(name: str) -> list[Severity]:
     return [severity for severity in get_args(Severity) if severity not in excluded]
 
 
-def check_required_severities(rules: Mapping[str, Rule], modality: ModalityName, task: TaskName) -> None:
-    """Raises ConfigError where the settings would pass on rows that no later stage can read."""
+def find_severity_mistakes(settings: Mapping[str, Any], modality: ModalityName, task: TaskName) -> list[str]:
+    """Returns a clause for each check that would pass on rows that no later stage can read."""
+    rules = resolve_rules(settings, modality, task)
     required = {"undecodable": modality == "image", "unknown_label": task != "classification"}
-    for name, is_required in required.items():
-        if is_required and rules[name].severity not in {"drop", "error"}:
-            kind = "images" if name == "undecodable" else "targets"
-            raise ConfigError(
-                f"params.yaml: clean.checks.{name}.severity: got {rules[name].severity!r}; must be drop or error for"
-                f" {kind}, because no later stage can read them"
-            )
+    nouns = {"undecodable": "images", "unknown_label": "targets"}
+    return [
+        f"clean.checks.{name}.severity: got {rules[name].severity!r}; must be drop or error for {nouns[name]}, because"
+        " no later stage can read them"
+        for name, is_required in required.items()
+        if is_required and rules[name].severity not in {"drop", "error"}
+    ]
 
 
 def _option_mistakes(name: str, options: Mapping[str, Any]) -> list[str]:

@@ -10,7 +10,6 @@ import pytorch_lightning as pl
 from headrace.errors import ConfigError
 from headrace.training.autotune.timing import train_steps
 from headrace.training.fit import FitJob
-from headrace.training.settings import ResolvedTrainSettings
 
 MIN_RATE, MAX_RATE, NUM_STEPS = 1e-6, 10.0, 140
 """The rate rises by the same factor at each step: 20 steps per decade."""
@@ -62,10 +61,10 @@ class LearningRateSweep(pl.Callback):
         trainer.should_stop = smoothed > DIVERGENCE_FACTOR * minimum and len(self.points) > 1
 
 
-def run_range_test(job: FitJob, settings: ResolvedTrainSettings) -> float:
-    """Returns a learning rate for these settings; raises ConfigError if no rate lowers the loss."""
-    sweep = LearningRateSweep(settings.learning_rate)
-    train_steps(job, settings, sweep, num_steps=NUM_STEPS)
+def run_range_test(job: FitJob) -> float:
+    """Returns a learning rate for the settings of the job; raises ConfigError if no rate lowers the loss."""
+    sweep = LearningRateSweep(job.settings.learning_rate)
+    train_steps(job, sweep, num_steps=NUM_STEPS)
     return choose_rate(sweep.points)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -24,11 +25,11 @@ class Variant(NamedTuple):
     num_threads: int
 
 
-def train_steps(job: FitJob, settings: ResolvedTrainSettings, callback: pl.Callback, *, num_steps: int) -> None:
+def train_steps(job: FitJob, callback: pl.Callback, *, num_steps: int) -> None:
     """Trains `num_steps` steps in this process, or until `callback` stops it; neither validates nor writes."""
     context = WorkerContext()
-    trainer = make_trainer(settings, context, [callback], max_epochs=-1, max_steps=num_steps, limit_val_batches=0)
-    trainer.fit(make_training_module(job, settings), datamodule=make_data_module(job, settings, context))
+    trainer = make_trainer(job.settings, context, [callback], max_epochs=-1, max_steps=num_steps, limit_val_batches=0)
+    trainer.fit(make_training_module(job), datamodule=make_data_module(job, context))
 
 
 class StepTimer(pl.Callback):
@@ -58,7 +59,7 @@ class StepTimer(pl.Callback):
         return median(self.seconds[NUM_WARM_UP_STEPS:] or self.seconds)
 
 
-def time_steps(job: FitJob, variants: Mapping[str, Variant], num_rounds: int = NUM_ROUNDS) -> dict[str, float]:
+def time_steps(normalized_dir: Path, variants: Mapping[str, Variant], num_rounds: int = NUM_ROUNDS) -> dict[str, float]:
     """Returns the seconds per step of each variant: the best of interleaved rounds, so that other load affects all."""
     seconds: dict[str, list[float]] = {name: [] for name in variants}
     threads_before = torch.get_num_threads()
@@ -67,7 +68,7 @@ def time_steps(job: FitJob, variants: Mapping[str, Variant], num_rounds: int = N
             for name, variant in variants.items():
                 torch.set_num_threads(variant.num_threads)
                 timer = StepTimer()
-                train_steps(job, variant.settings, timer, num_steps=MAX_STEPS)
+                train_steps(FitJob(normalized_dir, Path(), variant.settings), timer, num_steps=MAX_STEPS)
                 seconds[name].append(timer.seconds_per_step())
     finally:
         torch.set_num_threads(threads_before)

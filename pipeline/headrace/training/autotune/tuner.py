@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Container
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from headrace.contracts import Json
 from headrace.storage.atomic import write_json
@@ -36,23 +37,31 @@ class Machine:
     """Cores per worker."""
 
 
-def load_or_decide(work_dir: Path, decide: Callable[[], Json]) -> Json:
+class Decision(NamedTuple):
+    """The settings of a training, without any `auto`."""
+
+    settings: ResolvedTrainSettings
+    summary: str
+    """What was measured for them, or ""."""
+
+
+def load_or_decide(work_dir: Path, decide: Callable[[], Decision]) -> Decision:
     """Returns the decision of an earlier start of the same training, or else calls `decide` and saves the result."""
     path = work_dir / DECISION
-    if not path.is_file():
-        write_json(path, decide())
-    decision: Json = json.loads(path.read_bytes())
+    if path.is_file():
+        saved = json.loads(path.read_bytes())
+        # a decision saved by an earlier version has no summary
+        return Decision(ResolvedTrainSettings.model_validate(saved["settings"]), saved.get("summary", ""))
+    decision = decide()
+    write_json(path, {"settings": decision.settings.model_dump(), "summary": decision.summary})
     return decision
 
 
-def decide(wanted: TrainSettings, job: FitJob, machine: Machine, workload: Workload) -> Json:
-    """Returns `settings` without any `auto`, workers included, and a `summary` of the measurements, or "".
-
-    `job` says where the rows are; its settings are not used.
-    """
-    tuner = AutoTuner(wanted, job, machine, workload)
-    settings = tuner.choose().model_dump() | {"num_workers": machine.num_workers}
-    return {"settings": settings, "summary": "; ".join(tuner.clauses)}
+def decide(wanted: TrainSettings, normalized_dir: Path, machine: Machine, workload: Workload) -> Decision:
+    """Decides everything that is `auto`, workers included; measures on the train rows in `normalized_dir`."""
+    tuner = AutoTuner(wanted, normalized_dir, machine, workload)
+    chosen = dict(tuner.choose()) | {"num_workers": machine.num_workers}
+    return Decision(wanted.resolve(**chosen), "; ".join(tuner.clauses))
 
 
 def find_open_values(wanted: TrainSettings, only: Container[str] = tuple(PLACEHOLDERS)) -> Json:
@@ -66,7 +75,7 @@ def make_first_guess(wanted: TrainSettings, num_rows: int, num_workers: int) -> 
     if "batch_size" in values:
         fitting = [size for size in list_batch_sizes(num_rows, num_workers) if size <= DEFAULT_BATCH_SIZE]
         values["batch_size"] = max(fitting, default=MIN_BATCH_SIZE * max(num_workers, 1))
-    return wanted.resolve(**values, num_threads=None)
+    return ResolvedTrainSettings.model_construct(**dict(wanted) | values | {"num_threads": None})
 
 
 def count_threads(workload: Workload, batch_size: int, machine: Machine) -> int:
@@ -76,11 +85,14 @@ def count_threads(workload: Workload, batch_size: int, machine: Machine) -> int:
 
 
 class AutoTuner:
-    """Decides one setting after another, each with the earlier decisions in place."""
+    """Decides one setting after another, each with the earlier decisions in place.
 
-    def __init__(self, wanted: TrainSettings, job: FitJob, machine: Machine, workload: Workload) -> None:
+    Its own values are not validated; `decide` validates the result.
+    """
+
+    def __init__(self, wanted: TrainSettings, normalized_dir: Path, machine: Machine, workload: Workload) -> None:
         """Starts from usual values."""
-        self._wanted, self._job, self._machine, self._workload = wanted, job, machine, workload
+        self._wanted, self._normalized_dir, self._machine, self._workload = wanted, normalized_dir, machine, workload
         self.settings = make_first_guess(wanted, workload.num_rows, machine.num_workers)
         self.clauses: list[str] = []
         """One per decision."""
@@ -98,7 +110,7 @@ class AutoTuner:
         return self.settings
 
     def _set(self, **values: float | str) -> None:
-        self.settings = self.settings.resolve(**values)
+        self.settings = self.settings.model_copy(update=values)
 
     def _count_threads(self, batch_size: int) -> int:
         if isinstance(self._wanted.num_threads, int):
@@ -111,10 +123,11 @@ class AutoTuner:
 
         timed = {}
         for name, changes in variants.items():
-            settings = self.settings.resolve(**changes)
+            settings = self.settings.model_copy(update=changes)
             part = max(settings.batch_size // max(self._machine.num_workers, 1), 1)
-            timed[name] = Variant(settings.resolve(batch_size=part, num_workers=0), int(settings.num_threads or 1))
-        return time_steps(self._job, timed)
+            alone = settings.model_copy(update={"batch_size": part, "num_workers": 0})
+            timed[name] = Variant(alone, int(settings.num_threads or 1))
+        return time_steps(self._normalized_dir, timed)
 
     def _find_fastest(self, variants: dict[str, Json]) -> tuple[str, float]:
         """Returns the fastest variant, if it is clearly faster than the first, and its speed-up over that one."""
@@ -170,7 +183,6 @@ class AutoTuner:
         from headrace.training.autotune.lr_range_test import run_range_test
 
         torch.set_num_threads(int(self.settings.num_threads or 1))
-        job = replace(self._job, settings=self.settings.model_dump())
-        learning_rate = run_range_test(job, self.settings)
+        learning_rate = run_range_test(FitJob(self._normalized_dir, Path(), self.settings))
         self._set(learning_rate=learning_rate)
         self.clauses.append(f"learning_rate {learning_rate:.1e} (range test)")

@@ -14,9 +14,24 @@ from headrace.errors import ConfigError
 from headrace.storage.arrays import open_arrays
 from headrace.tasks import Task
 from headrace.training.privacy.per_sample_gradients import PerSampleGradients
-from headrace.training.settings import TrainSettings, resolve_delta
+from headrace.training.settings import Privacy, TrainSettings
 
 NUM_TRIED_ROWS = 2
+DELTA_EXPONENT = 1.1
+
+
+def resolve_delta(privacy: Privacy, num_rows: int) -> float:
+    """Returns the delta for this number of train rows; raises ConfigError if it is too large to protect a row.
+
+    A delta of 1 / rows would allow publishing one random row (Dwork and Roth 2014, section 2.3).
+    """
+    delta = num_rows**-DELTA_EXPONENT if privacy.delta is None else privacy.delta
+    if delta * num_rows >= 1:
+        raise ConfigError(
+            f"params.yaml: train.privacy.delta: {delta:g} does not protect {num_rows} train rows; must be less than "
+            f"1 / rows, {1 / max(num_rows, 1):.2g}; set null for rows ^ -{DELTA_EXPONENT}"
+        )
+    return delta
 
 
 def check_privacy_compatible(
@@ -28,7 +43,7 @@ def check_privacy_compatible(
         return
     resolve_delta(privacy, len(rows))
     _check_norms(network, settings.model["name"])
-    options = task.loss_options(settings.model_dump(), transform)
+    options = task.loss_options(settings, transform)
     tried = np.arange(min(NUM_TRIED_ROWS, len(rows)))
     inputs, targets = torch.from_numpy(np.array(rows.inputs[tried])), torch.from_numpy(np.array(rows.targets[tried]))
     gradients = PerSampleGradients(network.train(), lambda outputs, batch: task.loss(outputs, batch, options))

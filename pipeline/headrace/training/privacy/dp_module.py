@@ -13,10 +13,11 @@ from headrace.contracts import Batch, Json, Metrics
 from headrace.tasks import Task
 from headrace.training.module import TrainingModule
 from headrace.training.privacy.accountant import PrivacyBudget
+from headrace.training.privacy.checks import resolve_delta
 from headrace.training.privacy.keyed_random import draw_normals
 from headrace.training.privacy.per_sample_gradients import PerSampleGradients
 from headrace.training.privacy.poisson_sampling import PoissonBatchOrder
-from headrace.training.settings import Privacy, ResolvedTrainSettings, resolve_delta
+from headrace.training.settings import Privacy, ResolvedTrainSettings
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from headrace.contracts import Batch, Json, ModalityName, RowMixer
-from headrace.data.augmenters import make_mixers
+from headrace.data.augmenters import AugmentationSettings, make_mixers
 from headrace.data.row_random import STREAMS, draw_uniforms
 from headrace.training.sampling.batch_order import WorkerShare
 
@@ -30,9 +30,9 @@ class Pairs(NamedTuple):
 class Mixer:
     """Applies mixup (Zhang et al. 2018) or CutMix (Yun et al. 2019); with both, each step draws one."""
 
-    def __init__(self, mixers: Mapping[str, RowMixer], settings: Mapping[str, Any]) -> None:
+    def __init__(self, mixers: Mapping[str, RowMixer], settings: AugmentationSettings) -> None:
         """`mixers` by key of `settings`, which holds the alphas of their Beta distributions."""
-        self._mixers, self._alphas, self._seed = mixers, {key: settings[key] for key in mixers}, settings["seed"]
+        self._mixers, self._alphas, self._seed = mixers, {key: getattr(settings, key) for key in mixers}, settings.seed
 
     def draw_pairs(self, share: WorkerShare, epoch: int, step: int) -> Pairs:
         """Draws for the whole global batch from (seed, epoch, step), so that the share does not matter."""
@@ -52,7 +52,7 @@ class Mixer:
         return mixed, weights.astype(np.float32)
 
 
-def make_mixer(modality: ModalityName, settings: Mapping[str, Any], transform: Json) -> Mixer | None:
+def make_mixer(modality: ModalityName, settings: AugmentationSettings, transform: Json) -> Mixer | None:
     """Builds the mixer, or None if mixing is off; raises ConfigError if the data cannot be mixed."""
     mixers = make_mixers(modality, settings, transform)
     return Mixer(mixers, settings) if mixers else None

@@ -11,7 +11,6 @@ from pydantic import ValidationError
 
 from headrace.config import describe_errors
 from headrace.contracts import Json
-from headrace.errors import ConfigError
 from headrace.training.settings import TrainSettings
 
 Space = dict[str, Json]
@@ -71,17 +70,20 @@ def apply_drawn(base: Json, drawn: Json) -> Json:
     return settings
 
 
-def check_space(space: Space, base: Json) -> None:
-    """Raises ConfigError for unknown keys, and for bounds and choices that are invalid whatever else is drawn."""
+def find_space_mistakes(space: Space, base: Json) -> list[str]:
+    """Returns a clause for each unknown key, and for bounds and choices that are invalid whatever else is drawn."""
+    mistakes = []
     for key, entry in space.items():
         head = key.partition(".")[0]
         if head in FIXED:
-            raise ConfigError(f"params.yaml: tune.space.{key}: cannot be searched: {FIXED[head]}; remove it")
+            mistakes.append(f"tune.space.{key}: cannot be searched: {FIXED[head]}; remove it")
+            continue
         values = entry["choices"] if entry["choices"] is not None else [entry["low"], entry["high"]]
         for value in values:
             errors = [_find_error(key, apply_drawn(others, {key: value})) for others in _list_others(space, base, key)]
             if all(errors):
-                raise ConfigError(f"params.yaml: {errors[0]}")
+                mistakes.append(errors[0])
+    return list(dict.fromkeys(mistakes))
 
 
 def _list_others(space: Space, base: Json, key: str) -> Iterator[Json]:

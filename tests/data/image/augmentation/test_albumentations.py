@@ -84,27 +84,6 @@ def error_message(transforms: list[dict[str, object]]) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize(("name", "meant"), [("Afine", "Affine"), ("HorizontalFlp", "HorizontalFlip")])
-def test_unknown_transform_gets_a_suggestion(name: str, meant: str) -> None:
-    message = error_message([{"name": "Affine"}, {"name": name}])
-    assert message.startswith(f"params.yaml: train.augmentation.1.name: {name!r} is not an albumentations transform; ")
-    assert message.endswith(f"; did you mean {meant!r}?; see https://albumentations.ai/docs")
-
-
-@pytest.mark.parametrize("name", ["Compose", "BasicTransform", "os", "__doc__", "zzzzzz"])
-def test_name_that_is_not_a_transform_is_refused(name: str) -> None:
-    message = error_message([{"name": name}])
-    assert message.startswith(f"params.yaml: train.augmentation.0.name: {name!r} is not an albumentations transform")
-
-
-def test_unknown_argument_gets_a_suggestion() -> None:
-    line = error_message([{"name": "Affine"}, {"name": "HorizontalFlip", "q": 0.5}])
-    assert line == "params.yaml: train.augmentation.1.q: unknown argument of HorizontalFlip; choose one of ['p']"
-    line = error_message([{"name": "Affine", "rotat": [-9, 9]}])
-    assert line.startswith("params.yaml: train.augmentation.0.rotat: unknown argument of Affine; choose one of ['bal")
-    assert line.endswith("(did you mean 'rotate'?)")
-
-
 @pytest.mark.parametrize(
     ("entry", "problem"),
     [

@@ -1,0 +1,30 @@
+"""The section `quantize` of `params.yaml`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from headrace.config import Section
+
+
+class Config(Section):
+    """The section `quantize`."""
+
+    max_loss: Annotated[float, Field(ge=0, le=1)] = 0.005
+    """Accuracy in [0, 1] (or R2, for regression) that int8 may lose on the validation rows: 0.005 is half a point."""
+    max_latency: Annotated[float, Field(gt=0)] = 1.25
+    """Latency in ONNX Runtime as a multiple of fp32's: the mean of the ratios at 1 row and at 64.
+
+    Above 1, because int8 is about as fast as fp32 on tiny networks and measurements are noisy.
+    """
+    max_size: Annotated[float, Field(gt=0)] = 0.6
+    """Size as a multiple of the fp32 graph's bytes."""
+    num_calibration_rows: Annotated[int, Field(gt=0)] = 512
+    """Train rows on which the ranges of activations are calibrated."""
+    seed: int = 0
+    """Seed for drawing those rows."""
+    methods: Annotated[list[Literal["static", "dynamic"]], Field(min_length=1)] = ["static", "dynamic"]
+    """Candidates to make: with calibrated activation ranges (for convolutions), or with ranges computed at inference
+    (for transformers)."""

@@ -1,0 +1,105 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headrace.config import Section, validate_sections
+from headrace.contracts import ModalityName, TaskName
+from headrace.paths import Paths
+from headrace.settings.data_kind import SCOPES, DataKind, find_data_kind, find_scope_mistakes
+from headrace.settings.load import SECTIONS
+
+FITTING_MODELS: dict[ModalityName, str] = {"image": "cnn", "table": "mlp", "text": "text_mean"}
+
+
+def sections_of(**params: dict[str, Any]) -> dict[str, Section]:
+    sections, mistakes = validate_sections(params, SECTIONS)
+    assert mistakes == []
+    return sections
+
+
+def find_mistakes(modality: ModalityName, task: TaskName | None, **params: dict[str, Any]) -> list[str]:
+    train = {"model": {"name": FITTING_MODELS[modality]}} | params.pop("train", {})
+    return find_scope_mistakes(sections_of(train=train, **params), (modality, task))
+
+
+@pytest.mark.parametrize(
+    ("ingest", "kind"),
+    [
+        ({"source": "wine"}, ("table", "classification")),
+        ({"source": "diabetes"}, ("table", "regression")),
+        ({"source": "imdb"}, ("text", "classification")),
+        ({"source": "adult", "target": "age"}, ("table", None)),
+        ({"source": "adult", "task": "multilabel"}, ("table", "multilabel")),
+        ({"source": "copies", "format": "cifar10"}, ("image", "classification")),
+        ({"source": "mnist5k", "format": "table"}, None),
+        ({"source": "photos", "format": "folder"}, ("image", None)),
+        ({"source": "letters", "format": "text_folder", "task": "classification"}, ("text", "classification")),
+        ({"source": "a.csv"}, None),
+    ],
+)
+def test_find_data_kind_without_reading_the_source(
+    tmp_path: Path, ingest: dict[str, Any], kind: DataKind | None
+) -> None:
+    assert find_data_kind(sections_of(ingest=ingest), Paths(tmp_path), has_ingested=False) == kind
+
+
+@pytest.mark.parametrize("modality", FITTING_MODELS)
+@pytest.mark.parametrize("task", ["classification", "multilabel", "regression"])
+def test_default_settings_are_for_any_data(modality: ModalityName, task: TaskName) -> None:
+    assert find_mistakes(modality, task) == []
+
+
+@pytest.mark.parametrize(
+    ("modality", "task", "params", "message"),
+    [
+        ("table", None, {"normalize": {"image_size": 28}}, "normalize.image_size: is for images, and the modality is"),
+        ("text", None, {"normalize": {"resize": "crop"}}, "normalize.resize: is for images, and the modality is text"),
+        ("image", None, {"normalize": {"text": {"max_tokens": 9}}}, "normalize.text: is for texts, and the modality"),
+        ("image", None, {"normalize": {"table": {"scaling": "none"}}}, "normalize.table: is for tables, and the moda"),
+        ("text", None, {"train": {"mixup": 0.2}}, "train.mixup: is for images and tables, and the modality is text;"),
+        ("table", None, {"train": {"augmentation": [{"name": "D4"}]}}, "train.augmentation: is for images, and the"),
+        ("table", None, {"train": {"memory_format": "auto"}}, "train.memory_format: is for images, and the modality"),
+        ("table", None, {"train": {"model": {"name": "cnn"}}}, "train.model.name: 'cnn' is not a model for table da"),
+        ("table", None, {"test": {"noise_sigmas": [8]}}, "test.noise_sigmas: is for images, and the modality is tab"),
+        ("image", None, {"clean": {"checks": {"markup": "off"}}}, "clean.checks.markup: is for texts, and the modal"),
+        ("image", None, {"tune": {"space": {"token_dropout": {"low": 0.0, "high": 0.5}}}},
+         "tune.space.token_dropout: is for texts, and the modality is image; remove it"),
+        ("image", None, {"tune": {"space": {"model.name": {"choices": ["cnn", "rnn"]}}}},
+         "tune.space.model.name: 'rnn' is not a model for image data; choose one of ['cnn',"),
+        ("image", "multilabel", {"test": {"noise_sigmas": [8]}}, "test.noise_sigmas: is for classification, and the"),
+        ("table", "regression", {"train": {"sampling": "balanced"}}, "train.sampling: is for classification, and th"),
+        ("table", "regression", {"train": {"label_smoothing": 0.1}},
+         "train.label_smoothing: is for classification and multilabel, and the task is regression; remove it"),
+        ("table", "regression", {"train": {"loss": "bce"}}, "train.loss: 'bce' is not a loss for regression; choose"),
+        ("table", "multilabel", {"tune": {"space": {"loss": {"choices": ["auto", "mse"]}}}},
+         "tune.space.loss: 'mse' is not a loss for multilabel; choose one of ['auto', 'bce', 'focal']"),
+        ("table", "multilabel", {"tune": {"space": {"loss": {"choices": [3]}}}}, "tune.space.loss: 3 is not a loss"),
+        ("image", "classification", {"tune": {"metric": "val_mae"}},
+         "tune.metric: 'val_mae' is not a metric of classification; choose one of ['val_accuracy', 'val_loss']"),
+        ("table", "regression", {"validate": {"gate": {"accuracy": {"min": 1}}}},
+         "validate.gate.accuracy: no such metric; choose one of ['interval_90', 'loss', 'mae'"),
+        ("image", "classification", {"clean": {"checks": {"undecodable": "warn"}}},
+         "clean.checks.undecodable.severity: got 'warn'; must be drop or error for images"),
+    ],
+)  # fmt: skip
+def test_setting_for_other_data_is_a_mistake(
+    modality: ModalityName, task: TaskName | None, params: dict[str, Any], message: str
+) -> None:
+    (mistake,) = find_mistakes(modality, task, **params)
+    assert mistake.startswith(message)
+
+
+def test_setting_that_is_off_is_for_any_data() -> None:
+    params = {
+        "normalize": {"image_size": None},
+        "train": {"augmentation": [], "mixup": 0.0},
+        "test": {"noise_sigmas": []},
+    }
+    assert find_mistakes("text", "regression", **params) == []
+
+
+def test_scopes_name_keys_of_the_sections() -> None:
+    for key in SCOPES:
+        section, _, field = key.partition(".")
+        assert field in SECTIONS[section].model_fields

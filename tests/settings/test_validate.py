@@ -1,0 +1,27 @@
+import pytest
+
+from headrace.config import validate_section
+from headrace.errors import ConfigError
+from headrace.settings.validate import Config
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"gate": {"accuracy": {"mn": 0.9}}}, r"validate\.gate\.accuracy\.mn: unknown key"),
+        ({"gate": {"accuracy": {}}}, r"validate\.gate\.accuracy: must have min or max"),
+        ({"gate": {"acuracy": {"min": 1}}}, r"gate\.acuracy: no such metric; choose .* \(did you mean 'accuracy'\?\)$"),
+        (
+            {"gate": {"worst_slice_accuracy": {"min": 1}}},
+            r"^validate\.gate\.worst_slice_accuracy: no such metric",
+        ),
+        ({"target_accuracy": 99}, r"validate\.target_accuracy: got 99"),
+    ],
+)
+def test_invalid_settings_are_reported_by_key(section: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        validate_section(Config, section, "validate")
+
+
+def test_metrics_of_single_targets_are_accepted() -> None:
+    assert validate_section(Config, {"gate": {"rmse_height": {"max": 3.0}}}, "validate").gate.keys() == {"rmse_height"}
