@@ -81,7 +81,9 @@ def parse_dvc_yaml(text: str) -> Any:
         document = YAML().load(text)
     except YAMLError as error:
         problem = " ".join(str(error).split())
-        raise ConfigError(f"dvc.yaml: not YAML: {problem}; fix it, or remove it: git has its earlier versions") from None
+        raise ConfigError(
+            f"dvc.yaml: not YAML: {problem}; fix it, or remove it: git has its earlier versions"
+        ) from None
     stages = document.get("stages") if isinstance(document, dict) else None
     if not isinstance(stages, dict) or not all(isinstance(stage, dict) for stage in stages.values()):
         raise ConfigError("dvc.yaml: has no mapping 'stages'; this is not a project of headrace: see headrace init")

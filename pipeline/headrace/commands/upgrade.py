@@ -117,7 +117,9 @@ def _list_reruns(paths: Paths, files: Mapping[Path, str]) -> dict[str, str]:
             reasons[stage] = "its code has no fingerprint yet"
         elif old_code[stage] != new_code[stage]:
             reasons[stage] = "its code changed"
-        elif any(before[stage].get(key) != after[stage].get(key) for key in ("cmd", "deps", "params", "outs", "metrics")):
+        elif any(
+            before[stage].get(key) != after[stage].get(key) for key in ("cmd", "deps", "params", "outs", "metrics")
+        ):
             reasons[stage] = "its entry in dvc.yaml changed"
     return reasons
 

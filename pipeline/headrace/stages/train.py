@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import shutil
@@ -19,6 +18,7 @@ from headrace.storage import bundle
 from headrace.storage.arrays import open_arrays
 from headrace.storage.atomic import atomic_dir
 from headrace.tracking.lineage import collect_lineage
+from headrace.tracking.resume_key import make_id, make_key, open_state, remove_states
 from headrace.tracking.runs import log_trials, start_run
 from headrace.training.autotune.tuner import decide, load_or_decide
 from headrace.training.fit import FitJob
@@ -37,9 +37,9 @@ class Config(TrainSettings):
 
 def run(config: Config, paths: Paths) -> Metrics:
     """Trains, exports, checks the export and writes the bundle; raises what the workers raise."""
-    card, trials = _make_card(config, paths)
-    card = _resolve_settings(card, paths)
-    job = FitJob(str(paths.normalized_dir), str(_work_dir(paths, card)), card.settings)
+    card, trials, work_dir = _make_card(config, paths)
+    card = _resolve_settings(card, paths, work_dir)
+    job = FitJob(str(paths.normalized_dir), str(work_dir), card.settings)
     _warn_if_noise_is_known(card.settings)
     with (
         prepare_training(job, paths) as train,
@@ -54,47 +54,42 @@ def run(config: Config, paths: Paths) -> Metrics:
             run.observe(event)
 
         result = train(observe)
-        difference = _write_bundle(paths, card, Path(job.work_dir), result)
+        difference = _write_bundle(paths, card, work_dir, result)
     if result["ended_by"] != "max_epochs":
         print(  # noqa: T201
             f"ended by train.{result['ended_by']} after epoch {result['epochs']} of {card.settings['max_epochs']};"
             f" the weights are those of epoch {result['kept_epoch'] + 1}",
             flush=True,
         )
-    shutil.rmtree(job.work_dir)
-    shutil.rmtree(paths.state_dir / "ray" / card.training_id, ignore_errors=True)
+    remove_states(paths)
     resolved = {name: card.settings[name] for name in ("learning_rate", "batch_size", "num_threads")}
     return _metrics(result) | {"export_difference": difference, "workers": card.settings["num_workers"]} | resolved
 
 
-def _make_card(config: Config, paths: Paths) -> tuple[bundle.BundleCard, list[Json]]:
-    """The card of the training, with the best settings of a search, if there was one; and the search's trials."""
+def _make_card(config: Config, paths: Paths) -> tuple[bundle.BundleCard, list[Json], Path]:
+    """The card of the training, with the best settings of a search, if there was one; its trials; the resume state."""
     tuned = json.loads(paths.tune_path.read_bytes()) if paths.tune_path.is_file() else {}
     settings = TrainSettings.model_validate(config.model_dump() | tuned.get("best", {})).model_dump()
     spec = Spec.read(paths.normalized_dir).model_dump()
     transform = json.loads((paths.normalized_dir / "transform.json").read_bytes())
-    lineage = collect_lineage(paths)
-    key = json.dumps([settings, spec, transform, lineage["data"], lineage["git_commit"]], sort_keys=True)
-    training_id = hashlib.sha256(key.encode()).hexdigest()[:16]
-    card = bundle.BundleCard(training_id, settings["model"], spec, transform, settings, lineage)
-    return card, tuned.get("trials", [])
+    lineage = collect_lineage(paths, "train", [settings["model"]])
+    key = make_key(lineage, settings, spec, transform)
+    card = bundle.BundleCard(make_id(key), settings["model"], spec, transform, settings, lineage)
+    work_dir, changes = open_state(paths, card.training_id, key)
+    if changes:
+        print(f"starts anew: since the interrupted training, this changed: {changes}", flush=True)  # noqa: T201
+    return card, tuned.get("trials", []), work_dir
 
 
-def _resolve_settings(card: bundle.BundleCard, paths: Paths) -> bundle.BundleCard:
+def _resolve_settings(card: bundle.BundleCard, paths: Paths, work_dir: Path) -> bundle.BundleCard:
     """Returns the card with every `auto` resolved; an interrupted training keeps the values that it started with."""
-    wanted, work_dir = TrainSettings.model_validate(card.settings), _work_dir(paths, card)
+    wanted = TrainSettings.model_validate(card.settings)
     machine, workload = plan_training(wanted, Spec.model_validate(card.spec), card.transform, paths.normalized_dir)
-    work_dir.mkdir(parents=True, exist_ok=True)
     job = FitJob(str(paths.normalized_dir), str(work_dir), card.settings)
     choice = load_or_decide(work_dir, lambda: decide(wanted, job, machine, workload))
     if choice.get("summary"):  # a decision saved by an earlier version has none
         print(f"chosen: {choice['summary']}", flush=True)  # noqa: T201
     return replace(card, settings=choice["settings"])
-
-
-def _work_dir(paths: Paths, card: bundle.BundleCard) -> Path:
-    """The folder of a training's resume state."""
-    return paths.state_dir / "train" / card.training_id
 
 
 def _write_bundle(paths: Paths, card: bundle.BundleCard, work_dir: Path, result: Json) -> float:
