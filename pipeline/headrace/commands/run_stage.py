@@ -48,7 +48,7 @@ def run_stage(name: str, paths: Paths) -> Metrics:
 
 
 def check_code(name: str, paths: Paths) -> None:
-    """Warns if `code.json` is not that of the code that runs now; brings the fingerprint of the user's models up to date.
+    """Warns if `code.json` is not that of the code that runs now; updates the fingerprint of the user's models.
 
     DVC hashes the deps of a stage after its run, so the stage itself may still write this one.
     """

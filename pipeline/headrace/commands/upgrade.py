@@ -23,6 +23,8 @@ from headrace.storage.atomic import write_text
 
 LOCK = "requirements.lock"
 """The requirements of projects made by earlier versions."""
+RERUN_KEYS = ("cmd", "deps", "params", "outs", "metrics")
+"""Keys of a stage in `dvc.yaml` whose change makes DVC run it again."""
 
 
 def upgrade_project(paths: Paths) -> list[str]:
@@ -58,7 +60,8 @@ def plan_files(paths: Paths) -> dict[Path, str]:
     current = _read(paths.root / "dvc.yaml")
     if not current or not paths.params_path.is_file():
         raise DataError(
-            f"{paths.root}: not a project (no dvc.yaml or params.yaml); go to a project's folder, or make one: headrace init"
+            f"{paths.root}: not a project: it has no dvc.yaml or no params.yaml; go to a project's folder, or create one: "
+            "headrace init"
         )
     wanted = {paths.root / name: _add_lines(paths.root, name) for name in (".gitignore", ".dvcignore")}
     if not _is_clone(paths):
@@ -117,9 +120,7 @@ def _list_reruns(paths: Paths, files: Mapping[Path, str]) -> dict[str, str]:
             reasons[stage] = "its code has no fingerprint yet"
         elif old_code[stage] != new_code[stage]:
             reasons[stage] = "its code changed"
-        elif any(
-            before[stage].get(key) != after[stage].get(key) for key in ("cmd", "deps", "params", "outs", "metrics")
-        ):
+        elif any(before[stage].get(key) != after[stage].get(key) for key in RERUN_KEYS):
             reasons[stage] = "its entry in dvc.yaml changed"
     return reasons
 

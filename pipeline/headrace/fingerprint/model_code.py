@@ -26,8 +26,8 @@ CLASS_NAME = re.compile(r"([A-Za-z_][\w.]*):[A-Za-z_]\w*")
 SECTIONS = {"train": "model", "tune": "space"}
 """Section of `params.yaml` -> its key that may name models."""
 DVC_YAML = """\
-# Written by headrace, because params.yaml names a model of your own. At every `dvc repro`, this stage hashes the model's
-# code (all that it imports from the project, and of its own package elsewhere); tune and train depend on the result.
+# Written by headrace, because params.yaml names a model of your own. At every `dvc repro`, this stage hashes the code
+# of the model (what it imports from the project, and from its own package elsewhere); tune and train depend on it.
 stages:
   fingerprint:
     cmd: headrace fingerprint
