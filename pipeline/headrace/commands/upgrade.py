@@ -60,8 +60,8 @@ def plan_files(paths: Paths) -> dict[Path, str]:
     current = _read(paths.root / "dvc.yaml")
     if not current or not paths.params_path.is_file():
         raise DataError(
-            f"{paths.root}: not a project: it has no dvc.yaml or no params.yaml; go to a project's folder, or create one: "
-            "headrace init"
+            f"{paths.root}: not a project: it has no dvc.yaml or no params.yaml; change to a project's folder, or "
+            "create one: headrace init"
         )
     wanted = {paths.root / name: _add_lines(paths.root, name) for name in (".gitignore", ".dvcignore")}
     if not _is_clone(paths):
