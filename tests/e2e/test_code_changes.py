@@ -1,4 +1,4 @@
-"""A project of the version before is brought over and runs; then real `dvc repro` after edits of code and of a model."""
+"""A project of the version before is upgraded and runs; then real `dvc repro` after edits of code and of a model."""
 
 import os
 import shutil

@@ -25,11 +25,8 @@ CHANGES = [
     (key(spec=1), "data (spec.json)"),
     (key(settings={"learning_rate": 0.2}), "settings (learning_rate)"),
     (key(settings={"model": {"name": "my_nets:Two", "width": 9}}), "settings (model.width)"),
-    (key(settings={"privacy": {"epsilon": 3}}), "settings (privacy, privacy.epsilon)"),
-    (
-        key({"code": "c1", "model_code": {"my_nets": "m1"}}, {"seed": 1}, 1),
-        "code (my_nets), data (spec.json), settings (seed)",
-    ),
+    (key(settings={"privacy": {"epsilon": 3}}), "settings (privacy.epsilon)"),
+    (key({"code": "c1"}, {"seed": 1}, 1), "code (headrace), data (spec.json), settings (seed)"),
 ]
 
 
