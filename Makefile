@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all check bench ui clean lock deps
+.PHONY: help setup run test test-all check bench ui clean lock code
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -26,6 +26,7 @@ $(INSTALLED): uv.lock pyproject.toml
 run: setup ## raw data to a registered model: dvc repro, then its results
 	@# the sample project's lock differs on every machine: git ignores its changes in this clone (README, Results in git)
 	@git update-index --skip-worktree dvc.lock 2>/dev/null || true
+	@headrace upgrade --check || headrace upgrade
 	dvc repro
 	@headrace status
 
@@ -45,7 +46,7 @@ check: setup ## style, types, layers, spelling, shell
 	lint-imports
 	codespell
 	shellcheck .ci/run findings/*.sh
-	python tools/dvc_deps.py --check
+	headrace upgrade --check
 	python tools/checks_doc.py --check
 
 bench: setup ## benchmarks side by side, medians of several runs, into docs/benchmarks.md (an hour)
@@ -57,8 +58,8 @@ ui: setup ## MLflow's pages on http://127.0.0.1:5000
 clean: ## remove what the pipeline wrote (not .venv)
 	rm -rf data models metrics plots reports registered.json mlflow.db mlartifacts .headrace .dvc/cache .dvc/tmp
 
-deps: setup ## write each stage's imports into dvc.yaml, and docs/checks.md
-	python tools/dvc_deps.py
+code: setup ## write the fingerprints of the stages' code into code.json, and docs/checks.md
+	headrace upgrade
 	python tools/checks_doc.py
 
 lock: setup ## resolve pyproject.toml into uv.lock, with the newest versions that it allows

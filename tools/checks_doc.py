@@ -9,7 +9,7 @@ PATH = Path(__file__).resolve().parent.parent / "docs" / "checks.md"
 HEAD = """\
 # Checks
 
-The checks of `clean` (`make deps` writes this page). `clean.checks.<name>` in `params.yaml` is a severity, or a
+The checks of `clean` (`make code` writes this page). `clean.checks.<name>` in `params.yaml` is a severity, or a
 severity and options: `{severity: drop, min_rows: 10}`.
 
 | severity | what happens |
@@ -48,7 +48,7 @@ def main() -> None:
     if "--check" not in sys.argv:
         PATH.write_text(text, encoding="utf-8")
     elif PATH.read_text(encoding="utf-8") != text:
-        sys.exit("docs/checks.md does not match CHECKS; run: make deps")
+        sys.exit("docs/checks.md does not match CHECKS; run: make code")
 
 
 main()

@@ -35,7 +35,8 @@ def find_needed(packages: list[Package]) -> list[Package]:
         if key in seen or not applies(edge.get("marker")):
             continue
         seen.add(key)
-        package = next(package for package in candidates[edge["name"]] if edge.get("version") in {None, package["version"]})
+        versions = candidates[edge["name"]]
+        package = next(package for package in versions if edge.get("version") in {None, package["version"]})
         needed[edge["name"]] = package
         queue += [*package.get("dependencies", []), *edges_of_extras(package, edge)]
     return list(needed.values())

@@ -98,6 +98,27 @@ def init(
     print("\n".join(create_project(folder, recipe)))  # noqa: T201
 
 
+@app.command()
+def upgrade(
+    check: Annotated[bool, typer.Option("--check", help="Only check; exit code 2 if anything is to be done.")] = False,
+) -> None:
+    """Bring this project to the installed version."""
+    from headrace.commands.upgrade import check_project, upgrade_project
+
+    if check:
+        check_project(_paths())
+    else:
+        print("\n".join(upgrade_project(_paths())))  # noqa: T201
+
+
+@app.command(hidden=True)
+def fingerprint() -> None:
+    """Hash the code of models of your own; a stage of model_code/dvc.yaml."""
+    from headrace.fingerprint.model_code import write_model_code
+
+    write_model_code(_paths())
+
+
 @app.callback(invoke_without_command=True)
 def _root(version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False) -> None:
     """Turn raw labelled data into a trained, tested, quantised, explained and registered model."""

@@ -45,6 +45,16 @@ class Paths:
         return self.root / "params.yaml"
 
     @property
+    def code_path(self) -> Path:
+        """The fingerprint of each stage's code."""
+        return self.root / "code.json"
+
+    @property
+    def model_code_path(self) -> Path:
+        """The fingerprint of models outside the package; empty if there are none."""
+        return self.root / "model_code" / "fingerprint.json"
+
+    @property
     def state_dir(self) -> Path:
         """Files that survive when DVC restarts a stage: locks, logs, resume state."""
         return self.root / ".headrace"

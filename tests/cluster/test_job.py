@@ -1,5 +1,6 @@
 """The job on the cluster: its workspace, DVC's exit code, and where it leaves the results."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,12 @@ def write(path: Path, text: str) -> None:
 
 @pytest.mark.slow
 def test_main_runs_dvc_and_returns_its_exit_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(tmp_path / "dvc.yaml", "stages: {a: {cmd: touch metrics.txt, outs: [metrics.txt]}}")
+    command = "command -v headrace > where.txt && headrace --version"
+    write(tmp_path / "dvc.yaml", f"stages: {{a: {{cmd: {command}, outs: [where.txt]}}}}")
     monkeypatch.chdir(tmp_path)
     assert job.main() == 0
     assert (tmp_path / "dvc.lock").exists()
+    assert Path((tmp_path / "where.txt").read_text()).parent != Path(sys.executable).parent, "need not be installed"
     write(tmp_path / "dvc.yaml", "stages: {a: {cmd: exit 3}}")
     assert job.main() == 255
 

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from headrace import __version__
 from headrace.commands.init import create_project
-from headrace.commands.project_template import DVC_IGNORED
+from headrace.commands.project_template import read_template
 from headrace.commands.run_stage import load_settings
 from headrace.errors import ConfigError, DataError
 from headrace.paths import Paths
@@ -20,7 +20,8 @@ from headrace.stages import STAGES
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 FILES = {
-    ".dvc", ".dvcignore", ".git", ".gitignore", "cluster", "dvc.yaml", "params.yaml", "requirements.lock",
+    ".dvc", ".dvcignore", ".git", ".gitignore", ".headrace", "cluster", "code.json", "dvc.yaml", "model_code",
+    "params.yaml", "requirements.txt",
 }  # fmt: skip
 
 
@@ -54,7 +55,7 @@ def test_init_creates_a_project_that_dvc_and_git_accept(tmp_path: Path) -> None:
     assert names(project) == FILES
     assert (project / "params.yaml").read_bytes() == (ROOT / "recipes" / "wine.yaml").read_bytes()
     assert set(load_settings(Paths(project))) == set(STAGES)
-    assert (project / "requirements.lock").read_text().splitlines()[-1] == f"headrace=={__version__}"
+    assert (project / "requirements.txt").read_text().splitlines()[-1] == f"headrace=={__version__}"
     assert lines[:2] == ["new/wines: project created; next:", "  cd new/wines"]
     assert [line for line in lines if "dvc repro" in line and "git" not in line]
     assert run("dvc", "stage", "list", "--name-only", cwd=project).split() == list(STAGES)
@@ -69,7 +70,7 @@ def test_init_writes_the_files_of_dvc_init(tmp_path: Path) -> None:
     files = run("git", "ls-files", cwd=tmp_path / "theirs").split()
     assert sorted(files) == [".dvc/.gitignore", ".dvc/config", ".dvcignore"]
     assert all((tmp_path / "ours" / name).is_file() for name in files)
-    assert (tmp_path / "theirs" / ".dvc" / ".gitignore").read_text().split() == DVC_IGNORED
+    assert (tmp_path / "theirs" / ".dvc" / ".gitignore").read_text() == read_template(".dvc/.gitignore")
     assert run("dvc", "config", "core.analytics", cwd=tmp_path / "ours").strip() == "false"
 
 

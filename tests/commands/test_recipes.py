@@ -35,17 +35,19 @@ def test_show_recipes_lists_each_with_its_full_description(
     assert "".join(recipes.read_description(ROOT / "recipes/wine.yaml").split()) in "".join(shown.split())
 
 
-def test_template_of_an_installed_package_is_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for folder in (tmp_path, tmp_path / "pipeline" / "headrace" / "template"):
+def test_files_of_an_installed_package_are_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = tmp_path / "pipeline" / "headrace" / "template"
+    for folder in (tmp_path, installed):
         (folder / "recipes").mkdir(parents=True)
-        (folder / "dvc.yaml").touch()
-    monkeypatch.setattr(recipes, "PACKAGE_DIR", tmp_path / "pipeline" / "headrace")
-    assert recipes.find_template_dir() == tmp_path / "pipeline" / "headrace" / "template"
-    shutil.rmtree(tmp_path / "pipeline" / "headrace" / "template")
-    assert recipes.find_template_dir() == tmp_path
+    monkeypatch.setattr(recipes, "PACKAGE_DIR", installed.parent)
+    monkeypatch.setattr(recipes, "TEMPLATE_DIR", installed)
+    assert recipes.find_shipped("recipes") == installed / "recipes"
+    shutil.rmtree(installed / "recipes")
+    assert recipes.find_shipped("recipes") == tmp_path / "recipes"
 
 
-def test_template_of_an_incomplete_package_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_of_an_incomplete_package_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recipes, "PACKAGE_DIR", tmp_path / "pipeline" / "headrace")
-    with pytest.raises(DataError, match="template: no such folder; .* reinstall headrace"):
-        recipes.find_template_dir()
+    monkeypatch.setattr(recipes, "TEMPLATE_DIR", tmp_path / "pipeline" / "headrace" / "template")
+    with pytest.raises(DataError, match="template/recipes: no such file; .* reinstall headrace"):
+        recipes.find_shipped("recipes")

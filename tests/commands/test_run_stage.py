@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from headrace.commands.run_stage import BEFORE_TRAINING, format_summary, import_stage, run_stage
+from headrace.commands.run_stage import BEFORE_TRAINING, check_code, format_summary, import_stage, run_stage
 from headrace.commands.status import read_metrics
 from headrace.config import Section
 from headrace.contracts import Metrics
 from headrace.errors import ConfigError, DataError, GateError, TrackingError
+from headrace.fingerprint.stage_code import hash_stages, open_cache
 from headrace.paths import Paths
 from headrace.settings import load
 from headrace.stages import STAGES
+from headrace.storage.atomic import write_json
 from headrace.storage.lock import exclusive_lock
 
 
@@ -128,3 +130,31 @@ def test_stage_module_has_a_section_and_runs(name: str) -> None:
     module = import_stage(name)
     assert module.Config is load.SECTIONS[name]
     assert callable(module.run)
+
+
+def test_stage_warns_in_one_line_if_code_json_is_not_that_of_its_code(
+    paths: Paths, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_stage("clean", paths)
+    assert not caplog.records, "a project made before there was a code.json"
+    write_json(paths.code_path, hash_stages(["clean"], open_cache(paths)))
+    run_stage("clean", paths)
+    assert not caplog.records
+    run_stage("split", paths)
+    (record,) = caplog.records
+    assert record.getMessage().startswith("code.json: not that of the installed code of split")
+    assert record.getMessage().endswith("run: headrace upgrade")
+
+
+def test_train_writes_the_fingerprint_of_the_users_model_and_others_do_not(paths: Paths) -> None:
+    write_json(paths.model_code_path, {})
+    paths.params_path.write_text("train: {size: 1}\ntune: {size: 2}\n")
+    (paths.root / "my_nets.py").write_text("width = 1\n")
+    params = {"train": {"size": 1}, "tune": {"size": 2}}
+    check_code("train", paths)
+    assert json.loads(paths.model_code_path.read_bytes()) == {}
+    paths.params_path.write_text(json.dumps(params | {"train": {"model": {"name": "my_nets:Two"}}}))
+    check_code("validate", paths)
+    assert json.loads(paths.model_code_path.read_bytes()) == {}
+    check_code("train", paths)
+    assert list(json.loads(paths.model_code_path.read_bytes())) == ["my_nets"]

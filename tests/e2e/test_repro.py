@@ -64,7 +64,7 @@ def project(tmp_path_factory, clone_into):
         validate={"gate": {"accuracy": {"min": 0.5}}},
     )
     text = (folder / "dvc.yaml").read_text()
-    (folder / "dvc.yaml").write_text(text.replace("    deps:\n", "    deps:\n    - photos\n", 1))
+    (folder / "dvc.yaml").write_text(text.replace("    params:\n", "    deps:\n    - photos\n    params:\n", 1))
     run(folder, "git", "init", "-q")
     run(folder, "git", "add", "-A")
     run(folder, "git", "commit", "-qm", "a project")

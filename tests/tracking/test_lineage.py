@@ -2,6 +2,7 @@
 
 import subprocess
 
+from headrace.fingerprint.stage_code import hash_stages, open_cache
 from headrace.paths import Paths
 from headrace.tracking.lineage import COMMIT_VARIABLE, collect_lineage, read_data_hashes, read_git_commit
 
@@ -41,7 +42,20 @@ def test_commit_without_git_comes_from_the_environment(tmp_path, monkeypatch):
 
 
 def test_lineage_names_versions(tmp_path):
-    lineage = collect_lineage(Paths(tmp_path))
+    lineage = collect_lineage(Paths(tmp_path), "train", [])
     assert {"torch", "ray", "mlflow", "dvc", "onnxruntime"} <= set(lineage["packages"])
     assert all(lineage["packages"].values())
     assert lineage["python"].startswith("3.")
+
+
+def test_lineage_has_the_fingerprint_of_the_stage_and_of_models_outside_the_package(tmp_path):
+    paths = Paths(tmp_path)
+    (tmp_path / "my_nets.py").write_text("width = 1\n")
+    built_in = collect_lineage(paths, "train", [{"name": "mlp"}])
+    assert built_in["code"] == hash_stages(["train"], open_cache(paths))["train"]
+    assert built_in["model_code"] == {}
+    own = collect_lineage(paths, "train", [{"name": "my_nets:Two"}])
+    (tmp_path / "my_nets.py").write_text("width = 23\n")
+    edited = collect_lineage(paths, "train", [{"name": "my_nets:Two"}])
+    assert len({built_in["code"], own["code"], edited["code"]}) == 3
+    assert list(edited["model_code"]) == ["my_nets"]

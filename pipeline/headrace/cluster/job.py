@@ -7,9 +7,11 @@ and resume state in a workspace outlive the job, so that the next job continues 
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from headrace.cluster.results import archive_name, pack_results
@@ -40,11 +42,18 @@ def prepare_workspace(uploaded: Path) -> Path:
 
 
 def _dvc(root: Path, *arguments: str) -> int:
-    """Runs DVC under this interpreter, which the commands in `dvc.yaml` then use too."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    environment = os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"}
-    code = subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=root, env=environment, check=False).returncode
-    return code if code >= 0 else 128 - code
+    """Runs DVC under this interpreter, which the commands in `dvc.yaml` then use too.
+
+    An upload of a clone brings its own headrace, which the cluster need not have installed: the command is written.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        command = Path(folder) / "headrace"
+        command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m headrace "$@"\n', encoding="utf-8")
+        command.chmod(0o755)
+        path = os.pathsep.join([folder, str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+        environment = os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"}
+        called = subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=root, env=environment, check=False)
+    return called.returncode if called.returncode >= 0 else 128 - called.returncode
 
 
 def find_archive_path() -> Path | None:

@@ -13,7 +13,7 @@ from headrace.errors import ClusterError
 from headrace.paths import Paths
 from headrace.storage.atomic import atomic_dir, atomic_file
 
-RESULTS = ("metrics", "reports", "plots", "registered.json", "dvc.lock")
+RESULTS = ("metrics", "reports", "plots", "registered.json", "model_code", "dvc.lock")
 """Installed in this order: `dvc.lock` comes last because it vouches for the others."""
 CHECKSUM_LENGTH = 64
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from headrace.commands.project_template import find_local_source, write_project
-from headrace.commands.recipes import find_recipes, find_template_dir
+from headrace.commands.recipes import find_recipes, find_shipped
 from headrace.config import read_params
 from headrace.errors import ConfigError, DataError, choices
 from headrace.paths import Paths
@@ -48,7 +48,7 @@ def create_project(shown: Path, recipe: str | None) -> list[str]:
 
 def _params_path(recipe: str | None) -> Path:
     if recipe is None:
-        return find_template_dir() / "params.yaml"
+        return find_shipped("params.yaml")
     paths = find_recipes()
     if recipe not in paths:
         raise ConfigError(f"--recipe: {recipe!r} is not a recipe; {choices(recipe, paths)}; see: headrace recipes")

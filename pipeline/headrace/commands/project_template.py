@@ -1,4 +1,4 @@
-"""The files of a new project: the settings of a recipe, and stages that run the installed headrace."""
+"""The files of a project: those in `template/`, and what `init` and `upgrade` add to them."""
 
 from __future__ import annotations
 
@@ -10,43 +10,50 @@ from pathlib import Path
 from typing import Any
 
 from headrace import __version__
-from headrace.commands.recipes import find_template_dir
+from headrace.commands.recipes import TEMPLATE_DIR, find_shipped
 from headrace.config import read_params
 from headrace.data.datasets import BUILT_INS
-from headrace.paths import OUTS
-from headrace.storage.atomic import write_text
+from headrace.errors import ConfigError
+from headrace.fingerprint.stage_code import hash_stages, open_cache
+from headrace.paths import Paths
+from headrace.stages import STAGES
+from headrace.storage.atomic import write_json, write_text
 
-LOCK = "requirements.lock"
-GENERATED = sorted({"metrics", *(out.partition("/")[0] for outs in OUTS.values() for out in outs)})
-GITIGNORE = [
-    "# written by the pipeline; DVC caches the outs of stages",
-    *(f"/{name}" for name in [*GENERATED, "mlflow.db*", "mlartifacts", ".headrace", "dvc_plots"]),
-    "# written by tools",
-    *(".venv/", "__pycache__/", "*.tmp"),
-]
-LOCK_END = ["# this package; if no index has it, the path or URL of its wheel", f"headrace=={__version__}"]
-DVC_HEADER = [
-    f"# The order of the stages. All of them depend on {LOCK}: after an update of headrace, write its version",
-    "# there, and `dvc repro` runs them again.",
-]
-DVC_CONFIG = ["[core]", "    analytics = false", "    check_update = false"]
-DVC_IGNORED = ["/config.local", "/tmp", "/cache"]  # noqa: S108 - in .dvc, not the machine's
+REQUIREMENTS = "requirements.txt"
+REQUIREMENT = re.compile(r"^headrace *[=<>!~].*$|^headrace$", re.MULTILINE)
+REQUIREMENTS_HEAD = "# what runs this project; on a cluster too. If no index has it, the path or URL of its wheel\n"
 GLOB = re.compile(r"[*?[]")
 
 
 def write_project(project: Path, params_path: Path, *, has_git: bool) -> None:
     """Writes the files of a project with these settings into the empty folder `project`."""
-    template = find_template_dir()
     source = find_local_source(read_params(params_path))
+    shutil.copytree(TEMPLATE_DIR, project, dirs_exist_ok=True, ignore=shutil.ignore_patterns("recipes", "__pycache__"))
     shutil.copyfile(params_path, project / "params.yaml")
-    shutil.copyfile(template / ".dvcignore", project / ".dvcignore")
-    shutil.copytree(template / "cluster", project / "cluster", ignore=shutil.ignore_patterns("__pycache__"))
-    write_text(project / "dvc.yaml", make_dvc_yaml((template / "dvc.yaml").read_text(encoding="utf-8"), source))
-    write_text(project / ".gitignore", _text(GITIGNORE))
-    write_text(project / LOCK, (template / LOCK).read_text(encoding="utf-8") + _text(LOCK_END))
-    # as `dvc init` writes them, which would also add them to the index of a git repository around the project
-    write_text(project / ".dvc" / "config", _text([*DVC_CONFIG, *([] if has_git else ["    no_scm = True"])]))
-    write_text(project / ".dvc" / ".gitignore", _text(DVC_IGNORED))
+    shutil.copytree(find_shipped("cluster"), project / "cluster", dirs_exist_ok=True)
+    deps = find_source_deps(source)
+    if deps:
+        text = read_template("dvc.yaml")
+        write_text(project / "dvc.yaml", merge_dvc_yaml(text, {"stages": {"ingest": {"deps": deps}}}))
+    write_text(project / REQUIREMENTS, pin_version(""))
+    if not has_git:
+        with (project / ".dvc" / "config").open("a", encoding="utf-8") as config:
+            config.write("    no_scm = True\n")
+    paths = Paths(project)
+    write_json(paths.code_path, hash_stages(STAGES, open_cache(paths)))
+
+
+def read_template(name: str) -> str:
+    """Returns the text of a file of the template."""
+    return (TEMPLATE_DIR / name).read_text(encoding="utf-8")
+
+
+def pin_version(requirements: str) -> str:
+    """Returns requirements with the exact version of headrace, in place of another one if they name one."""
+    line = f"headrace=={__version__}"
+    if REQUIREMENT.search(requirements):
+        return REQUIREMENT.sub(line, requirements)
+    return (requirements or REQUIREMENTS_HEAD) + line + "\n"
 
 
 def find_local_source(params: Mapping[str, Any]) -> str:
@@ -55,28 +62,8 @@ def find_local_source(params: Mapping[str, Any]) -> str:
     return "" if source in BUILT_INS or "://" in source else source
 
 
-def make_dvc_yaml(template: str, source: str) -> str:
-    """Returns `dvc.yaml` for a project that uses the installed package.
-
-    Deps on source files are replaced by the lock file, and `python -m headrace` by `headrace`. A relative `source` is a
-    dep of ingest.
-    """
-    from ruamel.yaml import YAML
-
-    yaml = YAML()
-    yaml.width = 120
-    document = yaml.load(template)
-    for name, stage in document["stages"].items():
-        stage["cmd"] = f"headrace {name}"
-        deps = [dep for dep in stage["deps"] if not dep.startswith("pipeline/")]
-        stage["deps"] = [*(_source_deps(source) if name == "ingest" else []), *deps, LOCK]
-    text = StringIO()
-    yaml.dump({"stages": document["stages"], "plots": document["plots"]}, text)
-    return _text(DVC_HEADER) + text.getvalue()
-
-
-def _source_deps(source: str) -> list[str]:
-    """What DVC can watch of a source: a relative path, or the folder before a pattern."""
+def find_source_deps(source: str) -> list[str]:
+    """Returns what DVC can watch of a source: a relative path, or the folder before a pattern."""
     if not source or Path(source).is_absolute() or source.startswith("~"):
         return []
     parts = Path(source).parts
@@ -84,5 +71,55 @@ def _source_deps(source: str) -> list[str]:
     return [str(Path(*parts[:num_plain]))] if num_plain else []
 
 
-def _text(lines: list[str]) -> str:
-    return "\n".join(lines) + "\n"
+def parse_dvc_yaml(text: str) -> Any:
+    """Returns the document of a `dvc.yaml`, with its comments; raises ConfigError if it is none."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        document = YAML().load(text)
+    except YAMLError as error:
+        problem = " ".join(str(error).split())
+        raise ConfigError(
+            f"dvc.yaml: not YAML: {problem}; fix it, or remove it: git has its earlier versions"
+        ) from None
+    stages = document.get("stages") if isinstance(document, dict) else None
+    if not isinstance(stages, dict) or not all(isinstance(stage, dict) for stage in stages.values()):
+        raise ConfigError("dvc.yaml: has no mapping 'stages'; this is not a project of headrace: see headrace init")
+    return document
+
+
+def merge_dvc_yaml(template: str, own: Mapping[str, Any]) -> str:
+    """Returns the template with what only the document `own` has: stages, deps of stages, plots, other sections."""
+    from ruamel.yaml import YAML
+
+    document = parse_dvc_yaml(template)
+    changed = False
+    for name, stage in own.get("stages", {}).items():
+        if name not in document["stages"]:
+            document["stages"][name] = stage
+            changed = True
+            continue
+        theirs = document["stages"][name]
+        extra = [dep for dep in stage.get("deps") or [] if _is_own_dep(dep) and dep not in theirs.get("deps", [])]
+        if extra and "deps" in theirs:
+            theirs["deps"] = [*theirs["deps"], *extra]
+        elif extra:
+            theirs.insert(list(theirs).index("params"), "deps", extra)
+        changed |= bool(extra)
+    plots = {key for plot in document["plots"] for key in plot}
+    extra_plots = [plot for plot in own.get("plots", []) if not (isinstance(plot, dict) and plots & plot.keys())]
+    sections = {key: value for key, value in own.items() if key not in document}
+    if not (changed or extra_plots or sections):
+        return template
+    document["plots"].extend(extra_plots)
+    document.update(sections)
+    yaml, text = YAML(), StringIO()
+    yaml.width = 4096
+    yaml.dump(document, text)
+    return text.getvalue()
+
+
+def _is_own_dep(dep: object) -> bool:
+    """Whether the user added it: earlier versions had their own source files, or the lock file, as deps."""
+    return not (isinstance(dep, str) and (dep.startswith("pipeline/headrace") or dep == "requirements.lock"))

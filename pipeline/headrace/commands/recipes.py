@@ -7,23 +7,24 @@ from pathlib import Path
 from headrace.errors import DataError
 
 PACKAGE_DIR = Path(__file__).resolve().parents[1]
+TEMPLATE_DIR = PACKAGE_DIR / "template"
+"""What a new project consists of, in addition to its settings."""
 
 
-def find_template_dir() -> Path:
-    """Returns the folder with the files of a new project: in the installed package, or the clone itself.
+def find_shipped(name: str) -> Path:
+    """Returns `params.yaml`, `recipes` or `cluster`: in the template of an installed package, or in the clone itself.
 
-    Raises DataError if there is neither, such as in an incomplete copy of the package.
+    Raises DataError if it is in neither, such as in an incomplete copy of the package.
     """
-    folders = [PACKAGE_DIR / "template", PACKAGE_DIR.parents[1]]
-    for folder in folders:
-        if (folder / "recipes").is_dir() and (folder / "dvc.yaml").is_file():
-            return folder
-    raise DataError(f"{folders[0]}: no such folder; the package is incomplete: reinstall headrace")
+    for folder in (TEMPLATE_DIR, PACKAGE_DIR.parents[1]):
+        if (folder / name).exists():
+            return folder / name
+    raise DataError(f"{TEMPLATE_DIR / name}: no such file; the package is incomplete: reinstall headrace")
 
 
 def find_recipes() -> dict[str, Path]:
     """Returns the file of each recipe, sorted by name."""
-    recipes = {path.stem: path for path in (find_template_dir() / "recipes").glob("*.yaml")}
+    recipes = {path.stem: path for path in find_shipped("recipes").glob("*.yaml")}
     return dict(sorted(recipes.items()))
 
 

@@ -10,8 +10,11 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+from headrace import __version__
 from headrace.contracts import Metrics
 from headrace.errors import DataError, TrackingError
+from headrace.fingerprint.model_code import update_model_code
+from headrace.fingerprint.stage_code import is_current
 from headrace.paths import Paths
 from headrace.settings.load import check_data_kind, load_settings
 from headrace.storage.atomic import write_json
@@ -21,6 +24,8 @@ logger = logging.getLogger(__name__)
 BEFORE_TRAINING = ("ingest", "clean", "split", "normalize", "tune", "train")
 TRACKED = ("train", "validate", "test", "quantize", "explain", "register")
 """Stages whose metrics are logged to MLflow at once."""
+BUILDS_MODELS = ("tune", "train")
+"""Stages that depend on `model_code/fingerprint.json`."""
 
 
 def run_stage(name: str, paths: Paths) -> Metrics:
@@ -30,6 +35,7 @@ def run_stage(name: str, paths: Paths) -> Metrics:
     """
     settings = load_settings(paths, name)
     module, config = import_stage(name), settings[name]
+    check_code(name, paths)
     started = time.perf_counter()
     with exclusive_lock(paths.state_dir / "locks" / f"{name}.lock", f"stage {name}"):
         if name == "ingest":  # the first to know the kind of the data, before it reads any row
@@ -41,6 +47,22 @@ def run_stage(name: str, paths: Paths) -> Metrics:
         log_to_mlflow(name, paths)
     print(f"{name:<10}{format_summary(metrics)}  ({time.perf_counter() - started:.1f} s)", flush=True)  # noqa: T201
     return metrics
+
+
+def check_code(name: str, paths: Paths) -> None:
+    """Warns if `code.json` is not that of the code that runs now; updates the fingerprint of the user's models.
+
+    DVC hashes the deps of a stage after its run, so the stage itself may still write this one.
+    """
+    if not is_current(name, paths):
+        logger.warning(
+            "code.json: not that of the installed code of %s (headrace %s), so DVC does not know when to run it again; "
+            "run: headrace upgrade",
+            name,
+            __version__,
+        )
+    if name in BUILDS_MODELS and paths.params_path.is_file():
+        update_model_code(paths)
 
 
 def import_stage(name: str) -> ModuleType:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import shutil
@@ -21,6 +20,7 @@ from headrace.storage import bundle
 from headrace.storage.arrays import open_arrays
 from headrace.storage.atomic import atomic_dir
 from headrace.tracking.lineage import collect_lineage
+from headrace.tracking.resume_key import make_id, make_key, open_state, remove_states
 from headrace.tracking.runs import log_trials, start_run
 from headrace.training.autotune.tuner import decide, load_or_decide
 from headrace.training.fit import FitJob
@@ -36,8 +36,7 @@ ROWS_COMPARED = 256
 def run(config: Config, paths: Paths) -> Metrics:
     """Trains, exports, checks the export and writes the bundle; raises what the workers raise."""
     wanted, trials = _apply_search(config, paths)
-    card = _make_card(wanted, paths)
-    work_dir = paths.state_dir / "train" / card.training_id
+    card, work_dir = _make_card(wanted, paths)
     settings = _resolve_settings(wanted, card, paths, work_dir)
     card = replace(card, settings=settings.model_dump())
     job = FitJob(paths.normalized_dir, work_dir, settings)
@@ -62,8 +61,7 @@ def run(config: Config, paths: Paths) -> Metrics:
             f" the weights are those of epoch {result['kept_epoch'] + 1}",
             flush=True,
         )
-    shutil.rmtree(work_dir)
-    shutil.rmtree(paths.state_dir / "ray" / card.training_id, ignore_errors=True)
+    remove_states(paths)
     resolved = {name: card.settings[name] for name in ("learning_rate", "batch_size", "num_threads")}
     return _metrics(result) | {"export_difference": difference, "workers": settings.num_workers} | resolved
 
@@ -77,15 +75,18 @@ def _apply_search(config: Config, paths: Paths) -> tuple[TrainSettings, list[Jso
     return wanted, tuned["trials"]
 
 
-def _make_card(wanted: TrainSettings, paths: Paths) -> bundle.BundleCard:
-    """Returns the card of the training, with settings as far as they are known without measuring."""
+def _make_card(wanted: TrainSettings, paths: Paths) -> tuple[bundle.BundleCard, Path]:
+    """Returns the card of the training, with settings as far as they are known without measuring; its resume state."""
     settings = wanted.model_dump()
     spec = Spec.read(paths.normalized_dir).model_dump()
     transform = json.loads((paths.normalized_dir / "transform.json").read_bytes())
-    lineage = collect_lineage(paths)
-    key = json.dumps([settings, spec, transform, lineage["data"], lineage["git_commit"]], sort_keys=True)
-    training_id = hashlib.sha256(key.encode()).hexdigest()[:16]
-    return bundle.BundleCard(training_id, settings["model"], spec, transform, settings, lineage)
+    lineage = collect_lineage(paths, "train", [settings["model"]])
+    key = make_key(lineage, settings, spec, transform)
+    card = bundle.BundleCard(make_id(key), settings["model"], spec, transform, settings, lineage)
+    work_dir, changes = open_state(paths, card.training_id, key)
+    if changes:
+        print(f"starts anew: since the interrupted training, this changed: {changes}", flush=True)  # noqa: T201
+    return card, work_dir
 
 
 def _resolve_settings(
@@ -93,7 +94,6 @@ def _resolve_settings(
 ) -> ResolvedTrainSettings:
     """Resolves every `auto`; an interrupted training keeps the values that it started with."""
     machine, workload = plan_training(wanted, Spec.model_validate(card.spec), card.transform, paths.normalized_dir)
-    work_dir.mkdir(parents=True, exist_ok=True)
     decision = load_or_decide(work_dir, lambda: decide(wanted, paths.normalized_dir, machine, workload))
     if decision.summary:
         print(f"chosen: {decision.summary}", flush=True)  # noqa: T201

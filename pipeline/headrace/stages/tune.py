@@ -58,8 +58,9 @@ def run(config: Config, paths: Paths) -> Metrics:
 def _search_id(config: Config, wanted: TrainSettings, paths: Paths) -> str:
     """Returns an id of the settings, data and code of this search, under which it is resumed."""
     spec, transform = ((paths.normalized_dir / name).read_text("utf-8") for name in ("spec.json", "transform.json"))
-    lineage = collect_lineage(paths)
-    parts = [config.model_dump(), wanted.model_dump(), spec, transform, lineage["data"], lineage["git_commit"]]
+    models = [wanted.model, {key: entry.choices for key, entry in config.space.items()}]
+    lineage = collect_lineage(paths, "tune", models)
+    parts = [config.model_dump(), wanted.model_dump(), spec, transform, lineage["data"], lineage["code"]]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 

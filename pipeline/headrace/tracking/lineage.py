@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from headrace.contracts import Json
+from headrace.fingerprint.model_code import find_model_modules, hash_model_code
+from headrace.fingerprint.stage_code import combine_digests, hash_stages, open_cache
 from headrace.paths import Paths
 
 PACKAGES = ("headrace", "torch", "pytorch-lightning", "ray", "mlflow", "dvc", "albumentations", "onnxruntime", "numpy")
@@ -17,10 +20,18 @@ COMMIT_VARIABLE = "HEADRACE_GIT_COMMIT"
 DATA = {"raw": "data/raw", "normalized": "data/normalized"}
 
 
-def collect_lineage(paths: Paths) -> Json:
-    """Returns the hashes of the data, the commit, whether the work tree differs from it, and package versions."""
+def collect_lineage(paths: Paths, stage: str, models: Iterable[Json]) -> Json:
+    """Returns the hashes of code and data, the commit, whether the work tree differs from it, and package versions.
+
+    `code` is the fingerprint of `stage`, as in `code.json`; with `models` (settings with a `name`) of the user's own,
+    also of theirs, and `model_code` has the digest of each of their modules.
+    """
     commit, is_dirty = read_git_commit(paths.root)
+    code = hash_stages([stage], open_cache(paths))[stage]
+    model_code = hash_model_code(find_model_modules({"train": {"model": list(models)}}), paths)
     return {
+        "code": combine_digests({stage: code, **model_code}) if model_code else code,
+        "model_code": model_code,
         "data": read_data_hashes(paths.root),
         "git_commit": commit,
         "git_dirty": is_dirty,

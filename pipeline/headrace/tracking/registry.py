@@ -54,6 +54,7 @@ def make_version_tags(bundle: Bundle, precision: str, tested: Json) -> dict[str,
     return {
         "training_id": bundle.card.training_id,
         "precision": precision,
+        "code": lineage.get("code", ""),
         "git_commit": lineage.get("git_commit", ""),
         **{f"data.{name}": value for name, value in lineage.get("data", {}).items()},
         **metrics,

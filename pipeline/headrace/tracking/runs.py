@@ -114,6 +114,7 @@ def _create(client: MlflowClient, paths: Paths, card: BundleCard) -> str:
         HOLDER: f"{socket.gethostname()}:{os.getpid()}",
         "headrace.project": str(paths.root),
         "mlflow.source.name": "headrace train",
+        "headrace.code": lineage.get("code", ""),
         "mlflow.source.git.commit": lineage.get("git_commit", ""),
         "headrace.git_dirty": str(lineage.get("git_dirty", "")).lower(),
         **{f"headrace.data.{name}": value for name, value in lineage.get("data", {}).items()},
