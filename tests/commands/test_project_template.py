@@ -2,6 +2,7 @@
 
 import json
 import re
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,6 @@ def test_yaml_without_additions_is_the_template_and_with_them_only_grows() -> No
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "headrace==VERSION\n"),
         ("a==1\n", "a==1\nheadrace==VERSION\n"),
         ("a==1\nheadrace==0.0.1\nb", "a==1\nheadrace==VERSION\nb"),
         ("headrace\nheadrace-plugin==1\n", "headrace==VERSION\nheadrace-plugin==1\n"),
@@ -83,6 +83,17 @@ def test_yaml_without_additions_is_the_template_and_with_them_only_grows() -> No
 )
 def test_version_is_pinned_in_place(text: str, expected: str) -> None:
     assert pin_version(text).endswith(expected.replace("VERSION", __version__))
+
+
+def test_new_requirements_are_the_versions_of_this_environment() -> None:
+    text = pin_version("")
+    lines = text.splitlines()[2:]
+    assert lines[0] == f"headrace=={__version__}"
+    assert f"numpy=={version('numpy')}" in lines
+    assert f"dvc-data=={version('dvc-data')}" in lines, "a dependency of DVC"
+    assert not any("+" in line for line in lines), "no index but torch's has torch==2.15.0+cpu"
+    assert pin_version(text) == text
+    assert pin_version(text.replace("numpy==", "numpy==0.")) == text
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,10 @@ from headrace.storage.atomic import write_json, write_text
 
 REQUIREMENTS = "requirements.txt"
 REQUIREMENT = re.compile(r"^headrace *[=<>!~].*$|^headrace$", re.MULTILINE)
-REQUIREMENTS_HEAD = "# what runs this project; on a cluster too. If no index has it, the path or URL of its wheel\n"
+REQUIREMENTS_HEAD = (
+    "# what runs this project, with the versions that it was made with; on a cluster too.\n"
+    "# If no index has headrace, the path or URL of its wheel"
+)
 GLOB = re.compile(r"[*?[]")
 
 
@@ -49,11 +53,37 @@ def read_template(name: str) -> str:
 
 
 def pin_version(requirements: str) -> str:
-    """Returns requirements with the exact version of headrace, in place of another one if they name one."""
+    """Returns requirements with the exact version of headrace, in place of another one if they name one.
+
+    Requirements that this function wrote, or none, become those of this environment.
+    """
     line = f"headrace=={__version__}"
-    if REQUIREMENT.search(requirements):
-        return REQUIREMENT.sub(line, requirements)
-    return (requirements or REQUIREMENTS_HEAD) + line + "\n"
+    if requirements and not requirements.startswith(REQUIREMENTS_HEAD):
+        return REQUIREMENT.sub(line, requirements) if REQUIREMENT.search(requirements) else f"{requirements}{line}\n"
+    return "\n".join([REQUIREMENTS_HEAD, line, *list_dependencies("headrace")]) + "\n"
+
+
+def list_dependencies(package: str) -> list[str]:
+    """Returns what an installed package needs, and what that needs, with the exact versions of this environment."""
+    from importlib.metadata import PackageNotFoundError, requires, version
+
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    pins, queue, seen = dict[str, str](), [Requirement(package)], set[str]()
+    while queue:
+        requirement = queue.pop()
+        for extra in ("", *requirement.extras):
+            if (key := f"{requirement.name}[{extra}]") in seen:
+                continue
+            seen.add(key)
+            with suppress(PackageNotFoundError):
+                # without the kind of build, such as +cpu
+                pins[canonicalize_name(requirement.name)] = version(requirement.name).partition("+")[0]
+                needed = map(Requirement, requires(requirement.name) or [])
+                queue += [r for r in needed if r.marker is None or r.marker.evaluate({"extra": extra})]
+    pins.pop(package, None)
+    return [f"{name}=={number}" for name, number in sorted(pins.items())]
 
 
 def find_local_source(params: Mapping[str, Any]) -> str:
