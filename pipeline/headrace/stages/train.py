@@ -19,7 +19,8 @@ from headrace.storage import bundle
 from headrace.storage.arrays import open_arrays
 from headrace.storage.atomic import atomic_dir
 from headrace.tracking.lineage import collect_lineage
-from headrace.tracking.runs import log_trials, start_run
+from headrace.tracking.launch import keep_sender
+from headrace.tracking.recorder import record_training
 from headrace.training.autotune.tuner import decide, load_or_decide
 from headrace.training.fit import FitJob
 from headrace.training.reporting.history import write_history
@@ -42,18 +43,18 @@ def run(config: Config, paths: Paths) -> Metrics:
     job = FitJob(str(paths.normalized_dir), str(_work_dir(paths, card)), card.settings)
     _warn_if_noise_is_known(card.settings)
     with (
+        keep_sender(paths),
         prepare_training(job, paths) as train,
-        start_run(paths, card) as run,
+        record_training(paths, card, Path(job.work_dir), trials) as recorder,
         progress(card.settings["max_epochs"], card.settings["num_workers"]) as show,
     ):
-        if trials and run.run_id:
-            log_trials(paths, run.run_id, trials)
 
         def observe(event: Json) -> None:
             show(event)
-            run.observe(event)
+            recorder.observe(event)
 
         result = train(observe)
+        recorder.history = result["history"]
         difference = _write_bundle(paths, card, Path(job.work_dir), result)
     if result["ended_by"] != "max_epochs":
         print(  # noqa: T201

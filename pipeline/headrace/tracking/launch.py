@@ -1,0 +1,166 @@
+"""Starts the sender, waits for it, and keeps it alive. The sender itself is another process: nothing here needs MLflow."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from headrace.contracts import Json
+from headrace.errors import TrackingError
+from headrace.paths import Paths
+from headrace.tracking.outbox import Outbox, open_outbox
+from headrace.tracking.uri import remove_credentials, tracking_uri
+
+ANSWER_TIMEOUT_S = 30.0
+"""How long to wait for the sender's first answer: it imports MLflow, and a server may be slow."""
+SECONDS_BEFORE_PROGRESS = 3.0
+POLL_S = 0.1
+MODULE = "headrace.tracking.sender"
+logger = logging.getLogger(__name__)
+_started: list[subprocess.Popen[bytes]] = []
+"""Nobody waits for them: a Popen without a reference would warn that its process runs."""
+
+
+def start_sender(paths: Paths) -> None:
+    """Starts the process that sends the outbox to MLflow, unless it is running.
+
+    It ends when nothing is left to send and the producers have ended. One of them is the `dvc` above this process, if
+    there is one, so that one process, with one import of MLflow, serves all stages.
+    """
+    outbox = open_outbox(paths)
+    dvc = _find_dvc()
+    if dvc:
+        add_producer(outbox, dvc)
+    with outbox.locked():
+        if not outbox.is_sender_running():
+            outbox.write_status(describe_process(_spawn(paths)), "connecting")
+
+
+def _spawn(paths: Paths) -> int:
+    log_path = paths.tracking_log_path
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    with log_path.open("a") as log:
+        process = subprocess.Popen(  # detached: it outlives this stage, and no signal of the terminal reaches it
+            [sys.executable, "-m", MODULE, str(paths.tracking_root)],
+            cwd=paths.tracking_root,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    _started.append(process)
+    return process.pid
+
+
+@contextmanager
+def keep_sender(paths: Paths) -> Iterator[None]:
+    """Starts the sender, and keeps it alive while the block runs."""
+    outbox = open_outbox(paths)
+    add_producer(outbox, os.getpid())
+    try:
+        start_sender(paths)
+        yield
+    finally:
+        (outbox.folder / "producers" / str(os.getpid())).unlink(missing_ok=True)
+
+
+def add_producer(outbox: Outbox, pid: int) -> None:
+    """Keeps the sender alive as long as this process."""
+    folder = outbox.folder / "producers"
+    folder.mkdir(parents=True, exist_ok=True)
+    with outbox.locked():
+        (folder / str(pid)).write_text(json.dumps(describe_process(pid)), encoding="utf-8")
+
+
+def describe_process(pid: int) -> Json:
+    """Returns what identifies a process: its host and start time too, since numbers are used again."""
+    import socket
+
+    import psutil
+
+    try:
+        started = psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        started = 0.0
+    return {"host": socket.gethostname(), "pid": pid, "started": started}
+
+
+def is_alive(process: Json) -> bool:
+    """Whether a described process runs; unknown processes of other machines count as alive."""
+    import psutil
+
+    if not process:
+        return False
+    current = describe_process(int(process["pid"]))
+    if process["host"] != current["host"]:
+        return True
+    is_same = bool(current["started"]) and abs(current["started"] - process["started"]) < 1
+    return is_same and psutil.Process(int(process["pid"])).status() != psutil.STATUS_ZOMBIE
+
+
+def wait_for_answer(paths: Paths) -> Json:
+    """Returns the sender's `state` ("ready", "unreachable" or "refused") and `message`, once it has connected."""
+    outbox, deadline = open_outbox(paths), time.monotonic() + ANSWER_TIMEOUT_S
+    while time.monotonic() < deadline:
+        status = outbox.read_status()
+        if status["state"] != "connecting":
+            return status
+        if not is_alive(status["process"]):
+            break
+        time.sleep(POLL_S)
+    where = remove_credentials(tracking_uri(paths))
+    return {"state": "unreachable", "message": f"MLflow: {where}: no answer so far; see {paths.tracking_log_path}"}
+
+
+def wait_until_sent(paths: Paths) -> int:
+    """Waits until MLflow has every event appended so far; returns their number. Raises TrackingError if that fails.
+
+    Events that the server refused for good count as sent, with a warning.
+    """
+    outbox = open_outbox(paths)
+    pending, num_rejected = outbox.read_pending(), outbox.count_rejected()
+    if not pending:
+        return 0
+    last, since, is_shown = pending[-1]["number"], time.time(), False
+    start_sender(paths)
+    while (number := outbox.read_position()["number"]) < last:
+        _raise_if_stuck(paths, outbox, since, last - number)
+        if not is_shown and time.time() - since > SECONDS_BEFORE_PROGRESS:
+            is_shown = True
+            print(f"waiting for MLflow: {last - number} events to send", flush=True)  # noqa: T201
+        time.sleep(POLL_S)
+    num_rejected = outbox.count_rejected() - num_rejected
+    if num_rejected:
+        logger.warning("MLflow refused %d events; they are in %s, with the reasons", num_rejected, outbox.rejected_path)
+    return len(pending)
+
+
+def _raise_if_stuck(paths: Paths, outbox: Outbox, since: float, num_left: int) -> None:
+    status = outbox.read_status()
+    left = f"{num_left} events wait in {outbox.folder.relative_to(paths.tracking_root)}"
+    if status["time"] >= since and status["state"] in {"unreachable", "refused"}:
+        raise TrackingError(f"{status['message']} ({left}; headrace sync sends them)")
+    if not is_alive(status["process"]) and outbox.read_pending():
+        raise TrackingError(f"MLflow: the sender ended; see {paths.tracking_log_path}, and run headrace sync ({left})")
+
+
+def _find_dvc() -> int | None:
+    """Returns the outermost `dvc` process above this one."""
+    import psutil
+
+    found = None
+    for parent in psutil.Process().parents():
+        try:
+            words = [Path(word).name for word in parent.cmdline()[:3]]
+        except psutil.Error:
+            continue
+        if "dvc" in words:
+            found = parent.pid
+    return found
