@@ -51,4 +51,5 @@ def try_lock(path: Path) -> Callable[[], None] | None:
         lock.acquire()
     except Timeout:
         return None
-    return lock.release
+    release: Callable[[], None] = lock.release
+    return release

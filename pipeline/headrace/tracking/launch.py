@@ -129,6 +129,7 @@ def wait_until_sent(paths: Paths) -> int:
     if not pending:
         return 0
     last, since, is_shown = pending[-1]["number"], time.time(), False
+    outbox.wake_path.touch()
     start_sender(paths)
     while (number := outbox.read_position()["number"]) < last:
         _raise_if_stuck(paths, outbox, since, last - number)

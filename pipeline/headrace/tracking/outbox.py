@@ -7,6 +7,7 @@ One folder per destination (tracking URI and experiment) below `.headrace/outbox
     files/           copies of the files to upload, by SHA-256: DVC deletes outs when their stage starts again
     producers/       processes that may append more: the sender does not end before them
     status.json      what the sender found when it connected
+    wake             somebody waits: try again at once
     rejected.jsonl   events that the server refused for good, with the reason
 """
 
@@ -36,6 +37,7 @@ class Outbox:
         self.folder = folder
         self.events_path, self.rejected_path = folder / "events.jsonl", folder / "rejected.jsonl"
         self.status_path, self.sender_lock_path = folder / "status.json", folder / "sender.lock"
+        self.wake_path = folder / "wake"
         self._last = (-1, 0)  # size of the file after this object's last append, and that event's number
 
     @contextmanager

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -64,8 +64,9 @@ class RunWriter:
         """Logs metrics of a training; a resumed training repeats steps, which are logged once."""
         by_run: dict[str, list[Point]] = {}
         for event in events:
-            points = (Point(f"fit/{name}", value, event["time"], event["step"]) for name, value in _values(event))
-            by_run.setdefault(event["run_key"], []).extend(points)
+            by_run.setdefault(event["run_key"], []).extend(
+                Point(f"fit/{name}", value, event["time"], event["step"]) for name, value in event["values"].items()
+            )
         for key, points in by_run.items():
             self._log_new(self._require_run(key), points)
 
@@ -194,7 +195,7 @@ class RunWriter:
             for name, digest in files.items():
                 path = Path(scratch, name)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                XX
+                shutil.copyfile(self._outbox.file_path(digest), path)
             if files:
                 self.client.log_artifacts(run_id, scratch)
 
@@ -229,11 +230,6 @@ def _make_tags(card: Json) -> dict[str, str]:
         **{f"headrace.data.{name}": value for name, value in lineage.get("data", {}).items()},
         "headrace.python": lineage.get("python", ""),
     }
-
-
-def _values(event: Json) -> Iterator[tuple[str, float]]:
-    values: dict[str, float] = event["values"]
-    return iter(values.items())
 
 
 def _points(history: list[Json], time: int) -> list[Point]:

@@ -41,7 +41,7 @@ class Sender:
     """Sends one outbox."""
 
     def __init__(self, paths: Paths, outbox: Outbox) -> None:
-        """Connects at the first event."""
+        """Connects at the first step."""
         self._paths, self._outbox = paths, outbox
         self._writer: RunWriter | None = None
         self._position = outbox.read_position()
@@ -51,6 +51,7 @@ class Sender:
         """Sends until nothing is left and no producer lives; `release` gives up the sender's lock."""
         num_failures = 0
         while True:
+            self._outbox.wake_path.unlink(missing_ok=True)
             self._read()
             is_sent = self._try_step()
             num_failures = 0 if is_sent else num_failures + 1
@@ -74,19 +75,18 @@ class Sender:
     def _step(self) -> None:
         """Sends what is pending, and closes the runs of trainings that were killed."""
         if self._writer is None:
-            client = connect(self._paths)
-            self._writer = RunWriter(client, self._paths, self._outbox)
+            self._writer = RunWriter(connect(self._paths), self._paths, self._outbox)
             self._report("ready")
         while self._pending:
             events = self._take()
-            self._apply(events)
+            self._apply(self._writer, events)
             self._position["number"] = events[-1]["number"]
             self._outbox.write_position(self._position)
             del self._pending[: len(events)]
         for key in self._find_killed():
             if not self._has_news():  # which may be its end
                 now = int(time.time() * 1000)
-                self._apply([{"kind": "end", "run_key": key, "status": "KILLED", "history": [], "time": now}])
+                self._apply(self._writer, [{"kind": "end", "run_key": key, "status": "KILLED", "history": [], "time": now}])
                 self._outbox.write_position(self._position)
 
     def _find_killed(self) -> list[str]:
@@ -99,15 +99,14 @@ class Sender:
         num_metrics = next((index for index, kind in enumerate(kinds) if kind != "metrics"), len(kinds))
         return self._pending[: max(num_metrics, 1)]
 
-    def _apply(self, events: list[Json]) -> None:
-        assert self._writer is not None
+    def _apply(self, writer: RunWriter, events: list[Json]) -> None:
         event = events[0]
         try:
-            self._writer.apply(events)
+            writer.apply(events)
         except Exception as error:
             if not is_permanent(error):
                 raise
-            find_or_create_experiment(self._writer.client, self._paths)  # raises if it was deleted meanwhile
+            find_or_create_experiment(writer.client, self._paths)  # raises if it was deleted meanwhile
             _log(f"refused: {event['kind']}: {error}")
             for refused in events:
                 self._outbox.reject(refused, str(error))
@@ -149,9 +148,9 @@ class Sender:
         return self._outbox.events_path.is_file() and self._outbox.events_path.stat().st_size > self._offset
 
     def _wait(self, seconds: float) -> None:
-        """Waits: until the time is over, something new was appended, or the producers have ended."""
+        """Waits: until the time is over, somebody waits for the sender, or the producers have ended."""
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and not self._has_news() and self._find_producers():
+        while time.monotonic() < deadline and not self._outbox.wake_path.exists() and self._find_producers():
             time.sleep(min(seconds, POLL_S))
 
     def _find_producers(self) -> list[Path]:
