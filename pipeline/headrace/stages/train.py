@@ -18,8 +18,8 @@ from headrace.quantization.onnx_export import export_bundle
 from headrace.storage import bundle
 from headrace.storage.arrays import open_arrays
 from headrace.storage.atomic import atomic_dir
-from headrace.tracking.lineage import collect_lineage
 from headrace.tracking.launch import keep_sender
+from headrace.tracking.lineage import collect_lineage
 from headrace.tracking.recorder import record_training
 from headrace.training.autotune.tuner import decide, load_or_decide
 from headrace.training.fit import FitJob

@@ -1,4 +1,4 @@
-"""Starts the sender, waits for it, and keeps it alive. The sender itself is another process: nothing here needs MLflow."""
+"""Starts the sender of the outbox, waits for it and keeps it alive, without importing what it needs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from headrace.contracts import Json
 from headrace.errors import TrackingError
 from headrace.paths import Paths
 from headrace.tracking.outbox import Outbox, open_outbox
-from headrace.tracking.uri import remove_credentials, tracking_uri
+from headrace.tracking.uri import is_file, remove_credentials, tracking_uri
 
 ANSWER_TIMEOUT_S = 30.0
 """How long to wait for the sender's first answer: it imports MLflow, and a server may be slow."""
@@ -40,10 +40,11 @@ def start_sender(paths: Paths) -> None:
         add_producer(outbox, dvc)
     with outbox.locked():
         if not outbox.is_sender_running():
-            outbox.write_status(describe_process(_spawn(paths)), "connecting")
+            outbox.write_status(describe_process(spawn_sender(paths)), "connecting")
 
 
-def _spawn(paths: Paths) -> int:
+def spawn_sender(paths: Paths) -> int:
+    """Starts the sender's process; returns its number."""
     log_path = paths.tracking_log_path
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("a") as log:
@@ -106,17 +107,19 @@ def is_alive(process: Json) -> bool:
 
 
 def wait_for_answer(paths: Paths) -> Json:
-    """Returns the sender's `state` ("ready", "unreachable" or "refused") and `message`, once it has connected."""
+    """Returns the sender's `state` ("ready", "unreachable" or "refused") and `message`, once it has connected.
+
+    For a file it does not wait: `check_tracking_uri` found what could be wrong.
+    """
     outbox, deadline = open_outbox(paths), time.monotonic() + ANSWER_TIMEOUT_S
-    while time.monotonic() < deadline:
-        status = outbox.read_status()
-        if status["state"] != "connecting":
-            return status
-        if not is_alive(status["process"]):
-            break
+    while (status := outbox.read_status())["state"] == "connecting":
+        if is_file(paths):
+            return {"state": "ready", "message": ""}
+        if not is_alive(status["process"]) or time.monotonic() > deadline:
+            where = remove_credentials(tracking_uri(paths))
+            return {"state": "unreachable", "message": f"MLflow: {where}: no answer; see {paths.tracking_log_path}"}
         time.sleep(POLL_S)
-    where = remove_credentials(tracking_uri(paths))
-    return {"state": "unreachable", "message": f"MLflow: {where}: no answer so far; see {paths.tracking_log_path}"}
+    return status
 
 
 def wait_until_sent(paths: Paths) -> int:

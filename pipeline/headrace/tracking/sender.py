@@ -86,7 +86,9 @@ class Sender:
         for key in self._find_killed():
             if not self._has_news():  # which may be its end
                 now = int(time.time() * 1000)
-                self._apply(self._writer, [{"kind": "end", "run_key": key, "status": "KILLED", "history": [], "time": now}])
+                self._apply(
+                    self._writer, [{"kind": "end", "run_key": key, "status": "KILLED", "history": [], "time": now}]
+                )
                 self._outbox.write_position(self._position)
 
     def _find_killed(self) -> list[str]:
@@ -164,7 +166,6 @@ class Sender:
 
 def main(root: str) -> None:
     """Sends the outbox of the project at `root`, unless another process does."""
-    os.nice(NICENESS)  # the training comes first
     paths = Paths(Path(root))
     outbox = open_outbox(paths)
     with outbox.locked():
@@ -186,4 +187,5 @@ def _log(text: str) -> None:
 
 
 if __name__ == "__main__":
+    os.nice(NICENESS)  # the training comes first
     main(sys.argv[1])

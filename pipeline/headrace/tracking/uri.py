@@ -57,6 +57,11 @@ def check_tracking_uri(paths: Paths) -> None:
         _check_sqlite(path)
 
 
+def is_file(paths: Paths) -> bool:
+    """Whether runs are stored in an SQLite file."""
+    return _sqlite_path(tracking_uri(paths)) is not None
+
+
 def remove_credentials(text: str) -> str:
     """Returns the text with the user and password removed from each URI."""
     return re.sub(r"://[^/@\s]+@", "://", text)
