@@ -7,7 +7,7 @@ import logging
 from math import isfinite
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import Field
 
@@ -22,11 +22,8 @@ from headrace.storage.bundle import GRAPH, read_bundle
 from headrace.storage.lock import wait_for_lock
 from headrace.tracking.launch import wait_until_sent
 from headrace.tracking.recorder import record_stages
-from headrace.tracking.registry import CHALLENGER, CHAMPION, Candidate, Registry, make_version_tags, read_comparison
+from headrace.tracking.registry import CHALLENGER, CHAMPION, Candidate, Registry, Version, make_version_tags
 from headrace.tracking.serving_package import make_card, make_input_example
-
-if TYPE_CHECKING:
-    from mlflow.entities.model_registry import ModelVersion
 
 logger = logging.getLogger(__name__)
 
@@ -56,29 +53,28 @@ def _register(config: Config, paths: Paths, registry: Registry) -> Metrics:
     candidate = _make_candidate(config, paths, registry)
     champion = registry.find_champion(config.name)
     version = registry.register(candidate, _read_metrics(paths))
-    number = int(version.version)
-    registry.set_alias(config.name, CHALLENGER, number)
-    if champion and int(champion.version) == number:  # an interrupted call went this far
-        is_champion, compared = True, read_comparison(version)
+    registry.set_alias(version, CHALLENGER)
+    if champion and champion.number == version.number:  # an interrupted call went this far
+        is_champion, compared = True, version.comparison
     else:
         comparison = _compare(paths, registry, champion) if champion else None
         is_champion = comparison is None or comparison.is_not_worse(config.margin)
         compared = _summarize(comparison)
         registry.set_comparison(version, compared)
     if is_champion:
-        registry.set_alias(config.name, CHAMPION, number)
+        registry.set_alias(version, CHAMPION)
     precision = candidate.tags["precision"]
     registered = {
         "name": config.name,
-        "version": number,
-        "uri": f"models:/{config.name}/{number}",
+        "version": version.number,
+        "uri": f"models:/{config.name}/{version.number}",
         "run_id": candidate.run_id,
         "precision": precision,
         "aliases": [CHALLENGER, *([CHAMPION] if is_champion else [])],
         "files": registry.find_local_files(version),
     }
     write_json(paths.registered_path, registered)
-    return {"version": number, "is_champion": int(is_champion), "int8": int(precision == "int8"), **compared}
+    return {"version": version.number, "is_champion": int(is_champion), "int8": int(precision == "int8"), **compared}
 
 
 def _read_metrics(paths: Paths) -> dict[str, Metrics]:
@@ -109,9 +105,9 @@ def _make_candidate(config: Config, paths: Paths, registry: Registry) -> Candida
     )
 
 
-def _compare(paths: Paths, registry: Registry, champion: ModelVersion) -> Comparison | None:
+def _compare(paths: Paths, registry: Registry, champion: Version) -> Comparison | None:
     """Compares the champion with the challenger by the predictions that each stored for its test rows."""
-    name = f"{champion.name} version {champion.version}"
+    name = f"{champion.name} version {champion.number}"
     if not registry.has_files(champion):
         logger.warning(
             "registry: the champion, %s, has lost its files (its logged model was deleted), and cannot be served; give "

@@ -58,6 +58,21 @@ class Candidate:
     tags: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Version:
+    """A version in the registry."""
+
+    name: str
+    number: int
+    run_id: str
+    """Empty if it was registered by other means."""
+    model_id: str
+    """Its logged model; empty if it was registered from a path."""
+    source: str
+    comparison: Metrics
+    """How it compared with the champion when it was registered."""
+
+
 def make_version_tags(bundle: Bundle, precision: str, tested: Json) -> dict[str, str]:
     """Returns the tags of a version: its origin, and some metrics of `test`."""
     lineage = bundle.card.lineage
@@ -89,7 +104,7 @@ class Registry:
             raise TrackingError(f"MLflow: training {training_id} has no finished run; run: dvc repro --force train")
         return run_id
 
-    def register(self, candidate: Candidate, metrics: Mapping[str, Metrics]) -> ModelVersion:
+    def register(self, candidate: Candidate, metrics: Mapping[str, Metrics]) -> Version:
         """Logs the served model with its metrics by stage, and registers it as a version; raises TrackingError.
 
         The same content is registered once: a version or logged model that exists is completed and returned.
@@ -108,35 +123,36 @@ class Registry:
                 self._client.log_model_artifacts(model.model_id, str(folder))
                 self._log_metrics(model.model_id, candidate.run_id, metrics)
                 self._client.finalize_logged_model(model.model_id, "READY")
-            return self._find_version(candidate, model.model_id) or self._create_version(candidate, model)
+            version = self._find_version(candidate, model.model_id) or self._create_version(candidate, model)
+            return _describe(version)
 
-    def set_alias(self, name: str, alias: str, number: int) -> None:
+    def set_alias(self, version: Version, alias: str) -> None:
         """Points an alias at a version."""
         with translate_mlflow_errors(self._paths):
-            self._client.set_registered_model_alias(name, alias, str(number))
+            self._client.set_registered_model_alias(version.name, alias, str(version.number))
 
-    def set_comparison(self, version: ModelVersion, values: Metrics) -> None:
+    def set_comparison(self, version: Version, values: Metrics) -> None:
         """Stores the comparison with the champion in the version, before it may become the champion itself."""
         with translate_mlflow_errors(self._paths):
-            self._client.set_model_version_tag(version.name, version.version, COMPARISON, json.dumps(values))
+            self._client.set_model_version_tag(version.name, str(version.number), COMPARISON, json.dumps(values))
 
-    def find_champion(self, name: str) -> ModelVersion | None:
+    def find_champion(self, name: str) -> Version | None:
         """Returns the current champion, or None."""
         from mlflow.exceptions import MlflowException
 
         with translate_mlflow_errors(self._paths):
             try:
-                return self._client.get_model_version_by_alias(name, CHAMPION)
+                return _describe(self._client.get_model_version_by_alias(name, CHAMPION))
             except MlflowException as error:
                 if error.error_code in NOT_FOUND:
                     return None
                 raise
 
-    def download_test_predictions(self, run_id: str | None, folder: Path) -> Path | None:
+    def download_test_predictions(self, run_id: str, folder: Path) -> Path | None:
         """Downloads a run's predictions for the test rows; returns None if the run or its predictions are gone."""
         from mlflow.exceptions import MlflowException
 
-        if not run_id:  # registered by other means
+        if not run_id:
             return None
         with translate_mlflow_errors(self._paths):
             try:
@@ -149,15 +165,14 @@ class Registry:
                     return None
                 raise
 
-    def has_files(self, version: ModelVersion) -> bool:
+    def has_files(self, version: Version) -> bool:
         """Whether a version still has its model: `mlflow gc` removes a deleted logged model, and the version stays."""
-        model_id = version.model_id or version.source.removeprefix("models:/")
-        if not model_id.startswith("m-"):
-            return True  # registered by other means, from a path
+        if not version.model_id:
+            return True  # registered from a path
         with translate_mlflow_errors(self._paths):
-            return self._has_model_files(model_id)
+            return self._has_model_files(version.model_id)
 
-    def find_local_files(self, version: ModelVersion) -> str:
+    def find_local_files(self, version: Version) -> str:
         """Returns the folder of a version's model, relative to the project; empty if it lies elsewhere."""
         location = version.source
         if version.model_id:
@@ -220,10 +235,10 @@ class Registry:
         self._client.log_batch(run_id, metrics=points)
 
 
-def read_comparison(version: ModelVersion) -> Metrics:
-    """Returns the comparison that `set_comparison` stored, or nothing."""
-    values: Metrics = json.loads(version.tags.get(COMPARISON, "{}"))
-    return values
+def _describe(version: ModelVersion) -> Version:
+    source, comparison = str(version.source), json.loads(version.tags.get(COMPARISON, "{}"))
+    model_id = version.model_id or (source.removeprefix("models:/") if source.startswith("models:/m-") else "")
+    return Version(version.name, int(version.version), version.run_id or "", model_id, source, comparison)
 
 
 def _hash_content(candidate: Candidate, metrics: Mapping[str, Metrics]) -> str:

@@ -52,9 +52,12 @@ def check_tracking_uri(paths: Paths) -> None:
         uri = os.environ.get(variable)
         if uri:
             _check_form(variable, uri)
+        path = _sqlite_path(uri or tracking_uri(paths))
+        if path is not None:
+            _check_sqlite(variable, paths.tracking_root / path)
     path = _sqlite_path(tracking_uri(paths))
-    if path is not None:
-        _check_sqlite(path)
+    if path is not None and path.is_file() and _is_deleted(path, experiment_name()):
+        raise deleted_experiment(experiment_name())
 
 
 def is_file(paths: Paths) -> bool:
@@ -132,17 +135,15 @@ def _sqlite_path(uri: str) -> Path | None:
     return Path(match[2]) if match else None
 
 
-def _check_sqlite(path: Path) -> None:
+def _check_sqlite(variable: str, path: Path) -> None:
     if not path.parent.is_dir():
-        raise TrackingError(f"{TRACKING}: {path}: there is no folder {path.parent}; create it, or correct the path")
+        raise TrackingError(f"{variable}: {path}: there is no folder {path.parent}; create it, or correct the path")
     if not path.exists() or path.stat().st_size == 0:
         if not os.access(path.parent, os.W_OK):
-            raise TrackingError(f"{TRACKING}: {path}: {path.parent} cannot be written to; grant access, or move it")
+            raise TrackingError(f"{variable}: {path}: {path.parent} cannot be written to; grant access, or move it")
         return
     if not path.is_file() or _read_start(path) != SQLITE_MAGIC:
-        raise TrackingError(f"{TRACKING}: {path} is not an SQLite database; restore it from a copy, or remove it")
-    if _is_deleted(path, experiment_name()):
-        raise deleted_experiment(experiment_name())
+        raise TrackingError(f"{variable}: {path} is not an SQLite database; restore it from a copy, or remove it")
 
 
 def _is_deleted(path: Path, name: str) -> bool:
