@@ -35,7 +35,7 @@ def start_sender(paths: Paths) -> None:
     there is one, so that one process, with one import of MLflow, serves all stages.
     """
     outbox = open_outbox(paths)
-    dvc = _find_dvc()
+    dvc = find_dvc()
     if dvc:
         add_producer(outbox, dvc)
     with outbox.locked():
@@ -155,7 +155,7 @@ def _raise_if_stuck(paths: Paths, outbox: Outbox, since: float, num_left: int) -
         raise TrackingError(f"MLflow: the sender ended; see {paths.tracking_log_path}, and run headrace sync ({left})")
 
 
-def _find_dvc() -> int | None:
+def find_dvc() -> int | None:
     """Returns the outermost `dvc` process above this one."""
     import psutil
 
