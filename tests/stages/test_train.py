@@ -11,6 +11,7 @@ from headrace.stages.train import Config, run
 from headrace.storage.arrays import open_arrays
 from headrace.storage.bundle import WEIGHTS, read_bundle
 from headrace.tracking.client import connect, find_or_create_experiment
+from headrace.tracking.launch import wait_until_sent
 from headrace.tracking.serving_package import make_card
 from headrace.training.reporting.history import read_history
 
@@ -19,6 +20,7 @@ QUICK = {"model": MODEL, "max_epochs": 4, "batch_size": 25, "learning_rate": 0.0
 
 
 def runs_of(paths):
+    wait_until_sent(paths)
     client = connect(paths)
     return client, client.search_runs([find_or_create_experiment(client, paths)])
 

@@ -57,7 +57,9 @@ def test_sender_that_dies_is_reported(tracked, monkeypatch):
     child = start_child()
     child.communicate(b"\n")
     monkeypatch.setattr(launch, "spawn_sender", lambda _: child.pid)
-    with pytest.raises(TrackingError, match=r"^MLflow: the sender ended; see .*tracking\.log, and run headrace sync \(1"):
+    with pytest.raises(
+        TrackingError, match=r"^MLflow: the sender ended; see .*tracking\.log, and run headrace sync \(1"
+    ):
         wait_until_sent(tracked)
 
 

@@ -19,7 +19,9 @@ from headrace.tracking.outbox import open_outbox
 from headrace.tracking.recorder import record_training
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
-EPOCHS = [{"kind": "epoch", "epoch": epoch, "step": 10 * (epoch + 1), "val_loss": 1 / (epoch + 1)} for epoch in range(6)]
+EPOCHS = [
+    {"kind": "epoch", "epoch": epoch, "step": 10 * (epoch + 1), "val_loss": 1 / (epoch + 1)} for epoch in range(6)
+]
 STEPS = [epoch["step"] for epoch in EPOCHS]
 TRAINING = """
 import json, os, signal, sys

@@ -123,7 +123,7 @@ class Registry:
                 self._client.log_model_artifacts(model.model_id, str(folder))
                 self._log_metrics(model.model_id, candidate.run_id, metrics)
                 self._client.finalize_logged_model(model.model_id, "READY")
-            version = self._find_version(candidate, model.model_id) or self._create_version(candidate, model)
+            version = self._find_version(candidate, model) or self._create_version(candidate, model)
             return _describe(version)
 
     def set_alias(self, version: Version, alias: str) -> None:
@@ -174,12 +174,8 @@ class Registry:
 
     def find_local_files(self, version: Version) -> str:
         """Returns the folder of a version's model, relative to the project; empty if it lies elsewhere."""
-        location = version.source
-        if version.model_id:
-            with translate_mlflow_errors(self._paths):
-                location = self._client.get_logged_model(version.model_id).artifact_location
-        path = Path(unquote(urlsplit(location).path))
-        is_here = urlsplit(location).scheme in {"", "file"} and path.is_relative_to(self._paths.tracking_root)
+        path = Path(unquote(urlsplit(version.source).path))
+        is_here = urlsplit(version.source).scheme in {"", "file"} and path.is_relative_to(self._paths.tracking_root)
         return path.relative_to(self._paths.tracking_root).as_posix() if is_here else ""
 
     def _has_model_files(self, model_id: str) -> bool:
@@ -198,10 +194,10 @@ class Registry:
         complete = [model for model in mine if str(model.status) != "READY" or self._has_model_files(model.model_id)]
         return complete[0] if complete else None
 
-    def _find_version(self, candidate: Candidate, model_id: str) -> ModelVersion | None:
+    def _find_version(self, candidate: Candidate, model: LoggedModel) -> ModelVersion | None:
         """Returns the version of a logged model, if an interrupted registration created it."""
         versions = self._client.search_model_versions(f"name = '{_quote(candidate.name)}'")
-        return next((version for version in versions if version.model_id == model_id), None)
+        return next((version for version in versions if version.source == model.artifact_location), None)
 
     def _create_version(self, candidate: Candidate, model: LoggedModel) -> ModelVersion:
         from mlflow.exceptions import MlflowException
@@ -237,7 +233,8 @@ class Registry:
 
 def _describe(version: ModelVersion) -> Version:
     source, comparison = str(version.source), json.loads(version.tags.get(COMPARISON, "{}"))
-    model_id = version.model_id or (source.removeprefix("models:/") if source.startswith("models:/m-") else "")
+    in_source = re.search(r"\bm-[0-9a-f]{32}\b", source)  # MLflow's own server stores no model_id with a version
+    model_id = version.model_id or (in_source[0] if in_source else "")
     return Version(version.name, int(version.version), version.run_id or "", model_id, source, comparison)
 
 
