@@ -26,9 +26,7 @@ pytestmark = [
     pytest.mark.e2e,
     pytest.mark.slow,
     pytest.mark.skipif(PROGRAMS is None and shutil.which("initdb") is None, reason="PostgreSQL is not installed"),
-    pytest.mark.skipif(
-        find_spec("psycopg") is None, reason="psycopg is not installed: pip install 'headrace[postgresql]'"
-    ),
+    pytest.mark.skipif(find_spec("psycopg") is None, reason="no psycopg: pip install 'headrace[postgresql]'"),
 ]
 
 

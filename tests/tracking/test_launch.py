@@ -30,7 +30,7 @@ def test_process_is_alive_until_it_ends():
     child = start_child()
     described = describe_process(child.pid)
     assert is_alive(described)
-    assert not is_alive(described | {"started": described["started"] - 60}), "another process had this number"
+    assert not is_alive(described | {"started": described["started"] - 6000}), "another process had this number"
     assert is_alive(described | {"host": "elsewhere"})
     child.kill()
     while is_alive(described):  # a zombie is not alive
@@ -57,9 +57,7 @@ def test_sender_that_dies_is_reported(tracked, monkeypatch):
     child = start_child()
     child.communicate(b"\n")
     monkeypatch.setattr(launch, "spawn_sender", lambda _: child.pid)
-    with pytest.raises(
-        TrackingError, match=r"^MLflow: the sender ended; see .*tracking\.log, and run headrace sync \(1"
-    ):
+    with pytest.raises(TrackingError, match=r"^MLflow: the sender ended; see .*tracking\.log, and run headrace sync"):
         wait_until_sent(tracked)
 
 

@@ -127,10 +127,9 @@ def test_deleted_experiment_is_refused_before_the_training(real, server, monkeyp
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     client = connect(real)
     client.delete_experiment(find_or_create_experiment(client, real))
-    trained = []
-    with pytest.raises(TrackingError) as caught, keep_sender(real):
-        with record_training(real, read_bundle(real.trained_dir).card, tmp_path / "work"):
-            trained.append(1)
+    trained, card = [], read_bundle(real.trained_dir).card
+    with pytest.raises(TrackingError) as caught, keep_sender(real), record_training(real, card, tmp_path / "work"):
+        trained.append(1)
     assert "the experiment 'headrace' was deleted; restore it: mlflow experiments restore" in str(caught.value)
     assert not trained
     assert not open_outbox(real).read_pending()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -82,28 +83,29 @@ def add_producer(outbox: Outbox, pid: int) -> None:
 
 def describe_process(pid: int) -> Json:
     """Returns what identifies a process: its host and start time too, since numbers are used again."""
-    import socket
-
-    import psutil
-
-    try:
-        started = psutil.Process(pid).create_time()
-    except psutil.NoSuchProcess:
-        started = 0.0
-    return {"host": socket.gethostname(), "pid": pid, "started": started}
+    return {"host": socket.gethostname(), "pid": pid, "started": _read_stat(pid)[1]}
 
 
 def is_alive(process: Json) -> bool:
-    """Whether a described process runs; unknown processes of other machines count as alive."""
-    import psutil
-
+    """Whether a described process runs; those of other machines count as alive."""
     if not process:
         return False
-    current = describe_process(int(process["pid"]))
-    if process["host"] != current["host"]:
+    if process["host"] != socket.gethostname():
         return True
-    is_same = bool(current["started"]) and abs(current["started"] - process["started"]) < 1
-    return is_same and psutil.Process(int(process["pid"])).status() != psutil.STATUS_ZOMBIE
+    state, started = _read_stat(int(process["pid"]))
+    return state not in {"", "Z"} and started == process["started"]
+
+
+def _read_stat(pid: int) -> tuple[str, int]:
+    """The state of a process and its start, in clock ticks since boot; ("", 0) if there is none.
+
+    See proc(5). psutil adds the time of boot, which moves with the machine's clock.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return "", 0
+    return fields[0], int(fields[19])
 
 
 def wait_for_answer(paths: Paths) -> Json:
@@ -131,12 +133,12 @@ def wait_until_sent(paths: Paths) -> int:
     pending, num_rejected = outbox.read_pending(), outbox.count_rejected()
     if not pending:
         return 0
-    last, since, is_shown = pending[-1]["number"], time.time(), False
+    last, since, is_shown = pending[-1]["number"], time.monotonic(), False
     outbox.wake_path.touch()
     start_sender(paths)
     while (number := outbox.read_position()["number"]) < last:
         _raise_if_stuck(paths, outbox, since, last - number)
-        if not is_shown and time.time() - since > SECONDS_BEFORE_PROGRESS:
+        if not is_shown and time.monotonic() - since > SECONDS_BEFORE_PROGRESS:
             is_shown = True
             print(f"waiting for MLflow: {last - number} events to send", flush=True)  # noqa: T201
         time.sleep(POLL_S)

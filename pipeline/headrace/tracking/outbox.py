@@ -90,12 +90,12 @@ class Outbox:
         write_json(self.folder / "position.json", position)
 
     def read_status(self) -> Json:
-        """Returns the sender's `process`, `state`, `message`, and the `time` in seconds when it was written."""
+        """Returns the sender's `process`, `state`, `message`, and the `time` when it was written, in seconds since boot."""
         return {"process": {}, "state": "connecting", "message": "", "time": 0.0, **read_json(self.status_path)}
 
     def write_status(self, process: Json, state: str, message: str = "") -> None:
         """Says whether the sender is "connecting", "ready", or cannot send: "unreachable", "refused"."""
-        status = {"process": process, "state": state, "message": message, "time": time.time()}
+        status = {"process": process, "state": state, "message": message, "time": time.monotonic()}
         write_json(self.status_path, status)
 
     def reject(self, event: Json, reason: str) -> None:
