@@ -90,7 +90,7 @@ class Outbox:
         write_json(self.folder / "position.json", position)
 
     def read_status(self) -> Json:
-        """Returns the sender's `process`, `state`, `message`, and the `time` when it was written, in seconds since boot."""
+        """Returns the sender's `process`, `state` and `message`, and the `time` of writing in seconds since boot."""
         return {"process": {}, "state": "connecting", "message": "", "time": 0.0, **read_json(self.status_path)}
 
     def write_status(self, process: Json, state: str, message: str = "") -> None:
