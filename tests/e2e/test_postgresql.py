@@ -35,14 +35,14 @@ def database():
     """A PostgreSQL server of its own, on loopback; yields the URI of its database."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    as_other = ["runuser", "-u", OTHER_USER, "--"] if os.getuid() == 0 else []
+    as_other = {"user": OTHER_USER, "extra_groups": []} if os.getuid() == 0 else {}
     folder = tempfile.mkdtemp(prefix="headrace-pg-", dir="/tmp")
     if as_other:
         shutil.chown(folder, OTHER_USER)
 
     def call(program, *arguments):
-        command = [*as_other, str((PROGRAMS or Path()) / program), *arguments]
-        subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+        command = [str((PROGRAMS or Path()) / program), *arguments]
+        subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, **as_other)
 
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
     call("initdb", "-D", f"{folder}/data", "-U", "mlflow", "--auth=trust", "-E", "UTF8", "--locale=C")
