@@ -1,6 +1,8 @@
 """Train in the calling process; tests/cluster and tests/e2e train on Ray workers."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -130,6 +132,20 @@ def test_train_that_fails_leaves_no_running_run_and_the_old_bundle(normalized, m
     assert (normalized.trained_dir / WEIGHTS).read_bytes() == before
     _, runs = runs_of(normalized)
     assert sorted(item.info.status for item in runs) == ["FAILED", "FINISHED"]
+
+
+@pytest.mark.slow
+def test_train_imports_no_mlflow(normalized):
+    program = (
+        "import sys; from pathlib import Path; from headrace.paths import Paths\n"
+        "from headrace.commands.run_stage import run_stage; run_stage('train', Paths(Path.cwd()))\n"
+        "print([name for name in ('mlflow', 'sqlalchemy') if name in sys.modules])"
+    )
+    normalized.params_path.write_text(json.dumps({"train": QUICK | {"max_epochs": 1}}))
+    done = subprocess.run([sys.executable, "-c", program], cwd=normalized.root, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+    _, (run_info,) = runs_of(normalized)
+    assert run_info.data.metrics["train/epochs"] == 1
 
 
 def test_train_continues_while_mlflow_is_down(normalized, monkeypatch, caplog):
