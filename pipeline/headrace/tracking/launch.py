@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from headrace.contracts import Json
 from headrace.errors import TrackingError
@@ -83,7 +84,7 @@ def add_producer(outbox: Outbox, pid: int) -> None:
 
 def describe_process(pid: int) -> Json:
     """Returns what identifies a process: its host and start time too, since numbers are used again."""
-    return {"host": socket.gethostname(), "pid": pid, "started": _read_stat(pid)[1]}
+    return {"host": socket.gethostname(), "pid": pid, "started": _read_stat(pid).started}
 
 
 def is_alive(process: Json) -> bool:
@@ -92,20 +93,27 @@ def is_alive(process: Json) -> bool:
         return False
     if process["host"] != socket.gethostname():
         return True
-    state, started = _read_stat(int(process["pid"]))
-    return state not in {"", "Z"} and started == process["started"]
+    stat = _read_stat(int(process["pid"]))
+    return stat.state not in {"", "Z"} and stat.started == process["started"]
 
 
-def _read_stat(pid: int) -> tuple[str, int]:
-    """The state of a process and its start, in clock ticks since boot; ("", 0) if there is none.
+class _Stat(NamedTuple):
+    state: str = ""
+    parent: int = 0
+    started: int = 0
+    """In clock ticks since boot."""
 
-    See proc(5). psutil adds the time of boot, which moves with the machine's clock.
+
+def _read_stat(pid: int) -> _Stat:
+    """Returns the state of a process, see proc(5); empty if there is none.
+
+    Not psutil, which adds the time of boot: that moves with the machine's clock.
     """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
-        return "", 0
-    return fields[0], int(fields[19])
+        return _Stat()
+    return _Stat(fields[0], int(fields[1]), int(fields[19]))
 
 
 def wait_for_answer(paths: Paths) -> Json:
@@ -159,14 +167,9 @@ def _raise_if_stuck(paths: Paths, outbox: Outbox, since: float, num_left: int) -
 
 def find_dvc() -> int | None:
     """Returns the outermost `dvc` process above this one."""
-    import psutil
-
-    found = None
-    for parent in psutil.Process().parents():
-        try:
-            words = [Path(word).name for word in parent.cmdline()[:3]]
-        except psutil.Error:
-            continue
-        if "dvc" in words:
-            found = parent.pid
+    found, pid = None, os.getpid()
+    while (pid := _read_stat(pid).parent) > 1:
+        words = Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace").split("\0")
+        if "dvc" in {Path(word).name for word in words[:3]}:  # dvc, python dvc, or python -m dvc
+            found = pid
     return found

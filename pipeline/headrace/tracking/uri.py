@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import sqlite3
 from contextlib import closing
-from importlib.metadata import entry_points
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -126,6 +124,8 @@ def _check_driver(variable: str, uri: str) -> None:
 
 
 def _plugin_schemes() -> set[str]:
+    from importlib.metadata import entry_points
+
     return {entry.name for entry in entry_points(group="mlflow.tracking_store")}
 
 
@@ -148,6 +148,8 @@ def _check_sqlite(variable: str, path: Path) -> None:
 
 def _is_deleted(path: Path, name: str) -> bool:
     """Whether the file holds the experiment as deleted; False for a file without MLflow's tables, or a locked one."""
+    import sqlite3
+
     query = "SELECT lifecycle_stage FROM experiments WHERE name = ?"
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=2)) as database:
