@@ -71,8 +71,9 @@ def test_a_new_writer_asks_the_server_what_it_has(tracked, writer, tmp_path):
     assert len(history(again, run.info.run_id)) == 6
 
 
-def test_epochs_that_were_not_observed_come_with_the_end(tracked, writer, tmp_path):
-    record(tracked, tmp_path, epochs=EPOCHS[:2])
+@pytest.mark.parametrize("observed", [[], EPOCHS[:2], EPOCHS[3:], [EPOCHS[1], EPOCHS[4]]])
+def test_epochs_that_were_not_observed_come_with_the_end_in_their_place(tracked, writer, tmp_path, observed):
+    record(tracked, tmp_path, epochs=observed)
     apply_twice(writer, tracked)
     (run,) = all_runs(tracked)
     assert history(writer, run.info.run_id) == [(epoch["step"], epoch["val_loss"]) for epoch in EPOCHS]

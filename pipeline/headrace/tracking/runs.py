@@ -15,6 +15,7 @@ from headrace.paths import Paths
 from headrace.tracking.client import find_or_create_experiment
 from headrace.tracking.names import encode_name, flatten, shorten
 from headrace.tracking.outbox import Outbox
+from headrace.training.reporting.events import metrics_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -44,8 +45,8 @@ class RunWriter:
         self.client, self._paths, self._outbox = client, paths, outbox
         self.experiment_id = find_or_create_experiment(client, paths)
         self._run_ids: dict[str, str] = {}
-        self._steps: dict[tuple[str, str], set[int]] = {}
-        """(run, metric) -> steps that the server has."""
+        self._steps: dict[tuple[str, str], dict[int, int]] = {}
+        """(run, metric) -> the steps that the server has, with their times."""
 
     def apply(self, events: list[Json]) -> None:
         """Applies one event, or several of metrics."""
@@ -81,7 +82,7 @@ class RunWriter:
     def end(self, event: Json) -> None:
         """Ends the run of a training. A finished one gets the epochs that never arrived as events."""
         run_id = self._require_run(event["run_key"])
-        self._log_new(run_id, _points(event["history"], event["time"]))
+        self._fill(run_id, event)
         self.client.set_terminated(run_id, event["status"], end_time=event["time"])
 
     def stage(self, event: Json) -> None:
@@ -107,7 +108,7 @@ class RunWriter:
         run_id = find_finished_run(self.client, self.experiment_id, training_id)
         if run_id is None:
             run_id = self._log_card(f"rebuilt-{training_id}", event["card"], event)
-            self._log_new(run_id, _points(event["history"], event["time"]))
+            self._fill(run_id, event)
             self.client.set_terminated(run_id, "FINISHED", end_time=event["time"])
         return run_id
 
@@ -162,13 +163,27 @@ class RunWriter:
         self._log(child.info.run_id, [Point(f"val/{key}", value, time, 0) for key, value in trial["metrics"].items()])
         self.client.set_terminated(child.info.run_id, trial["status"], end_time=time)
 
+    def _fill(self, run_id: str, event: Json) -> None:
+        """Logs the epochs of an event's history that the run lacks, at the time of the epoch before them.
+
+        MLflow orders a metric by time, then by step.
+        """
+        points, times = [], dict[str, int]()
+        for epoch in sorted(event["history"], key=lambda epoch: int(epoch["step"])):
+            for key, value in metrics_of(epoch).items():
+                name, step = f"fit/{key}", epoch["step"]
+                known = self._find_steps(run_id, name)
+                times[name] = known.get(step) or times.get(name) or min(known.values(), default=event["time"])
+                points.append(Point(name, value, times[name], step))
+        self._log_new(run_id, points)
+
     def _log_new(self, run_id: str, points: Iterable[Point]) -> None:
         """Logs the points whose steps the run lacks."""
         new = []
         for point in points:
             steps = self._find_steps(run_id, point.name)
             if point.step not in steps:
-                steps.add(point.step)
+                steps[point.step] = point.time
                 new.append(point)
         try:
             self._log(run_id, new)
@@ -176,11 +191,11 @@ class RunWriter:
             self._steps.clear()  # ask again
             raise
 
-    def _find_steps(self, run_id: str, name: str) -> set[int]:
+    def _find_steps(self, run_id: str, name: str) -> dict[int, int]:
         key = (run_id, name)
         if key not in self._steps:
             history = self.client.get_metric_history(run_id, encode_name(name))
-            self._steps[key] = {metric.step for metric in history}
+            self._steps[key] = {metric.step: metric.timestamp for metric in history}
         return self._steps[key]
 
     def _log(self, run_id: str, points: list[Point]) -> None:
@@ -230,15 +245,6 @@ def _make_tags(card: Json) -> dict[str, str]:
         **{f"headrace.data.{name}": value for name, value in lineage.get("data", {}).items()},
         "headrace.python": lineage.get("python", ""),
     }
-
-
-def _points(history: list[Json], time: int) -> list[Point]:
-    return [
-        Point(f"fit/{name}", value, time, epoch["step"])
-        for epoch in history
-        for name, value in epoch.items()
-        if name not in {"kind", "epoch", "step"}
-    ]
 
 
 def _digest(value: Json) -> str:
