@@ -1,14 +1,17 @@
 """Fixtures for all tests: small projects in the state after `train`, and copies of them that a test may change."""
 
+import os
 import shutil
 import signal
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 
 from headrace.paths import Paths
+from headrace.tracking import launch, sender
 from tests.projects import build_once, build_project, shared_folder, write_image_folder
 
 # a shell that runs this in the background ignores SIGINT, which the processes under test would inherit
@@ -66,3 +69,23 @@ def project(built_project: Callable[[str, str], Paths], request: pytest.FixtureR
     """A copy of the project that `request.param` (modality, task) names."""
     shutil.copytree(built_project(*request.param).root, tmp_path / "project")
     return Paths(tmp_path / "project")
+
+
+@pytest.fixture(autouse=True)
+def sender_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Runs the sender of stages in this process in a thread of it, so that MLflow is imported once for all tests.
+
+    Commands that tests start have the real process; so have the tests of `launch` and `sender`, which undo this.
+    """
+    threads: list[threading.Thread] = []
+
+    def spawn(paths: Paths) -> int:
+        thread = threading.Thread(target=sender.send_outbox, args=(str(paths.tracking_root),), daemon=True)
+        threads.append(thread)
+        thread.start()
+        return os.getpid()
+
+    monkeypatch.setattr(launch, "spawn_sender", spawn)
+    yield
+    for thread in threads:
+        thread.join()

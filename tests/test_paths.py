@@ -1,9 +1,13 @@
 import inspect
 from pathlib import Path
 
+import pytest
+
 from headrace.paths import OUTS, SPLIT_ALIASES, SPLITS, UNUSED, Paths
 
-PROPERTIES = [name for name, value in inspect.getmembers(Paths) if isinstance(value, property)]
+PROPERTIES = [
+    name for name, value in inspect.getmembers(Paths) if isinstance(value, property) and name != "tracking_root"
+]
 
 
 def test_every_output_has_a_path() -> None:
@@ -26,3 +30,26 @@ def test_split_aliases_are_lower_case_names_of_every_split() -> None:
     assert all(SPLIT_ALIASES[split] == split for split in SPLITS)
     assert all(alias == alias.lower() for alias in SPLIT_ALIASES)
     assert UNUSED not in SPLIT_ALIASES
+
+
+@pytest.mark.parametrize("copy", [".dvc/tmp/exps/tmpab12", ".dvc/tmp/exps/standalone/tmpab12"])
+@pytest.mark.parametrize("below", ["", "packages/model"])
+def test_copy_of_an_experiment_is_tracked_in_the_original(tmp_path: Path, copy: str, below: str) -> None:
+    original = tmp_path / below
+    original.mkdir(parents=True, exist_ok=True)
+    (original / "params.yaml").touch()
+    paths = Paths(tmp_path / copy / below)
+    assert paths.tracking_root == original
+    assert paths.outbox_dir == original / ".headrace" / "outbox"
+    assert paths.tracking_log_path == original / ".headrace" / "logs" / "tracking.log"
+    assert paths.state_dir == paths.root / ".headrace"
+
+
+def test_copy_of_a_project_whose_dvc_lies_below_git_is_tracked_in_the_original(tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "params.yaml").touch()
+    assert Paths(tmp_path / "project/.dvc/tmp/exps/tmpab12/project").tracking_root == tmp_path / "project"
+
+
+def test_project_is_tracked_in_itself() -> None:
+    assert Paths(Path("/project")).tracking_root == Path("/project")

@@ -10,7 +10,6 @@ from headrace.cluster import upload
 from headrace.cluster.training import make_trainer_class
 from headrace.paths import Paths
 from headrace.quantization.onnx_export import EXPORTER_MODULES
-from headrace.tracking.client import module_to_preload
 
 
 def test_torch_flop_counter_does_not_import_dynamo(trained: Paths) -> None:
@@ -31,7 +30,7 @@ sys.exit("torch._dynamo" in sys.modules)
     subprocess.run([sys.executable, "-c", program, str(trained.normalized_dir)], check=True)
 
 
-@pytest.mark.parametrize("module", [*EXPORTER_MODULES, module_to_preload()])
+@pytest.mark.parametrize("module", EXPORTER_MODULES)
 def test_preloaded_module_exists(module: str) -> None:
     assert importlib.util.find_spec(module)
 

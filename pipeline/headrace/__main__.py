@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
-from headrace.commands.fork_client import run_stage_by_fork_server
+from headrace.fork_client import run_stage_by_fork_server
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -14,12 +14,17 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     code = run_stage_by_fork_server(given)
     if code is not None:
         sys.exit(code)
-    from headrace.command_line import run_command
-
     if given[:1] == ["fork-server"]:  # internal: started by the fork client
         from headrace.commands.fork_server import serve
 
         given = serve(int(given[1]), given[2])
+    if given[:1] == ["send"]:  # internal: started by the stages
+        from headrace.tracking.sender import send_outbox
+
+        send_outbox(given[1])
+        sys.exit()
+    from headrace.command_line import run_command
+
     run_command(given)
 
 

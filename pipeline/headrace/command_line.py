@@ -68,6 +68,14 @@ def submit(
 
 
 @app.command()
+def sync() -> None:
+    """Send to MLflow what an outage left."""
+    from headrace.commands.sync import sync_outbox
+
+    sync_outbox(_paths())
+
+
+@app.command()
 def ui(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1 (this machine only).", min=1, max=65535)] = 5000,
 ) -> None:

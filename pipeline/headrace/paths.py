@@ -29,6 +29,8 @@ SPLIT_ALIASES = {
     "testing": "test",
 }
 """Names of official splits in sources (folders, words of file names, cells), lower case -> the split."""
+EXPERIMENTS_DIR = (".dvc", "tmp", "exps")
+"""Where DVC copies a project for `dvc exp run --temp` and `--queue`."""
 UNUSED = "unused"
 """The split of rows that no stage after `split` reads."""
 
@@ -58,6 +60,32 @@ class Paths:
     def state_dir(self) -> Path:
         """Files that survive when DVC restarts a stage: locks, logs, resume state."""
         return self.root / ".headrace"
+
+    @property
+    def tracking_root(self) -> Path:
+        """The project whose MLflow registry and outbox are used: `root`, or the original of an experiment's copy.
+
+        `dvc exp run --temp` and `--queue` run in a copy below `.dvc/tmp/exps/`, which DVC removes afterwards.
+        """
+        parts = self.root.parts
+        for index in range(len(parts) - 3):
+            if parts[index : index + 3] == EXPERIMENTS_DIR:
+                original = Path(*parts[:index])
+                copied = parts[index + 3 :]  # tmpXXX/..., or standalone/tmpXXX/...
+                below = copied[2:] if copied[0] == "standalone" else copied[1:]
+                is_project = original.joinpath(*below, "params.yaml").is_file()
+                return original.joinpath(*below) if is_project else original
+        return self.root
+
+    @property
+    def outbox_dir(self) -> Path:
+        """Events for MLflow that are not sent yet."""
+        return self.tracking_root / ".headrace" / "outbox"
+
+    @property
+    def tracking_log_path(self) -> Path:
+        """What the sender of the outbox wrote."""
+        return self.tracking_root / ".headrace" / "logs" / "tracking.log"
 
     @property
     def logs_dir(self) -> Path:

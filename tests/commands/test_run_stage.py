@@ -102,23 +102,23 @@ def test_run_stage_that_is_already_running_is_refused(paths: Paths) -> None:
     assert calls == []
 
 
-@pytest.mark.parametrize("name", ["train", "test", "register"])
-def test_run_stage_without_a_server_only_warns(
-    paths: Paths, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
-) -> None:
-    from headrace.tracking import runs
+@pytest.mark.parametrize("name", ["ingest", "train", "test", "register"])
+def test_run_stage_records_what_belongs_to_a_training(paths: Paths, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    from headrace.tracking import recorder
 
-    synced: list[tuple[str, ...]] = []
-
-    def refuse(_: Paths, stages: tuple[str, ...]) -> None:
-        synced.append(stages)
-        raise TrackingError("no server")
-
-    monkeypatch.setattr(runs, "sync_run_from_files", refuse)
+    recorded: list[tuple[str, ...]] = []
+    monkeypatch.setattr(recorder, "record_stages", lambda _, stages: recorded.append(stages))
     run_stage(name, paths)
     assert read_metrics(paths, name) == {"size": 3}
-    assert [record.getMessage() for record in caplog.records] == [f"no server; metrics/{name}.json is logged later"]
-    assert synced == [(*BEFORE_TRAINING, *(() if name == "train" else (name,)))]
+    assert recorded == {"ingest": [], "train": [BEFORE_TRAINING]}.get(name, [(name,)])
+
+
+def test_run_stage_checks_the_tracking_location_first(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = replace_run("train", {})
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "ftp://host")
+    with pytest.raises(TrackingError, match=r"^MLFLOW_TRACKING_URI: 'ftp://host': MLflow cannot record to 'ftp'; use "):
+        run_stage("train", paths)
+    assert calls == []
 
 
 def test_summary_is_the_first_six() -> None:

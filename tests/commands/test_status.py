@@ -9,6 +9,7 @@ from headrace.errors import DataError
 from headrace.paths import Paths
 from headrace.stages import STAGES
 from headrace.storage.atomic import write_json, write_text
+from headrace.tracking.outbox import open_outbox
 
 QUANTIZE = {
     "passed": 1, "fp32_accuracy": 0.99, "fp32_bytes": 500_000, "fp32_latency_ms": 0.1234,
@@ -105,3 +106,22 @@ def test_read_metrics_of_a_damaged_file_is_one_line(tmp_path: Path) -> None:
     path.write_text("<<<<<<< HEAD\n")
     with pytest.raises(DataError, match=r"clean\.json: not JSON \(.*\); run: dvc repro --force clean$"):
         read_metrics(Paths(tmp_path), "clean")
+
+
+def test_rows_of_a_registered_model_whose_files_are_gone(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    folder = "mlartifacts/models/m-1/artifacts"
+    write_json(paths.registered_path, REGISTERED | {"files": folder})
+    lost = ("", "its files are gone, so it cannot predict; register it again: dvc repro --force --single-item register")
+    assert lost not in rows(paths), "the registry is on another machine"
+    (tmp_path / "mlflow.db").touch()
+    assert lost in rows(paths)
+    write_text(tmp_path / folder / "MLmodel", "model")
+    assert lost not in rows(paths)
+
+
+def test_rows_say_what_mlflow_lacks(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    for _ in range(2):
+        open_outbox(paths).append({"kind": "stage"})
+    assert rows(paths)[-1] == ("not in MLflow yet", "2 events; headrace sync sends them")

@@ -70,6 +70,7 @@ def project(tmp_path_factory, clone_into):
     run(folder, "git", "commit", "-qm", "a project")
     done = run(folder, "dvc", "repro")
     (folder / "first.log").write_text(done.stdout + "\n--- stderr ---\n" + done.stderr)
+    run(folder, "headrace", "sync")  # the metrics of register may be on their way
     return folder
 
 

@@ -13,6 +13,7 @@ import pytest
 from headrace.paths import Paths
 from headrace.storage.bundle import WEIGHTS
 from headrace.tracking.client import connect, find_or_create_experiment
+from headrace.tracking.launch import wait_until_sent
 from headrace.training.reporting.history import read_history
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,9 +82,12 @@ def test_killed_training_resumes_to_the_same_weights_and_history(project, tmp_pa
     ]
     assert losses[0] == losses[1]
     assert len(losses[0]) == 30
+    wait_until_sent(project)
     client = connect(project)
-    runs = client.search_runs([find_or_create_experiment(client, project)])
-    assert sorted(run.info.status for run in runs) == ["FINISHED", "KILLED"]
+    (run,) = client.search_runs([find_or_create_experiment(client, project)])
+    assert run.info.status == "FINISHED"
+    recorded = client.get_metric_history(run.info.run_id, "fit/val_loss")
+    assert [metric.value for metric in recorded] == losses[0], "every epoch once, before and after the kill"
 
 
 def test_terminated_training_ends_its_workers_and_its_run(project):
@@ -91,6 +95,7 @@ def test_terminated_training_ends_its_workers_and_its_run(project):
     wait_for(process, project, "epoch 2/30")
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 143, (project.root / "train.log").read_text()[-2000:]
+    wait_until_sent(project)
     client = connect(project)
     (run,) = client.search_runs([find_or_create_experiment(client, project)])
     assert run.info.status == "KILLED"

@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import signal
 import subprocess
 import sys
 
@@ -11,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from headrace.commands.status import make_rows
 from headrace.errors import TrackingError
-from headrace.stages import quantize, test, validate
+from headrace.stages import STAGES, quantize, test, validate
 from headrace.stages.register import Config, run
 from headrace.storage.arrays import open_arrays
 from headrace.storage.atomic import write_json
@@ -102,6 +105,139 @@ def test_register_keeps_the_champion_when_the_new_one_is_worse(evaluated):
     assert int(client.get_model_version_by_alias("shapes", "challenger").version) == 2
 
 
+KILLS = (
+    "create_logged_model", "log_model_artifacts", "log_batch", "finalize_logged_model", "create_registered_model",
+    "create_model_version", "set_registered_model_alias", "set_model_version_tag", "champion",
+)  # fmt: skip
+"""The steps of a registration; the last alias is that of the champion."""
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import mlflow.pyfunc
+from mlflow import MlflowClient
+from headrace.paths import Paths
+from headrace.stages.register import Config, run
+def kill_after(name):
+    original = getattr(MlflowClient, name.replace("champion", "set_registered_model_alias"))
+    def call_and_die(*arguments, **options):
+        original(*arguments, **options)
+        if name != "champion" or "champion" in arguments:
+            os.kill(os.getpid(), signal.SIGKILL)
+    setattr(MlflowClient, original.__name__, call_and_die)
+for name in sys.argv[1:]:
+    child = os.fork()
+    if child == 0:
+        kill_after(name)
+        run(Config(name="shapes"), Paths(Path.cwd()))
+        os._exit(0)
+    print(name, os.waitpid(child, 0)[1], flush=True)
+"""
+
+
+@pytest.mark.faults
+def test_register_finishes_what_killed_ones_began(evaluated):
+    command = [sys.executable, "-c", KILLED, *KILLS]
+    killed = subprocess.run(command, cwd=evaluated.root, capture_output=True, text=True)
+    endings = [line for line in killed.stdout.splitlines() if not line.startswith("waiting for MLflow")]
+    assert endings == [f"{name} {int(signal.SIGKILL)}" for name in KILLS], killed.stderr
+    assert not evaluated.registered_path.exists()
+    assert run(Config(name="shapes"), evaluated) == {"version": 1, "is_champion": 1, "int8": 1}
+    client = connect(evaluated)
+    experiment = find_or_create_experiment(client, evaluated)
+    assert [item.info.status for item in client.search_runs([experiment])] == ["FINISHED"]
+    (model,) = client.search_logged_models([experiment])
+    assert str(model.status) == "READY"
+    (version,) = client.search_model_versions("name = 'shapes'")
+    assert version.source == model.artifact_location
+    assert {item.path for item in client.list_logged_model_artifacts(model.model_id)} >= {"MLmodel", "artifacts"}
+    assert client.get_model_version_by_alias("shapes", "champion").version == version.version
+
+
+def test_register_of_the_same_content_is_the_same_version(evaluated):
+    run(Config(name="shapes"), evaluated)
+    assert run(Config(name="shapes"), evaluated)["version"] == 1
+
+
+def test_versions_of_one_training_keep_their_own_metrics(evaluated):
+    run(Config(name="shapes"), evaluated)
+    path = evaluated.metrics_path("test")
+    first = json.loads(path.read_bytes())
+    write_json(path, first | {"accuracy": 0.25})
+    assert run(Config(name="shapes"), evaluated)["version"] == 2
+    client = connect(evaluated)
+    figures = {
+        version.version: {
+            metric.key: metric.value for metric in client.get_logged_model(model_id_of(version)).metrics
+        }["test/accuracy"]
+        for version in client.search_model_versions("name = 'shapes'")
+    }  # fmt: skip
+    assert {str(number): value for number, value in figures.items()} == {"1": first["accuracy"], "2": 0.25}
+    (stored,) = client.search_runs([find_or_create_experiment(client, evaluated)])
+    history = client.get_metric_history(stored.info.run_id, "test/accuracy")
+    assert [metric.value for metric in history] == [first["accuracy"], 0.25], "the run has each once"
+
+
+def model_id_of(version):
+    """MLflow's SQL store does not return it: its source ends in `models/m-.../artifacts`."""
+    return version.source.split("/")[-2]
+
+
+def change_content(paths):
+    """Another training, with the same predictions."""
+    bundle = json.loads((paths.trained_dir / "bundle.json").read_text())
+    bundle["training_id"] = "1" * 16
+    (paths.trained_dir / "bundle.json").write_text(json.dumps(bundle))
+
+
+def collect_garbage(paths):
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{paths.root}/mlflow.db"}
+    command = [sys.executable, "-m", "mlflow", "gc", "--backend-store-uri", environment["MLFLOW_TRACKING_URI"]]
+    subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+
+
+def test_champion_whose_run_was_removed_is_not_compared(evaluated, caplog):
+    run(Config(name="shapes"), evaluated)
+    client = connect(evaluated)
+    champion = client.get_model_version_by_alias("shapes", "champion")
+    client.delete_run(champion.run_id)
+    collect_garbage(evaluated)
+    change_content(evaluated)
+    metrics = run(Config(name="shapes"), evaluated)
+    assert (metrics["version"], metrics["is_champion"]) == (2, 1)
+    assert (
+        "the champion, shapes version 1, has no run with test predictions; the models are not compared" in caplog.text
+    )
+
+
+def test_champion_registered_by_other_means_is_not_compared(evaluated, caplog):
+    client = connect(evaluated)
+    client.create_registered_model("shapes")
+    client.create_model_version("shapes", source=str(evaluated.trained_dir))
+    client.set_registered_model_alias("shapes", "champion", "1")
+    metrics = run(Config(name="shapes"), evaluated)
+    assert (metrics["version"], metrics["is_champion"]) == (2, 1)
+    assert "has no run with test predictions" in caplog.text
+
+
+def test_champion_without_files_is_reported_and_compared(evaluated, caplog):
+    run(Config(name="shapes"), evaluated)
+    client = connect(evaluated)
+    champion = client.get_model_version_by_alias("shapes", "champion")
+    client.delete_logged_model(model_id_of(champion))
+    collect_garbage(evaluated)
+    assert client.get_model_version_by_alias("shapes", "champion").status == "READY", "MLflow does not notice"
+    assert any("its files are gone" in text for _, text in make_rows({stage: {} for stage in STAGES}, evaluated))
+    assert run(Config(name="shapes"), evaluated)["version"] == 2, "the same content is registered anew"
+    assert "the champion, shapes version 1, has lost its files" in caplog.text
+    assert client.get_model_version_by_alias("shapes", "champion").version in {2, "2"}
+    assert not any("its files are gone" in text for _, text in make_rows({stage: {} for stage in STAGES}, evaluated))
+
+
+def test_register_of_a_name_with_signs_that_mlflow_refuses_in_logged_models(evaluated):
+    run(Config(name='a.b % "c"'), evaluated)
+    assert run(Config(name='a.b % "c"'), evaluated)["version"] == 1
+
+
 def test_register_without_a_server_is_an_error(evaluated, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
@@ -111,3 +247,5 @@ def test_register_without_a_server_is_an_error(evaluated, monkeypatch):
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not evaluated.registered_path.exists()
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert run(Config(name="shapes"), evaluated)["version"] == 1

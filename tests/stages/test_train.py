@@ -1,6 +1,8 @@
 """Train in the calling process; tests/cluster and tests/e2e train on Ray workers."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from headrace.stages.train import Config, run
 from headrace.storage.arrays import open_arrays
 from headrace.storage.bundle import WEIGHTS, read_bundle
 from headrace.tracking.client import connect, find_or_create_experiment
+from headrace.tracking.launch import wait_until_sent
 from headrace.tracking.serving_package import make_card
 from headrace.training.reporting.history import read_history
 
@@ -19,6 +22,7 @@ QUICK = {"model": MODEL, "max_epochs": 4, "batch_size": 25, "learning_rate": 0.0
 
 
 def runs_of(paths):
+    wait_until_sent(paths)
     client = connect(paths)
     return client, client.search_runs([find_or_create_experiment(client, paths)])
 
@@ -127,6 +131,20 @@ def test_train_that_fails_leaves_no_running_run_and_the_old_bundle(normalized, m
     assert (normalized.trained_dir / WEIGHTS).read_bytes() == before
     _, runs = runs_of(normalized)
     assert sorted(item.info.status for item in runs) == ["FAILED", "FINISHED"]
+
+
+@pytest.mark.slow
+def test_train_imports_no_mlflow(normalized):
+    program = (
+        "import sys; from pathlib import Path; from headrace.paths import Paths\n"
+        "from headrace.commands.run_stage import run_stage; run_stage('train', Paths(Path.cwd()))\n"
+        "print([name for name in ('mlflow', 'sqlalchemy') if name in sys.modules])"
+    )
+    normalized.params_path.write_text(json.dumps({"train": QUICK | {"max_epochs": 1}}))
+    done = subprocess.run([sys.executable, "-c", program], cwd=normalized.root, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+    _, (run_info,) = runs_of(normalized)
+    assert run_info.data.metrics["train/epochs"] == 1
 
 
 def test_train_continues_while_mlflow_is_down(normalized, monkeypatch, caplog):

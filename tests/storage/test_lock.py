@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from headrace.errors import DataError
-from headrace.storage.lock import exclusive_lock
+from headrace.storage.lock import exclusive_lock, try_lock, wait_for_lock
 
 HOLDER = """
 import sys, time
@@ -75,3 +75,31 @@ def test_lock_held_by_this_process_is_refused_too(tmp_path: Path) -> None:
     refused = pytest.raises(DataError, match=rf"\(process {os.getpid()}\)")
     with exclusive_lock(path, "stage train"), refused, exclusive_lock(path, "stage train"):
         raise AssertionError
+
+
+def test_try_lock_takes_what_is_free_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "train.lock"
+    release = try_lock(path)
+    assert release is not None
+    assert try_lock(path) is None
+    release()
+    with holder(path):
+        assert try_lock(path) is None
+
+
+def test_wait_for_lock_waits_for_the_holder(tmp_path: Path) -> None:
+    path = tmp_path / "train.lock"
+    code = (
+        "import sys; from pathlib import Path; from headrace.storage.lock import wait_for_lock\n"
+        "print('waiting', flush=True)\n"
+        "with wait_for_lock(Path(sys.argv[1])): print('entered', flush=True)"
+    )
+    with holder(path):
+        waiting = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True)
+        assert waiting.stdout is not None
+        assert waiting.stdout.readline() == "waiting\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            waiting.wait(0.5)
+    assert waiting.communicate()[0] == "entered\n"
+    with wait_for_lock(path):
+        assert try_lock(path) is None

@@ -50,7 +50,7 @@ def server(tmp_path):
             try:
                 with urllib.request.urlopen(f"{address}/health", timeout=5):
                     return address, process
-            except (ConnectionError, urllib.error.URLError):
+            except (OSError, urllib.error.URLError):
                 time.sleep(0.1)
         raise AssertionError("the server does not start")
 

@@ -1,22 +1,24 @@
-"""Runs: logged once, rebuilt if missing, never left RUNNING, and no reason for a training to fail."""
+"""Runs: events applied to a real tracking store, each once, however often they are sent."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
-from types import SimpleNamespace
+import json
+from pathlib import Path
 
 import pytest
 
-from headrace.errors import TrackingError
 from headrace.storage.atomic import write_json
 from headrace.storage.bundle import read_bundle
-from headrace.tracking import runs
 from headrace.tracking.client import connect, find_or_create_experiment
-from headrace.tracking.runs import HOLDER, find_run, start_run, sync_run_from_files
+from headrace.tracking.launch import keep_sender, wait_until_sent
+from headrace.tracking.outbox import open_outbox
+from headrace.tracking.recorder import record_stages, record_training
+from headrace.tracking.runs import RunWriter, find_finished_run, read_logged
 
-EVENT = {"kind": "epoch", "epoch": 0, "step": 7, "val_loss": 0.5, "learning_rate": 0.01, "samples_per_second": 10.0}
+EPOCHS = [{"epoch": epoch, "step": 10 * (epoch + 1), "val_loss": 1 / (epoch + 1)} for epoch in range(6)]
+
+
+@pytest.fixture
+def writer(tracked):
+    return RunWriter(connect(tracked), tracked, open_outbox(tracked))
 
 
 def all_runs(paths):
@@ -24,120 +26,171 @@ def all_runs(paths):
     return client.search_runs([find_or_create_experiment(client, paths)])
 
 
-def test_unknown_run_is_rebuilt_from_files(tracked):
-    run_id = sync_run_from_files(tracked, ["ingest", "train", "validate"])
-    (stored,) = all_runs(tracked)
-    assert stored.info.run_id == run_id
-    assert stored.info.status == "FINISHED"
-    assert stored.data.metrics["train/val_accuracy"] == 0.75
-    assert stored.data.metrics["ingest/rows"] == 900
-    assert not [name for name in stored.data.metrics if name.startswith("validate/")]
-    history = connect(tracked).get_metric_history(run_id, "fit/val_loss")
-    assert [(metric.step, metric.value) for metric in history] == [(10, 1.25), (20, 0.75)]
+def apply_twice(writer, paths):
+    """Applies what is pending, twice, as after a kill before the position was written; from the start each time."""
+    events = open_outbox(paths).read_pending()
+    for _ in range(2):
+        for event in events:
+            writer.apply([event])
 
 
-@pytest.mark.slow
-def test_stage_is_logged_once_and_again_when_it_changes(tracked):
-    run_id = sync_run_from_files(tracked, ["train"])
-    assert sync_run_from_files(tracked, ["train"]) == run_id
-    client = connect(tracked)
-    assert len(client.get_metric_history(run_id, "train/val_accuracy")) == 1
-    write_json(tracked.metrics_path("train"), {"val_accuracy": 0.5})
-    sync_run_from_files(tracked, ["train"])
-    assert [metric.value for metric in client.get_metric_history(run_id, "train/val_accuracy")] == [0.75, 0.5]
+def record(paths, tmp_path, epochs=EPOCHS, card=None, trials=None):
+    """Records a training of these epochs, without a sender."""
+    card = card or read_bundle(paths.trained_dir).card
+    with record_training(paths, card, tmp_path / "work", trials) as recorder:
+        for epoch in epochs:
+            recorder.observe({"kind": "epoch", **epoch})
+        recorder.history = EPOCHS
 
 
-def test_steps_are_logged_at_intervals_and_every_epoch(tracked, monkeypatch):
-    times = iter([10.0, 10.0, 11.5, 12.5, 12.5])  # read once for a skipped step, else twice
-    monkeypatch.setattr(runs, "time", SimpleNamespace(monotonic=lambda: next(times), time=time.time))
-    with start_run(tracked, read_bundle(tracked.trained_dir).card) as run:
-        for step in (1, 2, 3):
-            run.observe({"kind": "step", "step": step, "loss": 2.0})
-            run.observe({**EVENT, "step": step})
-    client = connect(tracked)
-    steps = {
-        name: [metric.step for metric in client.get_metric_history(run.run_id, f"fit/{name}")]
-        for name in ("loss", "val_loss")
-    }
-    assert steps["loss"] == [1, 3]
-    assert steps["val_loss"] == [1, 2, 3]
+def history(writer, run_id, name="fit/val_loss"):
+    return [(metric.step, metric.value) for metric in writer.client.get_metric_history(run_id, name)]
 
 
-@pytest.mark.parametrize(
-    ("error", "status"),
-    [(None, "FINISHED"), (ValueError, "FAILED"), (KeyboardInterrupt, "KILLED"), (SystemExit, "KILLED")],
-)
-def test_run_ends_with_its_training(tracked, error, status):
+def test_training_sent_twice_is_one_whole_run(tracked, writer, tmp_path):
+    record(tracked, tmp_path)
+    apply_twice(writer, tracked)
+    (run,) = all_runs(tracked)
+    assert run.info.status == "FINISHED"
+    assert history(writer, run.info.run_id) == [(epoch["step"], epoch["val_loss"]) for epoch in EPOCHS]
+    assert run.data.params["model.name"] == "cnn"
+    artifacts = {item.path for item in writer.client.list_artifacts(run.info.run_id)}
+    assert artifacts == {"lineage.json", "params.yaml", "settings.json"}
+
+
+def test_a_new_writer_asks_the_server_what_it_has(tracked, writer, tmp_path):
+    record(tracked, tmp_path)
+    for event in open_outbox(tracked).read_pending()[:4]:  # the start and three epochs
+        writer.apply([event])
+    again = RunWriter(connect(tracked), tracked, open_outbox(tracked))
+    events = open_outbox(tracked).read_pending()
+    again.apply(events[:1])
+    again.apply([event for event in events if event["kind"] == "metrics"])
+    again.apply(events[-1:])
+    (run,) = all_runs(tracked)
+    assert len(history(again, run.info.run_id)) == 6
+
+
+@pytest.mark.parametrize("observed", [[], EPOCHS[:2], EPOCHS[3:], [EPOCHS[1], EPOCHS[4]]])
+def test_epochs_that_were_not_observed_come_with_the_end_in_their_place(tracked, writer, tmp_path, observed):
+    record(tracked, tmp_path, epochs=observed)
+    apply_twice(writer, tracked)
+    (run,) = all_runs(tracked)
+    assert history(writer, run.info.run_id) == [(epoch["step"], epoch["val_loss"]) for epoch in EPOCHS]
+
+
+def test_second_training_of_the_same_settings_has_its_own_run(tracked, writer, tmp_path):
+    record(tracked, tmp_path / "a")
+    record(tracked, tmp_path / "b")
+    apply_twice(writer, tracked)
+    first, second = all_runs(tracked)
+    training_id = read_bundle(tracked.trained_dir).card.training_id
+    assert find_finished_run(writer.client, writer.experiment_id, training_id) == first.info.run_id
+    assert first.info.start_time >= second.info.start_time
+
+
+def test_names_and_values_that_mlflow_refuses_are_recorded(tracked, writer, tmp_path, caplog):
     card = read_bundle(tracked.trained_dir).card
-
-    def train():
-        with start_run(tracked, card) as run:
-            run.observe(EVENT)
-            if error:
-                raise error
-
-    if error:
-        with pytest.raises(error):
-            train()
-    else:
-        train()
-    (stored,) = all_runs(tracked)
-    assert stored.info.status == status
-    assert stored.data.metrics["fit/val_loss"] == 0.5
-
-
-@pytest.mark.slow
-def test_run_of_a_killed_process_is_closed_by_the_next_training(tracked):
-    code = f"""
-import os, signal
-from pathlib import Path
-from headrace.paths import Paths
-from headrace.storage.bundle import read_bundle
-from headrace.tracking.runs import start_run
-paths = Paths(Path({str(tracked.root)!r}))
-with start_run(paths, read_bundle(paths.trained_dir).card):
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
-    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert process.returncode == -signal.SIGKILL
-    (orphan,) = all_runs(tracked)
-    assert orphan.info.status == "RUNNING"
-    with start_run(tracked, read_bundle(tracked.trained_dir).card):
-        statuses = {run.info.run_id: run.info.status for run in all_runs(tracked)}
-        assert statuses.pop(orphan.info.run_id) == "KILLED"
-        assert list(statuses.values()) == ["RUNNING"], "a live run is left alone"
-        (mine,) = [run for run in all_runs(tracked) if run.info.status == "RUNNING"]
-        assert mine.data.tags[HOLDER].endswith(f":{os.getpid()}")
+    weights = {"R&B": 2.0, **{f"class {index} / {'%' * 40}": 1.0 for index in range(150)}}
+    card.settings.update(class_weights=weights, model={"name": "cnn", "blocks": ["pool"] * 2000})
+    record(tracked, tmp_path, card=card)
+    apply_twice(writer, tracked)
+    (run,) = all_runs(tracked)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["class_weights.R:26:B"] == "2.0"
+    assert len([name for name in run.data.params if name.startswith("class_weights.")]) == 151
+    assert len(run.data.params["model.blocks"]) == 6000
+    folder = tmp_path / "down"
+    folder.mkdir()
+    settings_path = Path(writer.client.download_artifacts(run.info.run_id, "settings.json", str(folder)))
+    assert json.loads(settings_path.read_bytes()) == card.settings
+    assert "MLflow: train.model.blocks has 16000 characters, and MLflow shows 6000" in caplog.text
 
 
-def test_newest_run_of_a_training_is_found(tracked):
-    card = read_bundle(tracked.trained_dir).card
-    with start_run(tracked, card):
-        pass
-    with start_run(tracked, card) as second:
-        pass
-    assert find_run(connect(tracked), tracked, card.training_id) == second.run_id
+def test_trials_are_children_once(tracked, writer, tmp_path):
+    trials = [
+        {"settings": {"learning_rate": 0.02 * index}, "metrics": {"val_loss": 0.5}, "epochs": 1, "status": status}
+        for index, status in enumerate(["FINISHED", "FAILED"])
+    ]
+    record(tracked, tmp_path, trials=trials)
+    apply_twice(writer, tracked)
+    children = {run.info.run_name: run for run in all_runs(tracked) if "mlflow.parentRunId" in run.data.tags}
+    assert sorted(children) == ["trial-000", "trial-001"]
+    assert [children[name].info.status for name in sorted(children)] == ["FINISHED", "FAILED"]
+    assert children["trial-001"].data.params == {"learning_rate": "0.02"}
+    assert children["trial-000"].data.metrics == {"val/val_loss": 0.5}
 
 
-@pytest.mark.slow
-def test_outage_in_the_middle_loses_nothing(tracked, server, monkeypatch, caplog):
-    address, process = server()
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    card = read_bundle(tracked.trained_dir).card
-    with start_run(tracked, card) as run:
-        run.observe(EVENT)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        run.observe(EVENT | {"step": 8})
-        run.observe(EVENT | {"step": 9})
-    assert sum("MLflow does not respond" in message for message in caplog.messages) == 2, (
-        "once for steps, once for the end"
-    )
-    with pytest.raises(TrackingError, match="start that server"):
-        sync_run_from_files(tracked, ["train"])
-    server(int(address.rpartition(":")[2]))
-    run_id = sync_run_from_files(tracked, ["ingest", "train"])
-    (stored,) = all_runs(tracked)
-    assert stored.info.run_id == run_id == run.run_id
-    assert stored.data.metrics["train/val_accuracy"] == 0.75
+def test_run_of_another_server_is_built_from_files(tracked, writer):
+    record_stages(tracked, ["ingest", "train", "validate"])
+    wait_until_sent(tracked)
+    (run,) = all_runs(tracked)
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["train/val_accuracy"] == 0.75
+    assert run.data.metrics["ingest/rows"] == 900
+    assert not [name for name in run.data.metrics if name.startswith("validate/")]
+    assert history(writer, run.info.run_id) == [(10, 1.25), (20, 0.75)]
+
+
+def test_half_built_run_is_completed(tracked, writer, monkeypatch):
+    record_stages_without_sending(tracked, ["train"], monkeypatch)
+    (event,) = open_outbox(tracked).read_pending()
+    with monkeypatch.context() as patched, pytest.raises(ConnectionError):
+        patched.setattr(writer.client, "set_terminated", lambda *_, **__: (_ for _ in ()).throw(ConnectionError))
+        writer.apply([event])
+    assert [run.info.status for run in all_runs(tracked)] == ["RUNNING"]
+    writer.apply([event])
+    (run,) = all_runs(tracked)
+    assert run.info.status == "FINISHED"
+    assert len(history(writer, run.info.run_id)) == 2
+
+
+def record_stages_without_sending(paths, stages, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr("headrace.tracking.launch.start_sender", lambda _: None)
+        record_stages(paths, stages)
+
+
+def test_stage_is_logged_once_and_again_when_it_changes(tracked, writer):
+    for value in (0.75, 0.75, 0.5):
+        write_json(tracked.metrics_path("train"), {"val_accuracy": value, "epochs": 2})
+        record_stages(tracked, ["train"])
+        wait_until_sent(tracked)
+    (run,) = all_runs(tracked)
+    values = [value for _, value in history(writer, run.info.run_id, "train/val_accuracy")]
+    assert values == [0.75, 0.5]
+
+
+def test_report_that_changes_while_its_metrics_do_not_is_uploaded(tracked, writer, tmp_path):
+    report_path = tracked.report_dir("train") / "page.html"
+    report_path.parent.mkdir(parents=True)
+    for text in ("first", "second"):
+        report_path.write_text(text)
+        record_stages(tracked, ["train"])
+        wait_until_sent(tracked)
+    (run,) = all_runs(tracked)
+    (tmp_path / "down").mkdir()
+    path = writer.client.download_artifacts(run.info.run_id, "reports/train/page.html", str(tmp_path / "down"))
+    assert Path(path).read_text() == "second"
+    assert len(history(writer, run.info.run_id, "train/val_accuracy")) == 1
+    assert read_logged(run, "train")["time"] == writer.client.get_metric_history(
+        run.info.run_id, "train/val_accuracy"
+    )[0].timestamp  # fmt: skip
+
+
+def test_deleted_run_does_not_stop_what_follows(tracked, writer, tmp_path, caplog):
+    with keep_sender(tracked):
+        with record_training(tracked, read_bundle(tracked.trained_dir).card, tmp_path / "work") as recorder:
+            recorder.observe({"kind": "epoch", **EPOCHS[0]})
+            wait_until_sent(tracked)
+            (run,) = all_runs(tracked)
+            writer.client.delete_run(run.info.run_id)
+            recorder.observe({"kind": "epoch", **EPOCHS[1]})
+            wait_until_sent(tracked)
+        record_stages(tracked, ["train"])
+        wait_until_sent(tracked)
+    assert "MLflow refused 1 events; they are in " in caplog.text
+    rejected = [json.loads(line) for line in open_outbox(tracked).rejected_path.read_text().splitlines()]
+    assert [event["kind"] for event in rejected] == ["metrics", "end"]
+    (rebuilt,) = all_runs(tracked)
+    assert rebuilt.data.metrics["train/val_accuracy"] == 0.75

@@ -20,9 +20,10 @@ from headrace.cluster.results import archive_name, pack_results
 def main() -> int:
     """Runs the job; returns the exit code of `dvc repro`."""
     root = prepare_workspace(Path.cwd())
-    code = _dvc(root, "init", "--no-scm", "--quiet") if not (root / ".dvc").is_dir() else 0
+    code = _run(root, "dvc", "init", "--no-scm", "--quiet") if not (root / ".dvc").is_dir() else 0
     # the upload has no .git, which DVC requires otherwise
-    code = code or _dvc(root, "config", "--local", "core.no_scm", "true") or _dvc(root, "repro")
+    code = code or _run(root, "dvc", "config", "--local", "core.no_scm", "true") or _run(root, "dvc", "repro")
+    _run(root, "headrace", "sync")  # Ray removes the folder of the upload, with what was not sent
     archive_path = find_archive_path()
     if archive_path:
         pack_results(root, archive_path)
@@ -41,8 +42,8 @@ def prepare_workspace(uploaded: Path) -> Path:
     return Path(workspace)
 
 
-def _dvc(root: Path, *arguments: str) -> int:
-    """Runs DVC under this interpreter, which the commands in `dvc.yaml` then use too.
+def _run(root: Path, module: str, *arguments: str) -> int:
+    """Runs DVC or headrace under this interpreter, which the commands in `dvc.yaml` then use too.
 
     An upload of a clone brings its own headrace, which the cluster need not have installed: the command is written.
     """
@@ -52,7 +53,7 @@ def _dvc(root: Path, *arguments: str) -> int:
         command.chmod(0o755)
         path = os.pathsep.join([folder, str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
         environment = os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"}
-        called = subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=root, env=environment, check=False)
+        called = subprocess.run([sys.executable, "-m", module, *arguments], cwd=root, env=environment, check=False)
     return called.returncode if called.returncode >= 0 else 128 - called.returncode
 
 

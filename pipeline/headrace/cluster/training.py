@@ -15,7 +15,6 @@ from headrace.errors import ClusterError, DataError, HeadraceError, Terminated
 from headrace.paths import Paths
 from headrace.quantization.onnx_export import EXPORTER_MODULES
 from headrace.runtime import is_plain, preload_modules, relax_gc
-from headrace.tracking.client import module_to_preload
 from headrace.training.fit import FitJob, WorkerContext, fit, read_result
 from headrace.training.reporting.events import Event, Observer
 
@@ -51,8 +50,8 @@ class Mailbox:
 def prepare_training(job: FitJob, paths: Paths) -> Iterator[Callable[[Observer], Json]]:
     """Starts Ray workers if the settings need them; yields the function that trains and returns the result.
 
-    A training that had finished before an interruption is not repeated. While workers start, MLflow and the ONNX
-    exporter are imported in the background. An interruption gets a note that says where the same command goes on.
+    A training that had finished before an interruption is not repeated. While workers start, the ONNX exporter is
+    imported in the background. An interruption gets a note that says where the same command goes on.
     """
     from headrace.training.callbacks.checkpoints import read_resume_point  # imports torch
 
@@ -83,7 +82,6 @@ def _start_training(job: FitJob, paths: Paths) -> Iterator[Callable[[Observer], 
     if num_workers == 0 or read_result(work_dir) is not None:
         yield train_here
         return
-    preload_modules(module_to_preload())
     with ray_session(paths, num_cpus_needed=num_workers * num_threads) as shutdown:
         training = Training(job, num_workers=num_workers, num_threads=num_threads, paths=paths)
         preload_modules(*EXPORTER_MODULES)

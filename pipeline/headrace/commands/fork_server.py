@@ -22,7 +22,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from headrace.commands.fork_client import HEAVY, LIGHT, REFUSED, SERVER_OF_STAGE, hash_process, make_socket_path
+from headrace.fork_client import (
+    HEAVY,
+    LIGHT,
+    OWNER_VARIABLE,
+    REFUSED,
+    SERVER_OF_STAGE,
+    SERVER_VARIABLE,
+    hash_process,
+    make_socket_path,
+)
 from headrace.runtime import relax_gc
 from headrace.stages import STAGES
 
@@ -31,7 +40,13 @@ REQUEST_BYTES = 2**16
 PR_SET_PDEATHSIG = 1
 """prctl(2): the signal that this process gets when its parent ends."""
 MODULES: dict[str, tuple[str, ...]] = {
-    "": ("headrace.commands.run_stage", *(f"headrace.stages.{stage}" for stage in STAGES), "pyarrow.parquet", "pandas"),
+    "": (
+        "headrace.command_line",
+        "headrace.commands.run_stage",
+        *(f"headrace.stages.{stage}" for stage in STAGES),
+        "pyarrow.parquet",
+        "pandas",
+    ),
     "clean": ("cleanlab.filter", "sklearn.linear_model", "sklearn.model_selection", "jinja2"),
     "train": ("torch", "pytorch_lightning", "torch.onnx", "onnxscript", "onnx"),
     "validate": ("scipy.optimize",),
@@ -42,8 +57,10 @@ MODULES: dict[str, tuple[str, ...]] = {
 
 None may start a thread that a fork would miss, as onnxruntime 1.31 does (OpenBLAS and jemalloc expect forks).
 """
-HEAVY_ORDER = ("train", "register", "validate", "explain")
-"""The order of the imports for the stages from `train` on: `register` stands for tracking, which `train` begins."""
+HEAVY_ORDER = ("register", "train", "validate", "explain")
+"""The order of the imports for the stages from `train` on; what `register` needs, `train` needs to start tracking."""
+STAGE_OF_COMMAND = {"send": "register"}
+"""Internal command -> the stage whose modules it needs."""
 
 
 def serve(owner: int, first_stage: str) -> list[str]:
@@ -69,8 +86,8 @@ def serve(owner: int, first_stage: str) -> list[str]:
     return _Server(owner, process, listeners[HEAVY], heavy).run() or []
 
 
-def _needs(stage: str) -> tuple[str, ...]:
-    return MODULES.get(stage, ())
+def _needs(command: str) -> tuple[str, ...]:
+    return MODULES.get(STAGE_OF_COMMAND.get(command, command), ())
 
 
 def _listen(path: Path) -> socket.socket:
@@ -133,11 +150,12 @@ class _Server:
         return None
 
     def _accept(self) -> list[str] | None:
-        """Forks a stage; returns its arguments in the fork."""
+        """Forks a stage, or a detached process of one; returns its arguments in the fork."""
         connection = self._listener.accept()[0]
         data, streams, _, _ = socket.recv_fds(connection, REQUEST_BYTES, 3)
         request = json.loads(data or "{}")
-        if request.get("process") != self._process:
+        is_detached = "cwd" in request
+        if not is_detached and request.get("process") != self._process:
             connection.send(str(REFUSED).encode())
         else:
             for module in _needs(request["arguments"][0]):
@@ -145,16 +163,37 @@ class _Server:
             gc.freeze()
             pid = os.fork()
             if not pid:
-                self.close()
                 connection.close()
-                _adopt(request, streams)
+                self._adopt(request, streams)
                 arguments: list[str] = request["arguments"]
                 return arguments
-            self._children[os.pidfd_open(pid)] = _Child(pid, connection)
             print(f"{request['arguments'][0]}: process {pid}", flush=True)  # noqa: T201 - the log
+            if is_detached:
+                connection.send(str(pid).encode())
+            else:
+                self._children[os.pidfd_open(pid)] = _Child(pid, connection)
         for stream in streams:
             os.close(stream)
         return None
+
+    def _adopt(self, request: Json, streams: list[int]) -> None:
+        """Makes this fork the process that the client asked for."""
+        server = self._listener.getsockname()
+        owner = Path(server).name.partition("-")[0]
+        self.close()
+        if "cwd" in request:
+            os.setsid()
+            os.chdir(request["cwd"])
+        else:
+            _end_with_parent()
+            os.setpgid(0, 0)
+            os.umask(request["umask"])
+            os.environ |= {"DVC_STAGE": request["stage"], SERVER_VARIABLE: server, OWNER_VARIABLE: owner}
+        for number, stream in enumerate(streams):
+            os.dup2(stream, number)
+            os.close(stream)
+        for text in (sys.stdout, sys.stderr):
+            text.reconfigure(line_buffering=text.isatty() or text is sys.stderr)  # type: ignore[union-attr]
 
     def _report_end(self, process_fd: int) -> None:
         child = self._children.pop(process_fd)
@@ -196,16 +235,3 @@ class _Server:
 def _import(module: str) -> None:
     with suppress(Exception):  # the stage that needs it reports what is wrong
         import_module(module)
-
-
-def _adopt(request: Json, streams: list[int]) -> None:
-    """Makes this fork the process that the client asked for."""
-    _end_with_parent()
-    os.setpgid(0, 0)
-    os.umask(request["umask"])
-    os.environ["DVC_STAGE"] = request["stage"]
-    for number, stream in enumerate(streams):
-        os.dup2(stream, number)
-        os.close(stream)
-    for text in (sys.stdout, sys.stderr):
-        text.reconfigure(line_buffering=text.isatty() or text is sys.stderr)  # type: ignore[union-attr]

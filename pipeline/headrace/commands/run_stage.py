@@ -1,4 +1,4 @@
-"""Runs one stage: checks all settings, takes the lock, runs, writes the metrics and logs them to MLflow."""
+"""Runs one stage: checks all settings, takes the lock, runs, writes the metrics and records them for MLflow."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ import math
 import time
 from functools import partial
 from importlib import import_module
-from pathlib import Path
 from types import ModuleType
 
 from headrace import __version__
 from headrace.contracts import Metrics
-from headrace.errors import DataError, TrackingError
+from headrace.errors import DataError
 from headrace.fingerprint.model_code import update_model_code
 from headrace.fingerprint.stage_code import is_current
 from headrace.paths import Paths
 from headrace.settings.load import check_data_kind, load_settings
 from headrace.storage.atomic import write_json
 from headrace.storage.lock import exclusive_lock
+from headrace.tracking.uri import check_tracking_uri
 
 logger = logging.getLogger(__name__)
 BEFORE_TRAINING = ("ingest", "clean", "split", "normalize", "tune", "train")
 TRACKED = ("train", "validate", "test", "quantize", "explain", "register")
-"""Stages whose metrics are logged to MLflow at once."""
+"""Stages whose metrics are recorded in MLflow as soon as they end."""
 BUILDS_MODELS = ("tune", "train")
 """Stages that depend on `model_code/fingerprint.json`."""
 
@@ -36,6 +36,7 @@ def run_stage(name: str, paths: Paths) -> Metrics:
     settings = load_settings(paths, name)
     module, config = import_stage(name), settings[name]
     check_code(name, paths)
+    check_tracking_uri(paths)
     started = time.perf_counter()
     with exclusive_lock(paths.state_dir / "locks" / f"{name}.lock", f"stage {name}"):
         if name == "ingest":  # the first to know the kind of the data, before it reads any row
@@ -44,7 +45,7 @@ def run_stage(name: str, paths: Paths) -> Metrics:
             metrics = module.run(config, paths)
         write_json(paths.metrics_path(name), {key: _to_json_number(name, key, value) for key, value in metrics.items()})
     if name in TRACKED:
-        log_to_mlflow(name, paths)
+        record(name, paths)
     print(f"{name:<10}{format_summary(metrics)}  ({time.perf_counter() - started:.1f} s)", flush=True)  # noqa: T201
     return metrics
 
@@ -86,11 +87,8 @@ def _to_json_number(stage: str, key: str, value: float) -> float | int:
     return int(value) if float(value).is_integer() and not isinstance(value, float) else float(value)
 
 
-def log_to_mlflow(stage: str, paths: Paths) -> None:
-    """Logs a stage's metrics to MLflow. Only warns of an outage: the next stage, or `register`, logs them too."""
-    from headrace.tracking.runs import sync_run_from_files
+def record(stage: str, paths: Paths) -> None:
+    """Records a stage's metrics and files for MLflow: those of the stages before it with the training's."""
+    from headrace.tracking.recorder import record_stages
 
-    try:
-        sync_run_from_files(paths, (*BEFORE_TRAINING, *(() if stage in BEFORE_TRAINING else (stage,))))
-    except TrackingError as error:
-        logger.warning("%s; %s is logged later", error, Path(f"metrics/{stage}.json"))
+    record_stages(paths, BEFORE_TRAINING if stage in BEFORE_TRAINING else (stage,))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
-from headrace.contracts import Metrics, Spec
+from headrace.contracts import Json, Metrics, Spec
 from headrace.errors import DataError
 from headrace.paths import Paths
 from headrace.stages import STAGES
+from headrace.tracking.outbox import find_outboxes
 
 Row = tuple[str, str]
 
@@ -49,7 +50,7 @@ def make_rows(metrics: dict[str, Metrics], paths: Paths) -> list[Row]:
         rows.append(_tested(test))
     if quantize := metrics["quantize"]:
         rows += _quantized(quantize, "an image" if _is_of_images(paths) else "a row")
-    return rows + _registered(paths)
+    return rows + _registered(paths) + _unsent(paths)
 
 
 def _is_of_images(paths: Paths) -> bool:
@@ -95,7 +96,26 @@ def _registered(paths: Paths) -> list[Row]:
             "registered",
             f"{version['name']} version {version['version']}, {version['precision']} ({', '.join(version['aliases'])})",
         ),
+        *_lost_files(version, paths),
         ("inspect it", "headrace ui              runs and registry: http://127.0.0.1:5000"),
         ("", "dvc plots show --open    training curves, wrong predictions"),
         ("explanations", "reports/explain/index.html"),
     ]
+
+
+def _lost_files(version: Json, paths: Paths) -> list[Row]:
+    """What to do if the project's own registry has the version, but no longer its model."""
+    folder = version.get("files")
+    if not folder or not (paths.tracking_root / "mlflow.db").is_file():
+        return []  # the registry is elsewhere
+    if (paths.tracking_root / folder / "MLmodel").is_file():
+        return []
+    return [
+        ("", "its files are gone, so it cannot predict; register it again: dvc repro --force --single-item register")
+    ]
+
+
+def _unsent(paths: Paths) -> list[Row]:
+    """How much MLflow lacks."""
+    number = sum(len(outbox.read_pending()) for outbox in find_outboxes(paths))
+    return [("not in MLflow yet", f"{number:,} events; headrace sync sends them")] if number else []

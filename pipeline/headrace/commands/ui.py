@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from headrace.errors import ConfigError
 from headrace.paths import Paths
-from headrace.tracking.client import remove_credentials, tracking_uri
+from headrace.tracking.uri import remove_credentials, tracking_uri
 
 HOST = "127.0.0.1"
 SHUTDOWN_TIMEOUT_S = 5

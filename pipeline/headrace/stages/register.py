@@ -6,6 +6,7 @@ import json
 import logging
 from math import isfinite
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from headrace.contracts import Metrics
 from headrace.evaluation.comparison import Comparison, compare_prediction_files
@@ -15,49 +16,74 @@ from headrace.stages import STAGES
 from headrace.storage.arrays import open_arrays
 from headrace.storage.atomic import write_json
 from headrace.storage.bundle import GRAPH, read_bundle
-from headrace.tracking import registry
-from headrace.tracking.registry import Candidate, make_version_tags
-from headrace.tracking.runs import sync_run_from_files
+from headrace.storage.lock import wait_for_lock
+from headrace.tracking.launch import wait_until_sent
+from headrace.tracking.recorder import record_stages
+from headrace.tracking.registry import CHALLENGER, CHAMPION, Candidate, Registry, Version, make_version_tags
 from headrace.tracking.serving_package import make_card, make_input_example
 
 logger = logging.getLogger(__name__)
 
 
 def run(config: Config, paths: Paths) -> Metrics:
-    """Registers the int8 model if `quantize` selected one, or else the float32 one; raises TrackingError."""
-    run_id = sync_run_from_files(paths, STAGES[:-1])
-    candidate = _make_candidate(config, paths, run_id)
-    champion = registry.find_champion(paths, config.name)
-    number = int(registry.register_version(paths, candidate).version)
-    registry.set_alias(paths, config.name, registry.CHALLENGER, number)
-    comparison = _compare(paths, champion.run_id) if champion else None
-    is_champion = comparison is None or comparison.is_not_worse(config.margin)
+    """Registers the int8 model if `quantize` selected one, or else the float32 one; raises TrackingError.
+
+    After an interruption, the next call finishes the version that this one began.
+    """
+    record_stages(paths, STAGES[:-1])
+    wait_until_sent(paths)
+    with wait_for_lock(paths.outbox_dir / "registry.lock"):  # experiments of a queue may run at the same time
+        return _register(config, paths, Registry(paths))
+
+
+def _register(config: Config, paths: Paths, registry: Registry) -> Metrics:
+    candidate = _make_candidate(config, paths, registry)
+    champion = registry.find_champion(config.name)
+    version = registry.register(candidate, _read_metrics(paths))
+    registry.set_alias(version, CHALLENGER)
+    if champion and champion.number == version.number:  # an interrupted call went this far
+        is_champion, compared = True, version.comparison
+    else:
+        comparison = _compare(paths, registry, champion) if champion else None
+        is_champion = comparison is None or comparison.is_not_worse(config.margin)
+        compared = _summarize(comparison)
+        registry.set_comparison(version, compared)
     if is_champion:
-        registry.set_alias(paths, config.name, registry.CHAMPION, number)
+        registry.set_alias(version, CHAMPION)
     precision = candidate.tags["precision"]
-    version = {
+    registered = {
         "name": config.name,
-        "version": number,
-        "uri": f"models:/{config.name}/{number}",
-        "run_id": run_id,
+        "version": version.number,
+        "uri": f"models:/{config.name}/{version.number}",
+        "run_id": candidate.run_id,
         "precision": precision,
-        "aliases": [registry.CHALLENGER, *([registry.CHAMPION] if is_champion else [])],
+        "aliases": [CHALLENGER, *([CHAMPION] if is_champion else [])],
+        "files": registry.find_local_files(version),
     }
-    write_json(paths.registered_path, version)
-    metrics: Metrics = {"version": number, "is_champion": int(is_champion), "int8": int(precision == "int8")}
-    if comparison and isfinite(comparison.upper_bound):  # JSON has no infinity
-        metrics |= {"champion_difference": comparison.difference, "champion_bound": comparison.upper_bound}
-    return metrics
+    write_json(paths.registered_path, registered)
+    return {"version": version.number, "is_champion": int(is_champion), "int8": int(precision == "int8"), **compared}
 
 
-def _make_candidate(config: Config, paths: Paths, run_id: str) -> Candidate:
+def _read_metrics(paths: Paths) -> dict[str, Metrics]:
+    """The metrics of every stage before this one, which belong to the version."""
+    metrics_paths = {stage: paths.metrics_path(stage) for stage in STAGES[:-1]}
+    return {stage: json.loads(path.read_bytes()) for stage, path in metrics_paths.items() if path.is_file()}
+
+
+def _summarize(comparison: Comparison | None) -> Metrics:
+    if comparison is None or not isfinite(comparison.upper_bound):  # JSON has no infinity
+        return {}
+    return {"champion_difference": comparison.difference, "champion_bound": comparison.upper_bound}
+
+
+def _make_candidate(config: Config, paths: Paths, registry: Registry) -> Candidate:
     bundle = read_bundle(paths.trained_dir)
     int8_path = paths.quantized_dir / GRAPH
     is_int8 = int8_path.is_file()
     validated, tested = (json.loads(paths.metrics_path(stage).read_bytes()) for stage in ("validate", "test"))
     return Candidate(
         config.name,
-        run_id,
+        registry.find_run(bundle.card.training_id),
         bundle,
         graph=int8_path if is_int8 else paths.trained_dir / GRAPH,
         card=make_card(bundle, validated),
@@ -66,12 +92,20 @@ def _make_candidate(config: Config, paths: Paths, run_id: str) -> Candidate:
     )
 
 
-def _compare(paths: Paths, champion_run_id: str) -> Comparison | None:
+def _compare(paths: Paths, registry: Registry, champion: Version) -> Comparison | None:
     """Compares the champion with the challenger by the predictions that each stored for its test rows."""
-    champion_path: Path | None = registry.download_test_predictions(paths, champion_run_id)
-    if champion_path is None:
+    name = f"{champion.name} version {champion.number}"
+    if not registry.has_files(champion):
         logger.warning(
-            "registry: the champion's run %s has no test predictions; the models are not compared", champion_run_id
+            "registry: the champion, %s, has lost its files (its logged model was deleted), and cannot be served; give "
+            "the alias champion to another version in `headrace ui`, or delete this one",
+            name,
         )
-        return None
-    return compare_prediction_files(champion_path, paths.report_dir("test") / "predictions.parquet")
+    with TemporaryDirectory(prefix="headrace-") as folder:
+        champion_path = registry.download_test_predictions(champion.run_id, Path(folder))
+        if champion_path is None:
+            logger.warning(
+                "registry: the champion, %s, has no run with test predictions; the models are not compared", name
+            )
+            return None
+        return compare_prediction_files(champion_path, paths.report_dir("test") / "predictions.parquet")

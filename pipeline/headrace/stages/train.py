@@ -19,9 +19,10 @@ from headrace.settings.train import Config
 from headrace.storage import bundle
 from headrace.storage.arrays import open_arrays
 from headrace.storage.atomic import atomic_dir
+from headrace.tracking.launch import keep_sender
 from headrace.tracking.lineage import collect_lineage
+from headrace.tracking.recorder import record_training
 from headrace.tracking.resume_key import make_id, make_key, open_state, remove_states
-from headrace.tracking.runs import log_trials, start_run
 from headrace.training.autotune.tuner import decide, load_or_decide
 from headrace.training.fit import FitJob
 from headrace.training.reporting.history import write_history
@@ -42,18 +43,18 @@ def run(config: Config, paths: Paths) -> Metrics:
     job = FitJob(paths.normalized_dir, work_dir, settings)
     _warn_if_noise_is_known(settings)
     with (
+        keep_sender(paths),
         prepare_training(job, paths) as train,
-        start_run(paths, card) as run,
+        record_training(paths, card, work_dir, trials) as recorder,
         progress(settings.max_epochs, settings.num_workers) as show,
     ):
-        if trials and run.run_id:
-            log_trials(paths, run.run_id, trials)
 
         def observe(event: Json) -> None:
             show(event)
-            run.observe(event)
+            recorder.observe(event)
 
         result = train(observe)
+        recorder.history = result["history"]
         difference = _write_bundle(paths, card, work_dir, result)
     if result["ended_by"] != "max_epochs":
         print(  # noqa: T201

@@ -4,50 +4,45 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from headrace.errors import TrackingError
 from headrace.paths import Paths
+from headrace.tracking.uri import (
+    REGISTRY,
+    TRACKING,
+    deleted_experiment,
+    experiment_name,
+    remove_credentials,
+    tracking_uri,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-EXPERIMENT = "headrace"
+REASON_CHARACTERS = 200
+DENIED = {"UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED", "PERMISSION_DENIED"}
+PERMANENT = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "BAD_REQUEST", "INVALID_STATE"}
+"""Error codes of requests that would fail again."""
 
 
-def tracking_uri(paths: Paths) -> str:
-    """Returns the tracking URI. The project's own is absolute, since `dvc exp run --temp` runs in another folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.root / 'mlflow.db'}"
-
-
-def module_to_preload() -> str:
-    """Sets the variables that MLflow reads at import; returns the module to import in advance."""
-    _set_environment()
-    return "mlflow.store.tracking.sqlalchemy_store"
-
-
-def _set_environment() -> None:
-    # a server that is down must cost seconds, not minutes: the next stage logs what this one could not
+def connect(paths: Paths) -> MlflowClient:
+    """Returns a client for the tracking server and its registry; raises TrackingError if it is not reachable."""
+    # a server that is down must cost seconds, not minutes: the sender tries again
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # MLflow sends usage statistics by default
-
-
-def connect(paths: Paths) -> MlflowClient:
-    """Returns a client for the tracking server and its registry; raises TrackingError if it is not reachable."""
-    _set_environment()
     with translate_mlflow_errors(paths):
         from mlflow import MlflowClient
 
         for name in ("mlflow", "alembic"):  # after the import, which sets their levels
             logging.getLogger(name).setLevel(logging.ERROR)
         uri = tracking_uri(paths)
-        return MlflowClient(tracking_uri=uri, registry_uri=os.environ.get("MLFLOW_REGISTRY_URI") or uri)
+        return MlflowClient(tracking_uri=uri, registry_uri=os.environ.get(REGISTRY) or uri)
 
 
 @contextmanager
@@ -60,24 +55,43 @@ def translate_mlflow_errors(paths: Paths) -> Iterator[None]:
     try:
         yield
     except (MlflowException, RequestException, SQLAlchemyError) as error:
-        reason = remove_credentials(" ".join(str(error).split()))[:200]
-        raise TrackingError(
-            f"MLFLOW_TRACKING_URI: {remove_credentials(tracking_uri(paths))}: {reason}; "
-            f"start that server, or unset the variable"
-        ) from error
+        reason = remove_credentials(" ".join(str(error).split()))[:REASON_CHARACTERS]
+        where = remove_credentials(tracking_uri(paths))
+        raise TrackingError(f"{TRACKING}: {where}: {reason}; {_advise(error)}") from error
+
+
+def is_denied(error: BaseException) -> bool:
+    """Whether the server asks for another user or password."""
+    return getattr(error, "error_code", "") in DENIED
+
+
+def is_permanent(error: BaseException) -> bool:
+    """Whether the same request would fail again: the server refused its contents, or a file of the outbox is gone."""
+    return isinstance(error, FileNotFoundError) or getattr(error, "error_code", "") in PERMANENT
+
+
+def _advise(error: Exception) -> str:
+    """What to do about an error, as far as its kind is known."""
+    if is_denied(error):
+        return "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+    if "out-of-date database schema" in str(error):
+        return "copy the database, then run: mlflow db upgrade URI"
+    if is_permanent(error):
+        return "correct what it names"
+    return "start that server, or unset the variable" if os.environ.get(TRACKING) else "check that file"
 
 
 def find_or_create_experiment(client: MlflowClient, paths: Paths) -> str:
-    """Returns the experiment's id; its artifacts lie next to the SQLite file, unless there is a server."""
-    name = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
+    """Returns the experiment's id; its artifacts lie next to the SQLite file, unless there is a server.
+
+    Raises TrackingError if it was deleted.
+    """
+    name = experiment_name()
     experiment = client.get_experiment_by_name(name)
-    if experiment is not None:
-        return str(experiment.experiment_id)
-    is_embedded = not os.environ.get("MLFLOW_TRACKING_URI")
-    location = (paths.root / "mlartifacts").as_uri() if is_embedded else None
-    return str(client.create_experiment(name, artifact_location=location))
-
-
-def remove_credentials(text: str) -> str:
-    """Returns the text with the user and password removed from each URI."""
-    return re.sub(r"://[^/@\s]+@", "://", text)
+    if experiment is None:
+        is_embedded = not os.environ.get(TRACKING)
+        location = (paths.tracking_root / "mlartifacts").as_uri() if is_embedded else None
+        return str(client.create_experiment(name, artifact_location=location))
+    if experiment.lifecycle_stage == "deleted":
+        raise deleted_experiment(name)
+    return str(experiment.experiment_id)

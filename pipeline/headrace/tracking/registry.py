@@ -1,26 +1,37 @@
-"""The registry: model versions with lineage and a served model, and the aliases challenger and champion."""
+"""The registry: model versions with lineage, metrics and a served model, and the aliases challenger and champion."""
 
 from __future__ import annotations
 
-import shutil
+import hashlib
+import json
+import re
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
-from headrace.contracts import Json
+from headrace.contracts import Json, Metrics
+from headrace.errors import TrackingError
 from headrace.paths import Paths
 from headrace.storage.bundle import Bundle
 from headrace.tracking import serving_package
 from headrace.tracking.client import connect, find_or_create_experiment, translate_mlflow_errors
+from headrace.tracking.names import encode_name
+from headrace.tracking.outbox import hash_file
+from headrace.tracking.runs import find_finished_run, read_logged
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel
     from mlflow.entities.model_registry import ModelVersion
 
 CHAMPION, CHALLENGER = "champion", "challenger"
+CONTENT, COMPARISON = "headrace.content", "headrace.comparison"
+NOT_FOUND = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND"}
+MODEL_FILE = "MLmodel"
 VERSION_METRICS = {
     "classification": {"accuracy": ".4f", "accuracy_low": ".4f", "accuracy_high": ".4f"},
     "multilabel": {"micro_f1": ".4f", "accuracy": ".4f", "accuracy_low": ".4f", "accuracy_high": ".4f"},
@@ -47,6 +58,21 @@ class Candidate:
     tags: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Version:
+    """A version in the registry."""
+
+    name: str
+    number: int
+    run_id: str
+    """Empty if it was registered by other means."""
+    model_id: str
+    """Its logged model; empty if it was registered from a path."""
+    source: str
+    comparison: Metrics
+    """How it compared with the champion when it was registered."""
+
+
 def make_version_tags(bundle: Bundle, precision: str, tested: Json) -> dict[str, str]:
     """Returns the tags of a version: its origin, and some metrics of `test`."""
     lineage = bundle.card.lineage
@@ -62,22 +88,127 @@ def make_version_tags(bundle: Bundle, precision: str, tested: Json) -> dict[str,
     }
 
 
-def register_version(paths: Paths, candidate: Candidate) -> ModelVersion:
-    """Logs the served model to its run and registers it as a new version; raises TrackingError."""
-    client = connect(paths)
-    with translate_mlflow_errors(paths), tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "model"
-        _save(folder, candidate)
-        model = client.create_logged_model(
-            find_or_create_experiment(client, paths),
-            name=candidate.name,
-            source_run_id=candidate.run_id,
-            tags=dict(candidate.tags),
-        )
-        client.log_model_artifacts(model.model_id, str(folder))
-        client.finalize_logged_model(model.model_id, "READY")
-        _ensure_registered(client, candidate.name)
-        return client.create_model_version(
+class Registry:
+    """The registry of one project. Each step finds what an interrupted one left, and finishes it."""
+
+    def __init__(self, paths: Paths) -> None:
+        """Connects; raises TrackingError if the server is not reachable, or the experiment was deleted."""
+        self._paths, self._client = paths, connect(paths)
+        with translate_mlflow_errors(paths):
+            self._experiment_id = find_or_create_experiment(self._client, paths)
+
+    def find_run(self, training_id: str) -> str:
+        """Returns the finished run of a training; raises TrackingError if there is none."""
+        with translate_mlflow_errors(self._paths):
+            run_id = find_finished_run(self._client, self._experiment_id, training_id)
+        if run_id is None:
+            raise TrackingError(f"MLflow: training {training_id} has no finished run; run: dvc repro --force train")
+        return run_id
+
+    def register(self, candidate: Candidate, metrics: Mapping[str, Metrics]) -> Version:
+        """Logs the served model with its metrics by stage, and registers it as a version; raises TrackingError.
+
+        The same content is registered once: a version or logged model that exists is completed and returned.
+        """
+        key = _hash_content(candidate, metrics)
+        with translate_mlflow_errors(self._paths), tempfile.TemporaryDirectory() as scratch:
+            model = self._find_model(candidate, key) or self._client.create_logged_model(
+                self._experiment_id,
+                name=_make_model_name(candidate.name),
+                source_run_id=candidate.run_id,
+                tags={**candidate.tags, CONTENT: key},
+            )
+            if str(model.status) != "READY":
+                folder = Path(scratch) / "model"
+                _save(folder, candidate)
+                self._client.log_model_artifacts(model.model_id, str(folder))
+                self._log_metrics(model.model_id, candidate.run_id, metrics)
+                self._client.finalize_logged_model(model.model_id, "READY")
+            version = self._find_version(candidate, model) or self._create_version(candidate, model)
+            return _describe(version)
+
+    def set_alias(self, version: Version, alias: str) -> None:
+        """Points an alias at a version."""
+        with translate_mlflow_errors(self._paths):
+            self._client.set_registered_model_alias(version.name, alias, str(version.number))
+
+    def set_comparison(self, version: Version, values: Metrics) -> None:
+        """Stores the comparison with the champion in the version, before it may become the champion itself."""
+        with translate_mlflow_errors(self._paths):
+            self._client.set_model_version_tag(version.name, str(version.number), COMPARISON, json.dumps(values))
+
+    def find_champion(self, name: str) -> Version | None:
+        """Returns the current champion, or None."""
+        from mlflow.exceptions import MlflowException
+
+        with translate_mlflow_errors(self._paths):
+            try:
+                return _describe(self._client.get_model_version_by_alias(name, CHAMPION))
+            except MlflowException as error:
+                if error.error_code in NOT_FOUND:
+                    return None
+                raise
+
+    def download_test_predictions(self, run_id: str, folder: Path) -> Path | None:
+        """Downloads a run's predictions for the test rows; returns None if the run or its predictions are gone."""
+        from mlflow.exceptions import MlflowException
+
+        if not run_id:
+            return None
+        with translate_mlflow_errors(self._paths):
+            try:
+                listed = self._client.list_artifacts(run_id, PREDICTIONS.rpartition("/")[0])
+                if PREDICTIONS not in {item.path for item in listed}:
+                    return None
+                return Path(self._client.download_artifacts(run_id, PREDICTIONS, str(folder)))
+            except MlflowException as error:
+                if error.error_code in NOT_FOUND:
+                    return None
+                raise
+
+    def has_files(self, version: Version) -> bool:
+        """Whether a version still has its model: `mlflow gc` removes a deleted logged model, and the version stays."""
+        if not version.model_id:
+            return True  # registered from a path
+        with translate_mlflow_errors(self._paths):
+            return self._has_model_files(version.model_id)
+
+    def find_local_files(self, version: Version) -> str:
+        """Returns the folder of a version's model, relative to the project; empty if it lies elsewhere."""
+        path = Path(unquote(urlsplit(version.source).path))
+        is_here = urlsplit(version.source).scheme in {"", "file"} and path.is_relative_to(self._paths.tracking_root)
+        return path.relative_to(self._paths.tracking_root).as_posix() if is_here else ""
+
+    def _has_model_files(self, model_id: str) -> bool:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return MODEL_FILE in {item.path for item in self._client.list_logged_model_artifacts(model_id)}
+        except MlflowException as error:
+            if error.error_code in NOT_FOUND:
+                return False
+            raise
+
+    def _find_model(self, candidate: Candidate, key: str) -> LoggedModel | None:
+        models = self._client.search_logged_models([self._experiment_id], f"tags.`{CONTENT}` = '{key}'")
+        mine = [model for model in models if model.source_run_id == candidate.run_id]
+        complete = [model for model in mine if str(model.status) != "READY" or self._has_model_files(model.model_id)]
+        return complete[0] if complete else None
+
+    def _find_version(self, candidate: Candidate, model: LoggedModel) -> ModelVersion | None:
+        """Returns the version of a logged model, if an interrupted registration created it."""
+        versions = self._client.search_model_versions(f"name = '{_quote(candidate.name)}'")
+        return next((version for version in versions if version.source == model.artifact_location), None)
+
+    def _create_version(self, candidate: Candidate, model: LoggedModel) -> ModelVersion:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.create_registered_model(candidate.name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        return self._client.create_model_version(
             candidate.name,
             source=model.artifact_location,
             run_id=candidate.run_id,
@@ -85,49 +216,41 @@ def register_version(paths: Paths, candidate: Candidate) -> ModelVersion:
             model_id=model.model_id,
         )
 
+    def _log_metrics(self, model_id: str, run_id: str, metrics: Mapping[str, Metrics]) -> None:
+        """Logs the metrics to the logged model.
 
-def set_alias(paths: Paths, name: str, alias: str, number: int) -> None:
-    """Points an alias at a version."""
-    client = connect(paths)
-    with translate_mlflow_errors(paths):
-        client.set_registered_model_alias(name, alias, str(number))
+        MLflow logs them to its run too. Under the time that the run has them at, nothing is added there.
+        """
+        from mlflow.entities import Metric
 
-
-def find_champion(paths: Paths, name: str) -> ModelVersion | None:
-    """Returns the current champion, or None."""
-    from mlflow.exceptions import MlflowException
-
-    client = connect(paths)
-    with translate_mlflow_errors(paths):
-        try:
-            return client.get_model_version_by_alias(name, CHAMPION)
-        except MlflowException as error:
-            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
-                return None
-            raise
+        run, now = self._client.get_run(run_id), int(time.time() * 1000)
+        points = [
+            Metric(encode_name(f"{stage}/{name}"), float(value), read_logged(run, stage).get("time", now), 0, model_id)
+            for stage, values in metrics.items()
+            for name, value in values.items()
+        ]
+        self._client.log_batch(run_id, metrics=points)
 
 
-def download_test_predictions(paths: Paths, run_id: str) -> Path | None:
-    """Downloads a run's predictions for the test rows; returns None if it has none."""
-    client = connect(paths)
-    with translate_mlflow_errors(paths):
-        folder = PREDICTIONS.rpartition("/")[0]
-        if PREDICTIONS not in {item.path for item in client.list_artifacts(run_id, folder)}:
-            return None
-        scratch = paths.state_dir / "scratch" / "champion"
-        shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir(parents=True)
-        return Path(client.download_artifacts(run_id, PREDICTIONS, str(scratch)))
+def _describe(version: ModelVersion) -> Version:
+    source, comparison = str(version.source), json.loads(version.tags.get(COMPARISON, "{}"))
+    in_source = re.search(r"\bm-[0-9a-f]{32}\b", source)  # MLflow's own server stores no model_id with a version
+    model_id = version.model_id or (in_source[0] if in_source else "")
+    return Version(version.name, int(version.version), version.run_id or "", model_id, source, comparison)
 
 
-def _ensure_registered(client: MlflowClient, name: str) -> None:
-    from mlflow.exceptions import MlflowException
+def _hash_content(candidate: Candidate, metrics: Mapping[str, Metrics]) -> str:
+    parts = [candidate.name, candidate.run_id, hash_file(candidate.graph), candidate.card, metrics]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
-    try:
-        client.create_registered_model(name)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
+
+def _make_model_name(name: str) -> str:
+    """Returns a name without the characters that MLflow refuses in names of logged models."""
+    return re.sub(r"[/:.%\"']", "-", name)
+
+
+def _quote(name: str) -> str:
+    return name.replace("'", "\\'")
 
 
 def _save(folder: Path, candidate: Candidate) -> None:

@@ -1,118 +1,244 @@
-"""One run per training. Files are the source of truth: the run mirrors them, and is rebuilt from them if missing."""
+"""Applies events of the outbox to MLflow's runs, one run per training. Applying an event again changes nothing."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import logging
-import os
-import socket
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from headrace.contracts import Json
-from headrace.errors import Terminated, TrackingError
 from headrace.paths import Paths
-from headrace.storage.bundle import BundleCard, read_bundle
-from headrace.tracking.client import connect, find_or_create_experiment, translate_mlflow_errors
+from headrace.tracking.client import find_or_create_experiment
+from headrace.tracking.names import encode_name, flatten, shorten
+from headrace.tracking.outbox import Outbox
 from headrace.training.reporting.events import metrics_of
-from headrace.training.reporting.history import read_history
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
-logger = logging.getLogger(__name__)
-TRAINING_ID, HOLDER, LOGGED = "headrace.training_id", "headrace.holder", "headrace.logged."
-VALUE_CHARACTERS = 500
-SECONDS_BETWEEN_STEPS = 2.0
-"""Minimum between logged steps, since a training in this process waits for the server's answer."""
+TRAINING_ID, RUN_KEY, LOGGED, TRIAL = "headrace.training_id", "headrace.run_key", "headrace.logged.", "headrace.trial"
+PARENT = "mlflow.parentRunId"
+RUN_NAME_CHARACTERS = 250
+"""Limit of PostgreSQL and other databases with typed columns."""
 
 
-class LiveRun:
-    """The run of an ongoing training. An outage of the server never stops the training."""
+class Point(NamedTuple):
+    """One value of a metric."""
 
-    def __init__(self, client: MlflowClient | None, run_id: str) -> None:
-        """Without a client nothing is logged now; the run is rebuilt from files later."""
-        self._client, self.run_id = client, run_id
-        self._next_step_at = 0.0
+    name: str
+    value: float
+    time: int
+    """In milliseconds since 1970."""
+    step: int
 
-    def observe(self, event: Json) -> None:
-        """Logs the metrics of each epoch, and of a step at most every SECONDS_BETWEEN_STEPS."""
-        is_step = event.get("kind") == "step"
-        if self._client is None or (is_step and time.monotonic() < self._next_step_at):
+
+class RunWriter:
+    """Writes events to the runs of one tracking server."""
+
+    def __init__(self, client: MlflowClient, paths: Paths, outbox: Outbox) -> None:
+        """Finds or creates the experiment; raises TrackingError if it was deleted."""
+        self.client, self._paths, self._outbox = client, paths, outbox
+        self.experiment_id = find_or_create_experiment(client, paths)
+        self._run_ids: dict[str, str] = {}
+        self._steps: dict[tuple[str, str], dict[int, int]] = {}
+        """(run, metric) -> the steps that the server has, with their times."""
+
+    def apply(self, events: list[Json]) -> None:
+        """Applies one event, or several of metrics."""
+        handlers = {"start": self.start, "trials": self.trials, "end": self.end, "stage": self.stage}
+        if events[0]["kind"] == "metrics":
+            self.metrics(events)
+        else:
+            handlers[events[0]["kind"]](events[0])
+
+    def start(self, event: Json) -> None:
+        """Creates the run of a training, or continues that of an interrupted one."""
+        run_id = self._log_card(event["run_key"], event["card"], event)
+        self.client.update_run(run_id, status="RUNNING")
+
+    def metrics(self, events: Iterable[Json]) -> None:
+        """Logs metrics of a training; a resumed training repeats steps, which are logged once."""
+        by_run: dict[str, list[Point]] = {}
+        for event in events:
+            by_run.setdefault(event["run_key"], []).extend(
+                Point(f"fit/{name}", value, event["time"], event["step"]) for name, value in event["values"].items()
+            )
+        for key, points in by_run.items():
+            self._log_new(self._require_run(key), points)
+
+    def trials(self, event: Json) -> None:
+        """Adds a search's trials as children of a training's run."""
+        run_id = self._require_run(event["run_key"])
+        children = self._search(f"tags.`{PARENT}` = '{run_id}'", limit=1000)
+        existing = {child.data.tags.get(TRIAL): child for child in children}
+        for index, trial in enumerate(event["trials"]):
+            self._log_trial(run_id, index, trial, existing.get(str(index)), event["time"])
+
+    def end(self, event: Json) -> None:
+        """Ends the run of a training. A finished one gets the epochs that never arrived as events."""
+        run_id = self._require_run(event["run_key"])
+        self._fill(run_id, event)
+        self.client.set_terminated(run_id, event["status"], end_time=event["time"])
+
+    def stage(self, event: Json) -> None:
+        """Logs the metrics and files of a stage to the run of its training, unless the run has the same."""
+        run_id = self.find_or_rebuild(event)
+        prefix, name = f"{event['stage']}/", LOGGED + event["stage"]
+        run = self.client.get_run(run_id)
+        logged = read_logged(run, event["stage"])
+        metrics, files = _digest(event["metrics"]), _digest(event["files"])
+        time = logged["time"] if logged.get("metrics") == metrics else event["time"]
+        if (logged.get("metrics"), logged.get("files")) == (metrics, files):
             return
-        if is_step:
-            self._next_step_at = time.monotonic() + SECONDS_BETWEEN_STEPS
+        self._log(run_id, [Point(prefix + key, value, time, 0) for key, value in event["metrics"].items()])
+        self._upload(run_id, event["files"])
+        self.client.set_tag(run_id, name, json.dumps({"metrics": metrics, "files": files, "time": time}))
+
+    def find_or_rebuild(self, event: Json) -> str:
+        """Returns the finished run of a training; without one it is built from the card and the history of its files.
+
+        There is none on another server, or if DVC restored the training from its cache.
+        """
+        training_id = event["card"]["training_id"]
+        run_id = find_finished_run(self.client, self.experiment_id, training_id)
+        if run_id is None:
+            run_id = self._log_card(f"rebuilt-{training_id}", event["card"], event)
+            self._fill(run_id, event)
+            self.client.set_terminated(run_id, "FINISHED", end_time=event["time"])
+        return run_id
+
+    def find_run(self, run_key: str) -> str | None:
+        """Returns the run of one training, which a resumed one continues."""
+        if run_key not in self._run_ids:
+            runs = self._search(f"tags.`{RUN_KEY}` = '{run_key}'")
+            if not runs:
+                return None
+            self._run_ids[run_key] = str(runs[0].info.run_id)
+        return self._run_ids[run_key]
+
+    def _require_run(self, run_key: str) -> str:
+        from mlflow.exceptions import MlflowException
+        from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
+
+        run_id = self.find_run(run_key)
+        if run_id is None:
+            raise MlflowException(f"the run of training {run_key} was deleted", RESOURCE_DOES_NOT_EXIST)
+        return run_id
+
+    def _log_card(self, run_key: str, card: Json, event: Json) -> str:
+        from mlflow.entities import Param
+
+        run_id = self.find_run(run_key)
+        if run_id is None:
+            tags = _make_tags(card) | {RUN_KEY: run_key, "headrace.project": str(self._paths.root)}
+            name = f"{card['model']['name']}-{card['training_id'][:8]}"[-RUN_NAME_CHARACTERS:]
+            run = self.client.create_run(self.experiment_id, start_time=event["time"], tags=tags, run_name=name)
+            run_id = self._run_ids[run_key] = str(run.info.run_id)
+        self.client.log_batch(
+            run_id, params=[Param(encode_name(name), shorten(value)) for name, value in flatten(card["settings"])]
+        )
+        self.client.log_dict(run_id, card["lineage"], "lineage.json")
+        self.client.log_dict(run_id, card["settings"], "settings.json")
+        if "params.yaml" in event["files"]:
+            self._upload(run_id, {"params.yaml": event["files"]["params.yaml"]})
+        return run_id
+
+    def _log_trial(self, parent_id: str, index: int, trial: Json, child: Run | None, time: int) -> None:
+        from mlflow.entities import Param
+
+        if child is None:
+            tags = {PARENT: parent_id, TRIAL: str(index)}
+            child = self.client.create_run(
+                self.experiment_id, start_time=time, tags=tags, run_name=f"trial-{index:03d}"
+            )
+        elif child.info.status != "RUNNING":
+            return
+        params = [Param(encode_name(name), shorten(value)) for name, value in flatten(trial["settings"])]
+        self.client.log_batch(child.info.run_id, params=params)
+        self._log(child.info.run_id, [Point(f"val/{key}", value, time, 0) for key, value in trial["metrics"].items()])
+        self.client.set_terminated(child.info.run_id, trial["status"], end_time=time)
+
+    def _fill(self, run_id: str, event: Json) -> None:
+        """Logs the epochs of an event's history that the run lacks, at the time of the epoch before them.
+
+        MLflow orders a metric by time, then by step.
+        """
+        points, times = [], dict[str, int]()
+        for epoch in sorted(event["history"], key=lambda epoch: int(epoch["step"])):
+            for key, value in metrics_of(epoch).items():
+                name, step = f"fit/{key}", epoch["step"]
+                known = self._find_steps(run_id, name)
+                times[name] = known.get(step) or times.get(name) or min(known.values(), default=event["time"])
+                points.append(Point(name, value, times[name], step))
+        self._log_new(run_id, points)
+
+    def _log_new(self, run_id: str, points: Iterable[Point]) -> None:
+        """Logs the points whose steps the run lacks."""
+        new = []
+        for point in points:
+            steps = self._find_steps(run_id, point.name)
+            if point.step not in steps:
+                steps[point.step] = point.time
+                new.append(point)
+        try:
+            self._log(run_id, new)
+        except BaseException:
+            self._steps.clear()  # ask again
+            raise
+
+    def _find_steps(self, run_id: str, name: str) -> dict[int, int]:
+        key = (run_id, name)
+        if key not in self._steps:
+            history = self.client.get_metric_history(run_id, encode_name(name))
+            self._steps[key] = {metric.step: metric.timestamp for metric in history}
+        return self._steps[key]
+
+    def _log(self, run_id: str, points: list[Point]) -> None:
         from mlflow.entities import Metric
 
-        now = int(time.time() * 1000)
-        values = metrics_of(event).items()
-        metrics = [Metric(f"fit/{name}", float(value), now, event["step"]) for name, value in values]
-        try:
-            self._client.log_batch(self.run_id, metrics=metrics)
-        except Exception as error:  # noqa: BLE001 whatever the server does, the training continues
-            logger.warning("MLflow does not respond (%s); the run is completed from files later", type(error).__name__)
-            self._client = None
+        metrics = [Metric(encode_name(point.name), float(point.value), point.time, point.step) for point in points]
+        self.client.log_batch(run_id, metrics=metrics)
+
+    def _upload(self, run_id: str, files: dict[str, str]) -> None:
+        """Uploads copies of the outbox under their artifact paths."""
+        with tempfile.TemporaryDirectory(dir=self._outbox.folder) as scratch:
+            for name, digest in files.items():
+                path = Path(scratch, name)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(self._outbox.file_path(digest), path)
+            if files:
+                self.client.log_artifacts(run_id, scratch)
+
+    def _search(self, query: str, limit: int = 1) -> list[Run]:
+        found = self.client.search_runs([self.experiment_id], query, order_by=["start_time DESC"], max_results=limit)
+        return list(found)
 
 
-@contextmanager
-def start_run(paths: Paths, card: BundleCard) -> Iterator[LiveRun]:
-    """Starts a run and ends it as FINISHED, FAILED or KILLED; only warns if the server is not reachable."""
-    try:
-        client = connect(paths)
-        with translate_mlflow_errors(paths):
-            _close_orphans(client, paths)
-            run_id = _create(client, paths, card)
-    except TrackingError as error:
-        logger.warning("%s; the training continues, and its run is rebuilt from files later", error)
-        yield LiveRun(None, "")
-        return
-    status = "FAILED"
-    try:
-        yield LiveRun(client, run_id)
-        status = "FINISHED"
-    except (KeyboardInterrupt, SystemExit, Terminated):
-        status = "KILLED"
-        raise
-    finally:
-        _terminate(client, run_id, status)
-
-
-def sync_run_from_files(paths: Paths, stages: Iterable[str]) -> str:
-    """Logs the files of these stages to the run of the project's bundle, each once; returns the run's id.
-
-    Raises TrackingError if the server is not reachable.
-    """
-    client, card = connect(paths), read_bundle(paths.trained_dir).card
-    with translate_mlflow_errors(paths):
-        run_id = find_run(client, paths, card.training_id) or _rebuild(client, paths, card)
-        tags = client.get_run(run_id).data.tags
-        for stage in stages:
-            _log_stage(client, run_id, paths, stage, tags)
-    return run_id
-
-
-def find_run(client: MlflowClient, paths: Paths, training_id: str) -> str | None:
-    """Returns the newest run of a training, or None if the server has none."""
-    runs = client.search_runs(
-        [find_or_create_experiment(client, paths)],
-        f"tags.`{TRAINING_ID}` = '{training_id}'",
-        order_by=["start_time DESC"],
-        max_results=1,
-    )
+def find_finished_run(client: MlflowClient, experiment_id: str, training_id: str) -> str | None:
+    """Returns the newest finished run of a training, or None if the server has none."""
+    query = f"tags.`{TRAINING_ID}` = '{training_id}' and attributes.status = 'FINISHED'"
+    runs = client.search_runs([experiment_id], query, order_by=["start_time DESC"], max_results=1)
     return str(runs[0].info.run_id) if runs else None
 
 
-def _create(client: MlflowClient, paths: Paths, card: BundleCard) -> str:
-    from mlflow.entities import Param
+def read_logged(run: Run, stage: str) -> Json:
+    """Returns the digests of a stage's `metrics` and `files` that a run has, and the `time` of the metrics."""
+    try:
+        logged: Json = json.loads(run.data.tags.get(LOGGED + stage, "{}"))
+    except ValueError:  # an earlier version's digest
+        return {}
+    return logged if isinstance(logged, dict) else {}
 
-    lineage = card.lineage
-    tags = {
-        TRAINING_ID: card.training_id,
-        HOLDER: f"{socket.gethostname()}:{os.getpid()}",
-        "headrace.project": str(paths.root),
+
+def _make_tags(card: Json) -> dict[str, str]:
+    lineage = card["lineage"]
+    return {
+        TRAINING_ID: card["training_id"],
         "mlflow.source.name": "headrace train",
         "headrace.code": lineage.get("code", ""),
         "mlflow.source.git.commit": lineage.get("git_commit", ""),
@@ -120,91 +246,7 @@ def _create(client: MlflowClient, paths: Paths, card: BundleCard) -> str:
         **{f"headrace.data.{name}": value for name, value in lineage.get("data", {}).items()},
         "headrace.python": lineage.get("python", ""),
     }
-    run = client.create_run(
-        find_or_create_experiment(client, paths), tags=tags, run_name=f"{card.model['name']}-{card.training_id[:8]}"
-    )
-    run_id = str(run.info.run_id)
-    params = [Param(name, str(value)[:VALUE_CHARACTERS]) for name, value in _flat(card.settings)]
-    client.log_batch(run_id, params=params)
-    client.log_dict(run_id, lineage, "lineage.json")
-    client.log_dict(run_id, card.settings, "settings.json")
-    if paths.params_path.is_file():
-        client.log_artifact(run_id, str(paths.params_path))
-    return run_id
 
 
-def _rebuild(client: MlflowClient, paths: Paths, card: BundleCard) -> str:
-    """Creates the run of a training that this server does not have, with its per-epoch history."""
-    run_id = _create(client, paths, card)
-    run = LiveRun(client, run_id)
-    for epoch in read_history(paths.plots_dir("train") / "history.csv"):
-        run.observe(epoch)
-    _terminate(client, run_id, "FINISHED")
-    return run_id
-
-
-def _log_stage(client: MlflowClient, run_id: str, paths: Paths, stage: str, tags: dict[str, str]) -> None:
-    """Logs the metrics and reports of one stage, unless the run has them already."""
-    from mlflow.entities import Metric
-
-    path = paths.metrics_path(stage)
-    if not path.is_file():
-        return
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    if tags.get(LOGGED + stage) == digest:
-        return
-    now = int(time.time() * 1000)
-    metrics = json.loads(path.read_bytes())
-    client.log_batch(
-        run_id, metrics=[Metric(f"{stage}/{name}", float(value), now, 0) for name, value in metrics.items()]
-    )
-    for kind, folder in (("plots", paths.plots_dir(stage)), ("reports", paths.report_dir(stage))):
-        if folder.is_dir():
-            client.log_artifacts(run_id, str(folder), f"{kind}/{stage}")
-    page_path = paths.report_dir(stage).with_suffix(".html")
-    if page_path.is_file():
-        client.log_artifact(run_id, str(page_path), "reports")
-    client.log_artifact(run_id, str(path), "metrics")
-    client.set_tag(run_id, LOGGED + stage, digest)
-
-
-def log_trials(paths: Paths, run_id: str, trials: list[Json]) -> None:
-    """Adds a search's trials as children of a training's run."""
-    from mlflow.entities import Metric, Param
-
-    client = connect(paths)
-    with translate_mlflow_errors(paths):
-        experiment, now = find_or_create_experiment(client, paths), int(time.time() * 1000)
-        for index, trial in enumerate(trials):
-            child = client.create_run(experiment, tags={"mlflow.parentRunId": run_id}, run_name=f"trial-{index:03d}")
-            params = [Param(name, str(value)[:VALUE_CHARACTERS]) for name, value in _flat(trial["settings"])]
-            metrics = [Metric(f"val/{name}", float(value), now, 0) for name, value in trial["metrics"].items()]
-            client.log_batch(child.info.run_id, params=params, metrics=metrics)
-            client.set_terminated(child.info.run_id, trial["status"])
-
-
-def _close_orphans(client: MlflowClient, paths: Paths) -> None:
-    """Ends runs that a process of this machine left RUNNING when it was killed."""
-    import psutil
-
-    host = socket.gethostname()
-    running = client.search_runs([find_or_create_experiment(client, paths)], "attributes.status = 'RUNNING'")
-    for run in running:
-        holder, _, pid = run.data.tags.get(HOLDER, "").rpartition(":")
-        if holder == host and pid.isdigit() and not psutil.pid_exists(int(pid)):
-            client.set_terminated(run.info.run_id, "KILLED")
-
-
-def _terminate(client: MlflowClient, run_id: str, status: str) -> None:
-    try:
-        client.set_terminated(run_id, status)
-    except Exception as error:  # noqa: BLE001 the next training on this machine closes it
-        logger.warning("MLflow does not respond (%s); the run is closed later", type(error).__name__)
-
-
-def _flat(values: Json, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
+def _digest(value: Json) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from headrace.commands.fork_client import SERVER_OF_STAGE, SOCKETS_DIR, hash_process
+from headrace.fork_client import SERVER_OF_STAGE, SOCKETS_DIR, hash_process
 from headrace.stages import STAGES
 from headrace.storage.atomic import write_text
 from tests.projects import table_rows

@@ -16,6 +16,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+SERVER_VARIABLE, OWNER_VARIABLE = "HEADRACE_FORK_SERVER", "HEADRACE_DVC_PID"
+"""Set in forked stages: the socket of their server, and the process id of `dvc`, which is not their ancestor."""
 SOCKETS_DIR = Path(".headrace/fork_server")
 """Below the project's folder, and relative: the path of a socket has at most 107 bytes."""
 LIGHT, HEAVY = "light", "heavy"
@@ -48,6 +50,22 @@ def run_stage_by_fork_server(arguments: list[str]) -> int | None:
         return _request(connection, arguments)
 
 
+def fork_detached(arguments: list[str], cwd: Path, log_path: Path) -> int | None:
+    """Runs an internal command in a fork that outlives this stage; returns its process id, or None without a server."""
+    server = os.environ.get(SERVER_VARIABLE)
+    connection = _try_connect(Path(server)) if server else None
+    if connection is None:
+        return None
+    request = {"arguments": arguments, "cwd": str(cwd)}
+    with connection, log_path.open("a") as log, Path(os.devnull).open() as nothing:
+        streams = [nothing.fileno(), log.fileno(), log.fileno()]
+        with suppress(OSError):
+            socket.send_fds(connection, [json.dumps(request).encode()], streams)
+            answer = connection.recv(64)
+            return int(answer) if answer else None
+    return None
+
+
 def make_socket_path(owner: int, kind: str) -> Path:
     """Returns the path of a server's socket; `owner` is the process id of `dvc`."""
     return SOCKETS_DIR / f"{owner}-{kind}.sock"
@@ -56,7 +74,7 @@ def make_socket_path(owner: int, kind: str) -> Path:
 def hash_process() -> str:
     """Returns a hash of what must be equal in the server and in a process that it stands for: environment and code."""
     environment = {name: value for name, value in os.environ.items() if name not in {"DVC_STAGE", "_"}}
-    package = Path(__file__).parent.parent
+    package = Path(__file__).parent
     code = [[str(path), path.stat().st_mtime_ns] for path in sorted(package.rglob("*.py"))]
     return hashlib.sha256(json.dumps([environment, sys.executable, os.getcwd(), code]).encode()).hexdigest()  # noqa: PTH109
 
