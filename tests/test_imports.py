@@ -13,9 +13,7 @@ from headrace.storage.atomic import write_json
 HEAVY = {"albumentations", "captum", "mlflow", "onnxruntime", "pandas", "ray", "scipy", "sklearn", "torch"}
 ARRAYS = {"numpy", "pyarrow"}
 OTHERS = {"PIL", "requests", "rich", "ruamel"}
-RUN = "import sys\nfrom headrace.__main__ import app\napp({}, standalone_mode=False)\n"
-NO_ARROW = ("tune", "validate", "quantize")
-"""Stages that read arrays only."""
+RUN = "import sys\nfrom headrace.command_line import app\napp({}, standalone_mode=False)\n"
 CHECK = """
 from pathlib import Path
 from headrace.paths import Paths
@@ -27,6 +25,7 @@ load_settings(Paths(Path.cwd()), "{}")
 IMPORTS = {
     "import headrace": set(),
     "import headrace.__main__": set(),
+    "import headrace.command_line": set(),
     RUN.format(["--help"]): {"rich"},
     RUN.format(["--version"]): set(),
     RUN.format(["recipes"]): {"rich"},
@@ -35,7 +34,7 @@ IMPORTS = {
     CHECK.format("explain"): {"ruamel"},
     CHECK.format(""): {"ruamel"},
     **{f"import headrace.settings.{stage}": set() for stage in STAGES},
-    **{f"import headrace.stages.{stage}": {"numpy"} if stage in NO_ARROW else ARRAYS for stage in STAGES},
+    **{f"import headrace.stages.{stage}": ARRAYS for stage in STAGES},
 }
 """Program -> the packages, of all those above, that it imports."""
 

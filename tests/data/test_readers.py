@@ -103,7 +103,7 @@ def test_read_tabular_of_a_table(tmp_path):
     (tmp_path / "x.csv").write_text("a,label\n1,p\n2,q\n3,p\n")
     spec, table = opened(tmp_path / "x.csv")
     assert (spec.modality, spec.columns) == ("table", [Column(name="a", kind="numeric")])
-    assert table.schema.names == ["row_id", "label", "split", "a"]
+    assert table.schema.names == ["row_id", "label", "split", "source", "a"]
 
 
 def test_read_tabular_of_texts(tmp_path):
@@ -112,10 +112,10 @@ def test_read_tabular_of_texts(tmp_path):
     )
     spec, table = opened(tmp_path / "x.tsv", columns={"who": "ignore", "text": "text"})
     assert (spec.modality, spec.columns, spec.target) == ("text", [], "label")
-    assert table.schema.names == ["row_id", "text", "label", "path", "split", "who"]
+    assert table.schema.names == ["row_id", "text", "label", "path", "split", "source", "who"]
     assert table.slice(0, 2).drop_columns("row_id").to_pylist() == [
-        {"text": SENTENCES[0], "label": "p", "path": None, "split": None, "who": "me"},
-        {"text": SENTENCES[0], "label": "q", "path": None, "split": None, "who": "you"},
+        {"text": SENTENCES[0], "label": "p", "path": None, "split": None, "source": "x.tsv:2", "who": "me"},
+        {"text": SENTENCES[0], "label": "q", "path": None, "split": None, "source": "x.tsv:3", "who": "you"},
     ]
     assert table["text"].to_pylist()[-1] == ""
 

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from headrace.paths import Paths
+from headrace.settings.normalize import TextOptions
 from headrace.stages import clean, normalize, split
 from tests.drawn import MODALITIES, faulty_rows, hashes, rows, write_raw
 
@@ -96,7 +97,7 @@ def undisturbed(tmp_path_factory):
         paths.params_path.write_text(PARAMS)
         clean.run(clean.Config(checks=CHECKS), paths)
         split.run(split.Config(), paths)
-        normalize.run(normalize.Config(text=normalize.TextOptions(vocabulary=300, max_tokens=16)), paths)
+        normalize.run(normalize.Config(text=TextOptions(vocabulary=300, max_tokens=16)), paths)
         projects[modality] = paths
     return projects
 
