@@ -18,14 +18,19 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         from headrace.commands.fork_server import serve
 
         given = serve(int(given[1]), given[2])
+    from headrace.runtime import exit_process
+
     if given[:1] == ["send"]:  # internal: started by the stages
         from headrace.tracking.sender import send_outbox
 
         send_outbox(given[1])
-        sys.exit()
+        exit_process(0)
     from headrace.command_line import run_command
 
-    run_command(given)
+    try:
+        run_command(given)
+    except SystemExit as end:
+        exit_process(end.code if isinstance(end.code, int) else int(end.code is not None))
 
 
 if __name__ == "__main__":

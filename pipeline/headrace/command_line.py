@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import gc
 import logging
 import os
 import re
@@ -140,7 +138,6 @@ def run_command(arguments: list[str]) -> NoReturn:
     relax_gc()
     # a thread that still uses Ray after an interruption would start another session, which nobody ends
     os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
-    atexit.register(gc.freeze)  # a final collection is useless, and takes 1.5 s with torch and MLflow loaded
     logging.basicConfig(format="headrace: %(message)s", level=logging.ERROR)
     logging.getLogger("headrace").setLevel(logging.WARNING)
     if str(Path.cwd()) not in sys.path:  # makes the project's own packages importable, as `python -m headrace` does

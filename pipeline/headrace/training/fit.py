@@ -164,7 +164,7 @@ def make_training_module(job: FitJob, key: bytes = b"") -> Any:
     transform = json.loads((folder / "transform.json").read_bytes())
     network = build_network(settings.model, spec, transform, settings.loss)
     if settings.memory_format == "channels_last":  # images already have it: see ImagePreprocess
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = network.to(memory_format=torch.channels_last)
     if settings.gradient_checkpointing:
         check_has_blocks(network, str(settings.model["name"]))
         checkpoint_blocks(network)
