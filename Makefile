@@ -35,7 +35,7 @@ test: setup ## the tests except the slow ones (no network)
 
 test-all: setup ## all tests: real workers, kills, end to end; with coverage, including subprocesses
 	coverage erase
-	coverage run -m pytest
+	coverage run -m pytest -n auto --dist worksteal
 	coverage combine --quiet
 	coverage report
 

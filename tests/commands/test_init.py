@@ -55,7 +55,7 @@ def test_init_creates_a_project_that_dvc_and_git_accept(tmp_path: Path) -> None:
     assert names(project) == FILES
     assert (project / "params.yaml").read_bytes() == (ROOT / "recipes" / "wine.yaml").read_bytes()
     assert set(load_settings(Paths(project))) == set(STAGES)
-    assert (project / "requirements.txt").read_text().splitlines()[-1] == f"headrace=={__version__}"
+    assert (project / "requirements.txt").read_text().splitlines()[2] == f"headrace=={__version__}"
     assert lines[:2] == ["new/wines: project created; next:", "  cd new/wines"]
     assert [line for line in lines if "dvc repro" in line and "git" not in line]
     assert run("dvc", "stage", "list", "--name-only", cwd=project).split() == list(STAGES)

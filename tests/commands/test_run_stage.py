@@ -29,7 +29,7 @@ class Config(Section):
 def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
     """A project whose stages only return their setting; `replace_run` changes one of them."""
     for name in STAGES:
-        module = SimpleNamespace(run=lambda config, _: {"size": config.size})
+        module = SimpleNamespace(run=lambda config, *_: {"size": config.size})
         monkeypatch.setitem(sys.modules, f"headrace.stages.{name}", module)
         monkeypatch.setitem(load.SECTIONS, name, Config)
     (tmp_path / "params.yaml").write_text("clean: {size: 7}\n")

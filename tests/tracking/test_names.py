@@ -15,6 +15,7 @@ from headrace.tracking.names import NAME_CHARACTERS, decode_name, encode_name, f
         ("class_weights.2 %", "class_weights.2 :25:"),
         ("a//b", "a:2f::2f:b"),
         ("../up", ":2e::2e::2f:up"),
+        (".", ":2e:"),
         ("", "::"),
     ],
 )

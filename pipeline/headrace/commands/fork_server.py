@@ -78,8 +78,10 @@ def serve(owner: int, first_stage: str) -> list[str]:
     arguments = server.run(until_imported=True)
     if arguments is not None:
         return arguments
-    if os.fork():
+    heavy_pid = os.fork()
+    if heavy_pid:
         listeners[HEAVY].close()
+        server.wait_for(heavy_pid)
         return server.run() or []
     _end_with_parent()
     server.close()
@@ -106,8 +108,8 @@ class _Child(NamedTuple):
     """A stage that runs."""
 
     pid: int
-    connection: socket.socket
-    """To its client."""
+    connection: socket.socket | None
+    """To its client; None for the other server."""
 
 
 class _Server:
@@ -117,6 +119,10 @@ class _Server:
         self._owner_fd, self._process, self._listener = os.pidfd_open(owner), process, listener
         self._modules, self._children = deque(modules), dict[int, _Child]()
         """Modules that are still to be imported; children by the descriptor of their process."""
+
+    def wait_for(self, pid: int) -> None:
+        """Lets this process, the parent of another server, not end before it."""
+        self._children[os.pidfd_open(pid)] = _Child(pid, None)
 
     def run(self, *, until_imported: bool = False) -> list[str] | None:
         """Serves until the owner ends, or until all modules are imported; returns the arguments in each fork."""
@@ -132,7 +138,7 @@ class _Server:
 
     def _wait(self) -> list[int]:
         poll = select.poll()
-        connections = [child.connection.fileno() for child in self._children.values()]
+        connections = [child.connection.fileno() for child in self._children.values() if child.connection]
         listening = [] if self._owner_fd == -1 else [self._owner_fd, self._listener.fileno()]
         for fd in (*listening, *self._children, *connections):
             poll.register(fd, select.POLLIN)
@@ -199,15 +205,16 @@ class _Server:
         child = self._children.pop(process_fd)
         os.close(process_fd)
         status = os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1])
-        with suppress(OSError):
-            child.connection.send(str(128 - status if status < 0 else status).encode())
-        child.connection.close()
+        if child.connection:
+            with suppress(OSError):
+                child.connection.send(str(128 - status if status < 0 else status).encode())
+            child.connection.close()
         self._exit_if_idle()
 
     def _forward_signal(self, connection_fd: int) -> None:
         """Passes on the client's signals; without a client, the stage ends at once, as the client did."""
         for child in self._children.values():
-            if child.connection.fileno() == connection_fd:
+            if child.connection and child.connection.fileno() == connection_fd:
                 number = child.connection.recv(64)
                 os.kill(child.pid, int(number) if number else signal.SIGKILL)
 
@@ -228,7 +235,8 @@ class _Server:
         os.close(self._owner_fd)
         for process_fd, child in self._children.items():
             os.close(process_fd)
-            child.connection.close()
+            if child.connection:
+                child.connection.close()
         self._children.clear()
 
 

@@ -23,7 +23,7 @@ def encode_name(name: str) -> str:
     'class_weights.R:26:B'
     """
     encoded = FORBIDDEN.sub(_encode, name)
-    if posixpath.normpath(encoded) != encoded or encoded[:1] in {"", "/"} or encoded[:2] == "..":
+    if posixpath.normpath(encoded) != encoded or encoded in {"", "."} or encoded.startswith(("/", "..")):
         encoded = re.sub(r"[/.]", _encode, encoded) or "::"  # MLflow takes names for paths
     if len(encoded) > NAME_CHARACTERS:
         digest = hashlib.sha256(name.encode()).hexdigest()[:16]
