@@ -32,6 +32,7 @@ from headrace.fork_client import (
     hash_process,
     make_socket_path,
 )
+from headrace.quantization.onnx_export import EXPORTER_MODULES
 from headrace.runtime import relax_gc
 from headrace.stages import STAGES
 
@@ -48,7 +49,7 @@ MODULES: dict[str, tuple[str, ...]] = {
         "pandas",
     ),
     "clean": ("cleanlab.filter", "sklearn.linear_model", "sklearn.model_selection", "jinja2"),
-    "train": ("torch", "pytorch_lightning", "torch.onnx", "onnxscript", "onnx"),
+    "train": ("torch", "pytorch_lightning", *EXPORTER_MODULES, "onnx"),
     "validate": ("scipy.optimize",),
     "explain": ("captum.attr", "matplotlib.figure"),
     "register": ("mlflow.store.tracking.sqlalchemy_store", "mlflow.pyfunc"),
