@@ -33,11 +33,12 @@ run: setup ## raw data to a registered model: dvc repro, then its results
 test: setup ## the tests except the slow ones (no network)
 	pytest -n auto --dist worksteal -m "not slow"
 
-test-all: setup ## all tests: real workers, kills, end to end; with coverage, including subprocesses
+test-all: setup ## all tests: the quick ones with coverage, including subprocesses; then real workers, kills, end to end
 	coverage erase
-	coverage run -m pytest -n auto --dist worksteal
+	coverage run -m pytest -n auto --dist worksteal -m "not slow"
 	coverage combine --quiet
 	coverage report
+	pytest -n auto --dist worksteal -m slow
 
 check: setup ## style, types, layers, spelling, shell
 	ruff format --check .
@@ -45,7 +46,7 @@ check: setup ## style, types, layers, spelling, shell
 	mypy
 	lint-imports
 	codespell
-	shellcheck .ci/run findings/*.sh
+	shellcheck .ci/run findings/*.sh tools/setup.sh
 	headrace upgrade --check
 	python tools/checks_doc.py --check
 
