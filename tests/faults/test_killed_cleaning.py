@@ -19,7 +19,8 @@ from tests.drawn import MODALITIES, faulty_rows, hashes, rows, write_raw
 ROOT = Path(__file__).resolve().parents[2]
 OUTS = ("data", "reports")
 CHECKS = {"label_error": "off"}  # whose packages take seconds to import
-PARAMS = "clean: {checks: {label_error: 'off'}}\nnormalize: {text: {vocabulary: 300, max_tokens: 16}}\n"
+PARAMS = {modality: "clean: {checks: {label_error: 'off'}}\n" for modality in ("image", "text", "table")}
+PARAMS["text"] += "normalize: {text: {vocabulary: 300, max_tokens: 16}}\n"
 # runs a stage that hangs at the second call of a function, and signals it by a file
 HANGING_STAGE = """
 import sys, time
@@ -94,7 +95,7 @@ def undisturbed(tmp_path_factory):
     for modality in MODALITIES:
         listed = rows(modality, 40) + faulty_rows(modality)
         paths = write_raw(tmp_path_factory.mktemp(modality) / "project", modality, listed)
-        paths.params_path.write_text(PARAMS)
+        paths.params_path.write_text(PARAMS[modality])
         clean.run(clean.Config(checks=CHECKS), paths)
         split.run(split.Config(), paths)
         normalize.run(normalize.Config(text=TextOptions(vocabulary=300, max_tokens=16)), paths)
@@ -157,7 +158,7 @@ def test_stopped_stage_cleans_up(undisturbed, tmp_path, modality, place, number)
 def test_first_run_that_is_killed_leaves_no_folder(undisturbed, tmp_path):
     paths = Paths(tmp_path / "project")
     shutil.copytree(undisturbed["text"].raw_dir, paths.raw_dir)
-    paths.params_path.write_text(PARAMS)
+    paths.params_path.write_text(PARAMS["text"])
     process = start_hanging_stage(paths, "clean: while rows are written")
     os.killpg(process.pid, signal.SIGKILL)
     process.wait(60)
