@@ -94,12 +94,13 @@ def test_plain_mode_starts_no_server(folder: Path) -> None:
     assert not (folder / SOCKETS_DIR).exists()
 
 
-def test_error_of_a_forked_stage_reaches_the_caller(folder: Path) -> None:
-    output, errors = start(folder, "split").communicate()
+@pytest.mark.parametrize("stage", ["split", "quantize"])
+def test_error_of_a_forked_stage_reaches_the_caller(folder: Path, stage: str) -> None:
+    output, errors = start(folder, stage).communicate()
     assert "code 2" in output
     assert errors.startswith("headrace: ")
     assert errors.count("\n") == 1
-    assert read_log(folder) == ["split"]
+    assert read_log(folder) == [stage]
 
 
 def test_process_in_another_environment_runs_the_stage_itself(folder: Path) -> None:

@@ -127,15 +127,14 @@ class _Server:
 
     def run(self, *, until_imported: bool = False) -> list[str] | None:
         """Serves until the owner ends, or until all modules are imported; returns the arguments in each fork."""
-        while True:
+        while self._modules or not until_imported:
             for ready in self._wait():
                 arguments = self._handle(ready)
                 if arguments is not None:
                     return arguments
             if self._modules:
                 _import(self._modules.popleft())
-            elif until_imported:
-                return None
+        return None
 
     def _wait(self) -> list[int]:
         poll = select.poll()
