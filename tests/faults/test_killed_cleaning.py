@@ -19,7 +19,7 @@ from tests.drawn import MODALITIES, faulty_rows, hashes, rows, write_raw
 ROOT = Path(__file__).resolve().parents[2]
 OUTS = ("data", "reports")
 CHECKS = {"label_error": "off"}  # whose packages take seconds to import
-PARAMS = {modality: "clean: {checks: {label_error: 'off'}}\n" for modality in ("image", "text", "table")}
+PARAMS = dict.fromkeys(("image", "text", "table"), "clean: {checks: {label_error: 'off'}}\n")
 PARAMS["text"] += "normalize: {text: {vocabulary: 300, max_tokens: 16}}\n"
 # runs a stage that hangs at the second call of a function, and signals it by a file
 HANGING_STAGE = """
