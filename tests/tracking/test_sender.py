@@ -184,7 +184,7 @@ def test_one_sender_serves_all_and_ends_with_its_producers(real):
     assert sender_pid(real) == pid
     assert is_alive(open_outbox(real).read_status()["process"])
     assert os.getsid(pid) == pid, "no signal of this terminal reaches it"
-    second = subprocess.run([sys.executable, "-m", launch.MODULE, str(real.root)], capture_output=True, text=True)
+    second = subprocess.run([sys.executable, "-m", "headrace", "send", str(real.root)], capture_output=True, text=True)
     assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
     assert psutil.Process(pid).is_running()
     producer.communicate(b"\n")
