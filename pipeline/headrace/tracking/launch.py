@@ -25,6 +25,8 @@ ANSWER_TIMEOUT_S = 30.0
 """How long to wait for the sender's first answer: it imports MLflow, and a server may be slow."""
 SECONDS_BEFORE_PROGRESS = 3.0
 POLL_S = 0.1
+KILLED_TIMEOUT_S = 5.0
+"""How long a killed process, which counts as dead at once, may hold its lock: until the last of its threads ends."""
 logger = logging.getLogger(__name__)
 _started: list[subprocess.Popen[bytes]] = []
 """Nobody waits for them: a Popen without a reference would warn that its process runs."""
@@ -41,6 +43,11 @@ def start_sender(paths: Paths) -> None:
     if dvc:
         add_producer(outbox, dvc)
     with outbox.locked():
+        deadline = time.monotonic() + KILLED_TIMEOUT_S
+        while outbox.is_sender_running() and not is_alive(outbox.read_status()["process"]):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(POLL_S / 10)
         if not outbox.is_sender_running():
             outbox.write_status(describe_process(spawn_sender(paths)), "connecting")
 
