@@ -30,6 +30,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     try:
         run_command(given)
     except SystemExit as end:
+        if arguments is not None:  # called by a program, which may go on
+            raise
         exit_process(end.code if isinstance(end.code, int) else int(end.code is not None))
 
 
