@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from headrace.fork_client import SERVER_OF_STAGE, SOCKETS_DIR, hash_process
+from headrace.fork_client import SERVER_OF_COMMAND, SOCKETS_DIR, hash_process
 from headrace.stages import STAGES
 from headrace.storage.atomic import write_text
 from tests.projects import table_rows
@@ -70,7 +70,7 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 
 def test_every_stage_has_a_server() -> None:
-    assert tuple(SERVER_OF_STAGE) == STAGES
+    assert set(SERVER_OF_COMMAND) == {*STAGES, "send"}
 
 
 def test_stages_run_in_forks_and_the_server_ends_with_its_owner(folder: Path) -> None:

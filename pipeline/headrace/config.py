@@ -50,7 +50,7 @@ def read_params(path: Path) -> dict[str, Any]:
     from ruamel.yaml.error import YAMLError
 
     try:
-        params = YAML(typ="safe").load(path)
+        params = YAML(typ="safe", pure=True).load(path)
     except (FileNotFoundError, IsADirectoryError):
         raise ConfigError(f"{path}: no such file; run headrace from a project's folder") from None
     except (YAMLError, ValueError) as error:

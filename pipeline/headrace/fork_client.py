@@ -16,13 +16,16 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-SERVER_VARIABLE, OWNER_VARIABLE = "HEADRACE_FORK_SERVER", "HEADRACE_DVC_PID"
-"""Set in forked stages: the socket of their server, and the process id of `dvc`, which is not their ancestor."""
+OWNER_VARIABLE = "HEADRACE_DVC_PID"
+"""Set in forked stages: the process id of `dvc`, which is not their ancestor."""
 SOCKETS_DIR = Path(".headrace/fork_server")
 """Below the project's folder, and relative: the path of a socket has at most 107 bytes."""
-LIGHT, HEAVY = "light", "heavy"
-SERVER_OF_STAGE = dict.fromkeys(("ingest", "clean", "split", "normalize", "tune"), LIGHT) | dict.fromkeys(
-    ("train", "validate", "test", "quantize", "explain", "register"), HEAVY
+LIGHT, HEAVY, TRACKING = "light", "heavy", "tracking"
+"""The processes of a server: with the imports of the stages before the training, with torch, and with MLflow."""
+SERVER_OF_COMMAND = (
+    dict.fromkeys(("ingest", "clean", "split", "normalize", "tune"), LIGHT)
+    | dict.fromkeys(("train", "validate", "test", "quantize", "explain"), HEAVY)
+    | dict.fromkeys(("register", "send"), TRACKING)
 )
 START_TIMEOUT_S = 5.0
 """How long a new server may take until it listens; after it, the stage runs in the calling process."""
@@ -36,7 +39,7 @@ def run_stage_by_fork_server(arguments: list[str]) -> int | None:
     A server exists only below `dvc repro`, under Linux. Signals are forwarded to the stage; a stage whose client was
     killed is killed too.
     """
-    if len(arguments) != 1 or arguments[0] not in SERVER_OF_STAGE or "DVC_STAGE" not in os.environ:
+    if len(arguments) != 1 or arguments[0] not in SERVER_OF_COMMAND or "DVC_STAGE" not in os.environ:
         return None
     if os.environ.get("HEADRACE_PLAIN") == "1" or not sys.platform.startswith("linux"):
         return None
@@ -52,8 +55,8 @@ def run_stage_by_fork_server(arguments: list[str]) -> int | None:
 
 def fork_detached(arguments: list[str], cwd: Path, log_path: Path) -> int | None:
     """Runs an internal command in a fork that outlives this stage; returns its process id, or None without a server."""
-    server = os.environ.get(SERVER_VARIABLE)
-    connection = _try_connect(Path(server)) if server else None
+    owner = os.environ.get(OWNER_VARIABLE)
+    connection = _try_connect(make_socket_path(int(owner), SERVER_OF_COMMAND[arguments[0]])) if owner else None
     if connection is None:
         return None
     request = {"arguments": arguments, "cwd": str(cwd)}
@@ -92,7 +95,7 @@ def _find_dvc_process() -> int | None:
 
 def _connect(owner: int, stage: str) -> socket.socket | None:
     """Returns a connection to the server of this `dvc`, which is started if there is none."""
-    path = make_socket_path(owner, SERVER_OF_STAGE[stage])
+    path = make_socket_path(owner, SERVER_OF_COMMAND[stage])
     connection = _try_connect(path)
     if connection is not None:
         return connection

@@ -55,4 +55,4 @@ def test_measure_latencies_ms_takes_turns_and_ignores_first_calls(monkeypatch: p
 def test_measure_memory_mb_of_an_invalid_graph_raises(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"nonsense")
     with pytest.raises(DataError, match="cannot run in a separate process"):
-        benchmark.measure_memory_mb(tmp_path / "model.onnx", np.zeros((2, 2, 1), np.uint8))
+        benchmark.measure_memory_mb({"int8": tmp_path / "model.onnx"}, np.zeros((2, 2, 1), np.uint8))

@@ -9,7 +9,13 @@ import pytest
 
 from headrace.errors import TrackingError
 from headrace.paths import Paths
-from headrace.tracking.uri import check_tracking_uri, experiment_name, is_file, remove_credentials, tracking_uri
+from headrace.tracking.uri import (
+    check_tracking_uri,
+    experiment_name,
+    find_sqlite_file,
+    remove_credentials,
+    tracking_uri,
+)
 
 
 @pytest.fixture
@@ -23,10 +29,10 @@ def test_uri_of_a_file_is_absolute(paths, monkeypatch):
     assert tracking_uri(paths) == f"sqlite:///{paths.root}/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///runs.db")
     assert tracking_uri(paths) == f"sqlite:///{paths.root}/runs.db"
-    assert is_file(paths)
+    assert find_sqlite_file(paths)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.example:5000")
     assert tracking_uri(paths) == "http://mlflow.example:5000"
-    assert not is_file(paths)
+    assert find_sqlite_file(paths) is None
 
 
 def test_uri_of_an_experiment_copy_is_the_projects_own(paths):

@@ -1,9 +1,8 @@
-"""Forks the stages of one `dvc repro` from a process that has imported what they need, so that it is imported once.
+"""Forks the stages of one `dvc repro` from processes that have imported what they need, so that it is imported once.
 
-The server is started by the first stage and ends with its `dvc`. There are two processes: one with the imports of the
-stages before the training, and one, forked from it, that imports torch and the rest while those run. Neither starts a
-thread or runs anything but imports; every stage runs in a fork, with the streams and signals of the process
-that asked for it.
+The first stage starts one process, which imports what the stages before the training need. It forks two others, which
+import torch and MLflow at the same time, on other cores. All end with their `dvc`. None starts a thread or runs
+anything but imports; every stage runs in a fork, with the streams and signals of the process that asked for it.
 """
 
 from __future__ import annotations
@@ -17,18 +16,21 @@ import signal
 import socket
 import sys
 from collections import deque
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from headrace.config import read_params
+from headrace.data.datasets import BUILT_INS
 from headrace.fork_client import (
     HEAVY,
     LIGHT,
     OWNER_VARIABLE,
     REFUSED,
-    SERVER_OF_STAGE,
-    SERVER_VARIABLE,
+    SERVER_OF_COMMAND,
+    TRACKING,
     hash_process,
     make_socket_path,
 )
@@ -58,8 +60,8 @@ MODULES: dict[str, tuple[str, ...]] = {
 
 None may start a thread that a fork would miss, as onnxruntime 1.31 does (OpenBLAS and jemalloc expect forks).
 """
-HEAVY_ORDER = ("register", "train", "validate", "explain")
-"""The order of the imports for the stages from `train` on; what `register` needs, `train` needs to start tracking."""
+MODULE_ORDER = ("clean", "register", "train", "validate", "explain")
+"""The order in which a process imports what its stages need."""
 STAGE_OF_COMMAND = {"send": "register"}
 """Internal command -> the stage whose modules it needs."""
 
@@ -72,25 +74,41 @@ def serve(owner: int, first_stage: str) -> list[str]:
     process = hash_process()  # before imports change the environment
     relax_gc()
     later = STAGES[STAGES.index(first_stage) :]
-    light = [module for stage in ("", *later) if SERVER_OF_STAGE.get(stage, LIGHT) == LIGHT for module in _needs(stage)]
-    heavy = [module for stage in HEAVY_ORDER if stage in later for module in _needs(stage)]
-    listeners = {kind: _listen(make_socket_path(owner, kind)) for kind in (LIGHT, HEAVY)}
-    server = _Server(owner, process, listeners[LIGHT], light)
-    arguments = server.run(until_imported=True)
-    if arguments is not None:
-        return arguments
-    heavy_pid = os.fork()
-    if heavy_pid:
-        listeners[HEAVY].close()
-        server.wait_for(heavy_pid)
-        return server.run() or []
-    _end_with_parent()
-    server.close()
-    return _Server(owner, process, listeners[HEAVY], heavy).run() or []
+    listeners = {kind: _listen(make_socket_path(owner, kind)) for kind in (LIGHT, HEAVY, TRACKING)}
+    server = _Server(owner, os.pidfd_open(owner), process, LIGHT, listeners)
+    for module in MODULES[""]:
+        _import(module)
+    for kind, modules in ((HEAVY, []), (TRACKING, _needs_of_server(LIGHT, later))):
+        arguments = server.run(modules, until_imported=True)
+        if arguments is not None:
+            return arguments
+        other = server.fork(kind)
+        if other:
+            return other.run(_needs_of_server(kind, later)) or []
+    return server.run() or []
+
+
+def _needs_of_server(kind: str, stages: Sequence[str]) -> list[str]:
+    return [
+        module
+        for stage in MODULE_ORDER
+        if stage in stages and SERVER_OF_COMMAND[stage] == kind
+        for module in _needs(stage)
+    ]
 
 
 def _needs(command: str) -> tuple[str, ...]:
     return MODULES.get(STAGE_OF_COMMAND.get(command, command), ())
+
+
+def _needs_of_source(command: str) -> tuple[str, ...]:
+    """The module that ingest needs for a built-in dataset; without it, both processes would import it."""
+    if command != "ingest":
+        return ()
+    with suppress(Exception):  # ingest itself reports what is wrong with the settings
+        source = read_params(Path("params.yaml"))["ingest"]["source"]
+        return (BUILT_INS[source].module,) if BUILT_INS[source].module else ()
+    return ()
 
 
 def _listen(path: Path) -> socket.socket:
@@ -110,23 +128,36 @@ class _Child(NamedTuple):
 
     pid: int
     connection: socket.socket | None
-    """To its client; None for the other server."""
+    """To its client; None for another server."""
 
 
 class _Server:
     """One process that forks stages."""
 
-    def __init__(self, owner: int, process: str, listener: socket.socket, modules: list[str]) -> None:
-        self._owner_fd, self._process, self._listener = os.pidfd_open(owner), process, listener
-        self._modules, self._children = deque(modules), dict[int, _Child]()
+    def __init__(self, owner: int, owner_fd: int, process: str, kind: str, listeners: dict[str, socket.socket]) -> None:
+        self._owner, self._owner_fd, self._process = owner, owner_fd, process
+        self._listener, self._listeners = listeners[kind], listeners
+        self._modules, self._children = deque[str](), dict[int, _Child]()
         """Modules that are still to be imported; children by the descriptor of their process."""
 
-    def wait_for(self, pid: int) -> None:
-        """Lets this process, the parent of another server, not end before it."""
-        self._children[os.pidfd_open(pid)] = _Child(pid, None)
+    def fork(self, kind: str) -> _Server | None:
+        """Forks the server `kind`; returns it in the fork, and None in this process, which does not end before it."""
+        if self._owner_fd == -1:
+            return None
+        pid = os.fork()
+        if pid:
+            self._listeners.pop(kind).close()
+            self._children[os.pidfd_open(pid)] = _Child(pid, None)
+            return None
+        _end_with_parent()
+        listener, owner_fd = self._listeners.pop(kind), os.dup(self._owner_fd)
+        self.close()
+        return _Server(self._owner, owner_fd, self._process, kind, {kind: listener})
 
-    def run(self, *, until_imported: bool = False) -> list[str] | None:
-        """Serves until the owner ends, or until all modules are imported; returns the arguments in each fork."""
+    def run(self, modules: Iterable[str] = (), *, until_imported: bool = False) -> list[str] | None:
+        """Imports and serves until the owner ends, or until all is imported; returns the arguments in each fork."""
+        if self._owner_fd != -1:
+            self._modules.extend(modules)
         while self._modules or not until_imported:
             for ready in self._wait():
                 arguments = self._handle(ready)
@@ -164,7 +195,7 @@ class _Server:
         if not is_detached and request.get("process") != self._process:
             connection.send(str(REFUSED).encode())
         else:
-            for module in _needs(request["arguments"][0]):
+            for module in (*_needs(request["arguments"][0]), *_needs_of_source(request["arguments"][0])):
                 _import(module)
             gc.freeze()
             pid = os.fork()
@@ -184,8 +215,6 @@ class _Server:
 
     def _adopt(self, request: Json, streams: list[int]) -> None:
         """Makes this fork the process that the client asked for."""
-        server = self._listener.getsockname()
-        owner = Path(server).name.partition("-")[0]
         self.close()
         if "cwd" in request:
             os.setsid()
@@ -194,7 +223,7 @@ class _Server:
             _end_with_parent()
             os.setpgid(0, 0)
             os.umask(request["umask"])
-            os.environ |= {"DVC_STAGE": request["stage"], SERVER_VARIABLE: server, OWNER_VARIABLE: owner}
+            os.environ |= {"DVC_STAGE": request["stage"], OWNER_VARIABLE: str(self._owner)}
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
             os.close(stream)
@@ -222,7 +251,8 @@ class _Server:
         os.close(self._owner_fd)
         self._owner_fd = -1
         self._modules.clear()
-        Path(self._listener.getsockname()).unlink(missing_ok=True)
+        for listener in self._listeners.values():
+            Path(listener.getsockname()).unlink(missing_ok=True)
         self._exit_if_idle()
 
     def _exit_if_idle(self) -> None:
@@ -231,7 +261,8 @@ class _Server:
 
     def close(self) -> None:
         """Closes in a fork what belongs to the server."""
-        self._listener.close()
+        for listener in self._listeners.values():
+            listener.close()
         os.close(self._owner_fd)
         for process_fd, child in self._children.items():
             os.close(process_fd)

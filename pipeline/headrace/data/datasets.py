@@ -12,6 +12,7 @@ from headrace.contracts import Json, ModalityName, TaskName
 FORMATS = ("folder", "text_folder", "table", "idx", "cifar")
 """The formats of sources; `READERS` has the reader of each."""
 
+SKLEARN = "sklearn.datasets"
 MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist"
 FASHION_MNIST = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"
 CIFAR = "https://www.cs.toronto.edu/~kriz"
@@ -35,6 +36,8 @@ class BuiltInDataset:
     """A name in `FORMATS`; empty for a packaged dataset, whose reader is in `PACKAGED_READERS`."""
     files: tuple[tuple[str, str | None], ...] = ()
     """URL and checksum (`md5:...` or `sha256:...`; None: only the length is verified) of each; empty if packaged."""
+    module: str = ""
+    """The module whose import its reader needs; empty: none that takes time."""
     member: str = ""
     """The path to read inside the unpacked archive; empty: all of it."""
     options: Json = field(default_factory=dict)
@@ -43,11 +46,11 @@ class BuiltInDataset:
 
 BUILT_INS: dict[str, BuiltInDataset] = {
     "mnist5k": BuiltInDataset("5,000 handwritten digits, 28 x 28 grey", "image"),
-    "digits": BuiltInDataset("1,797 handwritten digits, 8 x 8 grey", "image"),
-    "wine": BuiltInDataset("178 wines of three cultivars, 13 measurements", "table"),
-    "breast-cancer": BuiltInDataset("569 tumours, benign or malignant, 30 measurements", "table"),
+    "digits": BuiltInDataset("1,797 handwritten digits, 8 x 8 grey", "image", module=SKLEARN),
+    "wine": BuiltInDataset("178 wines of three cultivars, 13 measurements", "table", module=SKLEARN),
+    "breast-cancer": BuiltInDataset("569 tumours, benign or malignant, 30 measurements", "table", module=SKLEARN),
     "diabetes": BuiltInDataset(
-        "442 patients, the disease's progression (regression), 10 measurements", "table", "regression"
+        "442 patients, the disease's progression (regression), 10 measurements", "table", "regression", module=SKLEARN
     ),
     "mnist": BuiltInDataset(
         "70,000 handwritten digits, 28 x 28 grey",

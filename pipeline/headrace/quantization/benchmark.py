@@ -23,18 +23,31 @@ LARGE_BATCH_SIZE = 64
 SECONDS_PER_BATCH_SIZE = 1.0
 MIN_ROUNDS, MAX_ROUNDS, CALLS_PER_ROUND = 5, 100, 5
 
-# Runs in a fresh process with little else in memory. Resident size is read after the calls, since the arena never
+# Runs in a fresh process with little else in memory, and each graph in a fork of it, made before onnxruntime is
+# imported: importing NumPy takes longer than all the rest. Resident size is read after the calls, since the arena never
 # returns its peak.
 MEMORY_SCRIPT = """
-import sys, numpy, psutil, onnxruntime
-options = onnxruntime.SessionOptions()
-options.log_severity_level = 4
-rows, process = numpy.zeros([int(size) for size in sys.argv[2].split(",")], sys.argv[3]), psutil.Process()
-before = process.memory_info().rss
-session = onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
-for _ in range(3):
-    session.run(None, {session.get_inputs()[0].name: rows})
-print(process.memory_info().rss - before)
+import os, sys, numpy, psutil
+
+def measure(path):
+    import onnxruntime
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    process = psutil.Process()
+    before = process.memory_info().rss
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    for _ in range(3):
+        session.run(None, {session.get_inputs()[0].name: rows})
+    print(process.memory_info().rss - before, flush=True)
+
+rows = numpy.zeros([int(size) for size in sys.argv[1].split(",")], sys.argv[2])
+for path in sys.argv[3:]:
+    if os.fork() == 0:
+        measure(path)
+        sys.exit()
+    code = os.waitstatus_to_exitcode(os.wait()[1])
+    if code:
+        sys.exit(abs(code))
 """
 
 
@@ -67,6 +80,7 @@ def measure_graphs(
     outputs = {name: model.predict(arrays.inputs) for name, model in models.items()}
     single_row, batch = (repeat_rows(arrays.inputs, size) for size in (1, LARGE_BATCH_SIZE))
     latency_ms, batch_ms = measure_latencies_ms(models, single_row), measure_latencies_ms(models, batch)
+    memory_mb = measure_memory_mb(graph_paths, batch)
     return {
         name: CandidateMetrics(
             quality=score(outputs[name], arrays.targets),
@@ -74,7 +88,7 @@ def measure_graphs(
             bytes=path.stat().st_size,
             latency_ms=latency_ms[name],
             batch64_ms=batch_ms[name],
-            memory_mb=measure_memory_mb(path, batch),
+            memory_mb=memory_mb[name],
         )
         for name, path in graph_paths.items()
     }
@@ -105,15 +119,17 @@ def measure_latencies_ms(models: dict[str, OnnxModel], inputs: NDArray[Any]) -> 
     return {name: median(seconds) * 1e3 for name, seconds in times.items()}
 
 
-def measure_memory_mb(graph_path: Path, inputs: NDArray[Any]) -> float:
-    """Resident memory (10^6 bytes) that a session adds to a fresh process; raises DataError if it cannot run.
+def measure_memory_mb(graph_paths: dict[str, Path], inputs: NDArray[Any]) -> dict[str, float]:
+    """Resident memory (10^6 bytes) that a session of each graph adds to a process; raises DataError if one cannot run.
 
     Its input is zeros of the shape and type of `inputs`.
     """
     shape = ",".join(map(str, inputs.shape))
-    command = [sys.executable, "-c", MEMORY_SCRIPT, str(graph_path), shape, inputs.dtype.str]
+    command = [sys.executable, "-c", MEMORY_SCRIPT, shape, inputs.dtype.str, *map(str, graph_paths.values())]
     process = subprocess.run(command, capture_output=True, text=True, check=False)
+    sizes = list(map(int, process.stdout.split()))
     if process.returncode:
         reason = (process.stderr.strip() or f"exit code {process.returncode}").splitlines()[-1][:200]
-        raise DataError(f"{graph_path}: cannot run in a separate process ({reason}); free some memory")
-    return max(0, int(process.stdout)) / 1e6
+        path = list(graph_paths.values())[len(sizes)]
+        raise DataError(f"{path}: cannot run in a separate process ({reason}); free some memory")
+    return {name: max(0, size) / 1e6 for name, size in zip(graph_paths, sizes, strict=True)}

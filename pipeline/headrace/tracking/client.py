@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 from headrace.errors import TrackingError
 from headrace.paths import Paths
+from headrace.tracking.database import create_database
 from headrace.tracking.uri import (
     REGISTRY,
     TRACKING,
     deleted_experiment,
     experiment_name,
+    find_sqlite_file,
     remove_credentials,
     tracking_uri,
 )
@@ -41,7 +43,9 @@ def connect(paths: Paths) -> MlflowClient:
 
         for name in ("mlflow", "alembic"):  # after the import, which sets their levels
             logging.getLogger(name).setLevel(logging.ERROR)
-        uri = tracking_uri(paths)
+        uri, database = tracking_uri(paths), find_sqlite_file(paths)
+        if database is not None:
+            create_database(database)
         return MlflowClient(tracking_uri=uri, registry_uri=os.environ.get(REGISTRY) or uri)
 
 

@@ -19,7 +19,7 @@ from headrace.errors import TrackingError
 from headrace.fork_client import OWNER_VARIABLE, fork_detached
 from headrace.paths import Paths
 from headrace.tracking.outbox import Outbox, open_outbox
-from headrace.tracking.uri import is_file, remove_credentials, tracking_uri
+from headrace.tracking.uri import find_sqlite_file, remove_credentials, tracking_uri
 
 ANSWER_TIMEOUT_S = 30.0
 """How long to wait for the sender's first answer: it imports MLflow, and a server may be slow."""
@@ -133,7 +133,7 @@ def wait_for_answer(paths: Paths) -> Json:
     """
     outbox, deadline = open_outbox(paths), time.monotonic() + ANSWER_TIMEOUT_S
     while (status := outbox.read_status())["state"] == "connecting":
-        if is_file(paths):
+        if find_sqlite_file(paths):
             return {"state": "ready", "message": ""}
         if not is_alive(status["process"]) or time.monotonic() > deadline:
             where = remove_credentials(tracking_uri(paths))

@@ -46,7 +46,7 @@ def read_data_hashes(root: Path) -> dict[str, str]:
     from ruamel.yaml import YAML
 
     lock_path = root / "dvc.lock"
-    lock = (YAML(typ="safe").load(lock_path) if lock_path.is_file() else None) or {}
+    lock = (YAML(typ="safe", pure=True).load(lock_path) if lock_path.is_file() else None) or {}
     outs = [out for stage in (lock.get("stages") or {}).values() for out in stage.get("outs", [])]
     by_path = {out["path"]: out.get("md5", "") for out in outs}
     return {name: by_path.get(path, "") for name, path in DATA.items()}

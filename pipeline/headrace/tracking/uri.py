@@ -53,14 +53,14 @@ def check_tracking_uri(paths: Paths) -> None:
         path = _sqlite_path(uri or tracking_uri(paths))
         if path is not None:
             _check_sqlite(variable, paths.tracking_root / path)
-    path = _sqlite_path(tracking_uri(paths))
+    path = find_sqlite_file(paths)
     if path is not None and path.is_file() and _is_deleted(path, experiment_name()):
         raise deleted_experiment(experiment_name())
 
 
-def is_file(paths: Paths) -> bool:
-    """Whether runs are stored in an SQLite file."""
-    return _sqlite_path(tracking_uri(paths)) is not None
+def find_sqlite_file(paths: Paths) -> Path | None:
+    """Returns the SQLite file in which runs are stored, or None if another database or a server stores them."""
+    return _sqlite_path(tracking_uri(paths))
 
 
 def remove_credentials(text: str) -> str:
