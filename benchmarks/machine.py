@@ -14,7 +14,7 @@ PACKAGES = ("torch", "pytorch-lightning", "ray", "mlflow", "onnxruntime", "album
 
 
 def describe_machine() -> dict:
-    """Returns cores, processor, memory and system; results of different machines are never mixed."""
+    """Returns cores, processor, memory and system."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
     has_bf16 = any("avx512_bf16" in line for line in lines)
@@ -27,11 +27,12 @@ def describe_machine() -> dict:
 
 
 def describe_run() -> dict:
-    """Returns the date, commit and versions of a run, and the load average of the 5 minutes before it."""
+    """Returns the date, commit, machine and versions of a run, and the load average of the 5 minutes before it."""
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S"),
         "commit": read_commit(),
         "load": round(os.getloadavg()[1], 2),
+        "machine": describe_machine(),
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in PACKAGES},

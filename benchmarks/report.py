@@ -11,9 +11,9 @@ HEAD = """\
 
 `make bench` writes this page; no number in it is entered by hand. Most benchmarks compare Headrace with a program that
 a user could run instead. The programs run in alternation on the same machine, so that noise affects them equally.
-Values come from medians of several runs. `python benchmarks/run.py NAME ...` repeats some benchmarks, and
-`--against results.json` compares the results with those of an earlier run. Networks 000, 001 and 003 are those of the
-recipes mnist-cnn, mnist-cnn-deep and cifar10-cnn.
+Values come from medians of several runs, all of one machine. `python benchmarks/run.py NAME ...` repeats some
+benchmarks, and `--against results.json` compares the results with those of an earlier run. Networks 000, 001 and 003
+are those of the recipes mnist-cnn, mnist-cnn-deep and cifar10-cnn.
 """
 QUICK = (
     "**A quick run: few rows, few epochs, one run each. It shows that the programs run; its values mean nothing.**\n"
@@ -22,7 +22,7 @@ QUICK = (
 
 def empty_results() -> dict:
     """Returns results without rows."""
-    return {"machine": {}, "runs": {}, "rows": {}}
+    return {"runs": {}, "rows": {}}
 
 
 def read_results(path: Path) -> dict:
@@ -32,22 +32,21 @@ def read_results(path: Path) -> dict:
         ValueError: if an older version of the benchmarks wrote the file.
     """
     results = json.loads(path.read_text()) if path.is_file() else empty_results()
-    if not all("value" in row for row in results["rows"].values()):
+    if not all("value" in row for row in results["rows"].values()) or "machine" in results:
         raise ValueError(f"{path}: written by an older version of the benchmarks; delete it and measure again")
     return results
 
 
-def merge_results(results: dict, new_rows: dict[str, list[Row]], *, machine: dict, run: dict) -> dict:
+def merge_results(results: dict, new_rows: dict[str, list[Row]], *, run: dict) -> dict:
     """Replaces the rows of the benchmarks in `new_rows` (benchmark -> rows) by those of this run.
 
-    Rows of another machine are dropped, and so are runs without rows.
+    Runs without rows are dropped.
     """
-    old_rows = results["rows"] if results["machine"] == machine else {}
-    old_rows = {name: row for name, row in old_rows.items() if row["benchmark"] not in new_rows}
+    old_rows = {name: row for name, row in results["rows"].items() if row["benchmark"] not in new_rows}
     rows = old_rows | {row.name: row.to_json() | {"run": run["date"]} for group in new_rows.values() for row in group}
     runs = results["runs"] | {run["date"]: run}
     used = {row["run"] for row in rows.values()}
-    return {"machine": machine, "runs": {date: runs[date] for date in sorted(used)}, "rows": rows}
+    return {"runs": {date: runs[date] for date in sorted(used)}, "rows": rows}
 
 
 def format_row(row: Row) -> str:
@@ -78,8 +77,8 @@ def format_markdown(results: dict, order: list[str], *, is_quick: bool) -> str:
 def compare_results(results: dict, earlier: dict) -> list[str]:
     """Formats one line for each row measured since the earlier results: old value, new value, change."""
     lines = []
-    if results["machine"] != earlier["machine"]:
-        lines.append("another machine: only ratios are comparable")
+    if [run["machine"] for run in results["runs"].values()] != [run["machine"] for run in earlier["runs"].values()]:
+        lines.append("not all on the same machine: only ratios are comparable")
     for name, new_values in results["rows"].items():
         old_values = earlier["rows"].get(name)
         if old_values is None:
@@ -97,16 +96,11 @@ def compare_results(results: dict, earlier: dict) -> list[str]:
 
 
 def _format_runs(results: dict) -> str:
-    machine = results["machine"]
-    lines = [
-        "Machine: {cores} cores, {processor}, {memory_gb} GB; {system}.".format(**machine),
-        "",
-        "| run (UTC) | commit | load before | versions |",
-        "| --- | --- | ---: | --- |",
-    ]
+    lines = ["| run (UTC) | commit | load before | machine | versions |", "| --- | --- | ---: | --- | --- |"]
     for run in results["runs"].values():
         versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
-        lines.append(f"| {run['date']} | {run['commit']} | {run['load']} | {versions} |")
+        machine = "{cores} cores, {processor}, {memory_gb} GB; {system}".format(**run["machine"])
+        lines.append(f"| {run['date']} | {run['commit']} | {run['load']} | {machine} | {versions} |")
     return "\n".join([*lines, ""])
 
 

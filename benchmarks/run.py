@@ -20,7 +20,7 @@ import report
 import startup
 import torch_loop
 from environments import BENCH_DIR
-from machine import describe_machine, describe_run
+from machine import describe_run
 from rows import Row, Size, failed_row
 
 from headrace.storage import atomic
@@ -77,8 +77,6 @@ def main() -> None:
     earlier = report.read_results(arguments.against) if arguments.against else None  # it may be overwritten below
     requested, run, num_failures = arguments.names or BENCHMARKS, describe_run(), 0
     results = report.read_results(RESULTS[size])
-    if results["rows"] and results["machine"] != describe_machine():
-        print(f"{RESULTS[size]}: measured on another machine ({results['machine']}); its rows are dropped")
     for group, measure in GROUPS:
         names = [name for name in group if name in requested]
         if not names:
@@ -87,7 +85,7 @@ def main() -> None:
         new_rows = measure_group(names, measure, size)
         num_failures += sum(bool(row.failure) for rows in new_rows.values() for row in rows)
         print(f"  ({', '.join(names)}: {time.perf_counter() - started:.0f} s)", flush=True)
-        results = report.merge_results(results, new_rows, machine=describe_machine(), run=run)
+        results = report.merge_results(results, new_rows, run=run)
         RESULTS[size].parent.mkdir(parents=True, exist_ok=True)
         atomic.write_json(RESULTS[size], results)  # after each group, in case the run is interrupted
         atomic.write_text(PAGES[size], report.format_markdown(results, BENCHMARKS, is_quick=arguments.quick))

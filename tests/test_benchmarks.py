@@ -25,8 +25,8 @@ def bench(monkeypatch):
             del sys.modules[name]
 
 
-def make_run(date: str) -> dict:
-    return {"date": date, "commit": "abc1234", "load": 0.1, "versions": {"torch": "2.13.0"}}
+def make_run(date: str, machine: dict = MACHINE) -> dict:
+    return {"date": date, "commit": "abc1234", "load": 0.1, "machine": machine, "versions": {"torch": "2.13.0"}}
 
 
 def make_keras_row(rows, value: float):
@@ -79,13 +79,11 @@ def test_merged_results_replace_all_rows_of_a_benchmark(bench):
             "keras-000": [make_keras_row(rows, 2.0)],
             "data": [rows.Row("data: a", "a", 1.0), rows.Row("data: b", "b", 2.0)],
         },
-        machine=MACHINE,
         run=make_run("2030-01-01"),
     )
     second = report.merge_results(
         json.loads(json.dumps(first)),
         {"data": [rows.Row("data: b", "b", 3.0)]},
-        machine=MACHINE,
         run=make_run("2030-01-02"),
     )
     assert {name: (row["value"], row["run"]) for name, row in second["rows"].items()} == {
@@ -94,25 +92,24 @@ def test_merged_results_replace_all_rows_of_a_benchmark(bench):
     }
     assert list(second["runs"]) == ["2030-01-01", "2030-01-02"]
     new_rows = {"keras-000": [make_keras_row(rows, 2.0)]}
-    third = report.merge_results(second, new_rows, machine=MACHINE, run=make_run("2030-01-03"))
+    third = report.merge_results(second, new_rows, run=make_run("2030-01-03"))
     assert list(third["runs"]) == ["2030-01-02", "2030-01-03"], "a run without rows must be dropped"
 
 
-def test_merged_results_drop_rows_of_another_machine(bench):
+def test_page_names_the_machine_of_each_run(bench):
     rows, report = bench("rows"), bench("report")
-    first = report.merge_results(
-        report.empty_results(), {"a": [rows.Row("a", "a", 1.0)]}, machine=MACHINE, run=make_run("2030-01-01")
-    )
-    second = report.merge_results(
-        first, {"b": [rows.Row("b", "b", 1.0)]}, machine=MACHINE | {"cores": 64}, run=make_run("2030-01-02")
-    )
-    assert list(second["rows"]) == ["b"]
-    assert list(second["runs"]) == ["2030-01-02"]
+    first = report.merge_results(report.empty_results(), {"a": [rows.Row("a", "a", 1.0)]}, run=make_run("2030-01-01"))
+    other = make_run("2030-01-02", MACHINE | {"cores": 64})
+    second = report.merge_results(first, {"b": [rows.Row("b", "b", 1.0)]}, run=other)
+    page = report.format_markdown(second, ["a", "b"], is_quick=False)
+    assert "| 2030-01-01 | abc1234 | 0.1 | 2 cores, a processor, 24 GB; Linux | torch 2.13.0 |" in page
+    assert "| 2030-01-02 | abc1234 | 0.1 | 64 cores, a processor, 24 GB; Linux | torch 2.13.0 |" in page
+    assert report.compare_results(second, first)[0] == "not all on the same machine: only ratios are comparable"
 
 
 def test_results_of_an_older_version_are_an_error(bench, tmp_path):
     path = tmp_path / "results.json"
-    path.write_text(json.dumps({"machine": MACHINE, "runs": {}, "rows": {"keras-000": {"figure": 2.0}}}))
+    path.write_text(json.dumps({"runs": {}, "rows": {"keras-000": {"figure": 2.0}}}))
     with pytest.raises(ValueError, match="written by an older version of the benchmarks"):
         bench("report").read_results(path)
 
@@ -128,7 +125,7 @@ def test_page_matches_the_stored_results(bench):
 def test_page_shows_value_target_runs_and_notes(bench):
     rows, report = bench("rows"), bench("report")
     new_rows = {"keras-000": [make_keras_row(rows, 1.25)], "feeding": [rows.failed_row("feeding", "no disk")]}
-    results = report.merge_results(report.empty_results(), new_rows, machine=MACHINE, run=make_run("2030-01-01"))
+    results = report.merge_results(report.empty_results(), new_rows, run=make_run("2030-01-01"))
     page = report.format_markdown(results, ["keras-000", "keras-001", "feeding"], is_quick=False)
     assert "| images/s relative to Keras | 1.25 x | >= 1.5 x (stretch 2) | **MISSED** |" in page
     assert "- headrace: median 7,000 images/s (of 7,000, 6,500, 7,100)" in page
@@ -153,7 +150,7 @@ def test_terminal_line_shows_value_target_and_runs(bench):
 def test_results_are_compared_by_row(bench):
     rows, report = bench("rows"), bench("report")
     earlier, results = (
-        report.merge_results(report.empty_results(), new_rows, machine=MACHINE, run=make_run(date))
+        report.merge_results(report.empty_results(), new_rows, run=make_run(date))
         for date, new_rows in (
             ("2030-01-01", {"keras-000": [make_keras_row(rows, 2.0)], "gone": [rows.Row("gone", "gone", 1.0)]}),
             ("2030-01-02", {"keras-000": [make_keras_row(rows, 1.4)], "new": [rows.Row("new", "new", 1.0)]}),
@@ -164,8 +161,6 @@ def test_results_are_compared_by_row(bench):
         "keras-000: 2 -> 1.4 x, -30.0%, WAS MET BEFORE",
         "new: not in the earlier results",
     ]
-    other = earlier | {"machine": MACHINE | {"cores": 64}}
-    assert report.compare_results(results, other)[0] == "another machine: only ratios are comparable"
 
 
 def test_group_with_an_error_keeps_the_rows_before_it(bench, capsys):
