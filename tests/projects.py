@@ -16,6 +16,7 @@ from PIL import Image
 
 from headrace.config import validate_section
 from headrace.paths import Paths
+from headrace.storage.atomic import write_json
 from headrace.tracking import launch
 
 CLASSES = ["cross", "disc", "square"]
@@ -27,6 +28,10 @@ TRAINING = {
     "batch_size": 50, "learning_rate": 0.01, "schedule": "constant", "num_workers": 0, "num_threads": 1,
     "early_stopping": {"patience": 0}, "seed": 0,
 }  # fmt: skip
+
+
+LENIENT = {"max_latency": 1000.0, "max_size": 10.0, "max_loss": 0.5, "num_calibration_rows": 64}
+"""Settings of `quantize` for networks of a few kilobytes, whose latency does not matter."""
 
 
 def picture(kind: int, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -151,6 +156,13 @@ def build_project(paths: Paths, modality: str, task: str, empty_registry: Path) 
     for name in ("photos", "mlartifacts", ".headrace"):
         shutil.rmtree(paths.root / name, ignore_errors=True)
     shutil.copy(empty_registry, paths.root / "mlflow.db")
+
+
+def calibrate(paths: Paths, **settings: Any) -> None:
+    """Runs `validate` and `quantize`, whose metrics are written; by default any int8 graph is small enough."""
+    for stage, values in (("validate", {}), ("quantize", LENIENT | settings)):
+        module = import_module(f"headrace.stages.{stage}")
+        write_json(paths.metrics_path(stage), module.run(validate_section(module.Config, values, stage), paths))
 
 
 def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from headrace.stages import quantize, test, validate
+from headrace.stages import test
 from headrace.storage.atomic import write_json
 from headrace.tracking.client import connect
+from tests.projects import calibrate
 
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,10 +30,8 @@ stages:
 def committed(trained, monkeypatch):
     """A trained project whose files are in git, in the state before `register`."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    for module in (validate, test):
-        write_json(trained.metrics_path(module.__name__.rpartition(".")[2]), module.run(module.Config(), trained))
-    limits = quantize.Config(max_latency=100.0, max_loss=0.5, max_size=0.9, num_calibration_rows=64)
-    write_json(trained.metrics_path("quantize"), quantize.run(limits, trained))
+    calibrate(trained)
+    write_json(trained.metrics_path("test"), test.run(test.Config(), trained))
     trained.params_path.write_text("register: {name: shapes}\n")
     (trained.root / "dvc.yaml").write_text(DVC_YAML)
     (trained.root / ".gitignore").write_text("/mlflow.db*\n/mlartifacts\n/.headrace\n")

@@ -70,7 +70,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     params["train"]["model"] = {"name": "pipeline.nets:Two", "width": 24}
     params["train"].update({"max_epochs": 12, "num_workers": 0})
     params["validate"]["gate"] = {"accuracy": {"min": 0.8}}
-    params["quantize"]["max_size"] = 0.001  # no candidate is so small: the graph that `test` measured is registered
     yaml.dump(params, folder / "params.yaml")
     for stage in STAGES:
         run(folder, "headrace", stage)
@@ -96,6 +95,6 @@ def test_registered_model_predicts_as_recorded_in_a_fresh_process(project: Path)
     output = run(project, sys.executable, "-c", SERVE, str(project))
     labels, confidences, loaded = json.loads(output.splitlines()[-1])
     assert len(rows) > 20
-    assert labels == [spec.classes[row["predicted"]] for row in recorded]
-    assert confidences == pytest.approx([row["confidence"] for row in recorded], rel=1e-5)
+    assert labels == [row["predicted"] for row in recorded]
+    assert confidences == pytest.approx([row["confidence"] for row in recorded], abs=1e-6)
     assert loaded == [], "serving needs neither torch nor the project's code"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.stages import quantize, test, validate
+from headrace.stages import test
 from headrace.stages.register import Config, run
 from headrace.storage.atomic import write_json
 from headrace.storage.bundle import read_bundle
@@ -18,6 +18,7 @@ from headrace.tracking.client import connect, find_or_create_experiment
 from headrace.tracking.launch import keep_sender
 from headrace.tracking.recorder import record_training
 from headrace.tracking.uri import check_tracking_uri
+from tests.projects import calibrate
 
 PROGRAMS = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
 OTHER_USER = "nobody"
@@ -64,10 +65,8 @@ def test_training_and_registration_are_recorded(trained, database, monkeypatch, 
     with keep_sender(trained), record_training(trained, card, tmp_path / "work") as recorder:
         for step in (10, 20):
             recorder.observe({"kind": "epoch", "epoch": 0, "step": step, "val_loss": 0.1 / step})
-    for module in (validate, test):
-        write_json(trained.metrics_path(module.__name__.rpartition(".")[2]), module.run(module.Config(), trained))
-    limits = quantize.Config(max_latency=100.0, max_loss=0.5, max_size=0.9, num_calibration_rows=64)
-    write_json(trained.metrics_path("quantize"), quantize.run(limits, trained))
+    calibrate(trained)
+    write_json(trained.metrics_path("test"), test.run(test.Config(), trained))
     assert run(Config(name="shapes"), trained)["version"] == 1
     assert run(Config(name="shapes"), trained)["version"] == 1
     client = connect(trained)

@@ -258,10 +258,10 @@ def test_second_repro_is_a_no_op(project):
 def test_edit_of_quantize_runs_only_what_follows(project, client):
     run(project, "git", "add", "dvc.lock")
     run(project, "git", "commit", "-qm", "results")
-    edit_params(project, quantize={"methods": ["dynamic"], "max_latency": 100.0, "max_loss": 0.5, "max_size": 0.9})
+    edit_params(project, quantize={"methods": ["static"], "max_latency": 100.0, "max_loss": 0.5, "max_size": 0.9})
     log = run(project, "dvc", "repro").stdout
     ran = [line.split("'")[1] for line in log.splitlines() if line.startswith("Running stage")]
-    assert ran == ["quantize", "explain", "register"]
+    assert ran == ["quantize", "test", "explain", "register"]
     assert "num_candidates" in run(project, "dvc", "metrics", "diff").stdout
     assert len(client.search_runs([client.get_experiment_by_name("headrace").experiment_id])) == 1
     assert metrics_of(project, "register")["version"] == 2

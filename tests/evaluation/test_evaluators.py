@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from headrace.contracts import Batch, Spec, TaskName
-from headrace.evaluation.evaluators import EVALUATORS, find_evaluator
+from headrace.evaluation.evaluators import EVALUATORS, find_cutoff, find_evaluator
 from headrace.evaluation.gates import VALIDATION_METRICS, find_gate_mistakes
 from headrace.evaluation.metrics.classification import accuracy
 from headrace.evaluation.metrics.multilabel import label_accuracy
@@ -35,14 +35,36 @@ def test_epoch_metric_in_torch_equals_the_metric_in_numpy(task):
 
 
 @pytest.mark.parametrize("name", EVALUATORS)
-def test_score_of_exact_outputs_and_agreement_with_itself_are_1(name):
+def test_quality_of_exact_outputs_and_agreement_with_itself_are_1(name):
     outputs, targets = CASES[name]
     exact = np.eye(4)[targets] if name == "classification" else (targets - 0.5 if name == "multilabel" else targets)
     evaluator = EVALUATORS[name]
-    assert evaluator.score(exact.reshape(outputs.shape), targets) == 1
-    assert evaluator.score(outputs, targets) < 1
-    assert evaluator.agreement(outputs, outputs) == 1
-    assert evaluator.agreement(outputs, -outputs) < 1
+    assert evaluator.quality_by_row(exact.reshape(outputs.shape), targets, 0.0).mean() == 1
+    assert evaluator.quality_by_row(outputs, targets, 0.0).mean() < 1
+    assert evaluator.agreement(outputs, outputs, 0.0) == 1
+    assert evaluator.agreement(outputs, -outputs, 0.0) < 1
+
+
+@pytest.mark.parametrize("name", EVALUATORS)
+def test_mean_quality_by_row_is_the_metric_of_validation(make_predictions, name):
+    outputs, targets = CASES[name]
+    task = "regression" if name == "multi_target_regression" else name
+    several = ["height", "weight", "age"] if name == "multi_target_regression" else []
+    predictions = make_predictions(
+        outputs, targets, task=task, transform={"target": {"mean": [0.0] * 3, "std": [1.0] * 3}}, targets=several,
+        classes=list("abcd"),
+    )  # fmt: skip
+    metrics = EVALUATORS[name].validate(predictions, 0.9).metrics
+    quality = EVALUATORS[name].quality_by_row(outputs, targets, find_cutoff(metrics)).mean()
+    assert quality == pytest.approx(metrics[EVALUATORS[name].quality])
+
+
+@pytest.mark.parametrize(
+    ("threshold", "cutoff"), [(0.5, 0.0), (0.0, -np.inf), (1.0, np.inf), (1 / (1 + np.exp(-3)), 6.0)]
+)
+def test_cutoff_is_the_output_at_the_threshold(threshold, cutoff):
+    assert find_cutoff({"micro_f1": 1.0, "temperature": 2.0, "threshold": threshold}) == pytest.approx(cutoff)
+    assert find_cutoff({"accuracy": 1.0, "temperature": 2.0, "threshold": threshold}) == 0
 
 
 @pytest.mark.parametrize(

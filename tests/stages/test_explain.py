@@ -1,11 +1,11 @@
 import json
-import shutil
 
 import numpy as np
 import pytest
 
 from headrace.paths import Paths
 from headrace.stages.explain import Config, run
+from tests.projects import calibrate
 
 SMALL = Config(num_rows=20, num_examples=6, num_steps=8)
 
@@ -14,6 +14,7 @@ def test_explain_writes_page_examples_and_maps(trained: Paths) -> None:
     targets = np.load(trained.normalized_dir / "val" / "targets.npy", mmap_mode="r+")
     targets[:5] = (targets[:5] + 1) % 3  # mistakes to show
     targets.flush()
+    calibrate(trained, max_size=0.0)
     metrics = run(SMALL, trained)
     folder = trained.report_dir("explain")
     assert metrics["num_rows"] == 20
@@ -31,22 +32,24 @@ def test_explain_writes_page_examples_and_maps(trained: Paths) -> None:
 
 
 def test_explain_measures_how_often_int8_agrees(trained: Paths) -> None:
-    trained.quantized_dir.mkdir(parents=True)
-    shutil.copy(trained.trained_dir / "model.onnx", trained.quantized_dir / "model.onnx")
-    assert run(SMALL, trained)["int8_agreement"] == 1
+    calibrate(trained)
+    assert 0.9 < run(SMALL, trained)["int8_agreement"] <= 1
 
 
 def test_explain_by_occlusion_without_examples(trained: Paths) -> None:
+    calibrate(trained)
     metrics = run(Config(num_rows=20, num_examples=0, method="occlusion"), trained)
     assert metrics["faithfulness"] > 0.05
     assert json.loads((trained.report_dir("explain") / "examples.json").read_text()) == {"examples": []}
 
 
 def test_explain_of_more_rows_than_there_are_uses_all(trained: Paths) -> None:
+    calibrate(trained)
     assert run(SMALL.model_copy(update={"num_rows": 10_000}), trained)["num_rows"] == 200
 
 
 def test_explain_with_the_same_seed_writes_the_same_page(trained: Paths) -> None:
+    calibrate(trained)
     pages = []
     for _ in range(2):
         run(SMALL, trained)
@@ -60,13 +63,13 @@ KINDS = [(modality, task) for modality in ("table", "text") for task in ("classi
 @pytest.mark.parametrize("project", KINDS, indirect=True, ids="-".join)
 @pytest.mark.parametrize("method", ["integrated_gradients", "occlusion"])
 def test_explain_of_texts_and_tables_is_faithful(project: Paths, method: str) -> None:
-    project.quantized_dir.mkdir(parents=True)
-    shutil.copy(project.trained_dir / "model.onnx", project.quantized_dir / "model.onnx")
+    calibrate(project, methods=["weights"])
     is_regression = json.loads((project.trained_dir / "bundle.json").read_text())["spec"]["task"] == "regression"
     metrics = run(SMALL.model_copy(update={"method": method, "num_rows": 60}), project)
     assert metrics["num_rows"] == 60
     assert metrics["faithfulness"] > 0.05
-    assert metrics["int8_difference" if is_regression else "int8_agreement"] == (0 if is_regression else 1)
+    compared = metrics["int8_difference" if is_regression else "int8_agreement"]
+    assert 0 < compared < 1 if is_regression else compared > 0.9
     folder = project.report_dir("explain")
     text = (folder / "index.html").read_text()
     examples = json.loads((folder / "examples.json").read_text())["examples"]

@@ -8,10 +8,13 @@ from onnx import numpy_helper
 
 from headrace.contracts import Json
 from headrace.evaluation.evaluators import find_evaluator
+from headrace.evaluation.predictions import predict_split
 from headrace.paths import Paths
 from headrace.quantization import benchmark, candidates
+from headrace.stages import validate
 from headrace.stages.quantize import Config, run
 from headrace.storage.arrays import open_arrays
+from headrace.storage.atomic import write_json
 from headrace.storage.bundle import read_bundle
 from headrace.storage.onnx_model import OnnxModel
 
@@ -30,57 +33,86 @@ def read_choice(paths: Paths) -> Json:
     return choice
 
 
-def test_chosen_graph_is_the_one_in_the_metrics(trained: Paths, capfd: pytest.CaptureFixture[str]) -> None:
-    metrics = run(LENIENT, trained)
+@pytest.fixture
+def validated(trained: Paths) -> Paths:
+    """The project of images after `validate`."""
+    write_json(trained.metrics_path("validate"), validate.run(validate.Config(), trained))
+    return trained
+
+
+def test_chosen_graph_is_the_one_in_the_metrics(validated: Paths, capfd: pytest.CaptureFixture[str]) -> None:
+    metrics = run(LENIENT, validated)
     assert metrics["passed"] == 1
-    assert metrics["num_candidates"] == 4
-    val = open_arrays(trained.normalized_dir / "val")
-    int8 = OnnxModel(trained.quantized_dir / "model.onnx").predict(val.inputs).argmax(axis=1)
-    fp32 = OnnxModel(trained.trained_dir / "model.onnx").predict(val.inputs).argmax(axis=1)
+    assert metrics["num_candidates"] == 3
+    val = open_arrays(validated.normalized_dir / "val")
+    int8 = OnnxModel(validated.quantized_dir / "model.onnx").predict(val.inputs).argmax(axis=1)
+    fp32 = OnnxModel(validated.trained_dir / "model.onnx").predict(val.inputs).argmax(axis=1)
     assert metrics["int8_accuracy"] == (int8 == val.targets).mean()
     assert metrics["fp32_accuracy"] == (fp32 == val.targets).mean()
     assert metrics["agreement"] == (int8 == fp32).mean()
-    assert metrics["loss"] == pytest.approx(metrics["fp32_accuracy"] - metrics["int8_accuracy"])
-    assert metrics["int8_bytes"] == (trained.quantized_dir / "model.onnx").stat().st_size
+    assert metrics["accuracy_lost"] == pytest.approx(metrics["fp32_accuracy"] - metrics["int8_accuracy"])
+    assert metrics["int8_bytes"] == (validated.quantized_dir / "model.onnx").stat().st_size
     assert metrics["size_ratio"] == metrics["int8_bytes"] / metrics["fp32_bytes"]
-    assert read_choice(trained)["chosen"] in {"static_minmax", "static_percentile", "static_reduced", "dynamic"}
+    choice = read_choice(validated)
+    assert choice["chosen"] in {"weights", "static_minmax", "static_percentile"}
+    assert choice["machine"]["cores"] >= 1
     assert capfd.readouterr() == ("", "")
 
 
-def test_no_passing_candidate_writes_no_graph_and_logs_the_reasons(
-    trained: Paths, caplog: pytest.LogCaptureFixture
+def test_calibration_is_that_of_the_chosen_graph(validated: Paths) -> None:
+    for limits in (LENIENT, LENIENT.model_copy(update={"max_size": 0.0})):
+        run(limits, validated)
+        calibration = json.loads((validated.quantized_dir / "calibration.json").read_text())
+        bundle = read_bundle(validated.trained_dir)
+        predictions = predict_split(bundle, validated.normalized_dir / "val", validated.quantized_dir / "model.onnx")
+        assert calibration == find_evaluator(bundle.spec).validate(predictions, 0.99).metrics
+    assert calibration == json.loads(validated.metrics_path("validate").read_text()), "that of float32"
+
+
+def test_no_passing_candidate_selects_float32_and_logs_the_reasons(
+    validated: Paths, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (trained.quantized_dir).mkdir(parents=True)
-    (trained.quantized_dir / "model.onnx").write_bytes(b"from an earlier run")
+    (validated.quantized_dir).mkdir(parents=True)
+    (validated.quantized_dir / "model.onnx").write_bytes(b"from an earlier run")
     with caplog.at_level(logging.WARNING):
-        metrics = run(Config(max_size=0.01, max_latency=1000, methods=["dynamic"]), trained)
+        metrics = run(Config(max_size=0.01, max_latency=1000, methods=["weights"]), validated)
     assert metrics["passed"] == 0
     assert metrics["int8_bytes"] > 0
-    assert not (trained.quantized_dir / "model.onnx").exists()
-    assert read_choice(trained)["chosen"] is None
+    graphs = [folder / "model.onnx" for folder in (validated.quantized_dir, validated.trained_dir)]
+    assert graphs[0].read_bytes() == graphs[1].read_bytes()
+    assert read_choice(validated)["chosen"] is None
+    assert read_choice(validated)["precision"] == "float32"
     assert len(caplog.records) == 1
     message = caplog.records[0].getMessage()
-    assert "no int8 model passed: dynamic takes" in message
-    assert "(max_size 0.01)" in message
+    assert "no int8 candidate passed: weights is neither clearly smaller" in message
+    assert "max_size 0.01" in message
     assert "\n" not in message
 
 
-def test_broken_candidate_is_rejected_for_its_quality(trained: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broken_candidate_is_rejected_for_its_quality(validated: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     original = candidates.make_candidate
 
-    def break_dynamic(candidate: candidates.Candidate, prepared: object, path: object, *, rows: object) -> None:
+    def break_weights(candidate: candidates.Candidate, prepared: object, path: object, *, rows: object) -> None:
         original(candidate, prepared, path, rows=rows)  # type: ignore[arg-type]
-        if candidate.method == "dynamic":
+        if candidate.method == "weights":
             negate_weights(str(path))
 
-    monkeypatch.setattr(candidates, "make_candidate", break_dynamic)
-    metrics = run(LENIENT, trained)
-    by_name = {entry["name"]: entry for entry in read_choice(trained)["candidates"]}
+    monkeypatch.setattr(candidates, "make_candidate", break_weights)
+    metrics = run(LENIENT, validated)
+    by_name = {entry["name"]: entry for entry in read_choice(validated)["candidates"]}
     assert metrics["passed"] == 1
-    assert read_choice(trained)["chosen"] != "dynamic"
-    assert not by_name["dynamic"]["passed"]
-    assert by_name["dynamic"]["reasons"][0].startswith("loses 0.")
-    assert "(max_loss 0.05)" in by_name["dynamic"]["reasons"][0]
+    assert read_choice(validated)["chosen"] != "weights"
+    assert not by_name["weights"]["passed"]
+    assert by_name["weights"]["reasons"][0].startswith("loses 0.")
+    assert "(max_loss 0.05)" in by_name["weights"]["reasons"][0]
+
+
+@pytest.mark.parametrize("project", [("table", "classification")], indirect=True, ids="-".join)
+def test_candidate_whose_rows_change_each_other_is_rejected(project: Paths) -> None:
+    write_json(project.metrics_path("validate"), validate.run(validate.Config(), project))
+    assert run(LENIENT.model_copy(update={"methods": ["dynamic"]}), project)["passed"] == 0
+    (dynamic,) = read_choice(project)["candidates"]
+    assert "answers a row differently beside other rows" in dynamic["reasons"][0]
 
 
 def negate_weights(path: str) -> None:
@@ -93,11 +125,11 @@ def negate_weights(path: str) -> None:
 
 
 def test_failing_candidate_does_not_fail_the_stage(
-    trained: Paths, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    validated: Paths, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     unknown = candidates.Candidate("static", "None")
     monkeypatch.setattr(candidates, "CANDIDATES", {"impossible": unknown})
-    metrics = run(LENIENT, trained)
+    metrics = run(LENIENT, validated)
     assert metrics["passed"] == 0
     assert "int8_accuracy" not in metrics
     assert "fp32_accuracy" in metrics
@@ -105,7 +137,7 @@ def test_failing_candidate_does_not_fail_the_stage(
 
 
 def test_methods_and_number_of_calibration_rows_follow_the_settings(
-    trained: Paths, monkeypatch: pytest.MonkeyPatch
+    validated: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[tuple[str, int]] = []
     original = candidates.make_candidate
@@ -115,8 +147,8 @@ def test_methods_and_number_of_calibration_rows_follow_the_settings(
         original(candidate, prepared, path, rows=rows)  # type: ignore[arg-type]
 
     monkeypatch.setattr(candidates, "make_candidate", record)
-    assert run(LENIENT.model_copy(update={"methods": ["dynamic"], "num_calibration_rows": 9}), trained)["passed"] == 1
-    assert calls == [("dynamic", 9)]
+    assert run(LENIENT.model_copy(update={"methods": ["weights"], "num_calibration_rows": 9}), validated)["passed"] == 1
+    assert calls == [("weights", 9)]
 
 
 @pytest.mark.parametrize(
@@ -125,15 +157,22 @@ def test_methods_and_number_of_calibration_rows_follow_the_settings(
     indirect=True,
 )
 def test_texts_and_tables_are_quantized_by_the_quality_of_their_task(project: Paths) -> None:
+    write_json(project.metrics_path("validate"), validate.run(validate.Config(), project))
     metrics = run(LENIENT, project)
     evaluator = find_evaluator(read_bundle(project.trained_dir).spec)
     assert metrics["passed"] == 1
-    assert metrics["num_candidates"] == 4
+    assert metrics["num_candidates"] == 3
     choice = read_choice(project)
-    assert not any("could not" in str(entry["reasons"]) for entry in choice["candidates"])
+    reasons = [reason for entry in choice["candidates"] for reason in entry["reasons"]]
+    assert all(reason.startswith("has no weights of 256 values") for reason in reasons)
     val = open_arrays(project.normalized_dir / "val")
     outputs = OnnxModel(project.quantized_dir / "model.onnx").predict(val.inputs)
-    assert metrics[f"int8_{evaluator.quality}"] == evaluator.score(outputs, val.targets) > 0.7
-    assert metrics["loss"] == pytest.approx(metrics[f"fp32_{evaluator.quality}"] - metrics[f"int8_{evaluator.quality}"])
+    assert metrics[f"int8_{evaluator.quality}"] == pytest.approx(
+        evaluator.quality_by_row(outputs, val.targets, 0.0).mean()
+    )
+    assert metrics[f"int8_{evaluator.quality}"] > 0.7
+    assert metrics[f"{evaluator.quality}_lost"] == pytest.approx(
+        metrics[f"fp32_{evaluator.quality}"] - metrics[f"int8_{evaluator.quality}"]
+    )
     assert 0.9 < metrics["agreement"] <= 1
     assert evaluator.quality in choice["fp32"]

@@ -15,12 +15,13 @@ from PIL import Image
 
 from headrace.commands.status import make_rows
 from headrace.errors import TrackingError
-from headrace.stages import STAGES, quantize, test, validate
+from headrace.stages import STAGES, test
 from headrace.stages.register import Config, run
 from headrace.storage.arrays import open_arrays
 from headrace.storage.atomic import write_json
 from headrace.storage.bundle import read_bundle
 from headrace.tracking.client import connect, find_or_create_experiment
+from tests.projects import calibrate
 
 pytestmark = pytest.mark.slow  # real registrations
 
@@ -31,10 +32,8 @@ def evaluated(trained, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     trained.params_path.write_text("{}\n")
     write_json(trained.metrics_path("train"), {"val_accuracy": 1.0})
-    for stage in (validate, test):
-        write_json(trained.metrics_path(stage.__name__.rpartition(".")[2]), stage.run(stage.Config(), trained))
-    limits = quantize.Config(max_latency=100.0, max_loss=0.5, max_size=0.9, num_calibration_rows=64)
-    write_json(trained.metrics_path("quantize"), quantize.run(limits, trained))
+    calibrate(trained)
+    write_json(trained.metrics_path("test"), test.run(test.Config(), trained))
     trained.report_dir("explain").mkdir(parents=True)
     return trained
 
@@ -82,7 +81,7 @@ def test_register_completes_the_run_and_tags_its_origin(evaluated):
 
 
 def test_register_without_int8_uses_float32(evaluated):
-    (evaluated.quantized_dir / "model.onnx").unlink()
+    calibrate(evaluated, max_size=0.0)
     run(Config(name="shapes"), evaluated)
     assert json.loads(evaluated.registered_path.read_bytes())["precision"] == "float32"
 

@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -10,16 +11,19 @@ from headrace.paths import Paths
 from headrace.stages.test import Config, run
 from headrace.storage import atomic
 from headrace.storage.arrays import open_arrays
+from headrace.storage.bundle import read_bundle
+from headrace.storage.onnx_model import OnnxModel
 from headrace.storage.parquet import read_table
+from tests.projects import calibrate
 
 
 @pytest.fixture
 def validated(trained: Paths) -> Paths:
-    """The trained project after `validate`, with noise on its test rows, so that some predictions are wrong."""
+    """The trained project after `quantize`, with noise on its test rows, so that some predictions are wrong."""
     inputs = np.load(trained.normalized_dir / "test" / "inputs.npy", mmap_mode="r+")
     inputs[:] = np.clip(inputs + np.random.default_rng(0).normal(0, 90, inputs.shape), 0, 255).astype(np.uint8)
     inputs.flush()
-    atomic.write_json(trained.metrics_path("validate"), {"temperature": 1.5})
+    calibrate(trained)
     return trained
 
 
@@ -31,11 +35,23 @@ def read_csv(paths: Paths, name: str) -> list[dict[str, str]]:
 def test_metrics_predictions_and_tables_agree(validated: Paths) -> None:
     metrics = run(Config(noise_sigmas=[0.1, 200], seed=1), validated)
     predictions = pq.read_table(validated.report_dir("test") / "predictions.parquet")
-    assert predictions.column_names == ["row_id", "source", "target", "predicted", "confidence", "correct"]
+    assert predictions.column_names == [
+        "row_id",
+        "source",
+        "target",
+        "predicted",
+        "confidence",
+        "correct",
+        "probabilities",
+    ]
     correct = predictions["correct"].to_numpy()
     assert metrics["num_rows"] == len(predictions) == 200
     assert 0.4 < metrics["accuracy"] == correct.mean() < 0.95
-    assert (correct == (predictions["target"].to_numpy() == predictions["predicted"].to_numpy())).all()
+    rows = predictions.to_pylist()
+    assert all(row["correct"] == (row["target"] == row["predicted"]) for row in rows)
+    assert all(list(row["probabilities"]) == ["cross", "disc", "square"] for row in rows)
+    assert all(max(row["probabilities"], key=row["probabilities"].get) == row["predicted"] for row in rows)
+    assert [row["probabilities"][row["predicted"]] for row in rows] == [row["confidence"] for row in rows]
     test = open_arrays(validated.normalized_dir / "test")
     assert predictions["row_id"].to_pylist() == [row_id.decode() for row_id in test.row_ids]
 
@@ -67,24 +83,45 @@ def test_metrics_are_reproducible(validated: Paths) -> None:
     assert run(Config(), validated) == run(Config(), validated)
 
 
-@pytest.mark.parametrize("content", [None, "{}", "nonsense", json.dumps({"temperature": None})])
-def test_missing_or_invalid_temperature_raises(trained: Paths, content: str | None) -> None:
+def test_metrics_are_those_of_the_selected_graph(validated: Paths) -> None:
+    weights = validated.quantized_dir / "model.onnx"
+    test = open_arrays(validated.normalized_dir / "test")
+    for graph in (weights, validated.trained_dir / "model.onnx"):
+        shutil.copy(graph, weights) if graph != weights else None
+        metrics = run(Config(noise_sigmas=[]), validated)
+        logits, fp32 = OnnxModel(weights).predict(test.inputs), read_bundle(validated.trained_dir).graph()
+        correct = logits.argmax(axis=1) == test.targets
+        assert metrics["accuracy"] == correct.mean()
+        assert metrics["fp32_accuracy"] == (fp32.predict(test.inputs).argmax(axis=1) == test.targets).mean()
+        assert metrics["accuracy_lost"] == pytest.approx(metrics["fp32_accuracy"] - metrics["accuracy"])
+        assert metrics["accuracy_lost_low"] <= metrics["accuracy_lost"] <= metrics["accuracy_lost_high"]
+    assert metrics["fp32_agreement"] == 1
+    assert metrics["accuracy_lost_high"] == 0
+
+
+@pytest.mark.parametrize("content", [None, "{}", "nonsense", "[1]", json.dumps({"temperature": None})])
+def test_missing_or_invalid_calibration_raises(validated: Paths, content: str | None) -> None:
+    path = validated.quantized_dir / "calibration.json"
+    path.unlink()
     if content is not None:
-        atomic.write_text(trained.metrics_path("validate"), content)
-    with pytest.raises(DataError, match=r"validate\.json: (no such file|no number 'temperature').*dvc repro"):
-        run(Config(), trained)
+        atomic.write_text(path, content)
+    with pytest.raises(
+        DataError, match=r"calibration\.json: (no such file|no number 'temperature'|not JSON|got ).*dvc repro"
+    ):
+        run(Config(), validated)
 
 
 @pytest.mark.parametrize("project", [("table", "regression"), ("text", "regression")], indirect=True, ids="-".join)
 def test_predictions_slices_and_metrics_of_a_regression_agree(project: Paths) -> None:
-    atomic.write_json(project.metrics_path("validate"), {"interval_90": 1.5})
+    calibrate(project)
+    interval = json.loads((project.quantized_dir / "calibration.json").read_text())["interval_90"]
     metrics = run(Config(), project)
     predictions = pq.read_table(project.report_dir("test") / "predictions.parquet")
     assert predictions.column_names == ["row_id", "source", "target", "predicted", "error"]
     errors = predictions["error"].to_numpy()
     assert errors == pytest.approx(predictions["predicted"].to_numpy() - predictions["target"].to_numpy())
     assert metrics["rmse"] == pytest.approx(np.sqrt(np.mean(errors**2)))
-    assert metrics["coverage_90"] == np.mean(np.abs(errors) <= 1.5)
+    assert metrics["coverage_90"] == np.mean(np.abs(errors) <= interval)
     assert not any(name.startswith("noise") for name in metrics)
     slices = read_csv(project, "reports/test/slices.csv")
     assert {"target=low", "target=middle", "target=high"} < {part["slice"] for part in slices}
@@ -104,7 +141,7 @@ def test_predictions_slices_and_metrics_of_a_regression_agree(project: Paths) ->
     ids=["table", "text"],
 )
 def test_texts_and_tables_are_sliced_by_their_inputs(project: Paths, prefixes: tuple[str, ...]) -> None:
-    atomic.write_json(project.metrics_path("validate"), {"temperature": 1.0})
+    calibrate(project)
     metrics = run(Config(), project)
     names = {part["slice"] for part in read_csv(project, "reports/test/slices.csv")}
     assert {"class=low", "class=high"} < names
@@ -116,6 +153,7 @@ def test_texts_and_tables_are_sliced_by_their_inputs(project: Paths, prefixes: t
 
 @pytest.mark.parametrize("project", [("table", "regression")], indirect=True)
 def test_missing_interval_raises(project: Paths) -> None:
-    atomic.write_json(project.metrics_path("validate"), {"temperature": 1.0})
-    with pytest.raises(DataError, match=r"validate\.json: no number 'interval_90'; run: dvc repro --force validate"):
+    calibrate(project)
+    atomic.write_json(project.quantized_dir / "calibration.json", {"temperature": 1.0})
+    with pytest.raises(DataError, match=r"calibration\.json: no number 'interval_90'; run: dvc repro --force quantize"):
         run(Config(), project)

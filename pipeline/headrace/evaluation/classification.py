@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from headrace.evaluation.metrics import calibration, classification
 from headrace.evaluation.predictions import Predictions
 from headrace.evaluation.result import NO_RESIDUALS, EvaluationResult, ReadMetric, Table
@@ -26,6 +28,7 @@ def validate_classification(predictions: Predictions, target_accuracy: float) ->
         "temperature": temperature,
         "threshold": threshold.confidence,
         "coverage": threshold.coverage,
+        "target_accuracy": target_accuracy,
     }
     return EvaluationResult(metrics, {"calibration": Table(calibration.Bin._fields, bins), "residuals": NO_RESIDUALS})
 
@@ -37,7 +40,8 @@ def evaluate_classification(
     del seed
     targets, predicted, correct = predictions.arrays.targets, predictions.predicted, predictions.correct
     classes = predictions.spec.classes
-    confidence = classification.softmax(predictions.logits, read_metric("temperature")).max(axis=1)
+    probabilities = classification.softmax(predictions.logits, read_metric("temperature"))
+    confidence, names = probabilities.max(axis=1), np.array(classes, object)
     bins = calibration.reliability_bins(confidence, correct)
     slices = measure_slices(correct, {**class_slices(targets, classes), **groups})
     by_class = classification.per_class_metrics(classification.confusion_matrix(targets, predicted, len(classes)))
@@ -61,5 +65,11 @@ def evaluate_classification(
             "slices": Table(Slice._fields, slices),
             "per_class": Table(("class", *by_class._fields), rows_by_class),
         },
-        predictions={"target": targets, "predicted": predicted, "confidence": confidence, "correct": correct},
+        predictions={
+            "target": names[targets],
+            "predicted": names[predicted],
+            "confidence": confidence,
+            "correct": correct,
+            "probabilities": probabilities,
+        },
     )

@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 
 Z_95_ONE_SIDED = 1.6449
 """The 95 % point of the standard normal distribution."""
+Z_95_TWO_SIDED = 1.96
 
 
 Compare: TypeAlias = "Callable[[NDArray[Any], NDArray[Any]], Comparison]"
@@ -49,6 +50,16 @@ def compare_paired(champion: NDArray[np.bool_], challenger: NDArray[np.bool_]) -
     difference = lost - won
     error = sqrt(max(lost + won - difference**2, 0.0) / num_rows)
     return Comparison(difference, difference + Z_95_ONE_SIDED * error, num_rows)
+
+
+def difference_interval(first: NDArray[np.float64], second: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Mean of `first - second` over the same rows, and its 95 % interval by the normal approximation.
+
+    The ends coincide where the two never differ; for a single row they are infinite.
+    """
+    differences = first - second
+    mean, error = float(differences.mean()), _standard_error(differences)
+    return mean, mean - Z_95_TWO_SIDED * error, mean + Z_95_TWO_SIDED * error
 
 
 def compare_unpaired(champion: NDArray[np.bool_], challenger: NDArray[np.bool_]) -> Comparison:

@@ -3,59 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf, log
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.contracts import Spec
+from headrace.contracts import Metrics, Spec
 from headrace.evaluation import classification, multi_target_regression, multilabel, regression
-from headrace.evaluation.metrics.classification import accuracy, agreement
-from headrace.evaluation.metrics.multilabel import label_accuracy, micro_f1
-from headrace.evaluation.metrics.regression import mean_r_squared
+from headrace.evaluation.metrics.classification import agreement, is_correct
+from headrace.evaluation.metrics.multilabel import label_accuracy, micro_f1_by_row
+from headrace.evaluation.metrics.regression import mean_r_squared, r_squared_by_row
 from headrace.evaluation.predictions import Predictions
 from headrace.evaluation.result import EvaluationResult, ReadMetric
 from headrace.evaluation.slices import Slices
 
-Score: TypeAlias = "Callable[[NDArray[np.float32], NDArray[Any]], float]"
-"""Outputs `[rows, outputs]`, and targets or the outputs of another model -> a score, 1 at best."""
+Floats: TypeAlias = NDArray[np.float32]
+Score: TypeAlias = "Callable[[Floats, NDArray[Any], float], float]"
+"""Outputs `[rows, outputs]`, targets or the outputs of another model, and the cutoff -> a score, 1 at best."""
 
 
 class Evaluator(NamedTuple):
-    """The evaluation of one task."""
+    """The evaluation of one task.
+
+    A cutoff is the output above which a label is predicted; tasks other than multilabel have no use for it.
+    """
 
     validate: Callable[[Predictions, float], EvaluationResult]
     """Predictions on validation rows, `validate.target_accuracy` -> metrics, calibration and thresholds."""
     evaluate: Callable[[Predictions, Slices, ReadMetric, int], EvaluationResult]
-    """Predictions on test rows, slices, metrics of `validate`, seed of confidence intervals -> metrics and reports."""
+    """Predictions on test rows, slices, the model's calibration, seed of confidence intervals -> metrics, reports."""
     quality: str
-    """Name of the metric that `score` returns."""
-    score: Score
-    """Quality of a model's outputs, given the targets; quantization may lose some of it."""
+    """Name of the metric that is the mean of `quality_by_row`."""
+    quality_by_row: Callable[[Floats, NDArray[Any], float], NDArray[np.float64]]
+    """Outputs, targets, cutoff -> `[rows]`: the quality of each row's answer; quantization may lose some of it."""
     agreement: Score
     """How closely the outputs match those of another model."""
 
 
 EVALUATORS: dict[str, Evaluator] = {
     "classification": Evaluator(
-        classification.validate_classification, classification.evaluate_classification, "accuracy", accuracy, agreement
+        classification.validate_classification,
+        classification.evaluate_classification,
+        "accuracy",
+        lambda outputs, targets, _: is_correct(outputs, targets).astype(np.float64),
+        lambda outputs, reference, _: agreement(outputs, reference),
     ),
     "multilabel": Evaluator(
         multilabel.validate_multilabel,
         multilabel.evaluate_multilabel,
         "micro_f1",
-        lambda outputs, targets: micro_f1(outputs > 0, targets > 0),
-        lambda outputs, reference: label_accuracy(outputs > 0, reference > 0),
+        lambda outputs, targets, cutoff: micro_f1_by_row(outputs > cutoff, targets > 0),
+        lambda outputs, reference, cutoff: label_accuracy(outputs > cutoff, reference > cutoff),
     ),
     "regression": Evaluator(
-        regression.validate_regression, regression.evaluate_regression, "r2", mean_r_squared, mean_r_squared
+        regression.validate_regression,
+        regression.evaluate_regression,
+        "r2",
+        lambda outputs, targets, _: r_squared_by_row(outputs, targets),
+        lambda outputs, reference, _: mean_r_squared(outputs, reference),
     ),
     "multi_target_regression": Evaluator(
         multi_target_regression.validate_multi_target_regression,
         multi_target_regression.evaluate_multi_target_regression,
         "r2",
-        mean_r_squared,
-        mean_r_squared,
+        lambda outputs, targets, _: r_squared_by_row(outputs, targets),
+        lambda outputs, reference, _: mean_r_squared(outputs, reference),
     ),
 }
 """Task, or `multi_target_regression` -> its evaluation."""
@@ -64,3 +77,11 @@ EVALUATORS: dict[str, Evaluator] = {
 def find_evaluator(spec: Spec) -> Evaluator:
     """The evaluator for the task and the number of targets."""
     return EVALUATORS["multi_target_regression" if spec.targets else spec.task]
+
+
+def find_cutoff(calibration: Metrics) -> float:
+    """Returns the output above which a label is predicted, given the metrics of `validate`; 0 for other tasks."""
+    threshold = float(calibration.get("threshold", 0.5)) if "micro_f1" in calibration else 0.5
+    if threshold in {0.0, 1.0}:
+        return -inf if threshold == 0 else inf
+    return float(calibration.get("temperature", 1.0)) * log(threshold / (1 - threshold))

@@ -38,7 +38,7 @@ class Bound(Section):
 VALIDATION_METRICS: dict[TaskName, tuple[str, ...]] = {
     "classification": (
         *("num_rows", "accuracy", "accuracy_low", "accuracy_high", "loss", "macro_f1"),
-        *("ece_before", "ece", "temperature", "threshold", "coverage"),
+        *("ece_before", "ece", "temperature", "threshold", "coverage", "target_accuracy"),
     ),
     "multilabel": (
         *("num_rows", "micro_f1", "macro_f1", "accuracy", "accuracy_low", "accuracy_high", "exact_match"),

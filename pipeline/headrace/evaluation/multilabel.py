@@ -65,7 +65,7 @@ def evaluate_multilabel(
             "slices": Table(Slice._fields, slices),
             "per_class": Table(("class", *by_label._fields), rows_by_label),
         },
-        predictions={**names, "wrong_share": 1 - accuracies},
+        predictions={**names, "wrong_share": 1 - accuracies, "probabilities": probabilities},
     )
 
 

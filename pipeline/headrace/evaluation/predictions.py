@@ -15,6 +15,7 @@ from headrace.errors import DataError
 from headrace.evaluation.metrics.classification import is_correct
 from headrace.storage.arrays import Arrays, Inputs, open_arrays
 from headrace.storage.bundle import Bundle
+from headrace.storage.onnx_model import OnnxModel
 
 Predict: TypeAlias = "Callable[[Inputs], NDArray[np.float32]]"
 """Stored inputs `[rows, *input_shape]` -> outputs `[rows, outputs]`."""
@@ -54,10 +55,13 @@ class Predictions:
         return self.values - np.asarray(self.arrays.targets, dtype=np.float64)
 
 
-def predict_split(bundle: Bundle, folder: Path) -> Predictions:
-    """Predicts every row of a split; raises DataError if there are no rows, or if outputs are NaN or infinite."""
+def predict_split(bundle: Bundle, folder: Path, graph_path: Path | None = None) -> Predictions:
+    """Predicts every row of a split with the bundle's graph, or another one of the same model.
+
+    Raises DataError if there are no rows, or if outputs are NaN or infinite.
+    """
     arrays = open_split(folder)
-    predict = bundle.graph().predict
+    predict = (OnnxModel(graph_path) if graph_path else bundle.graph()).predict
     logits = predict(arrays.inputs)
     if not np.isfinite(logits).all():
         raise DataError(

@@ -16,7 +16,7 @@ from headrace.contracts import Metrics
 MAX_RESIDUALS = 2000
 """A browser plots no more points well."""
 ReadMetric: TypeAlias = Callable[[str], float]
-"""Name -> the value that `validate` measured."""
+"""Name -> a value of the model's calibration on validation rows."""
 
 
 class Table(NamedTuple):
@@ -42,7 +42,7 @@ class EvaluationResult:
     reports: dict[str, Table] = field(default_factory=dict)
     """File name without `.csv` -> a table for people."""
     predictions: dict[str, NDArray[Any]] = field(default_factory=dict)
-    """Column -> `[rows]`: prediction and error of every row."""
+    """Column -> `[rows]`: target, prediction and error of every row; `probabilities` `[rows, classes]`, calibrated."""
 
 
 def residuals_table(values: NDArray[np.float64], errors: NDArray[np.float64]) -> Table:

@@ -17,8 +17,6 @@ Floats = NDArray[np.float64]
 
 NO_LABEL = "no label"
 """Shown where a row may have several labels and has none."""
-MIN_PROBABILITY = 0.5
-"""From here on a label is predicted, before calibration."""
 CLASS_GROUPS = ("wrong", "unsure", "right")
 VALUE_GROUPS = ("furthest", "extreme", "others")
 
@@ -49,11 +47,12 @@ class ModelAnswers(NamedTuple):
 
 
 def collect_answers(
-    spec: Spec, arrays: Arrays, outputs: NDArray[np.float32], probabilities: Floats | None
+    spec: Spec, arrays: Arrays, outputs: NDArray[np.float32], probabilities: Floats | None, *, threshold: float = 0.5
 ) -> ModelAnswers:
     """Returns the answer to each row, and the output that an explanation of it refers to.
 
-    `probabilities`: of classes or labels, as `outputs`; None for values. Of several labels the answer is the most
+    `probabilities`: of classes or labels, as `outputs`; None for values. `threshold`: the probability above which a
+    label is predicted. Of several labels the answer is the most
     confident one, if it is predicted at all. Of several targets it is each in turn, by row.
     """
     rows = np.arange(len(outputs))
@@ -68,7 +67,7 @@ def collect_answers(
     confidence = probabilities[rows, explained]
     if spec.task == "classification":
         return ModelAnswers(arrays.row_ids, arrays.targets, explained, confidence, explained)
-    names, is_predicted = np.array(spec.classes, object), confidence > MIN_PROBABILITY
+    names, is_predicted = np.array(spec.classes, object), confidence > threshold
     predicted = np.where(is_predicted, names[explained], NO_LABEL)
     actual = np.array([", ".join(names[row > 0]) or NO_LABEL for row in arrays.targets], object)
     is_right = np.where(is_predicted, arrays.targets[rows, explained] > 0, actual == NO_LABEL)

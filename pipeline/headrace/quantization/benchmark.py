@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.contracts import Json
 from headrace.errors import DataError
 from headrace.storage.arrays import Arrays, Inputs
 from headrace.storage.onnx_model import OnnxModel
 
-Score: TypeAlias = "Callable[[NDArray[np.float32], NDArray[Any]], float]"
-"""Outputs `[rows, outputs]`, and targets or the outputs of another graph -> a score, 1 at best."""
 LARGE_BATCH_SIZE = 64
 SECONDS_PER_BATCH_SIZE = 1.0
-MIN_ROUNDS, MAX_ROUNDS, CALLS_PER_ROUND = 5, 100, 5
+MIN_ROUNDS, MAX_ROUNDS, CALLS_PER_ROUND = 9, 100, 5
+FEATURES = ("avx2", "avx512", "avx_vnni", "amx", "asimddp", "i8mm", "sve")
+Z_99 = 2.576
+"""The 99 % point (two-sided) of the standard normal distribution."""
 
 # Runs in a fresh process with little else in memory, and each graph in a fork of it, made before onnxruntime is
 # imported: importing NumPy takes longer than all the rest. Resident size is read after the calls, since the arena never
@@ -51,47 +54,74 @@ for path in sys.argv[3:]:
 """
 
 
-class CandidateMetrics(NamedTuple):
-    """Measurements of one graph."""
+class Interval(NamedTuple):
+    """A value, and the ends of its interval."""
 
-    quality: float
-    """The task's quality metric on validation rows: accuracy or micro F1 in [0, 1], or R2 (at most 1)."""
-    agreement: float
-    """Agreement with fp32 on validation rows: fraction of equal classes or labels, or R2."""
+    value: float
+    low: float
+    high: float
+
+
+class GraphMetrics(NamedTuple):
+    """Measurements of one graph on this machine."""
+
     bytes: int
     """Size of the file."""
     latency_ms: float
     """Median time of one row."""
     batch64_ms: float
     """Median time of 64 rows in one call."""
+    latency_ratio: Interval
+    """Multiple of the reference's time, measured in the same rounds: the mean of the ratios at 1 row and at 64."""
     memory_mb: float
     """Resident memory (10^6 bytes) that a session adds to a process after calls of 64 rows."""
 
-    def to_dict(self, quality: str) -> dict[str, float | int]:
-        """The measurements by name; `quality` is the name of the quality metric."""
-        return {quality if name == "quality" else name: value for name, value in self._asdict().items()}
 
-
-def measure_graphs(
-    graph_paths: dict[str, Path], arrays: Arrays, *, score: Score, agreement: Score, reference: str
-) -> dict[str, CandidateMetrics]:
-    """Measures every graph on the rows of `arrays`; agreement is with the graph named `reference`."""
+def measure_graphs(graph_paths: dict[str, Path], arrays: Arrays, *, reference: str) -> dict[str, GraphMetrics]:
+    """Measures every graph on the rows of `arrays`; ratios are to the graph named `reference`."""
     models = {name: OnnxModel(path) for name, path in graph_paths.items()}
-    outputs = {name: model.predict(arrays.inputs) for name, model in models.items()}
     single_row, batch = (repeat_rows(arrays.inputs, size) for size in (1, LARGE_BATCH_SIZE))
-    latency_ms, batch_ms = measure_latencies_ms(models, single_row), measure_latencies_ms(models, batch)
+    single_ms, batch_ms = measure_latencies_ms(models, single_row), measure_latencies_ms(models, batch)
     memory_mb = measure_memory_mb(graph_paths, batch)
     return {
-        name: CandidateMetrics(
-            quality=score(outputs[name], arrays.targets),
-            agreement=agreement(outputs[name], outputs[reference]),
+        name: GraphMetrics(
             bytes=path.stat().st_size,
-            latency_ms=latency_ms[name],
-            batch64_ms=batch_ms[name],
+            latency_ms=float(np.median(single_ms[name])),
+            batch64_ms=float(np.median(batch_ms[name])),
+            latency_ratio=_mean(*(median_ratio(times[name], times[reference]) for times in (single_ms, batch_ms))),
             memory_mb=memory_mb[name],
         )
         for name, path in graph_paths.items()
     }
+
+
+def describe_machine() -> Json:
+    """Returns what times and integer sums depend on: processor, its instructions for 8 bits, cores, present load."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").is_file() else []
+    entries = dict(line.split(":", 1) for line in lines if ":" in line)
+    values = {name.strip(): value.strip() for name, value in entries.items()}
+    flags = values.get("flags", values.get("Features", "")).split()
+    return {
+        "processor": values.get("model name", platform.machine()),
+        "features": [flag for flag in flags if flag.startswith(FEATURES)],
+        "cores": os.cpu_count() or 1,
+        "load": os.getloadavg()[0],
+    }
+
+
+def median_ratio(times: NDArray[np.float64], reference: NDArray[np.float64]) -> Interval:
+    """Median of the ratios of two series, and its 99 % interval from order statistics.
+
+    Conover (1999), Practical Nonparametric Statistics, section 3.2, by the normal approximation.
+    """
+    ratios = np.sort(times / reference)
+    half = Z_99 * len(ratios) ** 0.5 / 2
+    low, high = int(len(ratios) / 2 - half), int(np.ceil(len(ratios) / 2 + half))
+    return Interval(float(np.median(ratios)), float(ratios[max(low, 0)]), float(ratios[min(high, len(ratios) - 1)]))
+
+
+def _mean(first: Interval, second: Interval) -> Interval:
+    return Interval(*((a + b) / 2 for a, b in zip(first, second, strict=True)))
 
 
 def repeat_rows(inputs: Inputs, num_rows: int) -> NDArray[Any]:
@@ -99,11 +129,11 @@ def repeat_rows(inputs: Inputs, num_rows: int) -> NDArray[Any]:
     return np.ascontiguousarray(inputs[np.arange(num_rows) % len(inputs)])
 
 
-def measure_latencies_ms(models: dict[str, OnnxModel], inputs: NDArray[Any]) -> dict[str, float]:
-    """Median time of a call in ms, with the same number of threads for all models.
+def measure_latencies_ms(models: dict[str, OnnxModel], inputs: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+    """Median time of a call in ms, by model and round `[rounds]`, with the same number of threads for all models.
 
-    The models take turns, so that other load on the machine affects all of them. The first call of a turn is not
-    counted, because the threads of the previous model are still spinning.
+    The models take turns in every round, so that other load on the machine affects all of them. The first call of a
+    turn is not counted, because the threads of the previous model are still spinning.
     """
     times: dict[str, list[float]] = {name: [] for name in models}
     end = perf_counter() + SECONDS_PER_BATCH_SIZE
@@ -112,11 +142,13 @@ def measure_latencies_ms(models: dict[str, OnnxModel], inputs: NDArray[Any]) -> 
             break
         for name, model in models.items():
             model.run(inputs)
+            seconds = []
             for _ in range(CALLS_PER_ROUND):
                 start = perf_counter()
                 model.run(inputs)
-                times[name].append(perf_counter() - start)
-    return {name: median(seconds) * 1e3 for name, seconds in times.items()}
+                seconds.append(perf_counter() - start)
+            times[name].append(median(seconds))
+    return {name: np.array(rounds) * 1e3 for name, rounds in times.items()}
 
 
 def measure_memory_mb(graph_paths: dict[str, Path], inputs: NDArray[Any]) -> dict[str, float]:

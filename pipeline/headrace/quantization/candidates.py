@@ -13,8 +13,9 @@ from typing import Any, Literal, TypeAlias
 from numpy.typing import NDArray
 
 from headrace.errors import DataError
+from headrace.quantization.weight_only import quantize_weights
 
-Method: TypeAlias = Literal["static", "dynamic"]
+Method: TypeAlias = Literal["static", "weights", "dynamic"]
 ROWS_PER_CALIBRATION_RUN = 32  # all activations of that many rows are in memory at once
 
 # no convolutions: ConvInteger is many times slower than Conv (onnxruntime#12854)
@@ -26,21 +27,24 @@ STATIC_OPERATORS = {"f": ("MatMul", "Gemm", "Relu")}
 
 @dataclass(frozen=True)
 class Candidate:
-    """How to make a candidate: signed 8-bit weights per channel, unsigned 8-bit activations."""
+    """How to make a candidate: signed weights per channel; static and dynamic ones have unsigned 8-bit activations.
+
+    Static ones have 7-bit weights: with 8 bits, sums of products saturate on processors without VNNI, which then give
+    other answers, and other ones to a row alone than to the same row in a batch.
+    """
 
     method: Method
-    calibration: Literal["MinMax", "Percentile", "None"]
+    calibration: Literal["MinMax", "Percentile", "None"] = "None"
     """Range of an activation: from minimum to maximum, or 99.999 % of the values."""
-    has_reduced_range: bool = False
-    """7-bit weights, since 8-bit weights can saturate on processors without VNNI."""
 
 
 CANDIDATES: dict[str, Candidate] = {
+    "weights": Candidate("weights"),
     "static_minmax": Candidate("static", "MinMax"),
     "static_percentile": Candidate("static", "Percentile"),
-    "static_reduced": Candidate("static", "MinMax", has_reduced_range=True),
-    "dynamic": Candidate("dynamic", "None"),
+    "dynamic": Candidate("dynamic"),
 }
+"""Name -> candidate. Between equals, the first one is chosen."""
 
 
 def make_candidates(
@@ -92,8 +96,12 @@ def make_candidate(candidate: Candidate, prepared_path: Path, path: Path, *, row
         with _quiet():
             if candidate.method == "static":
                 _make_static(candidate, prepared_path, path, rows)
-            else:
+            elif candidate.method == "dynamic":
                 _make_dynamic(prepared_path, path)
+            else:
+                quantize_weights(prepared_path, path)
+    except DataError:
+        raise
     except Exception as error:
         raise DataError(f"could not be made: {_describe(error)}") from error
 
@@ -115,9 +123,9 @@ def _make_static(candidate: Candidate, prepared_path: Path, path: Path, rows: ND
         _calibration_reader(rows, _input_name(prepared_path)),
         quant_format=QuantFormat.QDQ,
         op_types_to_quantize=list(STATIC_OPERATORS.get(rows.dtype.kind, ())) or None,
-        nodes_to_exclude=_softmax_nodes(prepared_path),
+        nodes_to_exclude=_unfit_nodes(prepared_path),
         per_channel=True,
-        reduce_range=candidate.has_reduced_range,
+        reduce_range=True,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
         calibrate_method=CalibrationMethod[candidate.calibration],
@@ -125,17 +133,19 @@ def _make_static(candidate: Candidate, prepared_path: Path, path: Path, rows: ND
     )
 
 
-def _softmax_nodes(graph_path: Path) -> list[str]:
-    """Names of softmax nodes and of the nodes that consume their outputs.
+def _unfit_nodes(graph_path: Path) -> list[str]:
+    """Names of nodes that must stay in float32: softmax with the consumers of its outputs, and instance norm.
 
-    Between quantized neighbors ONNX Runtime (1.31) fuses them to QLinearSoftmax, which outputs 0 if the probabilities
-    are nearly equal.
+    Between quantized neighbors ONNX Runtime (1.31) fuses softmax to QLinearSoftmax, which outputs 0 if the
+    probabilities are nearly equal. It cannot load a graph with a quantized InstanceNormalization.
     """
     import onnx
 
     nodes = onnx.load(graph_path).graph.node
     outputs = {name for node in nodes if node.op_type == "Softmax" for name in node.output}
-    return [node.name for node in nodes if node.op_type == "Softmax" or outputs & set(node.input)]
+    return [
+        node.name for node in nodes if node.op_type in {"Softmax", "InstanceNormalization"} or outputs & set(node.input)
+    ]
 
 
 def _make_dynamic(prepared_path: Path, path: Path) -> None:

@@ -69,6 +69,20 @@ def export_graph(
             f"params.yaml: train.model: torch cannot export this network to ONNX ({reason}); "
             f"use layers and operations that torch.onnx supports"
         ) from error
+    _strip_metadata(path)
+
+
+def _strip_metadata(path: Path) -> None:
+    """Removes the exporter's stack traces, which name folders of this machine and may be larger than the weights."""
+    import onnx
+
+    model = onnx.load(path)
+    graph = model.graph
+    values = (*graph.input, *graph.output, *graph.value_info, *graph.initializer)
+    for holder in (model, graph, *graph.node, *values):
+        del holder.metadata_props[:]
+        holder.doc_string = ""
+    onnx.save(model, path)
 
 
 def export_bundle(bundle: Bundle, rows: Inputs) -> float:

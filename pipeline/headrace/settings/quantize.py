@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from headrace.config import Section
+from headrace.quantization.candidates import Method
 
 
 class Config(Section):
@@ -17,14 +18,14 @@ class Config(Section):
     max_latency: Annotated[float, Field(gt=0)] = 1.25
     """Latency in ONNX Runtime as a multiple of fp32's: the mean of the ratios at 1 row and at 64.
 
-    Above 1, because int8 is about as fast as fp32 on tiny networks and measurements are noisy.
+    A candidate is rejected if the whole 99 % interval of its latency is above.
     """
     max_size: Annotated[float, Field(gt=0)] = 0.6
-    """Size as a multiple of the fp32 graph's bytes."""
+    """Size as a multiple of the fp32 graph's bytes, above which int8 must be clearly quicker to be selected."""
     num_calibration_rows: Annotated[int, Field(gt=0)] = 512
     """Train rows on which the ranges of activations are calibrated."""
     seed: int = 0
     """Seed for drawing those rows."""
-    methods: Annotated[list[Literal["static", "dynamic"]], Field(min_length=1)] = ["static", "dynamic"]
-    """Candidates to make: with calibrated activation ranges (for convolutions), or with ranges computed at inference
-    (for transformers)."""
+    methods: Annotated[list[Method], Field(min_length=1)] = ["weights", "static"]
+    """Candidates to make: weights (int8 in the file, float32 when it runs), static (activations in ranges calibrated
+    on train rows), dynamic (in ranges of the batch; rejected where rows change each other's answers)."""

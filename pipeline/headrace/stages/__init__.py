@@ -8,8 +8,8 @@ STAGES: tuple[str, ...] = (
     "tune",
     "train",
     "validate",
-    "test",
     "quantize",
+    "test",
     "explain",
     "register",
 )
@@ -21,8 +21,8 @@ STAGE_HELP: dict[str, str] = {
     "tune": "Search for settings of the training (none by default).",
     "train": "Train the network, and export it to ONNX.",
     "validate": "Calibrate the model on validation rows, and check the gate.",
-    "test": "Measure the model on test rows.",
-    "quantize": "Make int8 candidates, and select one that is small, fast and accurate.",
+    "quantize": "Make int8 candidates, and select the graph that will be served.",
+    "test": "Measure the selected graph on test rows.",
     "explain": "Explain predictions, and measure how faithful the explanations are.",
     "register": "Register the model in MLflow.",
 }

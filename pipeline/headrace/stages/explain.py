@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.contracts import Metrics, TaskName
+from headrace.evaluation.evaluators import find_cutoff, find_evaluator
 from headrace.evaluation.metrics.classification import softmax
 from headrace.evaluation.metrics.multilabel import sigmoid
 from headrace.evaluation.predictions import Predictions, predict_split
@@ -27,25 +28,32 @@ from headrace.explanation.page import ExplanationReport, render_explanation
 from headrace.explanation.views import VIEWS
 from headrace.explanation.views.base import View
 from headrace.paths import Paths
+from headrace.quantization.selected import SelectedGraph, read_selected_graph
 from headrace.settings.explain import Config
 from headrace.storage.arrays import read_sources
 from headrace.storage.atomic import atomic_dir, write_json, write_text
-from headrace.storage.bundle import GRAPH, Bundle, read_bundle
-from headrace.storage.onnx_model import OnnxModel
+from headrace.storage.bundle import Bundle, read_bundle
 
 
 def run(config: Config, paths: Paths) -> Metrics:
     """Explains a sample and some examples, measures the faithfulness of the explanations, and writes the page.
 
-    If `quantize` selected a model, compares it on the same rows: `int8_agreement` is the fraction of equal predictions,
-    `int8_difference` (regression) the mean distance in the target's unit, or with several targets in the standard
-    deviations of the train rows.
+    The answers are those of the selected graph, with the confidence that the server gives; attributions are of the
+    float32 network. If an int8 graph was selected, compares both on the same rows: `int8_agreement` is the fraction of
+    equal predictions, `int8_difference` (regression) the mean distance in the target's unit, or with several targets in
+    the standard deviations of the train rows.
     """
-    bundle = read_bundle(paths.trained_dir)
+    bundle, selected = read_bundle(paths.trained_dir), read_selected_graph(paths)
     spec, view = bundle.spec, VIEWS[bundle.spec.modality](bundle.card.transform)
-    predictions = predict_split(bundle, paths.normalized_dir / "val")
+    predictions = predict_split(bundle, paths.normalized_dir / "val", selected.path)
     arrays, logits = predictions.arrays, predictions.logits
-    answers = collect_answers(spec, arrays, logits, _probabilities(spec.task, logits))
+    answers = collect_answers(
+        spec,
+        arrays,
+        logits,
+        _probabilities(spec.task, logits, selected),
+        threshold=_read_threshold(spec.task, selected),
+    )
     sample, groups = _choose_rows(config, bundle, predictions, answers)
     rows = np.concatenate([sample, *groups.values()])
     inputs = arrays.inputs[rows]
@@ -54,9 +62,12 @@ def run(config: Config, paths: Paths) -> Metrics:
     drawn, shown = (ExplainedRows(rows[part], inputs[part], maps[part]) for part in parts)
     # places may move a value either way, but only those that support a class count for it
     strengths = np.abs(drawn.maps) if spec.task == "regression" else drawn.maps
-    score = _make_score(bundle, predictions, drawn.rows, answers)
+    score = _make_score(bundle, selected, predictions, drawn.rows, answers)
     curves = compare_deletion_curves(score, drawn.inputs, strengths, view, seed=config.seed)
-    int8_metrics, sources = _compare_int8(paths, bundle, predictions, drawn), read_sources(paths.normalized_dir / "val")
+    int8_metrics, sources = (
+        _compare_int8(bundle, selected, predictions, drawn),
+        read_sources(paths.normalized_dir / "val"),
+    )
     metrics = {"num_rows": len(sample), **measure_faithfulness(curves), **int8_metrics}
     report = ExplanationReport(
         source=spec.source,
@@ -105,20 +116,28 @@ def _attribute(
     return np.asarray(maps / std.reshape(-1, *(1,) * (maps.ndim - 1)))
 
 
-def _probabilities(task: TaskName, logits: NDArray[np.float32]) -> NDArray[np.float64] | None:
-    """Probabilities of classes or labels, before calibration; None for values."""
+def _probabilities(task: TaskName, logits: NDArray[np.float32], selected: SelectedGraph) -> NDArray[np.float64] | None:
+    """Calibrated probabilities of classes or labels; None for values."""
     if task == "regression":
         return None
-    return softmax(logits) if task == "classification" else sigmoid(logits)
+    temperature = selected.read_calibration("temperature")
+    return softmax(logits, temperature) if task == "classification" else sigmoid(logits, temperature)
 
 
-def _make_score(bundle: Bundle, predictions: Predictions, rows: NDArray[np.int64], answers: ModelAnswers) -> Score:
+def _read_threshold(task: TaskName, selected: SelectedGraph) -> float:
+    """The probability above which a label is predicted; tasks other than multilabel have no use for it."""
+    return selected.read_calibration("threshold") if task == "multilabel" else 0.0
+
+
+def _make_score(
+    bundle: Bundle, selected: SelectedGraph, predictions: Predictions, rows: NDArray[np.int64], answers: ModelAnswers
+) -> Score:
     """Returns the score of `rows`: the probability of the prediction, or the similarity to the predicted value."""
     outputs, positions = answers.outputs[rows], np.arange(len(rows))
 
     def score(inputs: NDArray[Any]) -> NDArray[np.float64]:
         logits = predictions.predict(inputs)
-        probabilities = _probabilities(bundle.spec.task, logits)
+        probabilities = _probabilities(bundle.spec.task, logits, selected)
         if probabilities is not None:
             return np.asarray(probabilities[positions, outputs])
         before = predictions.logits[rows, outputs].astype(np.float64)
@@ -128,14 +147,12 @@ def _make_score(bundle: Bundle, predictions: Predictions, rows: NDArray[np.int64
     return score
 
 
-def _compare_int8(paths: Paths, bundle: Bundle, predictions: Predictions, drawn: ExplainedRows) -> Metrics:
-    path = paths.quantized_dir / GRAPH
-    if not path.is_file():
+def _compare_int8(bundle: Bundle, selected: SelectedGraph, predictions: Predictions, drawn: ExplainedRows) -> Metrics:
+    if selected.precision != "int8":
         return {}
-    int8, float32 = OnnxModel(path).predict(drawn.inputs), predictions.logits[drawn.rows]
+    int8, float32 = predictions.logits[drawn.rows], bundle.graph().predict(drawn.inputs)
     if bundle.spec.task == "regression":
         unit = np.array(bundle.card.transform["target"]["std"]) if bundle.spec.targets else 1.0
         return {"int8_difference": float(np.abs((int8 - float32.astype(np.float64)) / unit).mean())}
-    if bundle.spec.task == "multilabel":
-        return {"int8_agreement": float(((int8 > 0) == (float32 > 0)).all(axis=1).mean())}
-    return {"int8_agreement": float((int8.argmax(axis=1) == predictions.predicted[drawn.rows]).mean())}
+    evaluator, cutoff = find_evaluator(bundle.spec), find_cutoff(selected.calibration)
+    return {"int8_agreement": evaluator.agreement(int8, float32, cutoff)}

@@ -1,7 +1,8 @@
-"""Quantize: models/trained + train sample + val -> models/quantized. Chooses an int8 graph that is good enough."""
+"""Quantize: models/trained + train sample + val -> models/quantized. Selects the graph that will be served."""
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 from pathlib import Path
@@ -13,48 +14,93 @@ from numpy.typing import NDArray
 
 from headrace.contracts import Metrics
 from headrace.errors import DataError
-from headrace.evaluation.evaluators import find_evaluator
-from headrace.evaluation.predictions import open_split
+from headrace.evaluation.evaluators import find_cutoff, find_evaluator
+from headrace.evaluation.predictions import Predictions, predict_split
 from headrace.paths import Paths
-from headrace.quantization.benchmark import measure_graphs
+from headrace.quantization.batch_independence import measure_batch_difference
+from headrace.quantization.benchmark import describe_machine, measure_graphs
 from headrace.quantization.candidates import make_candidates
-from headrace.quantization.selection import SelectionLimits, select_candidate
+from headrace.quantization.selected import CALIBRATION, CHOICE
+from headrace.quantization.selection import Measured, SelectionLimits, select_candidate
 from headrace.settings.quantize import Config
 from headrace.storage.arrays import Inputs, open_arrays
 from headrace.storage.atomic import atomic_dir, write_json
-from headrace.storage.bundle import GRAPH, read_bundle
+from headrace.storage.bundle import GRAPH, Bundle, read_bundle
+from headrace.storage.onnx_model import OnnxModel
 
 logger = logging.getLogger(__name__)
+FP32 = "fp32"
 
 
 def run(config: Config, paths: Paths) -> Metrics:
-    """Makes candidates, measures them against fp32, and writes the best that passes; it is no error if none does.
+    """Makes candidates, measures them against fp32, and writes the best that passes, or else the float32 graph.
 
-    The `int8_` metrics are those of the chosen candidate, or, if `passed` is 0, of the best that failed.
+    The selected graph is calibrated on the validation rows, as `validate` did the float32 one. The `int8_` metrics are
+    those of the best candidate, whether it passed (`passed` 1) or not.
     """
-    bundle = read_bundle(paths.trained_dir)
-    evaluator, fp32_path = find_evaluator(bundle.spec), bundle.folder / GRAPH
+    bundle, validated = read_bundle(paths.trained_dir), _read_validated(paths)
     rows = _draw_calibration_rows(open_arrays(paths.normalized_dir / "train").inputs, config)
     with TemporaryDirectory() as scratch, atomic_dir(paths.quantized_dir) as folder:
-        graph_paths, failures = make_candidates(fp32_path, Path(scratch), rows=rows, methods=config.methods)
-        measured = measure_graphs(
-            {"fp32": fp32_path, **graph_paths},
-            open_split(paths.normalized_dir / "val"),
-            score=evaluator.score,
-            agreement=evaluator.agreement,
-            reference="fp32",
+        made, failures = make_candidates(bundle.folder / GRAPH, Path(scratch), rows=rows, methods=config.methods)
+        graph_paths = {FP32: bundle.folder / GRAPH, **made}
+        predictions = _predict(bundle, paths.normalized_dir / "val", graph_paths, failures)
+        measured = _measure(bundle, {name: graph_paths[name] for name in predictions}, predictions, validated)
+        limits, evaluator = (
+            SelectionLimits(config.max_loss, config.max_latency, config.max_size),
+            find_evaluator(bundle.spec),
         )
-        limits = SelectionLimits(config.max_loss, config.max_latency, config.max_size)
         selection = select_candidate(measured, failures, limits=limits, quality=evaluator.quality)
-        write_json(folder / "choice.json", selection.to_json())
-        if selection.chosen:
-            shutil.copyfile(graph_paths[selection.chosen], folder / "model.onnx")
-        else:
-            reasons = "; ".join(f"{each.name} {' and '.join(each.reasons)}" for each in selection.assessments)
-            logger.warning(
-                "quantize: no int8 model passed: %s; serve fp32, or change the limits in params.yaml: quantize", reasons
-            )
+        selected = selection.chosen or FP32
+        shutil.copyfile(graph_paths[selected], folder / GRAPH)
+        write_json(folder / CHOICE, selection.to_json() | {"machine": describe_machine()})
+        target_accuracy = float(validated.get("target_accuracy", 1.0))
+        write_json(folder / CALIBRATION, evaluator.validate(predictions[selected], target_accuracy).metrics)
+    if not selection.chosen:
+        logger.warning("quantize: %s", selection.reason)
     return selection.to_metrics()
+
+
+def _predict(
+    bundle: Bundle, val_dir: Path, graph_paths: dict[str, Path], failures: dict[str, str]
+) -> dict[str, Predictions]:
+    """Predicts the validation rows with each graph; a candidate without finite outputs goes to `failures`."""
+    predictions = {}
+    for name, path in graph_paths.items():
+        try:
+            predictions[name] = predict_split(bundle, val_dir, path)
+        except DataError:
+            if name == FP32:
+                raise
+            failures[name] = "outputs NaN or infinity"
+    return predictions
+
+
+def _measure(
+    bundle: Bundle, graph_paths: dict[str, Path], predictions: dict[str, Predictions], validated: Metrics
+) -> dict[str, Measured]:
+    evaluator, cutoff = find_evaluator(bundle.spec), find_cutoff(validated)
+    arrays, reference = predictions[FP32].arrays, predictions[FP32].logits
+    graphs = measure_graphs(graph_paths, arrays, reference=FP32)
+    return {
+        name: Measured(
+            graphs[name],
+            evaluator.quality_by_row(each.logits, arrays.targets, cutoff),
+            evaluator.agreement(each.logits, reference, cutoff),
+            measure_batch_difference(OnnxModel(graph_paths[name]), arrays.inputs, bundle.spec, bundle.card.transform),
+        )
+        for name, each in predictions.items()
+    }
+
+
+def _read_validated(paths: Paths) -> Metrics:
+    path = paths.metrics_path("validate")
+    try:
+        metrics: Metrics = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; run the stages before this one: dvc repro") from None
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON ({error}); run: dvc repro --force validate") from None
+    return metrics
 
 
 def _draw_calibration_rows(inputs: Inputs, config: Config) -> NDArray[Any]:

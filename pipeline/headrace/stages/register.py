@@ -11,11 +11,12 @@ from tempfile import TemporaryDirectory
 from headrace.contracts import Metrics
 from headrace.evaluation.comparison import Comparison, compare_prediction_files
 from headrace.paths import Paths
+from headrace.quantization.selected import read_selected_graph
 from headrace.settings.register import Config
 from headrace.stages import STAGES
 from headrace.storage.arrays import open_arrays
 from headrace.storage.atomic import write_json
-from headrace.storage.bundle import GRAPH, read_bundle
+from headrace.storage.bundle import read_bundle
 from headrace.storage.lock import wait_for_lock
 from headrace.tracking.launch import wait_until_sent
 from headrace.tracking.recorder import record_stages
@@ -26,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 def run(config: Config, paths: Paths) -> Metrics:
-    """Registers the int8 model if `quantize` selected one, or else the float32 one; raises TrackingError.
+    """Registers the graph that `quantize` selected and `test` measured; raises TrackingError.
 
     After an interruption, the next call finishes the version that this one began.
     """
@@ -77,18 +78,16 @@ def _summarize(comparison: Comparison | None) -> Metrics:
 
 
 def _make_candidate(config: Config, paths: Paths, registry: Registry) -> Candidate:
-    bundle = read_bundle(paths.trained_dir)
-    int8_path = paths.quantized_dir / GRAPH
-    is_int8 = int8_path.is_file()
-    validated, tested = (json.loads(paths.metrics_path(stage).read_bytes()) for stage in ("validate", "test"))
+    bundle, selected = read_bundle(paths.trained_dir), read_selected_graph(paths)
+    tested = json.loads(paths.metrics_path("test").read_bytes())
     return Candidate(
         config.name,
         registry.find_run(bundle.card.training_id),
         bundle,
-        graph=int8_path if is_int8 else paths.trained_dir / GRAPH,
-        card=make_card(bundle, validated),
+        graph=selected.path,
+        card=make_card(bundle, selected.calibration),
         example=make_input_example(bundle, open_arrays(paths.normalized_dir / "val").inputs),
-        tags=make_version_tags(bundle, "int8" if is_int8 else "float32", tested),
+        tags=make_version_tags(bundle, selected.precision, tested),
     )
 
 

@@ -1,22 +1,21 @@
-"""Test: models/trained + data/normalized/test -> reports/test, plots/test. The only use of the test rows."""
+"""Test: models/quantized + data/normalized/test -> reports/test, plots/test. The only use of the test rows."""
 
 from __future__ import annotations
 
-import json
-from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headrace.contracts import Metrics
-from headrace.errors import DataError
-from headrace.evaluation.evaluators import find_evaluator
+from headrace.evaluation.comparison import difference_interval
+from headrace.evaluation.evaluators import Evaluator, find_cutoff, find_evaluator
 from headrace.evaluation.predictions import Predictions, predict_split
 from headrace.evaluation.result import EvaluationResult, write_tables
 from headrace.evaluation.robustness import accuracy_under_noise
 from headrace.evaluation.slice_definitions import SLICE_DEFINITIONS
 from headrace.paths import Paths
+from headrace.quantization.selected import SelectedGraph, read_selected_graph
 from headrace.settings.test import Config
 from headrace.storage.arrays import read_sources
 from headrace.storage.atomic import atomic_dir
@@ -24,32 +23,40 @@ from headrace.storage.bundle import read_bundle
 
 
 def run(config: Config, paths: Paths) -> Metrics:
-    """Evaluates the model on the test rows: overall, by class, label or third of the target, by slice, under noise.
+    """Evaluates the selected graph on the test rows: overall, by class or third of the target, by slice, under noise.
 
-    `loss` is at temperature 1; `ece` and the confidences are at the temperature fitted by `validate`.
+    `loss` is at temperature 1; `ece` and the confidences are at the temperature that `quantize` fitted for this graph.
+    The `fp32_` metrics compare it with the float32 graph on the same rows.
     """
-    bundle = read_bundle(paths.trained_dir)
-    spec, evaluator = bundle.spec, find_evaluator(bundle.spec)
-    predictions = predict_split(bundle, paths.normalized_dir / "test")
+    bundle, selected = read_bundle(paths.trained_dir), read_selected_graph(paths)
+    spec, evaluator, test_dir = bundle.spec, find_evaluator(bundle.spec), paths.normalized_dir / "test"
+    predictions = predict_split(bundle, test_dir, selected.path)
     slices = SLICE_DEFINITIONS[spec.modality](predictions.arrays, predictions.transform)
-    read_metric = partial(_read_metric, paths.metrics_path("validate"))
-    result = evaluator.evaluate(predictions, slices, read_metric, config.seed)
+    result = evaluator.evaluate(predictions, slices, selected.read_calibration, config.seed)
+    compared = _compare_with_fp32(evaluator, predictions, predict_split(bundle, test_dir), selected)
     with atomic_dir(paths.report_dir("test")) as folder:
-        _write_predictions(folder / "predictions.parquet", paths.normalized_dir / "test", predictions, result)
+        _write_predictions(folder / "predictions.parquet", test_dir, predictions, result)
         write_tables(folder, result.reports)
     with atomic_dir(paths.plots_dir("test")) as folder:
         write_tables(folder, result.plots)
     has_noise = spec.modality == "image" and spec.task == "classification"
-    return result.metrics | (_measure_noise(predictions, config) if has_noise else {})
+    return result.metrics | compared | (_measure_noise(predictions, config) if has_noise else {})
 
 
-def _read_metric(path: Path, name: str) -> float:
-    try:
-        return float(json.loads(path.read_bytes())[name])
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; run the stages before this one: dvc repro") from None
-    except (ValueError, KeyError, TypeError):
-        raise DataError(f"{path}: no number {name!r}; run: dvc repro --force validate") from None
+def _compare_with_fp32(
+    evaluator: Evaluator, predictions: Predictions, fp32: Predictions, selected: SelectedGraph
+) -> Metrics:
+    """The float32 graph's quality, and how much of it the selected graph loses, with the 95 % interval of the loss."""
+    cutoff, targets = find_cutoff(selected.calibration), predictions.arrays.targets
+    qualities = [evaluator.quality_by_row(each.logits, targets, cutoff) for each in (fp32, predictions)]
+    lost, low, high = difference_interval(*qualities)
+    ends = {"low": low, "high": high} if len(targets) > 1 else {}
+    return {
+        f"fp32_{evaluator.quality}": float(qualities[0].mean()),
+        "fp32_agreement": evaluator.agreement(predictions.logits, fp32.logits, cutoff),
+        f"{evaluator.quality}_lost": lost,
+        **{f"{evaluator.quality}_lost_{name}": end for name, end in ends.items()},
+    }
 
 
 def _measure_noise(predictions: Predictions, config: Config) -> Metrics:
@@ -62,5 +69,10 @@ def _measure_noise(predictions: Predictions, config: Config) -> Metrics:
 def _write_predictions(path: Path, split_dir: Path, predictions: Predictions, result: EvaluationResult) -> None:
     row_ids, sources = pa.array(predictions.arrays.row_ids.astype(str)), read_sources(split_dir)
     columns = {"row_id": row_ids, **({} if sources is None else {"source": sources})}
-    columns |= {name: pa.array(values) for name, values in result.predictions.items()}
+    columns |= {
+        name: pa.array(values)
+        if values.ndim == 1
+        else pa.StructArray.from_arrays([pa.array(column) for column in values.T], predictions.spec.classes)
+        for name, values in result.predictions.items()
+    }
     pq.write_table(pa.table(columns), path)

@@ -73,6 +73,18 @@ def mean_r_squared(outputs: NDArray[np.float32], targets: NDArray[Any]) -> float
     return float(np.mean([r_squared(predicted, column) for predicted, column in pairs]))
 
 
+def r_squared_by_row(outputs: NDArray[np.float32], targets: NDArray[Any]) -> NDArray[np.float64]:
+    """`[rows]`: what each row adds to the mean R2, such that the mean over the rows is `mean_r_squared`.
+
+    `outputs` is `[rows, targets]`; the variance of the targets is taken as known.
+    """
+    columns = np.asarray(targets, np.float64).reshape(outputs.shape)
+    squares, variance = np.square(outputs.astype(np.float64) - columns), columns.var(axis=0)
+    varies = variance > 0
+    parts = np.where(varies, 1 - squares / np.where(varies, variance, 1), (squares == 0).all(axis=0))
+    return np.asarray(parts.mean(axis=1))
+
+
 def interval_half_width(errors: NDArray[np.float64], coverage: float = INTERVAL_COVERAGE) -> float:
     """Half-width of an interval around a prediction that holds a new row's target with probability `coverage`.
 
