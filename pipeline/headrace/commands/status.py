@@ -47,7 +47,7 @@ def make_rows(metrics: dict[str, Metrics], paths: Paths) -> list[Row]:
         epsilon, delta = train["epsilon"], train["delta"]
         rows.append(("privacy", f"epsilon {epsilon:.2f} at delta {delta:.1e} of the train rows (docs/privacy.md)"))
     if test := metrics["test"]:
-        rows.append(_tested(test))
+        rows.append(_tested(test, f"; float32: {_quality(test, 'fp32')}" if metrics["quantize"].get("passed") else ""))
     if quantize := metrics["quantize"]:
         rows += _quantized(quantize, "an image" if _is_of_images(paths) else "a row")
     return rows + _registered(paths) + _unsent(paths)
@@ -58,14 +58,15 @@ def _is_of_images(paths: Paths) -> bool:
     return not has_spec or Spec.read(paths.normalized_dir).modality == "image"
 
 
-def _tested(test: Metrics) -> Row:
+def _tested(test: Metrics, fp32: str) -> Row:
+    """The quality of the graph that is served; `fp32` is that of the float32 graph, if it is another."""
     if "micro_f1" in test:
-        details = f"{test['accuracy']:.2%} of all labels are right, {test['exact_match']:.2%} of the rows entirely"
+        details = f"{test['accuracy']:.2%} of all labels are right, {test['exact_match']:.2%} of the rows entirely{fp32}"
         return "micro F1", f"{test['micro_f1']:.4f} on test rows ({details})"
     if "accuracy" in test:
-        interval = f"95 % interval {test['accuracy_low']:.2%} to {test['accuracy_high']:.2%}"
+        interval = f"95 % interval {test['accuracy_low']:.2%} to {test['accuracy_high']:.2%}{fp32}"
         return "accuracy", f"{test['accuracy']:.2%} on test rows ({interval})"
-    interval = f"95 % interval {test['rmse_low']:.4g} to {test['rmse_high']:.4g}"
+    interval = f"95 % interval {test['rmse_low']:.4g} to {test['rmse_high']:.4g}{fp32}"
     return "error", f"{test['rmse']:.4g} (root mean square) on test rows ({interval}), R2 {test['r2']:.4f}"
 
 
@@ -76,15 +77,15 @@ def _quantized(quantize: Metrics, unit: str) -> list[Row]:
             f"{quantize[f'{kind}_latency_ms']:.3f} ms {unit}"
         )
 
-    rows = [("fp32", line("fp32"))]
-    return [*rows, ("int8", line("int8"))] if quantize.get("passed") else [*rows, ("int8", "no candidate passed")]
+    no_int8 = "float32 is served: models/quantized/choice.json says why"
+    return [("fp32", line("fp32")), ("int8", line("int8") if quantize.get("passed") else no_int8)]
 
 
-def _quality(quantize: Metrics, kind: str) -> str:
+def _quality(metrics: Metrics, kind: str) -> str:
     for metric, label in (("r2", "R2"), ("micro_f1", "micro F1")):
-        if f"{kind}_{metric}" in quantize:
-            return f"{label} {quantize[f'{kind}_{metric}']:.4f}"
-    return f"{quantize[f'{kind}_accuracy']:.2%}"
+        if f"{kind}_{metric}" in metrics:
+            return f"{label} {metrics[f'{kind}_{metric}']:.4f}"
+    return f"{metrics[f'{kind}_accuracy']:.2%}"
 
 
 def _registered(paths: Paths) -> list[Row]:
