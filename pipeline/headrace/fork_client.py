@@ -24,7 +24,7 @@ LIGHT, HEAVY, TRACKING = "light", "heavy", "tracking"
 """The processes of a server: with the imports of the stages before the training, with torch, and with MLflow."""
 SERVER_OF_COMMAND = (
     dict.fromkeys(("ingest", "clean", "split", "normalize", "tune"), LIGHT)
-    | dict.fromkeys(("train", "validate", "test", "quantize", "explain"), HEAVY)
+    | dict.fromkeys(("train", "validate", "quantize", "test", "explain"), HEAVY)
     | dict.fromkeys(("register", "send"), TRACKING)
 )
 START_TIMEOUT_S = 5.0

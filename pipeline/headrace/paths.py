@@ -11,8 +11,8 @@ OUTS: dict[str, tuple[str, ...]] = {
     "tune": ("reports/tune.json",),
     "train": ("models/trained", "plots/train"),
     "validate": ("plots/validate",),
-    "test": ("reports/test", "plots/test"),
     "quantize": ("models/quantized",),
+    "test": ("reports/test", "plots/test"),
     "explain": ("reports/explain",),
     "register": ("registered.json",),
 }

@@ -62,24 +62,30 @@ def test_larger_candidate_passes_if_it_is_clearly_quicker() -> None:
     assert len(assess(num_bytes=990, low=0.5, high=0.95).reasons) == 1
 
 
+def best(*assessments: Assessment) -> str:
+    found = find_best(list(assessments))
+    assert found is not None
+    return found.name
+
+
 def test_best_passes() -> None:
-    assert find_best([assess("slow", wrong=0, low=9, high=10), assess("fit")]) == assess("fit")
+    assert best(assess("slow", wrong=0, low=9, high=10), assess("fit")) == "fit"
 
 
 def test_quality_decides_only_beyond_its_interval() -> None:
     first, slightly_better, better = assess("first", wrong=55), assess("second", wrong=53), assess("third", wrong=30)
-    assert find_best([first, slightly_better]) == first
-    assert find_best([first, better]) == better
-    assert find_best([better, first]) == better
+    assert best(first, slightly_better) == "first"
+    assert best(first, better) == "third"
+    assert best(better, first) == "third"
 
 
 def test_between_equals_the_smaller_file_wins_then_the_quicker_then_the_first() -> None:
     first = assess("first", num_bytes=300)
-    assert find_best([first, assess("same size", num_bytes=290)]) == first
-    assert find_best([first, assess("smaller", num_bytes=280)]) == assess("smaller", num_bytes=280)
-    assert find_best([first, assess("larger and quicker", num_bytes=320, low=0.3, high=0.4)]) == first
-    assert find_best([first, assess("quicker", low=0.3, high=0.4)]) == assess("quicker", low=0.3, high=0.4)
-    assert find_best([first, assess("perhaps quicker", low=0.7, high=1.0)]) == first
+    assert best(first, assess("same size", num_bytes=290)) == "first"
+    assert best(first, assess("smaller", num_bytes=280)) == "smaller"
+    assert best(first, assess("larger and quicker", num_bytes=320, low=0.3, high=0.4)) == "first"
+    assert best(first, assess("quicker", low=0.3, high=0.4)) == "quicker"
+    assert best(first, assess("perhaps quicker", low=0.7, high=1.0)) == "first"
 
 
 def test_best_of_failed_candidates_is_none() -> None:

@@ -14,7 +14,7 @@ def test_explain_writes_page_examples_and_maps(trained: Paths) -> None:
     targets = np.load(trained.normalized_dir / "val" / "targets.npy", mmap_mode="r+")
     targets[:5] = (targets[:5] + 1) % 3  # mistakes to show
     targets.flush()
-    calibrate(trained, max_size=0.0)
+    calibrate(trained, max_latency=0.001)
     metrics = run(SMALL, trained)
     folder = trained.report_dir("explain")
     assert metrics["num_rows"] == 20
@@ -63,13 +63,13 @@ KINDS = [(modality, task) for modality in ("table", "text") for task in ("classi
 @pytest.mark.parametrize("project", KINDS, indirect=True, ids="-".join)
 @pytest.mark.parametrize("method", ["integrated_gradients", "occlusion"])
 def test_explain_of_texts_and_tables_is_faithful(project: Paths, method: str) -> None:
-    calibrate(project, methods=["weights"])
+    calibrate(project)
     is_regression = json.loads((project.trained_dir / "bundle.json").read_text())["spec"]["task"] == "regression"
     metrics = run(SMALL.model_copy(update={"method": method, "num_rows": 60}), project)
     assert metrics["num_rows"] == 60
     assert metrics["faithfulness"] > 0.05
     compared = metrics["int8_difference" if is_regression else "int8_agreement"]
-    assert 0 < compared < 1 if is_regression else compared > 0.9
+    assert 0 < compared < 2 if is_regression else compared > 0.9
     folder = project.report_dir("explain")
     text = (folder / "index.html").read_text()
     examples = json.loads((folder / "examples.json").read_text())["examples"]

@@ -81,7 +81,7 @@ def test_register_completes_the_run_and_tags_its_origin(evaluated):
 
 
 def test_register_without_int8_uses_float32(evaluated):
-    calibrate(evaluated, max_size=0.0)
+    calibrate(evaluated, max_latency=0.001)
     run(Config(name="shapes"), evaluated)
     assert json.loads(evaluated.registered_path.read_bytes())["precision"] == "float32"
 

@@ -22,7 +22,7 @@ from headrace.tracking.uri import check_tracking_uri
 
 logger = logging.getLogger(__name__)
 BEFORE_TRAINING = ("ingest", "clean", "split", "normalize", "tune", "train")
-TRACKED = ("train", "validate", "test", "quantize", "explain", "register")
+TRACKED = ("train", "validate", "quantize", "test", "explain", "register")
 """Stages whose metrics are recorded in MLflow as soon as they end."""
 BUILDS_MODELS = ("tune", "train")
 """Stages that depend on `model_code/fingerprint.json`."""

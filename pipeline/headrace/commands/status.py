@@ -61,7 +61,9 @@ def _is_of_images(paths: Paths) -> bool:
 def _tested(test: Metrics, fp32: str) -> Row:
     """The quality of the graph that is served; `fp32` is that of the float32 graph, if it is another."""
     if "micro_f1" in test:
-        details = f"{test['accuracy']:.2%} of all labels are right, {test['exact_match']:.2%} of the rows entirely{fp32}"
+        details = (
+            f"{test['accuracy']:.2%} of all labels are right, {test['exact_match']:.2%} of the rows entirely{fp32}"
+        )
         return "micro F1", f"{test['micro_f1']:.4f} on test rows ({details})"
     if "accuracy" in test:
         interval = f"95 % interval {test['accuracy_low']:.2%} to {test['accuracy_high']:.2%}{fp32}"
