@@ -17,6 +17,8 @@ PACKAGE_DIR = Path(__file__).resolve().parents[1]
 COPIED: dict[str, tuple[str, ...]] = {
     "headrace.tracking.registry": ("headrace.tracking.served_model",),
     "headrace.tracking.serving_package": (
+        "headrace.data.request_rows",
+        "headrace.tracking.scoring_requests",
         "headrace.data.image.decode",
         "headrace.data.image.resize",
         "headrace.data.image.serving",
