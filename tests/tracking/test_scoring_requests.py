@@ -1,11 +1,17 @@
 """Requests to the scoring server: their forms, and what is refused, with HTTP 400 and one line."""
 
 import base64
+import json
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
+from mlflow.exceptions import MlflowException
 
 from headrace.storage.parquet import read_table
+from headrace.tracking import scoring_requests
+from headrace.tracking.scoring_requests import parse_request, read_rows
 from tests.projects import png
 from tests.serving import (
     IMAGE,
@@ -20,6 +26,104 @@ from tests.serving import (
     rejection,
     rows_as_json,
 )
+
+ROWS = [{"a": 1, "b": "x"}, {"a": None, "b": "y"}]
+JSON, CSV = "application/json", "text/csv"
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "rows"),
+    [
+        ({"dataframe_split": {"columns": ["a", "b"], "data": [[1, "x"], [None, "y"]], "index": [7, 8]}}, JSON, ROWS),
+        ({"dataframe_records": ROWS}, JSON, ROWS),
+        ({"inputs": ROWS, "params": {}}, "Application/JSON; charset=UTF-8", ROWS),
+        ({"instances": {"a": [1, None], "b": ["x", "y"]}}, JSON, ROWS),
+        ({"inputs": {"a": 1, "b": "x"}}, JSON, ROWS[:1]),
+        ({"instances": [{"a": 1}, {"b": 2}]}, JSON, [{"a": 1}, {"b": 2}]),
+        ({"inputs": []}, JSON, []),
+        (b'\xef\xbb\xbfa,b\r\n007,"x, ""y"""\r\n\r\n,NA\r\n', CSV, [{"a": "007", "b": 'x, "y"'}, {"a": "", "b": "NA"}]),
+        (b"a\n1", "text/csv; charset=utf-8", [{"a": "1"}]),
+        (b"", CSV, []),
+    ],
+)  # fmt: skip
+def test_bodies_are_parsed_row_by_row(body, content_type, rows):
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    assert parse_request(content, content_type, None) == (rows, {})
+
+
+def test_values_of_the_only_column_may_be_a_list():
+    assert parse_request(b'{"inputs": ["fine", null], "params": {"abstain": true}}', JSON, "text") == (
+        [{"text": "fine"}, {"text": None}],
+        {"abstain": True},
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "message"),
+    [
+        (b"{", JSON, "the body is not JSON (Expecting property name enclosed in double quotes: line 1 column 2"),
+        (b"[" * 100_000, JSON, "the body is not JSON (maximum recursion depth exceeded"),
+        (b'{"inputs": "\xff"}', JSON, "the body is not JSON ("),
+        ([1], JSON, "the body has list; must be an object with exactly one of ['dataframe_split', "),
+        ({"inputs": [], "instances": []}, JSON, "the body has ['inputs', 'instances']; must be"),
+        ({"inputs": [], "param": {}}, JSON, "the body has ['inputs', 'param']; must be"),
+        ({"inputs": [], "params": [1]}, JSON, "params: is a list; must be an object"),
+        ({"inputs": "fine"}, JSON, "got str; must be a list of rows, or an object of columns"),
+        ({"inputs": [{"a": 1}, 2]}, JSON, "row 1: is a int; must be an object"),
+        ({"inputs": {"a": [1, 2], "b": [1]}}, JSON, "columns differ in length ({'a': 2, 'b': 1}); send"),
+        ({"inputs": {"a": [1, 2], "b": 1}}, JSON, "column 'b': is one value, other columns are lists"),
+        ({"dataframe_split": {"data": [[1]]}}, JSON, "dataframe_split: has ['data']; must be an object with"),
+        ({"dataframe_split": {"columns": ["a"], "data": [[1], [1, 2]]}}, JSON, "row 1: has 2 values; must be a list"),
+        ({"dataframe_split": {"columns": ["a", "a"], "data": []}}, JSON, "column 'a': is there more than once"),
+        (b"a,a\n1,2\n", CSV, "column 'a': is there more than once; send each column once"),
+        (b"a,b\n1,2\n3\n", CSV, "row 1: has 1 cells; must have 2, as the header"),
+        (b'a\n"1\n', CSV, "the body is not CSV (line "),
+        (b"a\n\xff\n", CSV, "the body is not UTF-8 (invalid start byte at byte 2)"),
+        (b"PAR1", "application/vnd.apache.parquet", "the body is not Parquet ("),
+        (b"", "text/plain", "Content-Type 'text/plain': must be one of application/json, text/csv, "),
+        (b"a", "text/csv; charset=latin-1", "Content-Type 'text/csv; charset=latin-1': must be one of"),
+        (b"", None, "Content-Type None: must be one of"),
+    ],
+)  # fmt: skip
+def test_invalid_bodies_are_refused_in_one_line(body, content_type, message):
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    with pytest.raises(MlflowException) as raised:
+        parse_request(content, content_type, None)
+    assert raised.value.message.startswith(message)
+    assert "\n" not in raised.value.message
+    assert raised.value.get_http_status_code() == 400
+
+
+def test_large_requests_are_refused(monkeypatch):
+    monkeypatch.setattr(scoring_requests, "MAX_ROWS", 2)
+    assert len(parse_request(b"a\n1\n2\n", CSV, None).rows) == 2
+    with pytest.raises(MlflowException, match="^3 rows; at most 2 are allowed in a request; send several$"):
+        parse_request(b"a\n1\n2\n3\n", CSV, None)
+    monkeypatch.setattr(scoring_requests, "MAX_BODY_BYTES", 5)
+    with pytest.raises(
+        MlflowException, match="^the body has 8 bytes; at most 5 are allowed; send fewer rows at a time$"
+    ):
+        parse_request(b"a\n1\n2\n3\n", CSV, None)
+
+
+def test_rows_of_programs_are_read_like_those_of_requests():
+    frame = pd.DataFrame({"a": [1, 2]}, index=[5, 5])
+    assert read_rows(frame, None) == read_rows({"a": np.array([1, 2])}, None) == [{"a": 1}, {"a": 2}]
+    assert read_rows(pd.DataFrame(index=[0, 1]), None) == [{}, {}]
+    assert read_rows(np.array(["fine"]), "text") == [{"text": "fine"}]
+    with pytest.raises(MlflowException, match="^column 'a': is there more than once"):
+        read_rows(pd.DataFrame([[1, 2]], columns=["a", "a"]), None)
+
+
+def test_requests_to_other_models_are_handled_by_mlflow():
+    from mlflow.pyfunc import scoring_server
+
+    scoring_requests.install_request_handler()
+    handler = scoring_server.invocations
+    scoring_requests.install_request_handler()
+    assert scoring_server.invocations is handler
+    other = SimpleNamespace(_model_impl=None, metadata=None, predict=lambda data: data.assign(twice=2 * data["a"]))
+    assert json.loads(handler(b"a\n1\n", CSV, other, None).response) == {"predictions": [{"a": 1, "twice": 2}]}
 
 
 @pytest.mark.slow

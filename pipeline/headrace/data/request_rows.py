@@ -15,14 +15,14 @@ MAX_LISTED = 20
 class InvalidRowError(ValueError):
     """A row that the model cannot answer for."""
 
-    def __init__(self, row: int, column: str, problem: str) -> None:
-        """`row`: position among the rows that were given; `column`: empty if the whole row is at fault."""
+    def __init__(self, row: int, column: str | None, problem: str) -> None:
+        """`row`: position among the rows that were given; `column`: None if the whole row is at fault."""
         super().__init__(row, column, problem)
         self.row, self.column, self.problem = row, column, problem
 
     def describe(self, first_row: int = 0) -> str:
         """Returns one sentence that names the row, counted from `first_row`."""
-        place = f"row {first_row + self.row}" + (f", column {self.column!r}" if self.column else "")
+        place = f"row {first_row + self.row}" + (f", column {self.column!r}" if self.column is not None else "")
         return f"{place}: {self.problem}"
 
 

@@ -148,7 +148,7 @@ def make_signature(bundle: Bundle) -> ModelSignature:
 
 def _served_columns(bundle: Bundle) -> Iterator[tuple[Column, str, bool]]:
     """The columns of a table with their names in the source, and whether the model uses them."""
-    used = {column["name"] for column in bundle.card.transform["columns"]}
+    used = {column["name"] for column in bundle.card.transform.get("columns", [])}
     for column in bundle.spec.columns:
         yield column, column.source_name or column.name, column.name in used
 

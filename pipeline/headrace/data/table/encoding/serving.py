@@ -52,7 +52,7 @@ class Encoder:
             is_empty &= cells.is_null().to_numpy(zero_copy_only=False)
         if is_empty.any():
             raise InvalidRowError(
-                int(is_empty.argmax()), "", "no column has a value; send at least one, or leave the row out"
+                int(is_empty.argmax()), None, "no column has a value; send at least one, or leave the row out"
             )
         return pa.record_batch(columns)
 
