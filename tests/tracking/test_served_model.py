@@ -18,7 +18,8 @@ from headrace.contracts import Spec
 from headrace.data.request_rows import InvalidRowError
 from headrace.storage.parquet import read_table
 from headrace.tracking import scoring_requests
-from tests.serving import IMAGE, ROW, TABLE, TEXT, bodies, model_dir, rows_as_json
+from headrace.tracking.serving_package import write_checksums
+from tests.serving import IMAGE, ROW, TABLE, TEXT, bodies, call_app, model_dir, rejection, rows_as_json
 
 
 def served_model(task, outputs, **card):
@@ -177,3 +178,25 @@ def test_added_or_removed_code_is_not_loaded(registered, tmp_path):
     (package / "encode.py").unlink()
     with pytest.raises(MlflowException, match=r"encode.py: SHA-256 is missing"):
         mlflow.pyfunc.load_model(str(folder))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("registered", TABLE, indirect=True, ids="-".join)
+def test_two_versions_in_one_process_keep_their_own_code(registered, tmp_path):
+    import mlflow
+
+    folder = shutil.copytree(model_dir(registered), tmp_path / "model")
+    (package,) = (folder / "code").glob("headrace_table_*")
+    other = package.rename(package.with_name("headrace_table_other"))
+    for path in other.glob("*.py"):
+        text = path.read_text().replace(package.name, other.name)
+        path.write_text(text.replace("is not a number", "is no quantity"))
+    (folder / "artifacts" / "checksums.json").unlink()
+    artifacts = [str(path) for path in (folder / "artifacts").iterdir()]
+    write_checksums(folder / "artifacts", artifacts, other, folder / "served_model.py")
+    models = [mlflow.pyfunc.load_model(str(path)) for path in (model_dir(registered), folder)]
+    for model, words in zip(models, ("is not a number", "is no quantity"), strict=True):
+        with pytest.raises(MlflowException, match=words):
+            model.predict([ROW | {"size": "x"}])
+        server = mlflow.pyfunc.scoring_server.init(model)
+        assert words in rejection(call_app(server, {"dataframe_records": [ROW | {"size": "x"}]}))

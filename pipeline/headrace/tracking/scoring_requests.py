@@ -46,10 +46,10 @@ def install_request_handler() -> None:
         return
 
     def invocations(data: bytes, content_type: str, model: Any, input_schema: Any) -> Any:
-        python_model = getattr(model._model_impl, "python_model", None)  # noqa: SLF001 a stable API of MLflow
-        if hasattr(python_model, "answer_request"):
-            return python_model.answer_request(data, content_type)
-        return original(data, content_type, model, input_schema)
+        python_model: Any = getattr(model._model_impl, "python_model", None)  # noqa: SLF001 a stable API of MLflow
+        if not hasattr(python_model, "answer_request"):
+            return original(data, content_type, model, input_schema)
+        return python_model.answer_request(data, content_type)
 
     invocations.asks_the_model = True  # type: ignore[attr-defined]
     scoring_server.invocations = invocations

@@ -99,28 +99,31 @@ def _parse_dates(name: str, cells: list[Any], text: pa.Array, order: DateOrder |
 
 def _to_text(name: str, row: int, cell: Any, categories: frozenset[str], missing: frozenset[str]) -> str | None:
     """The cell as text, as the source would write it; None if it is missing."""
-    if is_missing(cell):
+    if isinstance(cell, str):
+        text = replace_lone_surrogates(cell).strip()
+        if text.lower() not in TRUTH_VALUES:
+            return None if text in missing else text
+        spellings = [text, *_spell_truth(text)]
+    elif is_missing(cell):
         return None
-    if hasattr(cell, "__len__") and not isinstance(cell, str):
+    elif hasattr(cell, "__len__"):
         kind = type(cell).__name__
         raise InvalidRowError(row, name, f"{quote(cell)} is a {kind}; send one text, number, boolean or null")
-    spellings = _spellings(cell)
+    else:
+        text = str(cell)
+        spellings = _spell_truth(text) if text.lower() in TRUTH_VALUES else _spell_number(text)
     if not missing.isdisjoint(spellings):
         return None
     return next((spelling for spelling in spellings if spelling in categories), spellings[0])
 
 
-def _spellings(cell: Any) -> list[str]:
-    """The texts that mean the same as a cell; the usual one first.
+def _spell_truth(text: str) -> list[str]:
+    """The ways in which programs write a truth value, the usual one first."""
+    return [text.lower(), text.capitalize(), text.upper()]
 
-    Whether a source writes `true` or `True`, and `3` or `3.0`, is the choice of the program that wrote it.
-    """
-    text = replace_lone_surrogates(str(cell)).strip()
-    if text.lower() in TRUTH_VALUES:
-        first = [text] if isinstance(cell, str) else []
-        return [*first, text.lower(), text.capitalize(), text.upper()]
-    if isinstance(cell, str):
-        return [text]
+
+def _spell_number(text: str) -> list[str]:
+    """The ways in which programs write a number, the usual one first: `3` and `3.0`."""
     if text.endswith(".0"):
         return [text[:-2], text]
     return [text, f"{text}.0"] if text.lstrip("-").isdigit() else [text]
