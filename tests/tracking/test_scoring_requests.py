@@ -110,7 +110,7 @@ def test_rows_of_programs_are_read_like_those_of_requests():
     frame = pd.DataFrame({"a": [1, 2]}, index=[5, 5])
     assert read_rows(frame, None) == read_rows({"a": np.array([1, 2])}, None) == [{"a": 1}, {"a": 2}]
     assert read_rows(pd.DataFrame(index=[0, 1]), None) == [{}, {}]
-    assert read_rows(np.array(["fine"]), "text") == [{"text": "fine"}]
+    assert read_rows(np.array(["fine"]), "text") == read_rows(pd.Series(["fine"]), "text") == [{"text": "fine"}]
     with pytest.raises(MlflowException, match="^column 'a': is there more than once"):
         read_rows(pd.DataFrame([[1, 2]], columns=["a", "a"]), None)
 

@@ -50,10 +50,14 @@ def test_predict_applies_temperature_and_runs_in_parts():
 
 
 def test_predict_marks_answers_below_the_threshold_on_demand():
-    model = served_model("classification", [[0.0, 3.0], [0.0, 0.1]] * 2, classes=["cat", "dog"], threshold=0.9)
-    frame = pd.DataFrame({"image": range(2)})
+    model = served_model(
+        "classification", [[0.0, 3.0], [0.0, 0.1], [5.0, 5.0]] * 2, classes=["cat", "dog"], threshold=0.5
+    )
+    frame = pd.DataFrame({"image": range(3)})
     assert "abstain" not in model.predict(None, frame, {"abstain": False})
-    assert model.predict(None, frame, {"abstain": True})["abstain"].tolist() == [False, True]
+    assert model.predict(None, frame, {"abstain": True})["abstain"].tolist() == [False, False, True], (
+        "a row at the threshold is not above it"
+    )
 
 
 @pytest.mark.parametrize(

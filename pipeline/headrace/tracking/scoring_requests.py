@@ -73,7 +73,7 @@ def parse_request(body: bytes, content_type: str, column: str | None) -> Request
 
 def read_rows(data: Any, column: str | None) -> Rows:
     """Returns the rows of a data frame, a list of rows, or columns by name, given by a program or as JSON."""
-    if hasattr(data, "to_dict"):
+    if hasattr(data, "columns"):
         return _read_frame(data)
     if isinstance(data, dict):
         return _read_columns(data)

@@ -63,7 +63,7 @@ class Served(PythonModel):
         """Returns one row per input row; `confidence` is the calibrated probability of the label.
 
         `model_input`: a data frame, a list of rows, or lists by column. `params`: `abstain` adds a column of that
-        name, whether the confidence is below the threshold that `validate` found. Raises MlflowException.
+        name, whether the confidence is not above the threshold that `validate` found. Raises MlflowException.
         """
         threshold = self._read_threshold(params or {})
         rows = self.requests.read_rows(model_input, self._column)
@@ -74,7 +74,7 @@ class Served(PythonModel):
         outputs = np.concatenate(parts) if parts else np.empty((0, width), np.float32)
         decoders = {"classification": self._label, "multilabel": self._labels, "regression": self._values}
         answers = decoders[self.card["task"]](outputs)
-        return answers if threshold is None else answers.assign(abstain=answers["confidence"] < threshold)
+        return answers if threshold is None else answers.assign(abstain=answers["confidence"] <= threshold)
 
     @property
     def _column(self) -> str | None:
@@ -82,7 +82,7 @@ class Served(PythonModel):
         return None if self.card["modality"] == "table" else str(self.card["modality"])
 
     def _read_threshold(self, params: dict[str, Any]) -> float | None:
-        """The confidence below which answers are marked; None if that is not wanted."""
+        """The confidence up to which answers are marked; None if that is not wanted."""
         names = ["abstain"] if self.card["task"] == "classification" else []
         unknown = sorted(map(str, params.keys() - set(names)))
         if unknown:
