@@ -175,8 +175,8 @@ def test_added_or_removed_code_is_not_loaded(registered, tmp_path):
     folder = shutil.copytree(model_dir(registered), tmp_path / "model")
     (package,) = (folder / "code").glob("headrace_table_*")
     (package / "serving").mkdir()
-    (package / "serving" / "__init__.py").touch()
-    with pytest.raises(MlflowException, match=r"serving/__init__.py: SHA-256 is \w+, at registration it was not there"):
+    (package / "serving" / "__init__.so").touch()
+    with pytest.raises(MlflowException, match=r"serving/__init__.so: SHA-256 is \w+, at registration it was not there"):
         mlflow.pyfunc.load_model(str(folder))
     shutil.rmtree(package / "serving")
     (package / "encode.py").unlink()

@@ -133,7 +133,11 @@ def verify_files(checksums_path: Path) -> str:
     """Returns the name of the model's package; raises MlflowException for a file that is not as it was registered."""
     recorded = json.loads(checksums_path.read_text(encoding="utf-8"))
     root, package = checksums_path.parents[1], Path("code", recorded["package"])
-    present = {path.relative_to(root).as_posix() for path in (root / package).rglob("*.py")}
+    present = {
+        path.relative_to(root).as_posix()
+        for path in (root / package).rglob("*")
+        if path.is_file() and path.parent.name != "__pycache__"
+    }
     for name in sorted(present | recorded["files"].keys()):
         path, expected = root / name, recorded["files"].get(name, "")
         actual = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "missing"
