@@ -61,6 +61,8 @@ class Spec(BaseModel):
     """The input columns of a table, in the order of the source; empty for images and text."""
     missing: list[str] = []
     """Cells of a table's source that stand for a missing value."""
+    other_columns: list[str] = []
+    """Columns of a table's source that are no inputs: the target, the split, and ignored ones."""
     classes: list[str] = []
     """The class names, known from `clean` on; empty for regression.
 

@@ -60,6 +60,7 @@ def make_card(bundle: Bundle, validated: Json) -> Json:
         **transform,
         "input_shape": bundle.spec.input_shape,
         "missing": bundle.spec.missing,
+        "other_columns": bundle.spec.other_columns,
         "source_names": {column.name: column.source_name for column in bundle.spec.columns if column.source_name},
         **{name: validated[name] for name in measured},
         "training_id": bundle.card.training_id,

@@ -18,6 +18,7 @@ CARD = {
     ],
     "inputs": [{}, {}, {}],
     "left_out": [{"name": "note", "reason": "text columns of a table are not used for training"}],
+    "other_columns": ["target", "id"],
     "missing": ["", "?", "NA", "-9"],
     "temperature": 1.5,
 }
@@ -35,7 +36,11 @@ def refusal(card: dict[str, object] = CARD, **cells: object) -> str:
 
 
 def test_encoder_matches_the_encoding_of_clean_rows() -> None:
-    rows = [{"n": "12", "d": None, "c": " a "}, {"n": 9.0, "d": "2020-01-03", "c": "b", "note": 1}, ROW | {"c": None}]
+    rows = [
+        {"n": "12", "d": None, "c": " a "},
+        {"n": 9.0, "d": "2020-01-03", "c": "b", "note": 1, "id": [7]},
+        ROW | {"c": None},
+    ]
     days = pa.array([None, "2020-01-03", "2020-01-01"]).cast(pa.timestamp("us"))
     clean = pa.record_batch({"n": pa.array([12.0, 9.0, 1.0]), "d": days, "c": pa.array(["a", "b", None])})
     np.testing.assert_array_equal(Encoder(CARD, {})(rows), encode_batch(clean, CARD))

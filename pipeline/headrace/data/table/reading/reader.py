@@ -78,6 +78,7 @@ def read_table_files(path: Path, options: ReadOptions) -> OpenedSource:
         targets=table.targets if table.task == "regression" and len(table.targets) > 1 else [],
         columns=[_rename_column(column, new_names[column.name]) for column in table.columns],
         missing=options.table.missing,
+        other_columns=[name for name in head.names if name not in {column.name for column in table.columns}],
     )  # fmt: skip
     batches = build_raw_batches(_open_files(files, head), head.names, layout)
     return OpenedSource(spec, build_raw_schema(head.names, layout), batches)
