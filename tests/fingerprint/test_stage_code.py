@@ -30,7 +30,7 @@ EDITS = {
     "data/readers.py": ({"ingest"}, "\nADDED = 1\n"),
     "training/fit.py": ({"tune", "train"}, "\nADDED = 1\n"),
     "quantization/selection.py": ({"quantize"}, "\nADDED = 1\n"),
-    "tracking/served_model.py": ({"register"}, "\nADDED = 1\n"),
+    "tracking/served/served_model.py": ({"register"}, "\nADDED = 1\n"),
     "data/image/serving.py": ({"register"}, "\nADDED = 1\n"),
     "templates/explanation/page.html.jinja": ({"clean", "explain"}, "<p>"),
     "storage/atomic.py": (set(STAGES), "\nADDED = 1\n"),

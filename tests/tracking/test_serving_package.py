@@ -68,7 +68,9 @@ def test_another_code_is_a_package_of_another_name(tmp_path, monkeypatch):
     for name in ("first", "same", "other"):
         (tmp_path / name).mkdir()
     first, same = (write_code(tmp_path / name, "text").name for name in ("first", "same"))
-    monkeypatch.setattr(serving_package, "COMMON_CODE", ("data.request_rows", "tracking.scoring_requests", "errors"))
+    monkeypatch.setattr(
+        serving_package, "COMMON_CODE", ("data.request_rows", "tracking.served.scoring_requests", "errors")
+    )
     assert first == same != write_code(tmp_path / "other", "text").name
 
 

@@ -260,7 +260,7 @@ def _save(folder: Path, candidate: Candidate) -> None:
 
     scratch, bundle = folder.parent, candidate.bundle
     modality = bundle.spec.modality
-    model_code = Path(str(files("headrace.tracking") / "served_model.py"))
+    model_code = Path(str(files("headrace.tracking.served") / "served_model.py"))
     artifacts = {"graph": str(candidate.graph), **serving_package.write_artifacts(scratch, candidate.card, bundle)}
     package = serving_package.write_code(scratch, modality)
     checksums = serving_package.write_checksums(scratch, artifacts.values(), package, model_code)

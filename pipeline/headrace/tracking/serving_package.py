@@ -37,7 +37,7 @@ class ServingCode:
     """Packages in addition to REQUIREMENTS."""
 
 
-COMMON_CODE = ("data.request_rows", "tracking.scoring_requests")
+COMMON_CODE = ("data.request_rows", "tracking.served.scoring_requests")
 """Modules of `headrace` in the package of every modality."""
 SERVING_CODE: dict[ModalityName, ServingCode] = {
     "image": ServingCode(("data.image.decode", "data.image.resize", "data.image.serving"), ("pillow",)),

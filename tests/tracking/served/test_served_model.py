@@ -17,14 +17,14 @@ from mlflow.exceptions import MlflowException
 from headrace.contracts import Spec
 from headrace.data.request_rows import InvalidRowError
 from headrace.storage.parquet import read_table
-from headrace.tracking import scoring_requests
+from headrace.tracking.served import scoring_requests
 from headrace.tracking.serving_package import write_checksums
 from tests.serving import IMAGE, ROW, TABLE, TEXT, bodies, call_app, model_dir, rejection, rows_as_json
 
 
 def served_model(task, outputs, **card):
     """A `Served` whose graph outputs the given rows in turn."""
-    from headrace.tracking.served_model import Served
+    from headrace.tracking.served.served_model import Served
 
     model, rows = Served(), iter(np.asarray(outputs, np.float32))
     model.card = {"modality": "image", "task": task, "classes": [], "targets": [], "temperature": 1.0, **card}

@@ -10,8 +10,8 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from headrace.storage.parquet import read_table
-from headrace.tracking import scoring_requests
-from headrace.tracking.scoring_requests import parse_request, read_rows
+from headrace.tracking.served import scoring_requests
+from headrace.tracking.served.scoring_requests import parse_request, read_rows
 from tests.projects import png
 from tests.serving import (
     IMAGE,
