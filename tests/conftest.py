@@ -1,18 +1,18 @@
 """Fixtures for all tests: small projects in the state after `train`, and copies of them that a test may change."""
 
-import os
 import shutil
 import signal
-import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 
 from headrace.paths import Paths
-from headrace.tracking import launch, sender
 from tests.projects import build_once, build_project, shared_folder, write_image_folder
+from tests.serving import call_app, model_dir, register_project, sending_in_threads
 
 # a shell that runs this in the background ignores SIGINT, which the processes under test would inherit
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -71,21 +71,33 @@ def project(built_project: Callable[[str, str], Paths], request: pytest.FixtureR
     return Paths(tmp_path / "project")
 
 
+@pytest.fixture(scope="module")
+def registered(
+    built_project: Callable[[str, str], Paths],
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Paths:
+    """The project that `request.param` (modality, task) names, after `register`: a copy for the tests of a module."""
+    root = tmp_path_factory.mktemp("registered") / "project"
+    shutil.copytree(built_project(*request.param).root, root)
+    register_project(Paths(root))
+    return Paths(root)
+
+
+@pytest.fixture
+def app(registered: Paths) -> Callable[..., tuple[int, Any]]:
+    """The scoring server of MLflow for the registered model: (body, content type) -> status and answer."""
+    import mlflow
+    from mlflow.pyfunc import scoring_server
+
+    return partial(call_app, scoring_server.init(mlflow.pyfunc.load_model(str(model_dir(registered)))))
+
+
 @pytest.fixture(autouse=True)
 def sender_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Runs the sender of stages in this process in a thread of it, so that MLflow is imported once for all tests.
 
     Commands that tests start have the real process; so have the tests of `launch` and `sender`, which undo this.
     """
-    threads: list[threading.Thread] = []
-
-    def spawn(paths: Paths) -> int:
-        thread = threading.Thread(target=sender.send_outbox, args=(str(paths.tracking_root),), daemon=True)
-        threads.append(thread)
-        thread.start()
-        return os.getpid()
-
-    monkeypatch.setattr(launch, "spawn_sender", spawn)
-    yield
-    for thread in threads:
-        thread.join()
+    with sending_in_threads(monkeypatch):
+        yield

@@ -38,7 +38,7 @@ def test_wheel_and_sdist_hold_what_init_needs(tmp_path):
         "cluster/ray-up.yaml",
     }
     assert {f"headrace/template/{name}" for name in template} <= names
-    assert {"headrace/__main__.py", "headrace/py.typed", "headrace/tracking/served_model.py"} <= names
+    assert {"headrace/__main__.py", "headrace/py.typed", "headrace/tracking/served/served_model.py"} <= names
     entry_points = next(name for name in names if name.endswith("entry_points.txt"))
     assert "headrace = headrace.__main__:main" in zipfile.ZipFile(wheel_path).read(entry_points).decode()
     check_init_of_the_wheel(wheel_path, tmp_path)

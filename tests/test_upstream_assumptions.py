@@ -59,3 +59,25 @@ def test_ray_upload_limit_is_ours() -> None:
     from ray._private.ray_constants import DASHBOARD_CLIENT_MAX_SIZE
 
     assert upload.LIMIT_BYTES == DASHBOARD_CLIENT_MAX_SIZE
+
+
+def test_mlflow_passes_requests_to_a_function_that_can_be_replaced() -> None:
+    """And it leaves the checks of inputs to models whose signature is marked: served models rely on both."""
+    import inspect
+
+    from mlflow.models import Model, ModelSignature
+    from mlflow.pyfunc import PyFuncModel, scoring_server
+    from mlflow.types import ColSpec, Schema
+
+    parameters = list(inspect.signature(scoring_server.invocations).parameters)
+    assert parameters == ["data", "content_type", "model", "input_schema"]
+    assert "to_thread(invocations, data, content_type, model, input_schema)" in inspect.getsource(scoring_server.init)
+    signature = ModelSignature(Schema([ColSpec("double", "size")]))
+    signature._is_signature_from_type_hint = True
+    metadata = Model.from_dict(Model(signature=signature).to_dict())
+
+    class Echo:
+        def predict(self, data: object) -> object:
+            return data
+
+    assert PyFuncModel(metadata, Echo()).predict([{"other": "x"}]) == [{"other": "x"}]

@@ -37,6 +37,8 @@ class Column(BaseModel):
     kind: ColumnKind
     date_order: Literal["dmy", "mdy"] | None = None
     """The meaning of `3/4/2024` in a column of such dates; set by `clean`."""
+    source_name: str = ""
+    """Its name in the source, if `ingest` renamed it."""
 
 
 class Spec(BaseModel):
@@ -57,6 +59,10 @@ class Spec(BaseModel):
     """The columns to predict together, in the order of the outputs; empty for a single one."""
     columns: list[Column] = []
     """The input columns of a table, in the order of the source; empty for images and text."""
+    missing: list[str] = []
+    """Cells of a table's source that stand for a missing value."""
+    other_columns: list[str] = []
+    """Columns of a table's source that are no inputs: the target, the split, and ignored ones."""
     classes: list[str] = []
     """The class names, known from `clean` on; empty for regression.
 

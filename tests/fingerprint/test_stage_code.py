@@ -14,7 +14,7 @@ from headrace.fingerprint.stage_code import COPIED, hash_stages, is_current, ope
 from headrace.paths import Paths
 from headrace.stages import STAGES
 from headrace.storage.atomic import write_json
-from headrace.tracking.serving_package import SERVING_CODE
+from headrace.tracking.serving_package import COMMON_CODE, SERVING_CODE
 
 PACKAGE = Path(__file__).resolve().parents[2] / "pipeline" / "headrace"
 PROGRAM = """
@@ -30,7 +30,7 @@ EDITS = {
     "data/readers.py": ({"ingest"}, "\nADDED = 1\n"),
     "training/fit.py": ({"tune", "train"}, "\nADDED = 1\n"),
     "quantization/selection.py": ({"quantize"}, "\nADDED = 1\n"),
-    "tracking/served_model.py": ({"register"}, "\nADDED = 1\n"),
+    "tracking/served/served_model.py": ({"register"}, "\nADDED = 1\n"),
     "data/image/serving.py": ({"register"}, "\nADDED = 1\n"),
     "templates/explanation/page.html.jinja": ({"clean", "explain"}, "<p>"),
     "storage/atomic.py": (set(STAGES), "\nADDED = 1\n"),
@@ -83,7 +83,7 @@ def test_stages_before_training_do_not_depend_on_it(package: Path) -> None:
 
 
 def test_copied_code_is_that_of_the_served_model() -> None:
-    served = {f"headrace.data.{modality}.{name}" for modality, serving in SERVING_CODE.items() for name in serving.code}
+    served = {f"headrace.{name}" for serving in SERVING_CODE.values() for name in (*COMMON_CODE, *serving.code)}
     assert set(COPIED["headrace.tracking.serving_package"]) == served
 
 

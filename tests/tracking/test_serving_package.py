@@ -1,8 +1,12 @@
 """The contents of a served model: its card, code, requirements, signature and input example."""
 
+import hashlib
 import json
+import re
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +15,7 @@ from headrace.contracts import Spec
 from headrace.paths import Paths
 from headrace.storage.arrays import open_arrays
 from headrace.storage.bundle import Bundle, BundleCard, read_bundle
+from headrace.tracking import serving_package
 from headrace.tracking.serving_package import (
     SERVING_CODE,
     make_card,
@@ -18,6 +23,7 @@ from headrace.tracking.serving_package import (
     make_signature,
     pin_requirements,
     write_artifacts,
+    write_checksums,
     write_code,
 )
 
@@ -45,12 +51,39 @@ def test_card_has_what_serving_needs_and_no_tokenizer(tmp_path):
 @pytest.mark.parametrize("modality", SERVING_CODE)
 def test_code_is_a_package_that_imports_no_headrace(tmp_path, modality):
     package = write_code(tmp_path, modality)
-    code = f"import headrace_{modality}.serving, sys; print([name for name in sys.modules if name == 'headrace'])"
+    assert re.fullmatch(rf"headrace_{modality}_[0-9a-f]{{12}}", package.name)
+    code = f"""
+import sys
+sys.path = [path for path in sys.path if "pipeline" not in path]
+import {package.name}.serving, {package.name}.scoring_requests
+print([name for name in sys.modules if name.partition(".")[0] == "headrace"])
+"""
     process = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60
     )
     assert process.stdout.strip() == "[]"
-    assert package == str(tmp_path / f"headrace_{modality}")
+
+
+def test_another_code_is_a_package_of_another_name(tmp_path, monkeypatch):
+    for name in ("first", "same", "other"):
+        (tmp_path / name).mkdir()
+    first, same = (write_code(tmp_path / name, "text").name for name in ("first", "same"))
+    monkeypatch.setattr(
+        serving_package, "COMMON_CODE", ("data.request_rows", "tracking.served.scoring_requests", "errors")
+    )
+    assert first == same != write_code(tmp_path / "other", "text").name
+
+
+def test_checksums_name_every_file_that_a_served_model_loads(tmp_path):
+    package = write_code(tmp_path, "image")
+    for name in ("model.onnx", "card.json", "served_model.py"):
+        (tmp_path / name).write_text(name)
+    artifacts = [str(tmp_path / name) for name in ("model.onnx", "card.json")]
+    written = json.loads(Path(write_checksums(tmp_path, artifacts, package, tmp_path / "served_model.py")).read_text())
+    assert written["package"] == package.name
+    code = {f"code/{package.name}/{path.name}" for path in package.glob("*.py")}
+    assert set(written["files"]) == {"artifacts/model.onnx", "artifacts/card.json", "served_model.py", *code}
+    assert written["files"]["artifacts/card.json"] == hashlib.sha256(b"card.json").hexdigest()
 
 
 @pytest.mark.parametrize("modality", SERVING_CODE)
@@ -60,12 +93,38 @@ def test_requirements_are_exact_and_without_torch(modality):
     assert not [line for line in requirements if line.startswith("torch")]
 
 
-def test_signature_names_columns_and_targets(tmp_path):
-    columns = [{"name": "size", "kind": "numeric"}, {"name": "colour", "kind": "categorical"}]
-    signature = make_signature(bundle_of(tmp_path, task="regression", columns=columns, targets=["price", "area"]))
-    assert signature.inputs.input_names() == ["size", "colour"]
-    assert not any(column.required for column in signature.inputs.inputs)
+COLUMNS = [
+    {"name": "size", "kind": "numeric"},
+    {"name": "label_", "kind": "categorical", "source_name": "label"},
+    {"name": "seen", "kind": "date"},
+    {"name": "note", "kind": "text"},
+]
+
+
+def test_signature_has_the_columns_of_the_source_and_requires_those_that_are_used(tmp_path):
+    bundle = bundle_of(tmp_path, task="regression", columns=COLUMNS, targets=["price", "area"])
+    used = [{"name": name} for name in ("size", "label_", "seen")]
+    bundle = replace(bundle, card=replace(bundle.card, transform={"columns": used}))
+    signature = make_signature(bundle)
+    assert [(column.name, column.type.name, column.required) for column in signature.inputs.inputs] == [
+        ("size", "double", True),
+        ("label", "string", True),
+        ("seen", "string", True),
+        ("note", "string", False),
+    ]
     assert signature.outputs.input_names() == ["price", "area"]
+    assert signature.params is None
+
+
+def test_signature_of_a_classification_has_a_parameter_to_abstain(tmp_path):
+    signature = make_signature(bundle_of(tmp_path, modality="text", classes=["a", "b"]))
+    assert [column.name for column in signature.outputs.inputs] == ["label", "confidence", "probabilities", "abstain"]
+    assert [(param.name, param.default) for param in signature.params.params] == [("abstain", False)]
+
+
+def test_card_has_the_missing_values_and_column_names_of_the_source(tmp_path):
+    card = make_card(bundle_of(tmp_path, columns=COLUMNS, missing=["", "?"]), {})
+    assert (card["missing"], card["source_names"]) == (["", "?"], {"label_": "label"})
 
 
 @pytest.mark.parametrize(
@@ -76,8 +135,7 @@ def test_signature_names_columns_and_targets(tmp_path):
 def test_input_example_is_a_raw_row(project: Paths, names):
     bundle = read_bundle(project.trained_dir)
     example = make_input_example(bundle, open_arrays(project.normalized_dir / "val").inputs)
-    assert set(example) <= names
-    assert len(example) >= len(names) - 1, "a missing cell may be left out"
+    assert set(example) == names
 
 
 def test_input_example_of_an_image_is_a_png_of_its_pixels(trained: Paths):

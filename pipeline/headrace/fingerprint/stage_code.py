@@ -15,8 +15,10 @@ from headrace.paths import Paths
 PACKAGE = "headrace"
 PACKAGE_DIR = Path(__file__).resolve().parents[1]
 COPIED: dict[str, tuple[str, ...]] = {
-    "headrace.tracking.registry": ("headrace.tracking.served_model",),
+    "headrace.tracking.registry": ("headrace.tracking.served.served_model",),
     "headrace.tracking.serving_package": (
+        "headrace.data.request_rows",
+        "headrace.tracking.served.scoring_requests",
         "headrace.data.image.decode",
         "headrace.data.image.resize",
         "headrace.data.image.serving",

@@ -260,11 +260,15 @@ def _save(folder: Path, candidate: Candidate) -> None:
 
     scratch, bundle = folder.parent, candidate.bundle
     modality = bundle.spec.modality
+    model_code = Path(str(files("headrace.tracking.served") / "served_model.py"))
+    artifacts = {"graph": str(candidate.graph), **serving_package.write_artifacts(scratch, candidate.card, bundle)}
+    package = serving_package.write_code(scratch, modality)
+    checksums = serving_package.write_checksums(scratch, artifacts.values(), package, model_code)
     mlflow.pyfunc.save_model(
         folder,
-        python_model=str(files("headrace.tracking") / "served_model.py"),
-        artifacts={"graph": str(candidate.graph), **serving_package.write_artifacts(scratch, candidate.card, bundle)},
-        code_paths=[serving_package.write_code(scratch, modality)],
+        python_model=str(model_code),
+        artifacts={**artifacts, "checksums": checksums},
+        code_paths=[str(package)],
         signature=serving_package.make_signature(bundle),
         input_example=pd.DataFrame([candidate.example]),
         pip_requirements=serving_package.pin_requirements(modality),

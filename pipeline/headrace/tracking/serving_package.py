@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import files
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headrace.contracts import Json, ModalityName
+from headrace.contracts import Column, Json, ModalityName
 from headrace.data.table.encoding.decode import decode_value, inputs_by_column
 from headrace.storage.bundle import Bundle
 
@@ -30,15 +32,19 @@ class ServingCode:
     """Code and packages of a served model."""
 
     code: tuple[str, ...]
-    """Modules of `headrace.data.<modality>`; they are copied into one flat package."""
+    """Modules of `headrace`, in addition to COMMON_CODE; they are copied into one flat package."""
     requirements: tuple[str, ...]
     """Packages in addition to REQUIREMENTS."""
 
 
+COMMON_CODE = ("data.request_rows", "tracking.served.scoring_requests")
+"""Modules of `headrace` in the package of every modality."""
 SERVING_CODE: dict[ModalityName, ServingCode] = {
-    "image": ServingCode(("decode", "resize", "serving"), ("pillow",)),
-    "text": ServingCode(("repair", "serving"), ("tokenizers",)),
-    "table": ServingCode(("parsing", "encoding.encode", "encoding.serving"), ("pyarrow",)),
+    "image": ServingCode(("data.image.decode", "data.image.resize", "data.image.serving"), ("pillow",)),
+    "text": ServingCode(("data.text.repair", "data.text.serving"), ("tokenizers",)),
+    "table": ServingCode(
+        ("data.table.parsing", "data.table.encoding.encode", "data.table.encoding.serving"), ("pyarrow",)
+    ),
 }
 
 
@@ -53,6 +59,9 @@ def make_card(bundle: Bundle, validated: Json) -> Json:
         "targets": bundle.spec.targets,
         **transform,
         "input_shape": bundle.spec.input_shape,
+        "missing": bundle.spec.missing,
+        "other_columns": bundle.spec.other_columns,
+        "source_names": {column.name: column.source_name for column in bundle.spec.columns if column.source_name},
         **{name: validated[name] for name in measured},
         "training_id": bundle.card.training_id,
         **{name: bundle.card.lineage[name] for name in ("privacy",) if name in bundle.card.lineage},
@@ -70,20 +79,32 @@ def write_artifacts(folder: Path, card: Json, bundle: Bundle) -> dict[str, str]:
     return {name: str(path) for name, path in paths.items()}
 
 
-def write_code(folder: Path, modality: ModalityName) -> str:
-    """Writes the code as a package of another name, which an installed headrace cannot replace; returns its folder."""
-    package = folder / f"headrace_{modality}"
+def write_code(folder: Path, modality: ModalityName) -> Path:
+    """Writes the code as a package, which an installed headrace cannot replace; returns its folder.
+
+    A hash of the code is in its name: a process that serves two versions has the code of each.
+    """
+    modules = (*COMMON_CODE, *SERVING_CODE[modality].code)
+    texts = {name: (files("headrace") / f"{name.replace('.', '/')}.py").read_text(encoding="utf-8") for name in modules}
+    package = folder / f"headrace_{modality}_{hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:12]}"
     package.mkdir()
     (package / "__init__.py").write_text("", encoding="utf-8")
-    modules = SERVING_CODE[modality].code
-    for name in modules:
-        text = (files(f"headrace.data.{modality}") / f"{name.replace('.', '/')}.py").read_text(encoding="utf-8")
+    for name, text in texts.items():
         for other in modules:
-            text = text.replace(
-                f"headrace.data.{modality}.{other} ", f"headrace_{modality}.{other.rpartition('.')[2]} "
-            )
+            text = text.replace(f"headrace.{other} ", f"{package.name}.{other.rpartition('.')[2]} ")  # noqa: PLW2901
         (package / f"{name.rpartition('.')[2]}.py").write_text(text, encoding="utf-8")
-    return str(package)
+    return package
+
+
+def write_checksums(folder: Path, artifacts: Iterable[str], package: Path, model_code: Path) -> str:
+    """Writes the SHA-256 of every file that a served model loads, by its path in the model; returns the path."""
+    in_model = {f"artifacts/{Path(path).name}": Path(path) for path in artifacts}
+    in_model |= {f"code/{package.name}/{path.name}": path for path in package.glob("*.py")}
+    in_model[model_code.name] = model_code
+    hashes = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in sorted(in_model.items())}
+    checksums_path = folder / "checksums.json"
+    checksums_path.write_text(json.dumps({"package": package.name, "files": hashes}, indent=2), encoding="utf-8")
+    return str(checksums_path)
 
 
 def pin_requirements(modality: ModalityName) -> list[str]:
@@ -92,29 +113,52 @@ def pin_requirements(modality: ModalityName) -> list[str]:
 
 
 def make_signature(bundle: Bundle) -> ModelSignature:
-    """Returns the input and output columns. Cells of a table may be strings or numbers, or missing."""
+    """Returns the input and output columns, and the parameters; columns that the model uses are required.
+
+    The columns have types for readers and for the page of MLflow. The served model checks the cells itself: MLflow
+    refuses whole numbers for `double` in a process, and over HTTP casts cells, drops unknown columns and merges rows.
+    """
     from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema
-    from mlflow.types.schema import AnyType, Array, Map
+    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+    from mlflow.types.schema import Array, Map
 
     spec = bundle.spec
     columns = {
         "image": [ColSpec(DataType.binary, "image")],
         "text": [ColSpec(DataType.string, "text")],
-        "table": [ColSpec(AnyType(), column.name, required=False) for column in spec.columns],
+        "table": [
+            ColSpec(DataType.double if column.kind == "numeric" else DataType.string, name, required=is_used)
+            for column, name, is_used in _served_columns(bundle)
+        ],
     }
     targets = [ColSpec(DataType.double, name) for name in spec.targets]
+    probabilities = ColSpec(Map(DataType.double), "probabilities")
     outputs = {
-        "classification": [ColSpec(DataType.string, "label"), ColSpec(DataType.double, "confidence")],
-        "multilabel": [ColSpec(Array(DataType.string), "labels"), ColSpec(Map(DataType.double), "probabilities")],
+        "classification": [
+            ColSpec(DataType.string, "label"), ColSpec(DataType.double, "confidence"), probabilities,
+            ColSpec(DataType.boolean, "abstain", required=False),
+        ],
+        "multilabel": [ColSpec(Array(DataType.string), "labels"), probabilities],
         "regression": targets or [ColSpec(DataType.double, "prediction")],
-    }
-    return ModelSignature(Schema(columns[spec.modality]), Schema(outputs[spec.task]))
+    }  # fmt: skip
+    params = ParamSchema([ParamSpec("abstain", "boolean", False)]) if spec.task == "classification" else None
+    signature = ModelSignature(Schema(columns[spec.modality]), Schema(outputs[spec.task]), params)
+    signature._is_signature_from_type_hint = True  # noqa: SLF001 MLflow's mark of models that check inputs themselves
+    return signature
+
+
+def _served_columns(bundle: Bundle) -> Iterator[tuple[Column, str, bool]]:
+    """The columns of a table with their names in the source, and whether the model uses them."""
+    used = {column["name"] for column in bundle.card.transform.get("columns", [])}
+    for column in bundle.spec.columns:
+        yield column, column.source_name or column.name, column.name in used
 
 
 def make_input_example(bundle: Bundle, inputs: Any) -> dict[str, Any]:
-    """Returns the first of the stored `inputs` as a raw row."""
-    return EXAMPLES[bundle.spec.modality](bundle.card.transform, inputs[:1][0])
+    """Returns the first of the stored `inputs` as a raw row, by the source's column names."""
+    row = EXAMPLES[bundle.spec.modality](bundle.card.transform, inputs[:1][0])
+    source_names = {column.name: column.source_name or column.name for column in bundle.spec.columns}
+    return {source_names.get(name, name): value for name, value in row.items()}
 
 
 def _example_image(transform: Json, pixels: Any) -> dict[str, Any]:
@@ -137,8 +181,7 @@ def _example_text(transform: Json, ids: Any) -> dict[str, Any]:
 
 def _example_row(transform: Json, stored: Any) -> dict[str, Any]:
     places = {name: places[0] for name, places in inputs_by_column(transform).items()}
-    values = {name: decode_value(transform, place, float(stored[place])) for name, place in places.items()}
-    return {name: value for name, value in values.items() if value is not None}
+    return {name: decode_value(transform, place, float(stored[place])) for name, place in places.items()}
 
 
 EXAMPLES = {"image": _example_image, "text": _example_text, "table": _example_row}

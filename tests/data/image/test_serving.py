@@ -1,11 +1,13 @@
+import base64
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from headrace.data.image.decode import UndecodableError
 from headrace.data.image.reading.rows import encode_png
 from headrace.data.image.serving import Encoder
 from headrace.data.image.transform import ImageTransform
+from headrace.data.request_rows import InvalidRowError
 
 NOISE = np.random.default_rng(0).integers(0, 256, (9, 13, 3), np.uint8)
 
@@ -21,6 +23,27 @@ def test_encoder_gives_the_arrays_that_training_stores(resize: str, channels: in
     assert np.array_equal(encoded, stored)
 
 
-def test_encoder_refuses_bytes_that_are_not_an_image() -> None:
-    with pytest.raises(UndecodableError, match="none of the formats"):
-        Encoder({"input_shape": [4, 4, 1], "resize": "pad"}, {})([{"image": b"text"}])
+def test_encoder_accepts_base64_with_line_breaks() -> None:
+    image = encode_png(NOISE)
+    text = base64.encodebytes(image).decode()
+    assert "\n" in text.strip()
+    encoder = Encoder({"input_shape": [6, 8, 3], "resize": "pad"}, {})
+    first, second = encoder([{"image": image}, {"image": text}])
+    assert np.array_equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("cell", "problem"),
+    [
+        (b"text", "cannot be decoded as an image (none of the formats BMP, "),
+        (encode_png(NOISE)[:70], "cannot be decoded as an image (OSError: "),
+        ("a path.png", "'a path.png' is not base64; send the bytes of an image file (over HTTP as base64)"),
+        (7, "7 is a int; send the bytes"),
+        (None, "missing; send the bytes"),
+    ],
+)
+def test_encoder_refuses_what_is_not_an_image(cell: object, problem: str) -> None:
+    encoder = Encoder({"input_shape": [4, 4, 1], "resize": "pad"}, {})
+    with pytest.raises(InvalidRowError) as raised:
+        encoder([{"image": encode_png(NOISE)}, {"image": cell}])
+    assert raised.value.describe().startswith(f"row 1, column 'image': {problem}")

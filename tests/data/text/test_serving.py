@@ -3,7 +3,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
+from headrace.data.request_rows import InvalidRowError
 from headrace.data.text.serving import Encoder
 from headrace.data.text.tokenizer import train_tokenizer
 from headrace.data.text.transform import TextTransform
@@ -11,13 +13,26 @@ from headrace.data.text.transform import TextTransform
 
 def test_encoder_matches_the_transform_of_repaired_texts(tmp_path: Path) -> None:
     trained = train_tokenizer(iter(["the cat sat on the mat", "a dog"] * 3), 300, lowercase=True)
-    transform = {"max_tokens": 6, "unknown": trained.unknown, "tokenizer": trained.tokenizer}
+    transform = {"max_tokens": 6, "unknown": trained.unknown, "tokenizer": trained.tokenizer, "missing": ["", "NA"]}
     path = tmp_path / "tokenizer.json"
     path.write_text(json.dumps(trained.tokenizer), encoding="utf-8")
-    raw = ["<b>the cat</b>\x07", "  the cat sat on the mat and the log", "", None, "[PAD]"]
-    clean = ["the cat", "the cat sat on the mat and the log", "", "", "[PAD]"]
-    ids = Encoder(transform, {"tokenizer": str(path)})([{"text": text} for text in raw])
+    raw = ["<b>the cat</b>\x07", "  the cat sat on the mat and the log", "[PAD]", "a NA"]
+    clean = ["the cat", "the cat sat on the mat and the log", "[PAD]", "a NA"]
+    encoder = Encoder(transform, {"tokenizer": str(path)})
+    ids = encoder([{"text": text} for text in raw])
     assert ids.dtype == np.int32
-    assert ids.shape == (5, 6)
+    assert ids.shape == (4, 6)
     for row, expected in zip(ids, TextTransform().apply(pa.record_batch({"text": clean}), transform), strict=True):
         assert row.tolist() == [*expected.tolist(), *[0] * (6 - len(expected))]
+    refused = {
+        "": "'' is empty: nothing but white space, markup or control characters; send a text with at least one word",
+        " \n<p>\x07": "' \\n<p>\\x07' is empty",
+        " NA ": "' NA ' stands for a missing text; send a text with at least one word",
+        None: "missing text; send a text",
+        float("nan"): "missing text",
+        3: "3 is a int; send a text",
+    }
+    for cell, problem in refused.items():
+        with pytest.raises(InvalidRowError) as raised:
+            encoder([{"text": "the cat"}, {"text": cell}])
+        assert raised.value.describe().startswith(f"row 1, column 'text': {problem}")

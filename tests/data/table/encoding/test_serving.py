@@ -1,22 +1,152 @@
-import numpy as np
-import pyarrow as pa
+import datetime as dt
+import decimal
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from headrace.data.request_rows import InvalidRowError
 from headrace.data.table.encoding.encode import encode_batch
 from headrace.data.table.encoding.serving import Encoder
 
 CARD = {
     "columns": [
-        {"name": "size", "kind": "numeric", "offset": 10.0, "unit": 2.0},
-        {"name": "colour", "kind": "categorical", "values": ["red", "blue"]},
+        {"name": "n", "kind": "numeric", "offset": 0.0, "unit": 1.0},
+        {"name": "d", "kind": "date", "offset": 18262.0, "unit": 1.0, "parts": ["days"]},  # from 2020 on
+        {"name": "c", "kind": "categorical", "values": ["3", "a", "4.0", "True"]},
     ],
-    "inputs": [{"name": "size"}, {"name": "colour"}],
+    "inputs": [{}, {}, {}],
+    "left_out": [{"name": "note", "reason": "text columns of a table are not used for training"}],
+    "other_columns": ["target", "id"],
+    "missing": ["", "?", "NA", "-9"],
     "temperature": 1.5,
 }
+ROW = {"n": 1.0, "d": "2020-01-01", "c": "a"}
+
+
+def encoded(**cells: object) -> list[float]:
+    return Encoder(CARD, {})([ROW | cells])[0].tolist()
+
+
+def refusal(card: dict[str, object] = CARD, **cells: object) -> str:
+    with pytest.raises(InvalidRowError) as raised:
+        Encoder(card, {})([ROW, ROW | cells])
+    return raised.value.describe()
 
 
 def test_encoder_matches_the_encoding_of_clean_rows() -> None:
-    rows = [{"size": "12", "colour": " blue "}, {"size": 9.0, "colour": "green"}, {"colour": None, "other": "x"}]
-    clean = pa.record_batch({"size": pa.array([12.0, 9.0, None]), "colour": pa.array(["blue", "green", None])})
-    encoded = Encoder(CARD, {})(rows)
-    np.testing.assert_array_equal(encoded, encode_batch(clean, CARD))
-    np.testing.assert_array_equal(encoded, np.array([[1, 3], [-0.5, 0], [np.nan, 1]], np.float32))
+    rows = [
+        {"n": "12", "d": None, "c": " a "},
+        {"n": 9.0, "d": "2020-01-03", "c": "b", "note": 1, "id": [7]},
+        ROW | {"c": None},
+    ]
+    days = pa.array([None, "2020-01-03", "2020-01-01"]).cast(pa.timestamp("us"))
+    clean = pa.record_batch({"n": pa.array([12.0, 9.0, 1.0]), "d": days, "c": pa.array(["a", "b", None])})
+    np.testing.assert_array_equal(Encoder(CARD, {})(rows), encode_batch(clean, CARD))
+    assert Encoder(CARD, {})([]).shape == (0, 3)
+
+
+@pytest.mark.parametrize("cell", [2, 2.0, "2", " 2.0 ", np.float32(2), np.int64(2), "2e0", decimal.Decimal(2)])
+def test_numbers_of_any_type_are_accepted(cell: object) -> None:
+    assert encoded(n=cell)[0] == 2
+
+
+@pytest.mark.parametrize("cell", [None, "", " ? ", "NA", float("nan"), pd.NA, pd.NaT, np.float32("nan"), -9, -9.0])
+def test_missing_values_of_the_source_are_missing(cell: object) -> None:
+    assert np.isnan(encoded(n=cell)[0])
+    assert encoded(c=cell)[2] == 1
+
+
+def test_nan_is_a_missing_number_in_any_source() -> None:
+    assert np.isnan(encoded(n="nan")[0])
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["2020-01-03", "2020-01-03T00:00:00Z", dt.date(2020, 1, 3), pd.Timestamp("2020-01-03"),
+     np.datetime64("2020-01-03"), np.datetime64("2020-01-03T00:00:00.000000000")],
+)  # fmt: skip
+def test_dates_of_any_type_are_accepted(cell: object) -> None:
+    assert encoded(d=cell)[1] == 2
+
+
+@pytest.mark.parametrize(
+    ("cell", "category_id"),
+    [(3, 2), (3.0, 2), ("3", 2), ("a", 3), (" a ", 3), (4.0, 4), (4, 4), ("4.0", 4), ("4", 0), ("b", 0), ("3.0", 0),
+     (True, 5), (np.True_, 5), ("true", 5), ("True", 5), ("TRUE", 5), (False, 0), (None, 1), (" ", 1)],
+)  # fmt: skip
+def test_categories_of_any_type_are_accepted(cell: object, category_id: int) -> None:
+    assert encoded(c=cell)[2] == category_id
+
+
+def test_exact_spelling_of_a_truth_value_comes_first() -> None:
+    columns = [*CARD["columns"][:2], CARD["columns"][2] | {"values": ["true", "True"]}]
+    encoder = Encoder(CARD | {"columns": columns}, {})
+    assert encoder([ROW | {"c": cell} for cell in ("true", "True", True)])[:, 2].tolist() == [2, 3, 2]
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ({"n": "twenty"}, "row 1, column 'n': 'twenty' is not a number; send a finite number, or null"),
+        ({"n": True}, "row 1, column 'n': True is not a number; "),
+        ({"n": "1,5"}, "row 1, column 'n': '1,5' is not a number; "),
+        ({"n": float("inf")}, "row 1, column 'n': inf is not a finite number; "),
+        ({"n": 10**400}, "row 1, column 'n': 10000000000000000000000000"),
+        ({"n": [1, 2]}, "row 1, column 'n': [1, 2] is a list; send one text, number, boolean or null"),
+        ({"c": {"a": 1}}, "row 1, column 'c': {'a': 1} is a dict; "),
+        ({"c": np.array([1])}, "row 1, column 'c': array([1]) is a ndarray; "),
+        ({"c": b"a"}, "row 1, column 'c': b'a' is a bytes; "),
+        ({"d": "40/40/2020"}, "row 1, column 'd': '40/40/2020' is not a date; send YYYY-MM-DD, or null"),
+        ({"d": 20200103}, "row 1, column 'd': 20200103 is not a date; "),
+        ({"N": 1}, "row 1, column 'N': unknown column (its value: 1); a row has 'n', 'd', 'c'; "),
+        ({"n": None, "d": "NA", "c": ""}, "row 1: no column has a value; send at least one, or leave the row out"),
+    ],
+)  # fmt: skip
+def test_what_a_cell_cannot_mean_is_refused(cells: dict[str, object], message: str) -> None:
+    assert refusal(**cells).startswith(message)
+
+
+def test_used_columns_are_required_in_every_row() -> None:
+    with pytest.raises(InvalidRowError) as raised:
+        Encoder(CARD, {})([ROW, {"n": 1, "c": "a", "note": ""}])
+    assert raised.value.describe().startswith("row 1, column 'd': missing; a row has 'n', 'd', 'c'; send null")
+
+
+def test_dates_that_fit_either_order_are_refused_whatever_the_other_rows_are() -> None:
+    message = "row 1, column 'd': '03/04/2020' is ambiguous between day first and month first; send YYYY-MM-DD"
+    assert refusal(d="03/04/2020").startswith(message)
+    with pytest.raises(InvalidRowError, match="ambiguous"):
+        Encoder(CARD, {})([ROW | {"d": "31/01/2020"}, ROW | {"d": "03/04/2020"}])
+    rows = [ROW | {"d": cell} for cell in ("31/01/2020", "01/31/2020", "02/02/2020")]
+    assert Encoder(CARD, {})(rows)[:, 1].tolist() == [30, 30, 32]
+
+
+@pytest.mark.parametrize(("order", "day"), [("dmy", 93), ("mdy", 63)])
+def test_dates_are_read_in_the_order_of_the_train_rows(order: str, day: int) -> None:
+    card = CARD | {
+        "columns": [column | ({"order": order} if column["name"] == "d" else {}) for column in CARD["columns"]]
+    }
+    assert Encoder(card, {})([ROW | {"d": "03/04/2020"}])[0, 1] == day
+    assert "'31/31/2020' is not a date" in refusal(card, d="31/31/2020")
+
+
+def test_renamed_columns_have_the_names_of_the_source() -> None:
+    card = CARD | {"source_names": {"n": "label", "note": "text"}}
+    row = {"label": 4.0, "d": None, "c": "a", "text": "x"}
+    assert Encoder(card, {})([row])[0, 0] == 4
+    with pytest.raises(InvalidRowError, match="unknown column"):
+        Encoder(card, {})([ROW])
+
+
+def test_rows_are_encoded_independently_of_their_batch() -> None:
+    rows = [ROW, {"n": "2", "d": "2020-05-05", "c": "3"}, {"n": None, "d": None, "c": True}]
+    encoder = Encoder(CARD, {})
+    np.testing.assert_array_equal(encoder(rows), [encoder([row])[0] for row in rows])
+
+
+def test_card_of_an_older_version_treats_only_empty_cells_as_missing() -> None:
+    card = {name: CARD[name] for name in ("columns", "inputs")}
+    assert np.isnan(Encoder(card, {})([ROW | {"n": " "}])[0, 0])
+    assert "'?' is not a number" in refusal(card, n="?")

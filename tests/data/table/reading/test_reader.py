@@ -120,7 +120,8 @@ def test_missing_cells_and_labels_are_null(tmp_path):
     (tmp_path / "x.csv").write_text("a,b,label\n1,?,x\n,q,\nNA,q,z\n4,-,x\n")
     _, table = opened(tmp_path / "x.csv")
     assert [table[name].null_count for name in ("a", "b", "label")] == [2, 1, 1]
-    _, table = opened(tmp_path / "x.csv", table=TableFormat(missing=["-"]))
+    spec, table = opened(tmp_path / "x.csv", table=TableFormat(missing=["-"]))
+    assert spec.missing == ["-"]
     assert [table[name].null_count for name in ("a", "b", "label")] == [0, 1, 0]
 
 
@@ -139,12 +140,13 @@ def test_ignored_columns_stay_in_the_rows(tmp_path):
         ("color", "categorical"),
     ]
     assert "id" in table.schema.names
+    assert spec.other_columns == ["id", "outcome"]
 
 
 def test_reserved_names_are_changed_in_the_spec_too(tmp_path):
     (tmp_path / "x.csv").write_text("check,split,label\n1,2,a\n3,4,b\n5,6,a\n")
     spec, table = opened(tmp_path / "x.csv")
-    assert [column.name for column in spec.columns] == ["check_", "split_"]
+    assert [(column.name, column.source_name) for column in spec.columns] == [("check_", "check"), ("split_", "split")]
     assert table["split_"].to_pylist() == ["2", "4", "6"]
 
 

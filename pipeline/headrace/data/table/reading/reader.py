@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from headrace.contracts import OpenedSource, Spec
+from headrace.contracts import Column, OpenedSource, Spec
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.sources.row_source import relative_name
 from headrace.data.table.reading.delimited.reader import open_delimited
@@ -76,10 +76,16 @@ def read_table_files(path: Path, options: ReadOptions) -> OpenedSource:
         modality=table.modality, task=table.task, source=options.source, format="table", num_rows=0,
         target=table.target,
         targets=table.targets if table.task == "regression" and len(table.targets) > 1 else [],
-        columns=[column.model_copy(update={"name": new_names[column.name]}) for column in table.columns],
+        columns=[_rename_column(column, new_names[column.name]) for column in table.columns],
+        missing=options.table.missing,
+        other_columns=[name for name in head.names if name not in {column.name for column in table.columns}],
     )  # fmt: skip
     batches = build_raw_batches(_open_files(files, head), head.names, layout)
     return OpenedSource(spec, build_raw_schema(head.names, layout), batches)
+
+
+def _rename_column(column: Column, name: str) -> Column:
+    return column if column.name == name else column.model_copy(update={"name": name, "source_name": column.name})
 
 
 def _open_files(files: list[TableFile], head: _Head) -> Iterator[ShardRows]:
