@@ -100,5 +100,5 @@ def test_terminated_training_ends_its_workers_and_its_run(project):
     (run,) = client.search_runs([find_or_create_experiment(client, project)])
     assert run.info.status == "KILLED"
     assert "Traceback" not in (project.root / "train.log").read_text()
-    survivors = subprocess.run(["pgrep", "-s", str(process.pid)], capture_output=True, text=True).stdout.split()
-    assert survivors == []
+    while subprocess.run(["pgrep", "-s", str(process.pid)], capture_output=True).stdout:
+        time.sleep(0.1)  # Ray's own processes end one after the other; the limit of the whole test ends this
