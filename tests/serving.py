@@ -36,13 +36,13 @@ ROW = {"size": 1.5, "noise": 0.5, "colour": "red", "seen": "2022-01-11"}
 """A row of the table that `tests.projects` draws."""
 
 
-def register_project(project: Paths) -> None:
-    """Runs the stages after `train`, as the model `worth`."""
+def register_project(project: Paths, **settings) -> None:
+    """Runs the stages after `train`, as the model `worth`; `settings` are those of `quantize`."""
     with pytest.MonkeyPatch.context() as patched, sending_in_threads(patched):
         patched.delenv("MLFLOW_TRACKING_URI", raising=False)
         project.params_path.write_text("{}\n")
         write_json(project.metrics_path("train"), {"val_loss": 1.0})
-        calibrate(project)
+        calibrate(project, **settings)
         write_json(project.metrics_path("test"), test_stage.run(test_stage.Config(), project))
         metrics = register.run(register.Config(name="worth"), project)
     assert metrics["version"] == metrics["is_champion"] == 1

@@ -16,7 +16,7 @@ from headrace.config import read_params
 from headrace.data.datasets import BUILT_INS
 from headrace.errors import ConfigError
 from headrace.fingerprint.stage_code import hash_stages, open_cache
-from headrace.paths import Paths
+from headrace.paths import OUTS, Paths
 from headrace.stages import STAGES
 from headrace.storage.atomic import write_json, write_text
 
@@ -151,5 +151,8 @@ def merge_dvc_yaml(template: str, own: Mapping[str, Any]) -> str:
 
 
 def _is_own_dep(dep: object) -> bool:
-    """Whether the user added it: earlier versions had their own source files, or the lock file, as deps."""
-    return not (isinstance(dep, str) and (dep.startswith("pipeline/headrace") or dep == "requirements.lock"))
+    """Whether the user added it: other versions have source files, a lock file or other results of stages as deps."""
+    results = ("metrics", *(out for outs in OUTS.values() for out in outs))
+    is_result = isinstance(dep, str) and any(dep == result or dep.startswith(f"{result}/") for result in results)
+    is_code = isinstance(dep, str) and (dep.startswith("pipeline/headrace") or dep == "requirements.lock")
+    return not is_result and not is_code

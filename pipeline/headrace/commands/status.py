@@ -47,7 +47,9 @@ def make_rows(metrics: dict[str, Metrics], paths: Paths) -> list[Row]:
         epsilon, delta = train["epsilon"], train["delta"]
         rows.append(("privacy", f"epsilon {epsilon:.2f} at delta {delta:.1e} of the train rows (docs/privacy.md)"))
     if test := metrics["test"]:
-        rows.append(_tested(test, f"; float32: {_quality(test, 'fp32')}" if metrics["quantize"].get("passed") else ""))
+        rows.append(_tested(test))
+        if metrics["quantize"].get("passed"):
+            rows.append(("", f"{_quality(test, 'fp32')} with the float32 graph, on the same rows"))
     if quantize := metrics["quantize"]:
         rows += _quantized(quantize, "an image" if _is_of_images(paths) else "a row")
     return rows + _registered(paths) + _unsent(paths)
@@ -58,17 +60,14 @@ def _is_of_images(paths: Paths) -> bool:
     return not has_spec or Spec.read(paths.normalized_dir).modality == "image"
 
 
-def _tested(test: Metrics, fp32: str) -> Row:
-    """The quality of the graph that is served; `fp32` is that of the float32 graph, if it is another."""
+def _tested(test: Metrics) -> Row:
     if "micro_f1" in test:
-        details = (
-            f"{test['accuracy']:.2%} of all labels are right, {test['exact_match']:.2%} of the rows entirely{fp32}"
-        )
+        details = f"{test['accuracy']:.2%} of all labels are right, {test['exact_match']:.2%} of the rows entirely"
         return "micro F1", f"{test['micro_f1']:.4f} on test rows ({details})"
     if "accuracy" in test:
-        interval = f"95 % interval {test['accuracy_low']:.2%} to {test['accuracy_high']:.2%}{fp32}"
+        interval = f"95 % interval {test['accuracy_low']:.2%} to {test['accuracy_high']:.2%}"
         return "accuracy", f"{test['accuracy']:.2%} on test rows ({interval})"
-    interval = f"95 % interval {test['rmse_low']:.4g} to {test['rmse_high']:.4g}{fp32}"
+    interval = f"95 % interval {test['rmse_low']:.4g} to {test['rmse_high']:.4g}"
     return "error", f"{test['rmse']:.4g} (root mean square) on test rows ({interval}), R2 {test['r2']:.4f}"
 
 

@@ -38,25 +38,17 @@ from headrace.storage.bundle import Bundle, read_bundle
 def run(config: Config, paths: Paths) -> Metrics:
     """Explains a sample and some examples, measures the faithfulness of the explanations, and writes the page.
 
-    The answers are those of the selected graph, with the confidence that the server gives; attributions are of the
-    float32 network. If an int8 graph was selected, compares both on the same rows: `int8_agreement` is the fraction of
-    equal predictions, `int8_difference` (regression) the mean distance in the target's unit, or with several targets in
-    the standard deviations of the train rows.
+    The answers are those of the selected graph, with the server's confidence; attributions are of the float32 network.
+    For an int8 graph, `int8_agreement` is the fraction of predictions of the sample that are equal, `int8_difference`
+    (regression) their mean distance in the target's unit, or in standard deviations of several targets.
     """
     bundle, selected = read_bundle(paths.trained_dir), read_selected_graph(paths)
     spec, view = bundle.spec, VIEWS[bundle.spec.modality](bundle.card.transform)
     predictions = predict_split(bundle, paths.normalized_dir / "val", selected.path)
-    arrays, logits = predictions.arrays, predictions.logits
-    answers = collect_answers(
-        spec,
-        arrays,
-        logits,
-        _probabilities(spec.task, logits, selected),
-        threshold=_read_threshold(spec.task, selected),
-    )
+    answers = _collect_answers(predictions, selected)
     sample, groups = _choose_rows(config, bundle, predictions, answers)
     rows = np.concatenate([sample, *groups.values()])
-    inputs = arrays.inputs[rows]
+    inputs = predictions.arrays.inputs[rows]
     maps = _attribute(config, bundle, inputs, answers.outputs[rows], view)
     parts = slice(len(sample)), slice(len(sample), None)
     drawn, shown = (ExplainedRows(rows[part], inputs[part], maps[part]) for part in parts)
@@ -82,7 +74,7 @@ def run(config: Config, paths: Paths) -> Metrics:
     with atomic_dir(paths.report_dir("explain")) as folder:
         write_text(folder / "index.html", render_explanation(report))
         write_json(folder / "examples.json", {"examples": [example.to_json() for example in report.examples]})
-        np.savez_compressed(folder / "attributions.npz", row_ids=arrays.row_ids[rows], attributions=maps)
+        np.savez_compressed(folder / "attributions.npz", row_ids=answers.row_ids[rows], attributions=maps)
     return metrics
 
 
@@ -124,9 +116,16 @@ def _probabilities(task: TaskName, logits: NDArray[np.float32], selected: Select
     return softmax(logits, temperature) if task == "classification" else sigmoid(logits, temperature)
 
 
-def _read_threshold(task: TaskName, selected: SelectedGraph) -> float:
-    """The probability above which a label is predicted; tasks other than multilabel have no use for it."""
-    return selected.read_calibration("threshold") if task == "multilabel" else 0.0
+def _collect_answers(predictions: Predictions, selected: SelectedGraph) -> ModelAnswers:
+    task, logits = predictions.spec.task, predictions.logits
+    threshold = selected.read_calibration("threshold") if task == "multilabel" else 0.0
+    return collect_answers(
+        predictions.spec,
+        predictions.arrays,
+        logits,
+        _probabilities(task, logits, selected),
+        threshold=threshold,
+    )
 
 
 def _make_score(
