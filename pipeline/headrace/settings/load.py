@@ -34,8 +34,8 @@ SECTIONS: dict[str, type[Section]] = {
     "tune": tune.Config,
     "train": train.Config,
     "validate": validate.Config,
-    "test": test.Config,
     "quantize": quantize.Config,
+    "test": test.Config,
     "explain": explain.Config,
     "register": register.Config,
 }

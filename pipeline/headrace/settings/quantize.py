@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from headrace.config import Section
-from headrace.quantization.candidates import Method
 
 
 class Config(Section):
@@ -26,6 +25,6 @@ class Config(Section):
     """Train rows on which the ranges of activations are calibrated."""
     seed: int = 0
     """Seed for drawing those rows."""
-    methods: Annotated[list[Method], Field(min_length=1)] = ["weights", "static"]
+    methods: Annotated[list[Literal["weights", "static", "dynamic"]], Field(min_length=1)] = ["weights", "static"]
     """Candidates to make: weights (int8 in the file, float32 when it runs), static (activations in ranges calibrated
     on train rows), dynamic (in ranges of the batch; rejected where rows change each other's answers)."""

@@ -56,11 +56,8 @@ def run(config: Config, paths: Paths) -> Metrics:
     strengths = np.abs(drawn.maps) if spec.task == "regression" else drawn.maps
     score = _make_score(bundle, selected, predictions, drawn.rows, answers)
     curves = compare_deletion_curves(score, drawn.inputs, strengths, view, seed=config.seed)
-    int8_metrics, sources = (
-        _compare_int8(bundle, selected, predictions, drawn),
-        read_sources(paths.normalized_dir / "val"),
-    )
-    metrics = {"num_rows": len(sample), **measure_faithfulness(curves), **int8_metrics}
+    compared, sources = _compare_int8(bundle, selected, predictions, drawn), read_sources(paths.normalized_dir / "val")
+    metrics = {"num_rows": len(sample), **measure_faithfulness(curves), **compared}
     report = ExplanationReport(
         source=spec.source,
         task=spec.task,
