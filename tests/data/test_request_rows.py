@@ -37,7 +37,7 @@ def test_misspelt_column_is_suggested_and_long_lists_are_cut():
         check_columns([{"colunm_29": 1}], names)
 
 
-@pytest.mark.parametrize("cell", [None, float("nan"), np.float32("nan"), pd.NA, pd.NaT, np.datetime64("NaT")])
+@pytest.mark.parametrize("cell", [None, float("nan"), np.float32("nan"), pd.NA, pd.NaT, np.datetime64("NaT", "us")])
 def test_missing_cells_of_any_type(cell):
     assert is_missing(cell)
 

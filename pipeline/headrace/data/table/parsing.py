@@ -130,7 +130,8 @@ def _to_datetimes(fields: Fields, order: DateOrder) -> NDArray[np.datetime64]:
     # a day that the month does not have falls into the next month
     is_date = (year >= 1) & (month >= 1) & (month <= 12) & (day >= 1) & (days.astype("M8[M]") == months)  # noqa: PLR2004
     moments: NDArray[np.datetime64] = days.astype("M8[us]") + _microseconds_of_day(fields).astype("m8[us]")
-    moments[~is_date | (fields["hour"] > 23) | (fields["minute"] > 59) | (fields["second"] > 59)] = np.datetime64("NaT")  # noqa: PLR2004
+    is_time = (fields["hour"] <= 23) & (fields["minute"] <= 59) & (fields["second"] <= 59)  # noqa: PLR2004
+    moments[~(is_date & is_time)] = np.datetime64("NaT", "us")  # NumPy 2.5 deprecates one without a unit
     return moments
 
 
