@@ -77,4 +77,4 @@ def _save(path: Path, array: NDArray[Any]) -> None:
     """Like np.save, whose OSError on a full disk has no errno."""
     buffer = io.BytesIO()
     np.save(buffer, array)
-    path.write_bytes(buffer.getbuffer())
+    path.write_bytes(buffer.getvalue())
