@@ -1,6 +1,6 @@
 # Headrace. `make` alone lists the targets.
 SHELL := /bin/bash
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PYTHON ?= $(shell tools/find_python.sh 2>/dev/null)
 # another Python has an environment of its own: make test PYTHON=python3.13
 VENV ?= $(if $(filter command line,$(origin PYTHON)),.venv-$(notdir $(PYTHON)),.venv)
 BIN := $(VENV)/bin
@@ -19,6 +19,7 @@ help: ## list the targets
 setup: $(INSTALLED) ## create .venv from uv.lock; TORCH=cpu: with the small build of torch, for machines without GPU
 
 $(INSTALLED): uv.lock pyproject.toml
+	@tools/find_python.sh $(PYTHON) >/dev/null
 	$(PYTHON) -m venv $(VENV)
 	@TORCH=$(TORCH) tools/setup.sh $(VENV)
 	@touch $@
@@ -46,7 +47,7 @@ check: setup ## style, types, layers, spelling, shell
 	mypy
 	lint-imports
 	codespell
-	shellcheck .ci/run findings/*.sh tools/setup.sh
+	shellcheck .ci/run findings/*.sh tools/*.sh
 	headrace upgrade --check
 	python tools/checks_doc.py --check
 

@@ -95,3 +95,34 @@ def test_dependencies_are_bounded_and_say_why_they_are_there():
         line = next(line for line in text.splitlines() if f'"{dependency}"' in line)
         assert "# " in line, f"{dependency}: no comment with the reason"
     assert requires("headrace")
+
+
+def run_find_python(*candidates):
+    command = [ROOT / "tools" / "find_python.sh", *candidates]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def write_old_python(path):
+    """An interpreter that is this one in all but the version that it states."""
+    code = "import sys, platform; sys.version_info = (3, 11, 2); platform.python_version = lambda: '3.11.2'; "
+    path.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{code}exec(sys.argv[2])" "$@"\n')
+    path.chmod(0o755)
+    return path
+
+
+def test_find_python_takes_the_first_that_is_supported(tmp_path):
+    old = write_old_python(tmp_path / "python3.11")
+    done = run_find_python("no-such-python", old, sys.executable)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, sys.executable, "")
+
+
+def test_setup_refuses_an_old_python_in_one_line(tmp_path):
+    old, venv = write_old_python(tmp_path / "python3.11"), tmp_path / "venv"
+    command = ["make", "--no-print-directory", "setup", f"PYTHON={old}", f"VENV={venv}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    line, _ = done.stderr.splitlines()  # the second is make's
+    assert line == (
+        f"setup: no Python 3.11.4 to 3.13 among {old}; {old} is 3.11.2; install one, or name it: "
+        "make setup PYTHON=/path/to/python3.12"
+    )
+    assert not venv.exists()

@@ -7,6 +7,7 @@ venv=$1
 pip=("$venv/bin/python" -m pip --disable-pip-version-check)
 uv=$venv/bin/uv
 export VIRTUAL_ENV=$PWD/$venv UV_PROJECT_ENVIRONMENT=$venv
+export UV_PYTHON_DOWNLOADS=never # the Python of VENV was chosen before
 export UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS:-true} # the certificates of this machine, as pip uses them
 
 install_cpu() {

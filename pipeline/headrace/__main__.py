@@ -6,11 +6,13 @@ import sys
 from typing import NoReturn
 
 from headrace.fork_client import run_stage_by_fork_server
+from headrace.runtime import exit_process, relax_gc
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Runs a command and exits: 0 success, 1 bug, 2 user error, 3 failed gate, 130/143 interrupted."""
     given = sys.argv[1:] if arguments is None else arguments
+    relax_gc()
     code = run_stage_by_fork_server(given)
     if code is not None:
         sys.exit(code)
@@ -18,8 +20,6 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         from headrace.commands.fork_server import serve
 
         given = serve(int(given[1]), given[2])
-    from headrace.runtime import exit_process
-
     if given[:1] == ["send"]:  # internal: started by the stages
         from headrace.tracking.sender import send_outbox
 

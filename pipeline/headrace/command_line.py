@@ -17,11 +17,11 @@ import typer
 from headrace import __version__
 from headrace.errors import USER_ERRNOS, ConfigError, DataError, HeadraceError, Interrupted, Terminated
 from headrace.paths import Paths
-from headrace.runtime import relax_gc
 from headrace.stages import STAGE_HELP, STAGES
 
 app = typer.Typer(name="headrace", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 BROKEN_PIPE = 141
+STAGE_PANEL = "Stages (each command runs one; dvc repro runs all that changed)"
 
 
 def _paths() -> Paths:
@@ -35,12 +35,12 @@ def _stage_command(name: str) -> Callable[[], None]:
         _raise_on_interrupt()
         run_stage(name, _paths())
 
-    command.__doc__ = f"{STAGE_HELP[name]} Runs only this stage; `dvc repro` runs all that changed."
+    command.__doc__ = STAGE_HELP[name]
     return command
 
 
 for _stage in STAGES:
-    app.command(_stage, rich_help_panel="Stages")(_stage_command(_stage))
+    app.command(_stage, rich_help_panel=STAGE_PANEL)(_stage_command(_stage))
 
 
 @app.command()
@@ -135,7 +135,6 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Show the vers
 
 def run_command(arguments: list[str]) -> NoReturn:
     """Runs a command and exits: 0 success, 1 bug, 2 user error, 3 failed gate, 130/143 interrupted."""
-    relax_gc()
     # a thread that still uses Ray after an interruption would start another session, which nobody ends
     os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
     logging.basicConfig(format="headrace: %(message)s", level=logging.ERROR)
