@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 from numpy.typing import NDArray
 
 from headrace.errors import DataError
+from headrace.quantization.batch_norm import convert_batch_norms
 from headrace.quantization.static_quantization import (
     Calibration,
     discard_ranges,
@@ -41,9 +42,11 @@ class Candidate:
     """Ranges of activations of a static one."""
 
     @property
-    def weight_bits(self) -> int:
-        """Bits of the weights; those of the candidate `weights` are multiplied in float32."""
-        return 8 if self.method == "weights" else 7
+    def portability(self) -> str:
+        """Whether other processors give the same answers, in one sentence."""
+        if self.method == "weights":
+            return "weights of 8 bits, computed in float32: other processors answer alike, to float32 rounding"
+        return "weights of 7 bits, whose sums of products saturate on no processor: with VNNI and without answer alike"
 
 
 CANDIDATES: dict[str, Candidate] = {
@@ -86,7 +89,10 @@ def make_candidates(
 
 
 def prepare_graph(graph_path: Path, prepared_path: Path) -> None:
-    """Infers shapes and fuses layers, as quantization requires; raises DataError if ONNX Runtime cannot."""
+    """Infers shapes, fuses layers and converts batch norms, as quantization requires.
+
+    Raises DataError if ONNX Runtime cannot.
+    """
     import onnx
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -97,6 +103,7 @@ def prepare_graph(graph_path: Path, prepared_path: Path) -> None:
             quant_pre_process(str(graph_path), str(prepared_path), skip_symbolic_shape=True)
             graph = onnx.load(prepared_path)
             _drop_weight_shapes(graph)
+            convert_batch_norms(graph)
             onnx.save(graph, prepared_path)
     except Exception as error:  # ONNX Runtime's exceptions have no narrower base class
         raise DataError(

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.contracts import Metrics
+from headrace.contracts import Json, Metrics
 from headrace.errors import DataError
 from headrace.evaluation.evaluators import find_evaluator
 from headrace.evaluation.predictions import Predictions
@@ -38,7 +38,7 @@ from headrace.storage.bundle import GRAPH, read_bundle
 from headrace.storage.onnx_model import OnnxModel
 
 logger = logging.getLogger(__name__)
-FP32 = "fp32"
+FP32, MIXED = "fp32", "_mixed"
 
 
 class Graphs(NamedTuple):
@@ -108,7 +108,7 @@ def _exclude_layers(judge: GraphJudge, graphs: Graphs, rows: NDArray[Any], confi
     name = choose_candidate_to_repair(losses, config.max_loss)
     if name is None or not config.fallback_seconds:
         return graphs
-    mixed, path = f"{name}_mixed", graphs.paths[name].with_name(f"{name}_mixed.onnx")
+    mixed, path = f"{name}{MIXED}", graphs.paths[name].with_name(f"{name}{MIXED}.onnx")
     fallback = exclude_sensitive_nodes(
         CANDIDATES[name],
         path.with_name(PREPARED),
@@ -143,7 +143,9 @@ def _measure(judge: GraphJudge, graphs: Graphs, num_threads: int) -> dict[str, M
 def _describe(folder: Path, selection: Selection, fallback: Fallback | None, config: Config) -> None:
     """Writes `choice.json` and, where layers were ranked, `sensitivity.json`."""
     table = [row.to_json(selection.quality) for row in make_pareto_table(selection)]
-    choice = {"pareto": table, "machine": describe_machine(config.num_threads)}
+    choice: Json = {"pareto": table, "machine": describe_machine(config.num_threads)}
+    if selection.chosen:
+        choice["other_processors"] = CANDIDATES[selection.chosen.removesuffix(MIXED)].portability
     write_json(folder / CHOICE, selection.to_json() | choice)
     if fallback:
         write_text(folder / SENSITIVITY, json.dumps(fallback.to_json(), indent=2, allow_nan=False) + "\n")
