@@ -20,7 +20,7 @@ from headrace.quantization.layer_fallback import (
 from headrace.quantization.onnx_export import export_graph
 from headrace.storage.onnx_model import OnnxModel
 
-WIDTH, NUM_HIDDEN = 24, 5
+WIDTH, NUM_HIDDEN, LIMIT = 24, 5, 0.05
 STATIC = CANDIDATES["static_minmax"]
 
 
@@ -28,8 +28,8 @@ def make_rows(num_rows: int = 200) -> NDArray[np.float32]:
     return np.random.default_rng(0).normal(size=(num_rows, WIDTH)).astype(np.float32)
 
 
-@pytest.fixture
-def prepared_path(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def prepared_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dense network; the first unit of its second hidden layer is 10,000 times as large as all others.
 
     The layer after it divides by the same number: in float32 nothing changes, but 8 bits for all units of the layer
@@ -39,12 +39,15 @@ def prepared_path(tmp_path: Path) -> Path:
     layers = [layer for _ in range(NUM_HIDDEN) for layer in (torch.nn.Linear(WIDTH, WIDTH), torch.nn.ReLU())]
     network = torch.nn.Sequential(*layers, torch.nn.Linear(WIDTH, 3))
     with torch.no_grad():
+        for layer in network[::2]:
+            torch.nn.init.kaiming_normal_(layer.weight)
         for parameter in (network[2].weight, network[2].bias):
             parameter[0] *= 1e4
         network[4].weight[:, 0] /= 1e4
-    export_graph(network, tmp_path / "model.onnx", input_shape=[WIDTH], modality="table")
-    prepare_graph(tmp_path / "model.onnx", tmp_path / "prepared.onnx")
-    return tmp_path / "prepared.onnx"
+    folder = tmp_path_factory.mktemp("dense")
+    export_graph(network, folder / "model.onnx", input_shape=[WIDTH], modality="table")
+    prepare_graph(folder / "model.onnx", folder / "prepared.onnx")
+    return folder / "prepared.onnx"
 
 
 def measure_divergence(prepared_path: Path, path: Path) -> float:
@@ -53,36 +56,36 @@ def measure_divergence(prepared_path: Path, path: Path) -> float:
 
 
 def find_destroyed(prepared_path: Path) -> set[str]:
-    """Names of the node that computes the layer with the large unit, its activation, and the node after it."""
+    """Names of the node that computes the layer with the large unit, and of the one that multiplies it."""
     nodes = {node.input[0]: node for node in onnx.load(prepared_path).graph.node}
     chain, name = [], "input"
     while name in nodes:
         chain.append(nodes[name].name)
         name = nodes[name].output[0]
-    return set(chain[2:5])
+    return {chain[2], chain[4]}  # the activation between them is only quantized if they are
 
 
 def test_nodes_of_the_destroyed_layer_rank_first(prepared_path: Path) -> None:
     ranked = rank_nodes(STATIC, prepared_path, rows=make_rows(64))
-    assert {each.node for each in ranked[:3]} == find_destroyed(prepared_path)
+    assert {each.node for each in ranked[:2]} == find_destroyed(prepared_path)
     assert len(ranked) == 2 * NUM_HIDDEN + 1
     divergences = [each.divergence for each in ranked]
     assert all(value is not None for value in divergences)
     assert divergences == sorted(divergences, reverse=True)  # type: ignore[type-var]
-    assert divergences[2] > 100 * divergences[3]  # type: ignore[operator]
+    assert divergences[1] > 30 * divergences[2]  # type: ignore[operator]
 
 
 def test_excluding_the_destroyed_layer_restores_the_outputs(prepared_path: Path, tmp_path: Path) -> None:
     rows, mixed_path = make_rows(), tmp_path / "mixed.onnx"
     make_candidate(STATIC, prepared_path, tmp_path / "int8.onnx", rows=rows)
-    assert measure_divergence(prepared_path, tmp_path / "int8.onnx") > 0.3
+    assert measure_divergence(prepared_path, tmp_path / "int8.onnx") > 10 * LIMIT
     fallback = exclude_sensitive_nodes(
         STATIC, prepared_path, mixed_path, rows=rows, seconds=60,
-        is_within_limit=lambda path: measure_divergence(prepared_path, path) < 0.01,
+        is_within_limit=lambda path: measure_divergence(prepared_path, path) < LIMIT,
     )  # fmt: skip
-    assert measure_divergence(prepared_path, mixed_path) < 0.01
+    assert measure_divergence(prepared_path, mixed_path) < LIMIT
     assert find_destroyed(prepared_path) <= set(fallback.excluded)
-    assert len(fallback.excluded) <= 5, "the first and the last layer, and the three nodes"
+    assert len(fallback.excluded) <= 4, "the first and the last layer, and the two nodes"
     assert {each.node for each in fallback.sensitivities if each.excluded} == set(fallback.excluded)
     integers = [each for each in onnx.load(mixed_path).graph.initializer if each.data_type == onnx.TensorProto.INT8]
     assert sum(numpy_helper.to_array(each).ndim == 2 for each in integers) == NUM_HIDDEN + 1 - 4

@@ -90,8 +90,12 @@ def exclude_sensitive_nodes(
     order = list(dict.fromkeys([*(each.node for each in ranked), *nodes]))
     excluded: list[str] = []
     for excluded in _grow(find_cheap_nodes(prepared_path, nodes), order):
-        make_candidate(candidate, prepared_path, path, rows=rows, exclude=excluded)
-        if is_within_limit(path):
+        try:
+            make_candidate(candidate, prepared_path, path, rows=rows, exclude=excluded)
+            is_enough = is_within_limit(path)
+        except DataError:  # ONNX Runtime cannot quantize the graph with these exclusions
+            is_enough = False
+        if is_enough:
             marked = [each._replace(excluded=each.node in excluded) for each in ranked]
             return Fallback(marked, excluded, len(nodes), len(excluded))
         if perf_counter() > end:
@@ -112,8 +116,12 @@ def rank_nodes(
         if perf_counter() > end:
             break
         path = prepared_path.with_name("alone.onnx")
-        make_candidate(candidate, prepared_path, path, rows=rows, exclude=nodes.keys() - {node})
-        ranked.append(Sensitivity(node, op, _measure_divergence(path, rows, expected)))
+        try:
+            make_candidate(candidate, prepared_path, path, rows=rows, exclude=nodes.keys() - {node})
+            divergence = _measure_divergence(OnnxModel(path).predict(rows), expected)
+        except DataError:
+            divergence = None
+        ranked.append(Sensitivity(node, op, divergence))
     return sorted(ranked, key=lambda each: -np.inf if each.divergence is None else -each.divergence)
 
 
@@ -122,11 +130,7 @@ def tabulate_nodes(fallback: Fallback | None) -> Table:
     return Table(Sensitivity._fields, fallback.sensitivities if fallback else ())
 
 
-def _measure_divergence(path: Path, rows: NDArray[Any], expected: NDArray[np.float32]) -> float | None:
-    try:
-        outputs = OnnxModel(path).predict(rows)
-    except DataError:
-        return None
+def _measure_divergence(outputs: NDArray[np.float32], expected: NDArray[np.float32]) -> float | None:
     divergence = float(np.square(outputs - expected).mean() / max(float(expected.var()), np.finfo(np.float32).tiny))
     return divergence if np.isfinite(divergence) else None
 

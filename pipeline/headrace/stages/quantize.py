@@ -21,7 +21,6 @@ from headrace.paths import Paths
 from headrace.quantization.batch_independence import measure_batch_difference
 from headrace.quantization.benchmark import describe_machine, measure_graphs
 from headrace.quantization.candidates import CANDIDATES, PREPARED, list_candidates, make_candidates
-from headrace.quantization.graph_quality import GraphJudge
 from headrace.quantization.layer_fallback import (
     Fallback,
     choose_candidate_to_repair,
@@ -31,6 +30,7 @@ from headrace.quantization.layer_fallback import (
 from headrace.quantization.pareto import make_pareto_table, tabulate_graphs
 from headrace.quantization.selected import CALIBRATION, CHOICE, SENSITIVITY
 from headrace.quantization.selection import Measured, Selection, SelectionLimits, select_candidate
+from headrace.quantization.validation_rows import ValidationRows
 from headrace.settings.quantize import Config
 from headrace.storage.arrays import Inputs, open_arrays
 from headrace.storage.atomic import atomic_dir, write_json, write_text
@@ -58,13 +58,13 @@ def run(config: Config, paths: Paths) -> Metrics:
     The selected graph is calibrated on the validation rows, as `validate` did the float32 one. The `int8_` metrics are
     those of the best candidate, whether it passed (`passed` 1) or not.
     """
-    judge = GraphJudge(read_bundle(paths.trained_dir), paths.normalized_dir / "val", _read_validated(paths))
-    evaluator = find_evaluator(judge.bundle.spec)
+    val = ValidationRows(read_bundle(paths.trained_dir), paths.normalized_dir / "val", _read_validated(paths))
+    evaluator = find_evaluator(val.bundle.spec)
     rows = _draw_calibration_rows(open_arrays(paths.normalized_dir / "train").inputs, config)
     with TemporaryDirectory() as scratch, atomic_dir(paths.quantized_dir) as folder:
-        graphs = _exclude_layers(judge, _make_graphs(judge, rows, config, Path(scratch)), rows, config)
+        graphs = _exclude_layers(val, _make_graphs(val, rows, config, Path(scratch)), rows, config)
         selection = select_candidate(
-            _measure(judge, graphs, config.num_threads),
+            _measure(val, graphs, config.num_threads),
             graphs.failures,
             limits=SelectionLimits(config.max_loss, config.max_latency, config.max_size),
             quality=evaluator.quality,
@@ -73,7 +73,7 @@ def run(config: Config, paths: Paths) -> Metrics:
         selected = selection.chosen or FP32
         shutil.copyfile(graphs.paths[selected], folder / GRAPH)
         _describe(folder, selection, graphs.fallback, config)
-        target_accuracy = float(judge.validated.get("target_accuracy", 1.0))
+        target_accuracy = float(val.validated.get("target_accuracy", 1.0))
         calibration = evaluator.validate(graphs.predictions[selected], target_accuracy).metrics
         write_json(folder / CALIBRATION, calibration)
     with atomic_dir(paths.plots_dir("quantize")) as folder:
@@ -83,14 +83,14 @@ def run(config: Config, paths: Paths) -> Metrics:
     return selection.to_metrics()
 
 
-def _make_graphs(judge: GraphJudge, rows: NDArray[Any], config: Config, scratch: Path) -> Graphs:
+def _make_graphs(val: ValidationRows, rows: NDArray[Any], config: Config, scratch: Path) -> Graphs:
     """Makes all candidates, and predicts the validation rows with each."""
     names = list_candidates(config.methods, config.calibrations)
-    fp32 = judge.bundle.folder / GRAPH
+    fp32 = val.bundle.folder / GRAPH
     made, failures = make_candidates(fp32, scratch, rows=rows, names=names)
     graphs = Graphs({}, {}, failures, {})
     for name, path in {FP32: fp32, **made}.items():
-        _add(graphs, name, path, judge.predict(path))
+        _add(graphs, name, path, val.predict(path))
     return graphs
 
 
@@ -101,10 +101,10 @@ def _add(graphs: Graphs, name: str, path: Path, predictions: Predictions | None)
         graphs.paths[name], graphs.predictions[name] = path, predictions
 
 
-def _exclude_layers(judge: GraphJudge, graphs: Graphs, rows: NDArray[Any], config: Config) -> Graphs:
+def _exclude_layers(val: ValidationRows, graphs: Graphs, rows: NDArray[Any], config: Config) -> Graphs:
     """Adds a candidate with some nodes in float32, if one that could be quick loses too much."""
     reference = graphs.predictions[FP32]
-    losses = {name: judge.measure_loss(each, reference) for name, each in graphs.predictions.items() if name != FP32}
+    losses = {name: val.measure_loss(each, reference) for name, each in graphs.predictions.items() if name != FP32}
     name = choose_candidate_to_repair(losses, config.max_loss)
     if name is None or not config.fallback_seconds:
         return graphs
@@ -114,26 +114,26 @@ def _exclude_layers(judge: GraphJudge, graphs: Graphs, rows: NDArray[Any], confi
         path.with_name(PREPARED),
         path,
         rows=rows,
-        is_within_limit=lambda path: judge.measure_loss(judge.predict(path), reference) <= config.max_loss,
+        is_within_limit=lambda path: val.measure_loss(val.predict(path), reference) <= config.max_loss,
         seconds=config.fallback_seconds,
     )
     if fallback.excluded:
-        _add(graphs, mixed, path, judge.predict(path))
+        _add(graphs, mixed, path, val.predict(path))
         graphs.notes[mixed] = f"{len(fallback.excluded)} of {fallback.num_nodes} nodes stay in float32"
     else:
         graphs.failures[mixed] = fallback.reason
     return graphs._replace(fallback=fallback)
 
 
-def _measure(judge: GraphJudge, graphs: Graphs, num_threads: int) -> dict[str, Measured]:
-    bundle, reference = judge.bundle, graphs.predictions[FP32]
+def _measure(val: ValidationRows, graphs: Graphs, num_threads: int) -> dict[str, Measured]:
+    bundle, reference = val.bundle, graphs.predictions[FP32]
     inputs, transform = reference.arrays.inputs, bundle.card.transform
     metrics = measure_graphs(graphs.paths, reference.arrays, reference=FP32, num_threads=num_threads)
     return {
         name: Measured(
             metrics[name],
-            judge.quality_by_row(each),
-            judge.measure_agreement(each, reference),
+            val.quality_by_row(each),
+            val.measure_agreement(each, reference),
             measure_batch_difference(OnnxModel(graphs.paths[name], num_threads), inputs, bundle.spec, transform),
         )
         for name, each in graphs.predictions.items()

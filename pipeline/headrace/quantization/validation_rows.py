@@ -1,4 +1,4 @@
-"""Quality of graphs of one model on the validation rows."""
+"""The validation rows, on which graphs of one model are compared."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from headrace.storage.bundle import GRAPH, Bundle
 
 
 @dataclass(frozen=True)
-class GraphJudge:
-    """Predicts the validation rows with graphs of one model, and compares them with its float32 graph."""
+class ValidationRows:
+    """The validation rows, and the model whose graphs predict them."""
 
     bundle: Bundle
     val_dir: Path
