@@ -15,6 +15,7 @@ import feeding
 import keras_papers
 import ludwig_adult
 import memory
+import quantization
 import ray_workers
 import report
 import startup
@@ -28,7 +29,7 @@ from headrace.storage import atomic
 Measure = Callable[[Sequence[str], Size], Iterator[Row]]
 GROUPS: tuple[tuple[tuple[str, ...], Measure], ...] = tuple(
     (module.NAMES, module.measure)
-    for module in (torch_loop, keras_papers, feeding, ray_workers, memory, data, ludwig_adult, startup)
+    for module in (torch_loop, keras_papers, feeding, ray_workers, memory, data, ludwig_adult, startup, quantization)
 )
 """Benchmarks that are measured together, and the function that measures them."""
 BENCHMARKS = [name for names, _ in GROUPS for name in names]

@@ -93,6 +93,7 @@ def test_every_out_is_read_by_a_later_stage_or_is_for_people():
         "reports/clean.html",
         "plots/train",
         "plots/validate",
+        "plots/quantize",
         "plots/test",
         "registered.json",
     }

@@ -11,7 +11,7 @@ OUTS: dict[str, tuple[str, ...]] = {
     "tune": ("reports/tune.json",),
     "train": ("models/trained", "plots/train"),
     "validate": ("plots/validate",),
-    "quantize": ("models/quantized",),
+    "quantize": ("models/quantized", "plots/quantize"),
     "test": ("reports/test", "plots/test"),
     "explain": ("reports/explain",),
     "register": ("registered.json",),

@@ -57,6 +57,16 @@ def test_rows_of_each_stage(tmp_path: Path) -> None:
     ]
 
 
+def test_rows_name_the_graphs_that_others_dominate(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    table = [{"name": "weights", "dominated_by": None}, {"name": "fp32", "dominated_by": "weights"}]
+    write_json(paths.quantized_dir / "choice.json", {"pareto": table})
+    assert rows(paths)[-1] == ("dominated", "fp32 by weights, in size, time and quality")
+    table[1]["dominated_by"] = None
+    write_json(paths.quantized_dir / "choice.json", {"pareto": table})
+    assert rows(paths)[-1][0] == "int8"
+
+
 @pytest.mark.parametrize("passed", [0, None])
 def test_rows_of_a_quantization_without_a_passing_candidate(tmp_path: Path, passed: int | None) -> None:
     fp32 = {key: value for key, value in QUANTIZE.items() if key.startswith("fp32")}

@@ -41,7 +41,9 @@ def test_interval_of_a_ratio_is_that_of_the_binomial_distribution() -> None:
 
 
 def test_description_of_the_machine_has_what_times_depend_on() -> None:
-    machine = benchmark.describe_machine()
+    machine = benchmark.describe_machine(num_threads=3)
+    assert machine["threads"] == 3
+    assert benchmark.describe_machine()["threads"] == machine["cores"]
     assert machine["processor"]
     assert machine["cores"] >= 1
     assert isinstance(machine["features"], list)

@@ -10,7 +10,13 @@ from headrace.data.table.encoding.preprocess import TablePreprocess
 from headrace.errors import DataError
 from headrace.models.mlp import Mlp
 from headrace.paths import Paths
-from headrace.quantization.candidates import CANDIDATES, Candidate, make_candidate, prepare_graph
+from headrace.quantization.candidates import (
+    CANDIDATES,
+    Candidate,
+    list_candidates,
+    make_candidate,
+    prepare_graph,
+)
 from headrace.quantization.onnx_export import export_graph
 from headrace.storage.arrays import open_arrays
 from headrace.storage.onnx_model import OnnxModel
@@ -52,6 +58,28 @@ def test_static_candidates_have_seven_bits_for_weights(trained: Paths, tmp_path:
     kernels = [onnx.numpy_helper.to_array(weight) for weight in graph.initializer if len(weight.dims) == 4]
     assert kernels
     assert all(abs(kernel.astype(int)).max() <= 64 for kernel in kernels)
+
+
+def test_dynamic_candidate_has_seven_bits_for_weights(trained: Paths, tmp_path: Path) -> None:
+    graph = onnx.load(make_from(trained, CANDIDATES["dynamic"], tmp_path)).graph
+    weights = [onnx.numpy_helper.to_array(each) for each in graph.initializer if len(each.dims) == 2]
+    weights = [each for each in weights if each.dtype == np.int8]
+    assert weights
+    assert all(abs(each.astype(int)).max() <= 64 for each in weights)
+
+
+@pytest.mark.parametrize("name", CANDIDATES)
+def test_candidate_says_whether_other_processors_answer_alike(name: str) -> None:
+    assert ("7 bits" if name != "weights" else "float32") in CANDIDATES[name].portability
+
+
+def test_list_candidates_follows_methods_and_calibrations() -> None:
+    assert list_candidates(["weights", "static"], ["minmax", "entropy"]) == [
+        "weights",
+        "static_minmax",
+        "static_entropy",
+    ]
+    assert list_candidates(["dynamic"], ["minmax"]) == ["dynamic"]
 
 
 def test_dynamic_candidate_does_not_quantize_convolutions(trained: Paths, tmp_path: Path) -> None:

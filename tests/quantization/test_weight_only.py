@@ -9,10 +9,9 @@ import torch
 from onnx import helper, numpy_helper
 
 from headrace.contracts import Spec
-from headrace.errors import DataError
 from headrace.quantization.batch_independence import measure_batch_difference
 from headrace.quantization.onnx_export import export_graph
-from headrace.quantization.weight_only import quantize_weights
+from headrace.quantization.weight_only import find_weight_nodes, quantize_weights
 from headrace.storage.onnx_model import OnnxModel
 
 
@@ -80,7 +79,16 @@ def test_recurrent_weights_have_a_scale_for_each_row_and_direction(op_type: str,
     assert 0 < np.abs(int8 - fp32).max() < 0.05
 
 
-def test_graph_without_large_weights_is_refused(tmp_path: Path) -> None:
+def test_graph_without_large_weights_is_unchanged(tmp_path: Path) -> None:
     export_graph(torch.nn.Linear(4, 2), tmp_path / "small.onnx", input_shape=[4], modality="table")
-    with pytest.raises(DataError, match="has no weights of 256 values or more"):
-        quantize_weights(tmp_path / "small.onnx", tmp_path / "int8.onnx")
+    assert quantize_weights(tmp_path / "small.onnx", tmp_path / "int8.onnx") == 0
+    assert find_weight_nodes(tmp_path / "small.onnx") == {}
+    assert onnx.load(tmp_path / "int8.onnx") == onnx.load(tmp_path / "small.onnx")
+
+
+def test_excluded_nodes_keep_their_weights(graph_path: Path, tmp_path: Path) -> None:
+    nodes = find_weight_nodes(graph_path)
+    assert list(nodes.values()) == ["Gemm"] * 3
+    assert quantize_weights(graph_path, tmp_path / "int8.onnx", exclude=list(nodes)[:1]) == 2
+    stored = [len(t.dims) for t in onnx.load(tmp_path / "int8.onnx").graph.initializer if t.data_type == 1]
+    assert stored.count(2) == 1 + 2, "a weight, and the scales of the two others"

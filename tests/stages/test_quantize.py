@@ -1,5 +1,7 @@
+import csv
 import json
 import logging
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -10,7 +12,7 @@ from headrace.contracts import Json
 from headrace.evaluation.evaluators import find_evaluator
 from headrace.evaluation.predictions import predict_split
 from headrace.paths import Paths
-from headrace.quantization import benchmark, candidates
+from headrace.quantization import benchmark, candidates, static_quantization
 from headrace.stages import validate
 from headrace.stages.quantize import Config, run
 from headrace.storage.arrays import open_arrays
@@ -115,6 +117,50 @@ def test_candidate_whose_rows_change_each_other_is_rejected(project: Paths) -> N
     assert "answers a row differently beside other rows" in dynamic["reasons"][0]
 
 
+def enlarge_channels(path: Path) -> None:
+    """Makes half of the channels of the first convolution 10,000 times as large, and divides by it after."""
+    model = onnx.load(path)
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    first, second = (node for node in model.graph.node if node.op_type == "Conv")
+    for name, index, factor in [
+        (first.input[1], np.s_[:4], 1e4), (first.input[2], np.s_[:4], 1e4), (second.input[1], np.s_[:, :4], 1e-4),
+    ]:  # fmt: skip
+        values = np.array(numpy_helper.to_array(tensors[name]))
+        values[index] *= factor
+        tensors[name].CopyFrom(numpy_helper.from_array(values, name))
+    onnx.save(model, path)
+
+
+def test_layers_that_destroy_the_quality_stay_in_float32(validated: Paths) -> None:
+    enlarge_channels(validated.trained_dir / "model.onnx")
+    settings = LENIENT.model_copy(update={"methods": ["static"], "calibrations": ["minmax"], "num_threads": 1})
+    metrics = run(settings, validated)
+    choice = read_choice(validated)
+    destroyed, mixed = choice["candidates"]
+    assert destroyed["accuracy_lost"]["value"] > settings.max_loss
+    assert mixed["accuracy_lost"]["value"] <= settings.max_loss
+    assert choice["chosen"] == mixed["name"] == "static_minmax_mixed"
+    assert "nodes stay in float32)" in choice["reason"]
+    assert metrics["passed"] == 1
+    sensitivity = json.loads((validated.quantized_dir / "sensitivity.json").read_text())
+    excluded = [entry for entry in sensitivity if entry["excluded"]]
+    assert f"({len(excluded)} of {len(sensitivity)} nodes" in choice["reason"]
+    assert sensitivity[0]["divergence"] > 100 * sensitivity[-1]["divergence"]
+    assert choice["machine"]["threads"] == 1
+    assert {row["name"] for row in choice["pareto"]} == {"fp32", "static_minmax", "static_minmax_mixed"}
+    table = list(csv.DictReader((validated.plots_dir("quantize") / "sensitivity.csv").read_text().splitlines()))
+    assert [row["node"] for row in table] == [entry["node"] for entry in sensitivity]
+
+
+def test_fallback_can_be_disabled(validated: Paths) -> None:
+    enlarge_channels(validated.trained_dir / "model.onnx")
+    settings = {"methods": ["static"], "calibrations": ["minmax"], "fallback_seconds": 0}
+    assert run(LENIENT.model_copy(update=settings), validated)["passed"] == 0
+    assert not (validated.quantized_dir / "sensitivity.json").exists()
+    assert (validated.plots_dir("quantize") / "sensitivity.csv").read_text() == "node,op,divergence,excluded\n"
+    assert len(read_choice(validated)["candidates"]) == 1
+
+
 def negate_weights(path: str) -> None:
     graph = onnx.load(path)
     for weight in graph.graph.initializer:
@@ -127,13 +173,12 @@ def negate_weights(path: str) -> None:
 def test_failing_candidate_does_not_fail_the_stage(
     validated: Paths, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    unknown = candidates.Candidate("static", "None")
-    monkeypatch.setattr(candidates, "CANDIDATES", {"impossible": unknown})
-    metrics = run(LENIENT, validated)
+    monkeypatch.setitem(static_quantization.METHODS, "minmax", "Impossible")
+    metrics = run(LENIENT.model_copy(update={"methods": ["static"], "calibrations": ["minmax"]}), validated)
     assert metrics["passed"] == 0
     assert "int8_accuracy" not in metrics
     assert "fp32_accuracy" in metrics
-    assert "impossible could not be made: KeyError" in caplog.text
+    assert "static_minmax could not be made: KeyError" in caplog.text
 
 
 def test_methods_and_number_of_calibration_rows_follow_the_settings(

@@ -51,7 +51,7 @@ def make_rows(metrics: dict[str, Metrics], paths: Paths) -> list[Row]:
         if metrics["quantize"].get("passed"):
             rows.append(("", f"{_quality(test, 'fp32')} with the float32 graph, on the same rows"))
     if quantize := metrics["quantize"]:
-        rows += _quantized(quantize, "an image" if _is_of_images(paths) else "a row")
+        rows += _quantized(quantize, "an image" if _is_of_images(paths) else "a row") + _dominated(paths)
     return rows + _registered(paths) + _unsent(paths)
 
 
@@ -80,6 +80,14 @@ def _quantized(quantize: Metrics, unit: str) -> list[Row]:
 
     no_int8 = "float32 is served: models/quantized/choice.json says why"
     return [("fp32", line("fp32")), ("int8", line("int8") if quantize.get("passed") else no_int8)]
+
+
+def _dominated(paths: Paths) -> list[Row]:
+    """The candidates that another graph dominates; the table is in `choice.json`."""
+    path = paths.quantized_dir / "choice.json"
+    choice = json.loads(path.read_bytes()) if path.is_file() else {}
+    pairs = [f"{row['name']} by {row['dominated_by']}" for row in choice.get("pareto", ()) if row["dominated_by"]]
+    return [("dominated", f"{', '.join(pairs)}, in size, time and quality")] if pairs else []
 
 
 def _quality(metrics: Metrics, kind: str) -> str:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from headrace.contracts import Json
 from headrace.errors import DataError
 from headrace.storage.arrays import Arrays, Inputs
-from headrace.storage.onnx_model import OnnxModel
+from headrace.storage.onnx_model import OnnxModel, count_threads
 
 LARGE_BATCH_SIZE = 64
 SECONDS_PER_BATCH_SIZE = 1.0
@@ -36,6 +36,7 @@ def measure(path):
     import onnxruntime
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
+    options.intra_op_num_threads = int(sys.argv[3])
     process = psutil.Process()
     before = process.memory_info().rss
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
@@ -44,7 +45,7 @@ def measure(path):
     print(process.memory_info().rss - before, flush=True)
 
 rows = numpy.zeros([int(size) for size in sys.argv[1].split(",")], sys.argv[2])
-for path in sys.argv[3:]:
+for path in sys.argv[4:]:
     if os.fork() == 0:
         measure(path)
         sys.exit()
@@ -77,12 +78,17 @@ class GraphMetrics(NamedTuple):
     """Resident memory (10^6 bytes) that a session adds to a process after calls of 64 rows."""
 
 
-def measure_graphs(graph_paths: dict[str, Path], arrays: Arrays, *, reference: str) -> dict[str, GraphMetrics]:
-    """Measures every graph on the rows of `arrays`; ratios are to the graph named `reference`."""
-    models = {name: OnnxModel(path) for name, path in graph_paths.items()}
+def measure_graphs(
+    graph_paths: dict[str, Path], arrays: Arrays, *, reference: str, num_threads: int = 0
+) -> dict[str, GraphMetrics]:
+    """Measures every graph on the rows of `arrays`; ratios are to the graph named `reference`.
+
+    `num_threads` 0 uses every core.
+    """
+    models = {name: OnnxModel(path, num_threads) for name, path in graph_paths.items()}
     single_row, batch = (repeat_rows(arrays.inputs, size) for size in (1, LARGE_BATCH_SIZE))
     single_ms, batch_ms = measure_latencies_ms(models, single_row), measure_latencies_ms(models, batch)
-    memory_mb = measure_memory_mb(graph_paths, batch)
+    memory_mb = measure_memory_mb(graph_paths, batch, num_threads=num_threads)
     return {
         name: GraphMetrics(
             bytes=path.stat().st_size,
@@ -95,8 +101,8 @@ def measure_graphs(graph_paths: dict[str, Path], arrays: Arrays, *, reference: s
     }
 
 
-def describe_machine() -> Json:
-    """Returns what times and integer sums depend on: processor, its instructions for 8 bits, cores, present load."""
+def describe_machine(num_threads: int = 0) -> Json:
+    """Returns what times depend on: processor, its instructions for 8 bits, cores, threads, present load."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").is_file() else []
     entries = dict(line.split(":", 1) for line in lines if ":" in line)
     values = {name.strip(): value.strip() for name, value in entries.items()}
@@ -105,6 +111,7 @@ def describe_machine() -> Json:
         "processor": values.get("model name", platform.machine()),
         "features": [flag for flag in flags if flag.startswith(FEATURES)],
         "cores": os.cpu_count() or 1,
+        "threads": count_threads(num_threads),
         "load": os.getloadavg()[0],
     }
 
@@ -151,13 +158,13 @@ def measure_latencies_ms(models: dict[str, OnnxModel], inputs: NDArray[Any]) -> 
     return {name: np.array(rounds) * 1e3 for name, rounds in times.items()}
 
 
-def measure_memory_mb(graph_paths: dict[str, Path], inputs: NDArray[Any]) -> dict[str, float]:
+def measure_memory_mb(graph_paths: dict[str, Path], inputs: NDArray[Any], *, num_threads: int = 0) -> dict[str, float]:
     """Resident memory (10^6 bytes) that a session of each graph adds to a process; raises DataError if one cannot run.
 
     Its input is zeros of the shape and type of `inputs`.
     """
-    shape = ",".join(map(str, inputs.shape))
-    command = [sys.executable, "-c", MEMORY_SCRIPT, shape, inputs.dtype.str, *map(str, graph_paths.values())]
+    arguments = [",".join(map(str, inputs.shape)), inputs.dtype.str, str(count_threads(num_threads))]
+    command = [sys.executable, "-c", MEMORY_SCRIPT, *arguments, *map(str, graph_paths.values())]
     process = subprocess.run(command, capture_output=True, text=True, check=False)
     sizes = list(map(int, process.stdout.split()))
     if process.returncode:

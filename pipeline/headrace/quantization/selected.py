@@ -11,7 +11,7 @@ from headrace.errors import DataError
 from headrace.paths import Paths
 from headrace.storage.bundle import GRAPH
 
-CHOICE, CALIBRATION = "choice.json", "calibration.json"
+CHOICE, CALIBRATION, SENSITIVITY = "choice.json", "calibration.json", "sensitivity.json"
 
 
 class SelectedGraph(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -72,6 +72,8 @@ class Selection:
     limits: SelectionLimits
     quality: str
     """Name of the quality metric."""
+    notes: dict[str, str] = field(default_factory=dict)
+    """Candidate -> what else the reason says about it."""
 
     @property
     def best(self) -> Assessment | None:
@@ -92,9 +94,21 @@ class Selection:
             return (
                 f"{best.name} takes {best.size_ratio:.2f} times fp32's bytes and {time.low:.2f} to {time.high:.2f} "
                 f"times its time, and loses {best.loss[0]:.4f} of its {self.quality} {self.fp32.quality:.4f}"
+                f"{self._note(best.name)}"
             )
-        reasons = "; ".join(f"{each.name} {' and '.join(each.reasons)}" for each in self.assessments)
+        reasons = "; ".join(
+            f"{each.name} {' and '.join(each.reasons)}{self._note(each.name)}" for each in self.assessments
+        )
         return f"float32 is served, because no int8 candidate passed: {reasons}"
+
+    def _note(self, name: str) -> str:
+        return f" ({self.notes[name]})" if name in self.notes else ""
+
+    @property
+    def measured(self) -> dict[str, Measured]:
+        """All graphs that were measured, by name."""
+        candidates = {each.name: each.measured for each in self.assessments if each.measured}
+        return {"fp32": self.fp32, **candidates}
 
     def to_json(self) -> Json:
         """The content of `choice.json`."""
@@ -149,7 +163,12 @@ class Selection:
 
 
 def select_candidate(
-    measured: dict[str, Measured], failures: dict[str, str], *, limits: SelectionLimits, quality: str
+    measured: dict[str, Measured],
+    failures: dict[str, str],
+    *,
+    limits: SelectionLimits,
+    quality: str,
+    notes: dict[str, str] | None = None,
 ) -> Selection:
     """Compares the candidates in `measured` with its entry `fp32`; `failures` maps those not made to the reason."""
     fp32 = measured["fp32"]
@@ -159,7 +178,7 @@ def select_candidate(
         if name != "fp32"
     ]
     assessments += [Assessment(name, None, (1.0, 1.0, 1.0), 0.0, [reason]) for name, reason in failures.items()]
-    return Selection(fp32, assessments, limits, quality)
+    return Selection(fp32, assessments, limits, quality, notes or {})
 
 
 def assess_candidate(
@@ -208,11 +227,17 @@ def find_best(assessments: list[Assessment]) -> Assessment | None:
 def _is_clearly_better(other: Assessment, best: Assessment) -> bool:
     if not other.measured or not best.measured:
         return False
-    first, second = other.measured, best.measured
+    return next((sign for sign in compare_graphs(other.measured, best.measured) if sign), 0) > 0
+
+
+def compare_graphs(first: Measured, second: Measured) -> tuple[int, int, int]:
+    """Compares quality, size and time: 1 where the first is better beyond doubt, -1 where the second is, or else 0."""
     _, low, high = difference_interval(first.quality_by_row, second.quality_by_row)
-    if low > 0 or high < 0:
-        return low > 0
     size = first.metrics.bytes / second.metrics.bytes
-    if abs(size - 1) > SAME_SIZE:
-        return size < 1
-    return first.metrics.latency_ratio.high < CLEARLY_QUICKER * second.metrics.latency_ratio.low
+    times = first.metrics.latency_ratio, second.metrics.latency_ratio
+    is_quicker, is_slower = (a.high < CLEARLY_QUICKER * b.low for a, b in (times, times[::-1]))
+    return (
+        int(low > 0) - int(high < 0),
+        0 if abs(size - 1) <= SAME_SIZE else 1 if size < 1 else -1,
+        int(is_quicker) - int(is_slower),
+    )

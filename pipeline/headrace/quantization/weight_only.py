@@ -6,23 +6,22 @@ and every row is answered as by the float32 graph of these weights: alone or bes
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.errors import DataError
-
 MIN_WEIGHTS = 256
 """Smaller weights would take more bytes for their scales and nodes than they save."""
 LEVELS = 127
 
 
-def quantize_weights(graph_path: Path, path: Path) -> None:
-    """Writes the graph with int8 weights, symmetric with one scale for each output channel.
+def quantize_weights(graph_path: Path, path: Path, *, exclude: Collection[str] = ()) -> int:
+    """Writes the graph with int8 weights, symmetric with one scale for each output channel; returns their number.
 
-    Raises DataError if the graph has no weights of MIN_WEIGHTS values or more.
+    Weights of fewer than MIN_WEIGHTS values, and those of nodes named in `exclude`, stay in float32.
     """
     import onnx
     from onnx import helper, numpy_helper
@@ -30,8 +29,9 @@ def quantize_weights(graph_path: Path, path: Path) -> None:
     model = onnx.load(graph_path)
     graph = model.graph
     axes, nodes = _find_channel_axes(graph), []
+    excluded = {name for node in graph.node if node.name in exclude for name in node.input}
     for tensor in list(graph.initializer):
-        if tensor.name not in axes or tensor.data_type != onnx.TensorProto.FLOAT:
+        if tensor.name not in axes or tensor.name in excluded or tensor.data_type != onnx.TensorProto.FLOAT:
             continue
         weights = numpy_helper.to_array(tensor)
         if weights.size < MIN_WEIGHTS:
@@ -45,11 +45,23 @@ def quantize_weights(graph_path: Path, path: Path) -> None:
             helper.make_node("Cast", [names[0]], [names[2]], name=f"{tensor.name}_cast", to=onnx.TensorProto.FLOAT),
             helper.make_node("Mul", [names[2], names[1]], [tensor.name], name=f"{tensor.name}_mul"),
         ]
-    if not nodes:
-        raise DataError(f"has no weights of {MIN_WEIGHTS} values or more, which would be worth it")
     for index, node in enumerate(nodes):
         graph.node.insert(index, node)
     onnx.save(model, path)
+    return len(nodes) // 2
+
+
+def find_weight_nodes(graph_path: Path) -> dict[str, str]:
+    """Returns the operator by name of each node whose weights `quantize_weights` can quantize, in the graph's order."""
+    import onnx
+
+    graph = onnx.load(graph_path).graph
+    weights = {
+        tensor.name
+        for tensor in graph.initializer
+        if np.prod(tensor.dims) >= MIN_WEIGHTS and tensor.data_type == onnx.TensorProto.FLOAT
+    } & set(_find_channel_axes(graph))
+    return {node.name: node.op_type for node in graph.node if weights & set(node.input)}
 
 
 def _quantize(weights: NDArray[np.float32], axes: tuple[int, ...]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:

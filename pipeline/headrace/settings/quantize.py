@@ -28,3 +28,14 @@ class Config(Section):
     methods: Annotated[list[Literal["weights", "static", "dynamic"]], Field(min_length=1)] = ["weights", "static"]
     """Candidates to make: weights (int8 in the file, float32 when it runs), static (activations in ranges calibrated
     on train rows), dynamic (in ranges of the batch; rejected where rows change each other's answers)."""
+    calibrations: Annotated[list[Literal["minmax", "percentile", "entropy"]], Field(min_length=1)] = [
+        "minmax",
+        "percentile",
+    ]
+    """How a static candidate's range of an activation is chosen: from minimum to maximum, 99.999 % of the values, or by
+    the least Kullback-Leibler divergence (about a second for each activation)."""
+    fallback_seconds: Annotated[float, Field(ge=0)] = 60
+    """Wall-clock seconds for the search of layers to leave in float32, where a candidate loses more than `max_loss`;
+    0 disables it."""
+    num_threads: Annotated[int, Field(ge=0)] = 0
+    """Threads of ONNX Runtime in the benchmark; 0: one for each core."""

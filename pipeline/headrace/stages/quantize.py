@@ -7,29 +7,49 @@ import logging
 import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.contracts import Metrics
+from headrace.contracts import Json, Metrics
 from headrace.errors import DataError
-from headrace.evaluation.evaluators import find_cutoff, find_evaluator
-from headrace.evaluation.predictions import Predictions, predict_split
+from headrace.evaluation.evaluators import find_evaluator
+from headrace.evaluation.predictions import Predictions
+from headrace.evaluation.result import write_tables
 from headrace.paths import Paths
 from headrace.quantization.batch_independence import measure_batch_difference
 from headrace.quantization.benchmark import describe_machine, measure_graphs
-from headrace.quantization.candidates import make_candidates
-from headrace.quantization.selected import CALIBRATION, CHOICE
-from headrace.quantization.selection import Measured, SelectionLimits, select_candidate
+from headrace.quantization.candidates import CANDIDATES, PREPARED, list_candidates, make_candidates
+from headrace.quantization.layer_fallback import (
+    Fallback,
+    choose_candidate_to_repair,
+    exclude_sensitive_nodes,
+    tabulate_nodes,
+)
+from headrace.quantization.pareto import make_pareto_table, tabulate_graphs
+from headrace.quantization.selected import CALIBRATION, CHOICE, SENSITIVITY
+from headrace.quantization.selection import Measured, Selection, SelectionLimits, select_candidate
+from headrace.quantization.validation_rows import ValidationRows
 from headrace.settings.quantize import Config
 from headrace.storage.arrays import Inputs, open_arrays
-from headrace.storage.atomic import atomic_dir, write_json
-from headrace.storage.bundle import GRAPH, Bundle, read_bundle
+from headrace.storage.atomic import atomic_dir, write_json, write_text
+from headrace.storage.bundle import GRAPH, read_bundle
 from headrace.storage.onnx_model import OnnxModel
 
 logger = logging.getLogger(__name__)
-FP32 = "fp32"
+FP32, MIXED = "fp32", "_mixed"
+
+
+class Graphs(NamedTuple):
+    """The float32 graph (FP32) and the candidates, with their predictions of the validation rows."""
+
+    paths: dict[str, Path]
+    predictions: dict[str, Predictions]
+    failures: dict[str, str]
+    """Candidate -> why it could not be made."""
+    notes: dict[str, str]
+    fallback: Fallback | None = None
 
 
 def run(config: Config, paths: Paths) -> Metrics:
@@ -38,58 +58,97 @@ def run(config: Config, paths: Paths) -> Metrics:
     The selected graph is calibrated on the validation rows, as `validate` did the float32 one. The `int8_` metrics are
     those of the best candidate, whether it passed (`passed` 1) or not.
     """
-    bundle, validated = read_bundle(paths.trained_dir), _read_validated(paths)
+    val = ValidationRows(read_bundle(paths.trained_dir), paths.normalized_dir / "val", _read_validated(paths))
+    evaluator = find_evaluator(val.bundle.spec)
     rows = _draw_calibration_rows(open_arrays(paths.normalized_dir / "train").inputs, config)
     with TemporaryDirectory() as scratch, atomic_dir(paths.quantized_dir) as folder:
-        made, failures = make_candidates(bundle.folder / GRAPH, Path(scratch), rows=rows, methods=config.methods)
-        graph_paths = {FP32: bundle.folder / GRAPH, **made}
-        predictions = _predict(bundle, paths.normalized_dir / "val", graph_paths, failures)
-        measured = _measure(bundle, {name: graph_paths[name] for name in predictions}, predictions, validated)
-        limits, evaluator = (
-            SelectionLimits(config.max_loss, config.max_latency, config.max_size),
-            find_evaluator(bundle.spec),
+        graphs = _exclude_layers(val, _make_graphs(val, rows, config, Path(scratch)), rows, config)
+        selection = select_candidate(
+            _measure(val, graphs, config.num_threads),
+            graphs.failures,
+            limits=SelectionLimits(config.max_loss, config.max_latency, config.max_size),
+            quality=evaluator.quality,
+            notes=graphs.notes,
         )
-        selection = select_candidate(measured, failures, limits=limits, quality=evaluator.quality)
         selected = selection.chosen or FP32
-        shutil.copyfile(graph_paths[selected], folder / GRAPH)
-        write_json(folder / CHOICE, selection.to_json() | {"machine": describe_machine()})
-        target_accuracy = float(validated.get("target_accuracy", 1.0))
-        write_json(folder / CALIBRATION, evaluator.validate(predictions[selected], target_accuracy).metrics)
+        shutil.copyfile(graphs.paths[selected], folder / GRAPH)
+        _describe(folder, selection, graphs.fallback, config)
+        target_accuracy = float(val.validated.get("target_accuracy", 1.0))
+        calibration = evaluator.validate(graphs.predictions[selected], target_accuracy).metrics
+        write_json(folder / CALIBRATION, calibration)
+    with atomic_dir(paths.plots_dir("quantize")) as folder:
+        write_tables(folder, {"candidates": tabulate_graphs(selection), "sensitivity": tabulate_nodes(graphs.fallback)})
     if not selection.chosen:
         logger.warning("quantize: %s", selection.reason)
     return selection.to_metrics()
 
 
-def _predict(
-    bundle: Bundle, val_dir: Path, graph_paths: dict[str, Path], failures: dict[str, str]
-) -> dict[str, Predictions]:
-    """Predicts the validation rows with each graph; a candidate without finite outputs goes to `failures`."""
-    predictions = {}
-    for name, path in graph_paths.items():
-        try:
-            predictions[name] = predict_split(bundle, val_dir, path)
-        except DataError:
-            if name == FP32:
-                raise
-            failures[name] = "outputs NaN or infinity"
-    return predictions
+def _make_graphs(val: ValidationRows, rows: NDArray[Any], config: Config, scratch: Path) -> Graphs:
+    """Makes all candidates, and predicts the validation rows with each."""
+    names = list_candidates(config.methods, config.calibrations)
+    fp32 = val.bundle.folder / GRAPH
+    made, failures = make_candidates(fp32, scratch, rows=rows, names=names)
+    graphs = Graphs({}, {}, failures, {})
+    for name, path in {FP32: fp32, **made}.items():
+        _add(graphs, name, path, val.predict(path))
+    return graphs
 
 
-def _measure(
-    bundle: Bundle, graph_paths: dict[str, Path], predictions: dict[str, Predictions], validated: Metrics
-) -> dict[str, Measured]:
-    evaluator, cutoff = find_evaluator(bundle.spec), find_cutoff(validated)
-    arrays, reference = predictions[FP32].arrays, predictions[FP32].logits
-    graphs = measure_graphs(graph_paths, arrays, reference=FP32)
+def _add(graphs: Graphs, name: str, path: Path, predictions: Predictions | None) -> None:
+    if predictions is None:
+        graphs.failures[name] = "outputs NaN or infinity, or cannot be loaded"
+    else:
+        graphs.paths[name], graphs.predictions[name] = path, predictions
+
+
+def _exclude_layers(val: ValidationRows, graphs: Graphs, rows: NDArray[Any], config: Config) -> Graphs:
+    """Adds a candidate with some nodes in float32, if one that could be quick loses too much."""
+    reference = graphs.predictions[FP32]
+    losses = {name: val.measure_loss(each, reference) for name, each in graphs.predictions.items() if name != FP32}
+    name = choose_candidate_to_repair(losses, config.max_loss)
+    if name is None or not config.fallback_seconds:
+        return graphs
+    mixed, path = f"{name}{MIXED}", graphs.paths[name].with_name(f"{name}{MIXED}.onnx")
+    fallback = exclude_sensitive_nodes(
+        CANDIDATES[name],
+        path.with_name(PREPARED),
+        path,
+        rows=rows,
+        is_within_limit=lambda path: val.measure_loss(val.predict(path), reference) <= config.max_loss,
+        seconds=config.fallback_seconds,
+    )
+    if fallback.excluded:
+        _add(graphs, mixed, path, val.predict(path))
+        graphs.notes[mixed] = f"{len(fallback.excluded)} of {fallback.num_nodes} nodes stay in float32"
+    else:
+        graphs.failures[mixed] = fallback.reason
+    return graphs._replace(fallback=fallback)
+
+
+def _measure(val: ValidationRows, graphs: Graphs, num_threads: int) -> dict[str, Measured]:
+    bundle, reference = val.bundle, graphs.predictions[FP32]
+    inputs, transform = reference.arrays.inputs, bundle.card.transform
+    metrics = measure_graphs(graphs.paths, reference.arrays, reference=FP32, num_threads=num_threads)
     return {
         name: Measured(
-            graphs[name],
-            evaluator.quality_by_row(each.logits, arrays.targets, cutoff),
-            evaluator.agreement(each.logits, reference, cutoff),
-            measure_batch_difference(OnnxModel(graph_paths[name]), arrays.inputs, bundle.spec, bundle.card.transform),
+            metrics[name],
+            val.quality_by_row(each),
+            val.measure_agreement(each, reference),
+            measure_batch_difference(OnnxModel(graphs.paths[name], num_threads), inputs, bundle.spec, transform),
         )
-        for name, each in predictions.items()
+        for name, each in graphs.predictions.items()
     }
+
+
+def _describe(folder: Path, selection: Selection, fallback: Fallback | None, config: Config) -> None:
+    """Writes `choice.json` and, where layers were ranked, `sensitivity.json`."""
+    table = [row.to_json(selection.quality) for row in make_pareto_table(selection)]
+    choice: Json = {"pareto": table, "machine": describe_machine(config.num_threads)}
+    if selection.chosen:
+        choice["other_processors"] = CANDIDATES[selection.chosen.removesuffix(MIXED)].portability
+    write_json(folder / CHOICE, selection.to_json() | choice)
+    if fallback:
+        write_text(folder / SENSITIVITY, json.dumps(fallback.to_json(), indent=2, allow_nan=False) + "\n")
 
 
 def _read_validated(paths: Paths) -> Metrics:

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 ROWS_PER_RUN = 256
 
 
+def count_threads(num_threads: int) -> int:
+    """Threads that ONNX Runtime uses; 0 stands for every core."""
+    return num_threads or os.cpu_count() or 1
+
+
 class OnnxModel:
     """An exported graph: stored inputs -> logits (classification), or values in the unit of the target (regression)."""
 
@@ -25,7 +30,7 @@ class OnnxModel:
         import onnxruntime as ort
 
         options = ort.SessionOptions()
-        options.intra_op_num_threads = num_threads or (os.cpu_count() or 1)
+        options.intra_op_num_threads = count_threads(num_threads)
         options.log_severity_level = 3
         try:
             self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
