@@ -10,7 +10,7 @@ from headrace.contracts import ModalityName, Spec, TaskName
 from headrace.data.cleaning.checks import ALL_MODALITIES, CHECKS, find_severity_mistakes
 from headrace.data.datasets import BUILT_INS
 from headrace.errors import DataError, choices
-from headrace.evaluation.gates import find_gate_mistakes
+from headrace.evaluation.gates.bounds import SLICE_COLUMNS, TARGET_COLUMNS, find_gate_mistakes, find_slice_mistakes
 from headrace.models import MODELS, OWN_CLASS, models_for
 from headrace.paths import Paths
 from headrace.settings import clean, ingest, tune, validate
@@ -100,6 +100,9 @@ def find_scope_mistakes(sections: Mapping[str, Section], kind: DataKind) -> list
                 mistakes += _find_loss_mistakes("train.loss", section.loss, task)
             case validate.Config() if task:
                 mistakes += find_gate_mistakes(section.gate, [task], "validate.gate")
+                if modality in SLICE_COLUMNS:
+                    columns = (*SLICE_COLUMNS[modality], TARGET_COLUMNS[task])
+                    mistakes += find_slice_mistakes(section.gate, columns, "validate.gate")
     return mistakes
 
 

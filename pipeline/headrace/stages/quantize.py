@@ -7,20 +7,22 @@ import logging
 import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from headrace.contracts import Metrics
 from headrace.errors import DataError
-from headrace.evaluation.evaluators import find_cutoff, find_evaluator
+from headrace.evaluation.evaluators import find_cutoff, find_evaluator, make_outcomes
+from headrace.evaluation.gates.verdicts import GateReport, check_gate, read_champion, read_report, write_report
 from headrace.evaluation.predictions import Predictions, predict_split
 from headrace.paths import Paths
 from headrace.quantization.batch_independence import measure_batch_difference
 from headrace.quantization.benchmark import describe_machine, measure_graphs
 from headrace.quantization.candidates import make_candidates
-from headrace.quantization.selected import CALIBRATION, CHOICE
+from headrace.quantization.selected import CALIBRATION, CHOICE, OUTCOMES
 from headrace.quantization.selection import Measured, SelectionLimits, select_candidate
 from headrace.settings.quantize import Config
 from headrace.storage.arrays import Inputs, open_arrays
@@ -44,7 +46,11 @@ def run(config: Config, paths: Paths) -> Metrics:
         made, failures = make_candidates(bundle.folder / GRAPH, Path(scratch), rows=rows, methods=config.methods)
         graph_paths = {FP32: bundle.folder / GRAPH, **made}
         predictions = _predict(bundle, paths.normalized_dir / "val", graph_paths, failures)
-        measured = _measure(bundle, {name: graph_paths[name] for name in predictions}, predictions, validated)
+        gates = _check_gates(paths, predictions, float(validated.get("target_accuracy", 1.0)))
+        measured = {
+            name: each._replace(failed_gate=gates[name].report.describe_failures())
+            for name, each in _measure(bundle, graph_paths, predictions, validated).items()
+        }
         limits, evaluator = (
             SelectionLimits(config.max_loss, config.max_latency, config.max_size),
             find_evaluator(bundle.spec),
@@ -53,11 +59,38 @@ def run(config: Config, paths: Paths) -> Metrics:
         selected = selection.chosen or FP32
         shutil.copyfile(graph_paths[selected], folder / GRAPH)
         write_json(folder / CHOICE, selection.to_json() | {"machine": describe_machine()})
-        target_accuracy = float(validated.get("target_accuracy", 1.0))
-        write_json(folder / CALIBRATION, evaluator.validate(predictions[selected], target_accuracy).metrics)
+        write_json(folder / CALIBRATION, gates[selected].metrics)
+    _write_report(paths.report_dir("quantize"), predictions[selected], gates[selected])
+    gates[selected].report.raise_if_failed(gates[selected].metrics)
     if not selection.chosen:
         logger.warning("quantize: %s", selection.reason)
     return selection.to_metrics()
+
+
+class _CheckedGraph(NamedTuple):
+    """A graph on the validation rows, as `validate` measures the float32 one."""
+
+    metrics: Metrics
+    report: GateReport
+
+
+def _check_gates(paths: Paths, predictions: dict[str, Predictions], target_accuracy: float) -> dict[str, _CheckedGraph]:
+    """Calibrates each graph, and checks it against the gate and the champion of `validate`."""
+    folder = paths.report_dir("validate")
+    validated = read_report(folder)
+    champion, checked = read_champion(folder, validated), {}
+    for name, each in predictions.items():
+        metrics = find_evaluator(each.spec).validate(each, target_accuracy).metrics
+        report = check_gate(validated.gate, each, metrics, cutoff=find_cutoff(metrics), champion=champion)
+        checked[name] = _CheckedGraph(metrics, report)
+    return checked
+
+
+def _write_report(folder: Path, predictions: Predictions, checked: _CheckedGraph) -> None:
+    """Writes the verdicts on the selected graph, and its outcomes, to which later models are compared."""
+    with atomic_dir(folder) as temporary:
+        write_report(temporary, checked.report)
+        pq.write_table(make_outcomes(predictions, find_cutoff(checked.metrics)), temporary / OUTCOMES)
 
 
 def _predict(
@@ -80,7 +113,7 @@ def _measure(
 ) -> dict[str, Measured]:
     evaluator, cutoff = find_evaluator(bundle.spec), find_cutoff(validated)
     arrays, reference = predictions[FP32].arrays, predictions[FP32].logits
-    graphs = measure_graphs(graph_paths, arrays, reference=FP32)
+    graphs = measure_graphs({name: graph_paths[name] for name in predictions}, arrays, reference=FP32)
     return {
         name: Measured(
             graphs[name],
