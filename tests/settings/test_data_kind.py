@@ -114,9 +114,7 @@ def test_slice_by_a_column_that_the_data_lack_is_a_mistake(tmp_path: Path) -> No
     params = {"validate": {"gate": {"slices": [{"column": "sex", "min": 0.5}, {"column": "sx", "min": 0.5}]}}}
     sections, _ = validate_sections(params, SECTIONS)
     (mistake,) = find_column_mistakes(sections, spec)
-    assert mistake == (
-        "validate.gate.slices.1.column: got 'sx'; choose one of ['class', 'sex'] (did you mean 'sex'?)"
-    )
+    assert mistake == ("validate.gate.slices.1.column: got 'sx'; choose one of ['class', 'sex'] (did you mean 'sex'?)")
     assert read_ingested_spec(Paths(tmp_path)) is None
 
 

@@ -39,7 +39,9 @@ def predictions(make_predictions: Any) -> Predictions:
     answers[:10], answers[100:110] = 1, 0
     made = make_predictions(np.eye(3)[answers] * 4, actual, task="classification", classes=["a", "b", "c"])
     row_ids = np.array([f"{index:032x}" for index in range(145)], "S32")
-    return Predictions(Arrays(made.arrays.inputs, actual, row_ids), made.logits, made.predict, made.spec, {"inputs": []})
+    return Predictions(
+        Arrays(made.arrays.inputs, actual, row_ids), made.logits, made.predict, made.spec, {"inputs": []}
+    )
 
 
 def check(predictions: Predictions, champion: Champion = NO_CHAMPION, **values: Any) -> GateReport:
