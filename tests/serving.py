@@ -62,7 +62,7 @@ def check_in_process(folder, log_path):
 
 @contextmanager
 def sending_in_threads(patched):
-    """Replaces the sender's process by threads, which have ended at the end of the block; likewise `register`'s check."""
+    """Replaces the sender's process by threads, which have ended at the end of the block; no check has a process."""
     patched.setattr(verification, "run_check", check_in_process)
     threads = []
 

@@ -68,7 +68,7 @@ def _gate(paths: Paths) -> list[Row]:
     verdicts = Counter(rule["verdict"] for rule in rules)
     numbers = ", ".join(f"{count} {name}" for name, count in sorted(verdicts.items()))
     others = [rule for rule in rules if rule["verdict"] != "passed"][:MAX_RULES]
-    return [("gate", f"{numbers} ({len(rules)} rules)"), *(("", _describe_rule(rule)) for rule in others)]
+    return [("gate", numbers), *(("", _describe_rule(rule)) for rule in others)]
 
 
 def _describe_rule(rule: Json) -> str:

@@ -47,7 +47,7 @@ def _register(config: Config, paths: Paths, registry: Registry) -> Metrics:
     with TemporaryDirectory(prefix="headrace-") as scratch:
         model_dir = Path(scratch) / "model"
         save_model(model_dir, candidate)
-        served = verify_served_model(model_dir, paths, candidate.bundle.spec)
+        served = verify_served_model(model_dir, paths, candidate.bundle)
         version = registry.register(candidate, model_dir, _read_metrics(paths), served)
     registry.set_alias(version, CHALLENGER)
     is_finished = champion is not None and champion.number == version.number  # an interrupted call went this far

@@ -20,10 +20,10 @@ from mlflow.exceptions import MlflowException
 import headrace
 from headrace.contracts import Spec
 from headrace.data.request_rows import InvalidRowError
+from headrace.paths import Paths
 from headrace.storage.atomic import write_json
 from headrace.storage.parquet import read_table
 from headrace.tracking.served import scoring_requests
-from headrace.tracking.serving_package import write_checksums
 from tests.serving import IMAGE, ROW, TABLE, TEXT, bodies, call_app, model_dir, rejection, rows_as_json
 
 
@@ -226,49 +226,27 @@ def write_file(path, text):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("registered", TABLE, indirect=True, ids="-".join)
-def test_two_registered_versions_of_other_code_share_a_process(registered, tmp_path, monkeypatch):
+def test_two_registered_versions_of_other_code_share_a_process(registered, tmp_path):
     import mlflow
 
-    first = model_dir(registered)
+    project = Paths(shutil.copytree(registered.root, tmp_path / "project"))
+    first = model_dir(project)
     changed = shutil.copytree(Path(headrace.__file__).parent, tmp_path / "changed" / "headrace")
     parsing = changed / "data" / "table" / "encoding" / "serving.py"
     parsing.write_text(parsing.read_text().replace("is not a number", "is no quantity"))
-    write_json(
-        registered.metrics_path("test"), json.loads(registered.metrics_path("test").read_bytes()) | {"loss": 9.0}
-    )
+    write_json(project.metrics_path("test"), json.loads(project.metrics_path("test").read_bytes()) | {"loss": 9.0})
     code = "from pathlib import Path; from headrace.paths import Paths; from headrace.stages import register; "
     code += "print(register.run(register.Config(name='worth'), Paths(Path.cwd())))"
     environment = {**os.environ, "PYTHONPATH": str(changed.parent)}
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=registered.root, env=environment, capture_output=True, text=True
+        [sys.executable, "-c", code], cwd=project.root, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{registered.root}/mlflow.db")
-    models = [mlflow.pyfunc.load_model(uri) for uri in (str(first), str(model_dir(registered)))]
-    assert first != model_dir(registered)
+    models = [mlflow.pyfunc.load_model(str(folder)) for folder in (first, model_dir(project))]
+    assert first != model_dir(project)
     for model, words in zip([*models, *models], ("is not a number", "is no quantity") * 2, strict=True):
-        with pytest.raises(MlflowException, match=words):
-            model.predict([ROW | {"size": "x"}])
-    assert models[0].predict([ROW]).equals(models[1].predict([ROW]))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("registered", TABLE, indirect=True, ids="-".join)
-def test_two_versions_in_one_process_keep_their_own_code(registered, tmp_path):
-    import mlflow
-
-    folder = shutil.copytree(model_dir(registered), tmp_path / "model")
-    (package,) = (folder / "code").glob("headrace_table_*")
-    other = package.rename(package.with_name("headrace_table_other"))
-    for path in other.glob("*.py"):
-        text = path.read_text().replace(package.name, other.name)
-        path.write_text(text.replace("is not a number", "is no quantity"))
-    (folder / "artifacts" / "checksums.json").unlink()
-    artifacts = [str(path) for path in (folder / "artifacts").iterdir()]
-    write_checksums(folder / "artifacts", artifacts, other, folder / "served_model.py")
-    models = [mlflow.pyfunc.load_model(str(path)) for path in (model_dir(registered), folder)]
-    for model, words in zip(models, ("is not a number", "is no quantity"), strict=True):
         with pytest.raises(MlflowException, match=words):
             model.predict([ROW | {"size": "x"}])
         server = mlflow.pyfunc.scoring_server.init(model)
         assert words in rejection(call_app(server, {"dataframe_records": [ROW | {"size": "x"}]}))
+    assert models[0].predict([ROW]).equals(models[1].predict([ROW]))

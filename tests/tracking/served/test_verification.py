@@ -12,6 +12,7 @@ import pytest
 from headrace.contracts import Spec
 from headrace.errors import GateError
 from headrace.paths import Paths
+from headrace.storage.bundle import read_bundle
 from headrace.tracking.client import connect
 from headrace.tracking.served import verification
 from headrace.tracking.served.verification import ANSWERS, ROWS, find_difference, run_check, verify_served_model
@@ -70,8 +71,7 @@ def test_fresh_process_answers_without_headrace_and_is_measured(
     registered: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verification, "run_check", run_check)
-    spec = Spec.read(registered.normalized_dir)
-    metrics = verify_served_model(model_dir(registered), registered, spec)
+    metrics = verify_served_model(model_dir(registered), registered, read_bundle(registered.trained_dir))
     assert metrics["served_rows"] == 150
     assert 0 < metrics["served_latency_p95_ms"] < 1e5
     assert 30 < metrics["served_peak_memory_mb"] < 5000

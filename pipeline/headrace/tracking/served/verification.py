@@ -22,9 +22,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from headrace.contracts import Json, Metrics, Spec
+from headrace.data.request_rows import is_missing
 from headrace.errors import DataError, GateError
 from headrace.fork_client import fork_detached
 from headrace.paths import Paths
+from headrace.storage.bundle import Bundle
 from headrace.storage.label_codec import decode_names
 from headrace.storage.parquet import list_batches, read_batch
 from headrace.tracking.launch import describe_process, is_alive
@@ -38,10 +40,11 @@ ROWS, ANSWERS = "rows.parquet", "answers.json"
 POLL_S = 0.02
 
 
-def verify_served_model(model_dir: Path, paths: Paths, spec: Spec) -> Metrics:
+def verify_served_model(model_dir: Path, paths: Paths, bundle: Bundle) -> Metrics:
     """Returns latency and memory of a model in MLflow's layout; raises GateError if it does not answer as tested."""
+    spec = bundle.spec
     recorded = pq.read_table(paths.report_dir("test") / "predictions.parquet").slice(0, NUM_ROWS).to_pylist()
-    rows = _read_rows(paths.clean_dir, [row["row_id"] for row in recorded], spec)
+    rows = _read_rows(paths.clean_dir, [row["row_id"] for row in recorded], bundle)
     recorded = [row for row in recorded if row["row_id"] in rows]
     if not recorded:
         raise DataError(f"{paths.clean_dir}: has none of the rows that were tested; run: dvc repro --force")
@@ -124,8 +127,12 @@ def run_check(folder: Path, log_path: Path) -> None:
         subprocess.run([sys.executable, "-m", "headrace", *command], stdout=log, stderr=log, check=False)
 
 
-def _read_rows(clean_dir: Path, row_ids: list[str], spec: Spec) -> dict[str, Json]:
-    """Row id -> the row as a client sends it, for the rows within the first MAX_READ_BYTES that were read."""
+def _read_rows(clean_dir: Path, row_ids: list[str], bundle: Bundle) -> dict[str, Json]:
+    """Row id -> the row as a client sends it, for the rows within the first MAX_READ_BYTES that were read.
+
+    Without rows that have no value in any column that the model uses, which are refused where it is served.
+    """
+    spec, used = bundle.spec, {column["name"] for column in bundle.card.transform.get("columns", [])}
     names = {column.name: column.source_name or column.name for column in spec.columns}
     columns = names or {spec.modality: spec.modality}
     rows, num_bytes, wanted = dict[str, Json](), 0, pa.array(row_ids)
@@ -136,7 +143,8 @@ def _read_rows(clean_dir: Path, row_ids: list[str], spec: Spec) -> dict[str, Jso
             continue
         batch = read_batch(ref, ["row_id", *columns])
         for row in batch.filter(is_wanted).to_pylist():
-            rows[row["row_id"]] = {columns[name]: _to_cell(row[name]) for name in columns}
+            if not used or any(not is_missing(row[name]) for name in used):
+                rows[row["row_id"]] = {columns[name]: _to_cell(row[name]) for name in columns}
         num_bytes += batch.nbytes
         if num_bytes > MAX_READ_BYTES:
             break
