@@ -82,7 +82,7 @@ def test_gate_on_a_metric_of_another_task_raises(project: Paths) -> None:
 
 @pytest.mark.parametrize("project", [("table", "classification")], indirect=True)
 def test_slices_of_a_table_are_those_of_its_columns(project: Paths, caplog: pytest.LogCaptureFixture) -> None:
-    slices = [SliceBound(column="colour", min=0.5, min_rows=60), SliceBound(column="worth", min=0.5, metric="macro_f1")]
+    slices = [SliceBound(column="colour", min=0.5, min_rows=60), SliceBound(column="worth", max=5.0, metric="loss")]
     run(Config(gate=Gate(slices=slices)), project)
     rules = json.loads((project.report_dir("validate") / "gates.json").read_bytes())["rules"]
     by_slice = {(rule["slice"]["column"], rule["slice"]["value"]): rule for rule in rules}
