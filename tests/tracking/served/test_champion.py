@@ -40,7 +40,10 @@ def test_decision_is_in_words(comparison: Comparison, verdict: str, sentence: st
     }
     tags = decision.to_tags()
     stored = Version("shapes", 2, "", "", "", json.loads(tags["headrace.comparison"]), tags)
-    assert read_decision(stored) == decision
+    promoted = decision._replace(verdict="promoted", sentence="champion, promoted by a person")
+    assert read_decision(stored) == (decision if verdict == "not worse" else promoted)
+    stored.tags["promoted.20260101T000000.000000Z"] = "by ann"
+    assert read_decision(stored) == promoted
 
 
 def test_decision_without_a_comparison() -> None:

@@ -20,11 +20,21 @@ from mlflow.exceptions import MlflowException
 import headrace
 from headrace.contracts import Spec
 from headrace.data.request_rows import InvalidRowError
-from headrace.paths import Paths
 from headrace.storage.atomic import write_json
 from headrace.storage.parquet import read_table
 from headrace.tracking.served import scoring_requests
-from tests.serving import IMAGE, ROW, TABLE, TEXT, bodies, call_app, model_dir, rejection, rows_as_json
+from tests.serving import (
+    IMAGE,
+    ROW,
+    TABLE,
+    TEXT,
+    bodies,
+    call_app,
+    model_dir,
+    register_project,
+    rejection,
+    rows_as_json,
+)
 
 
 def served_model(task, outputs, **card):
@@ -225,11 +235,11 @@ def write_file(path, text):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("registered", TABLE, indirect=True, ids="-".join)
-def test_two_registered_versions_of_other_code_share_a_process(registered, tmp_path):
+@pytest.mark.parametrize("project", TABLE, indirect=True, ids="-".join)
+def test_two_registered_versions_of_other_code_share_a_process(project, tmp_path):
     import mlflow
 
-    project = Paths(shutil.copytree(registered.root, tmp_path / "project"))
+    register_project(project)
     first = model_dir(project)
     changed = shutil.copytree(Path(headrace.__file__).parent, tmp_path / "changed" / "headrace")
     parsing = changed / "data" / "table" / "encoding" / "serving.py"

@@ -17,7 +17,7 @@ from headrace.paths import Paths
 from headrace.tracking.registry import CHAMPION, CHAMPION_BEFORE, COMPARISON, Registry, Version
 
 VERDICT, SENTENCE = "champion.verdict", "champion.sentence"
-ACCEPTED = ("first", "not worse", "not compared")
+ACCEPTED = ("first", "not worse", "not compared", "promoted")
 """Verdicts of versions that become the champion."""
 ROLLED_BACK = "rolled back"
 HISTORY = "champions.jsonl"
@@ -28,7 +28,7 @@ class ChampionDecision(NamedTuple):
     """Whether a version becomes the champion."""
 
     verdict: str
-    """first (there was none), not worse, worse, too few rows, not compared, or rolled back."""
+    """first (there was none), not worse, worse, too few rows, not compared, promoted, or rolled back."""
     sentence: str
     metrics: Metrics
     """`champion_difference` and `champion_bound`; empty without a comparison."""
@@ -68,8 +68,15 @@ def decide_champion(
 
 def read_decision(version: Version) -> ChampionDecision:
     """Returns the decision that was stored in a version that is the champion."""
-    sentence = version.tags.get(SENTENCE, "champion")
-    return ChampionDecision(version.tags.get(VERDICT, "first"), sentence, version.comparison)
+    verdict = version.tags.get(VERDICT, "promoted")
+    if verdict not in ACCEPTED or was_promoted(version):
+        return ChampionDecision("promoted", "champion, promoted by a person", version.comparison)
+    return ChampionDecision(verdict, version.tags.get(SENTENCE, "champion"), version.comparison)
+
+
+def was_promoted(version: Version) -> bool:
+    """Whether a person made it the champion."""
+    return any(name.startswith("promoted.") for name in version.tags)
 
 
 def was_rolled_back(version: Version) -> bool:
