@@ -46,7 +46,7 @@ def test_register_creates_a_version_that_predicts(evaluated):
     version = json.loads(evaluated.registered_path.read_bytes())
     assert metrics["version"] == version["version"] == 1
     assert (version["gate"], version["champion"]["verdict"]) == ("no rules", "first")
-    assert metrics["served_rows"] == 256
+    assert metrics["served_rows"] == 200
     assert version["aliases"] == ["challenger", "champion"]
     assert version["precision"] == "int8"
     val = open_arrays(evaluated.normalized_dir / "val")
@@ -87,6 +87,9 @@ def test_register_completes_the_run_and_tags_its_origin(evaluated):
 
 def test_register_without_int8_uses_float32(evaluated):
     calibrate(evaluated, max_latency=0.001)
+    with pytest.raises(GateError, match="does not answer as it was tested: .* nothing was registered; run: dvc repro"):
+        run(Config(name="shapes"), evaluated)  # another graph than the one that was tested
+    write_json(evaluated.metrics_path("test"), test.run(test.Config(), evaluated))
     run(Config(name="shapes"), evaluated)
     assert json.loads(evaluated.registered_path.read_bytes())["precision"] == "float32"
 

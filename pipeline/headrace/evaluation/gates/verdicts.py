@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -31,7 +31,9 @@ CHAMPION_RULE = f"{KEY}.not_worse_than_champion_by"
 MIN_CHAMPION_ROWS = 30
 """Common rows that a comparison with the champion needs."""
 Verdict = Literal["passed", "failed", "too few rows"]
-PASSED, FAILED, TOO_FEW = "passed", "failed", "too few rows"
+PASSED: Final = "passed"
+FAILED: Final = "failed"
+TOO_FEW: Final = "too few rows"
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from headrace.tracking.launch import describe_process, is_alive
 
 NUM_ROWS = 256
 """As many as `test` answers in one run of the graph: their answers are the same to the last bit."""
-NUM_TIMED_ROWS = 50
+NUM_TIMED_ROWS = 30
 TOLERANCE = 1e-6
 MAX_READ_BYTES = 512 * 1024**2
 ROWS, ANSWERS = "rows.parquet", "answers.json"
@@ -99,7 +99,7 @@ def forget_own_code() -> None:
     """Removes headrace from this process, so that a model whose code needs it fails, as it does where it is served."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "headrace"]:
         del sys.modules[name]
-    sys.modules["headrace"] = None  # type: ignore[assignment] - its import raises ImportError
+    sys.modules["headrace"] = None  # type: ignore[assignment] # its import raises ImportError
 
 
 def _run_check(model_dir: Path, folder: Path, paths: Paths) -> Json:
@@ -184,7 +184,7 @@ def _is_same(got: Any, wanted: Any) -> bool:
     if isinstance(got, dict):
         return got.keys() == wanted.keys() and all(_is_same(got[name], wanted[name]) for name in got)
     if isinstance(got, float):
-        return abs(got - wanted) <= TOLERANCE * max(1.0, abs(wanted))
+        return bool(abs(got - wanted) <= TOLERANCE * max(1.0, abs(wanted)))
     return bool(got == wanted)
 
 
