@@ -245,7 +245,7 @@ def collect_garbage(paths):
     subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
 
 
-def test_champion_whose_run_was_removed_is_not_compared(evaluated, caplog):
+def test_champion_whose_run_was_removed_is_compared_by_its_own_answers(evaluated, caplog):
     run(Config(name="shapes"), evaluated)
     client = connect(evaluated)
     champion = client.get_model_version_by_alias("shapes", "champion")
@@ -253,10 +253,8 @@ def test_champion_whose_run_was_removed_is_not_compared(evaluated, caplog):
     collect_garbage(evaluated)
     change_content(evaluated)
     metrics = run(Config(name="shapes"), evaluated)
-    assert (metrics["version"], metrics["is_champion"]) == (2, 1)
-    assert (
-        "the champion, shapes version 1, has no run with test predictions; the models are not compared" in caplog.text
-    )
+    assert (metrics["version"], metrics["is_champion"], metrics["champion_difference"]) == (2, 1, 0)
+    assert "are not compared" not in caplog.text
 
 
 def test_champion_registered_by_other_means_is_not_compared(evaluated, caplog):
@@ -266,7 +264,10 @@ def test_champion_registered_by_other_means_is_not_compared(evaluated, caplog):
     client.set_registered_model_alias("shapes", "champion", "1")
     metrics = run(Config(name="shapes"), evaluated)
     assert (metrics["version"], metrics["is_champion"]) == (2, 1)
-    assert "has no run with test predictions" in caplog.text
+    assert (
+        "the champion, shapes version 1, has no stored answers to test rows; the models are not compared" in caplog.text
+    )
+    assert json.loads(evaluated.registered_path.read_bytes())["champion"]["verdict"] == "not compared"
 
 
 def test_champion_without_files_is_reported_and_compared(evaluated, caplog):

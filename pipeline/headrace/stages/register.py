@@ -119,6 +119,6 @@ def _compare(candidate: Candidate, registry: Registry, champion: Version) -> tup
     comparison = None if outcomes is None else compare_outcomes(outcomes, candidate.outcomes["test"])
     if comparison is not None:
         return comparison, ""
-    reason = "has no run with test predictions" if outcomes is None else "has another task"
+    reason = "has no stored answers to test rows" if outcomes is None else "has another task"
     logger.warning("registry: the champion, %s, %s; the models are not compared", champion.title, reason)
     return None, reason
