@@ -27,6 +27,7 @@ from headrace.stages import register
 from headrace.stages import test as test_stage
 from headrace.storage.atomic import write_json
 from headrace.tracking import launch, sender
+from headrace.tracking.served import verification
 from tests.projects import calibrate
 
 TABLE = [("table", "classification")]
@@ -36,9 +37,14 @@ ROW = {"size": 1.5, "noise": 0.5, "colour": "red", "seen": "2022-01-11"}
 """A row of the table that `tests.projects` draws."""
 
 
-def register_project(project: Paths, **settings) -> None:
-    """Runs the stages after `train`, as the model `worth`; `settings` are those of `quantize`."""
+def register_project(project: Paths, check=None, **settings) -> None:
+    """Runs the stages after `train`, as the model `worth`; `settings` are those of `quantize`.
+
+    `check`: in place of the fresh process that checks the served model.
+    """
     with pytest.MonkeyPatch.context() as patched, sending_in_threads(patched):
+        if check:
+            patched.setattr(verification, "run_check", check)
         patched.delenv("MLFLOW_TRACKING_URI", raising=False)
         project.params_path.write_text("{}\n")
         write_json(project.metrics_path("train"), {"val_loss": 1.0})
@@ -48,9 +54,16 @@ def register_project(project: Paths, **settings) -> None:
     assert metrics["version"] == metrics["is_champion"] == 1
 
 
+def check_in_process(folder, log_path):
+    """Checks a served model without another import of MLflow."""
+    del log_path
+    verification.answer_rows(str(folder))
+
+
 @contextmanager
 def sending_in_threads(patched):
-    """Replaces the sender's process by threads, which have ended at the end of the block."""
+    """Replaces the sender's process by threads, which have ended at the end of the block; no check has a process."""
+    patched.setattr(verification, "run_check", check_in_process)
     threads = []
 
     def spawn(paths):

@@ -70,7 +70,7 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 
 def test_every_stage_has_a_server() -> None:
-    assert set(SERVER_OF_COMMAND) == {*STAGES, "send"}
+    assert set(SERVER_OF_COMMAND) == {*STAGES, "send", "check-served"}
 
 
 def test_stages_run_in_forks_and_the_server_ends_with_its_owner(folder: Path) -> None:

@@ -25,6 +25,12 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
         send_outbox(given[1])
         exit_process(0)
+    if given[:1] == ["check-served"]:  # internal: started by register
+        from headrace.tracking.served.verification import answer_rows, forget_own_code
+
+        forget_own_code()
+        answer_rows(given[1])
+        exit_process(0)
     from headrace.command_line import run_command
 
     try:

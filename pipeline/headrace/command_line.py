@@ -74,6 +74,34 @@ def sync() -> None:
 
 
 @app.command()
+def promote(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="[MODEL]", help="NAME (its challenger) or models:/NAME/VERSION; the default is this project's."
+        ),
+    ] = "",
+    force: Annotated[bool, typer.Option("--force", help="Even if the gate or the comparison was against it.")] = False,
+    reason: Annotated[str, typer.Option(help="Why; stored with the version.")] = "",
+) -> None:
+    """Make a registered version the champion."""
+    from headrace.commands.promote import promote_model
+
+    print(promote_model(_paths(), model, force=force, reason=reason))  # noqa: T201
+
+
+@app.command()
+def rollback(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="In the registry; the default is this project's.")] = "",
+    reason: Annotated[str, typer.Option(help="Why; stored with the versions.")] = "",
+) -> None:
+    """Make the version before the champion the champion again."""
+    from headrace.commands.promote import roll_back_model
+
+    print(roll_back_model(_paths(), name, reason=reason))  # noqa: T201
+
+
+@app.command()
 def ui(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1 (this machine only).", min=1, max=65535)] = 5000,
 ) -> None:

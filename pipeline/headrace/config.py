@@ -194,8 +194,9 @@ def _fields_at(section: type[Section], place: list[str]) -> list[str]:
     current: type[BaseModel] = section
     for part in place:
         field = current.model_fields.get(part)
-        if field is None:
-            continue  # the index of a list, whose items come next
+        if field is None:  # the index of a list, whose items come next, or a key of the user's own
+            current = getattr(current, "other_keys", current)
+            continue
         types = [field.annotation, *get_args(field.annotation)]
         current = next((kind for kind in types if isinstance(kind, type) and issubclass(kind, BaseModel)), current)
     return list(current.model_fields)

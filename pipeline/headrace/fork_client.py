@@ -25,7 +25,7 @@ LIGHT, HEAVY, TRACKING = "light", "heavy", "tracking"
 SERVER_OF_COMMAND = (
     dict.fromkeys(("ingest", "clean", "split", "normalize", "tune"), LIGHT)
     | dict.fromkeys(("train", "validate", "quantize", "test", "explain"), HEAVY)
-    | dict.fromkeys(("register", "send"), TRACKING)
+    | dict.fromkeys(("register", "send", "check-served"), TRACKING)
 )
 START_TIMEOUT_S = 5.0
 """How long a new server may take until it listens; after it, the stage runs in the calling process."""

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,39 @@ def test_rows_of_a_quantization_without_a_passing_candidate(tmp_path: Path, pass
     fp32 = {key: value for key, value in QUANTIZE.items() if key.startswith("fp32")}
     quantize = fp32 if passed is None else fp32 | {"passed": passed}
     assert rows(Paths(tmp_path), quantize=quantize)[-1] == ("int8", NO_INT8)
+
+
+RULE = {
+    "rule": "validate.gate.slices.sex.min", "metric": "accuracy", "slice": {"column": "sex", "value": "female"},
+    "limit": 0.8, "value": 0.75, "low": 0.6, "high": 0.86, "rows": 40, "verdict": "failed",
+}  # fmt: skip
+
+
+def test_rows_of_a_gate_show_what_did_not_pass(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    passed = {**RULE, "rule": "validate.gate.accuracy.min", "slice": None, "verdict": "passed"}
+    write_json(paths.report_dir("validate") / "gates.json", {"passed": False, "rules": [passed, RULE]})
+    assert rows(paths)[2:4] == [
+        ("gate", "1 failed, 1 passed"),
+        ("", "failed: slices.sex.min 0.8, accuracy of sex=female 0.75 (0.6 to 0.86), 40 rows"),
+    ]
+    write_json(paths.report_dir("quantize") / "gates.json", {"passed": True, "rules": [passed]})
+    assert rows(paths)[2] == ("gate", "1 passed"), "that of the graph that is served"
+    write_json(paths.report_dir("quantize") / "gates.json", {"passed": True, "rules": []})
+    assert "gate" not in dict(rows(paths))
+
+
+def test_rows_of_a_champion_say_why_and_who(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    sentence = "not champion: worse than digits version 2 (loss 0.0500)"
+    write_json(paths.registered_path, REGISTERED | {"champion": {"verdict": "worse", "sentence": sentence}})
+    assert ("", sentence) in rows(paths)
+    act = {"time": "2026-11-29T22:00:00+00:00", "act": "promoted", "name": "digits", "user": "ann@here",
+           "version": 3, "before": 2, "reason": "new rows", "overruled": []}  # fmt: skip
+    write_text(tmp_path / ".headrace" / "champions.jsonl", json.dumps(act) + "\n")
+    assert dict(rows(paths))["champion"] == "version 3, promoted by ann@here at 2026-11-29T22:00:00+00:00: new rows"
+    write_text(tmp_path / ".headrace" / "champions.jsonl", json.dumps(act | {"name": "letters"}) + "\n")
+    assert "champion" not in dict(rows(paths))
 
 
 def test_status_of_a_damaged_file_is_one_line(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_recipe_loads_and_its_comment_names_source_and_result(path, tmp_path):
     params = settings_of(path.stem)
     assert list(params) == list(STAGES)
     assert settings["register"].name == f"headrace-{path.stem}"
-    assert settings["validate"].gate, "a recipe has a gate"
+    assert settings["validate"].gate.bounds, "a recipe has a gate"
     source = params["ingest"]["source"]
     comment = "".join(line for line in path.read_text().splitlines(keepends=True) if line.startswith("# "))
     assert source in BUILT_INS or f" {source} " in comment, "the comment says where to get a source of one's own"

@@ -10,13 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from headrace.errors import DataError
 from headrace.evaluation.comparison import (
     Z_95_ONE_SIDED,
+    Comparison,
     compare_errors_paired,
     compare_errors_unpaired,
+    compare_outcomes,
     compare_paired,
-    compare_prediction_files,
     compare_unpaired,
+    read_outcomes,
 )
 
 
@@ -107,24 +110,40 @@ def test_compare_errors_paired_of_one_row_or_a_perfect_champion_rules_nothing_ou
     assert not compare_errors_paired(perfect, perfect + 0.1).is_not_worse(0.9)
 
 
-def test_compare_prediction_files_pairs_by_row(tmp_path):
-    def write(name, rows):
-        pq.write_table(pa.table({"row_id": list(rows), "correct": list(rows.values())}), tmp_path / name)
-        return tmp_path / name
+def test_compare_outcomes_pairs_by_row():
+    def make(rows):
+        return pa.table({"row_id": list(rows), "correct": list(rows.values())})
 
-    champion = write("a", {"x": True, "y": True, "z": False, "w": True})
-    challenger = write("b", {"y": True, "x": False, "w": True, "v": True})
-    comparison = compare_prediction_files(champion, challenger)
+    champion = make({"x": True, "y": True, "z": False, "w": True})
+    challenger = make({"y": True, "x": False, "w": True, "v": True})
+    comparison = compare_outcomes(champion, challenger)
     assert comparison.num_rows == 3
     assert comparison.difference == pytest.approx(1 / 3)
-    unpaired = compare_prediction_files(champion, write("c", {"q": True, "r": False}))
+    unpaired = compare_outcomes(champion, make({"q": True, "r": False}))
     assert unpaired.num_rows == 0
     assert unpaired.difference == pytest.approx(0.25)
 
 
-def test_compare_prediction_files_of_different_tasks_only_warns(tmp_path, caplog):
-    pq.write_table(pa.table({"row_id": ["x"], "correct": [True]}), tmp_path / "champion")
-    pq.write_table(pa.table({"row_id": ["x", "y"], "error": [0.5, -2.0]}), tmp_path / "challenger")
-    assert compare_prediction_files(tmp_path / "champion", tmp_path / "challenger") is None
-    assert "has another task (no column error)" in caplog.text
-    assert compare_prediction_files(tmp_path / "challenger", tmp_path / "challenger").upper_bound == 0
+def test_outcomes_of_different_tasks_are_not_compared():
+    classes = pa.table({"row_id": ["x"], "correct": [True]})
+    errors_ = pa.table({"row_id": ["x", "y"], "error": [0.5, -2.0]})
+    assert compare_outcomes(classes, errors_) is None
+    assert compare_outcomes(errors_, errors_).upper_bound == 0
+
+
+def test_outcomes_are_read_from_a_table_of_predictions(tmp_path):
+    pq.write_table(pa.table({"row_id": ["x"], "target": ["a"], "correct": [True]}), tmp_path / "a.parquet")
+    assert read_outcomes(tmp_path / "a.parquet").to_pydict() == {"row_id": ["x"], "correct": [True]}
+    pq.write_table(pa.table({"row_id": ["x"]}), tmp_path / "b.parquet")
+    (tmp_path / "c.parquet").write_bytes(b"PAR1")
+    for name in ("b", "c"):
+        with pytest.raises(DataError, match=f"{name}.parquet: "):
+            read_outcomes(tmp_path / f"{name}.parquet")
+
+
+@pytest.mark.parametrize(
+    ("difference", "bound", "verdict"),
+    [(0.0, 0.01, "not worse"), (-0.2, 0.02, "too few rows"), (0.005, 0.02, "too few rows"), (0.02, 0.03, "worse")],
+)
+def test_verdict_is_in_words(difference, bound, verdict):
+    assert Comparison(difference, bound, 9).judge(0.01) == verdict

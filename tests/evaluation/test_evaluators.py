@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from headrace.contracts import Batch, Spec, TaskName
-from headrace.evaluation.evaluators import EVALUATORS, find_cutoff, find_evaluator
-from headrace.evaluation.gates import VALIDATION_METRICS, find_gate_mistakes
+from headrace.evaluation.comparison import COMPARISONS
+from headrace.evaluation.evaluators import EVALUATORS, find_cutoff, find_evaluator, make_outcomes
+from headrace.evaluation.gates.bounds import VALIDATION_METRICS, Bound, Gate, find_gate_mistakes
 from headrace.evaluation.metrics.classification import accuracy
 from headrace.evaluation.metrics.multilabel import label_accuracy
 from headrace.tasks import TASKS
@@ -87,7 +88,34 @@ def test_gates_know_the_metrics_of_validation(make_predictions, name):
         outputs, targets, task=task, transform=transform, targets=targets_named, classes=list("abcd")
     )
     metrics = EVALUATORS[name].validate(predictions, 0.9).metrics
-    assert find_gate_mistakes(metrics, [task], "gate") == []
+    gate = Gate(**{metric: Bound(min=0.0) for metric in metrics})
+    assert find_gate_mistakes(gate, [task], "gate") == []
     if not targets_named:
-        assert set(metrics) == set(VALIDATION_METRICS[task])
-    assert find_gate_mistakes(["acuracy"], [task], "gate")[0].startswith("gate.acuracy: no such metric; choose one of")
+        assert set(metrics) == set(VALIDATION_METRICS[task].names)
+    (mistake,) = find_gate_mistakes(Gate(acuracy=Bound(min=0.0)), [task], "gate")
+    assert mistake.startswith("gate.acuracy: no such metric; choose one of")
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "expected"),
+    [
+        ("classification", "correct", lambda outputs, targets: outputs.argmax(axis=1) == targets),
+        ("multilabel", "wrong_share", lambda outputs, targets: ((outputs > 0) != targets).mean(axis=1)),
+        ("regression", "error", lambda outputs, targets: outputs[:, 0] - targets),
+        ("multi_target_regression", "error", lambda outputs, targets: np.sqrt(((outputs - targets) ** 2).mean(axis=1))),
+    ],
+)
+def test_outcomes_are_one_of_those_that_are_compared(make_predictions, name, column, expected):
+    outputs, targets = CASES[name]
+    several = name == "multi_target_regression"
+    predictions = make_predictions(
+        outputs, targets,
+        task="regression" if several else name,
+        targets=["a", "b", "c"] if several else [],
+        classes=list("abcd"),
+        transform={"target": {"mean": [0.0] * 3, "std": [1.0] * 3}},
+    )  # fmt: skip
+    table = make_outcomes(predictions, 0.0)
+    assert table.column_names == ["row_id", column]
+    assert column in COMPARISONS
+    assert table[column].to_numpy() == pytest.approx(expected(outputs, targets), rel=1e-5, abs=1e-6)

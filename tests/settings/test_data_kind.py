@@ -4,9 +4,16 @@ from typing import Any
 import pytest
 
 from headrace.config import Section, validate_sections
-from headrace.contracts import ModalityName, TaskName
+from headrace.contracts import Column, ModalityName, Spec, TaskName
 from headrace.paths import Paths
-from headrace.settings.data_kind import SCOPES, DataKind, find_data_kind, find_scope_mistakes
+from headrace.settings.data_kind import (
+    SCOPES,
+    DataKind,
+    find_column_mistakes,
+    find_data_kind,
+    find_scope_mistakes,
+    read_ingested_spec,
+)
 from headrace.settings.load import SECTIONS
 
 FITTING_MODELS: dict[ModalityName, str] = {"image": "cnn", "table": "mlp", "text": "text_mean"}
@@ -79,6 +86,8 @@ def test_default_settings_are_for_any_data(modality: ModalityName, task: TaskNam
          "tune.metric: 'val_mae' is not a metric of classification; choose one of ['val_accuracy', 'val_loss']"),
         ("table", "regression", {"validate": {"gate": {"accuracy": {"min": 1}}}},
          "validate.gate.accuracy: no such metric; choose one of ['interval_90', 'loss', 'mae'"),
+        ("image", "classification", {"validate": {"gate": {"slices": {"column": "class", "min": 1, "metric": "r2"}}}},
+         "validate.gate.slices.0.metric: no such metric; choose one of ['accuracy', 'accuracy_high',"),
         ("image", "classification", {"clean": {"checks": {"undecodable": "warn"}}},
          "clean.checks.undecodable.severity: got 'warn'; must be drop or error for images"),
     ],
@@ -97,6 +106,16 @@ def test_setting_that_is_off_is_for_any_data() -> None:
         "test": {"noise_sigmas": []},
     }
     assert find_mistakes("text", "regression", **params) == []
+
+
+def test_slice_by_a_column_that_the_data_lack_is_a_mistake(tmp_path: Path) -> None:
+    columns = [Column(name="sex", kind="categorical")]
+    spec = Spec(modality="table", task="classification", source="x", format="table", num_rows=1, columns=columns)
+    params = {"validate": {"gate": {"slices": [{"column": "sex", "min": 0.5}, {"column": "sx", "min": 0.5}]}}}
+    sections, _ = validate_sections(params, SECTIONS)
+    (mistake,) = find_column_mistakes(sections, spec)
+    assert mistake == ("validate.gate.slices.1.column: got 'sx'; choose one of ['class', 'sex'] (did you mean 'sex'?)")
+    assert read_ingested_spec(Paths(tmp_path)) is None
 
 
 def test_scopes_name_keys_of_the_sections() -> None:

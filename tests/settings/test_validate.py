@@ -15,6 +15,13 @@ from headrace.settings.validate import Config
             {"gate": {"worst_slice_accuracy": {"min": 1}}},
             r"^validate\.gate\.worst_slice_accuracy: no such metric",
         ),
+        (
+            {"gate": {"slices": [{"column": "sex", "mn": 1}]}},
+            r"gate\.slices\.0\.mn: unknown key; choose one of \['by', 'co",
+        ),
+        ({"gate": {"slices": {"min": 1}}}, r"validate\.gate\.slices\.0\.column: missing; add it"),
+        ({"gate": {"not_worse_than_champion_by": -1}}, r"gate\.not_worse_than_champion_by: got -1; must be greater"),
+        ({"gate": {"too_few_rows": "stop"}}, r"gate\.too_few_rows: got 'stop'; choose one of \['fail', 'pass'\]"),
         ({"target_accuracy": 99}, r"validate\.target_accuracy: got 99"),
     ],
 )
@@ -24,4 +31,6 @@ def test_invalid_settings_are_reported_by_key(section: dict[str, object], messag
 
 
 def test_metrics_of_single_targets_are_accepted() -> None:
-    assert validate_section(Config, {"gate": {"rmse_height": {"max": 3.0}}}, "validate").gate.keys() == {"rmse_height"}
+    assert validate_section(Config, {"gate": {"rmse_height": {"max": 3.0}}}, "validate").gate.bounds.keys() == {
+        "rmse_height"
+    }

@@ -9,7 +9,10 @@ import pytest
 from onnx import numpy_helper
 
 from headrace.contracts import Json
+from headrace.evaluation.comparison import read_outcomes
 from headrace.evaluation.evaluators import find_evaluator
+from headrace.evaluation.gates.bounds import Bound, Gate
+from headrace.evaluation.gates.verdicts import read_report
 from headrace.evaluation.predictions import predict_split
 from headrace.paths import Paths
 from headrace.quantization import benchmark, candidates, static_quantization
@@ -107,6 +110,37 @@ def test_broken_candidate_is_rejected_for_its_quality(validated: Paths, monkeypa
     assert not by_name["weights"]["passed"]
     assert by_name["weights"]["reasons"][0].startswith("loses 0.")
     assert "(max_loss 0.05)" in by_name["weights"]["reasons"][0]
+
+
+def test_candidate_that_fails_the_gate_is_not_served(trained: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = candidates.make_candidate
+
+    def break_weights(candidate: candidates.Candidate, prepared: object, path: object, *, rows: object) -> None:
+        original(candidate, prepared, path, rows=rows)  # type: ignore[arg-type]
+        if candidate.method == "weights":
+            negate_weights(str(path))
+
+    monkeypatch.setattr(candidates, "make_candidate", break_weights)
+    gate = Gate(accuracy=Bound(min=0.9, by="interval"))
+    write_json(trained.metrics_path("validate"), validate.run(validate.Config(gate=gate), trained))
+    careless = LENIENT.model_copy(update={"max_loss": 1.0, "methods": ["weights"]})
+    assert run(careless, trained)["passed"] == 0
+    choice = read_choice(trained)
+    (weights,) = choice["candidates"]
+    assert (choice["chosen"], weights["passed"]) == (None, False)
+    assert "fails validate.gate: accuracy 0." in weights["reasons"][0]
+    reports = [read_report(trained.report_dir(stage)) for stage in ("validate", "quantize")]
+    assert reports[0] == reports[1], "float32 is served"
+    assert reports[1].verdict == "passed"
+
+
+def test_outcomes_of_the_selected_graph_are_stored(validated: Paths) -> None:
+    run(LENIENT, validated)
+    table = read_outcomes(validated.report_dir("quantize") / "outcomes.parquet")
+    val = open_arrays(validated.normalized_dir / "val")
+    outputs = OnnxModel(validated.quantized_dir / "model.onnx").predict(val.inputs)
+    assert table["correct"].to_pylist() == (outputs.argmax(axis=1) == val.targets).tolist()
+    assert table["row_id"].to_pylist() == val.row_ids.astype(str).tolist()
 
 
 @pytest.mark.parametrize("project", [("table", "classification")], indirect=True, ids="-".join)

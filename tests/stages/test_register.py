@@ -14,14 +14,17 @@ import pytest
 from PIL import Image
 
 from headrace.commands.status import make_rows
-from headrace.errors import TrackingError
-from headrace.stages import STAGES, test
+from headrace.config import validate_section
+from headrace.errors import GateError, TrackingError
+from headrace.evaluation.gates.bounds import Gate
+from headrace.evaluation.gates.verdicts import read_report
+from headrace.stages import STAGES, quantize, test, validate
 from headrace.stages.register import Config, run
 from headrace.storage.arrays import open_arrays
 from headrace.storage.atomic import write_json
 from headrace.storage.bundle import read_bundle
 from headrace.tracking.client import connect, find_or_create_experiment
-from tests.projects import calibrate
+from tests.projects import LENIENT, calibrate
 
 pytestmark = pytest.mark.slow  # real registrations
 
@@ -42,6 +45,8 @@ def test_register_creates_a_version_that_predicts(evaluated):
     metrics = run(Config(name="shapes"), evaluated)
     version = json.loads(evaluated.registered_path.read_bytes())
     assert metrics["version"] == version["version"] == 1
+    assert (version["gate"], version["champion"]["verdict"]) == ("no rules", "first")
+    assert metrics["served_rows"] == 200
     assert version["aliases"] == ["challenger", "champion"]
     assert version["precision"] == "int8"
     val = open_arrays(evaluated.normalized_dir / "val")
@@ -82,6 +87,9 @@ def test_register_completes_the_run_and_tags_its_origin(evaluated):
 
 def test_register_without_int8_uses_float32(evaluated):
     calibrate(evaluated, max_latency=0.001)
+    with pytest.raises(GateError, match="does not answer as it was tested: .* nothing was registered; run: dvc repro"):
+        run(Config(name="shapes"), evaluated)  # another graph than the one that was tested
+    write_json(evaluated.metrics_path("test"), test.run(test.Config(), evaluated))
     run(Config(name="shapes"), evaluated)
     assert json.loads(evaluated.registered_path.read_bytes())["precision"] == "float32"
 
@@ -99,9 +107,46 @@ def test_register_keeps_the_champion_when_the_new_one_is_worse(evaluated):
     assert metrics["version"] == 2
     assert metrics["is_champion"] == 0
     assert metrics["champion_difference"] > 0.3
+    registered = json.loads(evaluated.registered_path.read_bytes())
+    assert registered["champion"]["verdict"] == "worse"
+    assert registered["champion"]["sentence"].startswith("not champion: worse than shapes version 1 (loss 0.")
     client = connect(evaluated)
+    tags = client.get_model_version("shapes", "2").tags
+    assert (tags["champion.verdict"], tags["gate.verdict"]) == ("worse", "no rules")
     assert int(client.get_model_version_by_alias("shapes", "champion").version) == 1
     assert int(client.get_model_version_by_alias("shapes", "challenger").version) == 2
+
+
+def test_versions_of_one_training_are_compared_by_their_own_answers(evaluated):
+    run(Config(name="shapes"), evaluated)
+    path = evaluated.report_dir("test") / "predictions.parquet"
+    table = pq.read_table(path)
+    wrong = pa.array([index % 2 == 0 for index in range(table.num_rows)])
+    pq.write_table(table.set_column(table.schema.get_field_index("correct"), "correct", wrong), path)
+    write_json(evaluated.metrics_path("test"), json.loads(evaluated.metrics_path("test").read_bytes()) | {"loss": 9.0})
+    metrics = run(Config(name="shapes"), evaluated)
+    assert (metrics["version"], metrics["is_champion"]) == (2, 0), "their run has the predictions of the second alone"
+    assert metrics["champion_difference"] > 0.3
+
+
+def test_gate_against_the_champion_compares_validation_rows(evaluated, capsys):
+    run(Config(name="headrace"), evaluated)
+    assert "register: headrace version 1: champion, as the first version" in capsys.readouterr().out
+    gate = validate_section(Gate, {"not_worse_than_champion_by": 0.05}, "gate")
+    calibrate_with(evaluated, gate)
+    (rule,) = read_report(evaluated.report_dir("quantize")).rules
+    assert (rule.verdict, rule.rows, rule.value) == ("passed", 200, 0.0)
+    blank = np.lib.format.open_memmap(evaluated.normalized_dir / "val" / "targets.npy", mode="r+")
+    blank[:] = (blank + 1) % 3  # every answer is wrong now, and the champion's stored ones were right
+    blank.flush()
+    with pytest.raises(GateError, match="accuracy lost against the champion .* is above 0.05"):
+        calibrate_with(evaluated, gate)
+    assert read_report(evaluated.report_dir("validate")).rules[0].verdict == "failed"
+
+
+def calibrate_with(paths, gate):
+    write_json(paths.metrics_path("validate"), validate.run(validate.Config(gate=gate), paths))
+    write_json(paths.metrics_path("quantize"), quantize.run(quantize.Config(**LENIENT), paths))
 
 
 KILLS = (
@@ -116,6 +161,8 @@ import mlflow.pyfunc
 from mlflow import MlflowClient
 from headrace.paths import Paths
 from headrace.stages.register import Config, run
+from headrace.tracking.served import verification
+verification.run_check = lambda folder, log_path: verification.answer_rows(str(folder))
 def kill_after(name):
     original = getattr(MlflowClient, name.replace("champion", "set_registered_model_alias"))
     def call_and_die(*arguments, **options):
@@ -140,7 +187,11 @@ def test_register_finishes_what_killed_ones_began(evaluated):
     endings = [line for line in killed.stdout.splitlines() if not line.startswith("waiting for MLflow")]
     assert endings == [f"{name} {int(signal.SIGKILL)}" for name in KILLS], killed.stderr
     assert not evaluated.registered_path.exists()
-    assert run(Config(name="shapes"), evaluated) == {"version": 1, "is_champion": 1, "int8": 1}
+    metrics = run(Config(name="shapes"), evaluated)
+    assert {name: value for name, value in metrics.items() if not name.startswith("served_")} == {
+        "version": 1, "is_champion": 1, "int8": 1,
+    }  # fmt: skip
+    assert json.loads(evaluated.registered_path.read_bytes())["champion"]["verdict"] == "first"
     client = connect(evaluated)
     experiment = find_or_create_experiment(client, evaluated)
     assert [item.info.status for item in client.search_runs([experiment])] == ["FINISHED"]
@@ -194,7 +245,7 @@ def collect_garbage(paths):
     subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
 
 
-def test_champion_whose_run_was_removed_is_not_compared(evaluated, caplog):
+def test_champion_whose_run_was_removed_is_compared_by_its_own_answers(evaluated, caplog):
     run(Config(name="shapes"), evaluated)
     client = connect(evaluated)
     champion = client.get_model_version_by_alias("shapes", "champion")
@@ -202,10 +253,8 @@ def test_champion_whose_run_was_removed_is_not_compared(evaluated, caplog):
     collect_garbage(evaluated)
     change_content(evaluated)
     metrics = run(Config(name="shapes"), evaluated)
-    assert (metrics["version"], metrics["is_champion"]) == (2, 1)
-    assert (
-        "the champion, shapes version 1, has no run with test predictions; the models are not compared" in caplog.text
-    )
+    assert (metrics["version"], metrics["is_champion"], metrics["champion_difference"]) == (2, 1, 0)
+    assert "are not compared" not in caplog.text
 
 
 def test_champion_registered_by_other_means_is_not_compared(evaluated, caplog):
@@ -215,7 +264,10 @@ def test_champion_registered_by_other_means_is_not_compared(evaluated, caplog):
     client.set_registered_model_alias("shapes", "champion", "1")
     metrics = run(Config(name="shapes"), evaluated)
     assert (metrics["version"], metrics["is_champion"]) == (2, 1)
-    assert "has no run with test predictions" in caplog.text
+    assert (
+        "the champion, shapes version 1, has no stored answers to test rows; the models are not compared" in caplog.text
+    )
+    assert json.loads(evaluated.registered_path.read_bytes())["champion"]["verdict"] == "not compared"
 
 
 def test_champion_without_files_is_reported_and_compared(evaluated, caplog):

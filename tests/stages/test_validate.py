@@ -1,10 +1,11 @@
 import csv
+import json
 
 import numpy as np
 import pytest
 
 from headrace.errors import ConfigError, GateError
-from headrace.evaluation.gates import Bound
+from headrace.evaluation.gates.bounds import Bound, Gate, SliceBound
 from headrace.paths import Paths
 from headrace.stages.validate import Config, run
 from headrace.storage.arrays import open_arrays
@@ -47,18 +48,20 @@ def test_calibration_plot_holds_every_row(trained: Paths) -> None:
 
 def test_failed_gate_exits_with_3_after_writing_the_plots(trained: Paths) -> None:
     with pytest.raises(GateError, match=r"accuracy \S+ is below min 1\.01.*all metrics: num_rows 200") as caught:
-        run(Config(gate={"accuracy": Bound(min=1.01)}), trained)
+        run(Config(gate=Gate(accuracy=Bound(min=1.01))), trained)
     assert caught.value.exit_code == 3
     assert (trained.plots_dir("validate") / "calibration.csv").is_file()
+    gates = json.loads((trained.report_dir("validate") / "gates.json").read_bytes())
+    assert (gates["passed"], gates["rules"][0]["verdict"], gates["rules"][0]["rows"]) == (False, "failed", 200)
 
 
 def test_passed_gate_returns_the_metrics(trained: Paths) -> None:
-    assert run(Config(gate={"accuracy": Bound(min=0.5), "ece": Bound(max=0.9)}), trained)["accuracy"] > 0.5
+    assert run(Config(gate=Gate(accuracy=Bound(min=0.5), ece=Bound(max=0.9))), trained)["accuracy"] > 0.5
 
 
 @pytest.mark.parametrize("project", [("table", "regression")], indirect=True)
 def test_metrics_of_a_regression_hold_errors_and_the_interval(project: Paths) -> None:
-    metrics = run(Config(gate={"r2": Bound(min=0.9), "rmse": Bound(max=3)}), project)
+    metrics = run(Config(gate=Gate(r2=Bound(min=0.9), rmse=Bound(max=3))), project)
     val = open_arrays(project.normalized_dir / "val")
     errors = read_bundle(project.trained_dir).graph().predict(val.inputs)[:, 0] - val.targets
     assert metrics["rmse"] == pytest.approx(np.sqrt((errors**2).mean()), rel=1e-5)
@@ -74,4 +77,21 @@ def test_metrics_of_a_regression_hold_errors_and_the_interval(project: Paths) ->
 @pytest.mark.parametrize("project", [("table", "regression")], indirect=True)
 def test_gate_on_a_metric_of_another_task_raises(project: Paths) -> None:
     with pytest.raises(ConfigError, match=r"validate\.gate\.accuracy: no such metric; choose one of .*'rmse'"):
-        run(Config(gate={"accuracy": Bound(min=0.9)}), project)
+        run(Config(gate=Gate(accuracy=Bound(min=0.9))), project)
+
+
+@pytest.mark.parametrize("project", [("table", "classification")], indirect=True)
+def test_slices_of_a_table_are_those_of_its_columns(project: Paths, caplog: pytest.LogCaptureFixture) -> None:
+    slices = [SliceBound(column="colour", min=0.5, min_rows=60), SliceBound(column="worth", max=5.0, metric="loss")]
+    run(Config(gate=Gate(slices=slices)), project)
+    rules = json.loads((project.report_dir("validate") / "gates.json").read_bytes())["rules"]
+    by_slice = {(rule["slice"]["column"], rule["slice"]["value"]): rule for rule in rules}
+    assert by_slice.keys() == {
+        *(("colour", value) for value in ("blue", "green", "red")), *(("worth", value) for value in ("high", "low")),
+    }  # fmt: skip
+    assert sum(rule["rows"] for (column, _), rule in by_slice.items() if column == "colour") == 150
+    few = [rule for rule in rules if rule["verdict"] == "too few rows"]
+    assert len(few) == sum("too few rows to say" in record.getMessage() for record in caplog.records) > 0
+    assert all(rule["low"] <= rule["value"] <= rule["high"] for rule in rules)
+    with pytest.raises(ConfigError, match=r"column 'colr': not a column .*\(did you mean 'colour'\?\)"):
+        run(Config(gate=Gate(slices=[SliceBound(column="colr", min=0.5)])), project)

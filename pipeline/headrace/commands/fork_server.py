@@ -62,7 +62,7 @@ None may start a thread that a fork would miss, as onnxruntime 1.31 does (OpenBL
 """
 MODULE_ORDER = ("clean", "register", "train", "validate", "explain")
 """The order in which a process imports what its stages need."""
-STAGE_OF_COMMAND = {"send": "register"}
+STAGE_OF_COMMAND = {"send": "register", "check-served": "register"}
 """Internal command -> the stage whose modules it needs."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 from headrace.contracts import Json, Metrics, Spec
 from headrace.errors import DataError
@@ -11,6 +12,8 @@ from headrace.stages import STAGES
 from headrace.tracking.outbox import find_outboxes
 
 Row = tuple[str, str]
+MAX_RULES = 5
+"""Rules that did not pass which are shown."""
 
 
 def show_status(paths: Paths) -> None:
@@ -46,6 +49,7 @@ def make_rows(metrics: dict[str, Metrics], paths: Paths) -> list[Row]:
     if "epsilon" in (train := metrics["train"]):
         epsilon, delta = train["epsilon"], train["delta"]
         rows.append(("privacy", f"epsilon {epsilon:.2f} at delta {delta:.1e} of the train rows (docs/privacy.md)"))
+    rows += _gate(paths)
     if test := metrics["test"]:
         rows.append(_tested(test))
         if metrics["quantize"].get("passed"):
@@ -53,6 +57,26 @@ def make_rows(metrics: dict[str, Metrics], paths: Paths) -> list[Row]:
     if quantize := metrics["quantize"]:
         rows += _quantized(quantize, "an image" if _is_of_images(paths) else "a row") + _dominated(paths)
     return rows + _registered(paths) + _unsent(paths)
+
+
+def _gate(paths: Paths) -> list[Row]:
+    """The verdicts on the graph that is served, or on the float32 one before there is another; what did not pass."""
+    found = [path for stage in ("quantize", "validate") if (path := paths.report_dir(stage) / "gates.json").is_file()]
+    rules = json.loads(found[0].read_bytes())["rules"] if found else []
+    if not rules:
+        return []
+    verdicts = Counter(rule["verdict"] for rule in rules)
+    numbers = ", ".join(f"{count} {name}" for name, count in sorted(verdicts.items()))
+    others = [rule for rule in rules if rule["verdict"] != "passed"][:MAX_RULES]
+    return [("gate", numbers), *(("", _describe_rule(rule)) for rule in others)]
+
+
+def _describe_rule(rule: Json) -> str:
+    part = f" of {rule['slice']['column']}={rule['slice']['value']}" if rule["slice"] else ""
+    value = "" if rule["value"] is None else f" {rule['value']:.4g}"
+    interval = "" if rule["low"] is None or rule["high"] is None else f" ({rule['low']:.4g} to {rule['high']:.4g})"
+    key = rule["rule"].removeprefix("validate.gate.")
+    return f"{rule['verdict']}: {key} {rule['limit']:g}, {rule['metric']}{part}{value}{interval}, {rule['rows']:,} rows"
 
 
 def _is_of_images(paths: Paths) -> bool:
@@ -106,11 +130,25 @@ def _registered(paths: Paths) -> list[Row]:
             "registered",
             f"{version['name']} version {version['version']}, {version['precision']} ({', '.join(version['aliases'])})",
         ),
+        *([("", version["champion"]["sentence"])] if "champion" in version else []),
+        *_last_act(version["name"], paths),
         *_lost_files(version, paths),
         ("inspect it", "headrace ui              runs and registry: http://127.0.0.1:5000"),
         ("", "dvc plots show --open    training curves, wrong predictions"),
         ("explanations", "reports/explain/index.html"),
     ]
+
+
+def _last_act(name: str, paths: Paths) -> list[Row]:
+    """The last `headrace promote` or `rollback` from this project, if `register` has not run since."""
+    path = paths.tracking_root / ".headrace" / "champions.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    acts = [act for act in map(json.loads, lines) if act["name"] == name]
+    if not acts or path.stat().st_mtime < paths.registered_path.stat().st_mtime:
+        return []
+    act = acts[-1]
+    verb, reason = act["act"].replace("_", " "), f": {act['reason']}" if act["reason"] else ""
+    return [("champion", f"version {act['version']}, {verb} by {act['user']} at {act['time']}{reason}")]
 
 
 def _lost_files(version: Json, paths: Paths) -> list[Row]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from math import sqrt
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-logger = logging.getLogger(__name__)
+from headrace.errors import DataError
+from headrace.storage.parquet import translate_parquet_errors
 
 Z_95_ONE_SIDED = 1.6449
 """The 95 % point of the standard normal distribution."""
@@ -37,6 +38,12 @@ class Comparison(NamedTuple):
     def is_not_worse(self, margin: float) -> bool:
         """Whether a loss of more than `margin` is ruled out at 95 % confidence."""
         return self.upper_bound <= margin
+
+    def judge(self, margin: float) -> Literal["not worse", "worse", "too few rows"]:
+        """The verdict in words: `too few rows` if neither a loss of more than `margin` nor its absence is shown."""
+        if self.is_not_worse(margin):
+            return "not worse"
+        return "worse" if self.difference > margin else "too few rows"
 
 
 def compare_paired(champion: NDArray[np.bool_], challenger: NDArray[np.bool_]) -> Comparison:
@@ -108,15 +115,13 @@ COMPARISONS: dict[str, tuple[Compare, Compare]] = {
     "wrong_share": (compare_errors_paired, compare_errors_unpaired),
     "error": (compare_errors_paired, compare_errors_unpaired),
 }
-"""Column of the test predictions -> how to compare it on the same rows, and on different rows."""
+"""Outcome, a column of predictions -> how to compare it on the same rows, and on different rows."""
 
 
-def compare_prediction_files(champion_path: Path, challenger_path: Path) -> Comparison | None:
-    """Compares two tables of test predictions, on their common rows if there are any; None for different tasks."""
-    champion, challenger = (pq.read_table(path) for path in (champion_path, challenger_path))
+def compare_outcomes(champion: pa.Table, challenger: pa.Table) -> Comparison | None:
+    """Compares outcomes by `row_id`, on their common rows if there are any; None for different tasks."""
     column = next(name for name in COMPARISONS if name in challenger.column_names)
     if column not in champion.column_names:
-        logger.warning("registry: the champion has another task (no column %s); the models are not compared", column)
         return None
     compare_same_rows, compare_different_rows = COMPARISONS[column]
     champion, challenger = (table.select(["row_id", column]) for table in (champion, challenger))
@@ -124,3 +129,13 @@ def compare_prediction_files(champion_path: Path, challenger_path: Path) -> Comp
     if common.num_rows:
         return compare_same_rows(common["champion"].to_numpy(), common[column].to_numpy())
     return compare_different_rows(champion[column].to_numpy(), challenger[column].to_numpy())
+
+
+def read_outcomes(path: Path) -> pa.Table:
+    """Reads `row_id` and the outcome of each row from a table of predictions; raises DataError if it has none."""
+    with translate_parquet_errors(path):
+        table = pq.read_table(path)
+    columns = [name for name in COMPARISONS if name in table.column_names]
+    if not columns or "row_id" not in table.column_names:
+        raise DataError(f"{path}: has none of the columns {list(COMPARISONS)}; run: dvc repro --force test")
+    return table.select(["row_id", columns[0]])

@@ -7,6 +7,7 @@ from math import inf, log
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from headrace.contracts import Metrics, Spec
@@ -77,6 +78,21 @@ EVALUATORS: dict[str, Evaluator] = {
 def find_evaluator(spec: Spec) -> Evaluator:
     """The evaluator for the task and the number of targets."""
     return EVALUATORS["multi_target_regression" if spec.targets else spec.task]
+
+
+def make_outcomes(predictions: Predictions, cutoff: float) -> pa.Table:
+    """Returns `row_id` and the outcome of each row, one of `comparison.COMPARISONS`, as `test` records it."""
+    logits, targets = predictions.logits, np.asarray(predictions.arrays.targets)
+    outcome: tuple[str, NDArray[Any]]
+    if predictions.spec.targets:
+        outcome = "error", multi_target_regression.ScaledPredictions.scale(predictions).row_errors
+    elif predictions.spec.task == "regression":
+        outcome = "error", predictions.errors
+    elif predictions.spec.task == "multilabel":
+        outcome = "wrong_share", ((logits > cutoff) != (targets > 0)).mean(axis=1)
+    else:
+        outcome = "correct", predictions.correct
+    return pa.table({"row_id": pa.array(predictions.arrays.row_ids.astype(str)), outcome[0]: pa.array(outcome[1])})
 
 
 def find_cutoff(calibration: Metrics) -> float:

@@ -12,6 +12,8 @@ from headrace.paths import Paths
 from headrace.storage.bundle import GRAPH
 
 CHOICE, CALIBRATION, SENSITIVITY = "choice.json", "calibration.json", "sensitivity.json"
+OUTCOMES = "outcomes.parquet"
+"""In `reports/quantize`: the outcomes of the selected graph on the validation rows."""
 
 
 class SelectedGraph(NamedTuple):

@@ -42,6 +42,8 @@ class Measured(NamedTuple):
     """Agreement with fp32 on validation rows: fraction of equal classes or labels, or R2."""
     batch_difference: float
     """See `batch_independence.measure_batch_difference`."""
+    failed_gate: str = ""
+    """The rules of `validate.gate` that it fails, in one line."""
 
     @property
     def quality(self) -> float:
@@ -199,6 +201,8 @@ def assess_candidate(
         )
     if loss[0] > limits.max_loss:
         reasons.append(f"loses {loss[0]:.4f} of fp32's {quality} {fp32.quality:.4f} (max_loss {limits.max_loss:g})")
+    if measured.failed_gate:
+        reasons.append(f"fails validate.gate: {measured.failed_gate}")
     if time.low > limits.max_latency:
         reasons.append(f"takes {spread} (max_latency {limits.max_latency:g})")
     if size > limits.max_size and time.high > CLEARLY_QUICKER:

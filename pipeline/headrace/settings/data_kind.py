@@ -10,7 +10,7 @@ from headrace.contracts import ModalityName, Spec, TaskName
 from headrace.data.cleaning.checks import ALL_MODALITIES, CHECKS, find_severity_mistakes
 from headrace.data.datasets import BUILT_INS
 from headrace.errors import DataError, choices
-from headrace.evaluation.gates import find_gate_mistakes
+from headrace.evaluation.gates.bounds import find_gate_mistakes, find_slice_mistakes, list_slice_columns
 from headrace.models import MODELS, OWN_CLASS, models_for
 from headrace.paths import Paths
 from headrace.settings import clean, ingest, tune, validate
@@ -66,11 +66,8 @@ def find_data_kind(sections: Mapping[str, Section], paths: Paths, *, has_ingeste
     if not isinstance(config, ingest.Config):
         return None
     if has_ingested:
-        try:
-            spec = Spec.read(paths.raw_dir)
-        except DataError:  # the stage that needs it reports it
-            return None
-        return spec.modality, spec.task
+        spec = read_ingested_spec(paths)
+        return (spec.modality, spec.task) if spec else None
     name = config.format if config.format in BUILT_INS else config.source
     if name in BUILT_INS and config.format in {"auto", name}:
         task = config.task if config.task != "auto" else BUILT_INS[name].task
@@ -78,6 +75,14 @@ def find_data_kind(sections: Mapping[str, Section], paths: Paths, *, has_ingeste
     if config.format in FORMAT_MODALITIES:
         return FORMAT_MODALITIES[config.format], None if config.task == "auto" else config.task
     return None
+
+
+def read_ingested_spec(paths: Paths) -> Spec | None:
+    """Returns the description of `data/raw`; None if there is none: the stage that needs it reports it."""
+    try:
+        return Spec.read(paths.raw_dir)
+    except DataError:
+        return None
 
 
 def find_scope_mistakes(sections: Mapping[str, Section], kind: DataKind) -> list[str]:
@@ -101,6 +106,14 @@ def find_scope_mistakes(sections: Mapping[str, Section], kind: DataKind) -> list
             case validate.Config() if task:
                 mistakes += find_gate_mistakes(section.gate, [task], "validate.gate")
     return mistakes
+
+
+def find_column_mistakes(sections: Mapping[str, Section], spec: Spec) -> list[str]:
+    """Returns a clause, with the full key, for each setting that names a column which the data do not have."""
+    section = sections.get("validate")
+    if not isinstance(section, validate.Config):
+        return []
+    return find_slice_mistakes(section.gate, list_slice_columns(spec), "validate.gate")
 
 
 def _is_set(sections: Mapping[str, Section], key: str) -> bool:

@@ -23,7 +23,12 @@ from headrace.settings import (
     tune,
     validate,
 )
-from headrace.settings.data_kind import find_data_kind, find_scope_mistakes
+from headrace.settings.data_kind import (
+    find_column_mistakes,
+    find_data_kind,
+    find_scope_mistakes,
+    read_ingested_spec,
+)
 from headrace.settings.project import find_class_mistakes, find_source_mistakes, find_worker_mistakes
 
 SECTIONS: dict[str, type[Section]] = {
@@ -58,13 +63,16 @@ def load_settings(paths: Paths, stage: str = "") -> dict[str, Section]:
     kind = find_data_kind(sections, paths, has_ingested=stage not in ("", "ingest"))
     if kind:
         mistakes += find_scope_mistakes(sections, kind)
+    spec = read_ingested_spec(paths) if stage not in ("", "ingest") else None
+    if spec:
+        mistakes += find_column_mistakes(sections, spec)
     _raise(mistakes)
     return sections
 
 
 def check_data_kind(sections: Mapping[str, Section], spec: Spec) -> None:
-    """Raises ConfigError that lists all settings for another modality or task than that of the data."""
-    _raise(find_scope_mistakes(sections, (spec.modality, spec.task)))
+    """Raises ConfigError that lists all settings for another modality, task or other columns than those of the data."""
+    _raise([*find_scope_mistakes(sections, (spec.modality, spec.task)), *find_column_mistakes(sections, spec)])
 
 
 def _raise(mistakes: Iterable[str]) -> None:

@@ -8,21 +8,22 @@ from pydantic import Field, field_validator
 
 from headrace.config import Section
 from headrace.contracts import TaskName
-from headrace.evaluation.gates import Bound, find_gate_mistakes
+from headrace.evaluation.gates.bounds import Gate, find_gate_mistakes
 
 
 class Config(Section):
     """The section `validate`."""
 
-    gate: dict[str, Bound] = {}
+    gate: Gate = Gate()
     """Bounds on this stage's metrics, such as `{accuracy: {min: 0.9}}`; the pipeline stops if one is not met.
-    Regression: `{r2: {min: 0.8}}`, or `{rmse: {max: 3}}` in the target's unit; multilabel: `{micro_f1: ...}`."""
+    Regression: `{r2: {min: 0.8}}`, or `{rmse: {max: 3}}` in the target's unit; multilabel: `{micro_f1: ...}`. Also on
+    `slices`, and against the champion: see docs/gates.md."""
     target_accuracy: Annotated[float, Field(gt=0, le=1)] = 0.99
     """Accuracy in (0, 1] that rows above the confidence `threshold` must reach; classification only."""
 
     @field_validator("gate")
     @classmethod
-    def _metrics_are_known(cls, gate: dict[str, Bound]) -> dict[str, Bound]:
+    def _metrics_are_known(cls, gate: Gate) -> Gate:
         mistakes = find_gate_mistakes(gate, get_args(TaskName), "gate")
         if mistakes:
             raise ValueError("; and ".join(mistakes))

@@ -10,11 +10,13 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from headrace.contracts import Json, Metrics
 from headrace.errors import DataError
-from headrace.evaluation.evaluators import find_evaluator
+from headrace.evaluation.evaluators import find_cutoff, find_evaluator, make_outcomes
+from headrace.evaluation.gates.verdicts import GateReport, check_gate, read_champion, read_report, write_report
 from headrace.evaluation.predictions import Predictions
 from headrace.evaluation.result import write_tables
 from headrace.paths import Paths
@@ -28,7 +30,7 @@ from headrace.quantization.layer_fallback import (
     tabulate_nodes,
 )
 from headrace.quantization.pareto import make_pareto_table, tabulate_graphs
-from headrace.quantization.selected import CALIBRATION, CHOICE, SENSITIVITY
+from headrace.quantization.selected import CALIBRATION, CHOICE, OUTCOMES, SENSITIVITY
 from headrace.quantization.selection import Measured, Selection, SelectionLimits, select_candidate
 from headrace.quantization.validation_rows import ValidationRows
 from headrace.settings.quantize import Config
@@ -52,6 +54,13 @@ class Graphs(NamedTuple):
     fallback: Fallback | None = None
 
 
+class CheckedGraph(NamedTuple):
+    """A graph on the validation rows, as `validate` measures the float32 one."""
+
+    metrics: Metrics
+    report: GateReport
+
+
 def run(config: Config, paths: Paths) -> Metrics:
     """Makes candidates, measures them against fp32, and writes the best that passes, or else the float32 graph.
 
@@ -63,8 +72,9 @@ def run(config: Config, paths: Paths) -> Metrics:
     rows = _draw_calibration_rows(open_arrays(paths.normalized_dir / "train").inputs, config)
     with TemporaryDirectory() as scratch, atomic_dir(paths.quantized_dir) as folder:
         graphs = _exclude_layers(val, _make_graphs(val, rows, config, Path(scratch)), rows, config)
+        gates = _check_gates(paths, val, graphs)
         selection = select_candidate(
-            _measure(val, graphs, config.num_threads),
+            _measure(val, graphs, gates, config.num_threads),
             graphs.failures,
             limits=SelectionLimits(config.max_loss, config.max_latency, config.max_size),
             quality=evaluator.quality,
@@ -73,9 +83,9 @@ def run(config: Config, paths: Paths) -> Metrics:
         selected = selection.chosen or FP32
         shutil.copyfile(graphs.paths[selected], folder / GRAPH)
         _describe(folder, selection, graphs.fallback, config)
-        target_accuracy = float(val.validated.get("target_accuracy", 1.0))
-        calibration = evaluator.validate(graphs.predictions[selected], target_accuracy).metrics
-        write_json(folder / CALIBRATION, calibration)
+        write_json(folder / CALIBRATION, gates[selected].metrics)
+    _write_report(paths.report_dir("quantize"), graphs.predictions[selected], gates[selected])
+    gates[selected].report.raise_if_failed(gates[selected].metrics)
     with atomic_dir(paths.plots_dir("quantize")) as folder:
         write_tables(folder, {"candidates": tabulate_graphs(selection), "sensitivity": tabulate_nodes(graphs.fallback)})
     if not selection.chosen:
@@ -125,7 +135,28 @@ def _exclude_layers(val: ValidationRows, graphs: Graphs, rows: NDArray[Any], con
     return graphs._replace(fallback=fallback)
 
 
-def _measure(val: ValidationRows, graphs: Graphs, num_threads: int) -> dict[str, Measured]:
+def _check_gates(paths: Paths, val: ValidationRows, graphs: Graphs) -> dict[str, CheckedGraph]:
+    """Calibrates each graph, and checks it against the gate and the champion of `validate`."""
+    folder, evaluator = paths.report_dir("validate"), find_evaluator(val.bundle.spec)
+    validated = read_report(folder)
+    champion, checked = read_champion(folder, validated), {}
+    for name, each in graphs.predictions.items():
+        metrics = evaluator.validate(each, float(val.validated.get("target_accuracy", 1.0))).metrics
+        report = check_gate(validated.gate, each, metrics, cutoff=find_cutoff(metrics), champion=champion)
+        checked[name] = CheckedGraph(metrics, report)
+    return checked
+
+
+def _write_report(folder: Path, predictions: Predictions, checked: CheckedGraph) -> None:
+    """Writes the verdicts on the selected graph, and its outcomes, to which later models are compared."""
+    with atomic_dir(folder) as temporary:
+        write_report(temporary, checked.report)
+        pq.write_table(make_outcomes(predictions, find_cutoff(checked.metrics)), temporary / OUTCOMES)
+
+
+def _measure(
+    val: ValidationRows, graphs: Graphs, gates: dict[str, CheckedGraph], num_threads: int
+) -> dict[str, Measured]:
     bundle, reference = val.bundle, graphs.predictions[FP32]
     inputs, transform = reference.arrays.inputs, bundle.card.transform
     metrics = measure_graphs(graphs.paths, reference.arrays, reference=FP32, num_threads=num_threads)
@@ -135,6 +166,7 @@ def _measure(val: ValidationRows, graphs: Graphs, num_threads: int) -> dict[str,
             val.quality_by_row(each),
             val.measure_agreement(each, reference),
             measure_batch_difference(OnnxModel(graphs.paths[name], num_threads), inputs, bundle.spec, transform),
+            gates[name].report.describe_failures(),
         )
         for name, each in graphs.predictions.items()
     }

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-from math import isfinite
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from headrace.contracts import Metrics
-from headrace.evaluation.comparison import Comparison, compare_prediction_files
+from headrace.evaluation.comparison import Comparison, compare_outcomes, read_outcomes
+from headrace.evaluation.gates.verdicts import GATE_VERDICT, read_report
 from headrace.paths import Paths
-from headrace.quantization.selected import read_selected_graph
+from headrace.quantization.selected import OUTCOMES, read_selected_graph
 from headrace.settings.register import Config
 from headrace.stages import STAGES
 from headrace.storage.arrays import open_arrays
@@ -19,9 +19,12 @@ from headrace.storage.atomic import write_json
 from headrace.storage.bundle import read_bundle
 from headrace.storage.lock import wait_for_lock
 from headrace.tracking.launch import wait_until_sent
+from headrace.tracking.names import encode_name
 from headrace.tracking.recorder import record_stages
-from headrace.tracking.registry import CHALLENGER, CHAMPION, Candidate, Registry, Version, make_version_tags
-from headrace.tracking.serving_package import make_card, make_input_example
+from headrace.tracking.registry import CHALLENGER, CHAMPION, Registry, Version, make_version_tags
+from headrace.tracking.served.champion import ChampionDecision, decide_champion, read_decision
+from headrace.tracking.served.verification import verify_served_model
+from headrace.tracking.serving_package import Candidate, make_card, make_input_example, save_model
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +32,8 @@ logger = logging.getLogger(__name__)
 def run(config: Config, paths: Paths) -> Metrics:
     """Registers the graph that `quantize` selected and `test` measured; raises TrackingError.
 
-    After an interruption, the next call finishes the version that this one began.
+    Raises GateError if the served model does not answer as it was tested. After an interruption, the next call
+    finishes the version that this one began.
     """
     record_stages(paths, STAGES[:-1])
     wait_until_sent(paths)
@@ -40,17 +44,16 @@ def run(config: Config, paths: Paths) -> Metrics:
 def _register(config: Config, paths: Paths, registry: Registry) -> Metrics:
     candidate = _make_candidate(config, paths, registry)
     champion = registry.find_champion(config.name)
-    version = registry.register(candidate, _read_metrics(paths))
+    with TemporaryDirectory(prefix="headrace-") as scratch:
+        model_dir = Path(scratch) / "model"
+        save_model(model_dir, candidate)
+        served = verify_served_model(model_dir, paths, candidate.bundle)
+        version = registry.register(candidate, model_dir, _read_metrics(paths), served)
     registry.set_alias(version, CHALLENGER)
-    if champion and champion.number == version.number:  # an interrupted call went this far
-        is_champion, compared = True, version.comparison
-    else:
-        comparison = _compare(paths, registry, champion) if champion else None
-        is_champion = comparison is None or comparison.is_not_worse(config.margin)
-        compared = _summarize(comparison)
-        registry.set_comparison(version, compared)
-    if is_champion:
-        registry.set_alias(version, CHAMPION)
+    is_finished = champion is not None and champion.number == version.number  # an interrupted call went this far
+    decision = read_decision(version) if is_finished else _decide(candidate, registry, version, champion, config.margin)
+    if decision.is_champion and not is_finished:
+        registry.make_champion(version, champion)
     precision = candidate.tags["precision"]
     registered = {
         "name": config.name,
@@ -58,23 +61,31 @@ def _register(config: Config, paths: Paths, registry: Registry) -> Metrics:
         "uri": f"models:/{config.name}/{version.number}",
         "run_id": candidate.run_id,
         "precision": precision,
-        "aliases": [CHALLENGER, *([CHAMPION] if is_champion else [])],
+        "aliases": [CHALLENGER, *([CHAMPION] if decision.is_champion else [])],
+        "gate": candidate.tags[GATE_VERDICT],
+        "champion": {"verdict": decision.verdict, "sentence": decision.sentence},
         "files": registry.find_local_files(version),
     }
     write_json(paths.registered_path, registered)
-    return {"version": version.number, "is_champion": int(is_champion), "int8": int(precision == "int8"), **compared}
+    print(f"register: {version.title}: {decision.sentence}", flush=True)  # noqa: T201
+    metrics = {"version": version.number, "is_champion": int(decision.is_champion), "int8": int(precision == "int8")}
+    return metrics | decision.metrics | served
+
+
+def _decide(
+    candidate: Candidate, registry: Registry, version: Version, champion: Version | None, margin: float
+) -> ChampionDecision:
+    """Decides whether the version becomes the champion, and stores why in its tags before it does."""
+    comparison, reason = (None, "") if champion is None else _compare(candidate, registry, champion)
+    decision = decide_champion(version, champion, comparison, margin=margin, reason=reason)
+    registry.set_tags(version, decision.to_tags())
+    return decision
 
 
 def _read_metrics(paths: Paths) -> dict[str, Metrics]:
     """The metrics of every stage before this one, which belong to the version."""
     metrics_paths = {stage: paths.metrics_path(stage) for stage in STAGES[:-1]}
     return {stage: json.loads(path.read_bytes()) for stage, path in metrics_paths.items() if path.is_file()}
-
-
-def _summarize(comparison: Comparison | None) -> Metrics:
-    if comparison is None or not isfinite(comparison.upper_bound):  # JSON has no infinity
-        return {}
-    return {"champion_difference": comparison.difference, "champion_bound": comparison.upper_bound}
 
 
 def _make_candidate(config: Config, paths: Paths, registry: Registry) -> Candidate:
@@ -87,24 +98,27 @@ def _make_candidate(config: Config, paths: Paths, registry: Registry) -> Candida
         graph=selected.path,
         card=make_card(bundle, selected.calibration),
         example=make_input_example(bundle, open_arrays(paths.normalized_dir / "val").inputs),
-        tags=make_version_tags(bundle, selected.precision, tested),
+        tags=make_version_tags(bundle, selected.precision, tested)
+        | {encode_name(name): text for name, text in read_report(paths.report_dir("quantize")).to_tags().items()},
+        outcomes={
+            "test": read_outcomes(paths.report_dir("test") / "predictions.parquet"),
+            "val": read_outcomes(paths.report_dir("quantize") / OUTCOMES),
+        },
     )
 
 
-def _compare(paths: Paths, registry: Registry, champion: Version) -> Comparison | None:
-    """Compares the champion with the challenger by the predictions that each stored for its test rows."""
-    name = f"{champion.name} version {champion.number}"
+def _compare(candidate: Candidate, registry: Registry, champion: Version) -> tuple[Comparison | None, str]:
+    """Compares the graphs of champion and challenger by their outcomes on the test rows; or says why that fails."""
     if not registry.has_files(champion):
         logger.warning(
             "registry: the champion, %s, has lost its files (its logged model was deleted), and cannot be served; give "
             "the alias champion to another version in `headrace ui`, or delete this one",
-            name,
+            champion.title,
         )
-    with TemporaryDirectory(prefix="headrace-") as folder:
-        champion_path = registry.download_test_predictions(champion.run_id, Path(folder))
-        if champion_path is None:
-            logger.warning(
-                "registry: the champion, %s, has no run with test predictions; the models are not compared", name
-            )
-            return None
-        return compare_prediction_files(champion_path, paths.report_dir("test") / "predictions.parquet")
+    outcomes = registry.download_outcomes(champion, "test")
+    comparison = None if outcomes is None else compare_outcomes(outcomes, candidate.outcomes["test"])
+    if comparison is not None:
+        return comparison, ""
+    reason = "has no stored answers to test rows" if outcomes is None else "has another task"
+    logger.warning("registry: the champion, %s, %s; the models are not compared", champion.title, reason)
+    return None, reason

@@ -9,26 +9,30 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from headrace.config import read_params
 from headrace.contracts import Json, Metrics
 from headrace.errors import TrackingError
+from headrace.evaluation.comparison import read_outcomes
+from headrace.evaluation.gates.verdicts import Champion
 from headrace.paths import Paths
 from headrace.storage.bundle import Bundle
-from headrace.tracking import serving_package
 from headrace.tracking.client import connect, find_or_create_experiment, translate_mlflow_errors
 from headrace.tracking.names import encode_name
 from headrace.tracking.outbox import hash_file
 from headrace.tracking.runs import find_finished_run, read_logged
+from headrace.tracking.serving_package import OUTCOMES_DIR, Candidate
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from mlflow.entities import LoggedModel
     from mlflow.entities.model_registry import ModelVersion
 
 CHAMPION, CHALLENGER = "champion", "challenger"
+DEFAULT_NAME = "headrace"
 CONTENT, COMPARISON = "headrace.content", "headrace.comparison"
 NOT_FOUND = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND"}
 MODEL_FILE = "MLmodel"
@@ -39,23 +43,8 @@ VERSION_METRICS = {
 }
 """Task -> test metrics in the tags of a version, with their format."""
 PREDICTIONS = "reports/test/predictions.parquet"
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A model to register as a new version."""
-
-    name: str
-    """Name of the model in the registry."""
-    run_id: str
-    bundle: Bundle
-    graph: Path
-    """The bundle's graph, or the quantized one."""
-    card: Json
-    """What serving needs to know; see `serving_package.make_card`."""
-    example: dict[str, Any]
-    """The input example: a row as a client sends it."""
-    tags: Mapping[str, str]
+CHAMPION_BEFORE = "champion.before"
+"""Tag of a champion: the number of the version that was it before."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +60,12 @@ class Version:
     source: str
     comparison: Metrics
     """How it compared with the champion when it was registered."""
+    tags: Mapping[str, str]
+
+    @property
+    def title(self) -> str:
+        """Its name and number."""
+        return f"{self.name} version {self.number}"
 
 
 def make_version_tags(bundle: Bundle, precision: str, tested: Json) -> dict[str, str]:
@@ -105,13 +100,16 @@ class Registry:
             raise TrackingError(f"MLflow: training {training_id} has no finished run; run: dvc repro --force train")
         return run_id
 
-    def register(self, candidate: Candidate, metrics: Mapping[str, Metrics]) -> Version:
+    def register(
+        self, candidate: Candidate, model_dir: Path, metrics: Mapping[str, Metrics], served: Metrics
+    ) -> Version:
         """Logs the served model with its metrics by stage, and registers it as a version; raises TrackingError.
 
-        The same content is registered once: a version or logged model that exists is completed and returned.
+        `model_dir`: what `save_model` wrote; `served`: metrics of serving it, which are logged with the others. The
+        same content is registered once: a version or logged model that exists is completed and returned.
         """
         key = _hash_content(candidate, metrics)
-        with translate_mlflow_errors(self._paths), tempfile.TemporaryDirectory() as scratch:
+        with translate_mlflow_errors(self._paths):
             model = self._find_model(candidate, key) or self._client.create_logged_model(
                 self._experiment_id,
                 name=_make_model_name(candidate.name),
@@ -119,10 +117,8 @@ class Registry:
                 tags={**candidate.tags, CONTENT: key},
             )
             if str(model.status) != "READY":
-                folder = Path(scratch) / "model"
-                _save(folder, candidate)
-                self._client.log_model_artifacts(model.model_id, str(folder))
-                self._log_metrics(model.model_id, candidate.run_id, metrics)
+                self._client.log_model_artifacts(model.model_id, str(model_dir))
+                self._log_metrics(model.model_id, candidate.run_id, {**metrics, "register": served})
                 self._client.finalize_logged_model(model.model_id, "READY")
             version = self._find_version(candidate, model) or self._create_version(candidate, model)
             return _describe(version)
@@ -132,39 +128,72 @@ class Registry:
         with translate_mlflow_errors(self._paths):
             self._client.set_registered_model_alias(version.name, alias, str(version.number))
 
-    def set_comparison(self, version: Version, values: Metrics) -> None:
-        """Stores the comparison with the champion in the version, before it may become the champion itself."""
+    def make_champion(self, version: Version, before: Version | None) -> None:
+        """Points the alias `champion` at a version, which gets the number of the champion before it for a rollback."""
+        if before and before.number != version.number:
+            self.set_tags(version, {CHAMPION_BEFORE: str(before.number)})
+        self.set_alias(version, CHAMPION)
+
+    def set_tags(self, version: Version, tags: Mapping[str, str]) -> None:
+        """Adds tags to a version."""
         with translate_mlflow_errors(self._paths):
-            self._client.set_model_version_tag(version.name, str(version.number), COMPARISON, json.dumps(values))
+            for name, value in tags.items():
+                self._client.set_model_version_tag(version.name, str(version.number), encode_name(name), value)
 
     def find_champion(self, name: str) -> Version | None:
         """Returns the current champion, or None."""
+        return self.find_version(name, CHAMPION)
+
+    def find_version(self, name: str, which: str) -> Version | None:
+        """Returns the version of a number or an alias, or None."""
         from mlflow.exceptions import MlflowException
 
         with translate_mlflow_errors(self._paths):
             try:
-                return _describe(self._client.get_model_version_by_alias(name, CHAMPION))
+                if which.isdigit():
+                    return _describe(self._client.get_model_version(name, which))
+                return _describe(self._client.get_model_version_by_alias(name, which))
             except MlflowException as error:
                 if error.error_code in NOT_FOUND:
                     return None
                 raise
 
-    def download_test_predictions(self, run_id: str, folder: Path) -> Path | None:
-        """Downloads a run's predictions for the test rows; returns None if the run or its predictions are gone."""
+    def download_outcomes(self, version: Version, split: str) -> pa.Table | None:
+        """Downloads a version's outcomes on the rows of a split; returns None if it has none, or they are gone.
+
+        A version of an earlier release has no file of its own, but its run has the predictions for the test rows.
+        """
         from mlflow.exceptions import MlflowException
 
-        if not run_id:
+        for download in (self._download_outcomes_of_model, self._download_outcomes_of_run):
+            with translate_mlflow_errors(self._paths), tempfile.TemporaryDirectory(prefix="headrace-") as folder:
+                try:
+                    path = download(version, split, folder)
+                except MlflowException as error:
+                    if error.error_code not in NOT_FOUND:
+                        raise
+                    path = None
+                if path is not None:
+                    return read_outcomes(Path(path))
+        return None
+
+    def _download_outcomes_of_model(self, version: Version, split: str, folder: str) -> str | None:
+        from mlflow.artifacts import download_artifacts
+
+        name = f"{OUTCOMES_DIR}/{split}.parquet"
+        listed = self._client.list_logged_model_artifacts(version.model_id, OUTCOMES_DIR) if version.model_id else []
+        if name not in {item.path for item in listed}:
             return None
-        with translate_mlflow_errors(self._paths):
-            try:
-                listed = self._client.list_artifacts(run_id, PREDICTIONS.rpartition("/")[0])
-                if PREDICTIONS not in {item.path for item in listed}:
-                    return None
-                return Path(self._client.download_artifacts(run_id, PREDICTIONS, str(folder)))
-            except MlflowException as error:
-                if error.error_code in NOT_FOUND:
-                    return None
-                raise
+        uri, server = f"{version.source}/{name}", self._client.tracking_uri
+        return str(download_artifacts(artifact_uri=uri, dst_path=folder, tracking_uri=server))
+
+    def _download_outcomes_of_run(self, version: Version, split: str, folder: str) -> str | None:
+        if split != "test" or not version.run_id:
+            return None
+        listed = self._client.list_artifacts(version.run_id, PREDICTIONS.rpartition("/")[0])
+        if PREDICTIONS not in {item.path for item in listed}:
+            return None
+        return str(self._client.download_artifacts(version.run_id, PREDICTIONS, folder))
 
     def has_files(self, version: Version) -> bool:
         """Whether a version still has its model: `mlflow gc` removes a deleted logged model, and the version stays."""
@@ -236,7 +265,21 @@ def _describe(version: ModelVersion) -> Version:
     source, comparison = str(version.source), json.loads(version.tags.get(COMPARISON, "{}"))
     in_source = re.search(r"\bm-[0-9a-f]{32}\b", source)  # MLflow's own server stores no model_id with a version
     model_id = version.model_id or (in_source[0] if in_source else "")
-    return Version(version.name, int(version.version), version.run_id or "", model_id, source, comparison)
+    tags = dict(version.tags)
+    return Version(version.name, int(version.version), version.run_id or "", model_id, source, comparison, tags)
+
+
+def fetch_champion_outcomes(paths: Paths) -> Champion:
+    """Returns what the registry has of the champion's answers to validation rows; raises TrackingError."""
+    register: Json = read_params(paths.params_path).get("register") or {}
+    registry, name = Registry(paths), str(register.get("name", DEFAULT_NAME))
+    champion = registry.find_champion(name)
+    if champion is None:
+        return Champion(None, f"the registry has no champion of {name}", is_absent=True)
+    outcomes = registry.download_outcomes(champion, "val")
+    if outcomes is None:
+        return Champion(None, f"the champion, {champion.title}, has no stored answers to validation rows")
+    return Champion(outcomes)
 
 
 def _hash_content(candidate: Candidate, metrics: Mapping[str, Metrics]) -> str:
@@ -251,25 +294,3 @@ def _make_model_name(name: str) -> str:
 
 def _quote(name: str) -> str:
     return name.replace("'", "\\'")
-
-
-def _save(folder: Path, candidate: Candidate) -> None:
-    """Writes the model in MLflow's layout: code, graph, card, signature, example, pinned requirements."""
-    import mlflow
-    import pandas as pd
-
-    scratch, bundle = folder.parent, candidate.bundle
-    modality = bundle.spec.modality
-    model_code = Path(str(files("headrace.tracking.served") / "served_model.py"))
-    artifacts = {"graph": str(candidate.graph), **serving_package.write_artifacts(scratch, candidate.card, bundle)}
-    package = serving_package.write_code(scratch, modality)
-    checksums = serving_package.write_checksums(scratch, artifacts.values(), package, model_code)
-    mlflow.pyfunc.save_model(
-        folder,
-        python_model=str(model_code),
-        artifacts={**artifacts, "checksums": checksums},
-        code_paths=[str(package)],
-        signature=serving_package.make_signature(bundle),
-        input_example=pd.DataFrame([candidate.example]),
-        pip_requirements=serving_package.pin_requirements(modality),
-    )

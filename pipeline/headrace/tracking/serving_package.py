@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import files
@@ -18,6 +18,7 @@ from headrace.data.table.encoding.decode import decode_value, inputs_by_column
 from headrace.storage.bundle import Bundle
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from mlflow.models import ModelSignature
 
 REQUIREMENTS = ("mlflow", "onnxruntime", "numpy", "pandas")
@@ -25,6 +26,29 @@ REQUIREMENTS = ("mlflow", "onnxruntime", "numpy", "pandas")
 
 MEASURED = ("temperature", "threshold")
 """Metrics of `validate` that serving needs, in addition to the half widths `interval_90`."""
+
+
+OUTCOMES_DIR = "evaluation"
+"""Folder of a version: the outcomes of its answers to test and validation rows, to which later models are compared."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model to register as a new version."""
+
+    name: str
+    """Name of the model in the registry."""
+    run_id: str
+    bundle: Bundle
+    graph: Path
+    """The bundle's graph, or the quantized one."""
+    card: Json
+    """What serving needs to know; see `make_card`."""
+    example: dict[str, Any]
+    """The input example: a row as a client sends it."""
+    tags: Mapping[str, str]
+    outcomes: Mapping[str, pa.Table]
+    """Split -> the outcomes of this graph on its rows, to which later models are compared."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +70,32 @@ SERVING_CODE: dict[ModalityName, ServingCode] = {
         ("data.table.parsing", "data.table.encoding.encode", "data.table.encoding.serving"), ("pyarrow",)
     ),
 }
+
+
+def save_model(folder: Path, candidate: Candidate) -> None:
+    """Writes a model in MLflow's layout: code, graph, card, signature, example, pinned requirements, outcomes."""
+    import mlflow
+    import pandas as pd
+    import pyarrow.parquet as pq
+
+    scratch, bundle = folder.parent, candidate.bundle
+    modality = bundle.spec.modality
+    model_code = Path(str(files("headrace.tracking.served") / "served_model.py"))
+    artifacts = {"graph": str(candidate.graph), **write_artifacts(scratch, candidate.card, bundle)}
+    package = write_code(scratch, modality)
+    checksums = write_checksums(scratch, artifacts.values(), package, model_code)
+    mlflow.pyfunc.save_model(
+        folder,
+        python_model=str(model_code),
+        artifacts={**artifacts, "checksums": checksums},
+        code_paths=[str(package)],
+        signature=make_signature(bundle),
+        input_example=pd.DataFrame([candidate.example]),
+        pip_requirements=pin_requirements(modality),
+    )
+    (folder / OUTCOMES_DIR).mkdir()
+    for split, outcomes in candidate.outcomes.items():
+        pq.write_table(outcomes, folder / OUTCOMES_DIR / f"{split}.parquet")
 
 
 def make_card(bundle: Bundle, validated: Json) -> Json:

@@ -2,10 +2,13 @@
 
 import json
 import os
+import py_compile
 import re
 import shutil
 import subprocess
 import sys
+from importlib.util import MAGIC_NUMBER, cache_from_source
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,12 +17,24 @@ import pyarrow.parquet as pq
 import pytest
 from mlflow.exceptions import MlflowException
 
+import headrace
 from headrace.contracts import Spec
 from headrace.data.request_rows import InvalidRowError
+from headrace.storage.atomic import write_json
 from headrace.storage.parquet import read_table
 from headrace.tracking.served import scoring_requests
-from headrace.tracking.serving_package import write_checksums
-from tests.serving import IMAGE, ROW, TABLE, TEXT, bodies, call_app, model_dir, rejection, rows_as_json
+from tests.serving import (
+    IMAGE,
+    ROW,
+    TABLE,
+    TEXT,
+    bodies,
+    call_app,
+    model_dir,
+    register_project,
+    rejection,
+    rows_as_json,
+)
 
 
 def served_model(task, outputs, **card):
@@ -176,6 +191,11 @@ def test_added_or_removed_code_is_not_loaded(registered, tmp_path):
 
     folder = shutil.copytree(model_dir(registered), tmp_path / "model")
     (package,) = (folder / "code").glob("headrace_table_*")
+    for planted in ("code/onnxruntime.py", "artifacts/more.json"):  # MLflow puts code/ before all other packages
+        (folder / planted).write_text("raise SystemExit")
+        with pytest.raises(MlflowException, match=f"{planted}: SHA-256 is .*, at registration it was not there"):
+            mlflow.pyfunc.load_model(str(folder))
+        (folder / planted).unlink()
     (package / "serving").mkdir()
     (package / "serving" / "__init__.so").touch()
     with pytest.raises(MlflowException, match=r"serving/__init__.so: SHA-256 is \w+, at registration it was not there"):
@@ -188,21 +208,55 @@ def test_added_or_removed_code_is_not_loaded(registered, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("registered", TABLE, indirect=True, ids="-".join)
-def test_two_versions_in_one_process_keep_their_own_code(registered, tmp_path):
-    import mlflow
-
+def test_planted_bytecode_is_not_run(registered, tmp_path):
     folder = shutil.copytree(model_dir(registered), tmp_path / "model")
     (package,) = (folder / "code").glob("headrace_table_*")
-    other = package.rename(package.with_name("headrace_table_other"))
-    for path in other.glob("*.py"):
-        text = path.read_text().replace(package.name, other.name)
-        path.write_text(text.replace("is not a number", "is no quantity"))
-    (folder / "artifacts" / "checksums.json").unlink()
-    artifacts = [str(path) for path in (folder / "artifacts").iterdir()]
-    write_checksums(folder / "artifacts", artifacts, other, folder / "served_model.py")
-    models = [mlflow.pyfunc.load_model(str(path)) for path in (model_dir(registered), folder)]
-    for model, words in zip(models, ("is not a number", "is no quantity"), strict=True):
+    source = package / "encode.py"
+    planted = py_compile.compile(write_file(tmp_path / "planted.py", "raise SystemExit('planted')"), cfile=None)
+    target = Path(cache_from_source(str(source)))
+    target.parent.mkdir(exist_ok=True)
+    header = b"\0" * 4 + int(source.stat().st_mtime).to_bytes(4, "little") + source.stat().st_size.to_bytes(4, "little")
+    target.write_bytes(MAGIC_NUMBER + header + Path(planted).read_bytes()[16:])
+    plain = subprocess.run([sys.executable, str(source)], capture_output=True, text=True, cwd=package)
+    imported = f"import sys; sys.path.insert(0, {str(package.parent)!r}); import {package.name}.encode"
+    code = f"import mlflow; mlflow.pyfunc.load_model({str(folder)!r}); print('loaded')"
+    results = [
+        subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, cwd=tmp_path)
+        for text in (imported, code)
+    ]
+    assert plain.returncode == 0, plain.stderr
+    assert results[0].stderr.strip() == "planted", "this is what Python does by itself"
+    assert results[1].stdout.strip() == "loaded", results[1].stderr[-2000:]
+
+
+def write_file(path, text):
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("project", TABLE, indirect=True, ids="-".join)
+def test_two_registered_versions_of_other_code_share_a_process(project, tmp_path):
+    import mlflow
+
+    register_project(project)
+    first = model_dir(project)
+    changed = shutil.copytree(Path(headrace.__file__).parent, tmp_path / "changed" / "headrace")
+    parsing = changed / "data" / "table" / "encoding" / "serving.py"
+    parsing.write_text(parsing.read_text().replace("is not a number", "is no quantity"))
+    write_json(project.metrics_path("test"), json.loads(project.metrics_path("test").read_bytes()) | {"loss": 9.0})
+    code = "from pathlib import Path; from headrace.paths import Paths; from headrace.stages import register; "
+    code += "print(register.run(register.Config(name='worth'), Paths(Path.cwd())))"
+    environment = {**os.environ, "PYTHONPATH": str(changed.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=project.root, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    models = [mlflow.pyfunc.load_model(str(folder)) for folder in (first, model_dir(project))]
+    assert first != model_dir(project)
+    for model, words in zip([*models, *models], ("is not a number", "is no quantity") * 2, strict=True):
         with pytest.raises(MlflowException, match=words):
             model.predict([ROW | {"size": "x"}])
         server = mlflow.pyfunc.scoring_server.init(model)
         assert words in rejection(call_app(server, {"dataframe_records": [ROW | {"size": "x"}]}))
+    assert models[0].predict([ROW]).equals(models[1].predict([ROW]))

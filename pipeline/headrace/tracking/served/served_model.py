@@ -1,7 +1,8 @@
 """The model as MLflow serves it: takes images, texts or table rows, returns labels or values.
 
 This file is logged with the model as its code (nothing is pickled), next to a package of its own with the code that
-prepared the training data. Both, and the graph, are checked against the checksums of the registration.
+prepared the training data. Both, and the graph, are checked against the checksums of the registration. The package is
+compiled from its sources: Python would run a `.pyc` beside them, which no checksum covers.
 """
 
 from __future__ import annotations
@@ -9,7 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import sys
 from importlib import import_module
+from importlib.abc import MetaPathFinder, SourceLoader
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +40,10 @@ class Served(PythonModel):
 
         Raises MlflowException if a file is not the one that was registered.
         """
+        package = verify_files(Path(context.artifacts["checksums"]))  # before any import: MLflow puts code/ first
         import onnxruntime as ort
 
-        package = verify_files(Path(context.artifacts["checksums"]))
+        sys.meta_path.insert(0, PackageFinder(Path(context.artifacts["checksums"]).parents[1] / "code" / package))
         self.card = json.loads(Path(context.artifacts["card"]).read_text(encoding="utf-8"))
         self.session = ort.InferenceSession(context.artifacts["graph"], providers=["CPUExecutionProvider"])
         self.requests = import_module(f"{package}.scoring_requests")
@@ -129,14 +135,52 @@ class Served(PythonModel):
         return pd.DataFrame({"prediction": outputs[:, 0].astype(np.float64)})
 
 
+class SourceOnlyLoader(SourceLoader):
+    """Compiles a module from its source; it has no `path_stats`, without which Python uses no bytecode file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def get_filename(self, fullname: str) -> str:  # noqa: ARG002 the signature of importlib
+        """Returns the path of the source."""
+        return str(self._path)
+
+    def get_data(self, path: str) -> bytes:
+        """Returns the source."""
+        return Path(path).read_bytes()
+
+
+class PackageFinder(MetaPathFinder):
+    """Finds the modules of one package, which has no folders below it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:  # noqa: ARG002
+        """Returns where a module of the package is; None for all others."""
+        package, _, module = fullname.partition(".")
+        source = self._folder / f"{module or '__init__'}.py"
+        if package != self._folder.name or not source.is_file():
+            return None
+        folders = None if module else [str(self._folder)]
+        return spec_from_file_location(
+            fullname, source, loader=SourceOnlyLoader(source), submodule_search_locations=folders
+        )
+
+
 def verify_files(checksums_path: Path) -> str:
-    """Returns the name of the model's package; raises MlflowException for a file that is not as it was registered."""
+    """Returns the name of the model's package; raises MlflowException for a file that is not as it was registered.
+
+    No other file may lie in the folders that programs are imported from and data are read from, but bytecode, which
+    `PackageFinder` ignores.
+    """
     recorded = json.loads(checksums_path.read_text(encoding="utf-8"))
-    root, package = checksums_path.parents[1], Path("code", recorded["package"])
+    root = checksums_path.parents[1]
     present = {
         path.relative_to(root).as_posix()
-        for path in (root / package).rglob("*")
-        if path.is_file() and path.parent.name != "__pycache__"
+        for folder in ("code", "artifacts")
+        for path in (root / folder).rglob("*")
+        if path.is_file() and path.parent.name != "__pycache__" and path != checksums_path
     }
     for name in sorted(present | recorded["files"].keys()):
         path, expected = root / name, recorded["files"].get(name, "")

@@ -1,0 +1,1 @@
+"""Gates: what a model must reach on validation rows for the pipeline to continue."""

@@ -1,0 +1,175 @@
+"""The settings of a gate: bounds on metrics, on slices of the rows, and on the loss against the champion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
+
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+
+from headrace.config import Section
+from headrace.contracts import ModalityName, Spec, TaskName
+from headrace.errors import choices
+
+Side = Literal["min", "max"]
+
+
+class Bound(Section):
+    """The range a metric must lie in; at least one side."""
+
+    min: float | None = None
+    """Lowest value that passes, in the metric's unit; null for no lower bound."""
+    max: float | None = None
+    """Highest value that passes, in the metric's unit; null for no upper bound."""
+    by: Literal["value", "interval"] = "value"
+    """What must be within the bounds: the value, or its 95 % interval: the lower end for min, the upper end for max."""
+    min_rows: Annotated[int, Field(ge=1)] = 1
+    """With fewer validation rows the verdict is `too few rows`."""
+
+    @model_validator(mode="after")
+    def _has_a_side(self) -> Self:
+        if self.min is None and self.max is None:
+            raise ValueError("must have min or max, such as {min: 0.9}")
+        return self
+
+    @property
+    def limits(self) -> dict[Side, float]:
+        """The sides that are set."""
+        sides: dict[Side, float | None] = {"min": self.min, "max": self.max}
+        return {side: limit for side, limit in sides.items() if limit is not None}
+
+
+class SliceBound(Bound):
+    """The range that a metric must lie in on every value of a column."""
+
+    column: Annotated[str, Field(min_length=1)]
+    """A column of the table, by its name in the source; `brightness` of images, `tokens` of texts; the target, or
+    `class` or `label`. Numbers of more than 10 values are cut into thirds."""
+    metric: str | None = None
+    """Metric of `validate`; null: the task's quality (accuracy, micro_f1 or r2)."""
+    by: Literal["value", "interval"] = "interval"
+    """As for a metric of all rows, where the default is `value`."""
+    min_rows: Annotated[int, Field(ge=1)] = 30
+    """With fewer validation rows in a slice its verdict is `too few rows`."""
+
+
+def _to_list(value: Any) -> Any:
+    return [value] if isinstance(value, dict | SliceBound) else value
+
+
+class Gate(Section):
+    """Every rule that a model must pass: bounds by metric, and the keys below."""
+
+    model_config = ConfigDict(extra="allow")
+    other_keys: ClassVar[type[Section]] = Bound
+    """The section of every other key, for errors."""
+    __pydantic_extra__: dict[str, Bound] = Field(init=False)
+
+    slices: Annotated[list[SliceBound], BeforeValidator(_to_list)] = []
+    """Bounds on slices, such as `{column: sex, min: 0.8, min_rows: 30}`; one or a list."""
+    not_worse_than_champion_by: Annotated[float | None, Field(ge=0, lt=1)] = None
+    """How much worse than the registry's champion the model may be at most, at 95 % confidence, on the validation rows
+    of both; in the unit of `register.margin`. null: no comparison."""
+    too_few_rows: Literal["pass", "fail"] = "pass"
+    """What the verdict `too few rows` means: pass with a warning, or fail."""
+
+    @property
+    def bounds(self) -> dict[str, Bound]:
+        """Metric -> its bound on all validation rows."""
+        return dict(self.__pydantic_extra__)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no rule."""
+        return not self.bounds and not self.slices and self.not_worse_than_champion_by is None
+
+
+class GateMetrics(NamedTuple):
+    """The metrics of a task that a gate may name."""
+
+    with_interval: tuple[str, ...]
+    """Those that slices and `by: interval` may name too."""
+    others: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them."""
+        return (*self.with_interval, *self.others)
+
+
+VALIDATION_METRICS: dict[TaskName, GateMetrics] = {
+    "classification": GateMetrics(
+        ("accuracy", "macro_f1", "loss", "ece"),
+        (
+            *("num_rows", "accuracy_low", "accuracy_high", "ece_before", "temperature", "threshold", "coverage"),
+            "target_accuracy",
+        ),
+    ),
+    "multilabel": GateMetrics(
+        ("micro_f1", "macro_f1", "accuracy", "exact_match", "loss"),
+        (
+            *("num_rows", "accuracy_low", "accuracy_high", "mean_average_precision", "auroc", "ece_before", "ece"),
+            *("temperature", "threshold"),
+        ),
+    ),
+    "regression": GateMetrics(("rmse", "mae", "r2", "loss"), ("num_rows", "rmse_low", "rmse_high", "interval_90")),
+}
+"""Task -> the metrics of `validate`, so that a gate can be checked before there is a model."""
+PER_TARGET_PREFIXES = ("rmse_", "mae_", "r2_", "interval_90_")
+"""A regression of several targets also has these, followed by the name of each target."""
+SLICE_COLUMNS: dict[ModalityName, tuple[str, ...]] = {"image": ("brightness",), "text": ("tokens",)}
+"""Modality without columns of its own -> what its rows can be sliced by, in addition to class, label or target."""
+TARGET_COLUMNS: dict[TaskName, str] = {"classification": "class", "multilabel": "label", "regression": "target"}
+"""Task -> the column of a slice that stands for the target, whatever its name."""
+
+
+def find_gate_mistakes(gate: Gate, tasks: Iterable[TaskName], key: str) -> list[str]:
+    """Returns a clause, beginning with its key below `key`, for each metric that none of these tasks has."""
+    tasks = list(tasks)
+    metrics = [VALIDATION_METRICS[task] for task in tasks]
+    names = {name for each in metrics for name in each.names}
+    with_interval = {name for each in metrics for name in each.with_interval}
+    prefixes = PER_TARGET_PREFIXES if "regression" in tasks else ()
+    mistakes = []
+    for place, name, bound in _named_metrics(gate):
+        is_per_target = name.startswith(prefixes)
+        if name not in names and not is_per_target:
+            mistakes.append(f"{key}.{place}: no such metric; {choices(name, names)}")
+        elif _needs_interval(bound) and name not in with_interval and not _has_target_interval(name, tasks):
+            mistakes.append(f"{key}.{place}: {name} has no interval; {choices(name, with_interval)}")
+    return mistakes
+
+
+def find_slice_mistakes(gate: Gate, columns: Iterable[str], key: str) -> list[str]:
+    """Returns a clause for each slice by a column that is not one of `columns`."""
+    names = list(columns)
+    return [
+        f"{key}.slices.{index}.column: got {bound.column!r}; {choices(bound.column, names)}"
+        for index, bound in enumerate(gate.slices)
+        if bound.column not in names
+    ]
+
+
+def list_slice_columns(spec: Spec) -> list[str]:
+    """Lists what rows can be sliced by, as far as it is known from their description."""
+    names = [*(column.source_name or column.name for column in spec.columns), *SLICE_COLUMNS.get(spec.modality, ())]
+    if not spec.targets:
+        names += [TARGET_COLUMNS[spec.task], *([spec.target] if spec.target else [])]
+    return list(dict.fromkeys(names))
+
+
+def _needs_interval(bound: Bound) -> bool:
+    return bound.by == "interval" or isinstance(bound, SliceBound)
+
+
+def _has_target_interval(name: str, tasks: Iterable[TaskName]) -> bool:
+    return "regression" in tasks and name.startswith(PER_TARGET_PREFIXES[:3]) and not name.endswith(("_low", "_high"))
+
+
+def _named_metrics(gate: Gate) -> Iterator[tuple[str, str, Bound]]:
+    """The key, metric and bound of each rule that names a metric."""
+    for name, bound in gate.bounds.items():
+        yield name, name, bound
+    for index, part in enumerate(gate.slices):
+        if part.metric is not None:
+            yield f"slices.{index}.metric", part.metric, part

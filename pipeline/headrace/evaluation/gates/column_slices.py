@@ -1,0 +1,78 @@
+"""The slices of a gate: the validation rows by the values of one column."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headrace.data.table.encoding.decode import format_value, inputs_by_column
+from headrace.errors import ConfigError, choices
+from headrace.evaluation.gates.bounds import SLICE_COLUMNS, TARGET_COLUMNS
+from headrace.evaluation.predictions import Predictions
+from headrace.evaluation.slice_definitions import SLICE_DEFINITIONS
+from headrace.evaluation.slices import TERCILES, tercile_slices
+
+MAX_VALUES = 10
+"""Numbers of more values are cut into thirds."""
+Bools = NDArray[np.bool_]
+
+
+def list_columns(predictions: Predictions) -> list[str]:
+    """Lists what these rows can be sliced by: columns by their names in the source."""
+    spec, names = predictions.spec, list[str]()
+    if spec.modality == "table":
+        source_names = {column.name: column.source_name or column.name for column in spec.columns}
+        names += [source_names.get(name, name) for name in inputs_by_column(predictions.transform)]
+    names += SLICE_COLUMNS.get(spec.modality, ())
+    if not spec.targets:
+        names += [TARGET_COLUMNS[spec.task], *([spec.target] if spec.target else [])]
+    return list(dict.fromkeys(names))
+
+
+def slice_by_column(predictions: Predictions, column: str) -> dict[str, Bools]:
+    """Returns value -> `[rows]`, for the values that occur; raises ConfigError for a column that is not there."""
+    names = list_columns(predictions)
+    if column not in names:
+        raise ConfigError(
+            f"params.yaml: validate.gate.slices: column {column!r}: not a column of the normalized rows; "
+            f"{choices(column, names)}"
+        )
+    spec = predictions.spec
+    source_names = {each.source_name or each.name: each.name for each in spec.columns}
+    if spec.modality == "table" and source_names.get(column, column) in inputs_by_column(predictions.transform):
+        slices = _slice_table(predictions, source_names.get(column, column))
+    elif column in SLICE_COLUMNS.get(spec.modality, ()):
+        defined = SLICE_DEFINITIONS[spec.modality](predictions.arrays, predictions.transform)
+        prefix = f"{column}="
+        slices = {name.removeprefix(prefix): rows for name, rows in defined.items() if name.startswith(prefix)}
+    else:
+        slices = _slice_target(predictions)
+    return {value: rows for value, rows in slices.items() if rows.any()}
+
+
+def _slice_table(predictions: Predictions, name: str) -> dict[str, Bools]:
+    transform, index = predictions.transform, inputs_by_column(predictions.transform)[name][0]
+    kind = transform["inputs"][index]["kind"]
+    stored = np.asarray(predictions.arrays.inputs[:, index], np.float64)
+    values = np.unique(stored[~np.isnan(stored)])
+    if kind == "categorical" or len(values) <= MAX_VALUES:
+        slices = {format_value(transform, index, float(value)): stored == value for value in values}
+    else:
+        slices = _cut_into_thirds(stored)
+    return slices if kind == "categorical" else {**slices, "missing": np.isnan(stored)}
+
+
+def _slice_target(predictions: Predictions) -> dict[str, Bools]:
+    targets, classes = np.asarray(predictions.arrays.targets), predictions.spec.classes
+    if predictions.spec.task == "regression":
+        return _cut_into_thirds(targets.astype(np.float64))
+    if predictions.spec.task == "multilabel":
+        return {name: targets[:, index] > 0 for index, name in enumerate(classes)}
+    return {name: cast("Bools", targets == index) for index, name in enumerate(classes)}
+
+
+def _cut_into_thirds(values: NDArray[np.float64]) -> dict[str, Bools]:
+    thirds = tercile_slices("", values)
+    return {name: thirds[f"={name}"] for name in TERCILES}
