@@ -1,0 +1,208 @@
+"""CORRUPTIONS: common corruptions of images at five strengths.
+
+After Hendrycks and Dietterich (2019), Benchmarking Neural Network Robustness to Common Corruptions and Perturbations.
+The strengths are those of its CIFAR-10-C (https://github.com/hendrycks/robustness, make_cifar_c.py); lengths grow with
+the image, from 32 pixels on. Left out are those that need pictures of frost or snow, glass blur and elastic
+transforms. Blurs are re-implemented, so that values cannot be compared with published ones to the point.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Images: TypeAlias = NDArray[np.float32]
+"""`[rows, height, width, channels]`, in [0, 1]."""
+Generators: TypeAlias = list[np.random.Generator]
+"""One for each row: the same for each strength, so that strengths differ in nothing else."""
+Corruption: TypeAlias = "Callable[[Images, int, Generators], Images]"
+"""Images, index of the strength, generators -> corrupted images, which may leave [0, 1]."""
+SIDE_PX = 32
+"""Side of the images that the lengths are given for."""
+ZOOM_STEP = 0.01
+FOG_OCTAVE_SIDE = 2
+"""Side of the coarsest grid of random heights."""
+
+
+def add_gaussian_noise(images: Images, strength: int, generators: Generators) -> Images:
+    """Noise of electronics in low light."""
+    noise = np.stack([rng.standard_normal(images.shape[1:], dtype=np.float32) for rng in generators])
+    return images + np.float32((0.04, 0.06, 0.08, 0.09, 0.10)[strength]) * noise
+
+
+def add_shot_noise(images: Images, strength: int, generators: Generators) -> Images:
+    """Noise of few photons: Poisson counts."""
+    photons = (500, 250, 100, 75, 50)[strength]
+    pairs = zip(images, generators, strict=True)
+    return np.stack([rng.poisson(image * photons) / photons for image, rng in pairs]).astype(np.float32)
+
+
+def add_impulse_noise(images: Images, strength: int, generators: Generators) -> Images:
+    """Salt and pepper: single values at either end."""
+    fraction = (0.01, 0.02, 0.03, 0.05, 0.07)[strength]
+    draws = np.stack([rng.random(images.shape[1:], dtype=np.float32) for rng in generators])
+    return np.where(draws < fraction / 2, np.float32(0), np.where(draws > 1 - fraction / 2, np.float32(1), images))
+
+
+def defocus(images: Images, strength: int, generators: Generators) -> Images:
+    """A disc for each point, with a soft edge."""
+    from scipy.ndimage import gaussian_filter
+
+    del generators
+    radius, softness = ((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1.0, 0.2), (1.5, 0.1))[strength]
+    scale = _length_scale(images)
+    reach = int(np.ceil(radius * scale + 3 * softness))
+    offsets = np.arange(-reach, reach + 1)
+    disc = (offsets[:, None] ** 2 + offsets[None, :] ** 2 <= (radius * scale) ** 2).astype(np.float32)
+    return _convolve(images, gaussian_filter(disc, softness * scale, mode="constant"))
+
+
+def blur_by_motion(images: Images, strength: int, generators: Generators) -> Images:
+    """A fading trail in a direction of -45 to 45 degrees."""
+    radius, sigma = ((6, 1.0), (6, 1.5), (6, 2.0), (8, 2.0), (9, 2.5))[strength]
+    scale = _length_scale(images)
+    steps = np.arange(int(radius * scale) + 1)
+    weights = np.exp(-(steps**2) / (2 * (sigma * scale) ** 2))
+    blurred = np.empty_like(images)
+    for row, rng in enumerate(generators):
+        angle = rng.uniform(-np.pi / 4, np.pi / 4)
+        shifts = np.rint(np.stack([steps * np.sin(angle), steps * np.cos(angle)], axis=1)).astype(int)
+        trail = [_shift(images[row], *shift) * weight for shift, weight in zip(shifts.tolist(), weights, strict=True)]
+        blurred[row] = np.sum(trail, axis=0) / weights.sum()
+    return blurred
+
+
+def blur_by_zoom(images: Images, strength: int, generators: Generators) -> Images:
+    """The mean over zooms up to 1.06, 1.11, 1.16, 1.21 or 1.26."""
+    del generators
+    zooms = 1 + np.arange(6 + 5 * strength) * ZOOM_STEP
+    height, width = images.shape[1:3]
+    total = images.copy()
+    for zoom in zooms:
+        rows, columns = (np.rint(((np.arange(n) + 0.5) - n / 2) / zoom + n / 2 - 0.5) for n in (height, width))
+        total += images[:, rows.astype(int)[:, None], columns.astype(int)[None, :]]
+    return total / np.float32(len(zooms) + 1)
+
+
+def add_fog(images: Images, strength: int, generators: Generators) -> Images:
+    """A layer of random density at all scales."""
+    density, decay = ((0.2, 3.0), (0.5, 3.0), (0.75, 2.5), (1.0, 2.0), (1.5, 1.75))[strength]
+    largest = images.max(axis=(1, 2, 3), keepdims=True)
+    layers = np.stack([_draw_fog(images.shape[1:3], decay, rng) for rng in generators])[..., None]
+    return np.asarray((images + density * layers) * largest / np.maximum(largest + density, 1e-6), np.float32)
+
+
+def brighten(images: Images, strength: int, generators: Generators) -> Images:
+    """More light: a larger value (HSV) of each pixel, at the same hue and saturation."""
+    del generators
+    value = images.max(axis=-1, keepdims=True)
+    brighter = np.minimum(value + np.float32((0.05, 0.1, 0.15, 0.2, 0.3)[strength]), 1)
+    return np.where(value > 0, images * brighter / np.maximum(value, 1e-6), brighter)
+
+
+def reduce_contrast(images: Images, strength: int, generators: Generators) -> Images:
+    """Closer to the mean of each channel."""
+    del generators
+    mean = images.mean(axis=(1, 2), keepdims=True)
+    return (images - mean) * np.float32((0.75, 0.5, 0.4, 0.3, 0.15)[strength]) + mean
+
+
+def pixelate(images: Images, strength: int, generators: Generators) -> Images:
+    """Fewer pixels, enlarged."""
+    del generators
+    fraction = (0.95, 0.9, 0.85, 0.75, 0.65)[strength]
+
+    def reduce_size(picture: object) -> object:
+        from PIL import Image
+
+        small = (max(1, int(picture.width * fraction)), max(1, int(picture.height * fraction)))  # type: ignore[attr-defined]
+        return picture.resize(small, Image.Resampling.BOX).resize(picture.size, Image.Resampling.BOX)  # type: ignore[attr-defined]
+
+    return _map_pictures(images, reduce_size)
+
+
+def compress_as_jpeg(images: Images, strength: int, generators: Generators) -> Images:
+    """JPEG of quality 80, 65, 58, 50 or 40."""
+    del generators
+    quality = (80, 65, 58, 50, 40)[strength]
+
+    def compress(picture: object) -> object:
+        from PIL import Image
+
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", quality=quality)  # type: ignore[attr-defined]
+        return Image.open(buffer)
+
+    return _map_pictures(images, compress)
+
+
+CORRUPTIONS: dict[str, Corruption] = {
+    "gaussian_noise": add_gaussian_noise,
+    "shot_noise": add_shot_noise,
+    "impulse_noise": add_impulse_noise,
+    "defocus_blur": defocus,
+    "motion_blur": blur_by_motion,
+    "zoom_blur": blur_by_zoom,
+    "fog": add_fog,
+    "brightness": brighten,
+    "contrast": reduce_contrast,
+    "pixelate": pixelate,
+    "jpeg_compression": compress_as_jpeg,
+}
+
+
+def corrupt_images(name: str, pixels: NDArray[np.uint8], strength: int, generators: Generators) -> NDArray[np.uint8]:
+    """Applies a corruption to `[rows, height, width, channels]` of 1 or 3 channels; `strength` is 0 to 4."""
+    images = CORRUPTIONS[name](pixels.astype(np.float32) / 255, strength, generators)
+    return np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
+
+
+def _length_scale(images: Images) -> float:
+    return max(1.0, min(images.shape[1:3]) / SIDE_PX)
+
+
+def _convolve(images: Images, kernel: NDArray[np.float32]) -> Images:
+    from scipy.ndimage import convolve
+
+    return np.asarray(convolve(images, (kernel / kernel.sum())[None, :, :, None], mode="nearest"))
+
+
+def _shift(image: NDArray[np.float32], down: int, right: int) -> NDArray[np.float32]:
+    """Moves an image; its edge fills what becomes free."""
+    rows = np.clip(np.arange(image.shape[0]) - down, 0, image.shape[0] - 1)
+    columns = np.clip(np.arange(image.shape[1]) - right, 0, image.shape[1] - 1)
+    return image[rows[:, None], columns[None, :]]
+
+
+def _draw_fog(shape: tuple[int, int], decay: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """`[height, width]` in [0, 1]: random heights on grids of doubling fineness, each flatter by `decay`."""
+    heights, side, weight = np.zeros(shape), FOG_OCTAVE_SIDE, 1.0
+    while side <= 2 * max(shape):
+        grid = rng.random((side + 1, side + 1))
+        rows, columns = (np.linspace(0, side, count) for count in shape)
+        heights += weight * _interpolate(_interpolate(grid, rows).T, columns).T
+        side, weight = side * 2, weight / decay
+    heights -= heights.min()
+    return heights / max(float(heights.max()), 1e-6)
+
+
+def _interpolate(grid: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Linear interpolation of the grid's rows at fractional places."""
+    below = np.minimum(places.astype(int), len(grid) - 2)
+    fraction = (places - below)[:, None]
+    return grid[below] * (1 - fraction) + grid[below + 1] * fraction
+
+
+def _map_pictures(images: Images, change: Callable[[object], object]) -> Images:
+    """Applies a function of Pillow images to each row."""
+    from PIL import Image
+
+    changed = np.empty_like(images)
+    for row, pixels in enumerate(np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)):
+        picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+        changed[row] = np.asarray(change(picture), np.float32).reshape(pixels.shape) / 255
+    return changed
