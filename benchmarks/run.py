@@ -17,6 +17,7 @@ import ludwig_adult
 import memory
 import ray_workers
 import report
+import stage_timing
 import startup
 import torch_loop
 from environments import BENCH_DIR
@@ -28,7 +29,7 @@ from headrace.storage import atomic
 Measure = Callable[[Sequence[str], Size], Iterator[Row]]
 GROUPS: tuple[tuple[tuple[str, ...], Measure], ...] = tuple(
     (module.NAMES, module.measure)
-    for module in (torch_loop, keras_papers, feeding, ray_workers, memory, data, ludwig_adult, startup)
+    for module in (torch_loop, keras_papers, feeding, ray_workers, memory, data, ludwig_adult, startup, stage_timing)
 )
 """Benchmarks that are measured together, and the function that measures them."""
 BENCHMARKS = [name for names, _ in GROUPS for name in names]

@@ -1,4 +1,4 @@
-import datetime
+import datetime as dt
 
 import numpy as np
 import pyarrow as pa
@@ -66,7 +66,7 @@ def test_decode_columns_gives_numbers_names_of_categories_and_texts_of_few_numbe
 
 def test_read_other_columns_reads_what_the_model_has_not(tmp_path):
     ids = [row_id(index) for index in range(40)]
-    days = [datetime.datetime(2024, 1, 1) + datetime.timedelta(days=index) for index in range(40)]  # noqa: DTZ001
+    days = [dt.datetime(2024, 1, 1) + dt.timedelta(days=index) for index in range(40)]  # noqa: DTZ001
     table = pa.table(
         {
             "row_id": ids, "label": ["a"] * 40, "size": pa.array([1.0] * 40), "sex": ["m", "f", None, "f"] * 10,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.evaluation.metrics.classification import wilson_interval
-from headrace.evaluation.metrics.regression import bootstrap_rmse, root_mean_square
+from headrace.evaluation.metrics.regression import rmse_interval, root_mean_square
 
 TERCILES = ("low", "middle", "high")
 ROWS_PER_MEAN = 1024
@@ -75,7 +75,7 @@ def measure_losses(losses: NDArray[np.float64], metric: str, *, seed: int) -> tu
     """A metric and its 95 % interval from `EvaluationResult.row_losses` of some rows: accuracy or rmse."""
     if metric == "rmse":
         errors = np.sqrt(losses)
-        return root_mean_square(errors), *bootstrap_rmse(errors, seed=seed)
+        return root_mean_square(errors), *rmse_interval(errors, seed=seed)
     num_correct = float((1 - losses).sum())
     return num_correct / len(losses), *wilson_interval(num_correct, len(losses))
 
@@ -93,7 +93,7 @@ def measure_error_slices(errors: NDArray[np.float64], slices: Slices, *, seed: i
     """The error of every non-empty slice, the worst first; `seed` is that of the bootstrap."""
     parts = {key: errors[rows] for key, rows in slices.items() if rows.any()}
     measured = [
-        ErrorSlice(*key, len(part), root_mean_square(part), *bootstrap_rmse(part, seed=seed))
+        ErrorSlice(*key, len(part), root_mean_square(part), *rmse_interval(part, seed=seed))
         for key, part in parts.items()
     ]
     return sorted(measured, key=lambda part: (-part.rmse, part.column, part.value))

@@ -39,7 +39,7 @@ def test_write_mistakes_of_values_the_largest_errors(make_subject, tmp_path):
         "inputs": [{"column": "x", "kind": "numeric"}],
     }
     targets = np.array([1.0, 5.0, 2.0], np.float32)
-    subject = make_subject(cells, targets, lambda rows: np.nan_to_num(rows), task="regression", transform=transform)
+    subject = make_subject(cells, targets, np.nan_to_num, task="regression", transform=transform)
     mistakes = write_mistakes(tmp_path, subject, 9)
     assert [(m["label"], m["predicted"], m["error"], m["cells"]) for m in mistakes] == [
         (5.0, 2.0, -3.0, {"x": "2"}), (2.0, 0.0, -2.0, {"x": "missing"}),

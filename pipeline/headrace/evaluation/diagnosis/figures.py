@@ -18,6 +18,8 @@ MAX_CONFUSIONS = 14
 MAX_CURVES = 6
 MAX_POINTS = 200
 NAME_LENGTH = 14
+STRONG = 0.83
+"""Fraction of a class from which on white is easier to read on its cell than black."""
 
 
 def draw_figures(subject: Subject) -> Iterator[tuple[str, str]]:
@@ -172,7 +174,7 @@ def _draw_matrix(chart: Chart, counts: NDArray[np.int64], classes: list[str]) ->
     left = LEFT + 40
     width, height = (chart.right - left) / len(classes), (HEIGHT - BOTTOM - TOP) / len(classes)
     fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    length = max(3, int(width / 8))
+    length = max(3, int(width / 7))
     for row, name in enumerate(classes):
         middle = TOP + (row + 0.5) * height + 4
         chart.write(shorten(name, NAME_LENGTH), left - 8, middle, anchor="end")
@@ -181,7 +183,7 @@ def _draw_matrix(chart: Chart, counts: NDArray[np.int64], classes: list[str]) ->
             x, fraction = left + column * width, float(fractions[row, column])
             box = {"x": x, "y": TOP + row * height, "width": width, "height": height}
             chart.add("rect", "cell", **box, fill_opacity=f"{0.04 + 0.96 * fraction:.2f}")
-            style = f"cell-ink{' strong' if fraction > 0.5 else ''}"  # noqa: PLR2004
+            style = f"cell-ink{' strong' if fraction > STRONG else ''}"
             chart.write(str(counts[row, column]), x + width / 2, middle, anchor="middle", style=style)
     return chart
 

@@ -17,8 +17,8 @@ WIDTH, HEIGHT = 640, 420
 LEFT, TOP, BOTTOM = 72, 40, 56
 LEGEND_WIDTH = 190
 NUM_TICKS = 5
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#7f7f7f")
-"""Okabe and Ito's colours for all kinds of colour vision, without those that are pale on white, and two more."""
+COLOURS = ("#2f8fd0", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#7f7f7f")
+"""Near those of Okabe and Ito for all kinds of colour vision, each visible on white and on black."""
 STYLE = """
 .paper{fill:#fff}.ink{fill:#222}.axis{stroke:#555;stroke-width:1}.grid{stroke:#ddd;stroke-width:1}
 .guide{stroke:#777;stroke-width:1.5;stroke-dasharray:5 4;fill:none}text{font:13px system-ui,sans-serif}
