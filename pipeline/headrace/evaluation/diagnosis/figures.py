@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from headrace.evaluation.diagnosis.subject import Subject
 from headrace.evaluation.diagnosis.svg_chart import BOTTOM, COLOURS, HEIGHT, LEFT, TOP, WIDTH, Chart, shorten
 from headrace.evaluation.metrics.classification import confusion_matrix, wilson_interval
-from headrace.evaluation.metrics.ranking import RankingCurve, area_under_roc, average_precision, trace_ranking
+from headrace.evaluation.metrics.ranking_curves import RankingCurve, area_under_roc, average_precision, trace_ranking
 
 Floats = NDArray[np.float64]
 MAX_MATRIX_CLASSES = 12

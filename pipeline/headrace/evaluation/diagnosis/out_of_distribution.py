@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from headrace.contracts import Json, Metrics
 from headrace.evaluation.diagnosis.robustness import Sample, draw_sample, make_generators
 from headrace.evaluation.diagnosis.subject import Subject
-from headrace.evaluation.metrics.ranking import area_under_roc
+from headrace.evaluation.metrics.ranking_curves import area_under_roc
 from headrace.storage.arrays import open_arrays
 
 Generated: TypeAlias = "dict[str, NDArray[Any]]"

@@ -1,4 +1,4 @@
-"""Ranking metrics of scores that shall be higher for positive rows: ROC, precision and recall."""
+"""Curves over all thresholds of a score that shall be higher for positive rows: ROC, precision and recall."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from headrace.evaluation.metrics.ranking import area_under_roc, average_precision, trace_ranking
+from headrace.evaluation.metrics.ranking_curves import area_under_roc, average_precision, trace_ranking
 
 RNG = np.random.default_rng(0)
 TRUTH = RNG.random(500) < 0.3
