@@ -25,8 +25,10 @@ MAX_CONDITIONS = 200
 MAX_SLICES = 20
 SIGNIFICANCE = 0.05
 ROWS_PER_PASS = 8192
-TINY, LARGEST_T = 1e-300, 1e6
-"""For slices whose rows all have the same loss: no spread is divided by, no t is infinite."""
+ROUNDING = 1e-14
+"""Variance, as a fraction of the sum of squares, that is taken for none."""
+LARGEST_T = 1e6
+"""For slices whose rows all have the same loss."""
 
 
 class WorstSlice(NamedTuple):
@@ -52,27 +54,22 @@ class _Sums(NamedTuple):
 
 
 def find_worst_slices(result: EvaluationResult, slices: Slices, *, seed: int) -> list[WorstSlice]:
-    """Returns at most MAX_SLICES slices that are worse than the rest and, if of two conditions, than each of them."""
+    """Returns at most MAX_SLICES slices that are worse than the rest: those that chance does not explain first."""
     losses, keys = result.row_losses, list(slices)[:MAX_CONDITIONS]
     masks = np.array([slices[key] for key in keys], bool).reshape(len(keys), len(losses))
     sums = _sum_pairs(masks, losses)
     candidates = _list_candidates(keys, sums, len(losses))
     if not len(candidates):
         return []
-    p_values, scores = _compare_with_rest(sums, losses, candidates)
-    means = sums.losses / np.maximum(sums.rows, 1)
-    ranked = np.lexsort((candidates[:, 1], candidates[:, 0], -scores))
+    p_values, scores = correct_by_holm(_test_slices(sums, losses, candidates)), _score_slices(sums, losses, candidates)
+    ranked = np.lexsort((candidates[:, 1], candidates[:, 0], -scores, p_values >= SIGNIFICANCE))
     worst: list[WorstSlice] = []
-    for at in ranked[scores[ranked] > 0].tolist():
+    for at in ranked[scores[ranked] > 0][:MAX_SLICES].tolist():
         first, second = candidates[at].tolist()
-        is_worse = first == second or means[first, second] > max(means[first, first], means[second, second])
-        if is_worse and len(worst) < MAX_SLICES:
-            rows = masks[first] & masks[second]
-            name = " and ".join(str(key) for key in dict.fromkeys((keys[first], keys[second])))
-            (value, *ends), (rest, *_) = (
-                measure_losses(losses[part], result.metric, seed=seed) for part in (rows, ~rows)
-            )
-            worst.append(WorstSlice(name, int(rows.sum()), value, *ends, rest, float(p_values[at])))
+        rows = masks[first] & masks[second]
+        name = " and ".join(str(key) for key in dict.fromkeys((keys[first], keys[second])))
+        (value, *ends), (rest, *_) = (measure_losses(losses[part], result.metric, seed=seed) for part in (rows, ~rows))
+        worst.append(WorstSlice(name, int(rows.sum()), value, *ends, rest, float(p_values[at])))
     return worst
 
 
@@ -109,31 +106,50 @@ def _list_candidates(keys: list[SliceKey], sums: _Sums, num_rows: int) -> NDArra
     return np.argwhere(is_pair & has_rows)
 
 
-def _compare_with_rest(sums: _Sums, losses: Floats, candidates: NDArray[np.intp]) -> tuple[Floats, Floats]:
-    """Welch's test of each slice against the other rows (one-sided, corrected), and SliceLine's score."""
+def _test_slices(sums: _Sums, losses: Floats, candidates: NDArray[np.intp]) -> Floats:
+    """p-value of each slice against all other rows and, for a pair, against the other rows of each of its conditions.
+
+    The largest of them counts: a pair is not news if one of its conditions explains it.
+    """
+    first, second = candidates.T
+    inside = np.stack([total[first, second] for total in sums])
+    everything = np.array([[len(losses)], [losses.sum()], [(losses**2).sum()]])
+    p_values = _test_against(inside, everything - inside)
+    for condition in (first, second):
+        whole = np.stack([total[condition, condition] for total in sums])
+        p_values = np.where(first == second, p_values, np.maximum(p_values, _test_against(inside, whole - inside)))
+    return p_values
+
+
+def _test_against(inside: Floats, outside: Floats) -> Floats:
+    """Welch's test that the mean loss is larger inside, from rows, losses and squared losses; 1 for too few rows."""
     from scipy.special import stdtr
 
-    inside = np.stack([total[candidates[:, 0], candidates[:, 1]] for total in sums])
-    outside = np.array([[len(losses)], [losses.sum()], [(losses**2).sum()]]) - inside
     (mean, error, rows), (rest_mean, rest_error, rest_rows) = (_mean_error(*part) for part in (inside, outside))
-    spread = error + rest_error
-    freedom = np.maximum(spread, TINY) ** 2 / np.maximum(
-        error**2 / (rows - 1) + rest_error**2 / (rest_rows - 1), 1e-300
-    )
-    difference = mean - rest_mean
-    t = np.where(spread > 0, difference / np.sqrt(np.maximum(spread, TINY)), np.sign(difference) * np.inf)
-    p_values = np.where(difference > 0, stdtr(np.maximum(freedom, 1.0), -np.minimum(t, LARGEST_T)), 1.0)
-    overall = losses.mean()
-    ratio = mean / overall if overall > 0 else np.ones_like(mean)
-    scores = (1 - SIZE_PENALTY) * (ratio - 1) - SIZE_PENALTY * (len(losses) / rows - 1)
-    return correct_by_holm(p_values), scores
+    spread, difference = error + rest_error, mean - rest_mean
+    has_spread = spread > 0
+    shares = error**2 / np.maximum(rows - 1, 1) + rest_error**2 / np.maximum(rest_rows - 1, 1)
+    freedom = np.where(has_spread, spread**2 / np.where(shares > 0, shares, 1), rows + rest_rows - 2)
+    t = np.where(has_spread, difference / np.sqrt(np.where(has_spread, spread, 1)), np.sign(difference) * LARGEST_T)
+    p_values = stdtr(np.maximum(freedom, 1.0), -np.clip(t, -LARGEST_T, LARGEST_T))
+    return np.where((rest_rows >= 2) & (difference > 0), p_values, 1.0)  # noqa: PLR2004 one row has no spread
+
+
+def _score_slices(sums: _Sums, losses: Floats, candidates: NDArray[np.intp]) -> Floats:
+    """SliceLine's score: above 0 where the losses outweigh the smallness."""
+    first, second = candidates.T
+    rows, overall = sums.rows[first, second], float(losses.mean())
+    ratio = sums.losses[first, second] / rows / overall if overall > 0 else np.ones(len(rows))
+    return np.asarray((1 - SIZE_PENALTY) * (ratio - 1) - SIZE_PENALTY * (len(losses) / rows - 1))
 
 
 def _mean_error(rows: Floats, total: Floats, squares: Floats) -> tuple[Floats, Floats, Floats]:
     """Mean, squared standard error, and number of rows."""
-    mean = total / rows
-    variance = np.maximum(squares - rows * mean**2, 0) / (rows - 1)
-    return mean, variance / rows, rows
+    mean = total / np.maximum(rows, 1)
+    variance = np.maximum(squares - rows * mean**2, 0) / np.maximum(rows - 1, 1)
+    # sums of equal losses leave rounding errors
+    variance = np.where(variance > ROUNDING * squares, variance, 0)
+    return mean, variance / np.maximum(rows, 1), rows
 
 
 def correct_by_holm(p_values: Floats) -> Floats:
