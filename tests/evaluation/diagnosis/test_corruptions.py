@@ -2,12 +2,13 @@ import itertools
 
 import numpy as np
 import pytest
+from PIL import Image
+from sklearn.datasets import load_sample_image
 
 from headrace.evaluation.diagnosis.corruptions import CORRUPTIONS, corrupt_images
 
-ROWS, COLUMNS = np.mgrid[:48, :40]
-SCENE = np.stack([ROWS * 5, COLUMNS * 6, 255 * ((ROWS // 4 + COLUMNS // 4) % 2)], axis=-1).astype(np.uint8)
-PIXELS = np.stack([SCENE, SCENE[::-1], SCENE[:, ::-1] // 2])
+PHOTO = np.asarray(Image.fromarray(load_sample_image("china.jpg")).resize((48, 40), Image.Resampling.BOX))
+PIXELS = np.stack([PHOTO, PHOTO[::-1], PHOTO[:, ::-1] // 2])
 
 
 def generators(num_rows=3):
@@ -25,11 +26,9 @@ def distances(name, pixels):
 def test_corrupt_images_changes_more_with_each_strength(name):
     for pixels in (PIXELS, PIXELS[..., 2:]):
         changes = distances(name, pixels)
-        # the kernel of the weakest defocus is a point, whatever its radius; sizes in whole pixels may coincide
-        assert changes[0] >= 0
         assert changes[4] > changes[0]
         assert changes[4] > 1
-        assert all(later >= earlier * 0.9 for earlier, later in itertools.pairwise(changes))
+        assert all(later >= earlier * 0.95 for earlier, later in itertools.pairwise(changes))
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
