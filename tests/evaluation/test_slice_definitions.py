@@ -9,7 +9,7 @@ from headrace.evaluation import slice_definitions
 from headrace.evaluation.predictions import open_split
 from headrace.storage.arrays import Arrays
 from headrace.storage.parquet import write_shards
-from tests.drawn import row_id
+from tests.drawn import png, row_id
 
 COLUMNS = {
     "size": np.array([*np.arange(60.0), *[np.nan] * 40]),
@@ -94,3 +94,19 @@ def test_measure_images_averages_pixels():
     pixels = np.random.default_rng(0).integers(0, 256, (5, 4, 4, 3), dtype=np.uint8)
     rows = Arrays(pixels, np.zeros(5), np.zeros(5, "S32"))
     assert slice_definitions.measure_images(rows, {})["brightness"] == pytest.approx(pixels.mean(axis=(1, 2, 3)))
+
+
+def test_read_image_sizes_before_they_were_resized(tmp_path, monkeypatch):
+    sizes = [(4, 9), (20, 3), (5, 5)]
+    ids = sorted(row_id(index) for index in range(3))
+    images = [png(np.zeros(size, np.uint8)) for size in sizes]
+    table = pa.table({"row_id": ids[::-1], "image": images[::-1]})
+    write_shards(tmp_path, table.schema, table.to_batches())
+    row_ids = np.array([row.encode() for row in ids], "S32")
+    assert slice_definitions.read_image_sizes(tmp_path, row_ids)["side"].tolist() == [9, 20, 5]
+    monkeypatch.setattr(slice_definitions, "MAX_IMAGE_BYTES", 10)
+    assert slice_definitions.read_image_sizes(tmp_path, row_ids) == {}
+
+
+def test_slice_columns_of_one_value_has_no_slice():
+    assert slice_definitions.slice_columns({"x": np.array(["a"] * 50, object), "y": np.ones(50)}) == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -11,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from headrace.contracts import Json
+from headrace.data.image.decode import suppress_decoder_warnings
 from headrace.data.table.encoding.decode import format_value, inputs_by_column
 from headrace.data.table.parsing import parse_numbers
 from headrace.data.table.reading.rows import RESERVED_NAMES
@@ -30,6 +32,8 @@ MAX_VALUES = 10
 """Values of a column that become slices: the commonest."""
 MAX_COLUMNS = 40
 """Columns that are sliced unless `test.slices` names others: the first in the data's order."""
+MAX_IMAGE_BYTES = 2**30
+"""Of `data/clean`, which is read as a whole to find the sizes of its images."""
 MISSING = "missing"
 
 
@@ -37,6 +41,20 @@ def measure_images(arrays: Arrays, transform: Json) -> Columns:
     """The brightness of each image, in levels of 0 to 255."""
     del transform
     return {"brightness": mean_by_row(arrays.inputs[:])}
+
+
+def read_image_sizes(clean_dir: Path, row_ids: NDArray[np.bytes_]) -> Columns:
+    """The longer side of each image in pixels, before it was resized; not of sources above MAX_IMAGE_BYTES."""
+    from PIL import Image
+
+    if sum(path.stat().st_size for path in clean_dir.glob("part-*.parquet")) > MAX_IMAGE_BYTES:
+        return {}
+    sides = []
+    with suppress_decoder_warnings():
+        for image in read_rows(clean_dir, row_ids, ["image"]).column("image"):
+            with Image.open(io.BytesIO(image.as_py())) as header:  # pixels are not decoded
+                sides.append(float(max(header.size)))
+    return {"side": np.array(sides)}
 
 
 def measure_texts(arrays: Arrays, transform: Json) -> Columns:
@@ -77,6 +95,8 @@ def read_other_columns(clean_dir: Path, row_ids: NDArray[np.bytes_], known: Sequ
 def collect_columns(predictions: Predictions, clean_dir: Path) -> Columns:
     """What the rows of a split can be sliced by, in the modality's own measures and the source's columns."""
     columns = COLUMNS[predictions.spec.modality](predictions.arrays, predictions.transform)
+    if predictions.spec.modality == "image":
+        columns |= read_image_sizes(clean_dir, predictions.arrays.row_ids)
     return columns | read_other_columns(clean_dir, predictions.arrays.row_ids, list(columns))
 
 
@@ -92,6 +112,8 @@ def slice_columns(columns: Columns) -> dict[SliceKey, NDArray[np.bool_]]:
                 slices[SliceKey(name, MISSING)] = is_missing
             continue
         distinct, counts = np.unique(values.astype(str), return_counts=True)
+        if len(distinct) == 1:  # the slice would be all rows
+            continue
         common = sorted((-count, value) for value, count in zip(distinct, counts, strict=True) if count >= MIN_ROWS)
         slices |= {SliceKey(name, str(value)): np.asarray(values == value) for _, value in common[:MAX_VALUES]}
     return slices

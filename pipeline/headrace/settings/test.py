@@ -17,7 +17,7 @@ class Config(Section):
     empty. Image classification only."""
     slices: list[str] | None = None
     """Columns of the source, also those that the model does not learn from, by whose values the quality is measured;
-    images: brightness, texts: tokens. null: all of them, 40 at most."""
+    images: brightness, side; texts: tokens. null: all of them, 40 at most."""
     robustness_rows: Annotated[int, Field(ge=0)] = 256
     """Test rows on which robustness is measured: images under common corruptions (11 of 5 strengths each), texts with
     typos or without some words, tables with missing cells or noise; 0: not at all."""
