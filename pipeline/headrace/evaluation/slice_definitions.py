@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from headrace.contracts import Json
-from headrace.data.image.decode import suppress_decoder_warnings
+from headrace.data.image.decode import FORMATS, suppress_decoder_warnings
 from headrace.data.table.encoding.decode import format_value, inputs_by_column
 from headrace.data.table.parsing import parse_numbers
 from headrace.data.table.reading.rows import RESERVED_NAMES
@@ -52,7 +52,7 @@ def read_image_sizes(clean_dir: Path, row_ids: NDArray[np.bytes_]) -> Columns:
     sides = []
     with suppress_decoder_warnings():
         for image in read_rows(clean_dir, row_ids, ["image"]).column("image"):
-            with Image.open(io.BytesIO(image.as_py())) as header:  # pixels are not decoded
+            with Image.open(io.BytesIO(image.as_py()), formats=FORMATS) as header:  # pixels are not decoded
                 sides.append(float(max(header.size)))
     return {"side": np.array(sides)}
 

@@ -64,8 +64,8 @@ def table_subject(make_subject, num_rows=300, **fields):
 
 
 def test_measure_robustness_of_images_has_every_corruption_and_strength(make_subject) -> None:
-    rows = robustness.measure_robustness(image_subject(make_subject), 30)
-    assert rows[0][:4] == ("none", 0, 30, 1.0)
+    rows = robustness.measure_robustness(image_subject(make_subject), 40)
+    assert rows[0][:4] == ("none", 0, 40, 1.0)
     assert [(row.name, row.strength) for row in rows[1:]] == [
         (name, strength) for name in CORRUPTIONS for strength in range(1, 6)
     ]
