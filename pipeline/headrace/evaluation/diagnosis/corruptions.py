@@ -66,14 +66,13 @@ def blur_by_motion(images: Images, strength: int, generators: Generators) -> Ima
     radius, sigma = ((6, 1.0), (6, 1.5), (6, 2.0), (8, 2.0), (9, 2.5))[strength]
     scale = _length_scale(images)
     steps = np.arange(int(radius * scale) + 1)
-    weights = np.exp(-(steps**2) / (2 * (sigma * scale) ** 2))
-    blurred = np.empty_like(images)
-    for row, rng in enumerate(generators):
-        angle = rng.uniform(-np.pi / 4, np.pi / 4)
-        shifts = np.rint(np.stack([steps * np.sin(angle), steps * np.cos(angle)], axis=1)).astype(int)
-        trail = [_shift(images[row], *shift) * weight for shift, weight in zip(shifts.tolist(), weights, strict=True)]
-        blurred[row] = np.sum(trail, axis=0) / weights.sum()
-    return blurred
+    weights = np.exp(-(steps**2) / (2 * (sigma * scale) ** 2)).astype(np.float32)
+    angles = np.array([rng.uniform(-np.pi / 4, np.pi / 4) for rng in generators])
+    trail = [
+        _shift(images, np.rint(step * np.sin(angles)).astype(int), np.rint(step * np.cos(angles)).astype(int)) * weight
+        for step, weight in zip(steps.tolist(), weights, strict=True)
+    ]
+    return np.asarray(sum(trail) / weights.sum())
 
 
 def blur_by_zoom(images: Images, strength: int, generators: Generators) -> Images:
@@ -92,7 +91,7 @@ def add_fog(images: Images, strength: int, generators: Generators) -> Images:
     """A layer of random density at all scales."""
     density, decay = ((0.2, 3.0), (0.5, 3.0), (0.75, 2.5), (1.0, 2.0), (1.5, 1.75))[strength]
     largest = images.max(axis=(1, 2, 3), keepdims=True)
-    layers = np.stack([_draw_fog(images.shape[1:3], decay, rng) for rng in generators])[..., None]
+    layers = _draw_fog((images.shape[1], images.shape[2]), decay, generators)[..., None]
     return np.asarray((images + density * layers) * largest / np.maximum(largest + density, 1e-6), np.float32)
 
 
@@ -171,30 +170,32 @@ def _convolve(images: Images, kernel: NDArray[np.float32]) -> Images:
     return np.asarray(convolve(images, (kernel / kernel.sum())[None, :, :, None], mode="nearest"))
 
 
-def _shift(image: NDArray[np.float32], down: int, right: int) -> NDArray[np.float32]:
-    """Moves an image; its edge fills what becomes free."""
-    rows = np.clip(np.arange(image.shape[0]) - down, 0, image.shape[0] - 1)
-    columns = np.clip(np.arange(image.shape[1]) - right, 0, image.shape[1] - 1)
-    return image[rows[:, None], columns[None, :]]
+def _shift(images: Images, down: NDArray[np.int64], right: NDArray[np.int64]) -> Images:
+    """Moves each image by its own numbers of pixels; its edge fills what becomes free."""
+    height, width = images.shape[1:3]
+    rows = np.clip(np.arange(height) - down[:, None], 0, height - 1)
+    columns = np.clip(np.arange(width) - right[:, None], 0, width - 1)
+    return images[np.arange(len(images))[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
-def _draw_fog(shape: tuple[int, int], decay: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """`[height, width]` in [0, 1]: random heights on grids of doubling fineness, each flatter by `decay`."""
-    heights, side, weight = np.zeros(shape), FOG_OCTAVE_SIDE, 1.0
+def _draw_fog(shape: tuple[int, int], decay: float, generators: Generators) -> NDArray[np.float64]:
+    """`[rows, height, width]` in [0, 1]: random heights on grids of doubling fineness, each flatter by `decay`."""
+    heights, side, weight = np.zeros((len(generators), *shape)), FOG_OCTAVE_SIDE, 1.0
     while side <= 2 * max(shape):
-        grid = rng.random((side + 1, side + 1))
-        rows, columns = (np.linspace(0, side, count) for count in shape)
-        heights += weight * _interpolate(_interpolate(grid, rows).T, columns).T
+        grids = np.stack([rng.random((side + 1, side + 1)) for rng in generators])
+        for size in shape:  # lines first, then, in the transposed grid, columns
+            grids = _interpolate(grids, np.linspace(0, side, size)).transpose(0, 2, 1)
+        heights += weight * grids
         side, weight = side * 2, weight / decay
-    heights -= heights.min()
-    return heights / max(float(heights.max()), 1e-6)
+    heights -= heights.min(axis=(1, 2), keepdims=True)
+    return heights / np.maximum(heights.max(axis=(1, 2), keepdims=True), 1e-6)
 
 
-def _interpolate(grid: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Linear interpolation of the grid's rows at fractional places."""
-    below = np.minimum(places.astype(int), len(grid) - 2)
+def _interpolate(grids: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Linear interpolation between the lines of each grid at fractional places."""
+    below = np.minimum(places.astype(int), grids.shape[1] - 2)
     fraction = (places - below)[:, None]
-    return grid[below] * (1 - fraction) + grid[below + 1] * fraction
+    return grids[:, below] * (1 - fraction) + grids[:, below + 1] * fraction
 
 
 def _map_pictures(images: Images, change: Callable[[object], object]) -> Images:
