@@ -53,10 +53,10 @@ class EvaluationResult:
     def row_losses(self) -> NDArray[np.float64]:
         """`[rows]`: the share of a row's classes or labels that is wrong, or the square of its error."""
         if "error" in self.predictions:
-            return np.square(self.predictions["error"])
+            return np.asarray(np.square(self.predictions["error"]))
         if "correct" in self.predictions:
-            return 1.0 - self.predictions["correct"]
-        return self.predictions["wrong_share"]
+            return np.asarray(1.0 - self.predictions["correct"])
+        return np.asarray(self.predictions["wrong_share"])
 
 
 def residuals_table(values: NDArray[np.float64], errors: NDArray[np.float64]) -> Table:

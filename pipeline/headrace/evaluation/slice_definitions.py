@@ -131,11 +131,11 @@ def define_slices(columns: Columns, wanted: Sequence[str] | None) -> Slices:
 def _parse_column(cells: pa.Array) -> NDArray[Any]:
     """`[rows]`: days, numbers or texts; few different values are texts, since they may be numbered groups."""
     if pa.types.is_timestamp(cells.type):
-        days = cells.to_numpy(zero_copy_only=False).astype("M8[D]")
-        return np.where(np.isnat(days), np.nan, days.astype(np.int64).astype(float))
+        days: NDArray[np.datetime64] = cells.to_numpy(zero_copy_only=False).astype("M8[D]")
+        return np.asarray(np.where(np.isnat(days), np.nan, days.astype(np.int64)), np.float64)
     if not pa.types.is_string(cells.type):
-        return cells.to_numpy(zero_copy_only=False).astype(np.float64)
-    texts = cells.fill_null(MISSING).to_numpy(zero_copy_only=False)
+        return np.asarray(cells.to_numpy(zero_copy_only=False), np.float64)
+    texts: NDArray[np.object_] = cells.fill_null(MISSING).to_numpy(zero_copy_only=False)
     if len(set(texts)) <= MAX_VALUES:
         return texts
     numbers = parse_numbers(cells).values

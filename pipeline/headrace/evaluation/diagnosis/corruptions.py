@@ -45,7 +45,8 @@ def add_impulse_noise(images: Images, strength: int, generators: Generators) -> 
     """Salt and pepper: single values at either end."""
     fraction = (0.01, 0.02, 0.03, 0.05, 0.07)[strength]
     draws = np.stack([rng.random(images.shape[1:], dtype=np.float32) for rng in generators])
-    return np.where(draws < fraction / 2, np.float32(0), np.where(draws > 1 - fraction / 2, np.float32(1), images))
+    is_low, is_high = draws < fraction / 2, draws > 1 - fraction / 2
+    return np.where(is_low, np.float32(0), np.where(is_high, np.float32(1), images))
 
 
 def defocus(images: Images, strength: int, generators: Generators) -> Images:
@@ -72,7 +73,7 @@ def blur_by_motion(images: Images, strength: int, generators: Generators) -> Ima
         _shift(images, np.rint(step * np.sin(angles)).astype(int), np.rint(step * np.cos(angles)).astype(int)) * weight
         for step, weight in zip(steps.tolist(), weights, strict=True)
     ]
-    return np.asarray(sum(trail) / weights.sum())
+    return np.asarray(np.sum(trail, axis=0) / weights.sum(), np.float32)
 
 
 def blur_by_zoom(images: Images, strength: int, generators: Generators) -> Images:
@@ -100,14 +101,14 @@ def brighten(images: Images, strength: int, generators: Generators) -> Images:
     del generators
     value = images.max(axis=-1, keepdims=True)
     brighter = np.minimum(value + np.float32((0.05, 0.1, 0.15, 0.2, 0.3)[strength]), 1)
-    return np.where(value > 0, images * brighter / np.maximum(value, 1e-6), brighter)
+    return np.asarray(np.where(value > 0, images * brighter / np.maximum(value, 1e-6), brighter), np.float32)
 
 
 def reduce_contrast(images: Images, strength: int, generators: Generators) -> Images:
     """Closer to the mean of each channel."""
     del generators
     mean = images.mean(axis=(1, 2), keepdims=True)
-    return (images - mean) * np.float32((0.75, 0.5, 0.4, 0.3, 0.15)[strength]) + mean
+    return np.asarray((images - mean) * (0.75, 0.5, 0.4, 0.3, 0.15)[strength] + mean, np.float32)
 
 
 def pixelate(images: Images, strength: int, generators: Generators) -> Images:
@@ -156,12 +157,12 @@ CORRUPTIONS: dict[str, Corruption] = {
 
 def corrupt_images(name: str, pixels: NDArray[np.uint8], strength: int, generators: Generators) -> NDArray[np.uint8]:
     """Applies a corruption to `[rows, height, width, channels]` of 1 or 3 channels; `strength` is 0 to 4."""
-    images = CORRUPTIONS[name](pixels.astype(np.float32) / 255, strength, generators)
+    images = CORRUPTIONS[name](np.asarray(pixels / 255, np.float32), strength, generators)
     return np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
 
 
 def _length_scale(images: Images) -> float:
-    return max(1.0, min(images.shape[1:3]) / SIDE_PX)
+    return max(1.0, float(min(images.shape[1:3])) / SIDE_PX)
 
 
 def _convolve(images: Images, kernel: NDArray[np.float32]) -> Images:
@@ -188,14 +189,14 @@ def _draw_fog(shape: tuple[int, int], decay: float, generators: Generators) -> N
         heights += weight * grids
         side, weight = side * 2, weight / decay
     heights -= heights.min(axis=(1, 2), keepdims=True)
-    return heights / np.maximum(heights.max(axis=(1, 2), keepdims=True), 1e-6)
+    return np.asarray(heights / np.maximum(heights.max(axis=(1, 2), keepdims=True), 1e-6))
 
 
 def _interpolate(grids: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
     """Linear interpolation between the lines of each grid at fractional places."""
     below = np.minimum(places.astype(int), grids.shape[1] - 2)
     fraction = (places - below)[:, None]
-    return grids[:, below] * (1 - fraction) + grids[:, below + 1] * fraction
+    return np.asarray(grids[:, below] * (1 - fraction) + grids[:, below + 1] * fraction)
 
 
 def _map_pictures(images: Images, change: Callable[[object], object]) -> Images:

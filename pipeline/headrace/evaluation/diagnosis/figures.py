@@ -102,7 +102,7 @@ def draw_precision_recall(subject: Subject) -> Chart | None:
 
 def draw_residuals(subject: Subject) -> Chart | None:
     """Error by predicted value."""
-    points = list(subject.result.plots["residuals"].rows)
+    points = [(float(value), float(error)) for value, error in subject.result.plots["residuals"].rows]
     if not points:
         return None
     values, errors = np.array(points, np.float64).T

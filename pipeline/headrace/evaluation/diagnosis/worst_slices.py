@@ -68,8 +68,9 @@ def find_worst_slices(result: EvaluationResult, slices: Slices, *, seed: int) ->
         first, second = candidates[at].tolist()
         rows = masks[first] & masks[second]
         name = " and ".join(str(key) for key in dict.fromkeys((keys[first], keys[second])))
-        (value, *ends), (rest, *_) = (measure_losses(losses[part], result.metric, seed=seed) for part in (rows, ~rows))
-        worst.append(WorstSlice(name, int(rows.sum()), value, *ends, rest, float(p_values[at])))
+        value, low, high = measure_losses(losses[rows], result.metric, seed=seed)
+        other_rows, _, _ = measure_losses(losses[~rows], result.metric, seed=seed)
+        worst.append(WorstSlice(name, int(rows.sum()), value, low, high, other_rows, float(p_values[at])))
     return worst
 
 
