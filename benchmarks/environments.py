@@ -41,6 +41,15 @@ def run_program(python: Path | str, *command: object) -> dict:
     return json.loads(_run([python, *command]).splitlines()[-1])
 
 
+def clone_commit(commit: str) -> Path:
+    """Returns a checkout of an earlier commit of this repository."""
+    checkout = CACHE_DIR / f"headrace-{commit}"
+    if not checkout.is_dir():
+        _run(["git", "clone", "--quiet", "--no-checkout", BENCH_DIR.parent, checkout])
+        _run(["git", "-C", checkout, "checkout", "--quiet", commit])
+    return checkout
+
+
 def limit_cores(num_cores: int) -> None:
     """Restricts this process and its future children to the first `num_cores` available cores."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:num_cores])

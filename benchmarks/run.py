@@ -18,6 +18,7 @@ import memory
 import quantization
 import ray_workers
 import report
+import stage_timing
 import startup
 import torch_loop
 from environments import BENCH_DIR
@@ -29,7 +30,18 @@ from headrace.storage import atomic
 Measure = Callable[[Sequence[str], Size], Iterator[Row]]
 GROUPS: tuple[tuple[tuple[str, ...], Measure], ...] = tuple(
     (module.NAMES, module.measure)
-    for module in (torch_loop, keras_papers, feeding, ray_workers, memory, data, ludwig_adult, startup, quantization)
+    for module in (
+        torch_loop,
+        keras_papers,
+        feeding,
+        ray_workers,
+        memory,
+        data,
+        ludwig_adult,
+        startup,
+        quantization,
+        stage_timing,
+    )
 )
 """Benchmarks that are measured together, and the function that measures them."""
 BENCHMARKS = [name for names, _ in GROUPS for name in names]

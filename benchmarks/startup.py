@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from environments import BENCH_DIR, CACHE_DIR, run_program
+from environments import BENCH_DIR, CACHE_DIR, clone_commit, run_program
 from projects import ROOT, read_metrics
 from rows import Row, Size, median_ratio
 
@@ -36,10 +36,7 @@ def measure(names: Sequence[str], size: Size) -> Iterator[Row]:
 
 def install_earlier() -> Path:
     """Returns a folder whose `headrace` is the earlier version, with the packages of this environment."""
-    checkout, bin_dir = CACHE_DIR / f"headrace-{EARLIER}", CACHE_DIR / f"headrace-{EARLIER}-bin"
-    if not checkout.is_dir():
-        run(["git", "clone", "--quiet", "--no-checkout", ROOT, checkout], ROOT)
-        run(["git", "checkout", "--quiet", EARLIER], checkout)
+    checkout, bin_dir = clone_commit(EARLIER), CACHE_DIR / f"headrace-{EARLIER}-bin"
     bin_dir.mkdir(exist_ok=True)
     program = bin_dir / "headrace"
     lines = [

@@ -46,7 +46,7 @@ def test_evaluate_reports_coverage_thirds_and_every_row(predictions):
         "target energy", "predicted energy", "target price ($)", "predicted price ($)", "error"
     }  # fmt: skip
     assert [row[0] for row in result.reports["per_target"].rows] == NAMES
-    assert {row.slice for row in result.reports["slices"].rows} == {
+    assert {f"{row.column}={row.value}" for row in result.reports["slices"].rows} == {
         f"{name}={third}" for name in NAMES for third in ("low", "middle", "high")
     }
 

@@ -5,6 +5,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from headrace.evaluation.multilabel import evaluate_multilabel, validate_multilabel
+from headrace.evaluation.slices import SliceKey
 
 CLASSES = ["comedy", "war", "western"]
 RNG = np.random.default_rng(0)
@@ -27,13 +28,13 @@ def test_validate_multilabel_chooses_the_threshold_of_the_highest_f1(predictions
 
 def test_evaluate_multilabel_reports_every_row_label_and_slice(predictions):
     validated = {"temperature": 1.0, "threshold": 0.5}
-    result = evaluate_multilabel(predictions, {"first": np.arange(200) < 50}, validated.__getitem__, 0)
+    result = evaluate_multilabel(predictions, {SliceKey("row", "first"): np.arange(200) < 50}, validated.__getitem__, 0)
     accuracies = ((LOGITS > 0) == TARGETS).mean(axis=1)
-    slices = {part.slice: part.accuracy for part in result.reports["slices"].rows}
+    slices = {f"{part.column}={part.value}": part.accuracy for part in result.reports["slices"].rows}
     assert slices == {
         "label=comedy": pytest.approx(accuracies[TARGETS[:, 0]].mean()),
         "label=war": pytest.approx(accuracies[TARGETS[:, 1]].mean()),
-        "first": pytest.approx(accuracies[:50].mean()),
+        "row=first": pytest.approx(accuracies[:50].mean()),
     }
     by_label = {name: f1 for name, _, _, _, f1, _ in result.reports["per_class"].rows}
     assert list(by_label) == CLASSES

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from headrace.evaluation.regression import evaluate_regression, validate_regression
+from headrace.evaluation.slices import SliceKey
 
 RNG = np.random.default_rng(0)
 TARGETS = RNG.normal(100, 20, 150)
@@ -21,10 +22,12 @@ def test_validate_regression_fits_an_interval_of_90_percent(predictions):
 
 
 def test_evaluate_regression_reports_coverage_thirds_and_every_row(predictions):
-    result = evaluate_regression(predictions, {"all": np.ones(150, bool)}, {"interval_90": 2.0}.__getitem__, 0)
+    result = evaluate_regression(
+        predictions, {SliceKey("row", "all"): np.ones(150, bool)}, {"interval_90": 2.0}.__getitem__, 0
+    )
     assert result.metrics["coverage_90"] == np.mean(np.abs(ERRORS) <= 2)
-    slices = {part.slice: part.rmse for part in result.reports["slices"].rows}
-    assert set(slices) == {"target=low", "target=middle", "target=high", "all"}
-    assert slices["all"] == result.metrics["rmse"]
+    slices = {f"{part.column}={part.value}": part.rmse for part in result.reports["slices"].rows}
+    assert set(slices) == {"target=low", "target=middle", "target=high", "row=all"}
+    assert slices["row=all"] == result.metrics["rmse"]
     assert result.metrics["worst_slice_rmse"] == max(slices.values())
     assert result.predictions["error"] == pytest.approx(ERRORS, abs=1e-4)

@@ -1,68 +1,112 @@
+import datetime as dt
+
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from headrace.errors import ConfigError
 from headrace.evaluation import slice_definitions
-from headrace.storage import arrays
+from headrace.evaluation.predictions import open_split
+from headrace.storage.arrays import Arrays
+from headrace.storage.parquet import write_shards
+from tests.drawn import png, row_id
+
+COLUMNS = {
+    "size": np.array([*np.arange(60.0), *[np.nan] * 40]),
+    "colour": np.array(["red"] * 50 + ["blue"] * 19 + ["missing"] * 31, object),
+    "empty": np.full(100, np.nan),
+}
 
 
-def slices_of_table(values, inputs, columns):
-    rows = arrays.Arrays(np.asarray(values, np.float32), np.zeros(len(values)), np.zeros(len(values), "S32"))
-    return slice_definitions.slice_tables(rows, {"inputs": inputs, "columns": columns})
+def sizes_of(slices):
+    return {str(key): int(rows.sum()) for key, rows in slices.items()}
 
 
 def numeric(name, column=None):
     return {"name": name, "column": column or name, "kind": "numeric"}
 
 
-def test_slice_tables_by_common_values_and_thirds_of_known_numbers():
-    size = [*np.arange(60.0), *[np.nan] * 40]
-    colour = [2] * 50 + [3] * 19 + [1] * 31
-    slices = slices_of_table(
-        np.stack([size, colour], axis=1),
-        [numeric("size"), {"name": "colour", "column": "colour", "kind": "categorical", "num_values": 4}],
-        [
-            {"name": "size", "kind": "numeric", "offset": 0.0, "unit": 1.0},
-            {"name": "colour", "kind": "categorical", "values": ["red", "blue"]},
-        ],
-    )
-    assert {name: int(rows.sum()) for name, rows in slices.items()} == {
-        "size=low": 20, "size=middle": 20, "size=high": 20, "colour=red": 50, "colour=missing": 31,
+def test_slice_columns_by_common_values_thirds_of_numbers_and_missing_ones():
+    assert sizes_of(slice_definitions.slice_columns(COLUMNS)) == {
+        "size=low": 20, "size=middle": 20, "size=high": 20, "size=missing": 40, "colour=red": 50, "colour=missing": 31,
+        "empty=missing": 100,
     }  # fmt: skip
 
 
-def test_slice_tables_limits_the_number_of_slices():
-    many = np.repeat(np.arange(2, 32), 20)  # 30 values of 20 rows each
-    numbers = [np.random.default_rng(index).random(len(many)) for index in range(7)]
-    slices = slices_of_table(
-        np.stack([many, *numbers], axis=1),
-        [
-            {"name": "city", "column": "city", "kind": "categorical", "num_values": 32},
-            *(numeric(f"x{index}") for index in range(7)),
-        ],
-        [
-            {"name": "city", "kind": "categorical", "values": [f"c{index}" for index in range(30)]},
-            *({"name": f"x{index}", "kind": "numeric", "offset": 0.0, "unit": 1.0} for index in range(7)),
-        ],
-    )
-    assert sum(name.startswith("city=") for name in slices) == slice_definitions.MAX_CATEGORICAL_SLICES
-    assert sum(name.startswith("x") for name in slices) == 3 * slice_definitions.MAX_NUMERIC_COLUMNS
+def test_slice_columns_takes_the_commonest_values():
+    cities = np.array([f"c{index}" for index in range(30) for _ in range(20 + index)], object)
+    slices = slice_definitions.slice_columns({"city": cities})
+    assert [key.value for key in slices] == [f"c{index}" for index in range(29, 19, -1)]
 
 
-def test_slice_tables_by_thirds_of_a_date_and_not_of_two_values():
-    days, flag = np.arange(30.0), np.arange(30) % 2
-    slices = slices_of_table(
-        np.stack([days, np.sin(days), flag], axis=1),
-        [numeric("seen.days", "seen"), numeric("seen.year_sin", "seen"), numeric("flag")],
-        [],
-    )
-    assert list(slices) == ["seen=low", "seen=middle", "seen=high"]
+def test_define_slices_takes_the_first_columns_or_those_of_the_settings():
+    many = {f"x{index}": np.random.default_rng(index).random(60) for index in range(50)}
+    assert len(slice_definitions.define_slices(many, None)) == 3 * slice_definitions.MAX_COLUMNS
+    assert {key.column for key in slice_definitions.define_slices(many, ["x45", "x2"])} == {"x45", "x2"}
+    with pytest.raises(ConfigError, match=r"^params.yaml: test.slices: no column 'x99'; choose one of \['x0', "):
+        slice_definitions.define_slices(many, ["x99"])
+
+
+def test_decode_columns_gives_numbers_names_of_categories_and_texts_of_few_numbers():
+    days, flag, colour = np.arange(30.0), np.arange(30) % 2, np.arange(30) % 3 + 1
+    stored = np.stack([days, np.sin(days), flag, colour], axis=1).astype(np.float32)
+    inputs = [numeric("seen.days", "seen"), numeric("seen.year_sin", "seen"), numeric("flag"), numeric("colour")]
+    inputs[3]["kind"] = "categorical"
+    columns = [
+        {"name": "seen", "kind": "date", "offset": 0.0, "unit": 1.0},
+        {"name": "flag", "kind": "numeric", "offset": 0.0, "unit": 1.0},
+        {"name": "colour", "kind": "categorical", "values": ["red", "blue"]},
+    ]
+    rows = Arrays(stored, np.zeros(30), np.zeros(30, "S32"))
+    decoded = slice_definitions.decode_columns(rows, {"inputs": inputs, "columns": columns})
+    assert decoded["seen"].tolist() == days.tolist()
+    assert decoded["flag"][:3].tolist() == ["0", "1", "0"]
+    assert decoded["colour"][:3].tolist() == ["missing", "red", "blue"]
+
+
+def test_read_other_columns_reads_what_the_model_has_not(tmp_path):
+    ids = [row_id(index) for index in range(40)]
+    days = [dt.datetime(2024, 1, 1) + dt.timedelta(days=index) for index in range(40)]  # noqa: DTZ001
+    table = pa.table(
+        {
+            "row_id": ids, "label": ["a"] * 40, "size": pa.array([1.0] * 40), "sex": ["m", "f", None, "f"] * 10,
+            "weight": [str(index) for index in range(40)], "name": [f"n{index}" for index in range(40)],
+            "seen": pa.array(days, pa.timestamp("us")),
+        }
+    )  # fmt: skip
+    write_shards(tmp_path, table.schema, table.to_batches(max_chunksize=7))
+    wanted = sorted(row.encode() for row in ids[:10])
+    columns = slice_definitions.read_other_columns(tmp_path, np.array(wanted, "S32"), ["size"])
+    order = [ids.index(row.decode()) for row in wanted]
+    assert list(columns) == ["sex", "weight", "name", "seen"]
+    assert columns["sex"].tolist() == [["m", "f", "missing", "f"][index % 4] for index in order]
+    assert columns["name"].tolist() == [f"n{index}" for index in order]
+    assert (columns["seen"] - columns["seen"].min()).tolist() == (np.array(order) - min(order)).tolist()
 
 
 @pytest.mark.parametrize("project", [("text", "classification")], indirect=True)
-def test_slice_texts_by_thirds_of_length(project):
-    slices = slice_definitions.slice_texts(arrays.open_arrays(project.normalized_dir / "val"), {})
-    assert list(slices) == ["tokens=low", "tokens=middle", "tokens=high"]
-    assert sum(rows.sum() for rows in slices.values()) == 150
-    rows = arrays.open_arrays(project.normalized_dir / "val").inputs[:]
-    lengths = (rows != 0).sum(axis=1)
-    assert lengths[slices["tokens=low"]].max() < lengths[slices["tokens=high"]].min()
+def test_measure_texts_counts_tokens(project):
+    rows = open_split(project.normalized_dir / "val")
+    assert slice_definitions.measure_texts(rows, {})["tokens"].tolist() == (rows.inputs[:] != 0).sum(axis=1).tolist()
+
+
+def test_measure_images_averages_pixels():
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 4, 4, 3), dtype=np.uint8)
+    rows = Arrays(pixels, np.zeros(5), np.zeros(5, "S32"))
+    assert slice_definitions.measure_images(rows, {})["brightness"] == pytest.approx(pixels.mean(axis=(1, 2, 3)))
+
+
+def test_read_image_sizes_before_they_were_resized(tmp_path, monkeypatch):
+    sizes = [(4, 9), (20, 3), (5, 5)]
+    ids = sorted(row_id(index) for index in range(3))
+    images = [png(np.zeros(size, np.uint8)) for size in sizes]
+    table = pa.table({"row_id": ids[::-1], "image": images[::-1]})
+    write_shards(tmp_path, table.schema, table.to_batches())
+    row_ids = np.array([row.encode() for row in ids], "S32")
+    assert slice_definitions.read_image_sizes(tmp_path, row_ids)["side"].tolist() == [9, 20, 5]
+    monkeypatch.setattr(slice_definitions, "MAX_IMAGE_BYTES", 10)
+    assert slice_definitions.read_image_sizes(tmp_path, row_ids) == {}
+
+
+def test_slice_columns_of_one_value_has_no_slice():
+    assert slice_definitions.slice_columns({"x": np.array(["a"] * 50, object), "y": np.ones(50)}) == {}

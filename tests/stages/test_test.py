@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from headrace.errors import DataError
+from headrace.errors import ConfigError, DataError
 from headrace.paths import Paths
 from headrace.stages.test import Config, run
 from headrace.storage import atomic
@@ -33,7 +33,7 @@ def read_csv(paths: Paths, name: str) -> list[dict[str, str]]:
 
 
 def test_metrics_predictions_and_tables_agree(validated: Paths) -> None:
-    metrics = run(Config(noise_sigmas=[0.1, 200], seed=1), validated)
+    metrics = run(Config(noise_sigmas=[0.1, 200], robustness_rows=0, seed=1), validated)
     predictions = pq.read_table(validated.report_dir("test") / "predictions.parquet")
     assert predictions.column_names == [
         "row_id",
@@ -42,6 +42,7 @@ def test_metrics_predictions_and_tables_agree(validated: Paths) -> None:
         "predicted",
         "confidence",
         "correct",
+        "abstained",
         "probabilities",
     ]
     correct = predictions["correct"].to_numpy()
@@ -59,9 +60,9 @@ def test_metrics_predictions_and_tables_agree(validated: Paths) -> None:
     assert predictions["source"].to_pylist() == [raw[row_id] for row_id in predictions["row_id"].to_pylist()]
 
     slices = read_csv(validated, "reports/test/slices.csv")
-    assert {part["slice"] for part in slices} == {
-        *(f"class={name}" for name in ("cross", "disc", "square")),
-        *(f"brightness={third}" for third in ("low", "middle", "high")),
+    assert {(part["column"], part["value"]) for part in slices} == {
+        *(("class", name) for name in ("cross", "disc", "square")),
+        *(("brightness", third) for third in ("low", "middle", "high")),
     }
     assert metrics["worst_slice_accuracy"] == min(float(part["accuracy"]) for part in slices)
     recalls = {row["class"]: float(row["recall"]) for row in read_csv(validated, "reports/test/per_class.csv")}
@@ -71,7 +72,7 @@ def test_metrics_predictions_and_tables_agree(validated: Paths) -> None:
 
 
 def test_plots_hold_every_row(validated: Paths) -> None:
-    metrics = run(Config(noise_sigmas=[]), validated)
+    metrics = run(Config(noise_sigmas=[], robustness_rows=0), validated)
     pairs = read_csv(validated, "plots/test/confusion.csv")
     assert list(pairs[0]) == ["actual", "predicted"]
     assert sum(pair["actual"] == pair["predicted"] for pair in pairs) == metrics["accuracy"] * 200
@@ -80,7 +81,8 @@ def test_plots_hold_every_row(validated: Paths) -> None:
 
 
 def test_metrics_are_reproducible(validated: Paths) -> None:
-    assert run(Config(), validated) == run(Config(), validated)
+    config = Config(robustness_rows=4)
+    assert run(config, validated) == run(config, validated)
 
 
 def test_metrics_are_those_of_the_selected_graph(validated: Paths) -> None:
@@ -88,7 +90,7 @@ def test_metrics_are_those_of_the_selected_graph(validated: Paths) -> None:
     test = open_arrays(validated.normalized_dir / "test")
     for graph in (weights, validated.trained_dir / "model.onnx"):
         shutil.copy(graph, weights) if graph != weights else None
-        metrics = run(Config(noise_sigmas=[]), validated)
+        metrics = run(Config(noise_sigmas=[], robustness_rows=0), validated)
         logits, fp32 = OnnxModel(weights).predict(test.inputs), read_bundle(validated.trained_dir).graph()
         correct = logits.argmax(axis=1) == test.targets
         assert metrics["accuracy"] == correct.mean()
@@ -124,7 +126,7 @@ def test_predictions_slices_and_metrics_of_a_regression_agree(project: Paths) ->
     assert metrics["coverage_90"] == np.mean(np.abs(errors) <= interval)
     assert not any(name.startswith("noise") for name in metrics)
     slices = read_csv(project, "reports/test/slices.csv")
-    assert {"target=low", "target=middle", "target=high"} < {part["slice"] for part in slices}
+    assert {part["value"] for part in slices if part["column"] == "target"} == {"low", "middle", "high"}
     assert metrics["worst_slice_rmse"] == max(float(part["rmse"]) for part in slices) == float(slices[0]["rmse"])
     assert not (project.report_dir("test") / "per_class.csv").exists()
     assert len(read_csv(project, "plots/test/residuals.csv")) == 150
@@ -132,21 +134,21 @@ def test_predictions_slices_and_metrics_of_a_regression_agree(project: Paths) ->
 
 
 @pytest.mark.parametrize(
-    ("project", "prefixes"),
+    ("project", "columns"),
     [
-        (("table", "classification"), ("size=", "noise=", "seen=", "colour=")),
-        (("text", "classification"), ("tokens=",)),
+        (("table", "classification"), ("size", "noise", "seen", "colour")),
+        (("text", "classification"), ("tokens",)),
     ],
     indirect=["project"],
     ids=["table", "text"],
 )
-def test_texts_and_tables_are_sliced_by_their_inputs(project: Paths, prefixes: tuple[str, ...]) -> None:
+def test_texts_and_tables_are_sliced_by_their_inputs(project: Paths, columns: tuple[str, ...]) -> None:
     calibrate(project)
     metrics = run(Config(), project)
-    names = {part["slice"] for part in read_csv(project, "reports/test/slices.csv")}
-    assert {"class=low", "class=high"} < names
-    for prefix in prefixes:
-        assert sum(name.startswith(prefix) for name in names) == 3
+    slices = read_csv(project, "reports/test/slices.csv")
+    assert {part["value"] for part in slices if part["column"] == "class"} == {"low", "high"}
+    for column in columns:
+        assert len({part["value"] for part in slices if part["column"] == column} - {"missing"}) == 3
     assert metrics["accuracy"] > 0.9
     assert not any(name.startswith("noise") for name in metrics)
 
@@ -157,3 +159,76 @@ def test_missing_interval_raises(project: Paths) -> None:
     atomic.write_json(project.quantized_dir / "calibration.json", {"temperature": 1.0})
     with pytest.raises(DataError, match=r"calibration\.json: no number 'interval_90'; run: dvc repro --force quantize"):
         run(Config(), project)
+
+
+def test_images_have_corruptions_pictures_of_mistakes_and_figures(validated: Paths) -> None:
+    metrics = run(Config(robustness_rows=16, num_mistakes=3), validated)
+    folder = validated.report_dir("test")
+    rows = read_csv(validated, "reports/test/robustness.csv")
+    assert len(rows) == 1 + 11 * 5
+    values = [float(row["value"]) for row in rows[1:]]
+    assert metrics["robust_accuracy"] == pytest.approx(np.mean(values))
+    assert len(read_csv(validated, "plots/test/robustness.csv")) == 6
+    mistakes = json.loads((folder / "mistakes.json").read_text())
+    predictions = {row["row_id"]: row for row in pq.read_table(folder / "predictions.parquet").to_pylist()}
+    assert len(mistakes) == 3
+    for mistake in mistakes:
+        row = predictions[mistake["row_id"]]
+        assert (mistake["source"], mistake["label"], mistake["predicted"]) == (
+            row["source"], row["target"], row["predicted"]
+        )  # fmt: skip
+        assert not row["correct"]
+        assert mistake["confidence"] == row["confidence"]
+        assert (folder / mistake["picture"]).is_file()
+    assert {path.stem for path in (folder / "figures").iterdir()} == {
+        "reliability", "confusion", "roc", "precision_recall",
+    }  # fmt: skip
+    unfamiliar = json.loads((folder / "out_of_distribution.json").read_text())
+    assert metrics["ood_auroc"] == min(part["auroc"] for part in unfamiliar["generated"])
+    answered = [row["correct"] for row in predictions.values() if not row["abstained"]]
+    assert metrics["abstained"] == pytest.approx(1 - len(answered) / len(predictions))
+    assert metrics.get("answered_accuracy") == (np.mean(answered) if answered else None)
+
+
+@pytest.mark.parametrize("project", [("table", "classification")], indirect=True)
+def test_a_column_that_the_model_has_not_is_sliced(project: Paths) -> None:
+    calibrate(project)
+    shards = sorted(project.clean_dir.glob("part-*.parquet"))
+    for shard in shards:  # as clean leaves a column that ingest.columns ignores
+        table = pq.read_table(shard)
+        sexes = [["female", "male"][int(row_id[0], 16) % 2] for row_id in table["row_id"].to_pylist()]
+        pq.write_table(table.append_column("sex", [sexes]), shard)
+    run(Config(slices=["sex", "size"]), project)
+    slices = read_csv(project, "reports/test/slices.csv")
+    assert {part["column"] for part in slices} == {"class", "sex", "size"}
+    correct = {
+        value: [row["correct"] for row in predictions if int(row["row_id"][0], 16) % 2 == index]
+        for index, value in enumerate(["female", "male"])
+        for predictions in [pq.read_table(project.report_dir("test") / "predictions.parquet").to_pylist()]
+    }
+    for part in slices:
+        if part["column"] == "sex":
+            assert int(part["rows"]) == len(correct[part["value"]])
+            assert float(part["accuracy"]) == pytest.approx(np.mean(correct[part["value"]]))
+    with pytest.raises(ConfigError, match=r"params.yaml: test.slices: no column 'Sex'; choose one of .*'sex'"):
+        run(Config(slices=["Sex"]), project)
+    assert read_csv(project, "reports/test/slices.csv") == slices  # nothing half-written
+
+
+@pytest.mark.parametrize("project", [("text", "classification"), ("table", "regression")], indirect=True, ids="-".join)
+@pytest.mark.parametrize("num_rows", [1, 3])
+def test_few_test_rows_have_every_report(project: Paths, num_rows: int) -> None:
+    calibrate(project)
+    test_dir = project.normalized_dir / "test"
+    for path in [*test_dir.glob("*.npy"), test_dir / "sources.parquet"]:
+        if path.suffix == ".npy":
+            np.save(path, np.load(path)[:num_rows])
+        else:
+            pq.write_table(pq.read_table(path)[:num_rows], path)
+    metrics = run(Config(), project)
+    assert metrics["num_rows"] == num_rows
+    assert {path.name for path in project.report_dir("test").iterdir()} >= {
+        "worst_slices.csv", "robustness.csv", "mistakes.json", "out_of_distribution.json", "figures", "slices.csv",
+    }  # fmt: skip
+    assert read_csv(project, "reports/test/worst_slices.csv") == []
+    assert "NaN" not in json.dumps(metrics)

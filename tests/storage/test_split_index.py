@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace.errors import DataError
 from headrace.storage.parquet import write_shards
-from headrace.storage.split_index import find_positions, is_in_split, read_row_ids, to_ascii_ids
+from headrace.storage.split_index import find_positions, is_in_split, read_row_ids, read_rows, to_ascii_ids
 from tests.drawn import row_id
 
 SCHEMA = pa.schema([("row_id", pa.string()), ("split", pa.string())])
@@ -57,3 +58,13 @@ def test_to_ascii_ids_of_arrow(kind):
         text.encode() for text in ids
     ]
     assert to_ascii_ids(kind([], pa.string())).dtype == "S32"
+
+
+def test_read_rows_are_in_the_order_of_the_ids(tmp_path):
+    folder = write_split(tmp_path / "split", ["train", "test", "train", "val", "train"])
+    wanted = np.sort(np.array([row_id(index).encode() for index in (3, 0, 1)], "S32"))
+    splits = {row_id(index).encode(): split for index, split in ((3, "val"), (0, "train"), (1, "test"))}
+    assert read_rows(folder, wanted, ["split"])["split"].to_pylist() == [splits[each] for each in wanted.tolist()]
+    assert read_rows(folder, wanted[:0], ["split"]).num_rows == 0
+    with pytest.raises(DataError, match=r"split: has 0 of 1 rows of a split; run: dvc repro"):
+        read_rows(folder, np.array([row_id(9).encode()], "S32"), ["split"])

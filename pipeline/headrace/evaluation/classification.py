@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
+from headrace.contracts import Metrics
 from headrace.evaluation.metrics import calibration, classification
+from headrace.evaluation.metrics.classification import wilson_interval
 from headrace.evaluation.predictions import Predictions
 from headrace.evaluation.result import NO_RESIDUALS, EvaluationResult, ReadMetric, Table
 from headrace.evaluation.slices import Slice, Slices, class_slices, measure_slices
@@ -36,12 +39,16 @@ def validate_classification(predictions: Predictions, target_accuracy: float) ->
 def evaluate_classification(
     predictions: Predictions, groups: Slices, read_metric: ReadMetric, seed: int
 ) -> EvaluationResult:
-    """Quality overall, by class and by group; confidences are at the `temperature` fitted by `validate`."""
+    """Quality overall, by class and by group; confidences are at the `temperature` fitted by `validate`.
+
+    A row whose confidence does not exceed the `threshold` is `abstained`: its answer can be withheld when served.
+    """
     del seed
     targets, predicted, correct = predictions.arrays.targets, predictions.predicted, predictions.correct
     classes = predictions.spec.classes
     probabilities = classification.softmax(predictions.logits, read_metric("temperature"))
     confidence, names = probabilities.max(axis=1), np.array(classes, object)
+    is_answered = confidence > read_metric("threshold")
     bins = calibration.reliability_bins(confidence, correct)
     slices = measure_slices(correct, {**class_slices(targets, classes), **groups})
     by_class = classification.per_class_metrics(classification.confusion_matrix(targets, predicted, len(classes)))
@@ -50,8 +57,9 @@ def evaluate_classification(
     metrics = {
         **classification.summary_metrics(predictions.logits, targets),
         "ece": calibration.expected_calibration_error(bins),
-        "worst_class_accuracy": min(part.accuracy for part in slices if part.slice.startswith("class=")),
+        "worst_class_accuracy": float(by_class.recall[by_class.rows > 0].min()),
         "worst_slice_accuracy": slices[0].accuracy,
+        **_measure_abstention(correct, is_answered),
     }
     return EvaluationResult(
         metrics,
@@ -70,6 +78,18 @@ def evaluate_classification(
             "predicted": names[predicted],
             "confidence": confidence,
             "correct": correct,
+            "abstained": ~is_answered,
             "probabilities": probabilities,
         },
     )
+
+
+def _measure_abstention(correct: NDArray[np.bool_], is_answered: NDArray[np.bool_]) -> Metrics:
+    """Fraction of rows without an answer, and the accuracy of the other ones, if there are any."""
+    metrics: Metrics = {"abstained": float(1 - is_answered.mean())}
+    if is_answered.any():
+        num_correct, num_answered = int(correct[is_answered].sum()), int(is_answered.sum())
+        low, high = wilson_interval(num_correct, num_answered)
+        metrics |= {"answered_accuracy": num_correct / num_answered}
+        metrics |= {"answered_accuracy_low": low, "answered_accuracy_high": high}
+    return metrics

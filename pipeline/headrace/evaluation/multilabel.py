@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from headrace.evaluation.metrics import calibration, multilabel
 from headrace.evaluation.predictions import Predictions
 from headrace.evaluation.result import NO_CONFUSION, NO_RESIDUALS, EvaluationResult, ReadMetric, Table
-from headrace.evaluation.slices import Slice, Slices, measure_slices
+from headrace.evaluation.slices import Slice, SliceKey, Slices, measure_slices
 from headrace.storage.label_codec import encode_names
 
 
@@ -43,7 +43,7 @@ def evaluate_multilabel(
     accuracies = (predicted == targets).mean(axis=1)
     bins = calibration.reliability_bins(probabilities.ravel(), targets.ravel())
     by_label = multilabel.per_label_metrics(probabilities, predicted, targets)
-    label_slices = {f"label={name}": targets[:, index] for index, name in enumerate(classes)}
+    label_slices = {SliceKey("label", name): targets[:, index] for index, name in enumerate(classes)}
     slices = measure_slices(accuracies, {**label_slices, **groups})
     occurs = multilabel.occurring_labels(predicted, targets)
     metrics = {

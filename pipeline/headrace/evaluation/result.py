@@ -44,11 +44,25 @@ class EvaluationResult:
     predictions: dict[str, NDArray[Any]] = field(default_factory=dict)
     """Column -> `[rows]`: target, prediction and error of every row; `probabilities` `[rows, classes]`, calibrated."""
 
+    @property
+    def metric(self) -> str:
+        """Name of the metric that `row_losses` stand for: accuracy, or rmse for values."""
+        return "rmse" if "error" in self.predictions else "accuracy"
+
+    @property
+    def row_losses(self) -> NDArray[np.float64]:
+        """`[rows]`: the share of a row's classes or labels that is wrong, or the square of its error."""
+        if "error" in self.predictions:
+            return np.asarray(np.square(self.predictions["error"]))
+        if "correct" in self.predictions:
+            return np.asarray(1.0 - self.predictions["correct"])
+        return np.asarray(self.predictions["wrong_share"])
+
 
 def residuals_table(values: NDArray[np.float64], errors: NDArray[np.float64]) -> Table:
     """Predicted value and error of at most MAX_RESIDUALS rows, evenly spaced."""
     step = max(1, -(-len(values) // MAX_RESIDUALS))
-    return Table(NO_RESIDUALS.columns, zip(values[::step].tolist(), errors[::step].tolist(), strict=True))
+    return Table(NO_RESIDUALS.columns, list(zip(values[::step].tolist(), errors[::step].tolist(), strict=True)))
 
 
 def write_tables(folder: Path, tables: dict[str, Table]) -> None:

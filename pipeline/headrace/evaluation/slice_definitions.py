@@ -1,63 +1,142 @@
-"""SLICE_DEFINITIONS: which slices of its stored inputs each modality is evaluated on."""
+"""SLICE_DEFINITIONS: the columns and measures by which the rows of each modality are sliced."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import cast
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias, cast
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from headrace.contracts import Json
+from headrace.data.image.decode import FORMATS, suppress_decoder_warnings
 from headrace.data.table.encoding.decode import format_value, inputs_by_column
-from headrace.evaluation.slices import TERCILES, mean_by_row, tercile_slices
+from headrace.data.table.parsing import parse_numbers
+from headrace.data.table.reading.rows import RESERVED_NAMES
+from headrace.errors import ConfigError, choices
+from headrace.evaluation.predictions import Predictions
+from headrace.evaluation.slices import TERCILES, SliceKey, Slices, mean_by_row, tercile_slices
 from headrace.storage.arrays import Arrays
+from headrace.storage.parquet import read_schema
 from headrace.storage.ragged import Ragged
+from headrace.storage.split_index import read_rows
 
+Columns: TypeAlias = dict[str, NDArray[Any]]
+"""Name -> `[rows]`: numbers (NaN if missing), or texts."""
 MIN_ROWS = 20
-"""Rows that a categorical value needs to become a slice."""
-MAX_CATEGORICAL_SLICES = 20
-"""Slices of categorical values, over all columns."""
-MAX_NUMERIC_COLUMNS = 5
-"""Numeric columns that are sliced: the first in the data's order."""
+"""Rows that a value needs to become a slice."""
+MAX_VALUES = 10
+"""Values of a column that become slices: the commonest."""
+MAX_COLUMNS = 40
+"""Columns that are sliced unless `test.slices` names others: the first in the data's order."""
+MAX_IMAGE_BYTES = 2**30
+"""Of `data/clean`, which is read as a whole to find the sizes of its images."""
+MISSING = "missing"
 
 
-def slice_images(arrays: Arrays, transform: Json) -> dict[str, NDArray[np.bool_]]:
-    """Thirds by brightness."""
+def measure_images(arrays: Arrays, transform: Json) -> Columns:
+    """The brightness of each image, in levels of 0 to 255."""
     del transform
-    return tercile_slices("brightness", mean_by_row(arrays.inputs[:]))
+    return {"brightness": mean_by_row(arrays.inputs[:])}
 
 
-def slice_texts(arrays: Arrays, transform: Json) -> dict[str, NDArray[np.bool_]]:
-    """Thirds by length in tokens."""
+def read_image_sizes(clean_dir: Path, row_ids: NDArray[np.bytes_]) -> Columns:
+    """The longer side of each image in pixels, before it was resized; not of sources above MAX_IMAGE_BYTES."""
+    from PIL import Image
+
+    if sum(path.stat().st_size for path in clean_dir.glob("part-*.parquet")) > MAX_IMAGE_BYTES:
+        return {}
+    sides = []
+    with suppress_decoder_warnings():
+        for image in read_rows(clean_dir, row_ids, ["image"]).column("image"):
+            with Image.open(io.BytesIO(image.as_py()), formats=FORMATS) as header:  # pixels are not decoded
+                sides.append(float(max(header.size)))
+    return {"side": np.array(sides)}
+
+
+def measure_texts(arrays: Arrays, transform: Json) -> Columns:
+    """The length of each text in tokens."""
     del transform
-    return tercile_slices("tokens", cast("Ragged", arrays.inputs).lengths.astype(float))
+    return {"tokens": cast("Ragged", arrays.inputs).lengths.astype(float)}
 
 
-def slice_tables(arrays: Arrays, transform: Json) -> dict[str, NDArray[np.bool_]]:
-    """Thirds of the first numeric columns (without missing values), and the commonest values of categorical ones."""
-    slices: dict[str, NDArray[np.bool_]] = {}
-    first_inputs = {name: indices[0] for name, indices in inputs_by_column(transform).items()}  # of a date: its days
-    kinds = {name: transform["inputs"][index]["kind"] for name, index in first_inputs.items()}
-    for name in [name for name, kind in kinds.items() if kind == "numeric"][:MAX_NUMERIC_COLUMNS]:
-        values = np.asarray(arrays.inputs[:, first_inputs[name]], dtype=np.float64)
-        if np.unique(values[~np.isnan(values)]).size >= len(TERCILES):
-            slices |= tercile_slices(name, values)
-    common_values = [
-        (-int(count), name, float(value))
-        for name in [name for name, kind in kinds.items() if kind == "categorical"]
-        for value, count in zip(*np.unique(arrays.inputs[:, first_inputs[name]], return_counts=True), strict=True)
-        if count >= MIN_ROWS
-    ]
-    for _, name, value in sorted(common_values)[:MAX_CATEGORICAL_SLICES]:
-        index = first_inputs[name]
-        slices[f"{name}={format_value(transform, index, value)}"] = np.asarray(arrays.inputs[:, index] == value)
+def decode_columns(arrays: Arrays, transform: Json) -> Columns:
+    """The columns of a table that the model has: categories and few different numbers as texts."""
+    columns: Columns = {}
+    for name, indices in inputs_by_column(transform).items():
+        stored = arrays.inputs[:, indices[0]]  # of a date: its days
+        values, places = np.unique(stored, return_inverse=True)
+        if transform["inputs"][indices[0]]["kind"] == "numeric" and len(values) > MAX_VALUES:
+            columns[name] = stored.astype(np.float64)
+            continue
+        names = [format_value(transform, indices[0], float(value)) for value in values]
+        columns[name] = np.array(names, object)[places]
+    return columns
+
+
+COLUMNS: dict[str, Callable[[Arrays, Json], Columns]] = {
+    "image": measure_images,
+    "text": measure_texts,
+    "table": decode_columns,
+}
+"""Modality -> rows and `transform.json` -> what they are sliced by."""
+
+
+def read_other_columns(clean_dir: Path, row_ids: NDArray[np.bytes_], known: Sequence[str]) -> Columns:
+    """The source's columns that the model has not, such as ignored ones; numbers where every cell is one."""
+    names = [name for name in read_schema(clean_dir).names if name not in (*RESERVED_NAMES, *known)]
+    table = read_rows(clean_dir, row_ids, names) if names else pa.table({})
+    return {name: _parse_column(table.column(name).combine_chunks()) for name in table.column_names}
+
+
+def collect_columns(predictions: Predictions, clean_dir: Path) -> Columns:
+    """What the rows of a split can be sliced by, in the modality's own measures and the source's columns."""
+    columns = COLUMNS[predictions.spec.modality](predictions.arrays, predictions.transform)
+    if predictions.spec.modality == "image":
+        columns |= read_image_sizes(clean_dir, predictions.arrays.row_ids)
+    return columns | read_other_columns(clean_dir, predictions.arrays.row_ids, list(columns))
+
+
+def slice_columns(columns: Columns) -> dict[SliceKey, NDArray[np.bool_]]:
+    """Thirds of numbers, the commonest values of texts, and missing ones if there are enough."""
+    slices: dict[SliceKey, NDArray[np.bool_]] = {}
+    for name, values in columns.items():
+        if values.dtype != object:
+            is_missing = np.isnan(values)
+            if np.unique(values[~is_missing]).size >= len(TERCILES):
+                slices |= tercile_slices(name, values)
+            if is_missing.sum() >= MIN_ROWS:
+                slices[SliceKey(name, MISSING)] = is_missing
+            continue
+        distinct, counts = np.unique(values.astype(str), return_counts=True)
+        if len(distinct) == 1:  # the slice would be all rows
+            continue
+        common = sorted((-count, value) for value, count in zip(distinct, counts, strict=True) if count >= MIN_ROWS)
+        slices |= {SliceKey(name, str(value)): np.asarray(values == value) for _, value in common[:MAX_VALUES]}
     return slices
 
 
-SLICE_DEFINITIONS: dict[str, Callable[[Arrays, Json], dict[str, NDArray[np.bool_]]]] = {
-    "image": slice_images,
-    "text": slice_texts,
-    "table": slice_tables,
-}
-"""Modality -> rows and `transform.json` -> slices."""
+def define_slices(columns: Columns, wanted: Sequence[str] | None) -> Slices:
+    """The slices by the columns that `test.slices` names, or by the first MAX_COLUMNS; raises ConfigError."""
+    for name in wanted or ():
+        if name not in columns:
+            raise ConfigError(f"params.yaml: test.slices: no column {name!r}; {choices(name, columns)}")
+    names = list(columns)[:MAX_COLUMNS] if wanted is None else wanted
+    return slice_columns({name: columns[name] for name in names})
+
+
+def _parse_column(cells: pa.Array) -> NDArray[Any]:
+    """`[rows]`: days, numbers or texts; few different values are texts, since they may be numbered groups."""
+    if pa.types.is_timestamp(cells.type):
+        days: NDArray[np.datetime64] = cells.to_numpy(zero_copy_only=False).astype("M8[D]")
+        return np.asarray(np.where(np.isnat(days), np.nan, days.astype(np.int64)), np.float64)
+    if not pa.types.is_string(cells.type):
+        return np.asarray(cells.to_numpy(zero_copy_only=False), np.float64)
+    texts: NDArray[np.object_] = cells.fill_null(MISSING).to_numpy(zero_copy_only=False)
+    if len(set(texts)) <= MAX_VALUES:
+        return texts
+    numbers = parse_numbers(cells).values
+    return numbers if np.isfinite(numbers).sum() == len(cells) - cells.null_count else texts

@@ -9,11 +9,14 @@ import pyarrow.parquet as pq
 
 from headrace.contracts import Metrics
 from headrace.evaluation.comparison import difference_interval
+from headrace.evaluation.diagnosis.diagnose import diagnose
+from headrace.evaluation.diagnosis.robustness import accuracy_under_noise
+from headrace.evaluation.diagnosis.subject import Subject
 from headrace.evaluation.evaluators import Evaluator, find_cutoff, find_evaluator
 from headrace.evaluation.predictions import Predictions, predict_split
 from headrace.evaluation.result import EvaluationResult, write_tables
-from headrace.evaluation.robustness import accuracy_under_noise
-from headrace.evaluation.slice_definitions import SLICE_DEFINITIONS
+from headrace.evaluation.slice_definitions import collect_columns, define_slices
+from headrace.evaluation.slices import Slices
 from headrace.paths import Paths
 from headrace.quantization.selected import SelectedGraph, read_selected_graph
 from headrace.settings.test import Config
@@ -25,22 +28,48 @@ from headrace.storage.bundle import read_bundle
 def run(config: Config, paths: Paths) -> Metrics:
     """Evaluates the selected graph on the test rows: overall, by class or third of the target, by slice, under noise.
 
+    `diagnose` adds where it fails: worst slices, changed rows, mistakes, rows unlike the training's, and figures.
+
     `loss` is at temperature 1; `ece` and the confidences are at the temperature that `quantize` fitted for this graph.
     The `fp32_` metrics compare it with the float32 graph on the same rows.
     """
     bundle, selected = read_bundle(paths.trained_dir), read_selected_graph(paths)
     spec, evaluator, test_dir = bundle.spec, find_evaluator(bundle.spec), paths.normalized_dir / "test"
     predictions = predict_split(bundle, test_dir, selected.path)
-    slices = SLICE_DEFINITIONS[spec.modality](predictions.arrays, predictions.transform)
+    slices = define_slices(collect_columns(predictions, paths.clean_dir), config.slices)
     result = evaluator.evaluate(predictions, slices, selected.read_calibration, config.seed)
     compared = _compare_with_fp32(evaluator, predictions, predict_split(bundle, test_dir), selected)
     with atomic_dir(paths.report_dir("test")) as folder:
         _write_predictions(folder / "predictions.parquet", test_dir, predictions, result)
         write_tables(folder, result.reports)
+        subject = _make_subject(predictions, result, slices, selected, config, paths)
+        diagnosis = diagnose(subject, folder, robustness_rows=config.robustness_rows, num_mistakes=config.num_mistakes)
     with atomic_dir(paths.plots_dir("test")) as folder:
-        write_tables(folder, result.plots)
+        write_tables(folder, result.plots | diagnosis.plots)
     has_noise = spec.modality == "image" and spec.task == "classification"
-    return result.metrics | compared | (_measure_noise(predictions, config) if has_noise else {})
+    return result.metrics | compared | diagnosis.metrics | (_measure_noise(predictions, config) if has_noise else {})
+
+
+def _make_subject(
+    predictions: Predictions,
+    result: EvaluationResult,
+    slices: Slices,
+    selected: SelectedGraph,
+    config: Config,
+    paths: Paths,
+) -> Subject:
+    evaluator, cutoff = find_evaluator(predictions.spec), find_cutoff(selected.calibration)
+    return Subject(
+        predictions=predictions,
+        result=result,
+        slices=slices,
+        quality=evaluator.quality,
+        quality_by_row=lambda outputs, targets: evaluator.quality_by_row(outputs, targets, cutoff),
+        clean_dir=paths.clean_dir,
+        val_dir=paths.normalized_dir / "val",
+        sources=read_sources(paths.normalized_dir / "test"),
+        seed=config.seed,
+    )
 
 
 def _compare_with_fp32(

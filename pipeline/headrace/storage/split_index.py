@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from headrace.storage.parquet import read_table
+from headrace.errors import DataError
+from headrace.storage.parquet import read_shards, read_table
 
 
 def read_row_ids(split_dir: Path, split: str) -> NDArray[np.bytes_]:
@@ -18,6 +20,22 @@ def read_row_ids(split_dir: Path, split: str) -> NDArray[np.bytes_]:
     table = read_table(split_dir, ["row_id", "split"])
     row_ids = table.filter(pc.equal(table.column("split"), split)).column("row_id")
     return np.sort(to_ascii_ids(row_ids))
+
+
+def read_rows(folder: Path, row_ids: NDArray[np.bytes_], columns: Sequence[str]) -> pa.Table:
+    """Reads columns of the rows with these ids (sorted) from a folder's shards, in the order of the ids.
+
+    Raises DataError if a row is missing.
+    """
+    parts, places = [], []
+    for batch in read_shards(folder, ["row_id", *columns]):
+        found, is_wanted = find_positions(to_ascii_ids(batch.column("row_id")), row_ids)
+        parts.append(batch.filter(pa.array(is_wanted)))
+        places.append(found[is_wanted])
+    order = np.argsort(np.concatenate([np.empty(0, np.intp), *places]))
+    if len(order) != len(row_ids):
+        raise DataError(f"{folder}: has {len(order)} of {len(row_ids)} rows of a split; run: dvc repro")
+    return pa.Table.from_batches(parts).select(list(columns)).take(pa.array(order))
 
 
 def to_ascii_ids(row_ids: pa.Array | pa.ChunkedArray) -> NDArray[np.bytes_]:

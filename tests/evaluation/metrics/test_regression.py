@@ -88,3 +88,10 @@ def test_bootstrap_rmse_and_interval_half_width_lie_among_the_errors(values):
     largest = np.abs(errors).max()
     assert np.abs(errors).min() * (1 - 1e-9) <= low <= high <= largest * (1 + 1e-9)
     assert np.mean(np.abs(errors) <= regression.interval_half_width(errors)) >= min(0.9, 1 - 1 / len(errors))
+
+
+def test_rmse_interval_of_many_rows_is_that_of_the_bootstrap():
+    errors = np.random.default_rng(0).normal(0, 2, regression.MAX_RESAMPLED + 1)
+    assert regression.rmse_interval(errors) == pytest.approx(regression.bootstrap_rmse(errors), rel=0.01)
+    few = errors[:50]
+    assert regression.rmse_interval(few, seed=3) == regression.bootstrap_rmse(few, seed=3)
