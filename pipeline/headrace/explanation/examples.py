@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -79,10 +79,6 @@ class Example:
             **({"parts": self.parts} if self.parts else {}),
             **({"prototypes": prototypes} if prototypes else {}),
         }
-
-    def with_prototypes(self, prototypes: list[Prototype]) -> Example:
-        """Returns a copy with the nearest train rows."""
-        return replace(self, prototypes=prototypes)
 
 
 class ExplainedRows(NamedTuple):
