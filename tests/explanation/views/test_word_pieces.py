@@ -75,5 +75,5 @@ def test_text_without_spaces_is_cut() -> None:
 
 
 def test_special_tokens_stand_alone() -> None:
-    words, _ = split(word_piece(), "the \u4e2d\u6587 plot")
+    words, _ = split(word_piece(), "the \u4e2d \u6587 plot")
     assert words == ["the", "[UNK]", "[UNK]", "plot"]
