@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 NUM_RANDOMIZED = 3
 """Networks with shuffled weights."""
-MAX_SANITY_ROWS = 16
+MAX_SANITY_ROWS = 8
 
 
 class MethodResult(NamedTuple):
