@@ -129,7 +129,7 @@ def test_recipe_ends_in_a_registered_model_that_answers_raw_rows(recipe, tmp_pat
     clean, split = metrics["clean"], metrics["split"]
     assert clean["rows_in"] == clean["rows_out"] + clean["quarantined"] == metrics["ingest"]["rows"]
     assert split["train"] + split["val"] + split["test"] == clean["rows_out"]
-    assert metrics["explain"]["faithfulness"] > 0
+    assert metrics["explain"]["deletion"] > 0
     tested = metrics["test"]
     assert tested["r2"] > 0.2 if task == "regression" else tested["accuracy"] > 0.75
     registered = json.loads(paths.registered_path.read_text())

@@ -121,7 +121,7 @@ def test_model_learned_and_int8_agrees(project):
     assert metrics_of(project, "test")["accuracy"] > 0.85
     assert metrics_of(project, "train")["workers"] == 2
     assert metrics_of(project, "train")["export_difference"] < 1e-4
-    assert metrics_of(project, "explain")["faithfulness"] > 0
+    assert metrics_of(project, "explain")["deletion"] > 0
 
 
 def test_bundle_holds_nothing_that_is_unpickled(project):

@@ -91,7 +91,7 @@ def test_films_of_several_genres(tmp_path, run_all):
     assert recorded["wrong_share"] == pytest.approx(wrong)
     assert tested["accuracy"] == pytest.approx(1 - np.mean(wrong))
     assert metrics_of(paths, "quantize")["passed"] == 1
-    assert metrics_of(paths, "explain")["faithfulness"] > 0
+    assert metrics_of(paths, "explain")["deletion"] > 0
     (answer,) = served(paths, {"text": ["a joke of the army and a funny battle"]})
     assert answer["labels"] == ["comedy", "war"]
     assert set(answer["probabilities"]) == set(spec.classes)
@@ -130,7 +130,7 @@ def test_houses_of_a_price_and_an_energy(tmp_path, run_all):
     assert tested["mae_price"] > 100 > tested["mae_energy"] > 0
     assert 0.7 < tested["coverage_90"] <= 1
     assert metrics_of(paths, "quantize")["passed"] == 1
-    assert metrics_of(paths, "explain")["faithfulness"] > 0
+    assert metrics_of(paths, "explain")["deletion"] > 0
     (answer,) = served(paths, {"size": [1.0], "age": [0.0], "kind": ["flat"]})
     assert list(answer) == targets
     assert answer["price ($)"] == pytest.approx(4e5, abs=6e4)

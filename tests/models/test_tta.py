@@ -9,7 +9,7 @@ from headrace.models import MODELS as ALL_MODELS
 from headrace.models import models_for
 from headrace.models.network import build_network
 from headrace.models.options import TtaOptions
-from headrace.models.tta import disable_test_time_augmentation
+from headrace.models.tta import disable_test_time_augmentation, remove_test_time_augmentation
 from headrace.quantization.onnx_export import export_graph, max_output_difference
 from headrace.storage.onnx_model import OnnxModel
 
@@ -86,3 +86,13 @@ def test_disable_test_time_augmentation_uses_the_plain_network() -> None:
 def test_tta_is_an_option_of_all_image_networks_but_dense_ones() -> None:
     with_option = {name for name in models_for("image") if issubclass(ALL_MODELS[name], TtaOptions)}
     assert with_option == set(MODELS) == set(models_for("image")) - {"linear", "mlp"}
+
+
+@models
+def test_network_without_views_is_the_plain_one(name: str) -> None:
+    network, plain = network_of(name, mirror=True).eval(), network_of(name).eval()
+    removed = remove_test_time_augmentation(network)
+    assert not removed.training
+    with torch.inference_mode():
+        torch.testing.assert_close(removed(images()), plain(images()))
+        torch.testing.assert_close(remove_test_time_augmentation(plain)(images()), plain(images()))

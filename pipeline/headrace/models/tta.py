@@ -45,3 +45,9 @@ def disable_test_time_augmentation(network: nn.Module) -> None:
     for module in network.modules():
         if isinstance(module, TestTimeAugmentation):
             module.is_disabled = True
+
+
+def remove_test_time_augmentation(network: nn.Sequential) -> nn.Sequential:
+    """Returns the same layers without test-time augmentation; the weights are shared."""
+    layers = (layer.network if isinstance(layer, TestTimeAugmentation) else layer for layer in network)
+    return nn.Sequential(*layers).train(network.training)

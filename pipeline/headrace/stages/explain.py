@@ -1,154 +1,181 @@
-"""Explain: models/trained, models/quantized, data/normalized/val -> reports/explain. Shows what predictions rely on."""
+"""Explain: models, data/normalized, test predictions -> reports/explain. Shows what predictions rely on."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from headrace.contracts import Metrics, TaskName
-from headrace.evaluation.evaluators import find_cutoff, find_evaluator
-from headrace.evaluation.metrics.classification import softmax
-from headrace.evaluation.metrics.multilabel import sigmoid
-from headrace.evaluation.predictions import Predictions, predict_split
-from headrace.explanation.attributions import AttributionRequest
+from headrace.contracts import Metrics
+from headrace.evaluation.evaluators import find_evaluator
+from headrace.evaluation.predictions import Predictions, open_split, predict_split
+from headrace.evaluation.result import Table, write_tables
+from headrace.explanation.compare_methods import choose_methods, measure_method
 from headrace.explanation.examples import (
+    Example,
     ExplainedRows,
-    ModelAnswers,
     build_examples,
-    collect_answers,
     group_by_prediction,
-    pick_class_examples,
-    pick_value_examples,
-    scale_values,
+    join_maps,
 )
-from headrace.explanation.faithfulness import Score, compare_deletion_curves, compute_similarity, measure_faithfulness
+from headrace.explanation.methods.attributions import MethodName
 from headrace.explanation.page import ExplanationReport, render_explanation
+from headrace.explanation.permutation_importance import Importance, measure_importances
+from headrace.explanation.prototypes import find_prototypes
+from headrace.explanation.row_selection import (
+    TEST_GROUP,
+    pick_class_examples,
+    pick_test_mistakes,
+    pick_value_examples,
+    sample_rows,
+    scale_values,
+    spread_rows,
+)
+from headrace.explanation.subject import AnsweredSplit, Subject
 from headrace.explanation.views import VIEWS
-from headrace.explanation.views.base import View
 from headrace.paths import Paths
-from headrace.quantization.selected import SelectedGraph, read_selected_graph
+from headrace.quantization.selected import read_selected_graph
 from headrace.settings.explain import Config
-from headrace.storage.arrays import read_sources
+from headrace.storage.arrays import Arrays, read_sources
 from headrace.storage.atomic import atomic_dir, write_json, write_text
-from headrace.storage.bundle import Bundle, read_bundle
+from headrace.storage.bundle import read_bundle
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+
+Batch = tuple[AnsweredSplit, dict[str, NDArray[np.int64]], ExplainedRows]
+"""Answered rows, positions of those to show by group, and their attributions."""
 
 
 def run(config: Config, paths: Paths) -> Metrics:
-    """Explains a sample and some examples, measures the faithfulness of the explanations, and writes the page.
+    """Explains validation rows and test mistakes, measures how faithful the explanations are, and writes the page.
 
-    The answers are those of the selected graph, with the server's confidence; attributions are of the float32 network.
-    For an int8 graph, `int8_agreement` is the fraction of predictions of the sample that are equal, `int8_difference`
-    (regression) their mean distance in the target's unit, or in standard deviations of several targets.
+    Answers are those of the served graph, with its calibrated probabilities; attributions are of the float32 network.
+    For the metrics see `measure_faithfulness`, `check_sanity` and `Subject.compare_with_float32`.
     """
-    bundle, selected = read_bundle(paths.trained_dir), read_selected_graph(paths)
-    spec, view = bundle.spec, VIEWS[bundle.spec.modality](bundle.card.transform)
-    predictions = predict_split(bundle, paths.normalized_dir / "val", selected.path)
-    answers = _collect_answers(predictions, selected)
-    sample, groups = _choose_rows(config, bundle, predictions, answers)
-    rows = np.concatenate([sample, *groups.values()])
-    inputs = predictions.arrays.inputs[rows]
-    maps = _attribute(config, bundle, inputs, answers.outputs[rows], view)
-    parts = slice(len(sample)), slice(len(sample), None)
-    drawn, shown = (ExplainedRows(rows[part], inputs[part], maps[part]) for part in parts)
-    # places may move a value either way, but only those that support a class count for it
-    strengths = np.abs(drawn.maps) if spec.task == "regression" else drawn.maps
-    score = _make_score(bundle, selected, predictions, drawn.rows, answers)
-    curves = compare_deletion_curves(score, drawn.inputs, strengths, view, seed=config.seed)
-    compared, sources = _compare_int8(bundle, selected, predictions, drawn), read_sources(paths.normalized_dir / "val")
-    metrics = {"num_rows": len(sample), **measure_faithfulness(curves), **compared}
+    subject = _load_subject(config, paths)
+    methods, omitted = choose_methods(subject, config.method, config.other_methods)
+    val = _answer_val(subject, paths)
+    test = _answer_test_mistakes(config, subject, paths, val.predictions)
+    sample = sample_rows(len(val.answers.row_ids), config.num_rows, seed=config.seed)
+    compared = sample[spread_rows(len(sample), config.num_compared_rows)]
+    drawn, others = subject.explain(val, sample, methods[:1]), subject.explain(val, compared, methods[1:])
+    results = [
+        measure_method(subject, val, rows, method, seed=config.seed) for rows in (drawn, others) for method in rows.maps
+    ]
+    batches = [_explain_mistakes(subject, test, methods), _explain_examples(config, subject, val, methods)]
     report = ExplanationReport(
-        source=spec.source,
-        task=spec.task,
-        method=config.method,
-        wording=view.wording,
-        metrics=metrics,
-        curves=curves,
-        examples=build_examples(spec, answers, groups=groups, shown=shown, view=view, sources=sources),
-        overview=view.overview(drawn.inputs, drawn.maps, group_by_prediction(spec, answers, drawn)),
+        source=subject.spec.source,
+        task=subject.spec.task,
+        precision=subject.precision,
+        wording=subject.view.wording,
+        agreement=subject.compare_with_float32(val.predictions),
+        methods=results,
+        examples=_build_examples(config, subject, paths, batches),
+        overview=_show_overview(subject, val, drawn),
+        omitted=omitted,
+        quality=find_evaluator(subject.spec).quality,
+        importances=measure_importances(
+            subject, val, num_rows=config.num_permuted_rows, num_repeats=config.num_repeats, seed=config.seed
+        ),
     )
-    with atomic_dir(paths.report_dir("explain")) as folder:
-        write_text(folder / "index.html", render_explanation(report))
-        write_json(folder / "examples.json", {"examples": [example.to_json() for example in report.examples]})
-        np.savez_compressed(folder / "attributions.npz", row_ids=answers.row_ids[rows], attributions=maps)
-    return metrics
+    _write(paths, report, [(val, drawn), *((split, rows) for split, _, rows in batches)])
+    return report.metrics
 
 
-def _choose_rows(
-    config: Config, bundle: Bundle, predictions: Predictions, answers: ModelAnswers
-) -> tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]]:
-    """Returns the positions of the sample, and of the examples by group."""
-    num_all = len(predictions.arrays)
-    num_rows = min(config.num_rows, num_all)
-    sample = np.sort(np.random.default_rng(config.seed).choice(num_all, num_rows, replace=False))
-    options = {"num_examples": config.num_examples, "seed": config.seed}
-    if answers.confidence is None:
-        scale = bundle.card.transform["target"]
-        values, errors, _ = scale_values(predictions.arrays, predictions.logits, answers.outputs, scale)
-        return sample, pick_value_examples(values, errors, **options)
-    is_correct = np.asarray(answers.predicted == answers.targets, bool)
-    return sample, pick_class_examples(answers.confidence, is_correct, **options)
-
-
-def _attribute(
-    config: Config, bundle: Bundle, inputs: NDArray[Any], outputs: NDArray[np.int64], view: View
-) -> NDArray[np.float32]:
-    """Attributes the outputs to the inputs; several targets in standard deviations, to make them comparable."""
+def _load_subject(config: Config, paths: Paths) -> Subject:
     from headrace.models.network import load_network  # imports torch
 
-    request = AttributionRequest(load_network(bundle), inputs, outputs, config.method, config.num_steps)
-    maps = view.attribute(request)
-    if not bundle.spec.targets:
-        return maps
-    std = np.array(bundle.card.transform["target"]["std"], np.float32)[outputs]
-    return np.asarray(maps / std.reshape(-1, *(1,) * (maps.ndim - 1)))
-
-
-def _probabilities(task: TaskName, logits: NDArray[np.float32], selected: SelectedGraph) -> NDArray[np.float64] | None:
-    """Calibrated probabilities of classes or labels; None for values."""
-    if task == "regression":
-        return None
-    temperature = selected.read_calibration("temperature")
-    return softmax(logits, temperature) if task == "classification" else sigmoid(logits, temperature)
-
-
-def _collect_answers(predictions: Predictions, selected: SelectedGraph) -> ModelAnswers:
-    task, logits = predictions.spec.task, predictions.logits
-    threshold = selected.read_calibration("threshold") if task == "multilabel" else 0.0
-    return collect_answers(
-        predictions.spec,
-        predictions.arrays,
-        logits,
-        _probabilities(task, logits, selected),
-        threshold=threshold,
+    bundle, selected = read_bundle(paths.trained_dir), read_selected_graph(paths)
+    return Subject(
+        bundle=bundle,
+        spec=bundle.spec,
+        graph_path=selected.path,
+        precision=selected.precision,
+        calibration=selected.calibration,
+        read_calibration=selected.read_calibration,
+        network=load_network(bundle),
+        view=VIEWS[bundle.spec.modality](bundle.card.transform),
+        num_steps=config.num_steps,
     )
 
 
-def _make_score(
-    bundle: Bundle, selected: SelectedGraph, predictions: Predictions, rows: NDArray[np.int64], answers: ModelAnswers
-) -> Score:
-    """Returns the score of `rows`: the probability of the prediction, or the similarity to the predicted value."""
-    outputs, positions = answers.outputs[rows], np.arange(len(rows))
-
-    def score(inputs: NDArray[Any]) -> NDArray[np.float64]:
-        logits = predictions.predict(inputs)
-        probabilities = _probabilities(bundle.spec.task, logits, selected)
-        if probabilities is not None:
-            return np.asarray(probabilities[positions, outputs])
-        before = predictions.logits[rows, outputs].astype(np.float64)
-        spread = np.atleast_1d(bundle.card.transform["target"]["std"])[outputs]
-        return compute_similarity(logits[positions, outputs].astype(np.float64), before, spread)
-
-    return score
+def _answer_val(subject: Subject, paths: Paths) -> AnsweredSplit:
+    folder = paths.normalized_dir / "val"
+    return subject.answer(predict_split(subject.bundle, folder, subject.graph_path), read_sources(folder))
 
 
-def _compare_int8(bundle: Bundle, selected: SelectedGraph, predictions: Predictions, drawn: ExplainedRows) -> Metrics:
-    if selected.precision != "int8":
-        return {}
-    int8, float32 = predictions.logits[drawn.rows], bundle.graph().predict(drawn.inputs)
-    if bundle.spec.task == "regression":
-        unit = np.array(bundle.card.transform["target"]["std"]) if bundle.spec.targets else 1.0
-        return {"int8_difference": float(np.abs((int8 - float32.astype(np.float64)) / unit).mean())}
-    evaluator, cutoff = find_evaluator(bundle.spec), find_cutoff(selected.calibration)
-    return {"int8_agreement": evaluator.agreement(int8, float32, cutoff)}
+def _answer_test_mistakes(config: Config, subject: Subject, paths: Paths, val: Predictions) -> AnsweredSplit:
+    """Answers the test rows to show, in the order of `pick_test_mistakes`."""
+    folder = paths.normalized_dir / "test"
+    arrays, sources = open_split(folder), read_sources(folder)
+    recorded = paths.report_dir("test") / "predictions.parquet"
+    rows = pick_test_mistakes(recorded, arrays.row_ids, number=config.num_test_mistakes)
+    mistakes = Arrays(arrays.inputs[rows], arrays.targets[rows], arrays.row_ids[rows])
+    logits = val.predict(mistakes.inputs) if len(rows) else val.logits[:0]
+    answered = replace(val, arrays=mistakes, logits=logits)
+    return subject.answer(answered, None if sources is None else sources.take(pa.array(rows)))
+
+
+def _explain_mistakes(subject: Subject, test: AnsweredSplit, methods: list[MethodName]) -> Batch:
+    rows = np.arange(len(test.answers.row_ids))
+    return test, {TEST_GROUP: rows}, subject.explain(test, rows, methods)
+
+
+def _explain_examples(config: Config, subject: Subject, val: AnsweredSplit, methods: list[MethodName]) -> Batch:
+    """Explains the validation rows to show."""
+    answers = val.answers
+    if answers.confidence is None or answers.is_right is None:
+        scale = subject.bundle.card.transform["target"]
+        values, errors, _ = scale_values(val.predictions.arrays, val.predictions.logits, answers.outputs, scale)
+        groups = pick_value_examples(values, errors, num_examples=config.num_examples, seed=config.seed)
+    else:
+        groups = pick_class_examples(
+            answers.confidence, answers.is_right, num_examples=config.num_examples, seed=config.seed
+        )
+    return val, groups, subject.explain(val, np.concatenate(list(groups.values())), methods)
+
+
+def _build_examples(config: Config, subject: Subject, paths: Paths, batches: list[Batch]) -> list[Example]:
+    """Builds the examples of all batches, with their nearest train rows."""
+    examples = [
+        example
+        for split, groups, rows in batches
+        for example in build_examples(
+            subject.spec, split.answers, groups=groups, shown=rows, view=subject.view, sources=split.sources
+        )
+    ]
+    if config.num_prototypes == 0:
+        return examples
+    prototypes = find_prototypes(
+        subject,
+        paths.normalized_dir / "train",
+        [rows.inputs for _, _, rows in batches],
+        num_rows=config.num_train_rows,
+        number=config.num_prototypes,
+        seed=config.seed,
+    )
+    pairs = zip(examples, prototypes or [[] for _ in examples], strict=True)
+    return [replace(example, prototypes=nearest) for example, nearest in pairs]
+
+
+def _show_overview(subject: Subject, val: AnsweredSplit, drawn: ExplainedRows) -> Markup:
+    groups = group_by_prediction(subject.spec, val.answers, drawn.rows)
+    return subject.view.overview(drawn.inputs, next(iter(drawn.maps.values())), groups)
+
+
+def _write(paths: Paths, report: ExplanationReport, explained: list[tuple[AnsweredSplit, ExplainedRows]]) -> None:
+    """Writes the page, its numbers as JSON and CSV, and the attributions of all rows by the chosen method."""
+    row_ids = np.concatenate([split.answers.row_ids[rows.rows] for split, rows in explained])
+    maps = join_maps([next(iter(rows.maps.values())) for _, rows in explained if rows.maps])
+    with atomic_dir(paths.report_dir("explain")) as folder:
+        write_text(folder / "index.html", render_explanation(report))
+        write_json(folder / "summary.json", report.to_json())
+        write_json(folder / "examples.json", {"examples": [example.to_json() for example in report.examples]})
+        np.savez_compressed(folder / "attributions.npz", row_ids=row_ids, attributions=maps)
+        if report.importances:
+            write_tables(folder, {"permutation_importance": Table(Importance._fields, report.importances)})

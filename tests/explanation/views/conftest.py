@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from headrace.contracts import Json
-from headrace.explanation.attributions import AttributionRequest, run_network
+from headrace.explanation.methods.attributions import AttributionRequest, run_network
 from headrace.explanation.views import VIEWS
 from headrace.explanation.views.base import View
 from headrace.models.network import load_network

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from headrace.contracts import ModalityName
-from headrace.explanation.attributions import run_network
+from headrace.explanation.methods.attributions import run_network
 from headrace.explanation.views import VIEWS
 
 PROJECTS = [(modality, task) for modality in ("table", "text") for task in ("classification", "regression")]

@@ -1,7 +1,9 @@
+from typing import get_args
+
 import numpy as np
 import pytest
 
-from headrace.explanation.attributions import run_network
+from headrace.explanation.methods.attributions import MethodName, run_network
 
 both_tasks = pytest.mark.parametrize(
     "explained", [("table", "classification"), ("table", "regression")], ids="-".join, indirect=True
@@ -39,11 +41,24 @@ def test_erase_fills_numbers_and_makes_categories_unknown(explained):
 def test_row_is_shown_with_names_and_values(explained):
     view, inputs = explained.view, explained.inputs
     attribution = np.ones(4, np.float32)
-    html, parts = view.show(inputs[0], attribution), view.parts(inputs[0], attribution)
+    html, parts = view.show(inputs[0], {"occlusion": attribution}), view.parts(inputs[0], attribution)
     assert parts[0]["value"] == f"{inputs[0, 0]:.6g}"
     assert parts[2]["value"] in {"red", "green", "blue"}
     assert f'>colour</span><span class="value" title="{parts[2]["value"]}">' in html
     assert '>seen</span><span class="value" title="202' in html
+
+
+@both_tasks
+def test_row_alone_is_shown_by_its_cells(explained):
+    html, row = explained.view.show_input(explained.inputs[0]), explained.inputs[0]
+    assert f'size</span> {row[0]:.6g}, <span class="quiet">noise</span>' in html
+    assert "more" not in html
+
+
+@both_tasks
+def test_methods_for_other_data_have_a_reason(explained):
+    obstacles = {method: explained.view.find_obstacle(method, explained.network) for method in get_args(MethodName)}
+    assert {method for method, obstacle in obstacles.items() if not obstacle} == {"integrated_gradients", "occlusion"}
 
 
 @pytest.mark.parametrize("explained", [("table", "regression")], indirect=True)

@@ -1,11 +1,13 @@
+import json
+
 import numpy as np
 import pytest
 import torch
+from tokenizers import Tokenizer
 from torch import nn
 
-from headrace.errors import ConfigError
-from headrace.explanation.attributions import AttributionRequest
 from headrace.explanation.views import VIEWS
+from headrace.explanation.views.word_pieces import WordPieces
 from headrace.storage.bundle import read_bundle
 from tests.projects import BLAME, NEUTRAL, PRAISE
 
@@ -40,19 +42,45 @@ def test_erase_makes_tokens_unknown_and_leaves_padding(explained):
 
 
 @both_tasks
-def test_row_is_shown_token_by_token_without_padding(explained):
+def test_row_is_shown_word_by_word_without_padding(explained):
     view, row = explained.view, explained.inputs[0]
     attribution = (row != 0).astype(np.float32)
-    html, words = view.show(row, attribution), [part["name"] for part in view.parts(row, attribution)]
-    assert len(words) == (row != 0).sum() == html.count("<span")
+    html, parts = view.show(row, {"occlusion": attribution}), view.parts(row, attribution)
+    words = [part["name"] for part in parts]
+    assert len(words) == html.count("<span")
     assert all(f">{word}</span>" in html for word in words)
     assert {word.strip() for word in words} <= {*PRAISE, *BLAME, *NEUTRAL}
+    assert sum(part["attribution"] for part in parts) == (row != 0).sum()
+    assert "".join(words).strip() == view.show_input(row).split(">")[1].split("<")[0]
+
+
+@both_tasks
+def test_attributions_of_the_pieces_of_a_word_are_summed(explained):
+    view, words = (
+        explained.view,
+        WordPieces(load_tokenizer(explained.transform), explained.transform["tokenizer"]["model"]),
+    )
+    ids = np.array(load_tokenizer(explained.transform).encode("the goodness was fine").ids, np.int32)
+    assert len(words.split(ids.tolist())) == 4 < len(ids), "one word has several pieces"
+    parts = view.parts(ids, np.arange(len(ids), dtype=np.float32))
+    assert [part["name"].strip() for part in parts] == ["the", "goodness", "was", "fine"]
+    assert sum(part["attribution"] for part in parts) == sum(range(len(ids)))
+
+
+@both_tasks
+def test_model_without_attention_has_a_reason(explained):
+    assert explained.view.find_obstacle("integrated_gradients", explained.network) == ""
+    assert explained.view.find_obstacle("occlusion", explained.network) == ""
+    assert explained.view.find_obstacle("attention", explained.network) == "the model has no attention"
+    assert explained.view.find_obstacle("grad_cam", explained.network) == "only for images"
 
 
 @pytest.mark.parametrize("project", [("text", "classification")], indirect=True)
-def test_model_without_embeddings_raises_with_the_remedy(project):
+def test_model_without_embeddings_has_a_reason(project):
     view = VIEWS["text"](read_bundle(project.trained_dir).card.transform)
     network = nn.Sequential(nn.Identity(), nn.Flatten())
-    request = AttributionRequest(network, np.ones((1, 3), np.int32), np.zeros(1, int), "integrated_gradients", 2)
-    with pytest.raises(ConfigError, match=r"explain\.method: .*forward_embedded, got Flatten; .*choose occlusion"):
-        view.attribute(request)
+    assert "forward_embedded" in view.find_obstacle("integrated_gradients", network)
+
+
+def load_tokenizer(transform):
+    return Tokenizer.from_str(json.dumps(transform["tokenizer"]))

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.contracts import Json
-from headrace.explanation.attributions import AttributionRequest
+from headrace.explanation.methods.attributions import AttributionRequest, MethodName
 
 if TYPE_CHECKING:
     from markupsafe import Markup
+    from torch import nn
 
 
 class ViewWording(NamedTuple):
@@ -34,6 +35,12 @@ class View(Protocol):
     """Explains stored inputs `[rows, ...]` by attributions `[rows, *places]`."""
 
     wording: ViewWording
+    methods: tuple[MethodName, ...]
+    """Those that are shown and measured by default, the best known first."""
+
+    def find_obstacle(self, method: MethodName, network: nn.Sequential) -> str:
+        """Returns why a method does not apply to a network; empty if it does."""
+        ...
 
     def attribute(self, request: AttributionRequest) -> NDArray[np.float32]:
         """Returns how much each place contributes to the requested output; 0 where a row has no such place."""
@@ -47,8 +54,12 @@ class View(Protocol):
         """Returns a copy of the inputs without the information in `places` `[rows, *places]`."""
         ...
 
-    def show(self, row: NDArray[Any], attribution: NDArray[np.float32]) -> Markup:
-        """Returns HTML of one row and its attribution."""
+    def show(self, row: NDArray[Any], maps: dict[MethodName, NDArray[np.float32]]) -> Markup:
+        """Returns HTML of one row and its attributions, those of the chosen method first."""
+        ...
+
+    def show_input(self, row: NDArray[Any]) -> Markup:
+        """Returns HTML of one row alone, small."""
         ...
 
     def parts(self, row: NDArray[Any], attribution: NDArray[np.float32]) -> list[Json]:

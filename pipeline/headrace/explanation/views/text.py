@@ -9,19 +9,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.contracts import Json
-from headrace.errors import ConfigError
-from headrace.explanation.attributions import VALUES_PER_PASS, AttributionRequest, occlude_each_place
 from headrace.explanation.html_marks import TEMPLATE, make_marks
+from headrace.explanation.methods.attention_rollout import attribute_tokens, find_attention_obstacle
+from headrace.explanation.methods.attributions import (
+    METHOD_TITLES,
+    VALUES_PER_PASS,
+    AttributionRequest,
+    MethodName,
+    occlude_each_place,
+)
 from headrace.explanation.views.base import ViewWording
+from headrace.explanation.views.word_pieces import WordPieces
 from headrace.html_page import render_macro
 
 if TYPE_CHECKING:
     from markupsafe import Markup
-    from torch import Tensor
+    from torch import Tensor, nn
 
 PADDING = 0
 ROWS_PER_BATCH = 32
-TOP_TOKENS = 12
+TOP_WORDS, MAX_CHARACTERS = 12, 240
 
 
 class TextView:
@@ -31,29 +38,38 @@ class TextView:
         places="tokens",
         maps="colours",
         deleted="replaced by the unknown token",
-        reading="Each text has its own scale. The reference is a text of the same length without information, so that a"
-        " pale token is one that the model does not need.",
-        overview="Tokens of each predicted class",
-        overview_note="The tokens of the largest total attribution over the explained rows that the model assigns to"
+        reading="Each text has its own scale; a word of several tokens has their sum. The reference is a text of the"
+        " same length without information, so that a pale word is one that the model does not need. Attention has no"
+        " sign: it says what reaches the answer, not what speaks for it.",
+        overview="Words of each predicted class",
+        overview_note="The words of the largest total attribution over the explained rows that the model assigns to"
         " the class.",
     )
+    methods: tuple[MethodName, ...] = ("integrated_gradients", "attention")
 
     def __init__(self, transform: Json) -> None:
         """Takes the tokenizer of `transform.json`."""
         from tokenizers import Tokenizer
 
         self._unknown = transform["unknown"]
-        self._tokenizer = Tokenizer.from_str(json.dumps(transform["tokenizer"]))
+        tokenizer = Tokenizer.from_str(json.dumps(transform["tokenizer"]))
+        self._words = WordPieces(tokenizer, transform["tokenizer"]["model"])
+
+    def find_obstacle(self, method: MethodName, network: nn.Sequential) -> str:
+        """Gradients need embeddings, and attention a transformer."""
+        if method == "grad_cam":
+            return "only for images"
+        if method == "attention":
+            return find_attention_obstacle(network)
+        is_possible = method == "occlusion" or hasattr(network[1], "forward_embedded")
+        return "" if is_possible else "the model has no methods embed and forward_embedded"
 
     def attribute(self, request: AttributionRequest) -> NDArray[np.float32]:
-        """Returns how much each token contributes; raises ConfigError for a model without embeddings."""
+        """Returns how much each token contributes."""
         if request.method == "occlusion":
             return occlude_each_place(request, places=self.are_places(request.inputs), erase=self.erase)
-        if not hasattr(request.network[1], "forward_embedded"):
-            raise ConfigError(
-                "params.yaml: explain.method: integrated_gradients needs a model with the methods embed and "
-                f"forward_embedded, got {type(request.network[1]).__name__}; add them, or choose occlusion"
-            )
+        if request.method == "attention":
+            return attribute_tokens(request)
         return request.map_batches(_gradients, ROWS_PER_BATCH)
 
     def are_places(self, inputs: NDArray[Any]) -> NDArray[np.bool_]:
@@ -68,37 +84,41 @@ class TextView:
         """
         return np.where(places & self.are_places(inputs), np.asarray(self._unknown, inputs.dtype), inputs)
 
-    def show(self, row: NDArray[Any], attribution: NDArray[np.float32]) -> Markup:
-        """Returns the text, each token on its colour."""
-        marks = make_marks((self._token(token), "", float(score)) for token, score in _scores(row, attribution))
-        return render_macro(TEMPLATE, "tokens", marks)
+    def show(self, row: NDArray[Any], maps: dict[MethodName, NDArray[np.float32]]) -> Markup:
+        """Returns the text by each method, each word on its colour."""
+        marks = {
+            METHOD_TITLES[method]: make_marks((word, "", score) for word, score in self._score_words(row, attribution))
+            for method, attribution in maps.items()
+        }
+        return render_macro(TEMPLATE, "texts", marks)
+
+    def show_input(self, row: NDArray[Any]) -> Markup:
+        """Returns the beginning of the text."""
+        text = self._words.decode([int(token) for token in row if token != PADDING])
+        return render_macro(TEMPLATE, "small_text", text[:MAX_CHARACTERS] + "..." * (len(text) > MAX_CHARACTERS))
 
     def parts(self, row: NDArray[Any], attribution: NDArray[np.float32]) -> list[Json]:
-        """Returns the tokens in their order."""
-        scores = _scores(row, attribution)
-        return [{"name": self._token(token), "attribution": float(score)} for token, score in scores]
+        """Returns the words in their order."""
+        return [{"name": word, "attribution": score} for word, score in self._score_words(row, attribution)]
 
     def overview(self, inputs: NDArray[Any], maps: NDArray[np.float32], groups: dict[str, NDArray[np.bool_]]) -> Markup:
-        """Returns the tokens that contribute most to each group, by the sum over its rows."""
+        """Returns the words that contribute most to each group, by the sum over its rows."""
         marks = {}
         for name, rows in groups.items():
-            sums: dict[int, float] = {}
+            sums: dict[str, float] = {}
             for row, attribution in zip(inputs[rows], maps[rows], strict=True):
-                for token, score in _scores(row, attribution):
-                    sums[token] = sums.get(token, 0.0) + float(score)
-            strongest = sorted(sums.items(), key=lambda part: (-part[1], part[0]))[:TOP_TOKENS]
-            marks[name] = make_marks((self._token(token), "", score) for token, score in strongest)
+                for word, score in self._score_words(row, attribution):
+                    sums[word.strip()] = sums.get(word.strip(), 0.0) + score
+            strongest = sorted(sums.items(), key=lambda part: (-part[1], part[0]))[:TOP_WORDS]
+            marks[name] = make_marks((word, "", score) for word, score in strongest)
         return render_macro(TEMPLATE, "bars_by_class", marks)
 
-    def _token(self, token: int) -> str:
-        """A token as text; one that is not a whole character by itself is shown by its name."""
-        text: str = self._tokenizer.decode([token], skip_special_tokens=False)
-        return text if text.strip() and "\ufffd" not in text else str(self._tokenizer.id_to_token(token))
-
-
-def _scores(row: NDArray[Any], attribution: NDArray[np.float32]) -> list[tuple[int, np.float32]]:
-    """Tokens and their attributions, without padding."""
-    return [(int(token), score) for token, score in zip(row, attribution, strict=True) if token != PADDING]
+    def _score_words(self, row: NDArray[Any], attribution: NDArray[np.float32]) -> list[tuple[str, float]]:
+        """Words with the sum of their tokens' attributions, without padding."""
+        is_token = row != PADDING
+        scores = attribution[is_token]
+        words = self._words.split(row[is_token].tolist())
+        return [(word.text, float(scores[word.tokens].sum())) for word in words]
 
 
 def _gradients(request: AttributionRequest) -> NDArray[np.float32]:

@@ -1,15 +1,23 @@
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
 
-from headrace.explanation.attributions import IMAGE_METHODS, AttributionRequest, attribute_images
+from headrace.explanation.methods.attributions import (
+    METHOD_TITLES,
+    AttributionRequest,
+    MethodName,
+    attribute_images,
+)
 from headrace.models.network import load_network
 from headrace.paths import Paths
+from headrace.settings.explain import Method
 from headrace.storage.arrays import open_arrays
 from headrace.storage.bundle import read_bundle
 
 
-@pytest.mark.parametrize("method", IMAGE_METHODS)
+@pytest.mark.parametrize("method", ["integrated_gradients", "occlusion"])
 def test_attributions_of_a_linear_model_are_weights_times_inputs(method: str) -> None:
     """For w.x, integrated gradients are w * x, and so is occlusion of single pixels."""
     torch.manual_seed(0)
@@ -39,3 +47,7 @@ def test_integrated_gradients_sum_to_the_difference_of_the_logit(trained: Paths)
     attributions = attribute_images(AttributionRequest(network, inputs, classes, "integrated_gradients", 128))
     rows = np.arange(10)
     assert attributions.sum(axis=(1, 2)) == pytest.approx((logits - at_mean)[rows, classes], rel=0.05, abs=0.3)
+
+
+def test_every_method_of_the_settings_has_a_title() -> None:
+    assert get_args(Method) == get_args(MethodName) == tuple(METHOD_TITLES)

@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.explanation.methods.grad_cam import grad_cam
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-MethodName: TypeAlias = Literal["integrated_gradients", "occlusion"]
+MethodName: TypeAlias = Literal["integrated_gradients", "occlusion", "grad_cam", "attention"]
+METHOD_TITLES: dict[MethodName, str] = {
+    "integrated_gradients": "integrated gradients",
+    "occlusion": "occlusion",
+    "grad_cam": "Grad-CAM",
+    "attention": "attention rollout",
+}
 Erase: TypeAlias = Callable[[NDArray[Any], NDArray[np.bool_]], NDArray[Any]]
 """Inputs and places `[rows, *places]` -> a copy of the inputs without the information in these places."""
 VALUES_PER_PASS = 2**22
@@ -70,7 +78,11 @@ def attribute_images(request: AttributionRequest) -> NDArray[np.float32]:
 def _attribute_batch(request: AttributionRequest, inputs_per_pass: int) -> NDArray[np.float32]:
     import torch
 
-    preprocess, model = request.network[0], request.network[1:].eval()
+    from headrace.models.tta import remove_test_time_augmentation
+
+    # Grad-CAM needs one feature map for each input, not one for each of its copies
+    network = remove_test_time_augmentation(request.network) if request.method == "grad_cam" else request.network
+    preprocess, model = network[0], network[1:].eval()
     with torch.no_grad():
         prepared = preprocess(torch.from_numpy(np.array(request.inputs)))  # copied: torch rejects read-only memory
     targets = torch.from_numpy(np.array(request.outputs))
@@ -117,6 +129,7 @@ def occlusion(model: nn.Module, prepared: Tensor, classes: Tensor, *, num_steps:
 IMAGE_METHODS: dict[str, ImageMethod] = {
     "integrated_gradients": integrated_gradients,
     "occlusion": occlusion,
+    "grad_cam": grad_cam,
 }
 
 

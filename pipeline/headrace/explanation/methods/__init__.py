@@ -1,0 +1,1 @@
+"""Attribution methods: gradients, occlusion, Grad-CAM and attention."""
