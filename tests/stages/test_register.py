@@ -80,6 +80,24 @@ def test_register_completes_the_run_and_tags_its_origin(evaluated):
     assert version.tags["test.accuracy"] == f"{tested['accuracy']:.4f}"
 
 
+def test_each_version_has_its_own_report(evaluated):
+    for number in (1, 2):
+        write_json(evaluated.metrics_path("train"), {"val_accuracy": 1.0, "fit_seconds": number})
+        run(Config(name="shapes", intended_use=f"Use {number}."), evaluated)
+    client = connect(evaluated)
+    for version in client.search_model_versions("name = 'shapes'"):
+        folder = evaluated.root / "mlartifacts" / "models" / model_id_of(version) / "artifacts" / "report"
+        assert {path.name for path in folder.iterdir()} == {"index.html", "model_card.md"}
+        assert f"shapes, version {version.version}" in (folder / "index.html").read_text()
+        assert f"For: Use {version.version}." in version.description
+        assert len(version.description) <= 5000
+    assert evaluated.report_path.read_bytes() == (folder.parents[2] / model_id_of(newest(client)) / "artifacts/report/index.html").read_bytes()
+
+
+def newest(client):
+    return max(client.search_model_versions("name = 'shapes'"), key=lambda version: int(version.version))
+
+
 def test_register_without_int8_uses_float32(evaluated):
     calibrate(evaluated, max_latency=0.001)
     run(Config(name="shapes"), evaluated)
@@ -107,8 +125,9 @@ def test_register_keeps_the_champion_when_the_new_one_is_worse(evaluated):
 KILLS = (
     "create_logged_model", "log_model_artifacts", "log_batch", "finalize_logged_model", "create_registered_model",
     "create_model_version", "set_registered_model_alias", "set_model_version_tag", "champion",
+    "update_model_version",
 )  # fmt: skip
-"""The steps of a registration; the last alias is that of the champion."""
+"""The steps of a registration; `champion` is the last alias."""
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -150,6 +169,7 @@ def test_register_finishes_what_killed_ones_began(evaluated):
     assert version.source == model.artifact_location
     assert {item.path for item in client.list_logged_model_artifacts(model.model_id)} >= {"MLmodel", "artifacts"}
     assert client.get_model_version_by_alias("shapes", "champion").version == version.version
+    assert "shapes version 1" in version.description
 
 
 def test_register_of_the_same_content_is_the_same_version(evaluated):

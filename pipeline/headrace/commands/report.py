@@ -12,4 +12,5 @@ def write_run_report(paths: Paths) -> list[str]:
     """Writes the page and the model card, and returns their paths; raises ConfigError for invalid settings."""
     config = load_settings(paths)["register"]
     assert isinstance(config, Config)  # noqa: S101 for mypy
-    return [str(path.relative_to(paths.root)) for path in write_report(config, paths)]
+    write_report(config, paths)
+    return [str(path.relative_to(paths.root)) for path in (paths.report_path, paths.model_card_path)]

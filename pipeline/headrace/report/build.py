@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from headrace.contracts import Json, Metrics
 from headrace.html_page import render_page
 from headrace.paths import Paths
@@ -15,8 +13,8 @@ from headrace.settings.register import Config
 from headrace.storage.atomic import write_text
 
 
-def write_report(config: Config, paths: Paths, registered: Json | None = None) -> tuple[Path, Path]:
-    """Writes the page and the card from what is there, and returns their paths; raises DataError for damaged files.
+def write_report(config: Config, paths: Paths, registered: Json | None = None) -> Report:
+    """Writes the page and the card from what is there; raises DataError for damaged files.
 
     The same files give the same text. `registered` is the content of `registered.json`, if it is not written yet.
     """
@@ -24,7 +22,7 @@ def write_report(config: Config, paths: Paths, registered: Json | None = None) -
     page = render_page("report/page.html.jinja", title=report.title, report=report)
     write_text(paths.report_path, page)
     write_text(paths.model_card_path, render_model_card(report))
-    return paths.report_path, paths.model_card_path
+    return report
 
 
 def build_report(config: Config, run: RunFiles) -> Report:

@@ -43,12 +43,12 @@ def describe_cleaning(run: RunFiles) -> Section:
     if not metrics:
         return Section("Cleaning", missing=run.explain_absence("clean", "reports/clean.html"))
     rows = [
-        [name, outcome, format_number(count), CHECKS[name].description.replace("`", "") if name in CHECKS else ""]
+        [name, outcome, CHECKS[name].description.replace("`", "") if name in CHECKS else "", format_number(count)]
         for key, count in metrics.items()
         for outcome, _, name in [key.partition("_")]
         if outcome in OUTCOMES and name and count
     ]
-    tables = [Table("Rows by check", ("check", "outcome", "rows", "finds"), rows, 2)] if rows else []
+    tables = [Table("Rows by check", ("check", "outcome", "finds", "rows"), rows, 3)] if rows else []
     total = (
         f"Of {metrics['rows_in']:,} rows, {metrics['quarantined']:,} were set aside in data/quarantine with their reasons, "
         f"{metrics['repaired']:,} were repaired, and {metrics['rows_out']:,} went on."

@@ -23,6 +23,16 @@ class Table(NamedTuple):
     """The columns before the numbers, which are set to the right."""
 
 
+    def drop_empty_columns(self) -> Table:
+        """Returns the table without the columns that have no content in any row."""
+        used = [index for index in range(len(self.columns)) if any(row[index] for row in self.rows)]
+        return self._replace(
+            columns=[self.columns[index] for index in used],
+            rows=[[row[index] for index in used] for row in self.rows],
+            num_text_columns=sum(index < self.num_text_columns for index in used),
+        )
+
+
 class Picture(NamedTuple):
     """A picture inside the page."""
 

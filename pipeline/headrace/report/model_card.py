@@ -26,6 +26,7 @@ METRIC_TYPES = {"accuracy": "accuracy", "macro_f1": "f1", "micro_f1": "f1", "rms
 """Test metric -> its name among those of Hugging Face (https://huggingface.co/metrics)."""
 DESCRIPTION_CHARACTERS = 5000
 """What MLflow's databases hold of the description of a version."""
+DESCRIBED_FIRST = ("Intended use", "Limits", "Test", "Baselines", "Gates")
 
 
 def make_front_matter(config: Config, run: RunFiles, name: str) -> dict[str, Any]:
@@ -58,24 +59,25 @@ def render_model_card(report: Report) -> str:
     head, yaml = StringIO(), YAML()
     yaml.width = 4096
     yaml.dump(dict(report.front_matter), head)
-    return f"---\n{head.getvalue()}---\n\n{render_body(report)}"
-
-
-def render_body(report: Report, max_characters: int | None = None) -> str:
-    """Returns the card without its head; cut after the last section that fits, with a line that says so."""
     parts = [f"# {_escape(report.title)}\n\n{_escape(report.verdict)}\n", *map(_render_section, report.sections)]
-    text = "\n".join(parts)
-    if max_characters is None or len(text) <= max_characters:
-        return text
-    end = "\nThe complete card is `reports/model_card.md` of this version's run.\n"
-    while len("\n".join(parts)) + len(end) > max_characters:
-        parts.pop()
-    return "\n".join(parts) + end
+    return f"---\n{head.getvalue()}---\n\n" + "\n".join(parts)
+
+
+def render_description(report: Report) -> str:
+    """Returns the sections of the card that fit the description of a version, the most important first."""
+    end = "\nThe complete card is `report/model_card.md` among the artifacts of this version's logged model.\n"
+    text = f"{_escape(report.verdict)}\n"
+    ranked = sorted(report.sections, key=lambda section: section.title not in DESCRIBED_FIRST)
+    for section in ranked:
+        part = "" if section.missing else f"\n{_render_section(section)}"
+        if len(text) + len(part) + len(end) <= DESCRIPTION_CHARACTERS:
+            text += part
+    return text + end
 
 
 def _render_section(section: Section) -> str:
     lines = [f"## {section.title}\n", *(f"{_escape(text)}\n" for text in (*section.sentences, section.missing) if text)]
-    return "\n".join([*lines, *map(_render_table, section.tables)])
+    return "\n".join([*lines, *map(_render_table, (table.drop_empty_columns() for table in section.tables))])
 
 
 def _render_table(table: Table) -> str:
@@ -86,5 +88,5 @@ def _render_table(table: Table) -> str:
 
 
 def _escape(text: str) -> str:
-    """Text in one line, in which HTML is shown as it is written, outside of `code`."""
+    """Text in one line, in which HTML is shown as it is written."""
     return " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")

@@ -43,7 +43,7 @@ def describe_quality(run: RunFiles) -> Section:
     rows = [
         [format_name(name), format_number(value), _interval(metrics, name), format_number(metrics.get(f"fp32_{name}"))]
         for name, value in metrics.items()
-        if not name.startswith(("noise_", "fp32_")) and not name.endswith(("_low", "_high"))
+        if name != "num_rows" and not name.startswith(("noise_", "fp32_")) and not name.endswith(("_low", "_high"))
     ]
     agreement = metrics.get("fp32_agreement")
     note = [f"The served graph answers {agreement:.2%} of them as the float32 graph does."] if agreement is not None else []
