@@ -54,7 +54,9 @@ class Browser:
 
     def open(self, path: Path, *, width: int, is_dark: bool) -> None:
         """Loads a file in a window of a width in CSS pixels, with light or dark colours."""
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 600)
+        self.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 600
+        )
         self.use_media("screen", is_dark=is_dark)
         self.events.clear()
         self.call("Page.navigate", url=path.resolve().as_uri())
@@ -82,7 +84,10 @@ class Browser:
         """What axe-core finds: rule, number of elements, and the first one."""
         self.evaluate(AXE_PATH.read_text(encoding="utf-8") + "; 0")
         found = self.evaluate("axe.run({resultTypes: ['violations']}).then(found => found.violations)")
-        return [f"{rule['id']} {len(rule['nodes'])}: {rule['nodes'][0]['failureSummary']} {rule['nodes'][0]['html']}" for rule in found]
+        return [
+            f"{rule['id']} {len(rule['nodes'])}: {rule['nodes'][0]['failureSummary']} {rule['nodes'][0]['html']}"
+            for rule in found
+        ]
 
     def screenshot(self, path: Path, *, height: int = 0) -> None:
         """Writes the whole page, or its first `height` CSS pixels, as PNG."""
@@ -108,14 +113,13 @@ def open_browser() -> Iterator[Browser]:
         pytest.skip("no Chromium; run: make browser")
     (commands_in, commands_out), (answers_in, answers_out) = os.pipe(), os.pipe()
 
-    def connect() -> None:  # Chromium reads descriptor 3 and writes 4
-        high = [os.dup(commands_in), os.dup(answers_out)]
-        os.dup2(high[0], 3)
-        os.dup2(high[1], 4)
-
+    # Chromium reads commands from descriptor 3, and writes answers to 4
+    script = f'exec "$0" "$@" 3<&{commands_in} 4>&{answers_out}'
     process = subprocess.Popen(
-        [program, *OPTIONS], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        preexec_fn=connect, close_fds=False,
+        ["sh", "-c", script, program, *OPTIONS],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        pass_fds=(commands_in, answers_out),
     )
     os.close(commands_in)
     os.close(answers_out)

@@ -46,7 +46,12 @@ RULE = {
     "rule": "validate.gate.accuracy.min", "metric": "accuracy", "slice": None, "limit": 0.7, "value": 0.9, "low": 0.6,
     "high": 0.97, "rows": 10, "verdict": "too few rows",
 }  # fmt: skip
-CANDIDATE = {"accuracy": 0.9, "bytes": 126527, "latency_ms": 0.1234, "latency_ratio": {"value": 1.0, "low": 0.9, "high": 1.1}}
+CANDIDATE = {
+    "accuracy": 0.9,
+    "bytes": 126527,
+    "latency_ms": 0.1234,
+    "latency_ratio": {"value": 1.0, "low": 0.9, "high": 1.1},
+}
 CHOICE = {
     "chosen": "weights", "precision": "int8", "reason": "weights is smaller", "limits": {"max_loss": 0.005},
     "fp32": CANDIDATE,
@@ -59,8 +64,8 @@ CHOICE = {
 BASELINES = {
     "metric": "accuracy", "model": 0.8, "sentence": "Logistic regression is as good.",
     "baselines": [
-        {"name": "logistic regression", "value": 0.8, "low": 0.5, "high": 0.95, "difference": 0.0, "difference_low": -0.1,
-         "difference_high": 0.1, "fit_seconds": 0.5, "skipped": None},
+        {"name": "logistic regression", "value": 0.8, "low": 0.5, "high": 0.95, "difference": 0.0,
+         "difference_low": -0.1, "difference_high": 0.1, "fit_seconds": 0.5, "skipped": None},
         {"name": "gradient boosting", "skipped": "takes too long"},
     ],
 }  # fmt: skip
@@ -68,7 +73,9 @@ MISTAKE = {
     "row_id": "00ff", "source": "reviews.csv:7", "label": "good", "predicted": "<bad>", "confidence": 0.99,
     "text": "not | bad <i>", "picture": "mistakes/00ff.png",
 }  # fmt: skip
-FIGURE = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><desc>{}</desc><path d="M0 0H9" stroke="#888"/></svg>'
+FIGURE = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><desc>{}</desc><path d="M0 0H9" stroke="#888"/></svg>'
+)
 FILES: dict[str, Any] = {
     "models/trained/bundle.json": CARD,
     "models/quantized/choice.json": CHOICE,
@@ -82,10 +89,11 @@ FILES: dict[str, Any] = {
     "reports/test/baselines.json": BASELINES,
     "reports/test/per_class.csv": "class,rows,f1\n<bad>,4,0.5\ngood,6,1.0\n",
     "reports/test/slices.csv": "column,value,rows,accuracy,accuracy_low,accuracy_high\nclass,<bad>,4,0.5,0.15,0.85\n",
-    "reports/test/worst_slices.csv": "slice,rows,accuracy,accuracy_low,accuracy_high,p\nlength=long,4,0.5,0.15,0.85,0.04\n",
+    "reports/test/worst_slices.csv": "slice,rows,accuracy,accuracy_low,accuracy_high,p\nlong,4,0.5,0.15,0.85,0.04\n",
     "reports/test/robustness.csv": "name,strength,rows,value,low,high\ntypos,1,10,0.7,0.4,0.9\n",
     "reports/test/out_of_distribution.json": {
-        "note": "Generated rows.", "generated": [{"name": "shuffled", "rows": 9, "auroc": 0.9, "auroc_low": 0.8, "auroc_high": 1.0}]
+        "note": "Generated rows.",
+        "generated": [{"name": "shuffled", "rows": 9, "auroc": 0.9, "auroc_low": 0.8, "auroc_high": 1.0}],
     },
     "reports/test/mistakes.json": [MISTAKE],
     "reports/test/figures/reliability.svg": FIGURE.format("at 0.9: 0.8 of 10 rows"),

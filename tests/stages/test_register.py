@@ -91,7 +91,10 @@ def test_each_version_has_its_own_report(evaluated):
         assert f"shapes, version {version.version}" in (folder / "index.html").read_text()
         assert f"For: Use {version.version}." in version.description
         assert len(version.description) <= 5000
-    assert evaluated.report_path.read_bytes() == (folder.parents[2] / model_id_of(newest(client)) / "artifacts/report/index.html").read_bytes()
+    assert (
+        evaluated.report_path.read_bytes()
+        == (folder.parents[2] / model_id_of(newest(client)) / "artifacts/report/index.html").read_bytes()
+    )
 
 
 def newest(client):

@@ -59,10 +59,13 @@ def describe_verdict(run: RunFiles) -> str:
     """Returns in one sentence what became of the model."""
     registered = run.registered
     if not registered:
-        return f"Not registered: stage {run.first_missing or 'register'} has not run to its end, or did not pass its gate."
-    reason = (registered.get("champion") or {}).get("sentence")
+        return (
+            f"Not registered: stage {run.first_missing or 'register'} has not run to its end, or did not pass its gate."
+        )
     default = "champion" if "champion" in registered["aliases"] else "challenger, and not champion"
-    return f"Registered as {registered['name']} version {registered['version']} ({registered['precision']}): {reason or default}."
+    outcome = (registered.get("champion") or {}).get("sentence") or default
+    version = f"{registered['name']} version {registered['version']}"
+    return f"Registered as {version} ({registered['precision']}): {outcome}."
 
 
 def _make_cards(run: RunFiles) -> list[Card]:

@@ -49,7 +49,10 @@ def build_line_chart(title: str, x_label: str, curves: Mapping[str, Curve]) -> L
 
 
 def choose_ticks(values: Iterable[float]) -> list[float]:
-    """Returns round numbers, evenly spaced, from at or below the smallest value to at or above the largest."""
+    """Returns round numbers, evenly spaced, from at or below the smallest value to at or above the largest.
+
+    Whole numbers, such as epochs, get whole ticks.
+    """
     values = list(values)
     low, high = min(values), max(values)
     if low == high:
@@ -57,6 +60,8 @@ def choose_ticks(values: Iterable[float]) -> list[float]:
     magnitude = 10 ** math.floor(math.log10((high - low) / MAX_INTERVALS))
     steps = (factor * magnitude for factor in (1, 2, 2.5, 5, 10))
     step = next(step for step in steps if (high - low) / step <= MAX_INTERVALS * (1 + 1e-9))
+    if all(float(value).is_integer() for value in values):
+        step = math.ceil(step)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [number * step for number in range(first, last + 1)]
 

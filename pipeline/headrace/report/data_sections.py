@@ -30,7 +30,9 @@ def describe_data(run: RunFiles) -> Section:
         "inputs": _list_names([column["name"] for column in spec["columns"]]),
         "classes": _list_names(spec["classes"]),
         "rows": format_number(run.metrics("ingest").get("rows")),
-        "train, validation, test rows": ", ".join(format_number(split[name]) for name in ("train", "val", "test") if name in split),
+        "train, validation, test rows": ", ".join(
+            format_number(split[name]) for name in ("train", "val", "test") if name in split
+        ),
         "hash of data/raw": hashes.get("raw", ""),
         "hash of data/normalized": hashes.get("normalized", ""),
     }
@@ -50,8 +52,8 @@ def describe_cleaning(run: RunFiles) -> Section:
     ]
     tables = [Table("Rows by check", ("check", "outcome", "finds", "rows"), rows, 3)] if rows else []
     total = (
-        f"Of {metrics['rows_in']:,} rows, {metrics['quarantined']:,} were set aside in data/quarantine with their reasons, "
-        f"{metrics['repaired']:,} were repaired, and {metrics['rows_out']:,} went on."
+        f"Of {metrics['rows_in']:,} rows, {metrics['quarantined']:,} were set aside in data/quarantine with their "
+        f"reasons, {metrics['repaired']:,} were repaired, and {metrics['rows_out']:,} went on."
     )
     found = [] if rows else ["No check objected to a row."]
     return Section("Cleaning", [total, *found], tables, links=_link(run, "clean.html", "All checks, with examples"))
@@ -66,8 +68,8 @@ def describe_training(run: RunFiles) -> Section:
     facts = {
         "model": _describe_options(card["model"]),
         "parameters": format_number(metrics.get("parameters")),
-        "epochs": f"{format_number(metrics.get('epochs'))}, of which number {format_number(metrics.get('kept_epoch'))} was kept"
-        if "kept_epoch" in metrics else format_number(metrics.get("epochs")),
+        "epochs": format_number(metrics.get("epochs")),
+        "weights of epoch": format_number(metrics["kept_epoch"] + 1) if "kept_epoch" in metrics else "",
         "fit": f"{metrics['fit_seconds']:,.1f} s" if "fit_seconds" in metrics else "",
         **{format_name(name): _describe_options(settings[name]) for name in SETTINGS if name in settings},
     }  # fmt: skip

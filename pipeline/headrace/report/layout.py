@@ -22,7 +22,6 @@ class Table(NamedTuple):
     num_text_columns: int = 1
     """The columns before the numbers, which are set to the right."""
 
-
     def drop_empty_columns(self) -> Table:
         """Returns the table without the columns that have no content in any row."""
         used = [index for index in range(len(self.columns)) if any(row[index] for row in self.rows)]

@@ -22,7 +22,14 @@ PIPELINE_TAGS = {
     ("table", "regression"): "tabular-regression",
 }
 """(modality, task) -> a task of Hugging Face (https://huggingface.co/tasks)."""
-METRIC_TYPES = {"accuracy": "accuracy", "macro_f1": "f1", "micro_f1": "f1", "rmse": "rmse", "mae": "mae", "r2": "r_squared"}
+METRIC_TYPES = {
+    "accuracy": "accuracy",
+    "macro_f1": "f1",
+    "micro_f1": "f1",
+    "rmse": "rmse",
+    "mae": "mae",
+    "r2": "r_squared",
+}
 """Test metric -> its name among those of Hugging Face (https://huggingface.co/metrics)."""
 DESCRIPTION_CHARACTERS = 5000
 """What MLflow's databases hold of the description of a version."""
@@ -37,7 +44,13 @@ def make_front_matter(config: Config, run: RunFiles, name: str) -> dict[str, Any
     if not spec:
         return head
     task = PIPELINE_TAGS[spec["modality"], spec["task"]]
-    tags = ["headrace", "onnx", spec["modality"], spec["task"], *([run.registered["precision"]] if run.registered else [])]
+    tags = [
+        "headrace",
+        "onnx",
+        spec["modality"],
+        spec["task"],
+        *([run.registered["precision"]] if run.registered else []),
+    ]
     metrics = [
         {"type": kind, "name": f"{metric}, test rows", "value": tested[metric]}
         for metric, kind in METRIC_TYPES.items()
@@ -83,7 +96,9 @@ def _render_section(section: Section) -> str:
 def _render_table(table: Table) -> str:
     marks = ["---" if index < table.num_text_columns else "---:" for index in range(len(table.columns))]
     lines = [table.columns, marks, *table.rows]
-    rows = [f"| {' | '.join(cells)} |" for cells in ([_escape(cell).replace("|", "\\|") for cell in line] for line in lines)]
+    rows = [
+        f"| {' | '.join(cells)} |" for cells in ([_escape(cell).replace("|", "\\|") for cell in line] for line in lines)
+    ]
     return f"{_escape(table.caption)}:\n\n" + "\n".join(rows) + "\n"
 
 

@@ -31,13 +31,19 @@ def describe_quantization(run: RunFiles) -> Section:
     candidates = {"float32": choice.get("fp32", {})} | {each["name"]: each for each in choice.get("candidates", [])}
     rows = [_describe_candidate(name, values, choice) for name, values in candidates.items()]
     columns = ("graph", "verdict", "quality", "lost, 95 %", "kB", "ms a row", "times the latency, 95 %")
-    limits = ", ".join(f"{format_name(name)} {format_number(value)}" for name, value in choice.get("limits", {}).items())
+    limits = ", ".join(
+        f"{format_name(name)} {format_number(value)}" for name, value in choice.get("limits", {}).items()
+    )
     machine = ", ".join(f"{name} {_join(value)}" for name, value in choice.get("machine", {}).items())
     sensitivity = run.read_json("quantize", "models/quantized/sensitivity.json") or []
     nodes = make_table("Divergence when one node alone is quantized", sensitivity, num_text_columns=2)
     return Section(
         "Quantization",
-        [f"Served: {choice.get('precision', 'float32')}. {choice.get('reason', '')}.", f"Limits: {limits}.", f"Measured on: {machine}."],
+        [
+            f"Served: {choice.get('precision', 'float32')}. {choice.get('reason', '')}.",
+            f"Limits: {limits}.",
+            f"Measured on: {machine}.",
+        ],
         [Table("Candidates on validation rows", columns, rows, 2), *([nodes] if nodes else [])],
     )
 
@@ -50,13 +56,19 @@ def describe_explanations(run: RunFiles) -> Section:
     faithfulness = (run.read_json("explain", "reports/explain/summary.json") or {}).get("faithfulness") or {}
     sentences = [faithfulness["sentence"]] if faithfulness.get("sentence") else []
     rows = [
-        [format_name(name), format_number(value), format_interval(metrics.get(f"{name}_low"), metrics.get(f"{name}_high"))]
+        [
+            format_name(name),
+            format_number(value),
+            format_interval(metrics.get(f"{name}_low"), metrics.get(f"{name}_high")),
+        ]
         for name, value in metrics.items()
         if not name.endswith(("_low", "_high"))
     ]
     page = run.paths.report_dir("explain") / "index.html"
     links = [Link("explain/index.html", "Explained rows, and how to read them")] if page.is_file() else []
-    return Section("Explanations", sentences, [Table("Faithfulness", ("metric", "value", "95 % interval"), rows)], links=links)
+    return Section(
+        "Explanations", sentences, [Table("Faithfulness", ("metric", "value", "95 % interval"), rows)], links=links
+    )
 
 
 def describe_limits(run: RunFiles) -> Section:
@@ -64,19 +76,25 @@ def describe_limits(run: RunFiles) -> Section:
     tested, cleaned, limits = run.metrics("test"), run.metrics("clean"), list[str]()
     if "num_rows" in tested:
         limits.append(
-            f"All numbers on quality come from {tested['num_rows']:,} test rows of the same source as the train rows. They "
-            "say nothing about rows from elsewhere or from another time."
+            f"All numbers on quality come from {tested['num_rows']:,} test rows of the same source as the train rows. "
+            "They say nothing about rows from elsewhere or from another time."
         )
     few = [row["class"] for row in run.read_csv("test", "reports/test/per_class.csv") if float(row["rows"]) < FEW_ROWS]
     if few:
         limits.append(f"Fewer than {FEW_ROWS} test rows: {', '.join(few)}. Their numbers are uncertain.")
     if suspects := cleaned.get("warned_label_error"):
-        limits.append(f"{suspects:,} labels look wrong to the check label_error and were not changed; nobody has looked at them.")
+        limits.append(
+            f"{suspects:,} labels look wrong to the check label_error and were not changed; nobody has looked at them."
+        )
     if run.metrics("explain").get("faithfulness", 1.0) <= 0:
         limits.append("The explanations are no better than chance; they show nothing about the model.")
     if run.card.get("lineage", {}).get("git_dirty"):
         limits.append("The work tree differed from the commit below when the model was trained.")
-    return Section("Limits", limits) if limits else Section("Limits", missing=run.explain_absence("test", "metrics/test.json"))
+    return (
+        Section("Limits", limits)
+        if limits
+        else Section("Limits", missing=run.explain_absence("test", "metrics/test.json"))
+    )
 
 
 def describe_origin(run: RunFiles) -> Section:
@@ -86,7 +104,9 @@ def describe_origin(run: RunFiles) -> Section:
     lineage: Json = run.card["lineage"]
     commit = lineage.get("git_commit", "")
     facts = {
-        "commit": (commit + (", with changes" if lineage.get("git_dirty") else ", without changes")) if commit else "unknown",
+        "commit": (commit + (", with changes" if lineage.get("git_dirty") else ", without changes"))
+        if commit
+        else "unknown",
         "fingerprint of the code": lineage.get("code", ""),
         "training": run.card["training_id"],
         "run in MLflow": run.registered.get("run_id", ""),

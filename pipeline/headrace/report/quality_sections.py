@@ -30,7 +30,9 @@ def describe_gates(run: RunFiles) -> Section:
             interval = format_interval(rule.get("low"), rule.get("high"))
             rows.append([rule["rule"], graph, where, rule["verdict"], *map(format_number, numbers), interval])
     if not rows:
-        return Section("Gates", missing="No rules were checked: validate.gate in params.yaml is empty, or is not in a file yet.")
+        return Section(
+            "Gates", missing="No rules were checked: validate.gate in params.yaml is empty, or is not in a file yet."
+        )
     columns = ("rule", "graph", "rows", "verdict", "limit", "value", "95 % interval")
     return Section("Gates", tables=[Table("Rules that the model must meet", columns, rows, 4)])
 
@@ -46,7 +48,11 @@ def describe_quality(run: RunFiles) -> Section:
         if name != "num_rows" and not name.startswith(("noise_", "fp32_")) and not name.endswith(("_low", "_high"))
     ]
     agreement = metrics.get("fp32_agreement")
-    note = [f"The served graph answers {agreement:.2%} of them as the float32 graph does."] if agreement is not None else []
+    note = (
+        [f"The served graph answers {agreement:.2%} of them as the float32 graph does."]
+        if agreement is not None
+        else []
+    )
     tables = [Table("Metrics of test rows", ("metric", "served graph", "95 % interval", "float32 graph"), rows)]
     by_class = make_table("By class", run.read_csv("test", "reports/test/per_class.csv"))
     return Section(
@@ -111,7 +117,9 @@ def describe_robustness(run: RunFiles) -> Section:
     tables = [
         make_table("Changed test rows", rows),
         make_table("Gaussian noise on test rows", noise),
-        make_table("Rows unlike the train rows, found by the out-of-distribution score", unfamiliar.get("generated", [])),
+        make_table(
+            "Rows unlike the train rows, found by the out-of-distribution score", unfamiliar.get("generated", [])
+        ),
     ]
     if not any(tables):
         return Section("Robustness", missing=run.explain_absence("test", "reports/test/robustness.csv"))
@@ -124,7 +132,8 @@ def describe_calibration(run: RunFiles) -> Section:
     calibration: Metrics = run.read_json("quantize", "models/quantized/calibration.json") or {}
     facts = {name: calibration[name] for name in ("ece_before", "ece", *NO_QUALITY) if name in calibration}
     table = make_table(
-        "The served graph on validation rows", [{"what": format_name(name), "value": value} for name, value in facts.items()]
+        "The served graph on validation rows",
+        [{"what": format_name(name), "value": value} for name, value in facts.items()],
     )
     if not table:
         return Section("Calibration", missing=run.explain_absence("quantize", "models/quantized/calibration.json"))

@@ -66,7 +66,7 @@ class RunFiles:
     def read_json(self, stage: str, name: str) -> Any:
         """Reads a file that `stage` writes; None if it is missing or of an earlier run."""
         path = self.paths.root / name
-        # DVC removes the outs of a stage before it runs: a failed one leaves only what it wrote itself, such as its gates
+        # DVC removes the outs of a stage before it runs: a failed one leaves only what it wrote then, such as its gates
         has_failed = stage == self.first_missing and not self.paths.metrics_path(stage).is_file()
         if not path.is_file() or not (self.is_current(stage) or has_failed):
             return None
