@@ -28,7 +28,11 @@ def test_gates_of_both_graphs(complete):
 
 def test_quality_has_intervals_and_the_float32_graph(complete):
     section = describe_quality(RunFiles(complete))
-    assert section.tables[0].rows == [["accuracy", "0.8", "0.5 to 0.95", "0.7"], ["macro f1", "0.75", "", ""]]
+    assert section.tables[0].rows == [
+        ["accuracy", "0.8", "0.5 to 0.95", "0.7"],
+        ["macro f1", "0.75", "", ""],
+        ["agreement with the float32 graph", "0.9", "", ""],
+    ]
     assert section.tables[1].rows[0] == ["<bad>", "4", "0.5"]
     assert [picture.alt for picture in section.pictures] == ["8 of 10 rows right"]
 

@@ -45,12 +45,12 @@ def describe_cleaning(run: RunFiles) -> Section:
     if not metrics:
         return Section("Cleaning", missing=run.explain_absence("clean", "reports/clean.html"))
     rows = [
-        [name, outcome, CHECKS[name].description.replace("`", "") if name in CHECKS else "", format_number(count)]
+        [name, outcome, format_number(count), CHECKS[name].description.replace("`", "") if name in CHECKS else ""]
         for key, count in metrics.items()
         for outcome, _, name in [key.partition("_")]
         if outcome in OUTCOMES and name and count
     ]
-    tables = [Table("Rows by check", ("check", "outcome", "finds", "rows"), rows, 3)] if rows else []
+    tables = [Table("Rows by check", ("check", "outcome", "rows", "finds"), rows, 4)] if rows else []
     total = (
         f"Of {metrics['rows_in']:,} rows, {metrics['quarantined']:,} were set aside in data/quarantine with their "
         f"reasons, {metrics['repaired']:,} were repaired, and {metrics['rows_out']:,} went on."
@@ -69,7 +69,7 @@ def describe_training(run: RunFiles) -> Section:
         "model": _describe_options(card["model"]),
         "parameters": format_number(metrics.get("parameters")),
         "epochs": format_number(metrics.get("epochs")),
-        "weights of epoch": format_number(metrics["kept_epoch"] + 1) if "kept_epoch" in metrics else "",
+        "weights of epoch": format_number(metrics.get("kept_epoch")),
         "fit": f"{metrics['fit_seconds']:,.1f} s" if "fit_seconds" in metrics else "",
         **{format_name(name): _describe_options(settings[name]) for name in SETTINGS if name in settings},
     }  # fmt: skip
@@ -111,7 +111,7 @@ def _describe_options(value: str | float | Json | None) -> str:
 
 
 def _describe_value(value: object) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list) else format_number(value)
+    return " ".join(map(str, value)) or "none" if isinstance(value, list) else format_number(value)
 
 
 def _link(run: RunFiles, name: str, text: str) -> list[Link]:

@@ -12,8 +12,8 @@ from headrace.report.layout import Picture, Section, Table, format_interval, for
 from headrace.report.run_files import RunFiles
 
 MAX_SLICES, MAX_MISTAKES = 20, 12
-NO_QUALITY = ("temperature", "threshold", "coverage", "target_accuracy", "interval_90")
-"""Metrics of `quantize`'s calibration that belong to the section on it."""
+CALIBRATION = ("ece", "temperature", "threshold", "coverage", "target_accuracy", "interval_90")
+"""Beginnings of the names of what `quantize` fitted to the served graph, and of how right its confidence is."""
 CALIBRATION_FIGURE = "reliability"
 DESCRIPTION = "{http://www.w3.org/2000/svg}desc"
 MEDIA_TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
@@ -47,17 +47,13 @@ def describe_quality(run: RunFiles) -> Section:
         for name, value in metrics.items()
         if name != "num_rows" and not name.startswith(("noise_", "fp32_")) and not name.endswith(("_low", "_high"))
     ]
-    agreement = metrics.get("fp32_agreement")
-    note = (
-        [f"The served graph answers {agreement:.2%} of them as the float32 graph does."]
-        if agreement is not None
-        else []
-    )
+    if "fp32_agreement" in metrics:
+        rows.append(["agreement with the float32 graph", format_number(metrics["fp32_agreement"]), "", ""])
     tables = [Table("Metrics of test rows", ("metric", "served graph", "95 % interval", "float32 graph"), rows)]
     by_class = make_table("By class", run.read_csv("test", "reports/test/per_class.csv"))
     return Section(
         "Test",
-        [f"Measured once, on {metrics['num_rows']:,} rows that no earlier stage has used.", *note],
+        [f"Measured once, on {metrics['num_rows']:,} rows that no earlier stage has used."],
         [*tables, *([by_class] if by_class else [])],
         pictures=[figure for name, figure in _read_figures(run).items() if name != CALIBRATION_FIGURE],
     )
@@ -130,7 +126,7 @@ def describe_robustness(run: RunFiles) -> Section:
 def describe_calibration(run: RunFiles) -> Section:
     """Returns whether the stated confidence is right, and the thresholds that belong to the served graph."""
     calibration: Metrics = run.read_json("quantize", "models/quantized/calibration.json") or {}
-    facts = {name: calibration[name] for name in ("ece_before", "ece", *NO_QUALITY) if name in calibration}
+    facts = {name: value for name, value in calibration.items() if name.startswith(CALIBRATION)}
     table = make_table(
         "The served graph on validation rows",
         [{"what": format_name(name), "value": value} for name, value in facts.items()],
