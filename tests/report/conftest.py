@@ -35,7 +35,7 @@ METRICS: dict[str, dict[str, Any]] = {
     "quantize": {"passed": 1, "int8_bytes": 126527, "int8_latency_ms": 0.1234},
     "test": {"num_rows": 10, "accuracy": 0.8, "accuracy_low": 0.5, "accuracy_high": 0.95, "macro_f1": 0.75,
              "fp32_accuracy": 0.7, "fp32_agreement": 0.9, "noise_8": 0.6},
-    "explain": {"num_rows": 4, "faithfulness": -0.01},
+    "explain": {"num_rows": 4, "deletion": 0.01, "deletion_low": -0.02, "deletion_high": 0.04},
     "register": {"version": 2},
 }  # fmt: skip
 REGISTERED = {
@@ -99,7 +99,7 @@ FILES: dict[str, Any] = {
     "reports/test/figures/reliability.svg": FIGURE.format("at 0.9: 0.8 of 10 rows"),
     "reports/test/figures/confusion.svg": FIGURE.format("8 of 10 rows right"),
     "reports/explain/index.html": "page",
-    "reports/explain/summary.json": {"faithfulness": {"sentence": "No better than chance."}},
+    "reports/explain/summary.json": {"sentence": "No better than chance."},
 }
 
 

@@ -57,4 +57,4 @@ def test_cards_at_the_top(complete):
     cards = {card.label: (card.value, card.note) for card in build_report(Config(), RunFiles(complete)).cards}
     assert cards["Accuracy"] == ("80.0%", "95 %: 50.0% to 95.0%")
     assert cards["Served graph"] == ("127 kB", "int8, 0.123 ms a row")
-    assert cards["Faithfulness"][0] == "-0.01"
+    assert cards["Explanations"] == ("+0.01", "deletion, 0 is chance; 95 %: -0.02 to 0.04")

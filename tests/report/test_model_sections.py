@@ -32,7 +32,7 @@ def test_quantization_lists_candidates_and_sensitivity(complete):
 def test_explanations_say_what_they_show(complete):
     section = describe_explanations(RunFiles(complete))
     assert section.sentences == ["No better than chance."]
-    assert ["faithfulness", "-0.01", ""] in section.tables[0].rows
+    assert ["deletion", "0.01", "-0.02 to 0.04"] in section.tables[0].rows
     assert section.links[0].address == "explain/index.html"
 
 

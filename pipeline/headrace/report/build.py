@@ -6,7 +6,7 @@ from headrace.contracts import Json, Metrics
 from headrace.html_page import render_page
 from headrace.paths import Paths
 from headrace.report import data_sections, model_sections, quality_sections
-from headrace.report.layout import Card, Report
+from headrace.report.layout import Card, Report, format_interval
 from headrace.report.model_card import make_front_matter, render_model_card
 from headrace.report.run_files import RunFiles
 from headrace.settings.register import Config
@@ -78,8 +78,9 @@ def _make_cards(run: RunFiles) -> list[Card]:
     if f"{kind}_bytes" in quantized:
         latency = f"{quantized[f'{kind}_latency_ms']:.3g} ms a row"
         cards.append(Card("Served graph", f"{quantized[f'{kind}_bytes'] / 1000:,.0f} kB", f"{kind}, {latency}"))
-    if "faithfulness" in explained:
-        cards.append(Card("Faithfulness", f"{explained['faithfulness']:+.2f}", "of explanations; 0 is chance"))
+    if "deletion" in explained:
+        interval = format_interval(explained.get("deletion_low"), explained.get("deletion_high"))
+        cards.append(Card("Explanations", f"{explained['deletion']:+.2f}", f"deletion, 0 is chance; 95 %: {interval}"))
     return cards
 
 

@@ -53,8 +53,8 @@ def describe_explanations(run: RunFiles) -> Section:
     metrics = run.metrics("explain")
     if not metrics:
         return Section("Explanations", missing=run.explain_absence("explain", "reports/explain/index.html"))
-    faithfulness = (run.read_json("explain", "reports/explain/summary.json") or {}).get("faithfulness") or {}
-    sentences = [faithfulness["sentence"]] if faithfulness.get("sentence") else []
+    summary = run.read_json("explain", "reports/explain/summary.json") or {}
+    sentences = [summary["sentence"]] if summary.get("sentence") else []
     rows = [
         [
             format_name(name),
@@ -86,8 +86,10 @@ def describe_limits(run: RunFiles) -> Section:
         limits.append(
             f"{suspects:,} labels look wrong to the check label_error and were not changed; nobody has looked at them."
         )
-    if run.metrics("explain").get("faithfulness", 1.0) <= 0:
-        limits.append("The explanations are no better than chance; they show nothing about the model.")
+    if run.metrics("explain").get("deletion_low", 1.0) <= 0:
+        limits.append(
+            "The explanations are not clearly better than chance: what they show may not be what the model uses."
+        )
     if run.card.get("lineage", {}).get("git_dirty"):
         limits.append("The work tree differed from the commit below when the model was trained.")
     return (
