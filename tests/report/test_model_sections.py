@@ -42,7 +42,7 @@ def test_limits_follow_from_the_numbers(complete):
         "10 test rows",
         "Fewer than 30 test rows: <bad>, good",
         "2 labels",
-        "no better than chance",
+        "not clearly better than chance",
         "work tree",
     ):
         assert part in text

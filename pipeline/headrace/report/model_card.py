@@ -80,8 +80,8 @@ def render_description(report: Report) -> str:
     """Returns the sections of the card that fit the description of a version, the most important first."""
     end = "\nThe complete card is `report/model_card.md` among the artifacts of this version's logged model.\n"
     text = f"{_escape(report.verdict)}\n"
-    ranked = sorted(report.sections, key=lambda section: section.title not in DESCRIBED_FIRST)
-    for section in ranked:
+    first = [section for title in DESCRIBED_FIRST for section in report.sections if section.title == title]
+    for section in [*first, *(section for section in report.sections if section.title not in DESCRIBED_FIRST)]:
         part = "" if section.missing else f"\n{_render_section(section)}"
         if len(text) + len(part) + len(end) <= DESCRIPTION_CHARACTERS:
             text += part
