@@ -99,8 +99,9 @@ def test_faults_are_found(browser, tmp_path: Path):
     """Otherwise the tests above would say nothing."""
     path = tmp_path / "page.html"
     path.write_text(
-        '<!doctype html><html lang="en"><title>x</title><main><h1 style="color:#999;background:#aaa">x</h1>'
-        '<img src="http://example.org/x.png" width="2000"></main>'
+        '<!doctype html><html lang="en"><title>x</title><main><h1>Page</h1>'
+        '<p style="color:#999;background:#aaa">pale text</p><p style="width:2000px">wide</p>'
+        '<img src="http://example.org/x.png"></main>'
     )
     browser.open(path, width=390, is_dark=False)
     assert {fault.split()[0] for fault in browser.find_faults()} == {"color-contrast", "image-alt"}
