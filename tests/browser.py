@@ -113,10 +113,10 @@ def open_browser() -> Iterator[Browser]:
         pytest.skip("no Chromium; run: make browser")
     (commands_in, commands_out), (answers_in, answers_out) = os.pipe(), os.pipe()
 
-    # Chromium reads commands from descriptor 3, and writes answers to 4
+    # Chromium reads commands from descriptor 3, and writes answers to 4; sh takes only descriptors of one digit
     script = f'exec "$0" "$@" 3<&{commands_in} 4>&{answers_out}'
     process = subprocess.Popen(
-        ["sh", "-c", script, program, *OPTIONS],
+        ["bash", "-c", script, program, *OPTIONS],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         pass_fds=(commands_in, answers_out),

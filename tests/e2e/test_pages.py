@@ -91,7 +91,7 @@ def test_links_and_tables_are_reached_by_keyboard(browser, run_root):
         for kind in ("keyDown", "keyUp"):
             browser.call("Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab", windowsVirtualKeyCode=9)
         reached.append(browser.evaluate("document.activeElement.textContent"))
-    assert reached == ["Skip to the content", "Intended use", "Gates", "Data"]
+    assert reached == ["Skip the list of sections", "Intended use", "Gates", "Data"]
     assert browser.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
 
 
