@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from headrace.paths import Paths
 from headrace.report.build import write_report
 from headrace.settings.load import load_settings
@@ -10,7 +12,5 @@ from headrace.settings.register import Config
 
 def write_run_report(paths: Paths) -> list[str]:
     """Writes the page and the model card, and returns their paths; raises ConfigError for invalid settings."""
-    config = load_settings(paths)["register"]
-    assert isinstance(config, Config)  # noqa: S101 for mypy
-    write_report(config, paths)
+    write_report(cast("Config", load_settings(paths)["register"]), paths)
     return [str(path.relative_to(paths.root)) for path in (paths.report_path, paths.model_card_path)]
