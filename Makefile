@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all check bench ui clean lock code
+.PHONY: help setup run test test-all check bench ui clean lock code browser
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -30,6 +30,10 @@ run: setup ## raw data to a registered model: dvc repro, then its results
 	@headrace upgrade --check || headrace upgrade
 	dvc repro
 	@headrace status
+
+browser: ## Debian's Chromium, in which tests open the pages; needs root where there is none
+	command -v chromium chromium-browser google-chrome || \
+	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 
 test: setup ## the tests except the slow ones (no network)
 	pytest -n auto --dist worksteal -m "not slow"

@@ -96,6 +96,8 @@ def test_every_out_is_read_by_a_later_stage_or_is_for_people():
         "plots/quantize",
         "plots/test",
         "registered.json",
+        "reports/index.html",
+        "reports/model_card.md",
     }
 
 

@@ -52,6 +52,14 @@ def status() -> None:
 
 
 @app.command()
+def report() -> None:
+    """Write reports/index.html and reports/model_card.md from what is there."""
+    from headrace.commands.report import write_run_report
+
+    print("\n".join(write_run_report(_paths())))  # noqa: T201
+
+
+@app.command()
 def submit(
     address: Annotated[str, typer.Option(help="Address of the cluster's dashboard.")] = "http://127.0.0.1:8265",
     wait: Annotated[bool, typer.Option(help="Follow the log and fetch the results.")] = True,

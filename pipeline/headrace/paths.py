@@ -14,7 +14,7 @@ OUTS: dict[str, tuple[str, ...]] = {
     "quantize": ("models/quantized", "plots/quantize", "reports/quantize"),
     "test": ("reports/test", "plots/test"),
     "explain": ("reports/explain",),
-    "register": ("registered.json",),
+    "register": ("registered.json", "reports/index.html", "reports/model_card.md"),
 }
 """Outputs of each stage in addition to `metrics/<stage>.json`, as in `dvc.yaml`."""
 SPLITS = ("train", "val", "test")
@@ -141,6 +141,16 @@ class Paths:
     def registered_path(self) -> Path:
         """The model version that `register` created."""
         return self.root / "registered.json"
+
+    @property
+    def report_path(self) -> Path:
+        """The page of the whole run."""
+        return self.root / "reports" / "index.html"
+
+    @property
+    def model_card_path(self) -> Path:
+        """The model card."""
+        return self.root / "reports" / "model_card.md"
 
     def metrics_path(self, stage: str) -> Path:
         """The metrics of a stage (flat JSON)."""

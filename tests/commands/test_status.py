@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from headrace.commands.status import make_rows, read_metrics, show_status
+from headrace.commands.status import make_rows, point_to_report, read_metrics, show_status
 from headrace.contracts import Spec
 from headrace.errors import DataError
 from headrace.paths import Paths
@@ -171,3 +171,12 @@ def test_rows_say_what_mlflow_lacks(tmp_path: Path) -> None:
     for _ in range(2):
         open_outbox(paths).append({"kind": "stage"})
     assert rows(paths)[-1] == ("not in MLflow yet", "2 events; headrace sync sends them")
+
+
+def test_status_points_to_the_report_once_all_stages_have_run() -> None:
+    none = {stage: {} for stage in STAGES}
+    assert point_to_report(none) == []
+    ((_, hint),) = point_to_report(none | {"ingest": {"rows": 9}})
+    assert hint.startswith("headrace report ")
+    ((_, place),) = point_to_report({stage: {"rows": 9} for stage in STAGES})
+    assert place.startswith("reports/index.html ")

@@ -85,6 +85,19 @@ def test_register_completes_the_run_and_tags_its_origin(evaluated):
     assert version.tags["test.accuracy"] == f"{tested['accuracy']:.4f}"
 
 
+def test_each_version_has_its_own_report(evaluated):
+    for number in (1, 2):
+        write_json(evaluated.metrics_path("train"), {"val_accuracy": 1.0, "fit_seconds": number})
+        run(Config(name="shapes", intended_use=f"Use {number}."), evaluated)
+        version = connect(evaluated).get_model_version("shapes", str(number))
+        folder = evaluated.root / "mlartifacts" / "models" / model_id_of(version) / "artifacts" / "report"
+        assert {path.name for path in folder.iterdir()} == {"index.html", "model_card.md"}
+        assert f"shapes, version {number}" in (folder / "index.html").read_text()
+        assert evaluated.report_path.read_bytes() == (folder / "index.html").read_bytes()
+        assert f"For: Use {number}." in version.description
+        assert len(version.description) <= 5000
+
+
 def test_register_without_int8_uses_float32(evaluated):
     calibrate(evaluated, max_latency=0.001)
     with pytest.raises(GateError, match="does not answer as it was tested: .* nothing was registered; run: dvc repro"):
@@ -152,8 +165,9 @@ def calibrate_with(paths, gate):
 KILLS = (
     "create_logged_model", "log_model_artifacts", "log_batch", "finalize_logged_model", "create_registered_model",
     "create_model_version", "set_registered_model_alias", "set_model_version_tag", "champion",
+    "update_model_version",
 )  # fmt: skip
-"""The steps of a registration; the last alias is that of the champion."""
+"""The steps of a registration; `champion` is the last alias."""
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -201,6 +215,7 @@ def test_register_finishes_what_killed_ones_began(evaluated):
     assert version.source == model.artifact_location
     assert {item.path for item in client.list_logged_model_artifacts(model.model_id)} >= {"MLmodel", "artifacts"}
     assert client.get_model_version_by_alias("shapes", "champion").version == version.version
+    assert "shapes version 1" in version.description
 
 
 def test_register_of_the_same_content_is_the_same_version(evaluated):

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from headrace.errors import Terminated
+from headrace.storage.atomic import write_json
 from headrace.storage.bundle import read_bundle
 from headrace.tracking import recorder as recorder_module
 from headrace.tracking.outbox import open_outbox
@@ -82,11 +83,13 @@ def test_steps_are_recorded_at_intervals_and_every_epoch(unsent, tmp_path, monke
 def test_stages_are_recorded_with_all_their_files(unsent):
     (unsent.report_dir("train") / "deep").mkdir(parents=True)
     (unsent.report_dir("train") / "deep" / "page.html").write_text("page")
-    unsent.report_dir("train").with_suffix(".html").write_text("page")
-    record_stages(unsent, ["ingest", "train", "validate"])
-    ingest, train = pending(unsent)
+    (unsent.root / "reports" / "clean.html").write_text("page")
+    write_json(unsent.metrics_path("clean"), {"rows_in": 900})
+    record_stages(unsent, ["ingest", "clean", "train", "validate"])
+    ingest, clean, train = pending(unsent)
+    assert set(clean["files"]) == {"metrics/clean.json", "reports/clean.html"}
     assert (ingest["stage"], ingest["metrics"]) == ("ingest", {"rows": 900})
     assert set(train["files"]) == {
-        "metrics/train.json", "plots/train/history.csv", "reports/train/deep/page.html", "reports/train.html",
+        "metrics/train.json", "plots/train/history.csv", "reports/train/deep/page.html",
     }  # fmt: skip
     assert [epoch["step"] for epoch in train["history"]] == [10, 20]

@@ -24,7 +24,7 @@ def show_status(paths: Paths) -> None:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     metrics = {stage: read_metrics(paths, stage) for stage in STAGES}
     rows = make_rows(metrics, paths) or [("nothing yet", "dvc repro runs the pipeline")]
-    for name, value in rows:
+    for name, value in rows + point_to_report(metrics):
         table.add_row(f"[bold]{name}", value)
     Console(highlight=False).print(table)
 
@@ -134,8 +134,6 @@ def _registered(paths: Paths) -> list[Row]:
         *_last_act(version["name"], paths),
         *_lost_files(version, paths),
         ("inspect it", "headrace ui              runs and registry: http://127.0.0.1:5000"),
-        ("", "dvc plots show --open    training curves, wrong predictions"),
-        ("explanations", "reports/explain/index.html"),
     ]
 
 
@@ -149,6 +147,15 @@ def _last_act(name: str, paths: Paths) -> list[Row]:
     act = acts[-1]
     verb, reason = act["act"].replace("_", " "), f": {act['reason']}" if act["reason"] else ""
     return [("champion", f"version {act['version']}, {verb} by {act['user']} at {act['time']}{reason}")]
+
+
+def point_to_report(metrics: dict[str, Metrics]) -> list[Row]:
+    """Returns where the page of the run is, or, if not all stages have run, what writes it."""
+    if all(metrics[stage] for stage in STAGES):
+        return [("report", "reports/index.html       the whole run on one page, without network")]
+    if any(metrics.values()):
+        return [("report", "headrace report          writes reports/index.html from what is there")]
+    return []
 
 
 def _lost_files(version: Json, paths: Paths) -> list[Row]:

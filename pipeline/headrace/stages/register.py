@@ -1,4 +1,4 @@
-"""Register: all -> a version in the MLflow registry, registered.json. Champion only if significantly not worse."""
+"""Register: all -> a version in the MLflow registry, its report, registered.json. Champion only if not worse."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from headrace.evaluation.comparison import Comparison, compare_outcomes, read_ou
 from headrace.evaluation.gates.verdicts import GATE_VERDICT, read_report
 from headrace.paths import Paths
 from headrace.quantization.selected import OUTCOMES, read_selected_graph
+from headrace.report.build import write_report
+from headrace.report.model_card import render_description
 from headrace.settings.register import Config
 from headrace.stages import STAGES
 from headrace.storage.arrays import open_arrays
@@ -66,6 +68,8 @@ def _register(config: Config, paths: Paths, registry: Registry) -> Metrics:
         "champion": {"verdict": decision.verdict, "sentence": decision.sentence},
         "files": registry.find_local_files(version),
     }
+    description = render_description(write_report(config, paths, registered))
+    registry.attach_report(version, description, (paths.report_path, paths.model_card_path))
     write_json(paths.registered_path, registered)
     print(f"register: {version.title}: {decision.sentence}", flush=True)  # noqa: T201
     metrics = {"version": version.number, "is_champion": int(decision.is_champion), "int8": int(precision == "int8")}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from headrace.contracts import Json
 from headrace.errors import Terminated, TrackingError
-from headrace.paths import Paths
+from headrace.paths import OUTS, Paths
 from headrace.storage.atomic import write_json
 from headrace.storage.bundle import BundleCard, read_bundle
 from headrace.tracking import launch
@@ -25,6 +25,8 @@ from headrace.training.reporting.history import read_history
 logger = logging.getLogger(__name__)
 SECONDS_BETWEEN_STEPS = 2.0
 """Minimum between recorded steps."""
+PAGES = (".html", ".md")
+"""Ends of the names of reports that are single files."""
 RUN_KEY = "tracking.json"
 """File in a training's work folder; it names the run that a resumed training continues."""
 
@@ -130,10 +132,8 @@ def _report_long_values(settings: Json) -> None:
 
 def _find_files(paths: Paths, stage: str) -> dict[str, Path]:
     """The metrics, plots and reports of a stage, by artifact path."""
-    page_path = paths.report_dir(stage).with_suffix(".html")
     files = {f"metrics/{stage}.json": paths.metrics_path(stage)}
-    if page_path.is_file():
-        files[f"reports/{page_path.name}"] = page_path
+    files |= {out: paths.root / out for out in OUTS[stage] if out.endswith(PAGES) and (paths.root / out).is_file()}
     for kind, folder in (("plots", paths.plots_dir(stage)), ("reports", paths.report_dir(stage))):
         found = sorted(path for path in folder.rglob("*") if path.is_file())
         files |= {f"{kind}/{stage}/{path.relative_to(folder).as_posix()}": path for path in found}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -194,6 +195,16 @@ class Registry:
         if PREDICTIONS not in {item.path for item in listed}:
             return None
         return str(self._client.download_artifacts(version.run_id, PREDICTIONS, folder))
+
+    def attach_report(self, version: Version, description: str, report_paths: Iterable[Path]) -> None:
+        """Describes a version in Markdown, and stores its report with its model, in the folder `report`."""
+        with translate_mlflow_errors(self._paths), tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch) / "report"
+            folder.mkdir()
+            for path in report_paths:
+                shutil.copy(path, folder)
+            self._client.log_model_artifacts(version.model_id, scratch)
+            self._client.update_model_version(version.name, str(version.number), description)
 
     def has_files(self, version: Version) -> bool:
         """Whether a version still has its model: `mlflow gc` removes a deleted logged model, and the version stays."""

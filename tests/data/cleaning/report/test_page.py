@@ -74,10 +74,10 @@ def test_page_shows_what_was_found():
     assert "345 found, 1 shown" in html
     assert "1 found<" in html
     assert (
-        html.count("&lt;script&gt;") == 2 + 2 + 1 + 1 + 1 + 1 + 6
-    )  # title, column, remark, option, class, chart, rows
+        html.count("&lt;script&gt;") == 2 + 2 + 1 + 1 + 1 + 2 + 6
+    )  # title, column, remark, option, class, chart (twice), rows
     for name in resolve_rules({}, "table"):
-        assert f'<td class="name">{name}</td>' in html
+        assert f'<th scope="row" class="name">{name}</th>' in html
     assert "(max_ratio 10.0)" in "".join(html.split('<span class="quiet">')).replace("</span>", "")
 
 

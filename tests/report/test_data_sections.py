@@ -1,0 +1,54 @@
+from headrace.report.data_sections import describe_cleaning, describe_data, describe_training, draw_history
+from headrace.report.run_files import RunFiles
+
+
+def facts(section):
+    return {row[0]: row[1] for row in section.tables[0].rows}
+
+
+def test_data_are_described_with_their_hashes(complete):
+    described = facts(describe_data(RunFiles(complete)))
+    assert described["source"] == "reviews.csv"
+    assert described["classes"] == "<bad>, good"
+    assert described["train, validation, test rows"] == "20, 10, 10"
+    assert (described["hash of data/raw"], described["hash of data/normalized"]) == ("aaa.dir", "bbb.dir")
+
+
+def test_cleaning_lists_the_checks_that_found_rows(complete):
+    section = describe_cleaning(RunFiles(complete))
+    assert "Of 44 rows, 4 were set aside" in section.sentences[0]
+    assert [tuple(row[:3]) for row in section.tables[0].rows] == [
+        ("duplicate", "quarantined", "4"),
+        ("label_error", "warned", "2"),
+    ]
+    assert section.links[0].address == "clean.html"
+
+
+def test_cleaning_without_its_page_has_no_link(complete):
+    complete.clean_report_path.unlink()
+    assert not describe_cleaning(RunFiles(complete)).links
+
+
+def test_training_shows_settings_and_curves(complete):
+    section = describe_training(RunFiles(complete))
+    assert facts(section)["model"] == "text_mean (width 8, dense 16)"
+    assert facts(section)["optimizer"] == "adam"
+    assert facts(section)["weights of epoch"] == "1", "counted from 1, as in the curves"
+    assert [(chart.title, list(chart.curves)) for chart in section.charts] == [
+        ("Loss", ["train rows", "validation rows"]),
+        ("Learning rate", ["learning rate"]),
+    ]
+
+
+def test_history_with_empty_cells_is_drawn_without_them():
+    (chart,) = draw_history([{"epoch": "0", "val_loss": "2"}, {"epoch": "1", "val_loss": ""}])
+    assert chart.curves["validation rows"].count(",") == 1
+
+
+def test_stages_that_have_not_run_are_named(complete):
+    for stage in ("ingest", "clean", "train"):
+        complete.metrics_path(stage).unlink()
+    run = RunFiles(complete)
+    assert describe_data(run).missing == "Stage ingest, which writes data/raw, has not run to its end."
+    assert describe_cleaning(run).missing.startswith("Stage clean")
+    assert describe_training(run).missing.startswith("Stage train")
