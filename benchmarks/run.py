@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import answers
 import data
 import feeding
 import keras_papers
@@ -28,7 +29,7 @@ from headrace.storage import atomic
 Measure = Callable[[Sequence[str], Size], Iterator[Row]]
 GROUPS: tuple[tuple[tuple[str, ...], Measure], ...] = tuple(
     (module.NAMES, module.measure)
-    for module in (torch_loop, keras_papers, feeding, ray_workers, memory, data, ludwig_adult, startup)
+    for module in (torch_loop, keras_papers, feeding, ray_workers, memory, data, ludwig_adult, startup, answers)
 )
 """Benchmarks that are measured together, and the function that measures them."""
 BENCHMARKS = [name for names, _ in GROUPS for name in names]

@@ -32,6 +32,8 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 CONTENT, COMPARISON = "headrace.content", "headrace.comparison"
 NOT_FOUND = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND"}
 MODEL_FILE = "MLmodel"
+VERSION_FILE = "registered_model_meta"
+"""Name and number of a version, beside its model: MLflow writes this file where it loads a version by its name."""
 VERSION_METRICS = {
     "classification": {"accuracy": ".4f", "accuracy_low": ".4f", "accuracy_high": ".4f"},
     "multilabel": {"micro_f1": ".4f", "accuracy": ".4f", "accuracy_low": ".4f", "accuracy_high": ".4f"},
@@ -55,6 +57,8 @@ class Candidate:
     """What serving needs to know; see `serving_package.make_card`."""
     example: dict[str, Any]
     """The input example: a row as a client sends it."""
+    reference: Json
+    """Histograms of train rows and of answers for test rows; see `evaluation/drift.py`."""
     tags: Mapping[str, str]
 
 
@@ -125,6 +129,9 @@ class Registry:
                 self._log_metrics(model.model_id, candidate.run_id, metrics)
                 self._client.finalize_logged_model(model.model_id, "READY")
             version = self._find_version(candidate, model) or self._create_version(candidate, model)
+            meta_path = Path(scratch) / VERSION_FILE
+            meta_path.write_text(f"model_name: {version.name}\nmodel_version: '{version.version}'\n", encoding="utf-8")
+            self._client.log_model_artifact(model.model_id, str(meta_path))
             return _describe(version)
 
     def set_alias(self, version: Version, alias: str) -> None:
@@ -240,7 +247,7 @@ def _describe(version: ModelVersion) -> Version:
 
 
 def _hash_content(candidate: Candidate, metrics: Mapping[str, Metrics]) -> str:
-    parts = [candidate.name, candidate.run_id, hash_file(candidate.graph), candidate.card, metrics]
+    parts = [candidate.name, candidate.run_id, hash_file(candidate.graph), candidate.card, candidate.reference, metrics]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -261,7 +268,8 @@ def _save(folder: Path, candidate: Candidate) -> None:
     scratch, bundle = folder.parent, candidate.bundle
     modality = bundle.spec.modality
     model_code = Path(str(files("headrace.tracking.served") / "served_model.py"))
-    artifacts = {"graph": str(candidate.graph), **serving_package.write_artifacts(scratch, candidate.card, bundle)}
+    texts = {"card": candidate.card, "reference": candidate.reference}
+    artifacts = {"graph": str(candidate.graph), **serving_package.write_artifacts(scratch, texts, bundle)}
     package = serving_package.write_code(scratch, modality)
     checksums = serving_package.write_checksums(scratch, artifacts.values(), package, model_code)
     mlflow.pyfunc.save_model(

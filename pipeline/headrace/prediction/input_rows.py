@@ -1,0 +1,286 @@
+"""Opens what is to be predicted: files, folders, tables, archives and URLs, by the product's own readers, in chunks.
+
+No labels are needed. A chunk is small, can be sent to another process, and reads its files there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from headrace.data.image.reading.cifar import is_cifar_folder, read_cifar
+from headrace.data.image.reading.idx import is_idx_file, read_idx_images
+from headrace.data.image.reading.image_folder import EXTENSIONS as IMAGE_EXTENSIONS
+from headrace.data.image.reading.image_loader import LOAD_LIMITS, ImageLoader
+from headrace.data.sources.class_folders import get_extension, list_files
+from headrace.data.sources.read_options import ReadOptions
+from headrace.data.sources.row_source import format_index, format_sources, relative_name, to_utf8
+from headrace.data.sources.text_encoding import decode_text
+from headrace.data.sources.transfer.urls import get_scheme
+from headrace.data.table.reading.files import TableFile, find_common_dir, find_table_files, is_table_file
+from headrace.data.table.reading.reader import OPENERS
+from headrace.data.text.reader import EXTENSIONS as TEXT_EXTENSIONS
+from headrace.errors import DataError, choices
+
+FILES_PER_CHUNK = 512
+MAX_TEXT_BYTES = 256 * 2**20
+
+
+class LoadedRows(NamedTuple):
+    """Rows as the encoder takes them, and why some could not be read."""
+
+    rows: list[dict[str, Any]]
+    unreadable: dict[int, str]
+
+
+class Payload(Protocol):
+    """The rows of a chunk, loaded a slice at a time."""
+
+    def load(self, start: int, stop: int) -> LoadedRows | NDArray[np.uint8]:
+        """Returns rows, or pixels `[rows, height, width, channel]` of images that need no decoding."""
+        ...
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Successive rows of the input."""
+
+    first_row: int
+    sources: pa.Array
+    """`[rows]` strings: where each row stands in the input."""
+    payload: Payload
+    copied: pa.RecordBatch | None = None
+    """The columns that are copied to the output."""
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """Images by path below a folder, or by URL."""
+
+    base: Path
+    names: Sequence[str | None]
+
+    def load(self, start: int, stop: int) -> LoadedRows:
+        """Reads the files; the web is asked for several at a time."""
+        names = self.names[start:stop]
+        loader = ImageLoader(self.base, LOAD_LIMITS)
+        try:
+            loaded = list(_map_in_threads(loader.load, names) if _has_urls(names) else map(loader.load, names))
+        finally:
+            loader.close()
+        unreadable = {index: f"cannot be read ({each.problem})" for index, each in enumerate(loaded) if each.problem}
+        return LoadedRows([{"image": each.data} for each in loaded], unreadable)
+
+
+@dataclass(frozen=True)
+class TextFiles:
+    """Texts by path below a folder."""
+
+    base: Path
+    names: Sequence[str]
+    column: str
+    encoding: str
+
+    def load(self, start: int, stop: int) -> LoadedRows:
+        """Reads and decodes the files."""
+        rows, unreadable = list[dict[str, Any]](), dict[int, str]()
+        for index, name in enumerate(self.names[start:stop]):
+            try:
+                data = (self.base / name).read_bytes()
+            except OSError as error:
+                unreadable[index], data = f"cannot be read ({error.strerror})", b""
+            if len(data) > MAX_TEXT_BYTES:
+                unreadable[index], data = f"has {len(data)} bytes; at most {MAX_TEXT_BYTES} are read", b""
+            text = decode_text(data, self.encoding) if data else ""
+            rows.append({self.column: text.replace("\r\n", "\n").replace("\r", "\n")})
+        return LoadedRows(rows, unreadable)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Cells of a table."""
+
+    columns: pa.RecordBatch
+
+    def load(self, start: int, stop: int) -> LoadedRows:
+        """Converts the cells to Python values."""
+        return LoadedRows(self.columns.slice(start, stop - start).to_pylist(), {})
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Decoded images."""
+
+    pixels: NDArray[np.uint8]
+
+    def load(self, start: int, stop: int) -> NDArray[np.uint8]:
+        """Returns `[rows, height, width, channel]`."""
+        return self.pixels[start:stop]
+
+
+class InputRows(NamedTuple):
+    """An opened input."""
+
+    files: list[Path]
+    """What it consists of: a change of one of them makes another input of it."""
+    chunks: Iterator[Chunk]
+    num_rows: int | None = None
+    """None if only reading tells."""
+
+
+class InputOptions(NamedTuple):
+    """How an input is read."""
+
+    modality: str
+    columns: list[str]
+    """The columns that the model needs: of a table, or the one with the text or the place of the image."""
+    read: ReadOptions
+    copied: Sequence[str] = ()
+    """Columns that are copied to the output."""
+
+
+def open_input(path: Path, options: InputOptions) -> InputRows:
+    """Opens a local path as rows of the model's modality; raises DataError if there are none."""
+    opened = {"image": _open_images, "text": _open_texts, "table": lambda *_: None}[options.modality](path, options)
+    if opened is None:
+        return _open_tables(path, options)
+    if options.copied:
+        raise DataError(f"--copy {options.copied[0]}: {path} is no table; leave the option out")
+    return opened
+
+
+def _open_images(path: Path, options: InputOptions) -> InputRows | None:
+    idx_paths = [path] if path.is_file() else sorted(path.iterdir()) if path.is_dir() else []
+    idx_paths = [each for each in idx_paths if is_idx_file(each)]
+    if idx_paths:
+        return InputRows(idx_paths, _number(_read_idx(idx_paths)))
+    if path.is_dir() and is_cifar_folder(path):
+        batches = read_cifar(path, options.read).batches
+        rows = (Chunk(0, batch.column("source"), Cells(batch.select(["image"]))) for batch in batches)
+        return InputRows([path / name for name in list_files(path)], _number(rows))
+    return _open_files(path, IMAGE_EXTENSIONS, ImageFiles)
+
+
+def _open_texts(path: Path, options: InputOptions) -> InputRows | None:
+    if path.is_file():
+        return None
+    (column,), encoding = options.columns, options.read.table.encoding
+    return _open_files(path, TEXT_EXTENSIONS, lambda base, names: TextFiles(base, names, column, encoding))
+
+
+def _open_files(path: Path, extensions: Sequence[str], make: Callable[[Path, list[str]], Payload]) -> InputRows | None:
+    """One row for each file with one of the extensions; None if there is none."""
+    base = path if path.is_dir() else path.parent
+    names = list_files(path) if path.is_dir() else [path.name] if path.is_file() else []
+    names = sorted(name for name in names if get_extension(name) in extensions)
+    if not names:
+        return None
+    starts = range(0, len(names), FILES_PER_CHUNK)
+    slices = (names[start : start + FILES_PER_CHUNK] for start in starts)
+    chunks = (Chunk(0, pa.array([to_utf8(name) for name in part], pa.string()), make(base, part)) for part in slices)
+    return InputRows([base / name for name in names], _number(chunks), len(names))
+
+
+def _open_tables(path: Path, options: InputOptions) -> InputRows:
+    where = options.read.source
+    if path.is_file() and not is_table_file(path):
+        raise DataError(f"{where}: {path.name} is of an unknown kind; give a table, or a folder of files")
+    files = find_table_files(path, where)
+    paths = [file.path for file in files]
+    return InputRows(paths, _number(_read_tables(files, find_common_dir(paths), options)))
+
+
+def _read_tables(files: list[TableFile], base: Path, options: InputOptions) -> Iterator[Chunk]:
+    for file in files:
+        name = relative_name(file.path, base)
+        if file.format == "parquet" and options.modality == "image" and _has_image_bytes(file.path, options):
+            yield from _read_image_bytes(file.path, name, options)
+            continue
+        opened = OPENERS[file.format](file.path, options.read, None)
+        columns = _find_columns(opened.names, file.path, options)
+        for cells, numbers in opened.batches:
+            sources = format_sources(name, numbers, opened.numbering)
+            yield _make_chunk(cells, sources, columns, base, options)
+
+
+def _make_chunk(
+    cells: pa.RecordBatch, sources: pa.Array, columns: list[str], base: Path, options: InputOptions
+) -> Chunk:
+    copied = cells.select(list(options.copied)) if options.copied else None
+    if options.modality == "image":
+        links = pc.utf8_trim_whitespace(cells.column(columns[0])).to_pylist()
+        return Chunk(0, sources, ImageFiles(base, links), copied)
+    return Chunk(0, sources, Cells(cells.select(columns).rename_columns(options.columns)), copied)
+
+
+def _find_columns(names: list[str], path: Path, options: InputOptions) -> list[str]:
+    """The file's columns that the model needs; a file of one column need not name it."""
+    for name in options.copied:
+        if name not in names:
+            raise DataError(f"--copy {name}: {path} has no such column; {choices(name, names)}")
+    if options.modality != "table" and len(names) == 1:
+        return names
+    for name in options.columns:
+        if name not in names:
+            raise DataError(
+                f"{path}: has no column {name!r}, which the model needs; {choices(name, names)}; correct its header"
+                + ("" if options.modality == "table" else ", or name the column: --column NAME")
+            )
+    return options.columns
+
+
+def _has_image_bytes(path: Path, options: InputOptions) -> bool:
+    schema = pq.read_schema(path)
+    column = options.columns[0]
+    return column in schema.names and pa.types.is_binary(schema.field(column).type)
+
+
+def _read_image_bytes(path: Path, name: str, options: InputOptions) -> Iterator[Chunk]:
+    """Rows of a Parquet file whose column of images has their bytes."""
+    start = 0
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(FILES_PER_CHUNK, columns=[options.columns[0], *options.copied]):
+            sources = pa.array([format_index(name, start + index) for index in range(batch.num_rows)])
+            images = Cells(batch.select([options.columns[0]]).rename_columns(["image"]))
+            yield Chunk(0, sources, images, batch.select(list(options.copied)) if options.copied else None)
+            start += batch.num_rows
+
+
+def _read_idx(paths: list[Path]) -> Iterator[Chunk]:
+    for path in paths:
+        start = 0
+        for pixels in read_idx_images(path):
+            sources = pa.array([format_index(path.name, start + index) for index in range(len(pixels))])
+            yield Chunk(0, sources, Pixels(pixels[..., None]))
+            start += len(pixels)
+
+
+def _number(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    """Sets the first row of each chunk."""
+    first_row = 0
+    for chunk in chunks:
+        if len(chunk):
+            yield Chunk(first_row, chunk.sources, chunk.payload, chunk.copied)
+        first_row += len(chunk)
+
+
+def _has_urls(names: Sequence[str | None]) -> bool:
+    return any(name and get_scheme(name) for name in names)
+
+
+def _map_in_threads(work: Callable[[str | None], Any], names: Sequence[str | None]) -> Iterator[Any]:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(LOAD_LIMITS.num_threads, thread_name_prefix="images") as pool:
+        yield from pool.map(work, names)
