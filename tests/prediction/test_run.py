@@ -1,23 +1,27 @@
 """Batch prediction of a registered model: answers, rows set aside, interruption, engines and drift."""
 
 import csv
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 
 import numpy as np
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from headrace.contracts import Spec
 from headrace.errors import ConfigError, DataError
 from headrace.paths import Paths
 from headrace.prediction.run import PredictRequest, run_prediction
 from headrace.storage.parquet import read_table
+from tests.image_server import serve_images
 from tests.projects import PRAISE, png, table_rows, text_rows, write_csv
 from tests.serving import IMAGE, TABLE, TEXT, rows_as_json
 
@@ -134,11 +138,26 @@ def test_images_are_read_from_folders_idx_files_tables_and_parquet(registered, t
         assert answers.select(["label", "confidence"]) == expected.slice(0, 5).select(["label", "confidence"])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("registered", IMAGE, indirect=True, ids="-".join)
+def test_urls_are_downloaded_and_archives_unpacked(registered, tmp_path):
+    raw = [row["image"] for row in read_table(registered.raw_dir).slice(0, 5).to_pylist()]
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        for index, image in enumerate(raw):
+            file.writestr(f"new/{index}.png", image)
+    with serve_images() as site:
+        url = site.put("/new.zip", archive.getvalue())
+        assert predict(registered, url, tmp_path / "zip.csv").num_rows == 5
+        (tmp_path / "list.csv").write_text(f"file\n{site.put('/a.png', raw[0])}\n{site.url}/gone.png\n")
+        result = predict(registered, tmp_path / "list.csv", tmp_path / "list.out.csv")
+    assert result.example == "list.csv:3: cannot be read (the server responded with 404)"
+    with (tmp_path / "zip.csv").open() as zipped, (tmp_path / "list.out.csv").open() as listed:
+        first, other = next(csv.DictReader(zipped)), next(csv.DictReader(listed))
+    assert first["confidence"] == other["confidence"]
+
+
 def _open(image):
-    import io
-
-    from PIL import Image
-
     return Image.open(io.BytesIO(image))
 
 

@@ -36,16 +36,16 @@ def show_drift(differences: list[Difference]) -> None:
 
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("", "verdict", "PSI", "by chance", "p", "largest change"):
-        table.add_column(name, justify="right" if name in {"PSI", "by chance", "p"} else "left")
+        is_number, is_long = name in {"PSI", "by chance", "p"}, name == "largest change"
+        table.add_column(name, justify="right" if is_number else "left", no_wrap=not is_long)
     for difference in differences[:MAX_SHOWN]:
         name = difference.column if difference.kind == "input" else f"answer: {difference.column}"
         numbers = (f"{difference.psi:.3f}", f"{difference.psi_by_chance:.3f}", f"{difference.p_value:.2g}")
         table.add_row(name, difference.verdict, *numbers, difference.largest)
-    console = Console(highlight=False)
-    console.print(table)
+    Console(highlight=False).print(table)
     shifted = [each for each in differences if each.verdict.endswith("shifted")]
-    console.print(
-        f"{len(shifted)} of {len(differences)} columns differ from those of the train rows (answers: of the test rows)"
-        " by more than chance explains. This compares one column at a time: it does not see that columns go together"
-        " in another way, and without labels it cannot say whether the answers are less accurate."
+    print(  # noqa: T201
+        f"{len(shifted)} of {len(differences)} columns differ from those of the train rows (answers: of the test rows) "
+        "by more than chance explains.\nThis compares one column at a time: it does not see that columns go together "
+        "in another way, and without\nlabels it cannot say whether the answers are less accurate."
     )

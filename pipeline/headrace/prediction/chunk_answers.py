@@ -52,7 +52,7 @@ class AnswerChunk:
                 features.append(extract_features(inputs[is_answered], model.card))
         columns = _make_columns(predictor, np.concatenate(outputs), reasons)
         fixed = {
-            "row": pa.array(np.arange(chunk.first_row, chunk.first_row + len(chunk))),
+            "row": pa.array(range(chunk.first_row, chunk.first_row + len(chunk)), pa.int64()),
             "source": chunk.sources.cast(pa.string()),
         }
         copied = {} if chunk.copied is None else dict(zip(chunk.copied.schema.names, chunk.copied.columns, strict=True))
@@ -97,9 +97,8 @@ def _make_columns(predictor: Any, outputs: NDArray[np.float32], reasons: dict[in
         values = outputs.astype(np.float64)
         return {name: pa.array(values[:, index], mask=is_null) for index, name in enumerate(names)}
     probabilities, classes = predictor.compute_probabilities(outputs), np.array(card["classes"], object)
-    by_class = pa.StructArray.from_arrays(
-        [pa.array(column) for column in probabilities.T], card["classes"], mask=pa.array(is_null)
-    )
+    columns = [pa.array(column) for column in probabilities.T]
+    by_class = pa.StructArray.from_arrays(columns, card["classes"], mask=pa.array(is_null))
     if card["task"] == "multilabel":
         chosen = [classes[row > card["threshold"]].tolist() for row in probabilities]
         labels = [None if null else names for null, names in zip(is_null, chosen, strict=True)]

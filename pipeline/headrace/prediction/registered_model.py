@@ -16,7 +16,7 @@ from typing import Any
 from headrace.contracts import Json
 from headrace.errors import DataError
 from headrace.paths import Paths
-from headrace.tracking.model_download import check_model_uri, download_model, resolve_version
+from headrace.tracking.served.model_download import check_model_uri, download_model, resolve_version
 
 MODEL_FILE = "MLmodel"
 REMEDY = "register it again: dvc repro --force --single-item register"

@@ -160,7 +160,8 @@ def _make_key(request: PredictRequest, model: RegisteredModel, opened: InputRows
     """What the answers depend on: another input, model or option begins anew."""
     stats = [(str(path), *_describe_file(path)) for path in opened.files]
     checksums = (model.folder / "artifacts" / "checksums.json").read_text(encoding="utf-8")
-    parts = [model.version, checksums, request.source, request.column, request.copied, request.has_drift, stats]
+    parts = [model.version, checksums, request.source, request.column, request.copied, stats]
+    parts += [request.has_drift, request.is_strict]
     return hashlib.sha256(json.dumps(parts).encode("utf-8", "backslashreplace")).hexdigest()
 
 

@@ -184,6 +184,29 @@ def test_served_table_refuses_missing_columns_in_any_row(app):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("registered", TABLE, indirect=True, ids="-".join)
+def test_served_table_answers_with_warnings_on_demand(app):
+    shorter = {name: value for name, value in ROW.items() if name != "size"}
+    rows = [ROW, ROW | {"size": "much"}, shorter, ROW | {"Size": 1}, dict.fromkeys(ROW)]
+    status, content = app({"inputs": rows, "params": {"on_invalid": "warn"}})
+    assert status == 200, content
+    answers = content["predictions"]
+    assert [answer["warnings"] for answer in answers] == [
+        [],
+        ["column 'size': 'much' is not a number"],
+        ["column 'size': missing"],
+        ["column 'Size': unknown column (its value: 1)"],
+        ["no column has a value"],
+    ]
+    missing = app({"inputs": [ROW | {"size": None}]})[1]["predictions"][0]
+    assert answers[1]["probabilities"] == answers[2]["probabilities"] == missing["probabilities"]
+    assert answers[3]["probabilities"] == answers[0]["probabilities"]
+    assert (answers[4]["label"], answers[4]["version"]) == (None, "worth/1")
+    assert rejection(app({"inputs": rows, "params": {"on_invalid": "skip"}})).startswith("params: on_invalid: 'skip'")
+    assert rejection(app(b'{"inputs": [{"size": 1, "size": 2}]}')).startswith("column 'size': is there more than once")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("registered", TABLE, indirect=True, ids="-".join)
 def test_served_table_reads_cells_as_training_does(app):
     same = [ROW, {**ROW, "size": "1.5"}, {**ROW, "size": " 1.50 "}, {**ROW, "colour": " red"}]
     gaps = [{**ROW, "noise": cell} for cell in (None, "", "?", "NA", " n/a ", float("nan"))]

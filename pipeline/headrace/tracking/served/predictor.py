@@ -50,6 +50,8 @@ class Predictor:
         options = ort.SessionOptions()
         options.intra_op_num_threads = num_threads
         options.log_severity_level = 3
+        # threads that wait for the next run in a loop would take the cores from other requests
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.card, self.encode = card, encode
         self._session = ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name

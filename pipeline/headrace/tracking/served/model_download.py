@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from headrace.errors import ConfigError
+from headrace.errors import ConfigError, TrackingError
 from headrace.paths import Paths
 from headrace.tracking.client import connect, translate_mlflow_errors
+from headrace.tracking.uri import TRACKING, find_sqlite_file
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 MODEL_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 
@@ -24,7 +30,7 @@ def resolve_version(uri: str, paths: Paths) -> str:
     match = MODEL_URI.fullmatch(uri)
     if match is None or match["version"]:
         return uri
-    client = connect(paths)
+    client = _connect(paths)
     with translate_mlflow_errors(paths):
         version = client.get_model_version_by_alias(match["name"], match["alias"])
     return f"models:/{match['name']}/{version.version}"
@@ -35,7 +41,7 @@ def download_model(uri: str, paths: Paths, folder: Path) -> Path:
 
     Raises TrackingError.
     """
-    client = connect(paths)
+    client = _connect(paths)
     with translate_mlflow_errors(paths):
         name, number = uri.removeprefix("models:/").split("/")
         location = client.get_model_version_download_uri(name, number)
@@ -45,3 +51,12 @@ def download_model(uri: str, paths: Paths, folder: Path) -> Path:
         from mlflow.artifacts import download_artifacts
 
         return Path(download_artifacts(uri, dst_path=str(folder), tracking_uri=client.tracking_uri))
+
+
+def _connect(paths: Paths) -> MlflowClient:
+    """A client for a registry that exists: to connect to a missing SQLite file would create it."""
+    database = find_sqlite_file(paths)
+    if database is not None and not database.is_file():
+        where = "is not set, and there is no" if TRACKING not in os.environ else "there is no"
+        raise TrackingError(f"{TRACKING}: {where} {database}; set it to the registry, or give the folder of a model")
+    return connect(paths)
