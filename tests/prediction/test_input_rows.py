@@ -9,7 +9,9 @@ from headrace.prediction.input_rows import InputOptions, open_input
 
 
 def read_all(path, modality, columns, copied=()):
-    opened = open_input(path, InputOptions(modality, list(columns), ReadOptions(source=str(path)), copied))
+    opened = open_input(
+        path, InputOptions(modality, list(columns), list(columns), ReadOptions(source=str(path)), copied)
+    )
     return opened, list(opened.chunks)
 
 
@@ -79,3 +81,10 @@ def test_what_is_no_input_is_refused(tmp_path):
     (tmp_path / "a.png").write_bytes(b"x")
     with pytest.raises(DataError, match=r"^--copy id: .* is no table; leave the option out$"):
         read_all(tmp_path / "a.png", "image", ["image"], ["id"])
+
+
+def test_first_line_that_names_the_column_is_the_header_of_the_only_column(tmp_path):
+    (tmp_path / "rows.csv").write_text('review\n"a fine, fine film"\nthe plot was bad\n')
+    _, (chunk,) = read_all(tmp_path / "rows.csv", "text", ["review"])
+    assert chunk.payload.load(0, 2).rows == [{"review": "a fine, fine film"}, {"review": "the plot was bad"}]
+    assert chunk.sources.to_pylist() == ["rows.csv:2", "rows.csv:3"]

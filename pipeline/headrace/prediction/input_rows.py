@@ -25,12 +25,17 @@ from headrace.data.sources.read_options import ReadOptions
 from headrace.data.sources.row_source import format_index, format_sources, relative_name, to_utf8
 from headrace.data.sources.text_encoding import decode_text
 from headrace.data.sources.transfer.urls import get_scheme
+from headrace.data.table.reading.delimited.reader import open_delimited
 from headrace.data.table.reading.files import TableFile, find_common_dir, find_table_files, is_table_file
 from headrace.data.table.reading.reader import OPENERS
+from headrace.data.table.reading.table_file import OpenTableFile
+from headrace.data.table.reading.text_stream import read_text_blocks
 from headrace.data.text.reader import EXTENSIONS as TEXT_EXTENSIONS
 from headrace.errors import DataError, choices
 
 FILES_PER_CHUNK = 512
+NO_DELIMITER = "\x1f"
+"""A character that texts do not contain."""
 MAX_TEXT_BYTES = 256 * 2**20
 
 
@@ -144,7 +149,9 @@ class InputOptions(NamedTuple):
 
     modality: str
     columns: list[str]
-    """The columns that the model needs: of a table, or the one with the text or the place of the image."""
+    """The input's columns that the model needs: of a table, or the one with the text or the place of the image."""
+    names: list[str]
+    """Their names in the rows that the model takes."""
     read: ReadOptions
     copied: Sequence[str] = ()
     """Columns that are copied to the output."""
@@ -175,7 +182,7 @@ def _open_images(path: Path, options: InputOptions) -> InputRows | None:
 def _open_texts(path: Path, options: InputOptions) -> InputRows | None:
     if path.is_file():
         return None
-    (column,), encoding = options.columns, options.read.table.encoding
+    (column,), encoding = options.names, options.read.table.encoding
     return _open_files(path, TEXT_EXTENSIONS, lambda base, names: TextFiles(base, names, column, encoding))
 
 
@@ -207,11 +214,24 @@ def _read_tables(files: list[TableFile], base: Path, options: InputOptions) -> I
         if file.format == "parquet" and options.modality == "image" and _has_image_bytes(file.path, options):
             yield from _read_image_bytes(file.path, name, options)
             continue
-        opened = OPENERS[file.format](file.path, options.read, None)
+        opened = _open_table(file, options)
         columns = _find_columns(opened.names, file.path, options)
         for cells, numbers in opened.batches:
             sources = format_sources(name, numbers, opened.numbering)
             yield _make_chunk(cells, sources, columns, base, options)
+
+
+def _open_table(file: TableFile, options: InputOptions) -> OpenTableFile:
+    """Opens a table; text whose first line is the name of the only needed column has no other columns.
+
+    Without this, the format of such a file would be guessed from the blanks and commas of its texts.
+    """
+    if options.modality != "table" and OPENERS[file.format] is open_delimited:
+        first_block = next(read_text_blocks(file.path, options.read.table.encoding), "")
+        if first_block.partition("\n")[0].strip().strip('"') == options.columns[0]:
+            table = options.read.table.model_copy(update={"delimiter": NO_DELIMITER, "header": True})
+            return open_delimited(file.path, options.read.model_copy(update={"table": table}), options.columns)
+    return OPENERS[file.format](file.path, options.read, None)
 
 
 def _make_chunk(
@@ -221,7 +241,7 @@ def _make_chunk(
     if options.modality == "image":
         links = pc.utf8_trim_whitespace(cells.column(columns[0])).to_pylist()
         return Chunk(0, sources, ImageFiles(base, links), copied)
-    return Chunk(0, sources, Cells(cells.select(columns).rename_columns(options.columns)), copied)
+    return Chunk(0, sources, Cells(cells.select(columns).rename_columns(options.names)), copied)
 
 
 def _find_columns(names: list[str], path: Path, options: InputOptions) -> list[str]:
@@ -252,7 +272,7 @@ def _read_image_bytes(path: Path, name: str, options: InputOptions) -> Iterator[
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(FILES_PER_CHUNK, columns=[options.columns[0], *options.copied]):
             sources = pa.array([format_index(name, start + index) for index in range(batch.num_rows)])
-            images = Cells(batch.select([options.columns[0]]).rename_columns(["image"]))
+            images = Cells(batch.select([options.columns[0]]).rename_columns(options.names))
             yield Chunk(0, sources, images, batch.select(list(options.copied)) if options.copied else None)
             start += batch.num_rows
 

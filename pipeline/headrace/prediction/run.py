@@ -172,17 +172,13 @@ def _describe_file(path: Path) -> tuple[int, int]:
 
 def _make_options(request: PredictRequest, model: RegisteredModel, paths: Paths) -> InputOptions:
     card = model.card
-    columns = {"image": [request.column or card.get("input_column") or "image"]}.get(card["modality"])
-    if columns is None:
-        columns = model.load_encoder().columns
-    if card["modality"] == "text" and request.column:
-        columns = [request.column]
+    names: list[str] = model.load_encoder().columns
     if card["modality"] == "table" and request.column:
-        raise ConfigError(
-            f"--column {request.column}: this model takes the columns {columns[:5]}; leave the option out"
-        )
+        raise ConfigError(f"--column {request.column}: this model takes the columns {names[:5]}; leave the option out")
+    columns = names if card["modality"] == "table" else [request.column or card.get("input_column") or names[0]]
     table = _read_table_format(paths).model_copy(update={"missing": card.get("missing") or [""]})
-    return InputOptions(card["modality"], columns, ReadOptions(source=request.source, table=table), request.copied)
+    read = ReadOptions(source=request.source, table=table)
+    return InputOptions(card["modality"], columns, names, read, request.copied)
 
 
 def _read_table_format(paths: Paths) -> TableFormat:

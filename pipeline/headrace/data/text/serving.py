@@ -53,8 +53,8 @@ class Encoder:
         encoded = self._tokenizer.encode_batch_fast(texts)
         ids = [row.ids or [self._unknown] for row in encoded]
         padded = np.zeros((len(ids), max(map(len, ids), default=1)), np.int32)
-        for row, tokens in zip(padded, ids, strict=True):
-            row[: len(tokens)] = tokens
+        for ids_of_row, tokens in zip(padded, ids, strict=True):
+            ids_of_row[: len(tokens)] = tokens
         return Encoded(padded, [p._replace(is_answerable=p.column != column) for p in problems])
 
     def _repair(self, cell: Any) -> tuple[str, str, str]:

@@ -80,8 +80,8 @@ class Encoder:
             dates, not_dates = _parse_dates(cells, text, column.get("order"))
             return _ParsedColumn(pa.array(dates, pa.timestamp("us")), invalid + not_dates)
         parsed = parse_numbers(text)
-        numbers = _check_numbers(cells, parsed.values, parsed.is_invalid)
-        return _ParsedColumn(numbers.values, invalid + numbers.invalid)
+        checked = _check_numbers(cells, parsed.values, parsed.is_invalid)
+        return _ParsedColumn(checked.values, invalid + checked.invalid)
 
 
 class _ParsedColumn(NamedTuple):
