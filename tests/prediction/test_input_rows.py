@@ -36,16 +36,6 @@ def test_texts_of_files_are_decoded_as_ingest_decodes_them(tmp_path):
     assert chunk.payload.load(0, 2).rows == [{"review": ""}, {"review": "fine\nfilm"}]
 
 
-def test_files_that_vanish_are_unreadable_rows(tmp_path):
-    for name in ("a.png", "b.png"):
-        (tmp_path / name).write_bytes(b"x")
-    _, (chunk,) = read_all(tmp_path, "image", ["image"])
-    (tmp_path / "a.png").unlink()
-    loaded = chunk.payload.load(0, 2)
-    assert loaded.unreadable == {0: "cannot be read (No such file or directory)"}
-    assert loaded.rows[1] == {"image": b"x"}
-
-
 def test_images_of_an_idx_file_need_no_labels(tmp_path):
     pixels = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
     header = bytes((0, 0, 8, 3)) + b"".join(size.to_bytes(4, "big") for size in pixels.shape)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from headrace.contracts import Json
 from headrace.evaluation.drift import count_values, extract_features
-from headrace.prediction.input_rows import Chunk, LoadedRows
+from headrace.prediction.input_chunks import Chunk, LoadedRows
 from headrace.prediction.registered_model import RegisteredModel, open_model
 
 ROWS_AT_ONCE = 64

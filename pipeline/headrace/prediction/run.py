@@ -23,7 +23,8 @@ from headrace.evaluation.drift import Difference, compare_counts
 from headrace.paths import Paths
 from headrace.prediction.answer_parts import AnswerParts, list_parts
 from headrace.prediction.chunk_answers import AnswerChunk, ChunkAnswers
-from headrace.prediction.input_rows import Chunk, InputOptions, InputRows, open_input
+from headrace.prediction.input_chunks import Chunk
+from headrace.prediction.input_rows import InputOptions, InputRows, open_input
 from headrace.prediction.registered_model import RegisteredModel, find_model, open_model
 from headrace.storage.atomic import write_json
 from headrace.storage.lock import exclusive_lock
@@ -160,8 +161,8 @@ def _make_key(request: PredictRequest, model: RegisteredModel, opened: InputRows
     """What the answers depend on: another input, model or option begins anew."""
     stats = [(str(path), *_describe_file(path)) for path in opened.files]
     checksums = (model.folder / "artifacts" / "checksums.json").read_text(encoding="utf-8")
-    parts = [model.version, checksums, request.source, request.column, request.copied, stats]
-    parts += [request.has_drift, request.is_strict]
+    options = (request.column, request.copied, request.has_drift, request.is_strict)
+    parts = [model.version, checksums, request.source, options, stats]
     return hashlib.sha256(json.dumps(parts).encode("utf-8", "backslashreplace")).hexdigest()
 
 
