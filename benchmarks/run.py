@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import answers
 import data
 import feeding
 import keras_papers
@@ -41,6 +42,7 @@ GROUPS: tuple[tuple[tuple[str, ...], Measure], ...] = tuple(
         startup,
         quantization,
         stage_timing,
+        answers,
     )
 )
 """Benchmarks that are measured together, and the function that measures them."""

@@ -18,7 +18,7 @@ def test_public_functions_load_model_and_spec_of_a_project(trained: Paths, monke
     monkeypatch.chdir(trained.root)
     assert headrace.load_spec() == Spec.read(trained.normalized_dir)
     images = open_arrays(trained.normalized_dir / "val").inputs[:5]
-    assert headrace.load_model().predict(images).shape == (5, 3)
+    assert headrace.load_model("models/trained").predict(images).shape == (5, 3)
 
 
 def test_unknown_attribute_is_an_attribute_error() -> None:

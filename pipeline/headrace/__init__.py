@@ -7,7 +7,7 @@ __version__ = "0.1.0"
 __all__ = ["load_model", "load_spec"]
 
 # by name, so that importing the package is cheap and stages do not depend on these modules
-_EXPORTS = {"load_model": "headrace.storage.bundle", "load_spec": "headrace.storage.bundle"}
+_EXPORTS = {"load_model": "headrace.prediction.loaded_model", "load_spec": "headrace.storage.bundle"}
 
 
 def __getattr__(name: str) -> Any:

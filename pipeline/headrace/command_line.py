@@ -10,7 +10,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
@@ -57,6 +57,30 @@ def report() -> None:
     from headrace.commands.report import write_run_report
 
     print("\n".join(write_run_report(_paths())))  # noqa: T201
+
+
+@app.command()
+def predict(  # noqa: PLR0913 one parameter for each option
+    source: Annotated[str, typer.Argument(metavar="INPUT", help="A file, folder, table, archive or URL.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write: .parquet or .csv.")],
+    model: Annotated[
+        str | None,
+        typer.Option(help="models:/NAME@champion, models:/NAME/3 or a folder; the default is the project's latest."),
+    ] = None,
+    *,
+    engine: Annotated[Literal["auto", "local", "ray"], typer.Option(help="Where to compute.")] = "auto",
+    column: Annotated[str | None, typer.Option(help="The column of the texts or image paths.")] = None,
+    copy: Annotated[list[str] | None, typer.Option(help="A column to copy to the output; repeatable.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at a row that cannot be answered.")] = False,
+    drift: Annotated[bool, typer.Option("--drift", help="Compare the rows with the train rows.")] = False,
+) -> None:
+    """Predict every row of new data by a registered model."""
+    from headrace.commands.predict import predict as run
+    from headrace.prediction.run import PredictRequest
+
+    _raise_on_interrupt()
+    request = PredictRequest(source, output, model, engine, strict, drift, column, tuple(copy or ()))
+    run(request, _paths())
 
 
 @app.command()

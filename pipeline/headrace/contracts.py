@@ -61,6 +61,8 @@ class Spec(BaseModel):
     """The input columns of a table, in the order of the source; empty for images and text."""
     missing: list[str] = []
     """Cells of a table's source that stand for a missing value."""
+    input_column: str = ""
+    """The column of a table's source with the texts, or the places of the images; empty for other sources."""
     other_columns: list[str] = []
     """Columns of a table's source that are no inputs: the target, the split, and ignored ones."""
     classes: list[str] = []

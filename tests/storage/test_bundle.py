@@ -10,7 +10,7 @@ import torch
 import headrace
 from headrace.errors import DataError
 from headrace.paths import Paths
-from headrace.storage.bundle import CARD, GRAPH, WEIGHTS, load_model, load_spec, read_bundle, write_card, write_weights
+from headrace.storage.bundle import CARD, GRAPH, WEIGHTS, load_spec, read_bundle, write_card, write_weights
 
 
 def test_read_bundle_reads_the_card(trained: Paths) -> None:
@@ -96,11 +96,10 @@ def test_read_bundle_that_is_missing_says_what_to_run(tmp_path: Path) -> None:
         read_bundle(tmp_path)
 
 
-def test_load_model_predicts_from_raw_pixels(trained: Paths) -> None:
+def test_graph_of_a_bundle_predicts_from_raw_pixels(trained: Paths) -> None:
     inputs = np.load(trained.normalized_dir / "val" / "inputs.npy")
     targets = np.load(trained.normalized_dir / "val" / "targets.npy")
-    assert headrace.load_model is load_model
-    logits = headrace.load_model(trained.trained_dir).predict(inputs)
+    logits = read_bundle(trained.trained_dir).graph().predict(inputs)
     assert (logits.argmax(axis=1) == targets).mean() > 0.9
 
 

@@ -43,9 +43,9 @@ def test_card_has_what_serving_needs_and_no_tokenizer(tmp_path):
     assert (card["temperature"], card["threshold"], card["interval_90_price"]) == (1.5, 0.4, 3.0)
     assert card["privacy"] == {"epsilon": 3.0}
     assert not {"tokenizer", "accuracy", "git_commit"} & set(card)
-    paths = write_artifacts(tmp_path, card, bundle)
+    paths = write_artifacts(tmp_path, {"card": card, "reference": {"inputs": []}}, bundle)
     assert json.loads((tmp_path / "tokenizer.json").read_text()) == {"model": 1}
-    assert sorted(paths) == ["card", "tokenizer"]
+    assert sorted(paths) == ["card", "reference", "tokenizer"]
 
 
 @pytest.mark.parametrize("modality", SERVING_CODE)
@@ -68,9 +68,7 @@ def test_another_code_is_a_package_of_another_name(tmp_path, monkeypatch):
     for name in ("first", "same", "other"):
         (tmp_path / name).mkdir()
     first, same = (write_code(tmp_path / name, "text").name for name in ("first", "same"))
-    monkeypatch.setattr(
-        serving_package, "COMMON_CODE", ("data.request_rows", "tracking.served.scoring_requests", "errors")
-    )
+    monkeypatch.setattr(serving_package, "COMMON_CODE", (*serving_package.COMMON_CODE, "errors"))
     assert first == same != write_code(tmp_path / "other", "text").name
 
 
@@ -112,14 +110,29 @@ def test_signature_has_the_columns_of_the_source_and_requires_those_that_are_use
         ("seen", "string", True),
         ("note", "string", False),
     ]
-    assert signature.outputs.input_names() == ["price", "area"]
-    assert signature.params is None
+    assert signature.outputs.input_names() == ["price", "area", "version"]
+    assert [param.name for param in signature.params.params] == ["on_invalid"]
 
 
 def test_signature_of_a_classification_has_a_parameter_to_abstain(tmp_path):
     signature = make_signature(bundle_of(tmp_path, modality="text", classes=["a", "b"]))
-    assert [column.name for column in signature.outputs.inputs] == ["label", "confidence", "probabilities", "abstain"]
-    assert [(param.name, param.default) for param in signature.params.params] == [("abstain", False)]
+    assert [column.name for column in signature.outputs.inputs] == [
+        "label",
+        "confidence",
+        "probabilities",
+        "abstain",
+        "version",
+    ]
+    assert [(param.name, param.default) for param in signature.params.params] == [
+        ("abstain", False), ("on_invalid", "refuse")
+    ]  # fmt: skip
+
+
+def test_text_of_a_table_has_the_name_of_its_column(tmp_path):
+    bundle = bundle_of(tmp_path, modality="text", classes=["a", "b"], input_column="review", other_columns=["stars"])
+    assert make_signature(bundle).inputs.input_names() == ["review"]
+    card = make_card(bundle, {})
+    assert (card["input_column"], card["other_columns"]) == ("review", ["stars"])
 
 
 def test_card_has_the_missing_values_and_column_names_of_the_source(tmp_path):

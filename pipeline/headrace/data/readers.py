@@ -43,8 +43,9 @@ def read_tabular(path: Path, options: ReadOptions) -> OpenedSource:
     opened = read_table_files(path, options)
     if opened.spec.modality == "table":
         return opened
-    column = next(column.name for column in opened.spec.columns if column.kind == opened.spec.modality)
-    spec = opened.spec.model_copy(update={"columns": [c for c in opened.spec.columns if c.name != column]})
+    main = next(column for column in opened.spec.columns if column.kind == opened.spec.modality)
+    column, others = main.name, [other for other in opened.spec.columns if other is not main]
+    spec = opened.spec.model_copy(update={"columns": others, "input_column": main.source_name or main.name})
     if spec.modality == "text":
         return _to_texts(spec, opened, column)
     base = find_common_dir([file.path for file in find_table_files(path, options.source)])

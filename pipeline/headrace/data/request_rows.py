@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
 
 MAX_QUOTED = 60
 """Characters of a value that an error shows."""
@@ -12,38 +14,66 @@ MAX_LISTED = 20
 """Columns that an error lists."""
 
 
-class InvalidRowError(ValueError):
-    """A row that the model cannot answer for."""
+class InvalidRequestError(ValueError):
+    """A request, a row or a parameter that the model cannot answer for, in one line."""
 
-    def __init__(self, row: int, column: str | None, problem: str) -> None:
-        """`row`: position among the rows that were given; `column`: None if the whole row is at fault."""
-        super().__init__(row, column, problem)
-        self.row, self.column, self.problem = row, column, problem
+
+class Problem(NamedTuple):
+    """What is wrong with a row of a request."""
+
+    row: int
+    """Position among the rows that were given."""
+    column: str | None
+    """None if the whole row is at fault."""
+    reason: str
+    remedy: str
+    is_answerable: bool = False
+    """Whether the row can be answered without what is wrong: an unknown column, or a cell that is taken as missing."""
 
     def describe(self, first_row: int = 0) -> str:
         """Returns one sentence that names the row, counted from `first_row`."""
-        place = f"row {first_row + self.row}" + (f", column {self.column!r}" if self.column is not None else "")
-        return f"{place}: {self.problem}"
+        place = f", column {self.column!r}" if self.column is not None else ""
+        return f"row {first_row + self.row}{place}: {self.reason}; {self.remedy}"
+
+    def describe_cell(self) -> str:
+        """Returns what is wrong, for a reader who sees which row it is about."""
+        return self.reason if self.column is None else f"column {self.column!r}: {self.reason}"
 
 
-def check_columns(rows: Sequence[dict[Any, Any]], required: Sequence[str], optional: Collection[str] = ()) -> None:
-    """Raises InvalidRowError for a row with an unknown column, or without a required one.
+class Encoded(NamedTuple):
+    """Encoded rows, and what is wrong with them."""
+
+    inputs: NDArray[Any]
+    """`[rows, ...]`, for the graph. Cells with a problem count as missing; rows without an answer hold any values."""
+    problems: list[Problem]
+
+
+def check_columns(
+    rows: Sequence[dict[Any, Any]], required: Sequence[str], optional: Collection[str] = ()
+) -> list[Problem]:
+    """Finds rows with an unknown column, or without a required one.
 
     Every row has to have all of them: a misspelt column of one row would otherwise be a missing cell of another.
     """
-    needed, known = frozenset(required), frozenset((*required, *optional))
+    needed, known, problems = frozenset(required), frozenset((*required, *optional)), list[Problem]()
+    listed = _describe_columns(required)
+    usual: Any = None  # names that were checked: most requests have the same in every row
     for index, row in enumerate(rows):
         names = row.keys()
-        if needed <= names <= known:
+        if names == usual:
             continue
-        unknown = next((name for name in names if name not in known), None)
-        if unknown is not None:
-            problem = f"unknown column (its value: {quote(row[unknown])}); {_describe_columns(required)}; "
-            raise InvalidRowError(index, str(unknown), problem + _suggest(str(unknown), known))
-        absent = next(name for name in required if name not in names)
-        raise InvalidRowError(
-            index, absent, f"missing; {_describe_columns(required)}; send null where a value is unknown"
-        )
+        if needed <= names <= known:
+            usual = names
+            continue
+        for name in names:
+            if name not in known:
+                reason, remedy = f"unknown column (its value: {quote(row[name])})", _suggest(str(name), known)
+                problems.append(Problem(index, str(name), reason, f"{listed}; {remedy}", is_answerable=True))
+        remedy = f"{listed}; send null where a value is unknown"
+        problems += [
+            Problem(index, name, "missing", remedy, is_answerable=True) for name in required if name not in names
+        ]
+    return problems
 
 
 def is_missing(cell: Any) -> bool:

@@ -7,8 +7,11 @@ import logging
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from headrace.contracts import Metrics
+import pyarrow.parquet as pq
+
+from headrace.contracts import Json, Metrics
 from headrace.evaluation.comparison import Comparison, compare_outcomes, read_outcomes
+from headrace.evaluation.drift import summarize_answers, summarize_rows
 from headrace.evaluation.gates.verdicts import GATE_VERDICT, read_report
 from headrace.paths import Paths
 from headrace.quantization.selected import OUTCOMES, read_selected_graph
@@ -95,12 +98,13 @@ def _read_metrics(paths: Paths) -> dict[str, Metrics]:
 def _make_candidate(config: Config, paths: Paths, registry: Registry) -> Candidate:
     bundle, selected = read_bundle(paths.trained_dir), read_selected_graph(paths)
     tested = json.loads(paths.metrics_path("test").read_bytes())
+    card = make_card(bundle, selected.calibration)
     return Candidate(
         config.name,
         registry.find_run(bundle.card.training_id),
         bundle,
         graph=selected.path,
-        card=make_card(bundle, selected.calibration),
+        card=card,
         example=make_input_example(bundle, open_arrays(paths.normalized_dir / "val").inputs),
         tags=make_version_tags(bundle, selected.precision, tested)
         | {encode_name(name): text for name, text in read_report(paths.report_dir("quantize")).to_tags().items()},
@@ -108,7 +112,20 @@ def _make_candidate(config: Config, paths: Paths, registry: Registry) -> Candida
             "test": read_outcomes(paths.report_dir("test") / "predictions.parquet"),
             "val": read_outcomes(paths.report_dir("quantize") / OUTCOMES),
         },
+        reference=_make_reference(card, paths),
     )
+
+
+def _make_reference(card: Json, paths: Paths) -> Json:
+    """What `headrace predict --drift` compares new rows with."""
+    answers = pq.read_table(paths.report_dir("test") / "predictions.parquet")
+    columns = {"classification": {"label": "predicted", "confidence": "confidence"}}.get(card["task"], {})
+    if card["task"] == "regression" and not card["targets"]:
+        columns = {"prediction": "predicted"}
+    return {
+        "inputs": summarize_rows(open_arrays(paths.normalized_dir / "train").inputs, card),
+        "answers": summarize_answers({name: answers[source].to_numpy() for name, source in columns.items()}),
+    }
 
 
 def _compare(candidate: Candidate, registry: Registry, champion: Version) -> tuple[Comparison | None, str]:

@@ -113,11 +113,6 @@ def read_bundle(folder: Path) -> Bundle:
     return Bundle(folder, card)
 
 
-def load_model(folder: str | Path = "models/trained") -> OnnxModel:
-    """Returns the exported model of a bundle: `load_model().predict(uint8 images)` returns logits."""
-    return read_bundle(Path(folder)).graph()
-
-
 def load_spec(folder: str | Path = "data/normalized") -> Spec:
     """Returns the Spec of the data in a stage's folder."""
     return Spec.read(Path(folder))

@@ -37,6 +37,8 @@ DEFAULT_NAME = "headrace"
 CONTENT, COMPARISON = "headrace.content", "headrace.comparison"
 NOT_FOUND = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND"}
 MODEL_FILE = "MLmodel"
+VERSION_FILE = "registered_model_meta"
+"""Name and number of a version, beside its model: MLflow writes this file where it loads a version by its name."""
 VERSION_METRICS = {
     "classification": {"accuracy": ".4f", "accuracy_low": ".4f", "accuracy_high": ".4f"},
     "multilabel": {"micro_f1": ".4f", "accuracy": ".4f", "accuracy_low": ".4f", "accuracy_high": ".4f"},
@@ -122,6 +124,9 @@ class Registry:
                 self._log_metrics(model.model_id, candidate.run_id, {**metrics, "register": served})
                 self._client.finalize_logged_model(model.model_id, "READY")
             version = self._find_version(candidate, model) or self._create_version(candidate, model)
+            meta_path = Path(scratch) / VERSION_FILE
+            meta_path.write_text(f"model_name: {version.name}\nmodel_version: '{version.version}'\n", encoding="utf-8")
+            self._client.log_model_artifact(model.model_id, str(meta_path))
             return _describe(version)
 
     def set_alias(self, version: Version, alias: str) -> None:
@@ -294,7 +299,7 @@ def fetch_champion_outcomes(paths: Paths) -> Champion:
 
 
 def _hash_content(candidate: Candidate, metrics: Mapping[str, Metrics]) -> str:
-    parts = [candidate.name, candidate.run_id, hash_file(candidate.graph), candidate.card, metrics]
+    parts = [candidate.name, candidate.run_id, hash_file(candidate.graph), candidate.card, candidate.reference, metrics]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 

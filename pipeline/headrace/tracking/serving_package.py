@@ -47,6 +47,8 @@ class Candidate:
     example: dict[str, Any]
     """The input example: a row as a client sends it."""
     tags: Mapping[str, str]
+    reference: Json
+    """Histograms of train rows and of answers for test rows; see `evaluation/drift.py`."""
     outcomes: Mapping[str, pa.Table]
     """Split -> the outcomes of this graph on its rows, to which later models are compared."""
 
@@ -61,7 +63,7 @@ class ServingCode:
     """Packages in addition to REQUIREMENTS."""
 
 
-COMMON_CODE = ("data.request_rows", "tracking.served.scoring_requests")
+COMMON_CODE = ("data.request_rows", "tracking.served.predictor", "tracking.served.scoring_requests")
 """Modules of `headrace` in the package of every modality."""
 SERVING_CODE: dict[ModalityName, ServingCode] = {
     "image": ServingCode(("data.image.decode", "data.image.resize", "data.image.serving"), ("pillow",)),
@@ -81,7 +83,8 @@ def save_model(folder: Path, candidate: Candidate) -> None:
     scratch, bundle = folder.parent, candidate.bundle
     modality = bundle.spec.modality
     model_code = Path(str(files("headrace.tracking.served") / "served_model.py"))
-    artifacts = {"graph": str(candidate.graph), **write_artifacts(scratch, candidate.card, bundle)}
+    texts = {"card": candidate.card, "reference": candidate.reference}
+    artifacts = {"graph": str(candidate.graph), **write_artifacts(scratch, texts, bundle)}
     package = write_code(scratch, modality)
     checksums = write_checksums(scratch, artifacts.values(), package, model_code)
     mlflow.pyfunc.save_model(
@@ -110,7 +113,8 @@ def make_card(bundle: Bundle, validated: Json) -> Json:
         **transform,
         "input_shape": bundle.spec.input_shape,
         "missing": bundle.spec.missing,
-        "other_columns": bundle.spec.other_columns,
+        "input_column": bundle.spec.input_column,
+        "other_columns": [*bundle.spec.other_columns, *_unused_columns(bundle)],
         "source_names": {column.name: column.source_name for column in bundle.spec.columns if column.source_name},
         **{name: validated[name] for name in measured},
         "training_id": bundle.card.training_id,
@@ -118,9 +122,18 @@ def make_card(bundle: Bundle, validated: Json) -> Json:
     }
 
 
-def write_artifacts(folder: Path, card: Json, bundle: Bundle) -> dict[str, str]:
-    """Writes the card, and a tokenizer if there is one, into `folder`; returns their paths by name."""
-    texts = {"card": card}
+def _unused_columns(bundle: Bundle) -> list[str]:
+    """The columns of a table of images or texts beside those; the columns of a table itself are in the transform."""
+    if bundle.spec.modality == "table":
+        return []
+    columns = [column.source_name or column.name for column in bundle.spec.columns]
+    is_named = bundle.spec.modality == "image" and bundle.spec.input_column
+    return [*columns, *([bundle.spec.input_column] if is_named else [])]
+
+
+def write_artifacts(folder: Path, contents: Json, bundle: Bundle) -> dict[str, str]:
+    """Writes the JSON files by name, and a tokenizer if there is one, into `folder`; returns their paths by name."""
+    texts = dict(contents)
     if "tokenizer" in bundle.card.transform:
         texts["tokenizer"] = bundle.card.transform["tokenizer"]
     paths = {name: folder / f"{name}.json" for name in texts}
@@ -175,7 +188,7 @@ def make_signature(bundle: Bundle) -> ModelSignature:
     spec = bundle.spec
     columns = {
         "image": [ColSpec(DataType.binary, "image")],
-        "text": [ColSpec(DataType.string, "text")],
+        "text": [ColSpec(DataType.string, spec.input_column or "text")],
         "table": [
             ColSpec(DataType.double if column.kind == "numeric" else DataType.string, name, required=is_used)
             for column, name, is_used in _served_columns(bundle)
@@ -191,8 +204,12 @@ def make_signature(bundle: Bundle) -> ModelSignature:
         "multilabel": [ColSpec(Array(DataType.string), "labels"), probabilities],
         "regression": targets or [ColSpec(DataType.double, "prediction")],
     }  # fmt: skip
-    params = ParamSchema([ParamSpec("abstain", "boolean", False)]) if spec.task == "classification" else None
-    signature = ModelSignature(Schema(columns[spec.modality]), Schema(outputs[spec.task]), params)
+    params = [ParamSpec("abstain", "boolean", False)] if spec.task == "classification" else []
+    params.append(ParamSpec("on_invalid", "string", "refuse"))
+    version = ColSpec(DataType.string, "version")
+    signature = ModelSignature(
+        Schema(columns[spec.modality]), Schema([*outputs[spec.task], version]), ParamSchema(params)
+    )
     signature._is_signature_from_type_hint = True  # noqa: SLF001 MLflow's mark of models that check inputs themselves
     return signature
 
@@ -207,6 +224,8 @@ def _served_columns(bundle: Bundle) -> Iterator[tuple[Column, str, bool]]:
 def make_input_example(bundle: Bundle, inputs: Any) -> dict[str, Any]:
     """Returns the first of the stored `inputs` as a raw row, by the source's column names."""
     row = EXAMPLES[bundle.spec.modality](bundle.card.transform, inputs[:1][0])
+    if bundle.spec.modality == "text" and bundle.spec.input_column:
+        return {bundle.spec.input_column: row["text"]}
     source_names = {column.name: column.source_name or column.name for column in bundle.spec.columns}
     return {source_names.get(name, name): value for name, value in row.items()}
 

@@ -7,7 +7,6 @@ import pytest
 from headrace.data.image.reading.rows import encode_png
 from headrace.data.image.serving import Encoder
 from headrace.data.image.transform import ImageTransform
-from headrace.data.request_rows import InvalidRowError
 
 NOISE = np.random.default_rng(0).integers(0, 256, (9, 13, 3), np.uint8)
 
@@ -18,7 +17,7 @@ def test_encoder_gives_the_arrays_that_training_stores(resize: str, channels: in
     images = [encode_png(NOISE), encode_png(NOISE[:4, :, 0])]
     transform = {"input_shape": [6, 8, channels], "resize": resize}
     stored = ImageTransform().apply(pa.record_batch({"image": pa.array(images, pa.binary())}), transform)
-    encoded = Encoder(transform, {})([{"image": image} for image in images])
+    encoded = Encoder(transform, {})([{"image": image} for image in images]).inputs
     assert encoded.dtype == np.uint8
     assert np.array_equal(encoded, stored)
 
@@ -28,7 +27,7 @@ def test_encoder_accepts_base64_with_line_breaks() -> None:
     text = base64.encodebytes(image).decode()
     assert "\n" in text.strip()
     encoder = Encoder({"input_shape": [6, 8, 3], "resize": "pad"}, {})
-    first, second = encoder([{"image": image}, {"image": text}])
+    first, second = encoder([{"image": image}, {"image": text}]).inputs
     assert np.array_equal(first, second)
 
 
@@ -44,6 +43,12 @@ def test_encoder_accepts_base64_with_line_breaks() -> None:
 )
 def test_encoder_refuses_what_is_not_an_image(cell: object, problem: str) -> None:
     encoder = Encoder({"input_shape": [4, 4, 1], "resize": "pad"}, {})
-    with pytest.raises(InvalidRowError) as raised:
-        encoder([{"image": encode_png(NOISE)}, {"image": cell}])
-    assert raised.value.describe().startswith(f"row 1, column 'image': {problem}")
+    (found,) = encoder([{"image": encode_png(NOISE)}, {"image": cell}]).problems
+    assert found.describe().startswith(f"row 1, column 'image': {problem}")
+    assert not found.is_answerable
+
+
+def test_other_columns_of_the_source_may_be_sent() -> None:
+    encoder = Encoder({"input_shape": [4, 4, 1], "resize": "pad", "other_columns": ["label"]}, {})
+    (found,) = encoder([{"image": encode_png(NOISE), "label": "cat"}, {"label": "cat"}]).problems
+    assert found.describe().startswith("row 1, column 'image': missing; a row has 'image'; send null")

@@ -3,9 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pytest
 
-from headrace.data.request_rows import InvalidRowError
 from headrace.data.text.serving import Encoder
 from headrace.data.text.tokenizer import train_tokenizer
 from headrace.data.text.transform import TextTransform
@@ -19,7 +17,7 @@ def test_encoder_matches_the_transform_of_repaired_texts(tmp_path: Path) -> None
     raw = ["<b>the cat</b>\x07", "  the cat sat on the mat and the log", "[PAD]", "a NA"]
     clean = ["the cat", "the cat sat on the mat and the log", "[PAD]", "a NA"]
     encoder = Encoder(transform, {"tokenizer": str(path)})
-    ids = encoder([{"text": text} for text in raw])
+    ids = encoder([{"text": text} for text in raw]).inputs
     assert ids.dtype == np.int32
     assert ids.shape == (4, 6)
     for row, expected in zip(ids, TextTransform().apply(pa.record_batch({"text": clean}), transform), strict=True):
@@ -33,6 +31,11 @@ def test_encoder_matches_the_transform_of_repaired_texts(tmp_path: Path) -> None
         3: "3 is a int; send a text",
     }
     for cell, problem in refused.items():
-        with pytest.raises(InvalidRowError) as raised:
-            encoder([{"text": "the cat"}, {"text": cell}])
-        assert raised.value.describe().startswith(f"row 1, column 'text': {problem}")
+        (found,) = encoder([{"text": "the cat"}, {"text": cell}]).problems
+        assert found.describe().startswith(f"row 1, column 'text': {problem}")
+        assert not found.is_answerable
+    named = Encoder(transform | {"input_column": "review", "other_columns": ["label"]}, {"tokenizer": str(path)})
+    rows = [{"review": "the cat"}, {"text": "the cat", "label": "good"}, {"label": "good"}]
+    inputs, (found,) = named(rows)
+    assert inputs[0].tolist() == inputs[1].tolist()
+    assert found.describe().startswith("row 2, column 'review': missing; a row has 'review'; send null")

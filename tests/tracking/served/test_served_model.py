@@ -3,13 +3,11 @@
 import json
 import os
 import py_compile
-import re
 import shutil
 import subprocess
 import sys
 from importlib.util import MAGIC_NUMBER, cache_from_source
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -19,10 +17,11 @@ from mlflow.exceptions import MlflowException
 
 import headrace
 from headrace.contracts import Spec
-from headrace.data.request_rows import InvalidRowError
+from headrace.data.request_rows import Encoded, InvalidRequestError, Problem
 from headrace.storage.atomic import write_json
 from headrace.storage.parquet import read_table
 from headrace.tracking.served import scoring_requests
+from headrace.tracking.served.predictor import Predictor
 from tests.serving import (
     IMAGE,
     ROW,
@@ -37,83 +36,38 @@ from tests.serving import (
 )
 
 
-def served_model(task, outputs, **card):
+def served_model(outputs, encode=None, **card):
     """A `Served` whose graph outputs the given rows in turn."""
     from headrace.tracking.served.served_model import Served
 
     model, rows = Served(), iter(np.asarray(outputs, np.float32))
-    model.card = {"modality": "image", "task": task, "classes": [], "targets": [], "temperature": 1.0, **card}
-    model.encode, model.requests, model.invalid_row = len, scoring_requests, InvalidRowError
-    model.session = SimpleNamespace(
-        get_inputs=lambda: [SimpleNamespace(name="input")],
-        run=lambda _, feed: [np.stack([next(rows) for _ in range(feed["input"])])],
-    )
+    predictor = object.__new__(Predictor)
+    predictor.card = {"modality": "image", "classes": [], "targets": [], "temperature": 1.0, **card}
+    predictor.encode = encode or (lambda rows: Encoded(np.zeros((len(rows), 1)), []))
+    predictor.run = lambda inputs: np.stack([next(rows) for _ in inputs])
+    model.predictor, model.requests, model.invalid_request = predictor, scoring_requests, InvalidRequestError
+    model.version = "pictures/3"
     return model
 
 
-def test_predict_applies_temperature_and_runs_in_parts():
-    logits = np.random.default_rng(0).normal(size=(600, 2))
-    model = served_model("classification", logits, classes=["cat", "dog"], temperature=2.0)
-    answers = model.predict(None, pd.DataFrame({"image": range(600)}))
-    assert answers["label"].tolist() == ["dog" if second > first else "cat" for first, second in logits]
-    odds = np.exp(np.abs(logits[:, 0] - logits[:, 1]) / 2)
-    assert answers["confidence"].to_numpy() == pytest.approx(odds / (1 + odds), rel=1e-4)
-    assert [row[label] for row, label in zip(answers["probabilities"], answers["label"], strict=True)] == pytest.approx(
-        answers["confidence"]
-    )
-    assert [sum(row.values()) for row in answers["probabilities"]] == pytest.approx([1.0] * 600)
+def test_predict_gives_one_row_for_each_with_the_version():
+    model = served_model([[0.0, 3.0], [2.0, 0.0]], task="classification", classes=["cat", "dog"])
+    answers = model.predict(None, pd.DataFrame({"image": range(2)}))
+    assert answers["label"].tolist() == ["dog", "cat"]
+    assert answers["version"].tolist() == ["pictures/3"] * 2
+    assert model.predict(None, pd.DataFrame({"image": []})).empty
 
 
-def test_predict_marks_answers_below_the_threshold_on_demand():
-    model = served_model(
-        "classification", [[0.0, 3.0], [0.0, 0.1], [5.0, 5.0]] * 2, classes=["cat", "dog"], threshold=0.5
-    )
-    frame = pd.DataFrame({"image": range(3)})
-    assert "abstain" not in model.predict(None, frame, {"abstain": False})
-    assert model.predict(None, frame, {"abstain": True})["abstain"].tolist() == [False, False, True], (
-        "a row at the threshold is not above it"
-    )
-
-
-@pytest.mark.parametrize(
-    ("params", "message"),
-    [
-        ({"abstein": True}, "params: 'abstein' is unknown; this model has ['abstain']"),
-        ({"abstain": "yes"}, "params: abstain: 'yes'; must be true or false"),
-        ({"abstain": True}, "params: abstain: this version has no threshold; register it again"),
-    ],
-)
-def test_predict_refuses_parameters_that_it_cannot_apply(params, message):
-    model = served_model("classification", [[0.0, 3.0]], classes=["cat", "dog"])
-    with pytest.raises(MlflowException, match=f"^{re.escape(message)}$") as raised:
-        model.predict(None, pd.DataFrame({"image": [1]}), params)
-    assert raised.value.get_http_status_code() == 400
-
-
-def test_errors_name_the_row_of_the_request():
+def test_predict_refuses_an_invalid_row_with_status_400():
     def encode(rows):
-        if any(row["image"] == 300 for row in rows):
-            raise InvalidRowError(300 % 256, "image", "unreadable")
-        return len(rows)
+        return Encoded(np.zeros((len(rows), 1)), [Problem(1, "image", "unreadable", "send another")])
 
-    model = served_model("classification", np.zeros((600, 2)), classes=["cat", "dog"])
-    model.encode = encode
-    with pytest.raises(MlflowException, match="^row 300, column 'image': unreadable$"):
-        model.predict(None, pd.DataFrame({"image": range(400)}))
-
-
-def test_predict_of_multilabel_data_applies_the_threshold():
-    model = served_model("multilabel", [[0.0, 2.0], [-1e4, 1e4]], classes=["war", "love"], threshold=0.6)
-    answers = model.predict(None, pd.DataFrame({"text": ["a", "b"]}))
-    assert answers["labels"].tolist() == [["love"], ["love"]]
-    assert answers["probabilities"][0]["war"] == 0.5
-    assert answers["probabilities"][1] == pytest.approx({"war": 0.0, "love": 1.0})
-
-
-def test_predict_of_several_targets_has_a_column_each():
-    model = served_model("regression", [[1.5, 2.5]], targets=["price", "area"])
-    answers = model.predict(None, pd.DataFrame({"image": [1]}))
-    assert answers.to_dict("list") == {"price": [1.5], "area": [2.5]}
+    model = served_model(np.zeros((9, 2)), encode, task="classification", classes=["cat", "dog"])
+    with pytest.raises(MlflowException, match="^row 1, column 'image': unreadable; send another$") as raised:
+        model.predict(None, pd.DataFrame({"image": range(3)}))
+    assert raised.value.get_http_status_code() == 400
+    with pytest.raises(MlflowException, match="^params: 'abstein' is unknown; this model has "):
+        model.predict(None, pd.DataFrame({"image": [1]}), {"abstein": True})
 
 
 @pytest.mark.slow
@@ -143,6 +97,7 @@ def test_served_answers_are_those_that_test_recorded_in_every_form(registered, a
         for answer, row in zip(answers, recorded, strict=True):
             assert answer["probabilities"] == pytest.approx(row["probabilities"], abs=1e-6)
         assert len({answer["label"] for answer in answers}) > 1
+        assert {answer["version"] for answer in answers} == {"worth/1"}
 
 
 @pytest.mark.slow

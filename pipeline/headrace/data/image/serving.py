@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from headrace.data.image.decode import UndecodableError, decode_image, suppress_decoder_warnings
 from headrace.data.image.resize import convert_channels, resize_image
-from headrace.data.request_rows import InvalidRowError, check_columns, is_missing, quote
+from headrace.data.request_rows import Encoded, Problem, check_columns, is_missing, quote
 
 COLUMN = "image"
 REMEDY = "send the bytes of an image file (over HTTP as base64)"
@@ -21,33 +21,49 @@ class Encoder:
     """Turns rows with an image file in `image` into inputs of the graph."""
 
     def __init__(self, card: dict[str, Any], artifacts: dict[str, str]) -> None:
-        """Reads `input_shape` and `resize` from `card`."""
+        """Reads `input_shape` and `resize` from `card`, and the names of other columns of the source."""
         del artifacts
         self._shape, self._resize = card["input_shape"], card["resize"]
+        self.columns, self._unused = [COLUMN], card.get("other_columns", [])
 
-    def __call__(self, rows: list[dict[str, Any]]) -> NDArray[np.uint8]:
-        """Returns uint8 `[rows, height, width, channel]`; raises InvalidRowError."""
-        check_columns(rows, [COLUMN])
+    def __call__(self, rows: list[dict[str, Any]]) -> Encoded:
+        """Returns uint8 `[rows, height, width, channel]`."""
+        problems = check_columns(rows, [COLUMN], self._unused)
+        absent = {problem.row for problem in problems if problem.column == COLUMN}
+        inputs = np.zeros((len(rows), *self._shape), np.uint8)
         with suppress_decoder_warnings():
-            return np.stack([self._encode(index, row[COLUMN]) for index, row in enumerate(rows)])
+            for index, row in enumerate(rows):
+                problem = None if index in absent else self._encode(row[COLUMN], inputs[index])
+                if problem:
+                    problems.append(Problem(index, COLUMN, problem, REMEDY))
+        return Encoded(inputs, [p._replace(is_answerable=p.column != COLUMN) for p in problems])
 
-    def _encode(self, index: int, cell: Any) -> NDArray[np.uint8]:
+    def fit_shape(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Converts pixels `[height, width, channel]` to the shape of an input."""
         height, width, channels = self._shape
-        try:
-            pixels = decode_image(_to_bytes(index, cell))
-        except UndecodableError as error:
-            raise InvalidRowError(index, COLUMN, f"cannot be decoded as an image ({error}); {REMEDY}") from None
         return resize_image(convert_channels(pixels, channels), (height, width), self._resize)
 
+    def _encode(self, cell: Any, into: NDArray[np.uint8]) -> str:
+        """Writes the pixels of a cell; returns what is wrong with it, or an empty string."""
+        data = _to_bytes(cell)
+        if isinstance(data, str):
+            return data
+        try:
+            into[:] = self.fit_shape(decode_image(data))
+        except UndecodableError as error:
+            return f"cannot be decoded as an image ({error})"
+        return ""
 
-def _to_bytes(index: int, cell: Any) -> bytes:
+
+def _to_bytes(cell: Any) -> bytes | str:
+    """Returns the bytes of a cell, or what is wrong with it."""
     if isinstance(cell, bytes):
         return cell
     if is_missing(cell):
-        raise InvalidRowError(index, COLUMN, f"missing; {REMEDY}")
+        return "missing"
     if not isinstance(cell, str):
-        raise InvalidRowError(index, COLUMN, f"{quote(cell)} is a {type(cell).__name__}; {REMEDY}")
+        return f"{quote(cell)} is a {type(cell).__name__}"
     try:
         return base64.b64decode("".join(cell.split()), validate=True)
     except (binascii.Error, ValueError):
-        raise InvalidRowError(index, COLUMN, f"{quote(cell)} is not base64; {REMEDY}") from None
+        return f"{quote(cell)} is not base64"

@@ -1,1 +1,1 @@
-"""Code that is copied into served models: it runs where headrace is not installed."""
+"""Served models: the code that is copied into them and runs without headrace, and the download of their files."""

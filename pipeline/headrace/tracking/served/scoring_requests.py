@@ -12,8 +12,7 @@ import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from headrace.data.request_rows import InvalidRequestError
 
 MAX_BODY_BYTES = 256 * 1024**2
 MAX_ROWS = 100_000
@@ -27,11 +26,6 @@ class Request(NamedTuple):
 
     rows: Rows
     params: dict[str, Any]
-
-
-def reject(problem: str) -> MlflowException:
-    """Returns an error that the scoring server answers with HTTP 400 and one line."""
-    return MlflowException(problem, INVALID_PARAMETER_VALUE)
 
 
 def install_request_handler() -> None:
@@ -56,23 +50,30 @@ def install_request_handler() -> None:
 
 
 def parse_request(body: bytes, content_type: str, column: str | None) -> Request:
-    """Parses a body; raises MlflowException.
+    """Parses a body; raises InvalidRequestError.
 
     `column`: the name of the only column of a row, whose values may then be sent as a list; otherwise None.
     """
     if len(body) > MAX_BODY_BYTES:
-        raise reject(f"the body has {len(body)} bytes; at most {MAX_BODY_BYTES} are allowed; send fewer rows at a time")
+        raise InvalidRequestError(
+            f"the body has {len(body)} bytes; at most {MAX_BODY_BYTES} are allowed; send fewer rows at a time"
+        )
     kind, *options = [part.strip().lower() for part in (content_type or "").split(";")]
     if kind not in PARSERS or any(option not in {"", "charset=utf-8"} for option in options):
-        raise reject(f"Content-Type {content_type!r}: must be one of {', '.join(PARSERS)}, in UTF-8")
+        raise InvalidRequestError(f"Content-Type {content_type!r}: must be one of {', '.join(PARSERS)}, in UTF-8")
     request = PARSERS[kind](body, column)
     if len(request.rows) > MAX_ROWS:
-        raise reject(f"{len(request.rows)} rows; at most {MAX_ROWS} are allowed in a request; send several")
+        raise InvalidRequestError(
+            f"{len(request.rows)} rows; at most {MAX_ROWS} are allowed in a request; send several"
+        )
     return request
 
 
 def read_rows(data: Any, column: str | None) -> Rows:
-    """Returns the rows of a data frame, a list of rows, or columns by name, given by a program or as JSON."""
+    """Returns the rows of a table (pandas or Arrow), a list of rows, or columns by name, of a program or of JSON."""
+    if hasattr(data, "schema") and hasattr(data, "to_pylist"):
+        _check_unique(data.schema.names)
+        return [dict(row) for row in data.to_pylist()] if data.num_columns else [{} for _ in range(data.num_rows)]
     if hasattr(data, "columns"):
         return _read_frame(data)
     if isinstance(data, dict):
@@ -80,12 +81,14 @@ def read_rows(data: Any, column: str | None) -> Rows:
     if hasattr(data, "tolist"):
         data = data.tolist()
     if not isinstance(data, list):
-        raise reject(f"got {type(data).__name__}; must be a list of rows, or an object of columns")
+        raise InvalidRequestError(f"got {type(data).__name__}; must be a list of rows, or an object of columns")
     if column and not any(isinstance(row, dict) for row in data):
         return [{column: value} for value in data]
     for index, row in enumerate(data):
         if not isinstance(row, dict):
-            raise reject(f"row {index}: is a {type(row).__name__}; must be an object with a value for each column")
+            raise InvalidRequestError(
+                f"row {index}: is a {type(row).__name__}; must be an object with a value for each column"
+            )
     return data
 
 
@@ -101,41 +104,57 @@ def _read_columns(columns: dict[Any, Any]) -> Rows:
         return [lists]
     for name, values in lists.items():
         if not isinstance(values, list):
-            raise reject(f"column {name!r}: is one value, other columns are lists; send a list for each")
+            raise InvalidRequestError(f"column {name!r}: is one value, other columns are lists; send a list for each")
     lengths = {name: len(values) for name, values in lists.items()}
     if len(set(lengths.values())) > 1:
-        raise reject(f"columns differ in length ({lengths}); send a value for each row, null where it is unknown")
+        raise InvalidRequestError(
+            f"columns differ in length ({lengths}); send a value for each row, null where it is unknown"
+        )
     return [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
 
 
 def _parse_json(body: bytes, column: str | None) -> Request:
     try:
-        content = json.loads(body)
+        content = json.loads(body, object_pairs_hook=_to_object)
+    except InvalidRequestError:
+        raise
     except (ValueError, RecursionError) as error:
-        raise reject(f"the body is not JSON ({error})") from None
+        raise InvalidRequestError(f"the body is not JSON ({error})") from None
     given = [name for name in FORMATS if isinstance(content, dict) and name in content]
     if len(given) != 1 or not content.keys() <= {*given, "params"}:
         got = list(content) if isinstance(content, dict) else type(content).__name__
-        raise reject(f"the body has {got}; must be an object with exactly one of {list(FORMATS)}, and possibly params")
+        raise InvalidRequestError(
+            f"the body has {got}; must be an object with exactly one of {list(FORMATS)}, and possibly params"
+        )
     params = content.get("params") or {}
     if not isinstance(params, dict):
-        raise reject(f"params: is a {type(params).__name__}; must be an object")
+        raise InvalidRequestError(f"params: is a {type(params).__name__}; must be an object")
     data = content[given[0]]
     return Request(_read_split(data) if given[0] == "dataframe_split" else read_rows(data, column), params)
+
+
+def _to_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; of two values under one name, Python's parser would take the last without a word."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        _check_unique([name for name, _ in pairs])
+    return content
 
 
 def _read_split(data: Any) -> Rows:
     if not isinstance(data, dict) or not {"columns", "data"} <= data.keys() <= {"columns", "data", "index"}:
         got = list(data) if isinstance(data, dict) else type(data).__name__
-        raise reject(f"dataframe_split: has {got}; must be an object with columns and data")
+        raise InvalidRequestError(f"dataframe_split: has {got}; must be an object with columns and data")
     names, rows = data["columns"], data["data"]
     if not isinstance(names, list) or not isinstance(rows, list) or not all(isinstance(name, str) for name in names):
-        raise reject("dataframe_split: columns must be a list of names, and data a list of rows")
+        raise InvalidRequestError("dataframe_split: columns must be a list of names, and data a list of rows")
     _check_unique(names)
     for index, row in enumerate(rows):
         if not isinstance(row, list) or len(row) != len(names):
             got = f"has {len(row)} values" if isinstance(row, list) else f"is a {type(row).__name__}"
-            raise reject(f"row {index}: {got}; must be a list of {len(names)} values, as dataframe_split has columns")
+            raise InvalidRequestError(
+                f"row {index}: {got}; must be a list of {len(names)} values, as dataframe_split has columns"
+            )
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
@@ -151,12 +170,14 @@ def _parse_csv(body: bytes, column: str | None) -> Request:
             if not cells:  # a blank line
                 continue
             if len(cells) != len(names):
-                raise reject(f"row {len(rows)}: has {len(cells)} cells; must have {len(names)}, as the header")
+                raise InvalidRequestError(
+                    f"row {len(rows)}: has {len(cells)} cells; must have {len(names)}, as the header"
+                )
             rows.append(dict(zip(names, cells, strict=True)))
     except UnicodeDecodeError as error:
-        raise reject(f"the body is not UTF-8 ({error.reason} at byte {error.start})") from None
+        raise InvalidRequestError(f"the body is not UTF-8 ({error.reason} at byte {error.start})") from None
     except csv.Error as error:
-        raise reject(f"the body is not CSV (line {records.line_num}: {error})") from None
+        raise InvalidRequestError(f"the body is not CSV (line {records.line_num}: {error})") from None
     return Request(rows, {})
 
 
@@ -167,14 +188,16 @@ def _parse_parquet(body: bytes, column: str | None) -> Request:
     try:
         frame = pd.read_parquet(io.BytesIO(body))
     except Exception as error:  # noqa: BLE001 - on damaged files Arrow raises anything, from OSError to KeyError
-        raise reject(f"the body is not Parquet ({str(error).splitlines()[0] if str(error) else error!r})") from None
+        raise InvalidRequestError(
+            f"the body is not Parquet ({str(error).splitlines()[0] if str(error) else error!r})"
+        ) from None
     return Request(_read_frame(frame), {})
 
 
 def _check_unique(names: list[Any]) -> None:
-    repeated = next((name for index, name in enumerate(names) if name in names[:index]), None)
-    if repeated is not None:
-        raise reject(f"column {repeated!r}: is there more than once; send each column once")
+    if len(set(names)) < len(names):
+        repeated = next(name for index, name in enumerate(names) if name in names[:index])
+        raise InvalidRequestError(f"column {repeated!r}: is there more than once; send each column once")
 
 
 PARSERS: dict[str, Callable[[bytes, str | None], Request]] = {

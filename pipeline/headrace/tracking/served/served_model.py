@@ -11,6 +11,8 @@ import hashlib
 import json
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.abc import MetaPathFinder, SourceLoader
 from importlib.machinery import ModuleSpec
@@ -19,36 +21,35 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-import numpy as np
 import pandas as pd
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import DATA_LOSS, INTERNAL_ERROR
+from mlflow.protos.databricks_pb2 import DATA_LOSS, INTERNAL_ERROR, INVALID_PARAMETER_VALUE
 from mlflow.pyfunc import PythonModel
 
-ROWS_PER_RUN = 256
 logger = logging.getLogger(__name__)
 
 
 class Served(PythonModel):
     """Predicts `label`, `confidence` and `probabilities` for raw rows; for a regression `prediction`, or its targets.
 
-    For multilabel data: `labels`, a list, and `probabilities` by name.
+    For multilabel data: `labels`, a list, and `probabilities` by name. Every answer has the `version` that gave it.
     """
 
     def load_context(self, context: Any) -> None:
-        """Loads the graph, its card, and the encoder that turns raw rows into the graph's inputs.
+        """Loads the graph, its card, and the code that answers for raw rows.
 
         Raises MlflowException if a file is not the one that was registered.
         """
-        package = verify_files(Path(context.artifacts["checksums"]))  # before any import: MLflow puts code/ first
-        import onnxruntime as ort
-
-        sys.meta_path.insert(0, PackageFinder(Path(context.artifacts["checksums"]).parents[1] / "code" / package))
-        self.card = json.loads(Path(context.artifacts["card"]).read_text(encoding="utf-8"))
-        self.session = ort.InferenceSession(context.artifacts["graph"], providers=["CPUExecutionProvider"])
+        checksums_path = Path(context.artifacts["checksums"])
+        package = verify_files(checksums_path)  # before any import: MLflow puts code/ first
+        sys.meta_path.insert(0, PackageFinder(checksums_path.parents[1] / "code" / package))
+        card = json.loads(Path(context.artifacts["card"]).read_text(encoding="utf-8"))
         self.requests = import_module(f"{package}.scoring_requests")
-        self.invalid_row = import_module(f"{package}.request_rows").InvalidRowError
-        self.encode = import_module(f"{package}.serving").Encoder(self.card, dict(context.artifacts))
+        predictor = import_module(f"{package}.predictor")
+        encode = import_module(f"{package}.serving").Encoder(card, dict(context.artifacts))
+        self.predictor = predictor.Predictor(card, encode, Path(context.artifacts["graph"]))
+        self.invalid_request = predictor.InvalidRequestError
+        self.version = predictor.read_version(checksums_path.parents[1], card)
         self.requests.install_request_handler()
 
     def answer_request(self, data: bytes, content_type: str) -> Any:
@@ -56,83 +57,43 @@ class Served(PythonModel):
         from mlflow.pyfunc.scoring_server import InvocationsResponse
 
         try:
-            request = self.requests.parse_request(data, content_type, self._column)
-            answers = self.predict(None, request.rows, request.params)
+            with self._refusing():
+                request = self.requests.parse_request(data, content_type, self.predictor.column)
+                answers = self._answer(request.rows, request.params)
         except MlflowException:
             raise
         except Exception:
             logger.exception("a request failed")
             raise MlflowException("internal error; the log of the server has the details", INTERNAL_ERROR) from None
-        return InvocationsResponse(json.dumps({"predictions": answers.to_dict("records")}), 200, "application/json")
+        return InvocationsResponse(json.dumps({"predictions": answers}), 200, "application/json")
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:  # noqa: ARG002
         """Returns one row per input row; `confidence` is the calibrated probability of the label.
 
         `model_input`: a data frame, a list of rows, or lists by column. `params`: `abstain` adds a column of that
-        name, whether the confidence is not above the threshold that `validate` found. Raises MlflowException.
+        name, whether the confidence is not above the threshold; `on_invalid: warn` adds `warnings` instead of raising
+        for an invalid row. Raises MlflowException.
         """
-        threshold = self._read_threshold(params or {})
-        rows = self.requests.read_rows(model_input, self._column)
-        parts = [
-            self._outputs(rows[start : start + ROWS_PER_RUN], start) for start in range(0, len(rows), ROWS_PER_RUN)
-        ]
-        width = max(1, len(self.card["classes"]), len(self.card["targets"]))
-        outputs = np.concatenate(parts) if parts else np.empty((0, width), np.float32)
-        decoders = {"classification": self._label, "multilabel": self._labels, "regression": self._values}
-        answers = decoders[self.card["task"]](outputs)
-        return answers if threshold is None else answers.assign(abstain=answers["confidence"] <= threshold)
+        with self._refusing():
+            rows = self.requests.read_rows(model_input, self.predictor.column)
+            answers = self._answer(rows, params or {})
+        return (
+            pd.DataFrame(answers) if answers else pd.DataFrame(self.predictor.decode(self.predictor.predict([]).values))
+        )
 
-    @property
-    def _column(self) -> str | None:
-        """The only column of a row; None for a table."""
-        return None if self.card["modality"] == "table" else str(self.card["modality"])
-
-    def _read_threshold(self, params: dict[str, Any]) -> float | None:
-        """The confidence up to which answers are marked; None if that is not wanted."""
-        names = ["abstain"] if self.card["task"] == "classification" else []
-        unknown = sorted(map(str, params.keys() - set(names)))
-        if unknown:
-            raise self.requests.reject(f"params: {unknown[0]!r} is unknown; this model has {names or 'none'}")
-        abstain = params.get("abstain", False)
-        if not isinstance(abstain, bool):
-            raise self.requests.reject(f"params: abstain: {abstain!r}; must be true or false")
-        if abstain and "threshold" not in self.card:
-            raise self.requests.reject("params: abstain: this version has no threshold; register it again")
-        return float(self.card["threshold"]) if abstain else None
-
-    def _outputs(self, rows: list[dict[Any, Any]], first_row: int) -> Any:
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Turns the error of an invalid request into one that the scoring server answers with HTTP 400 and one line."""
         try:
-            inputs = self.encode(rows)
-        except self.invalid_row as error:
-            raise self.requests.reject(error.describe(first_row)) from None
-        return self.session.run(None, {self.session.get_inputs()[0].name: inputs})[0]
+            yield
+        except self.invalid_request as error:
+            raise MlflowException(str(error), INVALID_PARAMETER_VALUE) from None
 
-    def _label(self, logits: Any) -> pd.DataFrame:
-        scaled = logits.astype(np.float64) / self.card["temperature"]
-        powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-        probabilities, classes = powers / powers.sum(axis=1, keepdims=True), self.card["classes"]
-        return pd.DataFrame(
-            {
-                "label": [classes[index] for index in probabilities.argmax(axis=1)],
-                "confidence": probabilities.max(axis=1),
-                "probabilities": [dict(zip(classes, row, strict=True)) for row in probabilities.tolist()],
-            }
-        )
-
-    def _labels(self, logits: Any) -> pd.DataFrame:
-        scaled = logits.astype(np.float64) / self.card["temperature"]
-        names, probabilities = np.array(self.card["classes"], object), 1 / (1 + np.exp(-np.clip(scaled, -700, 700)))
-        return pd.DataFrame(
-            {
-                "labels": [names[row > self.card["threshold"]].tolist() for row in probabilities],
-                "probabilities": [dict(zip(names, row, strict=True)) for row in probabilities.tolist()],
-            }
-        )
-
-    def _values(self, outputs: Any) -> pd.DataFrame:
-        if self.card["targets"]:
-            return pd.DataFrame(outputs.astype(np.float64), columns=self.card["targets"])
-        return pd.DataFrame({"prediction": outputs[:, 0].astype(np.float64)})
+    def _answer(self, rows: list[dict[Any, Any]], params: dict[str, Any]) -> list[dict[str, Any]]:
+        answers: list[dict[str, Any]] = self.predictor.answer(rows, self.predictor.read_params(params))
+        for answer in answers:
+            answer["version"] = self.version
+        return answers
 
 
 class SourceOnlyLoader(SourceLoader):

@@ -6,7 +6,6 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from headrace.data.request_rows import InvalidRowError
 from headrace.data.table.encoding.encode import encode_batch
 from headrace.data.table.encoding.serving import Encoder
 
@@ -26,13 +25,14 @@ ROW = {"n": 1.0, "d": "2020-01-01", "c": "a"}
 
 
 def encoded(**cells: object) -> list[float]:
-    return Encoder(CARD, {})([ROW | cells])[0].tolist()
+    (inputs,), problems = Encoder(CARD, {})([ROW | cells])
+    assert not problems
+    return inputs.tolist()
 
 
 def refusal(card: dict[str, object] = CARD, **cells: object) -> str:
-    with pytest.raises(InvalidRowError) as raised:
-        Encoder(card, {})([ROW, ROW | cells])
-    return raised.value.describe()
+    problems = Encoder(card, {})([ROW, ROW | cells]).problems
+    return problems[0].describe()
 
 
 def test_encoder_matches_the_encoding_of_clean_rows() -> None:
@@ -43,8 +43,8 @@ def test_encoder_matches_the_encoding_of_clean_rows() -> None:
     ]
     days = pa.array([None, "2020-01-03", "2020-01-01"]).cast(pa.timestamp("us"))
     clean = pa.record_batch({"n": pa.array([12.0, 9.0, 1.0]), "d": days, "c": pa.array(["a", "b", None])})
-    np.testing.assert_array_equal(Encoder(CARD, {})(rows), encode_batch(clean, CARD))
-    assert Encoder(CARD, {})([]).shape == (0, 3)
+    np.testing.assert_array_equal(Encoder(CARD, {})(rows).inputs, encode_batch(clean, CARD))
+    assert Encoder(CARD, {})([]).inputs.shape == (0, 3)
 
 
 @pytest.mark.parametrize("cell", [2, 2.0, "2", " 2.0 ", np.float32(2), np.int64(2), "2e0", decimal.Decimal(2)])
@@ -83,7 +83,7 @@ def test_categories_of_any_type_are_accepted(cell: object, category_id: int) -> 
 def test_exact_spelling_of_a_truth_value_comes_first() -> None:
     columns = [*CARD["columns"][:2], CARD["columns"][2] | {"values": ["true", "True"]}]
     encoder = Encoder(CARD | {"columns": columns}, {})
-    assert encoder([ROW | {"c": cell} for cell in ("true", "True", True)])[:, 2].tolist() == [2, 3, 2]
+    assert encoder([ROW | {"c": cell} for cell in ("true", "True", True)]).inputs[:, 2].tolist() == [2, 3, 2]
 
 
 @pytest.mark.parametrize(
@@ -109,18 +109,18 @@ def test_what_a_cell_cannot_mean_is_refused(cells: dict[str, object], message: s
 
 
 def test_used_columns_are_required_in_every_row() -> None:
-    with pytest.raises(InvalidRowError) as raised:
-        Encoder(CARD, {})([ROW, {"n": 1, "c": "a", "note": ""}])
-    assert raised.value.describe().startswith("row 1, column 'd': missing; a row has 'n', 'd', 'c'; send null")
+    (problem,) = Encoder(CARD, {})([ROW, {"n": 1, "c": "a", "note": ""}]).problems
+    assert problem.describe().startswith("row 1, column 'd': missing; a row has 'n', 'd', 'c'; send null")
+    assert problem.is_answerable
 
 
 def test_dates_that_fit_either_order_are_refused_whatever_the_other_rows_are() -> None:
     message = "row 1, column 'd': '03/04/2020' is ambiguous between day first and month first; send YYYY-MM-DD"
     assert refusal(d="03/04/2020").startswith(message)
-    with pytest.raises(InvalidRowError, match="ambiguous"):
-        Encoder(CARD, {})([ROW | {"d": "31/01/2020"}, ROW | {"d": "03/04/2020"}])
+    (problem,) = Encoder(CARD, {})([ROW | {"d": "31/01/2020"}, ROW | {"d": "03/04/2020"}]).problems
+    assert "ambiguous" in problem.describe()
     rows = [ROW | {"d": cell} for cell in ("31/01/2020", "01/31/2020", "02/02/2020")]
-    assert Encoder(CARD, {})(rows)[:, 1].tolist() == [30, 30, 32]
+    assert Encoder(CARD, {})(rows).inputs[:, 1].tolist() == [30, 30, 32]
 
 
 @pytest.mark.parametrize(("order", "day"), [("dmy", 93), ("mdy", 63)])
@@ -128,25 +128,45 @@ def test_dates_are_read_in_the_order_of_the_train_rows(order: str, day: int) -> 
     card = CARD | {
         "columns": [column | ({"order": order} if column["name"] == "d" else {}) for column in CARD["columns"]]
     }
-    assert Encoder(card, {})([ROW | {"d": "03/04/2020"}])[0, 1] == day
+    assert Encoder(card, {})([ROW | {"d": "03/04/2020"}]).inputs[0, 1] == day
     assert "'31/31/2020' is not a date" in refusal(card, d="31/31/2020")
 
 
 def test_renamed_columns_have_the_names_of_the_source() -> None:
     card = CARD | {"source_names": {"n": "label", "note": "text"}}
     row = {"label": 4.0, "d": None, "c": "a", "text": "x"}
-    assert Encoder(card, {})([row])[0, 0] == 4
-    with pytest.raises(InvalidRowError, match="unknown column"):
-        Encoder(card, {})([ROW])
+    assert Encoder(card, {})([row]).inputs[0, 0] == 4
+    assert "unknown column" in Encoder(card, {})([ROW]).problems[0].describe()
 
 
 def test_rows_are_encoded_independently_of_their_batch() -> None:
     rows = [ROW, {"n": "2", "d": "2020-05-05", "c": "3"}, {"n": None, "d": None, "c": True}]
     encoder = Encoder(CARD, {})
-    np.testing.assert_array_equal(encoder(rows), [encoder([row])[0] for row in rows])
+    np.testing.assert_array_equal(encoder(rows).inputs, [encoder([row]).inputs[0] for row in rows])
 
 
 def test_card_of_an_older_version_treats_only_empty_cells_as_missing() -> None:
     card = {name: CARD[name] for name in ("columns", "inputs")}
-    assert np.isnan(Encoder(card, {})([ROW | {"n": " "}])[0, 0])
+    assert np.isnan(Encoder(card, {})([ROW | {"n": " "}]).inputs[0, 0])
     assert "'?' is not a number" in refusal(card, n="?")
+
+
+def test_invalid_cells_count_as_missing_and_rows_without_any_value_have_no_answer() -> None:
+    rows = [ROW | {"n": "x"}, ROW | {"n": [1]}, ROW | {"d": "3.4.2020"}, dict.fromkeys(ROW), ROW | {"N": 1}]
+    inputs, problems = Encoder(CARD, {})(rows)
+    assert [(problem.row, problem.column, problem.is_answerable) for problem in sorted(problems)] == [
+        (0, "n", True), (1, "n", True), (2, "d", True), (3, None, False), (4, "N", True)
+    ]  # fmt: skip
+    missing = Encoder(CARD, {})([ROW | {"n": None}, ROW | {"d": None}]).inputs
+    np.testing.assert_array_equal(inputs[:3], missing[[0, 0, 1]])
+
+
+@pytest.mark.parametrize("cells", [[1, 2.5, None], [1, "2.5", ""], ["1", "2.5", None], [1, True, "x"]])
+def test_columns_of_any_mixture_of_types_are_encoded_as_their_cells_alone(cells: list[object]) -> None:
+    card = CARD | {"missing": [""]}
+    together = Encoder(card, {})([ROW | {"n": cell, "c": cell} for cell in cells])
+    alone = [Encoder(card, {})([ROW | {"n": cell, "c": cell}]) for cell in cells]
+    np.testing.assert_array_equal(together.inputs, np.concatenate([each.inputs for each in alone]))
+    assert [problem.reason for problem in together.problems] == [
+        problem.reason for each in alone for problem in each.problems
+    ]

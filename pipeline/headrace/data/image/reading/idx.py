@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from headrace.contracts import OpenedSource
 from headrace.data.image.reading.rows import BATCH_ROWS, ContentIds, encode_png, open_image_source, to_record_batches
@@ -40,7 +41,7 @@ class IdxPair(NamedTuple):
 
 def is_idx_folder(folder: Path) -> bool:
     """Whether a folder has a file that is named like IDX images."""
-    return folder.is_dir() and any(_is_images_file(path) for path in folder.iterdir())
+    return folder.is_dir() and any(is_idx_file(path) for path in folder.iterdir())
 
 
 def read_idx(path: Path, options: ReadOptions) -> OpenedSource:
@@ -55,14 +56,14 @@ def _read_batches(pairs: list[IdxPair]) -> Iterator[pa.RecordBatch]:
         yield from to_record_batches(_read_rows(pair, ids))
 
 
-def _is_images_file(path: Path) -> bool:
-    """Decides by name; the notes of a download next to it are hidden or have another extension."""
+def is_idx_file(path: Path) -> bool:
+    """Whether a file is named like IDX images; the notes of a download next to it are hidden or end differently."""
     return path.name.removesuffix(".gz").endswith(IMAGES) and not path.name.startswith(".")
 
 
 def _find_pairs(folder: Path, where: str) -> list[IdxPair]:
     pairs = []
-    image_paths = sorted(path for path in folder.iterdir() if _is_images_file(path))
+    image_paths = sorted(path for path in folder.iterdir() if is_idx_file(path))
     if not image_paths:
         raise DataError(f"{where}: has no file named like train-{IMAGES} or train-{IMAGES}.gz; put them there")
     for images in image_paths:
@@ -76,15 +77,29 @@ def _find_pairs(folder: Path, where: str) -> list[IdxPair]:
     return pairs
 
 
+def read_idx_images(path: Path) -> Iterator[NDArray[np.uint8]]:
+    """Yields the images of a file, `[rows, height, width]`, without their labels; raises DataError."""
+    with _open(path) as file:
+        num_rows, height, width = _read_images_header(file, path)
+        for start in range(0, num_rows, BATCH_ROWS):
+            count = min(BATCH_ROWS, num_rows - start)
+            pixels = np.frombuffer(_read(file, count * height * width, path), np.uint8)
+            yield pixels.reshape(count, height, width)
+
+
+def _read_images_header(file: BinaryIO, path: Path) -> tuple[int, int, int]:
+    num_rows, height, width = _read_header(file, path, num_dimensions=3)
+    if height * width > MAX_IMAGE_PX:
+        raise DataError(
+            f"{path}: images of {height} x {width} pixels; at most {MAX_IMAGE_PX} pixels are read; fetch the file again"
+        )
+    return num_rows, height, width
+
+
 def _read_rows(pair: IdxPair, ids: ContentIds) -> Iterator[dict[str, Any]]:
     with _open(pair.images) as images, _open(pair.labels) as labels:
-        num_rows, height, width = _read_header(images, pair.images, num_dimensions=3)
+        num_rows, height, width = _read_images_header(images, pair.images)
         (num_labels,) = _read_header(labels, pair.labels, num_dimensions=1)
-        if height * width > MAX_IMAGE_PX:
-            raise DataError(
-                f"{pair.images}: images of {height} x {width} pixels; at most {MAX_IMAGE_PX} pixels are read; "
-                "fetch the file again"
-            )
         if num_rows != num_labels:
             raise DataError(
                 f"{pair.images}: holds {num_rows} images, {pair.labels.name} {num_labels} labels; "

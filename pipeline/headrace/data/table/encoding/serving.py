@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from headrace.data.request_rows import InvalidRowError, check_columns, is_missing, quote, replace_lone_surrogates
+from headrace.data.request_rows import Encoded, Problem, check_columns, is_missing, quote, replace_lone_surrogates
 from headrace.data.table.encoding.encode import encode_batch
 from headrace.data.table.parsing import DateOrder, parse_dates, parse_numbers, strip_whitespace
 
 Json = dict[str, Any]
-TRUTH_VALUES = {"true", "false"}
+Invalid: TypeAlias = "tuple[int, str, str]"
+"""The row of an invalid cell, what is wrong with it, and what to do."""
+CELL_REMEDY = "send one text, number, boolean or null"
+NUMBER_REMEDY = "send a finite number, or null if it is unknown"
+DATE_REMEDY = "send YYYY-MM-DD, or null if it is unknown"
+TRUTH_VALUES = ("true", "false")
 
 
 class Encoder:
@@ -28,77 +34,138 @@ class Encoder:
         del artifacts
         self._card = card
         new_names = card.get("source_names", {})
-        self._names = [new_names.get(column["name"], column["name"]) for column in card["columns"]]
+        self.columns = [new_names.get(column["name"], column["name"]) for column in card["columns"]]
         left_out = [new_names.get(entry["name"], entry["name"]) for entry in card.get("left_out", [])]
         self._unused = [*left_out, *card.get("other_columns", [])]
         self._missing = frozenset(("", *card.get("missing", ())))
+        markers = parse_numbers(pa.array(sorted(self._missing), pa.string())).values
+        self._may_take_numbers = not np.isfinite(markers).any()  # -999 may stand for a missing value
 
-    def __call__(self, rows: list[Json]) -> NDArray[np.float32]:
-        """-> float32 `[rows, inputs]`; raises InvalidRowError."""
-        return encode_batch(self.parse_rows(rows), self._card)
+    def __call__(self, rows: list[Json]) -> Encoded:
+        """-> float32 `[rows, inputs]`."""
+        batch, problems = self.parse_rows(rows)
+        return Encoded(encode_batch(batch, self._card), problems)
 
-    def parse_rows(self, rows: list[Json]) -> pa.RecordBatch:
+    def parse_rows(self, rows: list[Json]) -> tuple[pa.RecordBatch, list[Problem]]:
         """Converts rows (column -> text, number, date, boolean or None) to a batch for `encode_batch`.
 
-        Missing cells become null, as in training. Raises InvalidRowError for a row without any value, and for a
-        cell that is nested, or is not of its column's kind.
+        Missing cells become null, as in training, and so do cells that are nested or not of their column's kind. These
+        are problems, and so is a row without any value.
         """
-        check_columns(rows, self._names, self._unused)
-        columns = {
-            column["name"]: _parse_column(name, [row[name] for row in rows], column, self._missing)
-            for name, column in zip(self._names, self._card["columns"], strict=True)
-        }
+        problems = check_columns(rows, self.columns, self._unused)
+        columns = {}
+        for name, column in zip(self.columns, self._card["columns"], strict=True):
+            parsed = self._parse_column([row.get(name) for row in rows], column)
+            columns[column["name"]] = parsed.values
+            problems += [
+                Problem(row, name, reason, remedy, is_answerable=True) for row, reason, remedy in parsed.invalid
+            ]
         is_empty = np.ones(len(rows), np.bool_)
-        for cells in columns.values():
-            is_empty &= cells.is_null().to_numpy(zero_copy_only=False)
-        if is_empty.any():
-            raise InvalidRowError(
-                int(is_empty.argmax()), None, "no column has a value; send at least one, or leave the row out"
-            )
-        return pa.record_batch(columns)
+        for values in columns.values():
+            is_empty &= values.is_null().to_numpy(zero_copy_only=False)
+        empty_rows = np.flatnonzero(is_empty).tolist()
+        remedy = "send at least one, or leave the row out"
+        problems += [Problem(row, None, "no column has a value", remedy) for row in empty_rows]
+        return pa.record_batch(columns), problems
+
+    def _parse_column(self, cells: list[Any], column: Json) -> _ParsedColumn:
+        if column["kind"] == "numeric" and self._may_take_numbers:
+            numbers = _take_numbers(cells)
+            if numbers is not None:
+                return _check_numbers(cells, numbers, np.zeros(len(cells), np.bool_))
+        text, invalid = _to_texts(cells, frozenset(column.get("values", ())), self._missing)
+        if column["kind"] == "categorical":
+            return _ParsedColumn(strip_whitespace(text), invalid)
+        if column["kind"] == "date":
+            dates, not_dates = _parse_dates(cells, text, column.get("order"))
+            return _ParsedColumn(pa.array(dates, pa.timestamp("us")), invalid + not_dates)
+        parsed = parse_numbers(text)
+        checked = _check_numbers(cells, parsed.values, parsed.is_invalid)
+        return _ParsedColumn(checked.values, invalid + checked.invalid)
 
 
-def _parse_column(name: str, cells: list[Any], column: Json, missing: frozenset[str]) -> pa.Array:
-    categories = frozenset(column.get("values", ()))
-    texts = [_to_text(name, row, cell, categories, missing) for row, cell in enumerate(cells)]
-    text = pa.array(texts, pa.string())
-    if column["kind"] == "categorical":
-        return strip_whitespace(text)
-    if column["kind"] == "date":
-        return pa.array(_parse_dates(name, cells, text, column.get("order")), pa.timestamp("us"))
-    numbers = parse_numbers(text)
-    remedy = "send a finite number, or null if it is unknown"
-    _refuse_first(numbers.is_invalid, name, cells, f"is not a number; {remedy}")
-    _refuse_first(np.isinf(numbers.values), name, cells, f"is not a finite number; {remedy}")
-    return pa.array(numbers.values, pa.float64(), mask=np.isnan(numbers.values))
+class _ParsedColumn(NamedTuple):
+    """The cells of a column, and what is wrong with some."""
+
+    values: pa.Array
+    """Texts, numbers or dates; null where a cell is missing or invalid."""
+    invalid: list[Invalid]
 
 
-def _refuse_first(is_invalid: NDArray[np.bool_], name: str, cells: list[Any], problem: str) -> None:
-    if is_invalid.any():
-        row = int(is_invalid.argmax())
-        raise InvalidRowError(row, name, f"{quote(cells[row])} {problem}")
+def _take_numbers(cells: list[Any]) -> NDArray[np.float64] | None:
+    """The cells as numbers, NaN where they are null; None if one is of another type, such as a boolean or a text."""
+    if not set(map(type, cells)) <= {int, float, type(None)}:
+        return None
+    try:
+        return np.array(cells, np.float64)
+    except OverflowError:  # a whole number beyond the largest float
+        return None
 
 
-def _parse_dates(name: str, cells: list[Any], text: pa.Array, order: DateOrder | None) -> NDArray[np.datetime64]:
+def _check_numbers(cells: list[Any], values: NDArray[np.float64], is_invalid: NDArray[np.bool_]) -> _ParsedColumn:
+    invalid = _list_invalid(is_invalid, cells, "is not a number", NUMBER_REMEDY)
+    invalid += _list_invalid(np.isinf(values), cells, "is not a finite number", NUMBER_REMEDY)
+    return _ParsedColumn(pa.array(values, pa.float64(), mask=~np.isfinite(values)), invalid)
+
+
+def _list_invalid(is_invalid: NDArray[np.bool_], cells: list[Any], reason: str, remedy: str) -> list[Invalid]:
+    return [(row, f"{quote(cells[row])} {reason}", remedy) for row in np.flatnonzero(is_invalid).tolist()]
+
+
+def _parse_dates(
+    cells: list[Any], text: pa.Array, order: DateOrder | None
+) -> tuple[NDArray[np.datetime64], list[Invalid]]:
     """Reads dates in the train rows' order of day and month.
 
-    Where no train row showed it, a cell that is a different date in either order is refused: a guess from the other
+    Where no train row showed it, a cell that is a different date in either order is invalid: a guess from the other
     rows of the request would let rows change each other's answers.
     """
-    remedy = "send YYYY-MM-DD, or null if it is unknown"
     if order:
         dates = parse_dates(text, order)
-        _refuse_first(dates.is_invalid, name, cells, f"is not a date; {remedy}")
-        return dates.values
+        return dates.values, _list_invalid(dates.is_invalid, cells, "is not a date", DATE_REMEDY)
     day_first, month_first = parse_dates(text, "dmy"), parse_dates(text, "mdy")
-    _refuse_first(day_first.is_invalid & month_first.is_invalid, name, cells, f"is not a date; {remedy}")
+    invalid = _list_invalid(day_first.is_invalid & month_first.is_invalid, cells, "is not a date", DATE_REMEDY)
     is_either = ~np.isnat(day_first.values) & ~np.isnat(month_first.values)
     is_ambiguous = is_either & (day_first.values != month_first.values)
-    _refuse_first(is_ambiguous, name, cells, f"is ambiguous between day first and month first; {remedy}")
-    return np.where(np.isnat(day_first.values), month_first.values, day_first.values)
+    invalid += _list_invalid(is_ambiguous, cells, "is ambiguous between day first and month first", DATE_REMEDY)
+    values = np.where(np.isnat(day_first.values), month_first.values, day_first.values)
+    values[is_ambiguous] = np.datetime64("NaT", "us")
+    return values, invalid
 
 
-def _to_text(name: str, row: int, cell: Any, categories: frozenset[str], missing: frozenset[str]) -> str | None:
+def _to_texts(cells: list[Any], categories: frozenset[str], missing: frozenset[str]) -> tuple[pa.Array, list[Invalid]]:
+    """The cells as texts, null where they are missing or nested, and what is wrong with the latter."""
+    text = _take_texts(cells, missing)
+    if text is not None:
+        return text, []
+    texts, invalid = list[str | None](), list[Invalid]()
+    known = dict[Any, str | None]()  # cells repeat; by type, because 1, 1.0 and True are equal
+    for row, cell in enumerate(cells):
+        if hasattr(cell, "__len__") and not isinstance(cell, str):
+            invalid.append((row, f"{quote(cell)} is a {type(cell).__name__}", CELL_REMEDY))
+            texts.append(None)
+            continue
+        key = (type(cell), cell)
+        if key not in known:
+            known[key] = _to_text(cell, categories, missing)
+        texts.append(known[key])
+    return pa.array(texts, pa.string()), invalid
+
+
+def _take_texts(cells: list[Any], missing: frozenset[str]) -> pa.Array | None:
+    """The cells, if all are texts or null that need no other spelling; otherwise None."""
+    if not set(map(type, cells)) <= {str, type(None)}:
+        return None
+    try:
+        text = pc.utf8_trim_whitespace(pa.array(cells, pa.string()))
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return None
+    if pc.any(pc.is_in(pc.utf8_lower(text), pa.array(TRUTH_VALUES, pa.string()))).as_py():
+        return None
+    return pc.if_else(pc.is_in(text, pa.array(missing, pa.string())), None, text)
+
+
+def _to_text(cell: Any, categories: frozenset[str], missing: frozenset[str]) -> str | None:
     """The cell as text, as the source would write it; None if it is missing."""
     if isinstance(cell, str):
         text = replace_lone_surrogates(cell).strip()
@@ -107,9 +174,6 @@ def _to_text(name: str, row: int, cell: Any, categories: frozenset[str], missing
         spellings = [text, *_spell_truth(text)]
     elif is_missing(cell):
         return None
-    elif hasattr(cell, "__len__"):
-        kind = type(cell).__name__
-        raise InvalidRowError(row, name, f"{quote(cell)} is a {kind}; send one text, number, boolean or null")
     else:
         text = str(cell)
         spellings = _spell_truth(text) if text.lower() in TRUTH_VALUES else _spell_number(text)
