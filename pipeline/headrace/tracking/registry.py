@@ -124,7 +124,7 @@ class Registry:
                 self._log_metrics(model.model_id, candidate.run_id, {**metrics, "register": served})
                 self._client.finalize_logged_model(model.model_id, "READY")
             version = self._find_version(candidate, model) or self._create_version(candidate, model)
-            meta_path = Path(scratch) / VERSION_FILE
+            meta_path = model_dir.parent / VERSION_FILE
             meta_path.write_text(f"model_name: {version.name}\nmodel_version: '{version.version}'\n", encoding="utf-8")
             self._client.log_model_artifact(model.model_id, str(meta_path))
             return _describe(version)
