@@ -79,7 +79,7 @@ def test_every_slice_has_a_verdict(predictions: Predictions) -> None:
     assert [(rule.low, rule.high) for rule in report.rules[:2]] == [wilson_interval(90, 100), wilson_interval(30, 40)]
     assert (report.passed, report.verdict) == (False, "failed")
     assert report.describe_failures() == (
-        "accuracy of class=b 0.75 (0.5981 to 0.8581, 40 rows) is by its lower end below min 0.8"
+        "accuracy of class=b 0.75 (0.5981 to 0.8581, 40 rows) has its lower end below min 0.8"
     )
 
 

@@ -79,10 +79,10 @@ class Rule:
         side = self.rule.rpartition(".")[2]
         if side not in {"min", "max"}:
             return f"{'is within' if self.verdict == PASSED else 'is above'} {self.limit:g}"
-        end = {"min": "by its lower end ", "max": "by its upper end "}[side] if self.by == "interval" else ""
+        verb = {"min": "has its lower end", "max": "has its upper end"}[side] if self.by == "interval" else "is"
         if self.verdict == PASSED:
             return f"meets {side} {self.limit:g}"
-        return f"is {end}{'below' if side == 'min' else 'above'} {side} {self.limit:g}"
+        return f"{verb} {'below' if side == 'min' else 'above'} {side} {self.limit:g}"
 
 
 @dataclass(frozen=True)
@@ -254,7 +254,8 @@ def _to_json(value: float | None) -> float | None:
 
 
 def _check_champion(margin: float, predictions: Predictions, cutoff: float, champion: Champion) -> Rule:
-    outcomes, comparison, reason = make_outcomes(predictions, cutoff), None, champion.reason
+    outcomes, comparison = make_outcomes(predictions, cutoff), None
+    num_common, reason = 0, champion.reason
     if champion.outcomes is not None:
         comparison = compare_outcomes(champion.outcomes, outcomes)
         num_common = comparison.num_rows if comparison else 0
@@ -270,7 +271,7 @@ def _check_champion(margin: float, predictions: Predictions, cutoff: float, cham
         CHAMPION_RULE, CHAMPION_METRICS[outcomes.column_names[1]], None, margin,
         _to_json(comparison.difference) if comparison else None, None,
         _to_json(comparison.upper_bound) if comparison else None,
-        comparison.num_rows if comparison else 0, verdict, "interval", reason,
+        num_common, verdict, "interval", reason,
     )  # fmt: skip
 
 
