@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -53,7 +55,6 @@ def evaluate_classification(
     slices = measure_slices(correct, {**class_slices(targets, classes), **groups})
     by_class = classification.per_class_metrics(classification.confusion_matrix(targets, predicted, len(classes)))
     rows_by_class = zip(classes, *(column.tolist() for column in by_class), strict=True)
-    pairs = zip(targets.tolist(), predicted.tolist(), strict=True)
     metrics = {
         **classification.summary_metrics(predictions.logits, targets),
         "ece": calibration.expected_calibration_error(bins),
@@ -64,8 +65,7 @@ def evaluate_classification(
     return EvaluationResult(
         metrics,
         plots={
-            # one row per test row: the template `confusion` of `dvc plots` counts them
-            "confusion": Table(("actual", "predicted"), ((classes[a], classes[p]) for a, p in pairs)),
+            "confusion": Table(("actual", "predicted"), _name_pairs(targets, predicted, classes)),
             "calibration": Table(calibration.Bin._fields, bins),
             "residuals": NO_RESIDUALS,
         },
@@ -82,6 +82,13 @@ def evaluate_classification(
             "probabilities": probabilities,
         },
     )
+
+
+def _name_pairs(
+    targets: NDArray[np.int64], predicted: NDArray[np.int64], classes: list[str]
+) -> Iterator[tuple[str, str]]:
+    """One pair of names per test row: the template `confusion` of `dvc plots` counts them."""
+    return ((classes[a], classes[p]) for a, p in zip(targets.tolist(), predicted.tolist(), strict=True))
 
 
 def _measure_abstention(correct: NDArray[np.bool_], is_answered: NDArray[np.bool_]) -> Metrics:
