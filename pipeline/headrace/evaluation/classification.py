@@ -49,7 +49,7 @@ def evaluate_classification(
     targets, predicted, correct = predictions.arrays.targets, predictions.predicted, predictions.correct
     classes = predictions.spec.classes
     probabilities = classification.softmax(predictions.logits, read_metric("temperature"))
-    confidence, names = probabilities.max(axis=1), np.array(classes, object)
+    confidence = probabilities.max(axis=1)
     is_answered = confidence > read_metric("threshold")
     bins = calibration.reliability_bins(confidence, correct)
     slices = measure_slices(correct, {**class_slices(targets, classes), **groups})
@@ -74,14 +74,16 @@ def evaluate_classification(
             "per_class": Table(("class", *by_class._fields), rows_by_class),
         },
         predictions={
-            "target": names[targets],
-            "predicted": names[predicted],
-            "confidence": confidence,
-            "correct": correct,
-            "abstained": ~is_answered,
+            **_name_answers(predictions),
+            **{"confidence": confidence, "correct": correct, "abstained": ~is_answered},
             "probabilities": probabilities,
         },
     )
+
+
+def _name_answers(predictions: Predictions) -> dict[str, NDArray[np.object_]]:
+    names = np.array(predictions.spec.classes, object)
+    return {"target": names[predictions.arrays.targets], "predicted": names[predictions.predicted]}
 
 
 def _name_pairs(
