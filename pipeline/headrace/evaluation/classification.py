@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,15 +74,12 @@ def evaluate_classification(
             "slices": Table(Slice._fields, slices),
             "per_class": Table(("class", *by_class._fields), rows_by_class),
         },
-        predictions={
-            **_name_answers(predictions),
-            **{"confidence": confidence, "correct": correct, "abstained": ~is_answered},
-            "probabilities": probabilities,
-        },
+        predictions=_name_answers(predictions)
+        | {"confidence": confidence, "correct": correct, "abstained": ~is_answered, "probabilities": probabilities},
     )
 
 
-def _name_answers(predictions: Predictions) -> dict[str, NDArray[np.object_]]:
+def _name_answers(predictions: Predictions) -> dict[str, NDArray[Any]]:
     names = np.array(predictions.spec.classes, object)
     return {"target": names[predictions.arrays.targets], "predicted": names[predictions.predicted]}
 
