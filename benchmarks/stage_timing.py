@@ -68,8 +68,9 @@ def prepare_project(scratch: Path, size: Size) -> Path:
 
 def time_test(folder: Path, package_dir: Path, changes: dict[str, object]) -> float:
     """Seconds of the stage by the version in `package_dir`; `changes` are settings that only one version has."""
-    sections = read_params(ROOT / "recipes" / "cifar10-fast.yaml")["test"] | changes
-    write_params(folder, {"test": sections})
+    sections = read_params(folder / "params.yaml")
+    sections["test"] = read_params(ROOT / "recipes" / "cifar10-fast.yaml")["test"] | changes
+    write_params(folder, sections)
     shutil.rmtree(folder / "reports" / "test", ignore_errors=True)
     with changed_environment({"PYTHONPATH": os.pathsep.join([str(package_dir), os.environ.get("PYTHONPATH", "")])}):
         return time_stage(folder, "test").seconds

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,13 +50,12 @@ def evaluate_classification(
     targets, predicted, correct = predictions.arrays.targets, predictions.predicted, predictions.correct
     classes = predictions.spec.classes
     probabilities = classification.softmax(predictions.logits, read_metric("temperature"))
-    confidence, names = probabilities.max(axis=1), np.array(classes, object)
+    confidence = probabilities.max(axis=1)
     is_answered = confidence > read_metric("threshold")
     bins = calibration.reliability_bins(confidence, correct)
     slices = measure_slices(correct, {**class_slices(targets, classes), **groups})
     by_class = classification.per_class_metrics(classification.confusion_matrix(targets, predicted, len(classes)))
     rows_by_class = zip(classes, *(column.tolist() for column in by_class), strict=True)
-    pairs = zip(targets.tolist(), predicted.tolist(), strict=True)
     metrics = {
         **classification.summary_metrics(predictions.logits, targets),
         "ece": calibration.expected_calibration_error(bins),
@@ -64,8 +66,7 @@ def evaluate_classification(
     return EvaluationResult(
         metrics,
         plots={
-            # one row per test row: the template `confusion` of `dvc plots` counts them
-            "confusion": Table(("actual", "predicted"), ((classes[a], classes[p]) for a, p in pairs)),
+            "confusion": Table(("actual", "predicted"), _name_pairs(targets, predicted, classes)),
             "calibration": Table(calibration.Bin._fields, bins),
             "residuals": NO_RESIDUALS,
         },
@@ -73,15 +74,21 @@ def evaluate_classification(
             "slices": Table(Slice._fields, slices),
             "per_class": Table(("class", *by_class._fields), rows_by_class),
         },
-        predictions={
-            "target": names[targets],
-            "predicted": names[predicted],
-            "confidence": confidence,
-            "correct": correct,
-            "abstained": ~is_answered,
-            "probabilities": probabilities,
-        },
+        predictions=_name_answers(predictions)
+        | {"confidence": confidence, "correct": correct, "abstained": ~is_answered, "probabilities": probabilities},
     )
+
+
+def _name_answers(predictions: Predictions) -> dict[str, NDArray[Any]]:
+    names = np.array(predictions.spec.classes, object)
+    return {"target": names[predictions.arrays.targets], "predicted": names[predictions.predicted]}
+
+
+def _name_pairs(
+    targets: NDArray[np.int64], predicted: NDArray[np.int64], classes: list[str]
+) -> Iterator[tuple[str, str]]:
+    """One pair of names per test row: the template `confusion` of `dvc plots` counts them."""
+    return ((classes[a], classes[p]) for a, p in zip(targets.tolist(), predicted.tolist(), strict=True))
 
 
 def _measure_abstention(correct: NDArray[np.bool_], is_answered: NDArray[np.bool_]) -> Metrics:

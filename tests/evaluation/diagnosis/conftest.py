@@ -26,6 +26,7 @@ def make_subject(tmp_path: Path) -> Callable[..., Subject]:
     def make(
         inputs: NDArray[Any], actual: NDArray[Any], predict: Callable[[Any], NDArray[Any]], *,
         modality: str = "table", task: str = "classification", transform: Json | None = None, slices: Any = None,
+        folder: Path = tmp_path,
         **fields: Any,
     ) -> Subject:  # fmt: skip
         row_ids = np.array(sorted(row_id(index).encode() for index in range(len(actual))), "S32")
@@ -36,7 +37,7 @@ def make_subject(tmp_path: Path) -> Callable[..., Subject]:
         evaluator = find_evaluator(spec)
         result = evaluator.evaluate(predictions, slices or {}, CALIBRATION.__getitem__, 0)
         writer = create_arrays(
-            tmp_path / "val", num_rows=len(actual), input_shape=list(inputs.shape[1:]), modality=modality, task=task,
+            folder / "val", num_rows=len(actual), input_shape=list(inputs.shape[1:]), modality=modality, task=task,
             target_shape=actual.shape[1:],
         )  # fmt: skip
         writer.put(np.arange(len(actual)), inputs if modality != "text" else [row[row != 0] for row in inputs], actual)
@@ -44,7 +45,7 @@ def make_subject(tmp_path: Path) -> Callable[..., Subject]:
         return Subject(
             predictions=predictions, result=result, slices=slices or {}, quality=evaluator.quality,
             quality_by_row=lambda outputs, truth: evaluator.quality_by_row(outputs, truth, 0.0),
-            clean_dir=tmp_path / "clean", val_dir=tmp_path / "val",
+            clean_dir=folder / "clean", val_dir=folder / "val",
             sources=pa.chunked_array([[f"file.csv:{index}" for index in range(len(actual))]]), seed=0,
         )  # fmt: skip
 

@@ -3,6 +3,7 @@ import json
 import logging
 
 import numpy as np
+import pytest
 
 from headrace.evaluation.diagnosis.diagnose import diagnose
 from headrace.evaluation.slices import SliceKey
@@ -53,3 +54,26 @@ def test_diagnose_of_one_row_writes_every_report(make_subject, tmp_path):
     assert json.loads((tmp_path / "mistakes.json").read_text()) == []
     assert (tmp_path / "robustness.csv").read_text() == "name,strength,rows,value,low,high\n"
     assert list(diagnosis.plots["robustness"].rows) == []
+
+
+@pytest.mark.parametrize("num_rows", [1, 200])
+def test_diagnose_of_labels_and_of_several_targets(make_subject, tmp_path, num_rows):
+    cells = RNG.normal(0, 1, (num_rows, 1)).astype(np.float32)
+    slices = {SliceKey("x", "high"): cells[:, 0] > 0, SliceKey("x", "low"): cells[:, 0] <= 0}
+    model = lambda rows: np.nan_to_num(rows) * [[-1, 1]]  # noqa: E731
+    transform = TRANSFORM | {"target": {"mean": [0.0, 0.0], "std": [1.0, 2.0]}}
+    values = RNG.normal(0, 1, (num_rows, 2)).astype(np.float32)
+    cases = {
+        "multilabel": ((values > 0).astype(np.float32), {"classes": ["a", "b"]}),
+        "regression": (values, {"targets": ["a", "b"]}),
+    }
+    for task, (actual, fields) in cases.items():
+        (tmp_path / task / "report").mkdir(parents=True)
+        subject = make_subject(
+            cells, actual, model, task=task, transform=transform, slices=slices, folder=tmp_path / task, **fields
+        )
+        diagnosis = diagnose(subject, tmp_path / task / "report", robustness_rows=50, num_mistakes=5)
+        assert f"robust_{subject.quality}" in diagnosis.metrics
+        assert ("ood_auroc" in diagnosis.metrics) == (task == "multilabel")
+        mistakes = json.loads((tmp_path / task / "report" / "mistakes.json").read_text())
+        assert num_rows == 1 or len(mistakes) == 5

@@ -176,7 +176,7 @@ def _shift(images: Images, down: NDArray[np.int64], right: NDArray[np.int64]) ->
     height, width = images.shape[1:3]
     rows = np.clip(np.arange(height) - down[:, None], 0, height - 1)
     columns = np.clip(np.arange(width) - right[:, None], 0, width - 1)
-    return images[np.arange(len(images))[:, None, None], rows[:, :, None], columns[:, None, :]]
+    return np.asarray(images[np.arange(len(images))[:, None, None], rows[:, :, None], columns[:, None, :]])
 
 
 def _draw_fog(shape: tuple[int, int], decay: float, generators: Generators) -> NDArray[np.float64]:
