@@ -10,7 +10,7 @@ OUTS: dict[str, tuple[str, ...]] = {
     "normalize": ("data/normalized",),
     "tune": ("reports/tune.json",),
     "train": ("models/trained", "plots/train"),
-    "validate": ("plots/validate",),
+    "validate": ("plots/validate", "reports/validate"),
     "quantize": ("models/quantized",),
     "test": ("reports/test", "plots/test"),
     "explain": ("reports/explain",),

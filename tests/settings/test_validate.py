@@ -16,6 +16,8 @@ from headrace.settings.validate import Config
             r"^validate\.gate\.worst_slice_accuracy: no such metric",
         ),
         ({"target_accuracy": 99}, r"validate\.target_accuracy: got 99"),
+        ({"baselines": {"seconds": -1}}, r"validate\.baselines\.seconds: got -1"),
+        ({"baselines": {"rows": 0}}, r"validate\.baselines\.rows: got 0"),
     ],
 )
 def test_invalid_settings_are_reported_by_key(section: dict[str, object], message: str) -> None:
@@ -25,3 +27,8 @@ def test_invalid_settings_are_reported_by_key(section: dict[str, object], messag
 
 def test_metrics_of_single_targets_are_accepted() -> None:
     assert validate_section(Config, {"gate": {"rmse_height": {"max": 3.0}}}, "validate").gate.keys() == {"rmse_height"}
+
+
+def test_gate_may_name_the_difference_to_the_best_baseline() -> None:
+    gate = {"over_baseline": {"min": 0.0}, "over_baseline_low": {"min": -0.01}}
+    assert validate_section(Config, {"gate": gate, "baselines": {"seconds": 10}}, "validate").gate.keys() == set(gate)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from headrace.contracts import Metrics
 from headrace.evaluation.metrics import calibration, classification
+from headrace.evaluation.metrics.intervals import classification_intervals
 from headrace.evaluation.predictions import Predictions
 from headrace.evaluation.result import NO_RESIDUALS, EvaluationResult, ReadMetric, Table
 from headrace.evaluation.slices import Slice, Slices, class_slices, measure_slices
@@ -30,17 +32,21 @@ def validate_classification(predictions: Predictions, target_accuracy: float) ->
         "coverage": threshold.coverage,
         "target_accuracy": target_accuracy,
     }
+    metrics |= _measure_intervals(metrics, predictions, temperature, seed=0)
     return EvaluationResult(metrics, {"calibration": Table(calibration.Bin._fields, bins), "residuals": NO_RESIDUALS})
 
 
 def evaluate_classification(
     predictions: Predictions, groups: Slices, read_metric: ReadMetric, seed: int
 ) -> EvaluationResult:
-    """Quality overall, by class and by group; confidences are at the `temperature` fitted by `validate`."""
-    del seed
+    """Quality overall, by class and by group; confidences are at the `temperature` fitted by `validate`.
+
+    `seed` is that of the bootstrap.
+    """
     targets, predicted, correct = predictions.arrays.targets, predictions.predicted, predictions.correct
     classes = predictions.spec.classes
-    probabilities = classification.softmax(predictions.logits, read_metric("temperature"))
+    temperature = read_metric("temperature")
+    probabilities = classification.softmax(predictions.logits, temperature)
     confidence, names = probabilities.max(axis=1), np.array(classes, object)
     bins = calibration.reliability_bins(confidence, correct)
     slices = measure_slices(correct, {**class_slices(targets, classes), **groups})
@@ -53,6 +59,7 @@ def evaluate_classification(
         "worst_class_accuracy": min(part.accuracy for part in slices if part.slice.startswith("class=")),
         "worst_slice_accuracy": slices[0].accuracy,
     }
+    metrics |= _measure_intervals(metrics, predictions, temperature, seed=seed)
     return EvaluationResult(
         metrics,
         plots={
@@ -73,3 +80,9 @@ def evaluate_classification(
             "probabilities": probabilities,
         },
     )
+
+
+def _measure_intervals(metrics: Metrics, predictions: Predictions, temperature: float, *, seed: int) -> Metrics:
+    logits, targets = predictions.logits, predictions.arrays.targets
+    probabilities, losses = classification.softmax(logits, temperature), classification.log_losses(logits, targets)
+    return classification_intervals(metrics, probabilities, losses, targets, seed=seed)

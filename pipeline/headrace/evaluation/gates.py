@@ -39,14 +39,27 @@ VALIDATION_METRICS: dict[TaskName, tuple[str, ...]] = {
     "classification": (
         *("num_rows", "accuracy", "accuracy_low", "accuracy_high", "loss", "macro_f1"),
         *("ece_before", "ece", "temperature", "threshold", "coverage", "target_accuracy"),
+        *("macro_f1_low", "macro_f1_high", "loss_low", "loss_high", "ece_low", "ece_high"),
+        *("auroc", "auroc_low", "auroc_high"),
     ),
     "multilabel": (
         *("num_rows", "micro_f1", "macro_f1", "accuracy", "accuracy_low", "accuracy_high", "exact_match"),
         *("mean_average_precision", "auroc", "loss", "ece_before", "ece", "temperature", "threshold"),
+        *("micro_f1_low", "micro_f1_high", "macro_f1_low", "macro_f1_high", "exact_match_low", "exact_match_high"),
+        *("mean_average_precision_low", "mean_average_precision_high", "auroc_low", "auroc_high"),
+        *("loss_low", "loss_high", "ece_low", "ece_high"),
     ),
-    "regression": ("num_rows", "rmse", "rmse_low", "rmse_high", "mae", "r2", "loss", "interval_90"),
+    "regression": (
+        *("num_rows", "rmse", "rmse_low", "rmse_high", "mae", "r2", "loss", "interval_90"),
+        *("mae_low", "mae_high", "r2_low", "r2_high", "loss_low", "loss_high"),
+    ),
 }
 """Task -> the metrics of `validate`, so that a gate can be checked before there is a model."""
+BASELINE_METRICS = (
+    *("baseline_prior", "baseline_linear", "baseline_boosting", "baseline_best"),
+    *("over_baseline", "over_baseline_low", "over_baseline_high"),
+)
+"""Metrics of `validate` for every task, unless `validate.baselines.seconds` is 0."""
 PER_TARGET_PREFIXES = ("rmse_", "mae_", "r2_", "interval_90_")
 """A regression of several targets also has these, followed by the name of each target."""
 
@@ -54,7 +67,7 @@ PER_TARGET_PREFIXES = ("rmse_", "mae_", "r2_", "interval_90_")
 def find_gate_mistakes(gate: Iterable[str], tasks: Iterable[TaskName], key: str) -> list[str]:
     """Returns a clause, beginning with its key below `key`, for each name that is no metric of any of these tasks."""
     tasks = list(tasks)
-    allowed = {name for task in tasks for name in VALIDATION_METRICS[task]}
+    allowed = {name for task in tasks for name in VALIDATION_METRICS[task]} | set(BASELINE_METRICS)
     prefixes = PER_TARGET_PREFIXES if "regression" in tasks else ()
     unknown = [name for name in gate if name not in allowed and not name.startswith(prefixes)]
     return [f"{key}.{name}: no such metric; {choices(name, allowed)}" for name in unknown]

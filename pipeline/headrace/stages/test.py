@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headrace.contracts import Metrics
+from headrace.evaluation.baselines.compare import REPORT, compare_with_validated
 from headrace.evaluation.comparison import difference_interval
 from headrace.evaluation.evaluators import Evaluator, find_cutoff, find_evaluator
 from headrace.evaluation.predictions import Predictions, predict_split
@@ -18,8 +20,10 @@ from headrace.paths import Paths
 from headrace.quantization.selected import SelectedGraph, read_selected_graph
 from headrace.settings.test import Config
 from headrace.storage.arrays import read_sources
-from headrace.storage.atomic import atomic_dir
+from headrace.storage.atomic import atomic_dir, write_json
 from headrace.storage.bundle import read_bundle
+
+logger = logging.getLogger(__name__)
 
 
 def run(config: Config, paths: Paths) -> Metrics:
@@ -34,12 +38,17 @@ def run(config: Config, paths: Paths) -> Metrics:
     slices = SLICE_DEFINITIONS[spec.modality](predictions.arrays, predictions.transform)
     result = evaluator.evaluate(predictions, slices, selected.read_calibration, config.seed)
     compared = _compare_with_fp32(evaluator, predictions, predict_split(bundle, test_dir), selected)
+    comparison = compare_with_validated(paths, predictions, selected.calibration, split="test")
+    if comparison.remark:
+        logger.warning("test: %s", comparison.remark)
     with atomic_dir(paths.report_dir("test")) as folder:
+        write_json(folder / REPORT, comparison.report)
         _write_predictions(folder / "predictions.parquet", test_dir, predictions, result)
         write_tables(folder, result.reports)
     with atomic_dir(paths.plots_dir("test")) as folder:
         write_tables(folder, result.plots)
     has_noise = spec.modality == "image" and spec.task == "classification"
+    compared |= comparison.metrics
     return result.metrics | compared | (_measure_noise(predictions, config) if has_noise else {})
 
 

@@ -57,10 +57,17 @@ def softmax(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np
 
 def negative_log_likelihood(logits: NDArray[np.float32], targets: NDArray[np.int64], temperature: float = 1.0) -> float:
     """Mean of -log p(target) in nats; finite for finite logits, however wrong."""
+    return float(log_losses(logits, targets, temperature).mean())
+
+
+def log_losses(
+    logits: NDArray[np.float32], targets: NDArray[np.int64], temperature: float = 1.0
+) -> NDArray[np.float64]:
+    """`[rows]`: -log p(target) in nats."""
     scaled = logits.astype(np.float64) / temperature
     scaled -= scaled.max(axis=1, keepdims=True)
-    log_normalizer = np.log(np.exp(scaled).sum(axis=1))
-    return float((log_normalizer - scaled[np.arange(len(targets)), targets]).mean())
+    losses: NDArray[np.float64] = np.log(np.exp(scaled).sum(axis=1)) - scaled[np.arange(len(targets)), targets]
+    return losses
 
 
 def wilson_interval(num_correct: float, num_rows: int, confidence: float = 0.95) -> tuple[float, float]:
