@@ -16,4 +16,4 @@ class Config(Section):
     """Standard deviations of the Gaussian noise that the accuracy is measured under, in pixel levels of 255; may be
     empty. Image classification only."""
     seed: int = 0
-    """Seed of that noise, and of the bootstrap behind a regression's intervals."""
+    """Seed of that noise, and of the bootstrap behind the intervals of metrics."""

@@ -4,7 +4,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from headrace.contracts import Spec
 from headrace.evaluation.baselines.estimators import BASELINES, TrainRows, list_baselines
+from headrace.evaluation.baselines.features import read_inputs
 from headrace.evaluation.baselines.fit import draw_train_rows
 from headrace.evaluation.metrics.multilabel import sigmoid
 from headrace.evaluation.metrics.regression import mean_r_squared
@@ -17,7 +19,8 @@ CLASSES = ["image", "text", "table"]
 
 def read(paths: Paths, split: str = "val"):
     arrays = open_arrays(paths.normalized_dir / split)
-    return arrays.inputs[:], np.asarray(arrays.targets)
+    inputs = read_inputs(arrays.inputs, np.arange(len(arrays)), Spec.read(paths.normalized_dir))
+    return inputs, np.asarray(arrays.targets)
 
 
 def fit(name: str, rows: TrainRows):

@@ -3,6 +3,7 @@ import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from headrace.contracts import Spec
+from headrace.evaluation.baselines import features
 from headrace.evaluation.baselines.features import (
     MAX_CATEGORIES,
     MAX_WEIGHTS,
@@ -10,6 +11,7 @@ from headrace.evaluation.baselines.features import (
     TermEncoder,
     fit_linear_encoder,
     pool_pixels,
+    read_inputs,
     restore_missing,
 )
 
@@ -37,15 +39,25 @@ def test_pixels_are_pooled_to_at_most_16_blocks_a_side(side: int, blocks: int) -
     assert pooled[2, -1, -1, 0] == pytest.approx(images[2, last_rows:, last_columns:, 0].mean() / 255, rel=1e-5)
 
 
+def test_images_are_read_as_small_pixels_and_others_as_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = Spec(modality="image", task="classification", source="x", format="x", num_rows=9)
+    images, rows = RNG.integers(0, 256, (7, 32, 32, 3), np.uint8), np.array([1, 2, 5])
+    monkeypatch.setattr(features, "IMAGES_PER_PASS", 2)
+    assert read_inputs(images, rows, spec) == pytest.approx(pool_pixels(images[rows]))
+    assert read_inputs(images, rows[:0], spec).shape == (0, 16 * 16 * 3)
+    table = spec.model_copy(update={"modality": "table"})
+    assert read_inputs(COLUMNS, np.array([2, 0]), table).tolist()[0] == COLUMNS[2].tolist()
+
+
 def test_terms_are_weighted_as_by_scikit_learn() -> None:
     ids = RNG.integers(1, 9, (50, 12)).astype(np.int32)
     ids[RNG.random(50) < 0.5, 7:] = 0  # padding
     texts = [" ".join(str(token) for token in row if token) for row in ids]
     reference = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2, token_pattern=r"\S+")
     expected = reference.fit_transform(texts)
-    features = TermEncoder(ids, 9, 10_000)(ids)
-    assert features.shape == expected.shape
-    assert (features @ features.T).toarray() == pytest.approx((expected @ expected.T).toarray(), abs=1e-5)
+    weighted = TermEncoder(ids, 9, 10_000)(ids)
+    assert weighted.shape == expected.shape
+    assert (weighted @ weighted.T).toarray() == pytest.approx((expected @ expected.T).toarray(), abs=1e-5)
 
 
 def test_only_the_terms_of_the_most_texts_are_used() -> None:
@@ -60,18 +72,18 @@ def test_many_outputs_leave_room_for_fewer_terms() -> None:
     ids = RNG.integers(1, 2000, (4000, 10)).astype(np.int32)
     classes = [str(index) for index in range(1000)]
     spec = Spec(modality="text", task="classification", source="x", format="x", num_rows=9, classes=classes)
-    features = fit_linear_encoder(ids, spec, {"vocabulary": 2000})(ids[:2])
-    assert features.shape == (2, MAX_WEIGHTS // 1000)
+    weighted = fit_linear_encoder(ids, spec, {"vocabulary": 2000})(ids[:2])
+    assert weighted.shape == (2, MAX_WEIGHTS // 1000)
 
 
 def test_table_features_are_standardized_numbers_flags_and_categories() -> None:
-    features = TableEncoder(COLUMNS, TRANSFORM)(COLUMNS)
-    assert features[:, 0] == pytest.approx([-(2**0.5), 0, 2**0.5, 0])
-    assert features[:, 1] == pytest.approx([0, -(2**0.5), 2**0.5, 0])  # the median 6 for missing cells
-    assert features[:, 2].tolist() == [1, 0, 0, 1]
-    assert features[:, 3:7].argmax(axis=1).tolist() == [2, 1, 3, 2]
-    assert features[:, 7:].argmax(axis=1).tolist() == [0, 2, 2, 1]
-    assert features[:, 3:].sum(axis=1).tolist() == [2] * 4
+    encoded = TableEncoder(COLUMNS, TRANSFORM)(COLUMNS)
+    assert encoded[:, 0] == pytest.approx([-(2**0.5), 0, 2**0.5, 0])
+    assert encoded[:, 1] == pytest.approx([0, -(2**0.5), 2**0.5, 0])  # the median 6 for missing cells
+    assert encoded[:, 2].tolist() == [1, 0, 0, 1]
+    assert encoded[:, 3:7].argmax(axis=1).tolist() == [2, 1, 3, 2]
+    assert encoded[:, 7:].argmax(axis=1).tolist() == [0, 2, 2, 1]
+    assert encoded[:, 3:].sum(axis=1).tolist() == [2] * 4
 
 
 def test_table_features_of_constant_and_empty_columns_are_finite() -> None:

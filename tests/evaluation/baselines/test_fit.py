@@ -98,5 +98,5 @@ def test_large_data_are_drawn_at_random_but_always_the_same(project: Paths, monk
     assert len(some.targets) == 50
     assert np.array_equal(draw_train_rows(project, 50).inputs, some.inputs, equal_nan=True)
     num_columns = some.spec.input_shape[0]
-    monkeypatch.setattr(fit, "MAX_VALUES", num_columns * 20)
+    monkeypatch.setitem(fit.MAX_VALUES, "table", num_columns * 20)
     assert len(draw_train_rows(project, 50).targets) == 20

@@ -3,7 +3,12 @@ import pytest
 from scipy.sparse import csr_array
 
 from headrace.evaluation.metrics import bootstrap
-from headrace.evaluation.metrics.bootstrap import basic_interval, name_ends, percentile_interval, resample_sums
+from headrace.evaluation.metrics.bootstrap import (
+    calibration_error_interval,
+    name_ends,
+    percentile_interval,
+    resample_sums,
+)
 
 RNG = np.random.default_rng(0)
 VALUES = RNG.normal(size=(60, 3))
@@ -42,9 +47,27 @@ def test_percentile_interval_of_a_mean_is_close_to_scipy() -> None:
     assert interval == pytest.approx((expected.low, expected.high), abs=0.1 * (expected.high - expected.low))
 
 
-def test_basic_interval_mirrors_the_percentile_interval_within_0_and_1() -> None:
+def test_percentile_interval_includes_the_estimate() -> None:
     resampled = np.linspace(0.3, 0.7, 1001)
-    assert basic_interval(0.4, resampled) == pytest.approx((0.4 * 2 - 0.69, 0.4 * 2 - 0.31))
-    assert basic_interval(0.1, resampled) == (0.0, 0.1)  # every resample exceeds the estimate
+    assert percentile_interval(0.4, resampled) == pytest.approx((0.31, 0.69))
     assert percentile_interval(0.1, resampled)[0] == 0.1
     assert name_ends("ece", (0.1, 0.2)) == {"ece_low": 0.1, "ece_high": 0.2}
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.05, 0.5])
+def test_interval_of_a_calibration_error_covers_the_true_one(shift: float) -> None:
+    """Sums of |mean| of 10 columns, whose true values are known; with no shift the true error is 0."""
+    rng, covered = np.random.default_rng(1), []
+    for _ in range(120):
+        values = rng.normal(shift, 1, (200, 10))
+        gaps = values.mean(axis=0)
+        low, high = calibration_error_interval(gaps, resample_sums(values, seed=0) / 200)
+        assert low <= np.abs(gaps).sum() <= high
+        covered.append(low <= 10 * shift <= high)
+    assert np.mean(covered) > 0.85  # 0.9 for small errors, where the estimate is mostly noise
+
+
+def test_interval_of_a_calibration_error_without_noise_is_the_error() -> None:
+    gaps = np.array([0.1, -0.2])
+    assert calibration_error_interval(gaps, np.tile(gaps, (9, 1))) == pytest.approx((0.3, 0.3), abs=1e-3)
+    assert calibration_error_interval(0 * gaps, np.zeros((9, 2))) == (0, 0)

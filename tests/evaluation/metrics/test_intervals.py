@@ -34,25 +34,22 @@ def measure_labels(logits, targets, seed=0):
     return metrics | multilabel_intervals(metrics, probabilities, predicted, targets, losses, seed=seed)
 
 
-def assert_close(metrics, name, resampled, tolerance=0.15):
-    low, high = np.quantile(resampled, [0.025, 0.975])
+def assert_close(metrics, name, resampled):
+    mean, error = float(np.mean(resampled)), float(np.std(resampled))
     ends = (metrics[f"{name}_low"], metrics[f"{name}_high"])
-    assert ends == pytest.approx((low, high), abs=tolerance * (high - low)), name
+    assert ends == pytest.approx((mean - 1.96 * error, mean + 1.96 * error), abs=0.6 * error), name
 
 
 def test_intervals_of_classes_are_those_of_a_plain_loop_over_resampled_rows() -> None:
     logits, targets = draw_classes(500)
     metrics = measure_classes(logits, targets)
     probabilities, predicted = classification.softmax(logits), logits.argmax(axis=1)
-    loop = {"macro_f1": [], "loss": [], "auroc": [], "ece": []}
-    for _ in range(400):
+    loop = {"macro_f1": [], "loss": [], "auroc": []}
+    for _ in range(100):
         rows = RNG.integers(0, 500, 500)
         loop["macro_f1"].append(reference.f1_score(targets[rows], predicted[rows], average="macro"))
         loop["loss"].append(reference.log_loss(targets[rows], probabilities[rows]))
         loop["auroc"].append(reference.roc_auc_score(targets[rows], probabilities[rows], multi_class="ovr"))
-        bins = calibration.reliability_bins(probabilities[rows].max(axis=1), (predicted == targets)[rows])
-        loop["ece"].append(2 * metrics["ece"] - calibration.expected_calibration_error(bins))
-    loop["ece"] = np.maximum(loop["ece"], 0)
     assert metrics["auroc"] == pytest.approx(reference.roc_auc_score(targets, probabilities, multi_class="ovr"))
     for name, resampled in loop.items():
         assert_close(metrics, name, resampled)
@@ -63,7 +60,7 @@ def test_intervals_of_labels_are_those_of_a_plain_loop_over_resampled_rows() -> 
     logits = ((targets - 0.5) * 2 + RNG.normal(0, 1.5, targets.shape)).astype(np.float32)
     metrics, predicted, probabilities = measure_labels(logits, targets), logits > 0, multilabel.sigmoid(logits)
     loop = {"micro_f1": [], "macro_f1": [], "exact_match": [], "mean_average_precision": [], "auroc": [], "loss": []}
-    for _ in range(400):
+    for _ in range(100):
         rows = RNG.integers(0, 400, 400)
         actual, answers, scores = targets[rows], predicted[rows], probabilities[rows]
         loop["micro_f1"].append(reference.f1_score(actual, answers, average="micro"))
@@ -74,19 +71,27 @@ def test_intervals_of_labels_are_those_of_a_plain_loop_over_resampled_rows() -> 
         loop["loss"].append(np.mean([reference.log_loss(actual[:, k], scores[:, k]) for k in range(3)]))
     for name, resampled in loop.items():
         assert_close(metrics, name, resampled)
+    for name in ("auroc", "mean_average_precision"):
+        scorer = reference.roc_auc_score if name == "auroc" else reference.average_precision_score
+        assert metrics[name] == pytest.approx(scorer(targets, probabilities))
     assert metrics["ece_low"] <= metrics["ece"] <= metrics["ece_high"]
 
 
-def test_intervals_cover_the_values_of_all_rows_19_times_of_20() -> None:
+@pytest.mark.parametrize("factor", [1.0, 1.5], ids=["calibrated", "overconfident"])
+def test_intervals_cover_the_values_of_all_rows_19_times_of_20(factor: float) -> None:
+    def draw(num_rows: int):
+        logits, targets = draw_classes(num_rows)
+        return np.float32(factor) * logits, targets
+
     names = ("macro_f1", "loss", "auroc", "ece")
-    everything = measure_classes(*draw_classes(300_000))
-    samples = [measure_classes(*draw_classes(300), seed=seed) for seed in range(200)]
+    everything = measure_classes(*draw(200_000))
+    samples = [measure_classes(*draw(300), seed=seed) for seed in range(150)]
     covered = {
         name: np.mean([each[f"{name}_low"] <= everything[name] <= each[f"{name}_high"] for each in samples])
         for name in names
     }
-    assert {name: rate for name, rate in covered.items() if not 0.9 < rate <= 1} == {}
-    assert all(each["ece"] > everything["ece"] for each in samples)  # why its interval is mirrored
+    assert {name: rate for name, rate in covered.items() if rate <= 0.87} == {}
+    assert np.mean([each["ece"] for each in samples]) > everything["ece"] + 0.01  # why its interval is not centered
 
 
 def test_without_a_mistake_the_interval_is_that_of_as_many_right_rows() -> None:

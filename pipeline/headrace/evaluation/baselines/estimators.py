@@ -14,7 +14,7 @@ from headrace.evaluation.baselines.features import Encode, find_categorical, fit
 
 Outputs = NDArray[np.float32]
 Predict: TypeAlias = "Callable[[NDArray[Any]], Outputs]"
-"""Stored inputs -> `[rows, outputs]`, as a network's: log-probabilities, log-odds of labels, or values."""
+"""Inputs of rows -> `[rows, outputs]`, as a network's: log-probabilities, log-odds of labels, or values."""
 SMALLEST_PROBABILITY = 1e-12
 MAX_ITERATIONS = 100
 """Of the solver of logistic regression. On pixels it has not converged then, and gains no accuracy any more."""
@@ -28,6 +28,7 @@ class TrainRows(NamedTuple):
     """Rows to fit to."""
 
     inputs: NDArray[Any]
+    """As `read_inputs` returns them."""
     targets: NDArray[Any]
     spec: Spec
     transform: Json

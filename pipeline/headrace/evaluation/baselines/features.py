@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from headrace.contracts import Json, Spec
 from headrace.data.table.encoding.encode import MISSING, UNKNOWN
+from headrace.storage.arrays import Inputs
 
 Encode: TypeAlias = "Callable[[NDArray[Any]], Any]"
-"""Stored inputs `[rows, *input_shape]` -> `[rows, features]`: an array, or a SciPy sparse array."""
+"""Inputs of rows, as `read_inputs` returns them, -> `[rows, features]`: an array, or a SciPy sparse array."""
 
 MAX_SIDE_PX = 16
 MAX_TERMS = 2**17
@@ -23,12 +24,21 @@ MIN_TEXTS = 2
 MAX_DENSE_FEATURES = 256
 MAX_CATEGORIES = 254
 """Of a column in gradient boosting, whose bins are counted in a byte; the most frequent ones."""
+IMAGES_PER_PASS = 1024
+
+
+def read_inputs(inputs: Inputs, rows: NDArray[np.intp], spec: Spec) -> NDArray[Any]:
+    """Reads stored rows at their positions: token ids, columns, or small pixels in place of images."""
+    if spec.modality != "image":
+        return inputs[rows]
+    starts = range(0, max(1, len(rows)), IMAGES_PER_PASS)
+    return np.concatenate([pool_pixels(inputs[rows[start : start + IMAGES_PER_PASS]]) for start in starts])
 
 
 def fit_linear_encoder(inputs: NDArray[Any], spec: Spec, transform: Json) -> Encode:
-    """Fits the features of the linear models to train rows."""
+    """Fits the features of the linear models to the inputs of train rows."""
     if spec.modality == "image":
-        return pool_pixels
+        return lambda pixels: pixels
     if spec.modality == "text":
         num_outputs = max(1, len(spec.classes) if len(spec.classes) > 2 else 1)  # noqa: PLR2004 two classes: one margin
         return TermEncoder(inputs, int(transform["vocabulary"]), min(MAX_TERMS, MAX_WEIGHTS // num_outputs))
@@ -46,7 +56,7 @@ def pool_pixels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         shape[axis] = len(starts)
         sizes = np.diff(np.append(starts, side)).astype(np.float32).reshape(shape)
         pooled = np.add.reduceat(pooled, starts, axis=axis) / sizes
-    return pooled.reshape(len(images), -1)
+    return pooled.reshape(len(images), int(np.prod(pooled.shape[1:])))
 
 
 class TermEncoder:

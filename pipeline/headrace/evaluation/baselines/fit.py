@@ -13,19 +13,19 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from headrace.contracts import Spec
+from headrace.contracts import ModalityName, Spec
 from headrace.evaluation.baselines.cache import SPLITS, FittedBaseline, write_fitted, write_skipped
 from headrace.evaluation.baselines.estimators import BASELINES, Outputs, Predict, TrainRows
+from headrace.evaluation.baselines.features import read_inputs
 from headrace.paths import Paths
 from headrace.storage.arrays import open_arrays
 
 logger = logging.getLogger(__name__)
-MAX_VALUES = 2**25
-"""Stored numbers, pixels or tokens of the train rows that are in memory at once."""
+MAX_VALUES: dict[ModalityName, int] = {"image": 2**26, "table": 2**24, "text": 2**22}
+"""Small pixels, cells, or tokens (with padding) of the train rows: with them, a fit stays below about 1 GB."""
 ROWS_PER_PASS = 4096
 
 
@@ -56,12 +56,15 @@ def fit_baselines(paths: Paths, folder: Path, *, seconds: float, max_rows: int, 
 
 
 def draw_train_rows(paths: Paths, max_rows: int) -> TrainRows:
-    """Reads at most `max_rows` train rows, drawn at random with a constant seed; fewer if they are large."""
+    """Reads at most `max_rows` train rows, drawn at random with a constant seed; fewer if they have many values."""
     spec, arrays = Spec.read(paths.normalized_dir), open_arrays(paths.normalized_dir / "train")
     transform = json.loads((paths.normalized_dir / "transform.json").read_bytes())
-    num_rows = min(len(arrays), max_rows, max(1, MAX_VALUES // int(np.prod(spec.input_shape))))
+    values_per_row = read_inputs(arrays.inputs, np.arange(1), spec).size
+    if spec.modality == "text":
+        values_per_row = arrays.inputs.shape[1]
+    num_rows = min(len(arrays), max_rows, max(1, MAX_VALUES[spec.modality] // values_per_row))
     rows = np.sort(np.random.default_rng(0).permutation(len(arrays))[:num_rows])
-    return TrainRows(arrays.inputs[rows], np.asarray(arrays.targets[rows]), spec, transform)
+    return TrainRows(read_inputs(arrays.inputs, rows, spec), np.asarray(arrays.targets[rows]), spec, transform)
 
 
 def _fit(name: str, paths: Paths, max_rows: int) -> FittedBaseline:
@@ -69,13 +72,18 @@ def _fit(name: str, paths: Paths, max_rows: int) -> FittedBaseline:
     rows = draw_train_rows(paths, max_rows)
     predict = BASELINES[name].fit(rows)
     fit_seconds = time.perf_counter() - started
-    outputs = {split: _predict(predict, open_arrays(paths.normalized_dir / split).inputs) for split in SPLITS}
+    outputs = {split: _predict(predict, paths.normalized_dir / split, rows.spec) for split in SPLITS}
     return FittedBaseline(outputs, round(fit_seconds, 3), len(rows.targets))
 
 
-def _predict(predict: Predict, inputs: Any) -> Outputs:
-    starts = range(0, len(inputs), ROWS_PER_PASS)
-    parts = [predict(inputs[start : start + ROWS_PER_PASS]) for start in starts]
+def _predict(predict: Predict, split_dir: Path, spec: Spec) -> Outputs:
+    """Predicts all rows of a split; raises ValueError for NaN or infinity."""
+    inputs, parts = open_arrays(split_dir).inputs, []
+    for start in range(0, len(inputs), ROWS_PER_PASS):
+        rows = np.arange(start, min(start + ROWS_PER_PASS, len(inputs)))
+        parts.append(predict(read_inputs(inputs, rows, spec)))
+        if not np.isfinite(parts[-1]).all():
+            raise ValueError("it predicts NaN or infinity")
     return np.concatenate(parts) if parts else np.zeros((0, 1), np.float32)
 
 

@@ -92,9 +92,12 @@ def _run_process(arguments: Sequence[str], paths: Paths) -> float:
     with ours:
         with theirs:
             process = _start([COMMAND, *arguments], theirs, paths.root, log_path)
-        ours.recv(1)  # nothing is ever sent: the end of the process closes its side
-    if process is not None:
-        process.wait()
+        try:
+            ours.recv(1)  # nothing is ever sent: the end of the process closes its side
+        finally:
+            ours.close()  # ends the process, if this one is interrupted
+            if process is not None:
+                process.wait()
     return time.monotonic() - started
 
 

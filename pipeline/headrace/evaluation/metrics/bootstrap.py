@@ -6,6 +6,7 @@ functions of sums over rows, so that a resample is a row of weights, and its sum
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ MAX_DRAWS = 2**26
 DRAWS_PER_PASS = 2**21
 """Rows that are drawn at once: 16 MB of indices, and as much of weights."""
 TAILS = (0.025, 0.975)
+MAX_MULTIPLE, BISECTION_STEP = 8.0, 1e-3
 
 Floats = NDArray[np.float64]
 
@@ -46,15 +48,33 @@ def percentile_interval(estimate: float, resampled: Floats) -> tuple[float, floa
     return min(float(low), estimate), max(float(high), estimate)
 
 
-def basic_interval(estimate: float, resampled: Floats) -> tuple[float, float]:
-    """The percentile interval mirrored at the estimate, within [0, 1]; includes the estimate.
+def calibration_error_interval(gaps: Floats, resampled: Floats) -> tuple[float, float]:
+    """The interval of a calibration error, the sum of |gap| over the bins; includes the estimate.
 
-    For a metric that rises with noise, as the calibration error does: a resample exceeds the estimate by about as much
-    as the estimate exceeds the true value. Davison and Hinkley (1997), Bootstrap Methods and their Application,
-    equation 5.6.
+    `gaps` `[bins]` are the bins' shares of the error, with their sign; `resampled` `[resamples, bins]` has the same of
+    resamples. The absolute values of noise add up, so that the estimate exceeds the true error, and resamples exceed
+    the estimate. Therefore the ends are the multiples of the gaps with which an error as small, or as large, as the
+    estimate would be rare: Davison and Hinkley (1997), Bootstrap Methods and their Application, section 5.5.
     """
-    low, high = np.quantile(resampled, TAILS)
-    return max(0.0, min(2 * estimate - float(high), estimate)), min(1.0, max(2 * estimate - float(low), estimate))
+    estimate, noise = float(np.abs(gaps).sum()), resampled - gaps
+
+    def is_rare(multiple: float, *, larger: bool) -> bool:
+        errors = np.abs(multiple * gaps + noise).sum(axis=1)
+        return float(np.mean(errors >= estimate if larger else errors <= estimate)) < TAILS[0]
+
+    low = _bisect(lambda multiple: not is_rare(multiple, larger=True), 0.0, 1.0)
+    high = _bisect(lambda multiple: is_rare(multiple, larger=False), 0.0, MAX_MULTIPLE)
+    return low * estimate, max(1.0, high) * estimate
+
+
+def _bisect(is_beyond: Callable[[float], bool], low: float, high: float) -> float:
+    """The lowest value, within 1/1000, at which a condition holds that holds from some value on."""
+    if is_beyond(low):
+        return low
+    while high - low > BISECTION_STEP:
+        middle = (low + high) / 2
+        low, high = (low, middle) if is_beyond(middle) else (middle, high)
+    return high
 
 
 def name_ends(name: str, interval: tuple[float, float]) -> dict[str, float | int]:

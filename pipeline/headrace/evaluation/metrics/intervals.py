@@ -7,7 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.evaluation.metrics.bootstrap import basic_interval, name_ends, percentile_interval, resample_sums
+from headrace.evaluation.metrics.bootstrap import (
+    calibration_error_interval,
+    name_ends,
+    percentile_interval,
+    resample_sums,
+)
 from headrace.evaluation.metrics.calibration import NUM_BINS, find_bins
 from headrace.evaluation.metrics.classification import wilson_interval
 from headrace.evaluation.metrics.ranking import area_under_roc, average_precision, mean_with_interval
@@ -34,9 +39,11 @@ def classification_intervals(
         return csr_array((values, (rows, classes)), shape=(num_rows, num_classes))
 
     ones = np.ones(num_rows)
+    by_row = csr_array((confidence - correct, (rows, find_bins(confidence))), shape=(num_rows, NUM_BINS))
+    observed = by_row.sum(axis=0)
     columns = [
         csr_array(row_losses[:, None]),
-        csr_array((confidence - correct, (rows, find_bins(confidence))), shape=(num_rows, NUM_BINS)),
+        by_row,
         indicators(targets, correct.astype(np.float64)),
         indicators(targets, ones) + indicators(predicted, ones),
     ]
@@ -45,7 +52,7 @@ def classification_intervals(
     intervals = {
         "macro_f1": _or_exact(float(metrics["macro_f1"]), macro_f1_of_sums(hits, occurrences), num_rows),
         "loss": percentile_interval(float(metrics["loss"]), losses[:, 0] / num_rows),
-        "ece": basic_interval(float(metrics["ece"]), np.abs(gaps).sum(axis=1) / num_rows),
+        "ece": calibration_error_interval(observed / num_rows, gaps / num_rows),
     }
     one_hot = np.asarray(targets[:, None] == np.arange(num_classes))
     auroc, *ends = mean_with_interval(area_under_roc, probabilities, one_hot)
@@ -61,9 +68,10 @@ def multilabel_intervals(
     """
     num_rows, num_labels = targets.shape
     bins = find_bins(probabilities) + NUM_BINS * np.arange(num_rows)[:, None]
-    gaps = np.bincount(bins.ravel(), weights=(probabilities - targets).ravel(), minlength=NUM_BINS * num_rows)
+    by_row = np.bincount(bins.ravel(), weights=(probabilities - targets).ravel(), minlength=NUM_BINS * num_rows)
+    by_row = by_row.reshape(num_rows, NUM_BINS)
     hits, occurrences = predicted & targets, predicted.astype(np.float64) + targets
-    columns = (row_losses[:, None], gaps.reshape(num_rows, NUM_BINS), hits, occurrences)
+    columns = (row_losses[:, None], by_row, hits, occurrences)
     sums = resample_sums(np.hstack(columns), seed=seed)
     losses, gaps, hits, occurrences = np.split(sums, np.cumsum([1, NUM_BINS, num_labels]), axis=1)
     all_hits, all_occurrences = (part.sum(axis=1, keepdims=True) for part in (hits, occurrences))
@@ -72,7 +80,7 @@ def multilabel_intervals(
         "macro_f1": _or_exact(float(metrics["macro_f1"]), macro_f1_of_sums(hits, occurrences), num_rows),
         "exact_match": wilson_interval(float((predicted == targets).all(axis=1).sum()), num_rows),
         "loss": percentile_interval(float(metrics["loss"]), losses[:, 0] / num_rows),
-        "ece": basic_interval(float(metrics["ece"]), np.abs(gaps).sum(axis=1) / (num_rows * num_labels)),
+        "ece": calibration_error_interval(by_row.sum(axis=0) / targets.size, gaps / targets.size),
     }
     ranked: Metrics = {}
     for name, rank in (("mean_average_precision", average_precision), ("auroc", area_under_roc)):

@@ -14,9 +14,9 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.evaluation.comparison import Z_95_TWO_SIDED
 from headrace.evaluation.metrics.classification import wilson_interval
 
-Z_95_TWO_SIDED = 1.96
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
