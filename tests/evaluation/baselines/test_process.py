@@ -75,7 +75,7 @@ def test_skipped_names_are_not_fitted_and_a_limit_of_0_turns_all_off(project: Pa
 
 
 @TABLE
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_stage_takes_its_process_along_and_the_next_run_fits(project: Paths, number: int) -> None:
     stage = subprocess.Popen([sys.executable, "-c", LOAD, str(project.root)], stderr=subprocess.DEVNULL)
     fitting = find_fitting(psutil.Process(stage.pid))

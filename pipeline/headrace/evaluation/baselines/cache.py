@@ -61,7 +61,8 @@ def read_fitted(folder: Path, name: str) -> FittedBaseline | None:
     """Reads the predictions; None if there are none, or with a warning if the file is damaged."""
     path = folder / f"{name}.npz"
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # opened here: np.load leaves the file of a damaged archive open
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             outputs = {split: arrays[split] for split in SPLITS}
             return FittedBaseline(outputs, float(arrays["fit_seconds"]), int(arrays["num_rows"]))
     except FileNotFoundError:
