@@ -78,7 +78,7 @@ def test_default_settings_are_for_any_data(modality: ModalityName, task: TaskNam
         ("image", "classification", {"tune": {"metric": "val_mae"}},
          "tune.metric: 'val_mae' is not a metric of classification; choose one of ['val_accuracy', 'val_loss']"),
         ("table", "regression", {"validate": {"gate": {"accuracy": {"min": 1}}}},
-         "validate.gate.accuracy: no such metric; choose one of ['interval_90', 'loss', 'mae'"),
+         "validate.gate.accuracy: no such metric; choose one of ['baseline_best', "),
         ("image", "classification", {"clean": {"checks": {"undecodable": "warn"}}},
          "clean.checks.undecodable.severity: got 'warn'; must be drop or error for images"),
     ],

@@ -39,10 +39,7 @@ def validate_classification(predictions: Predictions, target_accuracy: float) ->
 def evaluate_classification(
     predictions: Predictions, groups: Slices, read_metric: ReadMetric, seed: int
 ) -> EvaluationResult:
-    """Quality overall, by class and by group; confidences are at the `temperature` fitted by `validate`.
-
-    `seed` is that of the bootstrap.
-    """
+    """Quality overall, by class and by group, at the `temperature` of `validate`; `seed` is that of the bootstrap."""
     targets, predicted, correct = predictions.arrays.targets, predictions.predicted, predictions.correct
     classes = predictions.spec.classes
     temperature = read_metric("temperature")
@@ -50,8 +47,6 @@ def evaluate_classification(
     confidence, names = probabilities.max(axis=1), np.array(classes, object)
     bins = calibration.reliability_bins(confidence, correct)
     slices = measure_slices(correct, {**class_slices(targets, classes), **groups})
-    by_class = classification.per_class_metrics(classification.confusion_matrix(targets, predicted, len(classes)))
-    rows_by_class = zip(classes, *(column.tolist() for column in by_class), strict=True)
     pairs = zip(targets.tolist(), predicted.tolist(), strict=True)
     metrics = {
         **classification.summary_metrics(predictions.logits, targets),
@@ -70,7 +65,7 @@ def evaluate_classification(
         },
         reports={
             "slices": Table(Slice._fields, slices),
-            "per_class": Table(("class", *by_class._fields), rows_by_class),
+            "per_class": _per_class_table(predictions),
         },
         predictions={
             "target": names[targets],
@@ -80,6 +75,14 @@ def evaluate_classification(
             "probabilities": probabilities,
         },
     )
+
+
+def _per_class_table(predictions: Predictions) -> Table:
+    classes, targets = predictions.spec.classes, predictions.arrays.targets
+    confusion = classification.confusion_matrix(targets, predictions.predicted, len(classes))
+    by_class = classification.per_class_metrics(confusion)
+    rows = zip(classes, *(column.tolist() for column in by_class), strict=True)
+    return Table(("class", *by_class._fields), rows)
 
 
 def _measure_intervals(metrics: Metrics, predictions: Predictions, temperature: float, *, seed: int) -> Metrics:

@@ -70,8 +70,7 @@ def multilabel_intervals(
     bins = find_bins(probabilities) + NUM_BINS * np.arange(num_rows)[:, None]
     by_row = np.bincount(bins.ravel(), weights=(probabilities - targets).ravel(), minlength=NUM_BINS * num_rows)
     by_row = by_row.reshape(num_rows, NUM_BINS)
-    hits, occurrences = predicted & targets, predicted.astype(np.float64) + targets
-    columns = (row_losses[:, None], by_row, hits, occurrences)
+    columns = (row_losses[:, None], by_row, predicted & targets, predicted.astype(np.float64) + targets)
     sums = resample_sums(np.hstack(columns), seed=seed)
     losses, gaps, hits, occurrences = np.split(sums, np.cumsum([1, NUM_BINS, num_labels]), axis=1)
     all_hits, all_occurrences = (part.sum(axis=1, keepdims=True) for part in (hits, occurrences))
