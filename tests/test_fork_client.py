@@ -1,5 +1,6 @@
 """Stages below a process that stands for `dvc repro`: run in forks, with its signals, and not beyond its life."""
 
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import psutil
 import pytest
 
 from headrace.fork_client import SERVER_OF_COMMAND, SOCKETS_DIR, hash_process
+from headrace.paths import Paths
 from headrace.stages import STAGES
 from headrace.storage.atomic import write_text
 from tests.projects import table_rows
@@ -70,7 +72,7 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 
 def test_every_stage_has_a_server() -> None:
-    assert set(SERVER_OF_COMMAND) == {*STAGES, "send", "check-served"}
+    assert set(SERVER_OF_COMMAND) == {*STAGES, "send", "check-served", "fit-baselines"}
 
 
 def test_stages_run_in_forks_and_the_server_ends_with_its_owner(folder: Path) -> None:
@@ -81,6 +83,18 @@ def test_stages_run_in_forks_and_the_server_ends_with_its_owner(folder: Path) ->
     assert (folder / "metrics" / "split.json").is_file()
     wait_until(lambda: not find_servers(owner.pid))
     assert not list((folder / SOCKETS_DIR).iterdir())
+
+
+@pytest.mark.parametrize("project", [("table", "classification")], indirect=True)
+def test_baselines_are_fitted_in_a_fork_that_ends_before_the_stage(project: Paths) -> None:
+    settings = {"ingest": "{source: rows.csv, target: worth, task: classification}", "register": "{name: x}"}
+    lines = [f"{stage}: {settings.get(stage, '{}')}\n" for stage in STAGES]
+    write_text(project.params_path, "".join(lines))
+    owner = start(project.root, "validate")
+    assert "code 0" in owner.communicate()[0]
+    assert read_log(project.root) == ["validate", "fit-baselines"]
+    report = json.loads((project.report_dir("validate") / "baselines.json").read_bytes())
+    assert [entry["skipped"] for entry in report["baselines"]] == [None] * 3
 
 
 def test_without_dvc_a_stage_starts_no_server(folder: Path) -> None:

@@ -30,6 +30,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
         forget_own_code()
         answer_rows(given[1])
+    if given[:1] == ["fit-baselines"]:  # internal: started by validate, or by test
+        from headrace.evaluation.baselines.fit import main as fit_baselines
+
+        fit_baselines(given[1:])
         exit_process(0)
     from headrace.command_line import run_command
 

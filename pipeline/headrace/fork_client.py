@@ -26,6 +26,7 @@ SERVER_OF_COMMAND = (
     dict.fromkeys(("ingest", "clean", "split", "normalize", "tune"), LIGHT)
     | dict.fromkeys(("train", "validate", "quantize", "test", "explain"), HEAVY)
     | dict.fromkeys(("register", "send", "check-served"), TRACKING)
+    | {"fit-baselines": LIGHT}
 )
 START_TIMEOUT_S = 5.0
 """How long a new server may take until it listens; after it, the stage runs in the calling process."""
@@ -53,15 +54,18 @@ def run_stage_by_fork_server(arguments: list[str]) -> int | None:
         return _request(connection, arguments)
 
 
-def fork_detached(arguments: list[str], cwd: Path, log_path: Path) -> int | None:
-    """Runs an internal command in a fork that outlives this stage; returns its process id, or None without a server."""
+def fork_detached(arguments: list[str], cwd: Path, log_path: Path, *, stdin: int | None = None) -> int | None:
+    """Runs an internal command in a fork that outlives this stage; returns its process id, or None without a server.
+
+    `stdin` is the descriptor of its standard input, by default /dev/null.
+    """
     owner = os.environ.get(OWNER_VARIABLE)
     connection = _try_connect(make_socket_path(int(owner), SERVER_OF_COMMAND[arguments[0]])) if owner else None
     if connection is None:
         return None
     request = {"arguments": arguments, "cwd": str(cwd)}
     with connection, log_path.open("a") as log, Path(os.devnull).open() as nothing:
-        streams = [nothing.fileno(), log.fileno(), log.fileno()]
+        streams = [nothing.fileno() if stdin is None else stdin, log.fileno(), log.fileno()]
         with suppress(OSError):
             socket.send_fds(connection, [json.dumps(request).encode()], streams)
             answer = connection.recv(64)

@@ -116,6 +116,23 @@ def test_status_of_a_damaged_file_is_one_line(tmp_path: Path) -> None:
         show_status(paths)
 
 
+def test_rows_of_the_best_baseline(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    entries = [{"short_name": "prior", "value": 0.4}, {"short_name": "linear", "name": "ridge", "value": 0.91234}]
+    report = {"metric": "r2", "best": "linear", "baselines": entries, "sentence": "the network is better"}
+    path = paths.report_dir("test") / "baselines.json"
+    write_json(path, report)
+    shown = [("baseline", "R2 0.9123 with ridge, on the same rows"), ("", "the network is better")]
+    assert rows(paths)[4:6] == shown
+    write_json(path, report | {"metric": "accuracy"})
+    assert rows(paths)[4] == ("baseline", "91.23% with ridge, on the same rows")
+    write_json(path, report | {"best": None, "baselines": []})
+    assert "baseline" not in dict(rows(paths))
+    path.write_text("[")
+    with pytest.raises(DataError, match=r"test/baselines\.json: not JSON .*dvc repro --force test"):
+        rows(paths)
+
+
 def test_rows_of_a_regression(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
     spec = Spec(modality="table", task="regression", source="x", format="csv", num_rows=9)
@@ -135,8 +152,15 @@ def test_rows_of_multilabel_data(tmp_path: Path) -> None:
     write_text(paths.normalized_dir / "spec.json", spec.to_json())
     quantize = {"passed": 0, "fp32_micro_f1": 0.91239, "fp32_bytes": 50_000, "fp32_latency_ms": 0.01}
     test = {"micro_f1": 0.9, "accuracy": 0.95, "accuracy_low": 0.9, "accuracy_high": 0.97, "exact_match": 0.8}
+    details = "95.00% of all labels are right, 80.00% of the rows entirely"
+    ends = {"micro_f1_low": 0.88, "micro_f1_high": 0.92}
+    interval = "95 % interval 0.8800 to 0.9200"
+    assert rows(paths, test=test | ends, quantize=quantize)[-3] == (
+        "micro F1",
+        f"0.9000 on test rows ({interval}; {details})",
+    )
     assert rows(paths, test=test, quantize=quantize)[-3:] == [
-        ("micro F1", "0.9000 on test rows (95.00% of all labels are right, 80.00% of the rows entirely)"),
+        ("micro F1", f"0.9000 on test rows ({details})"),
         ("fp32", "micro F1 0.9124 on validation rows, 50 kB, 0.010 ms a row"),
         ("int8", NO_INT8),
     ]

@@ -85,7 +85,7 @@ def test_default_settings_are_for_any_data(modality: ModalityName, task: TaskNam
         ("image", "classification", {"tune": {"metric": "val_mae"}},
          "tune.metric: 'val_mae' is not a metric of classification; choose one of ['val_accuracy', 'val_loss']"),
         ("table", "regression", {"validate": {"gate": {"accuracy": {"min": 1}}}},
-         "validate.gate.accuracy: no such metric; choose one of ['interval_90', 'loss', 'mae'"),
+         "validate.gate.accuracy: no such metric; choose one of ['baseline_best', "),
         ("image", "classification", {"validate": {"gate": {"slices": {"column": "class", "min": 1, "metric": "r2"}}}},
          "validate.gate.slices.0.metric: no such metric; choose one of ['accuracy', 'accuracy_high',"),
         ("image", "classification", {"clean": {"checks": {"undecodable": "warn"}}},

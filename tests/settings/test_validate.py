@@ -23,6 +23,8 @@ from headrace.settings.validate import Config
         ({"gate": {"not_worse_than_champion_by": -1}}, r"gate\.not_worse_than_champion_by: got -1; must be greater"),
         ({"gate": {"too_few_rows": "stop"}}, r"gate\.too_few_rows: got 'stop'; choose one of \['fail', 'pass'\]"),
         ({"target_accuracy": 99}, r"validate\.target_accuracy: got 99"),
+        ({"baselines": {"seconds": -1}}, r"validate\.baselines\.seconds: got -1"),
+        ({"baselines": {"rows": 0}}, r"validate\.baselines\.rows: got 0"),
     ],
 )
 def test_invalid_settings_are_reported_by_key(section: dict[str, object], message: str) -> None:
@@ -31,6 +33,11 @@ def test_invalid_settings_are_reported_by_key(section: dict[str, object], messag
 
 
 def test_metrics_of_single_targets_are_accepted() -> None:
-    assert validate_section(Config, {"gate": {"rmse_height": {"max": 3.0}}}, "validate").gate.bounds.keys() == {
-        "rmse_height"
-    }
+    gate = {"rmse_height": {"max": 3.0}}
+    assert validate_section(Config, {"gate": gate}, "validate").gate.bounds.keys() == gate.keys()
+
+
+def test_gate_may_name_the_difference_to_the_best_baseline() -> None:
+    gate = {"over_baseline": {"min": 0.0}, "over_baseline_low": {"min": -0.01}}
+    section = validate_section(Config, {"gate": gate, "baselines": {"seconds": 10}}, "validate")
+    assert section.gate.bounds.keys() == gate.keys()

@@ -1,5 +1,6 @@
 import csv
 import json
+import logging
 import shutil
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from headrace.errors import ConfigError, DataError
 from headrace.paths import Paths
+from headrace.stages import validate
 from headrace.stages.test import Config, run
 from headrace.storage import atomic
 from headrace.storage.arrays import open_arrays
@@ -232,3 +234,23 @@ def test_few_test_rows_have_every_report(project: Paths, num_rows: int) -> None:
     }  # fmt: skip
     assert read_csv(project, "reports/test/worst_slices.csv") == []
     assert "NaN" not in json.dumps(metrics)
+
+
+@pytest.mark.parametrize("project", [("table", "classification")], indirect=True)
+def test_a_network_that_is_not_better_than_a_baseline_says_so(project: Paths, caplog: pytest.LogCaptureFixture) -> None:
+    calibrate(project)
+    validate.run(validate.Config(), project)
+    with caplog.at_level(logging.WARNING):
+        metrics = run(Config(), project)
+    report = json.loads((project.report_dir("test") / "baselines.json").read_bytes())
+    assert [entry["name"] for entry in report["baselines"]] == [
+        "majority class",
+        "logistic regression",
+        "gradient boosting",
+    ]
+    assert report["model"] == metrics["accuracy"]
+    assert metrics["over_baseline"] == pytest.approx(metrics["accuracy"] - metrics["baseline_best"])
+    assert (report["sentence"] in caplog.text) == (metrics["over_baseline_low"] <= 0)
+    np.save(project.normalized_dir / "test" / "targets.npy", 1 - open_arrays(project.normalized_dir / "test").targets)
+    assert run(Config(), project)["accuracy"] == pytest.approx(1 - metrics["accuracy"])
+    assert "is not clearly better than" in caplog.text or "is better than the network" in caplog.text

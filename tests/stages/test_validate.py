@@ -7,9 +7,13 @@ import pytest
 from headrace.errors import ConfigError, GateError
 from headrace.evaluation.gates.bounds import Bound, Gate, SliceBound
 from headrace.paths import Paths
+from headrace.settings.validate import Baselines
 from headrace.stages.validate import Config, run
 from headrace.storage.arrays import open_arrays
 from headrace.storage.bundle import read_bundle
+
+OFF = Baselines(seconds=0)
+"""No baselines: a process that fits them takes some seconds."""
 
 
 @pytest.fixture
@@ -23,7 +27,7 @@ def uncertain(trained: Paths) -> Paths:
 
 
 def test_metrics_match_those_of_the_graph(uncertain: Paths) -> None:
-    metrics = run(Config(target_accuracy=0.95), uncertain)
+    metrics = run(Config(target_accuracy=0.95, baselines=OFF), uncertain)
     val = open_arrays(uncertain.normalized_dir / "val")
     logits = read_bundle(uncertain.trained_dir).graph().predict(val.inputs)
     correct = logits.argmax(axis=1) == val.targets
@@ -39,7 +43,7 @@ def test_metrics_match_those_of_the_graph(uncertain: Paths) -> None:
 
 
 def test_calibration_plot_holds_every_row(trained: Paths) -> None:
-    run(Config(), trained)
+    run(Config(baselines=OFF), trained)
     with (trained.plots_dir("validate") / "calibration.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["confidence", "accuracy", "rows"]
@@ -48,7 +52,7 @@ def test_calibration_plot_holds_every_row(trained: Paths) -> None:
 
 def test_failed_gate_exits_with_3_after_writing_the_plots(trained: Paths) -> None:
     with pytest.raises(GateError, match=r"accuracy \S+ is below min 1\.01.*all metrics: num_rows 200") as caught:
-        run(Config(gate=Gate(accuracy=Bound(min=1.01))), trained)
+        run(Config(gate=Gate(accuracy=Bound(min=1.01)), baselines=OFF), trained)
     assert caught.value.exit_code == 3
     assert (trained.plots_dir("validate") / "calibration.csv").is_file()
     gates = json.loads((trained.report_dir("validate") / "gates.json").read_bytes())
@@ -56,12 +60,13 @@ def test_failed_gate_exits_with_3_after_writing_the_plots(trained: Paths) -> Non
 
 
 def test_passed_gate_returns_the_metrics(trained: Paths) -> None:
-    assert run(Config(gate=Gate(accuracy=Bound(min=0.5), ece=Bound(max=0.9))), trained)["accuracy"] > 0.5
+    gate = Gate(accuracy=Bound(min=0.5), ece=Bound(max=0.9))
+    assert run(Config(gate=gate, baselines=OFF), trained)["accuracy"] > 0.5
 
 
 @pytest.mark.parametrize("project", [("table", "regression")], indirect=True)
 def test_metrics_of_a_regression_hold_errors_and_the_interval(project: Paths) -> None:
-    metrics = run(Config(gate=Gate(r2=Bound(min=0.9), rmse=Bound(max=3))), project)
+    metrics = run(Config(gate=Gate(r2=Bound(min=0.9), rmse=Bound(max=3)), baselines=OFF), project)
     val = open_arrays(project.normalized_dir / "val")
     errors = read_bundle(project.trained_dir).graph().predict(val.inputs)[:, 0] - val.targets
     assert metrics["rmse"] == pytest.approx(np.sqrt((errors**2).mean()), rel=1e-5)
@@ -77,13 +82,13 @@ def test_metrics_of_a_regression_hold_errors_and_the_interval(project: Paths) ->
 @pytest.mark.parametrize("project", [("table", "regression")], indirect=True)
 def test_gate_on_a_metric_of_another_task_raises(project: Paths) -> None:
     with pytest.raises(ConfigError, match=r"validate\.gate\.accuracy: no such metric; choose one of .*'rmse'"):
-        run(Config(gate=Gate(accuracy=Bound(min=0.9))), project)
+        run(Config(gate=Gate(accuracy=Bound(min=0.9)), baselines=OFF), project)
 
 
 @pytest.mark.parametrize("project", [("table", "classification")], indirect=True)
 def test_slices_of_a_table_are_those_of_its_columns(project: Paths, caplog: pytest.LogCaptureFixture) -> None:
     slices = [SliceBound(column="colour", min=0.5, min_rows=60), SliceBound(column="worth", max=5.0, metric="loss")]
-    run(Config(gate=Gate(slices=slices)), project)
+    run(Config(gate=Gate(slices=slices), baselines=OFF), project)
     rules = json.loads((project.report_dir("validate") / "gates.json").read_bytes())["rules"]
     by_slice = {(rule["slice"]["column"], rule["slice"]["value"]): rule for rule in rules}
     assert by_slice.keys() == {
@@ -94,4 +99,16 @@ def test_slices_of_a_table_are_those_of_its_columns(project: Paths, caplog: pyte
     assert len(few) == sum("too few rows to say" in record.getMessage() for record in caplog.records) > 0
     assert all(rule["low"] <= rule["value"] <= rule["high"] for rule in rules)
     with pytest.raises(ConfigError, match=r"column 'colr': not a column .*\(did you mean 'colour'\?\)"):
-        run(Config(gate=Gate(slices=[SliceBound(column="colr", min=0.5)])), project)
+        run(Config(gate=Gate(slices=[SliceBound(column="colr", min=0.5)]), baselines=OFF), project)
+
+
+def test_gate_on_the_difference_to_the_best_baseline(trained: Paths) -> None:
+    metrics = run(Config(gate=Gate(over_baseline=Bound(min=0.0))), trained)
+    report = json.loads((trained.report_dir("validate") / "baselines.json").read_bytes())
+    assert [entry["short_name"] for entry in report["baselines"]] == ["prior", "linear"]
+    assert metrics["baseline_best"] == max(metrics["baseline_prior"], metrics["baseline_linear"])
+    assert metrics["over_baseline"] == pytest.approx(metrics["accuracy"] - metrics["baseline_best"])
+    with pytest.raises(GateError, match=r"over_baseline \S+ is below min 1"):
+        run(Config(gate=Gate(over_baseline=Bound(min=1.0))), trained)
+    with pytest.raises(ConfigError, match=r"validate\.gate\.over_baseline: no such metric"):
+        run(Config(gate=Gate(over_baseline=Bound(min=0.0)), baselines=OFF), trained)

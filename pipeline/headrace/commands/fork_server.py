@@ -51,6 +51,7 @@ MODULES: dict[str, tuple[str, ...]] = {
         "pandas",
     ),
     "clean": ("cleanlab.filter", "sklearn.linear_model", "sklearn.model_selection", "jinja2"),
+    "fit-baselines": ("headrace.evaluation.baselines.fit", "sklearn.linear_model", "sklearn.ensemble"),
     "train": ("torch", "pytorch_lightning", *EXPORTER_MODULES, "onnx"),
     "validate": ("scipy.optimize",),
     "explain": ("captum.attr", "matplotlib.figure"),
@@ -61,7 +62,7 @@ MODULES: dict[str, tuple[str, ...]] = {
 None may start a thread that a fork would miss, as onnxruntime 1.31 does (OpenBLAS and jemalloc expect forks).
 """
 MODULE_ORDER = ("clean", "register", "train", "validate", "explain")
-"""The order in which a process imports what its stages need."""
+"""The order in which a process imports what its stages need; internal commands import when they begin."""
 STAGE_OF_COMMAND = {"send": "register", "check-served": "register"}
 """Internal command -> the stage whose modules it needs."""
 

@@ -54,6 +54,7 @@ def make_rows(metrics: dict[str, Metrics], paths: Paths) -> list[Row]:
         rows.append(_tested(test))
         if metrics["quantize"].get("passed"):
             rows.append(("", f"{_quality(test, 'fp32')} with the float32 graph, on the same rows"))
+        rows += _baseline(paths)
     if quantize := metrics["quantize"]:
         rows += _quantized(quantize, "an image" if _is_of_images(paths) else "a row") + _dominated(paths)
     return rows + _registered(paths) + _unsent(paths)
@@ -87,12 +88,28 @@ def _is_of_images(paths: Paths) -> bool:
 def _tested(test: Metrics) -> Row:
     if "micro_f1" in test:
         details = f"{test['accuracy']:.2%} of all labels are right, {test['exact_match']:.2%} of the rows entirely"
+        if "micro_f1_low" in test:  # not in the metrics of earlier versions
+            details = f"95 % interval {test['micro_f1_low']:.4f} to {test['micro_f1_high']:.4f}; {details}"
         return "micro F1", f"{test['micro_f1']:.4f} on test rows ({details})"
     if "accuracy" in test:
         interval = f"95 % interval {test['accuracy_low']:.2%} to {test['accuracy_high']:.2%}"
         return "accuracy", f"{test['accuracy']:.2%} on test rows ({interval})"
     interval = f"95 % interval {test['rmse_low']:.4g} to {test['rmse_high']:.4g}"
     return "error", f"{test['rmse']:.4g} (root mean square) on test rows ({interval}), R2 {test['r2']:.4f}"
+
+
+def _baseline(paths: Paths) -> list[Row]:
+    """The best simple model, and how the network compares with it."""
+    path = paths.report_dir("test") / "baselines.json"
+    try:
+        report: Json = json.loads(path.read_bytes()) if path.is_file() else {}
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON ({error}); run: dvc repro --force test") from None
+    if not report.get("best"):
+        return []
+    best = next(entry for entry in report["baselines"] if entry["short_name"] == report["best"])
+    value = _quality({f"best_{report['metric']}": best["value"]}, "best")
+    return [("baseline", f"{value} with {best['name']}, on the same rows"), ("", report["sentence"])]
 
 
 def _quantized(quantize: Metrics, unit: str) -> list[Row]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from headrace.contracts import Metrics
 from headrace.evaluation.metrics import calibration, classification
 from headrace.evaluation.metrics.classification import wilson_interval
+from headrace.evaluation.metrics.intervals import classification_intervals
 from headrace.evaluation.predictions import Predictions
 from headrace.evaluation.result import NO_RESIDUALS, EvaluationResult, ReadMetric, Table
 from headrace.evaluation.slices import Slice, Slices, class_slices, measure_slices
@@ -36,6 +37,7 @@ def validate_classification(predictions: Predictions, target_accuracy: float) ->
         "coverage": threshold.coverage,
         "target_accuracy": target_accuracy,
     }
+    metrics |= _measure_intervals(metrics, predictions, temperature, seed=0)
     return EvaluationResult(metrics, {"calibration": Table(calibration.Bin._fields, bins), "residuals": NO_RESIDUALS})
 
 
@@ -45,11 +47,11 @@ def evaluate_classification(
     """Quality overall, by class and by group; confidences are at the `temperature` fitted by `validate`.
 
     A row whose confidence does not exceed the `threshold` is `abstained`: its answer can be withheld when served.
+    `seed` is that of the bootstrap.
     """
-    del seed
     targets, predicted, correct = predictions.arrays.targets, predictions.predicted, predictions.correct
-    classes = predictions.spec.classes
-    probabilities = classification.softmax(predictions.logits, read_metric("temperature"))
+    classes, temperature = predictions.spec.classes, read_metric("temperature")
+    probabilities = classification.softmax(predictions.logits, temperature)
     confidence = probabilities.max(axis=1)
     is_answered = confidence > read_metric("threshold")
     bins = calibration.reliability_bins(confidence, correct)
@@ -63,6 +65,7 @@ def evaluate_classification(
         "worst_slice_accuracy": slices[0].accuracy,
         **_measure_abstention(correct, is_answered),
     }
+    metrics |= _measure_intervals(metrics, predictions, temperature, seed=seed)
     return EvaluationResult(
         metrics,
         plots={
@@ -100,3 +103,10 @@ def _measure_abstention(correct: NDArray[np.bool_], is_answered: NDArray[np.bool
         metrics |= {"answered_accuracy": num_correct / num_answered}
         metrics |= {"answered_accuracy_low": low, "answered_accuracy_high": high}
     return metrics
+
+
+def _measure_intervals(metrics: Metrics, predictions: Predictions, temperature: float, *, seed: int) -> Metrics:
+    logits, targets = predictions.logits, predictions.arrays.targets
+    probabilities = classification.softmax(logits, temperature)
+    losses = classification.negative_log_likelihood_by_row(logits, targets)
+    return classification_intervals(metrics, probabilities, losses, targets, seed=seed)

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from headrace.contracts import Metrics
 from headrace.evaluation.metrics import regression
+from headrace.evaluation.metrics.bootstrap import name_ends
+from headrace.evaluation.metrics.classification import wilson_interval
 from headrace.evaluation.predictions import Predictions
 from headrace.evaluation.result import (
     NO_CALIBRATION,
@@ -84,9 +86,11 @@ def evaluate_multi_target_regression(
     }
     slices = measure_error_slices(scaled.row_errors, {**thirds, **groups}, seed=seed)
     intervals = np.array([read_metric(f"interval_90_{suffix}") for suffix in metric_suffixes(targets)])
+    coverage = (np.abs(scaled.values - scaled.targets) <= intervals).mean(axis=1)
     metrics = {
         **_summary_metrics(scaled, targets, seed=seed),
-        "coverage_90": float((np.abs(scaled.values - scaled.targets) <= intervals).mean()),
+        "coverage_90": float(coverage.mean()),
+        **name_ends("coverage_90", wilson_interval(float(coverage.sum()), len(coverage))),
         "worst_slice_rmse": slices[0].rmse,
     }
     columns = {
@@ -112,16 +116,19 @@ def metric_suffixes(targets: Sequence[str]) -> list[str]:
 
 
 def _summary_metrics(scaled: ScaledPredictions, targets: Sequence[str], *, seed: int) -> Metrics:
-    errors = scaled.row_errors
-    low, high = regression.bootstrap_rmse(errors, seed=seed)
-    metrics: Metrics = {"num_rows": len(errors), "rmse": regression.root_mean_square(errors)}
-    metrics |= {"rmse_low": low, "rmse_high": high, "mae": float(np.abs(scaled.scaled_errors).mean())}
-    r_squared = [regression.r_squared(*pair) for pair in zip(scaled.values.T, scaled.targets.T, strict=True)]
-    metrics |= {"r2": float(np.mean(r_squared)), "loss": float(np.square(errors).mean())}
+    """Metrics over all targets and of each, with their 95 % intervals; `seed` is that of the bootstrap."""
+    errors, values = scaled.scaled_errors, scaled.scaled_values
+    scaled_targets, loss = values - errors, float(np.square(errors).mean())
+    r_squared = [regression.r_squared(*pair) for pair in zip(values.T, scaled_targets.T, strict=True)]
+    overall = {"mae": float(np.abs(errors).mean()), "r2": float(np.mean(r_squared)), "loss": loss}
+    centered, rmse = scaled_targets - scaled_targets.mean(axis=0), loss**0.5
+    ends = regression.bootstrap_intervals({"rmse": rmse, **overall}, errors, centered, seed=seed)
+    rmse_ends = {name: ends.pop(name) for name in ("rmse_low", "rmse_high")}
+    metrics: Metrics = {"num_rows": len(errors), "rmse": rmse, **rmse_ends, **overall, **ends}
     for index, suffix in enumerate(metric_suffixes(targets)):
-        own = scaled.values[:, index] - scaled.targets[:, index]
-        values = (regression.root_mean_square(own), float(np.abs(own).mean()), r_squared[index])
-        metrics |= {f"{name}_{suffix}": value for name, value in zip(PER_TARGET_METRICS, values, strict=True)}
+        own = regression.summary_metrics(scaled.values[:, index], scaled.targets[:, index], seed=seed)
+        for name in PER_TARGET_METRICS:
+            metrics |= {f"{name}_{suffix}{end}": own[name + end] for end in ("", "_low", "_high")}
     return metrics
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.contracts import Metrics
 from headrace.evaluation.metrics import calibration, multilabel
+from headrace.evaluation.metrics.intervals import multilabel_intervals
 from headrace.evaluation.predictions import Predictions
 from headrace.evaluation.result import NO_CONFUSION, NO_RESIDUALS, EvaluationResult, ReadMetric, Table
 from headrace.evaluation.slices import Slice, SliceKey, Slices, measure_slices
@@ -28,14 +30,17 @@ def validate_multilabel(predictions: Predictions, target_accuracy: float) -> Eva
         "temperature": temperature,
         "threshold": threshold,
     }
+    metrics |= _measure_intervals(metrics, predictions, probabilities, threshold, seed=0)
     return EvaluationResult(metrics, {"calibration": Table(calibration.Bin._fields, bins), "residuals": NO_RESIDUALS})
 
 
 def evaluate_multilabel(
     predictions: Predictions, groups: Slices, read_metric: ReadMetric, seed: int
 ) -> EvaluationResult:
-    """Quality overall, by label and by group, at the `temperature` and the `threshold` chosen by `validate`."""
-    del seed
+    """Quality overall, by label and by group, at the `temperature` and the `threshold` chosen by `validate`.
+
+    `seed` is that of the bootstrap.
+    """
     temperature, threshold = read_metric("temperature"), read_metric("threshold")
     classes, targets = predictions.spec.classes, _targets(predictions)
     probabilities = multilabel.sigmoid(predictions.logits, temperature)
@@ -52,6 +57,7 @@ def evaluate_multilabel(
         "worst_label_f1": float(by_label.f1[occurs].min()) if occurs.any() else 1.0,
         "worst_slice_accuracy": slices[0].accuracy if slices else float(accuracies.mean()),
     }
+    metrics |= _measure_intervals(metrics, predictions, probabilities, threshold, seed=seed)
     rows_by_label = zip(classes, *(column.tolist() for column in by_label), strict=True)
     names = {"target": _names(targets, classes), "predicted": _names(predicted, classes)}
     return EvaluationResult(
@@ -67,6 +73,15 @@ def evaluate_multilabel(
         },
         predictions={**names, "wrong_share": 1 - accuracies, "probabilities": probabilities},
     )
+
+
+def _measure_intervals(
+    metrics: Metrics, predictions: Predictions, probabilities: NDArray[np.float64], threshold: float, *, seed: int
+) -> Metrics:
+    """The metrics of ranking, which depend on no threshold, and the intervals of all."""
+    targets, predicted = _targets(predictions), probabilities > threshold
+    losses = multilabel.log_losses(predictions.logits, targets)
+    return multilabel_intervals(metrics, probabilities, predicted, targets, losses, seed=seed)
 
 
 def _targets(predictions: Predictions) -> NDArray[np.bool_]:

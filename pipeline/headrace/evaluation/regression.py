@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.evaluation.metrics import regression
+from headrace.evaluation.metrics.bootstrap import name_ends
+from headrace.evaluation.metrics.classification import wilson_interval
 from headrace.evaluation.predictions import Predictions
 from headrace.evaluation.result import (
     NO_CALIBRATION,
@@ -38,9 +40,11 @@ def evaluate_regression(
     """
     targets, values, errors = _targets(predictions), predictions.values, predictions.errors
     slices = measure_error_slices(errors, {**tercile_slices("target", targets), **groups}, seed=seed)
+    is_covered = np.abs(errors) <= read_metric("interval_90")
     metrics = {
         **regression.summary_metrics(values, targets, seed=seed),
-        "coverage_90": float(np.mean(np.abs(errors) <= read_metric("interval_90"))),
+        "coverage_90": float(is_covered.mean()),
+        **name_ends("coverage_90", wilson_interval(float(is_covered.sum()), len(errors))),
         "worst_slice_rmse": slices[0].rmse,
     }
     return EvaluationResult(

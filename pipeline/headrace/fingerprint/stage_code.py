@@ -44,14 +44,17 @@ def hash_stages(stages: Iterable[str], cache: SourceCache) -> dict[str, str]:
 
     The package's own `__init__.py`, which holds the version, belongs to no stage.
     """
-    hashes = {}
-    for stage in stages:
-        closure = find_closure([f"{PACKAGE}.stages.{stage}"], _find_file, cache, COPIED)
-        digests = {name: source.digest for name, source in closure.items()}
-        folders = {name: hash_folder(folder) for name, folder in READ_FOLDERS.items() if name in closure}
-        hashes[stage] = combine_digests(digests | {f"{name}/": digest for name, digest in folders.items()})
+    hashes = {stage: hash_module(f"{PACKAGE}.stages.{stage}", cache) for stage in stages}
     cache.save()
     return hashes
+
+
+def hash_module(module: str, cache: SourceCache) -> str:
+    """Returns the SHA-256 of the import closure of one module of the package."""
+    closure = find_closure([module], _find_file, cache, COPIED)
+    digests = {name: source.digest for name, source in closure.items()}
+    folders = {name: hash_folder(folder) for name, folder in READ_FOLDERS.items() if name in closure}
+    return combine_digests(digests | {f"{name}/": digest for name, digest in folders.items()})
 
 
 def combine_digests(digests: Mapping[str, str]) -> str:

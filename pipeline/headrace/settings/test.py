@@ -24,4 +24,4 @@ class Config(Section):
     num_mistakes: Annotated[int, Field(ge=0)] = 20
     """Test rows in `mistakes.json`: the most confident mistakes, or the largest errors."""
     seed: int = 0
-    """Seed of noise and other changes of rows, and of the bootstrap behind a regression's intervals."""
+    """Seed of noise and other changes of rows, and of the bootstrap behind the intervals of metrics."""

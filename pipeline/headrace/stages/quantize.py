@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from headrace.contracts import Json, Metrics
 from headrace.errors import DataError
+from headrace.evaluation.baselines.compare import compare_with_validated
 from headrace.evaluation.evaluators import find_cutoff, find_evaluator, make_outcomes
+from headrace.evaluation.gates.bounds import BASELINE_METRICS
 from headrace.evaluation.gates.verdicts import GateReport, check_gate, read_champion, read_report, write_report
 from headrace.evaluation.predictions import Predictions
 from headrace.evaluation.result import write_tables
@@ -142,7 +144,10 @@ def _check_gates(paths: Paths, val: ValidationRows, graphs: Graphs) -> dict[str,
     champion, checked = read_champion(folder, validated), {}
     for name, each in graphs.predictions.items():
         metrics = evaluator.validate(each, float(val.validated.get("target_accuracy", 1.0))).metrics
-        report = check_gate(validated.gate, each, metrics, cutoff=find_cutoff(metrics), champion=champion)
+        beside = {}
+        if not validated.gate.bounds.keys().isdisjoint(BASELINE_METRICS):
+            beside = compare_with_validated(paths, each, metrics, split="val").metrics
+        report = check_gate(validated.gate, each, metrics | beside, cutoff=find_cutoff(metrics), champion=champion)
         checked[name] = CheckedGraph(metrics, report)
     return checked
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headrace.contracts import Metrics
+from headrace.evaluation.baselines.compare import REPORT, compare_with_validated
 from headrace.evaluation.comparison import difference_interval
 from headrace.evaluation.diagnosis.diagnose import diagnose
 from headrace.evaluation.diagnosis.robustness import accuracy_under_noise
@@ -21,8 +23,10 @@ from headrace.paths import Paths
 from headrace.quantization.selected import SelectedGraph, read_selected_graph
 from headrace.settings.test import Config
 from headrace.storage.arrays import read_sources
-from headrace.storage.atomic import atomic_dir
+from headrace.storage.atomic import atomic_dir, write_json
 from headrace.storage.bundle import read_bundle
+
+logger = logging.getLogger(__name__)
 
 
 def run(config: Config, paths: Paths) -> Metrics:
@@ -39,7 +43,11 @@ def run(config: Config, paths: Paths) -> Metrics:
     slices = define_slices(collect_columns(predictions, paths.clean_dir), config.slices)
     result = evaluator.evaluate(predictions, slices, selected.read_calibration, config.seed)
     compared = _compare_with_fp32(evaluator, predictions, predict_split(bundle, test_dir), selected)
+    comparison = compare_with_validated(paths, predictions, selected.calibration, split="test")
+    if comparison.remark:
+        logger.warning("test: %s", comparison.remark)
     with atomic_dir(paths.report_dir("test")) as folder:
+        write_json(folder / REPORT, comparison.report)
         _write_predictions(folder / "predictions.parquet", test_dir, predictions, result)
         write_tables(folder, result.reports)
         subject = _make_subject(predictions, result, slices, selected, config, paths)
@@ -47,6 +55,7 @@ def run(config: Config, paths: Paths) -> Metrics:
     with atomic_dir(paths.plots_dir("test")) as folder:
         write_tables(folder, result.plots | diagnosis.plots)
     has_noise = spec.modality == "image" and spec.task == "classification"
+    compared |= comparison.metrics
     return result.metrics | compared | diagnosis.metrics | (_measure_noise(predictions, config) if has_noise else {})
 
 

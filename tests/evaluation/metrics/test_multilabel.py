@@ -32,7 +32,6 @@ def test_log_loss_matches_scikit_learn():
 def test_summary_metrics_match_scikit_learn():
     metrics = summary_metrics(LOGITS, TARGETS, temperature=1.0, threshold=0.5)
     predicted = LOGITS > 0
-    varies = [0, 1, 2]
     assert metrics["num_rows"] == 200
     assert metrics["micro_f1"] == pytest.approx(reference.f1_score(TARGETS, predicted, average="micro"))
     assert metrics["macro_f1"] == pytest.approx(
@@ -41,11 +40,6 @@ def test_summary_metrics_match_scikit_learn():
     assert metrics["accuracy"] == pytest.approx((predicted == TARGETS).mean())
     assert metrics["exact_match"] == pytest.approx((predicted == TARGETS).all(axis=1).mean())
     assert metrics["accuracy_low"] < metrics["accuracy"] < metrics["accuracy_high"]
-    expected = np.mean([reference.average_precision_score(TARGETS[:, k], LOGITS[:, k]) for k in varies])
-    assert metrics["mean_average_precision"] == pytest.approx(expected)
-    assert metrics["auroc"] == pytest.approx(
-        np.mean([reference.roc_auc_score(TARGETS[:, k], LOGITS[:, k]) for k in varies])
-    )
 
 
 def test_per_label_metrics_of_an_absent_label_are_0():

@@ -102,19 +102,33 @@ VALIDATION_METRICS: dict[TaskName, GateMetrics] = {
         ("accuracy", "macro_f1", "loss", "ece"),
         (
             *("num_rows", "accuracy_low", "accuracy_high", "ece_before", "temperature", "threshold", "coverage"),
-            "target_accuracy",
+            *("target_accuracy", "macro_f1_low", "macro_f1_high", "loss_low", "loss_high", "ece_low", "ece_high"),
+            *("auroc", "auroc_low", "auroc_high"),
         ),
     ),
     "multilabel": GateMetrics(
         ("micro_f1", "macro_f1", "accuracy", "exact_match", "loss"),
         (
             *("num_rows", "accuracy_low", "accuracy_high", "mean_average_precision", "auroc", "ece_before", "ece"),
-            *("temperature", "threshold"),
+            *("temperature", "threshold", "micro_f1_low", "micro_f1_high", "macro_f1_low", "macro_f1_high"),
+            *("exact_match_low", "exact_match_high", "mean_average_precision_low", "mean_average_precision_high"),
+            *("auroc_low", "auroc_high", "loss_low", "loss_high", "ece_low", "ece_high"),
         ),
     ),
-    "regression": GateMetrics(("rmse", "mae", "r2", "loss"), ("num_rows", "rmse_low", "rmse_high", "interval_90")),
+    "regression": GateMetrics(
+        ("rmse", "mae", "r2", "loss"),
+        (
+            *("num_rows", "rmse_low", "rmse_high", "interval_90", "mae_low", "mae_high", "r2_low", "r2_high"),
+            *("loss_low", "loss_high"),
+        ),
+    ),
 }
 """Task -> the metrics of `validate`, so that a gate can be checked before there is a model."""
+BASELINE_METRICS = (
+    *("baseline_prior", "baseline_linear", "baseline_boosting", "baseline_best"),
+    *("over_baseline", "over_baseline_low", "over_baseline_high"),
+)
+"""Metrics of `validate` for every task, unless `validate.baselines.seconds` is 0."""
 PER_TARGET_PREFIXES = ("rmse_", "mae_", "r2_", "interval_90_")
 """A regression of several targets also has these, followed by the name of each target."""
 SLICE_COLUMNS: dict[ModalityName, tuple[str, ...]] = {"image": ("brightness",), "text": ("tokens",)}
@@ -127,12 +141,14 @@ def find_gate_mistakes(gate: Gate, tasks: Iterable[TaskName], key: str) -> list[
     """Returns a clause, beginning with its key below `key`, for each metric that none of these tasks has."""
     tasks = list(tasks)
     metrics = [VALIDATION_METRICS[task] for task in tasks]
-    names = {name for each in metrics for name in each.names}
-    with_interval = {name for each in metrics for name in each.with_interval}
+    names = {name for each in metrics for name in each.names} | set(BASELINE_METRICS)
+    of_slices = {name for each in metrics for name in each.with_interval}
+    of_all_rows = of_slices | {name for name in names if f"{name}_low" in names}
     prefixes = PER_TARGET_PREFIXES if "regression" in tasks else ()
     mistakes = []
     for place, name, bound in _named_metrics(gate):
         is_per_target = name.startswith(prefixes)
+        with_interval = of_slices if isinstance(bound, SliceBound) else of_all_rows
         if name not in names and not is_per_target:
             mistakes.append(f"{key}.{place}: no such metric; {choices(name, names)}")
         elif _needs_interval(bound) and name not in with_interval and not _has_target_interval(name, tasks):

@@ -71,12 +71,17 @@ def reliability_bins(
     confidence: NDArray[np.float64], correct: NDArray[np.bool_], num_bins: int = NUM_BINS
 ) -> list[Bin]:
     """Confidence against accuracy in bins of equal width over (0, 1], without the empty ones."""
-    bins = np.clip(np.ceil(confidence * num_bins).astype(int) - 1, 0, num_bins - 1)
+    bins = find_bins(confidence, num_bins)
     return [
         Bin(float(confidence[rows].mean()), float(correct[rows].mean()), int(rows.sum()))
         for rows in (bins == index for index in range(num_bins))
         if rows.any()
     ]
+
+
+def find_bins(confidence: NDArray[np.float64], num_bins: int = NUM_BINS) -> NDArray[np.int64]:
+    """The bin of each confidence, of the same shape: bins of equal width over (0, 1]; 0 is in the first."""
+    return np.asarray(np.clip(np.ceil(confidence * num_bins) - 1, 0, num_bins - 1), np.int64)
 
 
 def expected_calibration_error(bins: list[Bin]) -> float:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from headrace.evaluation.metrics.calibration import minimize_over_temperature
 from headrace.evaluation.metrics.classification import wilson_interval
+from headrace.evaluation.metrics.ranking import average_precision
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -28,20 +29,16 @@ class PerLabelMetrics(NamedTuple):
 def summary_metrics(
     logits: NDArray[np.float32], targets: Bools, *, temperature: float, threshold: float
 ) -> dict[str, float | int]:
-    """Number of rows, F1, accuracy with its 95 % interval, ranking metrics and loss.
+    """Number of rows, F1, accuracy with its 95 % interval, and loss.
 
     `accuracy` is the fraction of correct labels over rows and labels; `exact_match` is the fraction of rows whose
-    labels are all correct. Mean average precision and AUROC do not depend on the threshold; they are means over the
-    labels that some rows have and others do not, and 0 if there are none.
+    labels are all correct.
     """
-    from sklearn.metrics import roc_auc_score
-
     probabilities = sigmoid(logits, temperature)
     predicted = probabilities > threshold
     correct, by_label = predicted == targets, per_label_metrics(probabilities, predicted, targets)
-    occurs, varies = occurring_labels(predicted, targets), targets.any(axis=0) & ~targets.all(axis=0)
+    occurs = occurring_labels(predicted, targets)
     low, high = wilson_interval(float(correct.mean(axis=1).sum()), len(targets))
-    aurocs = [float(roc_auc_score(targets[:, label], logits[:, label])) for label in np.flatnonzero(varies).tolist()]
     return {
         "num_rows": len(targets),
         "micro_f1": micro_f1(predicted, targets),
@@ -50,8 +47,6 @@ def summary_metrics(
         "accuracy_low": low,
         "accuracy_high": high,
         "exact_match": float(correct.all(axis=1).mean()),
-        "mean_average_precision": float(by_label.average_precision[varies].mean()) if varies.any() else 0.0,
-        "auroc": float(np.mean(aurocs)) if aurocs else 0.0,
         "loss": log_loss(logits, targets),
     }
 
@@ -89,8 +84,13 @@ def sigmoid(logits: NDArray[np.float32], temperature: float = 1.0) -> Floats:
 
 def log_loss(logits: NDArray[np.float32], targets: Bools) -> float:
     """Mean binary cross-entropy in nats, over rows and labels; finite for finite logits."""
+    return float(log_losses(logits, targets).mean())
+
+
+def log_losses(logits: NDArray[np.float32], targets: Bools) -> Floats:
+    """`[rows]`: mean binary cross-entropy over the labels, in nats."""
     margins = np.where(targets, -logits.astype(np.float64), logits.astype(np.float64))
-    return float(np.logaddexp(0, margins).mean())
+    return np.asarray(np.logaddexp(0, margins).mean(axis=1))
 
 
 def fit_temperature(logits: NDArray[np.float32], targets: Bools) -> float:
@@ -122,11 +122,9 @@ def best_threshold(probabilities: Floats, targets: Bools) -> float:
 
 def per_label_metrics(probabilities: Floats, predicted: Bools, targets: Bools) -> PerLabelMetrics:
     """Precision, recall, F1 and average precision of each label; 0 / 0 counts as 0, as in scikit-learn."""
-    from sklearn.metrics import average_precision_score
-
     num_correct, num_predicted, num_actual = (flags.sum(axis=0) for flags in (predicted & targets, predicted, targets))
     average = [
-        float(average_precision_score(targets[:, label], probabilities[:, label])) if num_actual[label] else 0.0
+        average_precision(probabilities[:, label], targets[:, label]).value if num_actual[label] else 0.0
         for label in range(targets.shape[1])
     ]
     return PerLabelMetrics(

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-NUM_RESAMPLES = 1000
-DRAWS_PER_PASS = 2**22  # 32 MB of row indices at once
+from headrace.evaluation.metrics.bootstrap import name_ends, percentile_interval, resample_sums
+
+SMALLEST_FRACTION = 1e-12
 INTERVAL_COVERAGE = 0.9
 MAX_RESAMPLED = 2000
 """Rows of a slice; a table has some hundred slices."""
@@ -19,21 +20,41 @@ Z_95 = 1.96
 def summary_metrics(
     predicted: NDArray[np.float64], targets: NDArray[np.float64], *, seed: int = 0
 ) -> dict[str, float | int]:
-    """Number of rows, RMSE and its 95 % interval, mean absolute error, R2 and mean squared error (`loss`).
+    """Number of rows, RMSE, mean absolute error, R2 and mean squared error (`loss`), with their 95 % intervals.
 
     All but `r2` and `loss` are in the target's unit; `seed` is that of the bootstrap.
     """
     errors = predicted - targets
-    low, high = bootstrap_rmse(errors, seed=seed)
-    return {
-        "num_rows": len(targets),
+    metrics = {
         "rmse": root_mean_square(errors),
-        "rmse_low": low,
-        "rmse_high": high,
         "mae": float(np.abs(errors).mean()),
         "r2": r_squared(predicted, targets),
         "loss": float(np.square(errors).mean()),
     }
+    intervals = bootstrap_intervals(metrics, errors[:, None], (targets - targets.mean())[:, None], seed=seed)
+    rmse_ends = {name: intervals.pop(name) for name in ("rmse_low", "rmse_high")}
+    return {"num_rows": len(targets), "rmse": metrics.pop("rmse"), **rmse_ends, **metrics, **intervals}
+
+
+def bootstrap_intervals(
+    estimates: dict[str, float], errors: NDArray[np.float64], centered: NDArray[np.float64], *, seed: int
+) -> dict[str, float | int]:
+    """Ends of the 95 % intervals of `rmse`, `mae`, `r2` and `loss`, over all targets, whose estimates are given.
+
+    Errors and targets minus their means are `[rows, targets]`.
+    """
+    num_targets = errors.shape[1]
+    columns = (np.square(errors), np.abs(errors), np.square(centered), centered)
+    sums = np.split(resample_sums(np.hstack(columns), seed=seed), len(columns), axis=1)
+    squares, absolute = (part.mean(axis=1) / len(errors) for part in sums[:2])
+    total = sums[2] - np.square(sums[3]) / len(errors)
+    varies = total > SMALLEST_FRACTION * sums[2]  # the rest is rounding
+    explained = np.where(varies, 1 - sums[0] / np.where(varies, total, 1), sums[0] == 0)
+    resampled = {"rmse": np.sqrt(squares), "mae": absolute, "r2": explained.sum(axis=1) / num_targets, "loss": squares}
+    ends: dict[str, float | int] = {}
+    for name, values in resampled.items():
+        ends |= name_ends(name, percentile_interval(estimates[name], values))
+    return ends
 
 
 def root_mean_square(errors: NDArray[np.float64]) -> float:
@@ -41,20 +62,13 @@ def root_mean_square(errors: NDArray[np.float64]) -> float:
     return sqrt(float(np.mean(np.square(errors))))
 
 
-def bootstrap_rmse(errors: NDArray[np.float64], *, seed: int = 0, confidence: float = 0.95) -> tuple[float, float]:
-    """Low and high end of the RMSE's percentile interval, over NUM_RESAMPLES draws of the rows with replacement.
+def bootstrap_rmse(errors: NDArray[np.float64], *, seed: int = 0) -> tuple[float, float]:
+    """Low and high end of the RMSE's 95 % interval, by resampling the rows.
 
-    Efron and Tibshirani (1993), An Introduction to the Bootstrap, section 13.3. The interval is too narrow for few
-    rows; for a single row both ends are its error.
+    The interval is too narrow for few rows; for a single row both ends are its error.
     """
-    rng, squares = np.random.default_rng(seed), np.square(errors)
-    per_pass = max(1, DRAWS_PER_PASS // len(errors))
-    means = []
-    for start in range(0, NUM_RESAMPLES, per_pass):
-        shape = (min(per_pass, NUM_RESAMPLES - start), len(errors))
-        means.append(squares[rng.integers(0, len(errors), shape)].mean(axis=1))
-    low, high = np.quantile(np.sqrt(np.concatenate(means)), [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)
+    sums = resample_sums(np.square(errors)[:, None], seed=seed)
+    return percentile_interval(root_mean_square(errors), np.sqrt(sums[:, 0] / len(errors)))
 
 
 def rmse_interval(errors: NDArray[np.float64], *, seed: int = 0) -> tuple[float, float]:
