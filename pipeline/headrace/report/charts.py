@@ -40,12 +40,12 @@ def build_line_chart(title: str, x_label: str, curves: Mapping[str, Curve]) -> L
         return None
     x_axis = choose_ticks([x for curve in finite.values() for x, _ in curve])
     y_axis = choose_ticks([y for curve in finite.values() for _, y in curve])
-    points = {
+    polylines = {
         name: " ".join(f"{_scale(x, x_axis):.2f},{100 - _scale(y, y_axis):.2f}" for x, y in curve)
         for name, curve in finite.items()
     }
     x_ticks, y_ticks = ([f"{tick:.6g}" for tick in axis] for axis in (x_axis, y_axis))
-    return LineChart(title, x_label, x_ticks, y_ticks[::-1], points)
+    return LineChart(title, x_label, x_ticks, y_ticks[::-1], polylines)
 
 
 def choose_ticks(values: Iterable[float]) -> list[float]:

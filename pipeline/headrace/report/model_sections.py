@@ -132,7 +132,7 @@ def _describe_candidate(name: str, values: Json, choice: Json) -> list[str]:
     failed = "; ".join(values.get("reasons", []))
     verdict = "served" if is_chosen else failed or ("reference" if name == "float32" else "passed")
     quality = next((values[key] for key in ("accuracy", "micro_f1", "r2", "rmse") if key in values), None)
-    lost = next((value for key, value in values.items() if key.endswith("_lost")), {})
+    lost: Json = next((value for key, value in values.items() if key.endswith("_lost")), {})
     ratio = values.get("latency_ratio", {})
     return [
         name,

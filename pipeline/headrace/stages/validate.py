@@ -28,6 +28,8 @@ def run(config: Config, paths: Paths) -> Metrics:
     bundle = read_bundle(paths.trained_dir)
     predictions = predict_split(bundle, paths.normalized_dir / "val")
     result = find_evaluator(bundle.spec).validate(predictions, config.target_accuracy)
+    with atomic_dir(paths.plots_dir("validate")) as folder:
+        write_tables(folder, result.plots)
     limits = BaselineLimits(config.baselines.seconds, config.baselines.rows)
     comparison = compare_on_validation(paths, limits, predictions, result.metrics)
     metrics, champion = result.metrics | comparison.metrics, _find_champion(config.gate, paths)
