@@ -126,7 +126,7 @@ def test_rows_of_the_best_baseline(tmp_path: Path) -> None:
     assert rows(paths)[4:6] == shown
     write_json(path, report | {"metric": "accuracy"})
     assert rows(paths)[4] == ("baseline", "91.23% with ridge, on the same rows")
-    write_json(path, report | {"best": None, "baselines": []})
+    write_json(path, report | {"best": "", "baselines": []})
     assert "baseline" not in dict(rows(paths))
     path.write_text("[")
     with pytest.raises(DataError, match=r"test/baselines\.json: not JSON .*dvc repro --force test"):

@@ -12,7 +12,7 @@ import logging
 import shutil
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
@@ -54,7 +54,8 @@ def find_folder(paths: Paths, max_rows: int) -> Path:
 def write_fitted(folder: Path, name: str, fitted: FittedBaseline) -> None:
     """Writes the predictions atomically."""
     with atomic_file(folder / f"{name}.npz") as temporary, temporary.open("wb") as file:
-        np.savez(file, fit_seconds=fitted.fit_seconds, num_rows=fitted.num_rows, **fitted.outputs)
+        arrays: dict[str, Any] = {"fit_seconds": fitted.fit_seconds, "num_rows": fitted.num_rows, **fitted.outputs}
+        np.savez(file, **arrays)
 
 
 def read_fitted(folder: Path, name: str) -> FittedBaseline | None:

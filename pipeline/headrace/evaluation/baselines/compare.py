@@ -102,7 +102,7 @@ def _compare(
             nothing = dict.fromkeys(("value", *INTERVALS, "rows", "fit_seconds"))
             entries[name] = entry | nothing | {"skipped": each}
     values = {name: entry["value"] for name, entry in entries.items() if entry["skipped"] is None}
-    best = settings.get("best") or max(values, key=lambda name: values[name], default=None)
+    best: str = settings.get("best") or max(values, key=lambda name: values[name], default="")
     report = {
         "metric": evaluator.quality,
         "model": float(quality.mean()),

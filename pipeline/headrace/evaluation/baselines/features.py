@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from headrace.contracts import Json, Spec
 from headrace.data.table.encoding.encode import MISSING, UNKNOWN
-from headrace.storage.arrays import Inputs
 
 Encode: TypeAlias = "Callable[[NDArray[Any]], Any]"
 """Inputs of rows, as `read_inputs` returns them, -> `[rows, features]`: an array, or a SciPy sparse array."""
@@ -27,10 +26,10 @@ MAX_CATEGORIES = 254
 IMAGES_PER_PASS = 1024
 
 
-def read_inputs(inputs: Inputs, rows: NDArray[np.intp], spec: Spec) -> NDArray[Any]:
+def read_inputs(inputs: Any, rows: NDArray[np.intp], spec: Spec) -> NDArray[Any]:
     """Reads stored rows at their positions: token ids, columns, or small pixels in place of images."""
     if spec.modality != "image":
-        return inputs[rows]
+        return np.asarray(inputs[rows])
     starts = range(0, max(1, len(rows)), IMAGES_PER_PASS)
     return np.concatenate([pool_pixels(inputs[rows[start : start + IMAGES_PER_PASS]]) for start in starts])
 
@@ -56,7 +55,7 @@ def pool_pixels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         shape[axis] = len(starts)
         sizes = np.diff(np.append(starts, side)).astype(np.float32).reshape(shape)
         pooled = np.add.reduceat(pooled, starts, axis=axis) / sizes
-    return pooled.reshape(len(images), int(np.prod(pooled.shape[1:])))
+    return np.asarray(pooled.reshape(len(images), int(np.prod(pooled.shape[1:]))), np.float32)
 
 
 class TermEncoder:

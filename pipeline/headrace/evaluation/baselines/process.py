@@ -108,7 +108,7 @@ def _start(arguments: list[str], stdin: socket.socket, cwd: Path, log_path: Path
     command = [sys.executable, "-m", "headrace", *arguments]
     with log_path.open("a") as log:  # of its own session: the terminal's signals end it through this process
         return subprocess.Popen(
-            command, cwd=cwd, env=os.environ, stdin=stdin, stdout=log, stderr=log, start_new_session=True
+            command, cwd=cwd, env=os.environ, stdin=stdin.fileno(), stdout=log, stderr=log, start_new_session=True
         )
 
 
