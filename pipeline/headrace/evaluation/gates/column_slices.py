@@ -11,8 +11,8 @@ from headrace.data.table.encoding.decode import format_value, inputs_by_column
 from headrace.errors import ConfigError, choices
 from headrace.evaluation.gates.bounds import SLICE_COLUMNS, TARGET_COLUMNS
 from headrace.evaluation.predictions import Predictions
-from headrace.evaluation.slice_definitions import SLICE_DEFINITIONS
-from headrace.evaluation.slices import TERCILES, tercile_slices
+from headrace.evaluation.slice_definitions import COLUMNS, slice_columns
+from headrace.evaluation.slices import TERCILES, SliceKey, tercile_slices
 
 MAX_VALUES = 10
 """Numbers of more values are cut into thirds."""
@@ -44,9 +44,8 @@ def slice_by_column(predictions: Predictions, column: str) -> dict[str, Bools]:
     if spec.modality == "table" and source_names.get(column, column) in inputs_by_column(predictions.transform):
         slices = _slice_table(predictions, source_names.get(column, column))
     elif column in SLICE_COLUMNS.get(spec.modality, ()):
-        defined = SLICE_DEFINITIONS[spec.modality](predictions.arrays, predictions.transform)
-        prefix = f"{column}="
-        slices = {name.removeprefix(prefix): rows for name, rows in defined.items() if name.startswith(prefix)}
+        defined = slice_columns(COLUMNS[spec.modality](predictions.arrays, predictions.transform))
+        slices = {key.value: rows for key, rows in defined.items() if key.column == column}
     else:
         slices = _slice_target(predictions)
     return {value: rows for value, rows in slices.items() if rows.any()}
@@ -75,4 +74,4 @@ def _slice_target(predictions: Predictions) -> dict[str, Bools]:
 
 def _cut_into_thirds(values: NDArray[np.float64]) -> dict[str, Bools]:
     thirds = tercile_slices("", values)
-    return {name: thirds[f"={name}"] for name in TERCILES}
+    return {name: thirds[SliceKey("", name)] for name in TERCILES}
