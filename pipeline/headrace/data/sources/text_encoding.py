@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from itertools import islice
 
 from headrace.errors import ConfigError
 
@@ -21,6 +22,8 @@ LEGACY = (
     "cp1252", "cp1251", "cp1250", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "koi8_r",
     "cp932", "gb18030", "big5", "cp949", "euc_jp",
 )  # fmt: skip
+UNICODE = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32")
+"""Encodings that are recognized, not guessed."""
 BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 SURROGATES = re.compile("[\ud800-\udfff]")
 NUL_FRACTION = 0.2
@@ -37,6 +40,12 @@ def decode_text(data: bytes, encoding: str = "auto") -> str:
     if name not in ("utf-8", "utf-8-sig"):  # some codecs let lone surrogates through
         text = SURROGATES.sub("\ufffd", text)
     return text.removeprefix("\ufeff")
+
+
+def find_foreign_words(text: str, num_words: int = 3) -> list[str]:
+    """Returns the first different words with letters beyond ASCII, by which a person recognizes a wrong encoding."""
+    words = (word for word in re.findall(r"[^\W\d_]+", text) if not word.isascii())
+    return list(islice(dict.fromkeys(words), num_words))
 
 
 def check_encoding(encoding: str) -> str:

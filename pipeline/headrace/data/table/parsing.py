@@ -12,11 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from headrace.data.table.number_format import PLAIN, NumberFormat, to_plain_notation
+
 Fields = dict[str, NDArray[np.int64]]
 
 DateOrder = Literal["dmy", "mdy"]
 """Whether `03/04/2024` is 3 April or 4 March."""
-# no thousands separators, percent signs or currencies: `1,234` is 1234 in one country and 1.234 in another
+# no thousands separators, percent signs or currencies: what `1,234` means is a property of a column (NumberFormat)
 NUMBER = r"(?i)^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf|infinity|nan)$"
 ISO_DATE = r"^[1-9]\d{3}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)?$"
 TIME = r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.(?P<fraction>\d{1,9}))?)?"
@@ -53,8 +55,11 @@ def strip_whitespace(column: pa.Array) -> pa.Array:
     return pc.if_else(is_empty, None, text) if pc.any(is_empty).as_py() else text
 
 
-def parse_numbers(column: pa.Array) -> ParsedNumbers:
-    """Parses strings such as `3`, ` -1.5e3 ` or `inf`; `nan` counts as missing."""
+def parse_numbers(column: pa.Array, number_format: NumberFormat = PLAIN) -> ParsedNumbers:
+    """Parses strings such as `3`, ` -1.5e3 ` or `inf`, or those of another format; `nan` counts as missing."""
+    if number_format != PLAIN:
+        text = strip_whitespace(column)
+        return _to_parsed_numbers(to_plain_notation(text, number_format).cast(pa.float64()), text)
     try:
         return _to_parsed_numbers(column.cast(pa.float64()), column)
     except pa.ArrowInvalid:  # at least one cell is not a plain number

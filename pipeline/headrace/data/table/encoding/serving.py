@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from headrace.data.request_rows import InvalidRowError, check_columns, is_missing, quote, replace_lone_surrogates
 from headrace.data.table.encoding.encode import encode_batch
-from headrace.data.table.parsing import DateOrder, parse_dates, parse_numbers, strip_whitespace
+from headrace.data.table.number_format import PLAIN, NumberFormat
+from headrace.data.table.parsing import DateOrder, ParsedNumbers, parse_dates, parse_numbers, strip_whitespace
 
 Json = dict[str, Any]
 TRUTH_VALUES = {"true", "false"}
@@ -59,18 +60,30 @@ class Encoder:
 
 
 def _parse_column(name: str, cells: list[Any], column: Json, missing: frozenset[str]) -> pa.Array:
-    categories = frozenset(column.get("values", ()))
+    categories, missing = frozenset(column.get("values", ())), missing.union(column.get("missing", ()))
     texts = [_to_text(name, row, cell, categories, missing) for row, cell in enumerate(cells)]
     text = pa.array(texts, pa.string())
     if column["kind"] == "categorical":
         return strip_whitespace(text)
     if column["kind"] == "date":
         return pa.array(_parse_dates(name, cells, text, column.get("order")), pa.timestamp("us"))
-    numbers = parse_numbers(text)
+    numbers = _parse_numbers(cells, text, NumberFormat(**column.get("number_format", {})))
     remedy = "send a finite number, or null if it is unknown"
     _refuse_first(numbers.is_invalid, name, cells, f"is not a number; {remedy}")
     _refuse_first(np.isinf(numbers.values), name, cells, f"is not a finite number; {remedy}")
     return pa.array(numbers.values, pa.float64(), mask=np.isnan(numbers.values))
+
+
+def _parse_numbers(cells: list[Any], text: pa.Array, number_format: NumberFormat) -> ParsedNumbers:
+    """Parses texts in the notation of the source, and numbers as they are."""
+    plain = parse_numbers(text)
+    if number_format == PLAIN:
+        return plain
+    is_text = np.array([isinstance(cell, str) for cell in cells], np.bool_)
+    formatted = parse_numbers(text, number_format)
+    return ParsedNumbers(
+        np.where(is_text, formatted.values, plain.values), np.where(is_text, formatted.is_invalid, plain.is_invalid)
+    )
 
 
 def _refuse_first(is_invalid: NDArray[np.bool_], name: str, cells: list[Any], problem: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from headrace.contracts import ColumnKind, Json, Rows, Spec
+from headrace.contracts import Column, ColumnKind, Json, Rows, Spec
 from headrace.data.table.encoding.encode import NUM_SPECIAL, encode_batch
 from headrace.data.table.encoding.quantiles import compute_knots
 from headrace.data.table.encoding.statistics import ColumnStatistics, LearnedColumn, collect_statistics
@@ -43,7 +43,7 @@ class TableTransform:
                 left_out.append({"name": column.name, "reason": reason})
                 continue
             encoding = ENCODERS[column.kind](column.name, learned[column.name], options)
-            columns.append(encoding.column | ({"order": column.date_order} if column.date_order else {}))
+            columns.append(encoding.column | _notation(column))
             inputs += encoding.inputs
         if not inputs:
             reasons = "; ".join(f"{entry['name']}: {entry['reason']}" for entry in left_out[:5]) or "there is none"
@@ -64,6 +64,12 @@ class ColumnEncoding(NamedTuple):
     """Entry of `columns`, for `encode_batch`."""
     inputs: list[Json]
     """Entries of `inputs`, one per stored number, for the preprocessing in the network."""
+
+
+def _notation(column: Column) -> Json:
+    """How the source writes the column's cells, for serving; empty for plain ones."""
+    notation = {"order": column.date_order, "number_format": column.number_format, "missing": column.missing}
+    return {name: value for name, value in notation.items() if value}
 
 
 def numeric_inputs(name: str, learned: LearnedColumn, options: Json) -> ColumnEncoding:

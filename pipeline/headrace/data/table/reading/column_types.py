@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace.contracts import ColumnKind
-from headrace.data.table.parsing import parse_dates, parse_numbers
+from headrace.data.sources.read_options import TableFormat
+from headrace.data.table.format_counts import count_formats, is_plain
+from headrace.data.table.parsing import parse_dates
+from headrace.data.table.reading.columns.numeric_columns import MOSTLY, decide_numeric
 
-MOSTLY = 0.95
-"""Fraction of the non-missing cells from which on a column counts as numeric, dates or images."""
 # `table` must not import `image`; a test compares this with the formats that can be decoded
 IMAGE = r"(?i)^\S.*\.(bmp|gif|jpeg|jpg|pbm|pgm|png|ppm|tif|tiff|webp)(\?\S*)?$"
 DATE_PREFIX = r"^\s*\d{1,4}[-/.]\d"
@@ -30,8 +30,15 @@ def infer_column_kind(column: pa.Array) -> ColumnKind:
     values = column.drop_null()
     if not len(values):
         return "categorical"
-    if is_numeric(values):
+    if is_plain(values) or decide_numeric(count_formats(values), TableFormat()).is_numeric:
         return "numeric"
+    return infer_other_kind(values)
+
+
+def infer_other_kind(values: pa.Array) -> ColumnKind:
+    """The kind of a column of strings that is not numeric and has no null."""
+    if not len(values):
+        return "categorical"
     if _matching_fraction(values, DATE_PREFIX) >= MOSTLY and float(parse_dates(values).is_invalid.mean()) <= 1 - MOSTLY:
         return "date"
     if _matching_fraction(values, IMAGE) >= MOSTLY:
@@ -40,8 +47,11 @@ def infer_column_kind(column: pa.Array) -> ColumnKind:
 
 
 def is_numeric(values: pa.Array) -> bool:
-    """Whether almost all of the strings are finite numbers."""
-    return float(np.isfinite(parse_numbers(values).values).mean()) >= MOSTLY
+    """Whether almost all of the strings are finite numbers, in any format."""
+    if is_plain(values):
+        return True
+    counts = count_formats(values)
+    return counts.num_numbers >= MOSTLY * counts.num_cells > 0
 
 
 def is_mostly_distinct(column: pa.Array) -> bool:
