@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # only for annotations: settings and `headrace status` use th
 
 ModalityName = Literal["image", "text", "table"]
 TaskName = Literal["classification", "multilabel", "regression"]
-ColumnKind = Literal["numeric", "categorical", "date", "text", "image"]
+ColumnKind = Literal["numeric", "categorical", "date", "time", "text", "image"]
 T = TypeVar("T")
 Json = dict[str, Any]
 Metrics = dict[str, float | int]

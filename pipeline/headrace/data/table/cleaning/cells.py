@@ -14,7 +14,7 @@ from headrace.contracts import Column, ColumnKind
 from headrace.data.table import hashing
 from headrace.data.table.format_counts import LARGEST_EXACT
 from headrace.data.table.number_format import PLAIN, NumberFormat
-from headrace.data.table.parsing import DateOrder, parse_dates, parse_numbers, strip_whitespace
+from headrace.data.table.parsing import DateOrder, parse_dates, parse_numbers, parse_times, strip_whitespace
 
 
 class TypedColumn:
@@ -44,6 +44,8 @@ class TypedColumn:
             self.numbers, self.is_broken = parse_numbers(present, number_format)
         elif kind == "date":
             self.dates, self.is_broken = parse_dates(present, order)
+        elif kind == "time":  # hours
+            self.numbers, self.is_broken = parse_times(present)
         else:
             self.text, self.is_broken = strip_whitespace(present), np.zeros(len(raw), np.bool_)
 
@@ -53,7 +55,7 @@ class TypedColumn:
 
         Integers that float64 cannot tell apart differ as their texts do.
         """
-        if self.kind == "numeric":
+        if self.kind in {"numeric", "time"}:
             hashes = hashing.hash_numbers(self.numbers)
             is_large = np.isfinite(self.numbers) & (np.abs(self.numbers) >= LARGEST_EXACT)
             if is_large.any():
@@ -63,8 +65,8 @@ class TypedColumn:
 
     @cached_property
     def quantities(self) -> NDArray[np.float64] | None:
-        """`[rows]`: numbers, or days since 1970; NaN if missing or infinite; None for other kinds."""
-        if self.kind == "numeric":
+        """`[rows]`: numbers, hours since midnight, or days since 1970; NaN if missing or infinite; None for other kinds."""
+        if self.kind in {"numeric", "time"}:
             return np.where(np.isfinite(self.numbers), self.numbers, np.nan)
         if self.kind != "date":
             return None

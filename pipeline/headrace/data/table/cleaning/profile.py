@@ -41,7 +41,7 @@ class SampledRows(NamedTuple):
     def from_sample(cls, sample: RowSample, spec: Spec) -> SampledRows:
         """Splits the stacked arrays by column."""
         quantities, hashes, targets = sample.rows()
-        numeric = [column.name for column in spec.columns if column.kind in {"numeric", "date"}]
+        numeric = [column.name for column in spec.columns if column.kind in {"numeric", "date", "time"}]
         return cls(
             {name: quantities[:, index] for index, name in enumerate(numeric)},
             {column.name: hashes[:, index] for index, column in enumerate(spec.columns)},

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from headrace.data.request_rows import InvalidRowError, check_columns, is_missing, quote, replace_lone_surrogates
 from headrace.data.table.encoding.encode import encode_batch
 from headrace.data.table.number_format import PLAIN, NumberFormat
-from headrace.data.table.parsing import DateOrder, ParsedNumbers, parse_dates, parse_numbers, strip_whitespace
+from headrace.data.table.parsing import DateOrder, ParsedNumbers, parse_dates, parse_numbers, parse_times, strip_whitespace
 
 Json = dict[str, Any]
 TRUTH_VALUES = {"true", "false"}
@@ -67,6 +67,10 @@ def _parse_column(name: str, cells: list[Any], column: Json, missing: frozenset[
         return strip_whitespace(text)
     if column["kind"] == "date":
         return pa.array(_parse_dates(name, cells, text, column.get("order")), pa.timestamp("us"))
+    if column["kind"] == "time":
+        times = parse_times(text)
+        _refuse_first(times.is_invalid, name, cells, "is not a time of day; send HH:MM, or null if it is unknown")
+        return pa.array(times.values, pa.float64(), mask=np.isnan(times.values))
     numbers = _parse_numbers(cells, text, NumberFormat(**column.get("number_format", {})))
     remedy = "send a finite number, or null if it is unknown"
     _refuse_first(numbers.is_invalid, name, cells, f"is not a number; {remedy}")

@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from headrace.contracts import Column, ColumnKind, Json, Rows, Spec
-from headrace.data.table.encoding.encode import NUM_SPECIAL, encode_batch
+from headrace.data.table.encoding.encode import CLOCK, NUM_SPECIAL, encode_batch
 from headrace.data.table.encoding.quantiles import compute_knots
 from headrace.data.table.encoding.statistics import ColumnStatistics, LearnedColumn, collect_statistics
 from headrace.errors import DataError
@@ -91,6 +91,15 @@ def date_inputs(name: str, learned: LearnedColumn, options: Json) -> ColumnEncod
     return ColumnEncoding({"name": name, "kind": "date", **stored, "parts": ["days", *waves]}, inputs)
 
 
+def time_inputs(name: str, learned: LearnedColumn, options: Json) -> ColumnEncoding:
+    """Hours since midnight, and the position on the circle of a day, where 23:59 is next to 0:00."""
+    stored = {"offset": 0.0, "unit": 1.0}
+    inputs = [_scaled_input(f"{name}.hours", name, learned, stored, options)]
+    # the first input flags a missing time; 0, the center of the circle, is no time at all
+    inputs += [_numeric_input(f"{name}.{wave}", name, fill=0.0, center=0.0, scale=1.0) for wave in CLOCK]
+    return ColumnEncoding({"name": name, "kind": "time", **stored, "parts": ["hours", *CLOCK]}, inputs)
+
+
 def categorical_inputs(name: str, learned: LearnedColumn, options: Json) -> ColumnEncoding:
     """One input of ids: 0 unknown or rare, 1 missing, then the values, most frequent first."""
     values = _frequent_values(learned.statistics, options)
@@ -102,6 +111,7 @@ ENCODERS: dict[ColumnKind, Callable[[str, LearnedColumn, Json], ColumnEncoding]]
     "numeric": numeric_inputs,
     "categorical": categorical_inputs,
     "date": date_inputs,
+    "time": time_inputs,
 }
 
 

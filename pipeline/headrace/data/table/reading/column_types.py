@@ -8,13 +8,14 @@ import pyarrow.compute as pc
 from headrace.contracts import ColumnKind
 from headrace.data.sources.read_options import TableFormat
 from headrace.data.table.format_counts import count_formats, is_plain
-from headrace.data.table.parsing import parse_dates
+from headrace.data.table.parsing import NAMED_DATE, parse_dates, parse_times
 from headrace.data.table.reading.columns.numeric_columns import MOSTLY, decide_numeric
 
 # `table` must not import `image`; a test compares this with the formats that can be decoded
 IMAGE = r"(?i)^\S.*\.(bmp|gif|jpeg|jpg|pbm|pgm|png|ppm|tif|tiff|webp)(\?\S*)?$"
-DATE_PREFIX = r"^\s*\d{1,4}[-/.]\d"
+DATE_PREFIX = rf"^\s*\d{{1,4}}[-/.]\d|{NAMED_DATE}"
 """Cheap test that spares most columns the parsing of dates."""
+TIME_PREFIX = r"^\s*\d{1,2}:\d\d"
 MIN_TEXT_WORDS = 5
 """Mean words per cell from which on a column is text rather than names; `Braund, Mr. Owen Harris` is a name."""
 MIN_DISTINCT_FRACTION = 0.5
@@ -41,6 +42,8 @@ def infer_other_kind(values: pa.Array) -> ColumnKind:
         return "categorical"
     if _matching_fraction(values, DATE_PREFIX) >= MOSTLY and float(parse_dates(values).is_invalid.mean()) <= 1 - MOSTLY:
         return "date"
+    if _matching_fraction(values, TIME_PREFIX) >= MOSTLY and float(parse_times(values).is_invalid.mean()) <= 1 - MOSTLY:
+        return "time"
     if _matching_fraction(values, IMAGE) >= MOSTLY:
         return "image"
     return "text" if _is_text(values) else "categorical"
