@@ -27,6 +27,8 @@ class TableFormat(Section):
     """The decimal mark of numbers; auto: by all cells of a column, and a point where both are possible."""
     thousands: Literal["auto", "", ",", ".", " ", "'", "_"] = "auto"
     """The separator of thousands, empty for none; auto: by all cells of a column."""
+    date_order: Literal["auto", "dmy", "mdy"] = "auto"
+    """Whether 3/4/2024 is 3 April (dmy) or 4 March (mdy); auto: what more cells of a column fit."""
     missing: list[str | int | float] = ["", "?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "<NA>"]
     """Cells that stand for a missing value; a number stands for both of its spellings, -999 and -999.0."""
     skip_lines: int = Field(default=0, ge=0)

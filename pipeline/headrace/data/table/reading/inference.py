@@ -66,7 +66,7 @@ def infer_table(head: pa.Table, options: ReadOptions) -> InferredTable:
     task = _infer_task(plain, targets, kinds, options)
     columns = _choose_inputs(head, kinds, targets, index_columns, options)
     kinds |= {name: kind for name, kind in columns.items() if kind == "text"}
-    inputs = [guessed.by_name[name]._replace(kind=kind).to_column(name) for name, kind in columns.items()]
+    inputs = [guessed.by_name[name]._replace(kind=kind).to_column(name, options) for name, kind in columns.items()]
     assumptions = [*assume_target(targets, task, options), *_assume_columns(head, guessed.by_name, columns, options)]
     assumptions += assume_index(index_columns)
     if "text" in columns.values():

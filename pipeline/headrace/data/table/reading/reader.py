@@ -120,7 +120,7 @@ def _decide_targets(files: list[TableFile], head: _Head, table: InferredTable) -
         for batch, _ in shard.batches:
             for name, cells in zip(unclear, normalize_cells(batch, unclear, missing), strict=True):
                 counts[name].add(count_formats(cells))
-    return decide_targets(counts, head.options.table, table.likely_decimal)
+    return decide_targets(counts, head.options, table.likely_decimal)
 
 
 def _rename_column(column: Column, name: str) -> Column:

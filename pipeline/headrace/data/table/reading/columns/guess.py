@@ -33,10 +33,13 @@ class ColumnGuess(NamedTuple):
     counts: FormatCounts | None = None
     """None if all cells are plain numbers, or the settings name another kind."""
 
-    def to_column(self, name: str) -> Column:
+    def to_column(self, name: str, options: ReadOptions) -> Column:
         """Returns the column's entry in the spec."""
         number_format = self.number_format._asdict() if self.number_format != PLAIN else {}
-        return Column(name=name, kind=self.kind, number_format=number_format, missing=list(self.missing))
+        order = options.table.date_order if self.kind == "date" and options.table.date_order != "auto" else None
+        return Column(
+            name=name, kind=self.kind, date_order=order, number_format=number_format, missing=list(self.missing)
+        )
 
 
 class GuessedColumns(NamedTuple):

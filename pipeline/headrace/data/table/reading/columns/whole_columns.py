@@ -87,16 +87,16 @@ def count_stored(folder: Path, names: Sequence[str]) -> dict[str, FormatCounts]:
 
 
 def decide_targets(
-    counts: Mapping[str, FormatCounts], table: TableFormat, likely_decimal: str | None
+    counts: Mapping[str, FormatCounts], options: ReadOptions, likely_decimal: str | None
 ) -> TargetNotations:
     """Decides by all rows; raises DataError for a target of numbers in contradictory notations."""
     result = TargetNotations({}, [])
     for name, target in counts.items():
-        check_uniform(name, target, table)
-        decision = decide_numeric(target, table, likely_decimal)
+        check_uniform(name, target, options.table)
+        decision = decide_numeric(target, options.table, likely_decimal)
         guess = ColumnGuess("numeric", decision.number_format, tuple(decision.missing), target)
         result.guesses[name] = guess
-        result.assumptions.extend(assume_numbers(name, guess.to_column(name), target, decision, table))
+        result.assumptions.extend(assume_numbers(name, guess.to_column(name, options), target, decision, options.table))
     return result
 
 
