@@ -82,7 +82,7 @@ def profile_table(rows: Rows, spec: Spec, options: Json) -> Json:
         "num_rows": num_rows,
         "columns": {
             column.name: column_facts(totals[column.name], column, sampled)
-            | {"order": orders.get(column.name), "num_by_order": by_order.get(column.name)}
+            | {"order": orders.get(column.name, column.date_order), "num_by_order": by_order.get(column.name)}
             | {"score": scores.get(column.name)}
             for column in spec.columns
         },
