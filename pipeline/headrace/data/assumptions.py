@@ -30,7 +30,9 @@ def assume_inputs(clean: Spec, transform: Json, max_tokens: int | str) -> list[A
     if clean.modality == "text":
         return list(_assume_texts(transform, is_auto=max_tokens == "auto"))
     return [
-        _remark(f"column {entry['name']!r}", f"not learned from: {entry['reason']}", "normalize.table, or ingest.columns")
+        _remark(
+            f"column {entry['name']!r}", f"not learned from: {entry['reason']}", "normalize.table, or ingest.columns"
+        )
         for entry in transform["left_out"]
     ]
 

@@ -8,7 +8,13 @@ from headrace.data.assumptions import warn_of_assumptions
 from headrace.data.checkers import CHECKERS
 from headrace.data.cleaning.checks import list_skipped_checks, resolve_rules, settle_duplicates
 from headrace.data.cleaning.decide import CleaningDecision, decide_rows
-from headrace.data.cleaning.outcome import QuarantineBounds, check_bounds, check_columns, count_outcomes, make_clean_spec
+from headrace.data.cleaning.outcome import (
+    QuarantineBounds,
+    check_bounds,
+    check_columns,
+    count_outcomes,
+    make_clean_spec,
+)
 from headrace.data.cleaning.quarantine import write_findings, write_groups, write_rows
 from headrace.data.cleaning.report.build import build_report, collect_examples
 from headrace.data.cleaning.report.page import render_report

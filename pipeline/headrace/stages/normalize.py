@@ -1,4 +1,4 @@
-"""Normalize: data/clean, data/split -> data/normalized, reports/assumptions.json. Fits on train rows only; writes the arrays for training."""
+"""Normalize: data/clean, data/split -> data/normalized, reports/assumptions.json. Fits on train rows only."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def group_equal_rows(row_index: RowIndex, is_accepted: NDArray[np.bool_]) -> Ite
 
 
 def describe_repeats(groups: list[list[int]], num_rows: int, rule: Rule | None) -> Assumption | None:
-    """Returns what a person should know about accepted rows of a table that are equal; None if there are few or none."""
+    """Returns what a person should know about equal rows of a table that were accepted; None if there is none."""
     num_repeated, num_extra = sum(map(len, groups)), sum(len(group) - 1 for group in groups)
     if not num_extra or rule is None or rule.severity == "drop":
         return None

@@ -13,6 +13,7 @@ from headrace.data.cleaning.decide import CleaningDecision
 from headrace.data.cleaning.scan import RowIndex, enabled_options
 from headrace.errors import DataError
 
+
 class QuarantineBounds(NamedTuple):
     """Fractions of the rows that cleaning may reject."""
 

@@ -126,7 +126,9 @@ def describe_mixture(counts: FormatCounts, chosen: ChosenFormat) -> str | None:
     if len(affixes) > 1:
         return f"numbers with different units, {affixes[:5]}"
     if len(counts.examples) > 1:
-        return f"numbers with decimal point ({counts.examples['.']!r}) and with decimal comma ({counts.examples[',']!r})"
+        return (
+            f"numbers with decimal point ({counts.examples['.']!r}) and with decimal comma ({counts.examples[',']!r})"
+        )
     return f"numbers in several notations, of which {chosen.number_format} reads {chosen.num_fitting:,}"
 
 

@@ -21,7 +21,6 @@ from headrace.data.text.tokenizer import (
 )
 from headrace.errors import DataError
 
-
 MAX_SAMPLED = 1000
 """Train texts whose lengths are measured: the share of longer ones is off by a percent."""
 AUTO_PERCENTILE = 95

@@ -65,7 +65,7 @@ class TypedColumn:
 
     @cached_property
     def quantities(self) -> NDArray[np.float64] | None:
-        """`[rows]`: numbers, hours since midnight, or days since 1970; NaN if missing or infinite; None for other kinds."""
+        """`[rows]`: numbers, hours since midnight or days since 1970; NaN if missing or infinite; None for others."""
         if self.kind in {"numeric", "time"}:
             return np.where(np.isfinite(self.numbers), self.numbers, np.nan)
         if self.kind != "date":

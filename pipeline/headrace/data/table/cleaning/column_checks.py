@@ -11,7 +11,6 @@ MIN_ROWS = 50
 """With fewer rows, distinct values do not indicate an id."""
 
 
-
 def check_columns(spec: Spec, survey: Json, options: Json) -> list[ColumnFinding]:
     """Returns findings in column order; a constant or duplicate column has only that one finding."""
     columns, num_rows = survey["columns"], survey["num_rows"]

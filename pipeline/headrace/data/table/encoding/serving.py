@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from headrace.data.request_rows import InvalidRowError, check_columns, is_missing, quote, replace_lone_surrogates
 from headrace.data.table.encoding.encode import encode_batch
 from headrace.data.table.number_format import PLAIN, NumberFormat
-from headrace.data.table.parsing import DateOrder, ParsedNumbers, parse_dates, parse_numbers, parse_times, strip_whitespace
+from headrace.data.table.parsing import (
+    DateOrder,
+    ParsedNumbers,
+    parse_dates,
+    parse_numbers,
+    parse_times,
+    strip_whitespace,
+)
 
 Json = dict[str, Any]
 TRUTH_VALUES = {"true", "false"}

@@ -70,11 +70,11 @@ def infer_table(head: pa.Table, options: ReadOptions) -> InferredTable:
     assumptions = [*assume_target(targets, task, options), *_assume_columns(head, guessed.by_name, columns, options)]
     assumptions += assume_index(index_columns)
     if "text" in columns.values():
-        assumptions += assume_ids(next(iter(columns)), [n for n in kinds if n not in {*columns, *targets, *index_columns}])
+        assumptions += assume_ids(
+            next(iter(columns)), [n for n in kinds if n not in {*columns, *targets, *index_columns}]
+        )
     numeric_targets = {name: guessed.by_name[name] for name in targets if kinds[name] == "numeric"}
-    return InferredTable(
-        targets, task, _modality(inputs), inputs, assumptions, guessed.likely_decimal, numeric_targets
-    )
+    return InferredTable(targets, task, _modality(inputs), inputs, assumptions, guessed.likely_decimal, numeric_targets)
 
 
 def _choose_inputs(

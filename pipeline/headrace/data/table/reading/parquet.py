@@ -83,7 +83,9 @@ def _batches(path: Path, names: list[str], class_names: dict[str, list[str]]) ->
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(ROWS_PER_BATCH, columns=names):
                 columns = {name: batch.column(name) for name in names}
-                columns |= {name: _name_classes(columns[name], class_names[name]) for name in class_names if name in columns}
+                columns |= {
+                    name: _name_classes(columns[name], class_names[name]) for name in class_names if name in columns
+                }
                 arrays = [_as_text(column) for column in columns.values()]
                 numbers = pa.array(np.arange(start, start + batch.num_rows))
                 yield FileRows(pa.record_batch(arrays, names=names), numbers)

@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 from headrace.contracts import Assumption, Column, OpenedSource, Spec
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.sources.row_source import relative_name
-from headrace.data.table.reading.delimited.format_remarks import assume_format, assume_missing
-from headrace.data.table.reading.delimited.reader import open_delimited
 from headrace.data.table.format_counts import FormatCounts, count_formats
 from headrace.data.table.reading.columns.whole_columns import ColumnWatch, TargetNotations, decide_targets
+from headrace.data.table.reading.delimited.format_remarks import assume_format, assume_missing
+from headrace.data.table.reading.delimited.reader import open_delimited
 from headrace.data.table.reading.files import TableFile, find_common_dir, find_table_files
 from headrace.data.table.reading.inference import InferredTable, infer_table
 from headrace.data.table.reading.jsonl import open_jsonl

@@ -86,7 +86,7 @@ def build_raw_schema(names: Iterable[str], layout: RowLayout) -> pa.Schema:
 def normalize_cells(
     batch: pa.RecordBatch, names: list[str], missing: list[str], others: Mapping[str, list[str]] = MappingProxyType({})
 ) -> list[pa.Array]:
-    """The columns without whitespace around cells, and null where a cell is one of `missing`, or of `others` by name."""
+    """The columns without whitespace around cells; null where a cell is one of `missing`, or of `others` by name."""
     missing_values = pa.array(missing, pa.string())
     columns = []
     for name in names:

@@ -71,7 +71,8 @@ def guess_columns(head: pa.Table, options: ReadOptions) -> GuessedColumns:
         if name in possible:
             guesses[name] = _guess(name, cells, counts.get(name), options, likely_decimal)
         else:
-            guesses[name] = ColumnGuess(settings[name] or "categorical")
+            kind = settings[name]
+            guesses[name] = ColumnGuess("categorical" if kind is None or kind == "ignore" else kind)
     return GuessedColumns(guesses, likely_decimal)
 
 

@@ -81,7 +81,14 @@ def assume_target(targets: Sequence[str], task: TaskName, options: ReadOptions) 
         assumed.append(Assumption(stage="ingest", subject="target", text=text, setting="ingest.target: NAME"))
     if options.task == "auto":
         text = f"{task}, by the values of {_list(targets)}"
-        assumed.append(Assumption(stage="ingest", subject="task", text=text, setting=f"ingest.task: {'classification' if task == 'regression' else 'regression'}"))
+        assumed.append(
+            Assumption(
+                stage="ingest",
+                subject="task",
+                text=text,
+                setting=f"ingest.task: {'classification' if task == 'regression' else 'regression'}",
+            )
+        )
     return assumed
 
 

@@ -23,6 +23,7 @@ from headrace.data.table.reading.columns.numeric_columns import (
 )
 from headrace.storage.parquet import read_shards
 
+
 class TargetNotations(NamedTuple):
     """The notations of targets that are not written plainly."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from headrace.contracts import Assumption
 from headrace.data.sources.read_options import ReadOptions, TableFormat
-from headrace.data.sources.text_encoding import UNICODE, find_foreign_words
+from headrace.data.sources.text_encoding import UTF8, describe_encoding
 from headrace.data.table.reading.text_stream import read_beginning
 
 MAX_FILES = 20
@@ -50,17 +50,6 @@ def assume_encodings(paths: Sequence[Path], encoding: str) -> list[Assumption]:
     found: dict[str, tuple[Path, bytes]] = {}
     for path in paths[:: -(-len(paths) // MAX_FILES)] if encoding == "auto" else []:
         name, beginning = read_beginning(path)
-        if name not in {"utf-8", "utf-8-sig"}:
+        if name not in UTF8:
             found.setdefault(name, (path, beginning))
     return [describe_encoding(name, path.name, beginning) for name, (path, beginning) in sorted(found.items())]
-
-
-def describe_encoding(name: str, file_name: str, beginning: bytes) -> Assumption:
-    """Returns the remark about a file that is not UTF-8; a guess, unless it is another encoding of Unicode."""
-    words = find_foreign_words(beginning.decode(name, "replace"))
-    shown = f", with words such as {', '.join(map(repr, words))}" if words else ""
-    is_guess = name not in UNICODE
-    text = f"{file_name} is read as {name}, {'the likeliest guess' if is_guess else 'by its first bytes'}{shown}"
-    return Assumption(
-        stage="ingest", subject="encoding", text=text, setting="ingest.table.encoding: cp1250", is_warning=is_guess
-    )
