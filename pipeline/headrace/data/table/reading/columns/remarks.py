@@ -110,7 +110,7 @@ def assume_ids(text_column: str, names: Sequence[str]) -> list[Assumption]:
     """A remark about columns beside a text that are ids, hence no inputs."""
     if not names:
         return []
-    text = f"only this text is learned from: {_list(names)} are ids"
+    text = f"only this text is learned from; the other columns are ids ({_list(names)})"
     setting = f"ingest.columns: {{{names[0]}: categorical}}"
     return [Assumption(stage="ingest", subject=f"column {text_column!r}", text=text, setting=setting)]
 
