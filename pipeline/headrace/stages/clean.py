@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from headrace.cluster.batch_engine import StoredRows, open_engine
 from headrace.contracts import ColumnFinding, Json, Metrics, Spec
-from headrace.data.assumptions import warn_of_assumptions
 from headrace.data.checkers import CHECKERS
 from headrace.data.cleaning.checks import list_skipped_checks, resolve_rules, settle_duplicates
 from headrace.data.cleaning.decide import CleaningDecision, decide_rows
@@ -19,6 +18,7 @@ from headrace.data.cleaning.quarantine import write_findings, write_groups, writ
 from headrace.data.cleaning.report.build import build_report, collect_examples
 from headrace.data.cleaning.report.page import render_report
 from headrace.data.cleaning.scan import RowIndex, scan_rows, survey_rows
+from headrace.data.sources.assumptions import warn_of_assumptions
 from headrace.paths import Paths
 from headrace.settings.clean import Config
 from headrace.storage.atomic import atomic_dir, write_text

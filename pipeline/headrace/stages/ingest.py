@@ -14,9 +14,9 @@ import pyarrow as pa
 
 from headrace.config import read_params
 from headrace.contracts import Metrics, OpenedSource, Spec, TaskName
-from headrace.data.assumptions import warn_of_assumptions
 from headrace.data.datasets import BUILT_INS, BuiltInDataset
 from headrace.data.readers import PACKAGED_READERS, READERS, choose_reader, describe_missing
+from headrace.data.sources.assumptions import warn_of_assumptions
 from headrace.data.sources.fetch import SourceLimits, fetch, resolve_local_path
 from headrace.data.sources.read_options import ReadOptions
 from headrace.errors import DataError

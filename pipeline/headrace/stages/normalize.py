@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from headrace.cluster.batch_engine import Selection, StoredRows, open_engine
 from headrace.contracts import Json, Metrics, Spec
-from headrace.data.assumptions import assume_inputs, to_json, warn_of_assumptions
+from headrace.data.sources.assumptions import assume_inputs, to_json, warn_of_assumptions
 from headrace.data.sources.row_source import SOURCE
 from headrace.data.targets import count_class_rows, encode_targets, fit_target_scale, target_shape
 from headrace.data.transforms import TRANSFORMS

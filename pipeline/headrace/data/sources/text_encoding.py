@@ -6,9 +6,13 @@ import codecs
 import re
 import unicodedata
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from headrace.contracts import Assumption
 from headrace.errors import ConfigError
+
+if TYPE_CHECKING:
+    from charset_normalizer import CharsetMatch
 
 SAMPLE_BYTES = 64 * 1024
 """Sample for guessing (a larger one is slower, not better); fewer bytes are taken for an entire file."""
@@ -30,6 +34,7 @@ UNICODE = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32")
 BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 FOREIGN_WORD = re.compile(r"\S*[^\x00-\x7f]\S*")
 MAX_WORDS = 5000
+NARROW_KANA = re.compile("[\uff61-\uff9f]")
 APOSTROPHES = "\u2019\u2018\xb4\xb7\u2013"
 SCRIPTS = {"LATIN", "CYRILLIC", "GREEK", "HEBREW", "ARABIC"}
 """Scripts that are not mixed within a word."""
@@ -136,7 +141,9 @@ def _guess(sample: bytes) -> str:
     from charset_normalizer import from_bytes
 
     matches = list(from_bytes(sample, cp_isolation=list(LEGACY)))
-    odd_by_name = {name: _odd_fraction(text) for name in LEGACY if (text := _decode_strictly(sample, name)) is not None}
+    odd_by_name = {
+        name: _odd_fraction(text, name) for name in LEGACY if (text := _decode_strictly(sample, name)) is not None
+    }
     if not odd_by_name:
         return "utf-8"
     least = min(odd_by_name.values())
@@ -148,14 +155,19 @@ def _guess(sample: bytes) -> str:
     ranked = [match for match in matches if {match.encoding, *match.could_be_from_charset} & set(plausible)]
     if not ranked:
         return plausible[0]
-    best = min((match.chaos, -match.coherence) for match in ranked)
+    best = min(_rank(match) for match in ranked)
     candidates = {
         name
         for match in ranked
-        if (match.chaos, -match.coherence) == best
+        if _rank(match) == best
         for name in (match.encoding, *match.could_be_from_charset)
     }
     return next(name for name in [*plausible, *candidates] if name in candidates)
+
+
+def _rank(match: CharsetMatch) -> tuple[float, float]:
+    """Smaller is likelier; smaller differences say nothing about a few words."""
+    return round(match.chaos, 1), -round(match.coherence, 1)
 
 
 def _decode_strictly(sample: bytes, encoding: str) -> str | None:
@@ -166,12 +178,25 @@ def _decode_strictly(sample: bytes, encoding: str) -> str | None:
         return None
 
 
-def _odd_fraction(text: str) -> float:
+def _odd_fraction(text: str, encoding: str) -> float:
     """The fraction of the characters beyond ASCII that do not fit into their words, over all different words."""
     words: set[str] = set(islice(FOREIGN_WORD.findall(text), MAX_WORDS))
-    num_odd = sum(_is_odd(word, place) for word in words for place, character in enumerate(word) if character > "\x7f")
-    num_foreign = sum(character > "\x7f" for word in words for character in word)
-    return num_odd / max(1, num_foreign)
+    foreign = [(word, place) for word in words for place, character in enumerate(word) if character > "\x7f"]
+    num_odd = sum(_is_odd(word, place) for word, place in foreign)
+    if encoding == "gb18030":  # it decodes almost any bytes, into rare characters
+        num_odd += sum(_is_rare_chinese(word[place]) for word, place in foreign)
+    num_narrow = sum(NARROW_KANA.fullmatch(word[place]) is not None for word, place in foreign)
+    if num_narrow > len(foreign) / 2:  # Chinese that is decoded as Japanese
+        num_odd += num_narrow
+    return num_odd / max(1, len(foreign))
+
+
+def _is_rare_chinese(character: str) -> bool:
+    try:
+        character.encode("gb2312")
+    except UnicodeEncodeError:
+        return _script(character) == "CJK"
+    return False
 
 
 def _is_odd(word: str, place: int) -> bool:
@@ -187,6 +212,8 @@ def _is_odd(word: str, place: int) -> bool:
         return category[0] in "SN" or (_script(before) in SCRIPTS and character not in APOSTROPHES)
     script = _script(character)
     neighbours = {_script(other) for other in (before, after)} - {""}
+    if script == "LATIN" and min(before, after) > "\x7f":  # words of Latin letters have some of ASCII
+        return True
     return bool((neighbours | {script}) & SCRIPTS and neighbours - {script}) or (
         character.isupper() and before.islower()
     )

@@ -150,3 +150,47 @@ def test_card_of_an_older_version_treats_only_empty_cells_as_missing() -> None:
     card = {name: CARD[name] for name in ("columns", "inputs")}
     assert np.isnan(Encoder(card, {})([ROW | {"n": " "}])[0, 0])
     assert "'?' is not a number" in refusal(card, n="?")
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ("1.234,5", 1234.5),
+        ("12 %", 12),
+        ("-", np.nan),
+        (1234.5, 1234.5),
+        (np.float64(0.5), 0.5),
+        (7, 7),
+        (None, np.nan),
+    ],
+)
+def test_texts_are_read_in_the_notation_of_the_source_and_numbers_as_they_are(cell: object, value: float) -> None:
+    notation = {"number_format": {"decimal": ",", "thousands": ".", "affix": "%"}, "missing": ["-"]}
+    if cell == "1.234,5":
+        notation["number_format"]["affix"] = ""
+    card = {**CARD, "columns": [CARD["columns"][0] | notation, *CARD["columns"][1:]]}
+    np.testing.assert_array_equal(Encoder(card, {})([ROW | {"n": cell}])[0, 0], np.float32(value))
+
+
+def test_texts_in_another_notation_than_the_source_are_refused() -> None:
+    notation = {"number_format": {"decimal": ",", "thousands": "", "affix": ""}}
+    card = {**CARD, "columns": [CARD["columns"][0] | notation, *CARD["columns"][1:]]}
+    assert refusal(card, n="1.5") == (
+        "row 1, column 'n': '1.5' is not a number; send a finite number, or null if it is unknown"
+    )
+
+
+CLOCK = {
+    "columns": [{"name": "t", "kind": "time", "offset": 0.0, "unit": 1.0, "parts": ["hours", "day_sin", "day_cos"]}],
+    "inputs": [{}, {}, {}],
+}
+
+
+@pytest.mark.parametrize("cell", ["18:00", "6:00 PM", dt.time(18)])
+def test_times_are_points_on_a_circle(cell: object) -> None:
+    np.testing.assert_allclose(Encoder(CLOCK, {})([{"t": cell}])[0], [18, -1, 0], atol=1e-6)
+
+
+def test_cells_that_are_no_time_are_refused() -> None:
+    with pytest.raises(InvalidRowError, match="is not a time of day; send HH:MM, or null if it is unknown"):
+        Encoder(CLOCK, {})([{"t": "25:00"}])

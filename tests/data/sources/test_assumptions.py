@@ -3,9 +3,11 @@ import logging
 import pytest
 
 from headrace.contracts import Assumption, Spec
-from headrace.data.assumptions import assume_inputs, to_json, warn_of_assumptions
+from headrace.data.sources.assumptions import assume_inputs, to_json, warn_of_assumptions
 
-DOUBT = Assumption(stage="ingest", subject="column 'x'", text="numbers", setting="ingest.table.decimal: ','", is_warning=True)
+DOUBT = Assumption(
+    stage="ingest", subject="column 'x'", text="numbers", setting="ingest.table.decimal: ','", is_warning=True
+)
 
 
 def spec(modality: str) -> Spec:
