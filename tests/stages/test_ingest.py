@@ -123,7 +123,7 @@ def test_ingest_reads_a_table_with_decimal_commas(tmp_path: Path) -> None:
         f"{index % 90},{index % 100:02};{index % 7};{1 + index % 9}.{index:03},90;{'ab'[index % 2]}"
         for index in range(200)
     ]
-    spec, _ = run_on(tmp_path, ["preis;menge;umsatz;klasse", *rows])
+    spec, _ = run_on(tmp_path, ["preis;menge;umsatz;klasse", *rows], target="klasse")
     assert {column.name: (column.kind, column.number_format.get("thousands")) for column in spec.columns} == {
         "preis": ("numeric", ""), "menge": ("numeric", None), "umsatz": ("numeric", "."),
     }  # fmt: skip
@@ -140,7 +140,7 @@ def test_ingest_of_a_price_as_target_is_a_regression_of_plain_numbers(tmp_path: 
 
 def test_ingest_keeps_classes_that_look_like_missing_values(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     rows = [f"{index % 7},{('EU', 'NA', 'AS')[index % 3]}" for index in range(90)]
-    spec, table = run_on(tmp_path, ["size,region", *rows], target="region")
+    _, table = run_on(tmp_path, ["size,region", *rows], target="region")
     assert set(table["label"].to_pylist()) == {"EU", "NA", "AS"}
     assert caplog.messages == [
         'target: 33% of the cells are \'NA\': a class, not missing; to change it: ingest.table.missing: ["", "NA"]'
@@ -158,7 +158,7 @@ def test_ingest_takes_numbers_for_missing_values(tmp_path: Path) -> None:
 
 def test_ingest_leaves_out_an_index_of_pandas(tmp_path: Path) -> None:
     rows = [f"{(index * 7) % 30},{index % 5},{'ab'[index % 2]}" for index in range(30)]
-    spec, _ = run_on(tmp_path, [",size,kind", *rows])
+    spec, _ = run_on(tmp_path, [",size,kind", *rows], target="kind")
     assert [column.name for column in spec.columns] == ["size"]
     assert assumed(spec) == [
         ("column 'column_0'", "has no name and numbers the rows (an index of pandas or R); it is not learned from")

@@ -102,8 +102,8 @@ def test_rejected_rows_beyond_the_bound_raise_with_the_commonest_reason(row_inde
     check_bounds(row_index, decided, QuarantineBounds(rows=0.5, targets=0), "data/raw")
     with pytest.raises(
         DataError,
-        match=r"^data/raw: 3 of 6 rows are rejected \(3 rejected, 2 empty, 1 duplicate\), such as rows\.csv:3: reason 1;"
-        r" at most 40% may; .*clean\.checks\.empty: warn .* raise clean\.max_quarantined$",
+        match=r"^data/raw: 3 of 6 rows are rejected \(3 rejected, 2 empty, 1 duplicate\), such as rows\.csv:3: reason"
+        r" 1; at most 40% may; .*clean\.checks\.empty: warn .* raise clean\.max_quarantined$",
     ):
         check_bounds(row_index, decided, QuarantineBounds(rows=0.4, targets=0), "data/raw")
 

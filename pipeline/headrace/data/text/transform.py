@@ -51,7 +51,7 @@ class TextTransform:
             trained = train_tokenizer(texts, options["vocabulary"], lowercase=options["lowercase"])
         lengths = _count_tokens(sample.texts(), trained)
         if max_tokens == "auto":
-            percentile = int(np.percentile(lengths, AUTO_PERCENTILE, method="higher"))
+            percentile = int(np.percentile(lengths, AUTO_PERCENTILE, method="inverted_cdf"))
             max_tokens = min(MAX_AUTO, max(MIN_AUTO, -(-percentile // MULTIPLE) * MULTIPLE))
         return {
             "input_shape": [max_tokens],
