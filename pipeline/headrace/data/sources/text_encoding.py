@@ -157,10 +157,7 @@ def _guess(sample: bytes) -> str:
         return plausible[0]
     best = min(_rank(match) for match in ranked)
     candidates = {
-        name
-        for match in ranked
-        if _rank(match) == best
-        for name in (match.encoding, *match.could_be_from_charset)
+        name for match in ranked if _rank(match) == best for name in (match.encoding, *match.could_be_from_charset)
     }
     return next(name for name in [*plausible, *candidates] if name in candidates)
 

@@ -83,7 +83,8 @@ def count_formats(column: pa.Array) -> FormatCounts:
     result = FormatCounts(num_cells=int(sizes.sum()))
     is_short = _mask(pc.less_equal(pc.utf8_length(cells), MAX_CHARS)) & _mask(pc.match_substring_regex(cells, DIGIT))
     _add_others(result, cells.filter(pa.array(~is_short)), sizes[~is_short])
-    _add_numbers(result, cells.filter(pa.array(is_short)), sizes[is_short])
+    if is_short.any():
+        _add_numbers(result, cells.filter(pa.array(is_short)), sizes[is_short])
     return result
 
 

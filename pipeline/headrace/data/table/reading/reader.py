@@ -98,7 +98,7 @@ def read_table_files(path: Path, options: ReadOptions) -> OpenedSource:
         other_columns=[name for name in head.names if name not in {column.name for column in table.columns}],
     )  # fmt: skip
     watch = ColumnWatch(spec.columns if spec.modality == "table" else [], options, table.likely_decimal)
-    batches = watch.watch(build_raw_batches(_open_files(files, head), head.names, layout))
+    batches = build_raw_batches(_open_files(files, head), head.names, layout, watch.observe)
     return OpenedSource(spec, build_raw_schema(head.names, layout), batches, watch.finish)
 
 

@@ -5,7 +5,7 @@ Ids are hashes of a row's content, so they do not depend on its position.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import blake2b
 from types import MappingProxyType
 from typing import NamedTuple
@@ -97,8 +97,13 @@ def normalize_cells(
     return columns
 
 
-def build_raw_batches(files: Iterable[ShardRows], names: list[str], layout: RowLayout) -> Iterator[pa.RecordBatch]:
-    """Raw rows of files, in batches of at most ROWS_PER_BATCH."""
+def build_raw_batches(
+    files: Iterable[ShardRows],
+    names: list[str],
+    layout: RowLayout,
+    observe: Callable[[pa.RecordBatch], None] | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """Raw rows of files, in batches of at most ROWS_PER_BATCH; `observe` is called with larger ones."""
     schema, ids = build_raw_schema(names, layout), RowIds()
     target_missing = {} if layout.target_missing is None else dict.fromkeys(layout.targets, layout.target_missing)
     for name, split, numbering, batches in files:
@@ -117,6 +122,8 @@ def build_raw_batches(files: Iterable[ShardRows], names: list[str], layout: RowL
                 splits = _parse_splits(by_name.pop(layout.split_column), layout.split_column)
             sources = format_sources(name, numbers, numbering)
             rows = pa.record_batch([ids.assign(cells), labels, splits, sources, *by_name.values()], schema=schema)
+            if observe:
+                observe(rows)
             for start in range(0, rows.num_rows, ROWS_PER_BATCH):
                 yield rows.slice(start, ROWS_PER_BATCH)
 

@@ -27,7 +27,10 @@ def finish(tmp_path: Path, *parts: list[str | None], likely: str | None = None, 
     columns = [Column(**{"name": "x", "kind": "numeric"} | column)]
     spec = Spec(modality="table", task="regression", source="x", format="table", num_rows=9, columns=columns)
     watch = ColumnWatch(columns, ReadOptions(), likely)
-    write_shards(tmp_path, pa.schema([("x", pa.string())]), watch.watch(batches_of(list(parts))))
+    batches = list(batches_of(list(parts)))
+    for batch in batches:
+        watch.observe(batch)
+    write_shards(tmp_path, pa.schema([("x", pa.string())]), batches)
     return watch.finish(tmp_path, spec)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from headrace.contracts import Assumption, Column, Spec
 from headrace.data.sources.read_options import ReadOptions, TableFormat
@@ -48,14 +49,12 @@ class ColumnWatch:
         self._suspects = {name for name in numeric if not is_plain[name] or likely_decimal == ","}
         self._unsuspected = [name for name in numeric if name not in self._suspects]
 
-    def watch(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Passes raw rows on."""
-        for batch in batches:
-            suspects = {name for name in self._unsuspected if not _is_plain(batch.column(name))}
-            if suspects:
-                self._suspects |= suspects
-                self._unsuspected = [name for name in self._unsuspected if name not in suspects]
-            yield batch
+    def observe(self, rows: pa.RecordBatch) -> None:
+        """Notes the columns of some raw rows that are not in plain notation."""
+        suspects = {name for name in self._unsuspected if not _is_plain(rows.column(name))}
+        if suspects:
+            self._suspects |= suspects
+            self._unsuspected = [name for name in self._unsuspected if name not in suspects]
 
     def finish(self, folder: Path, spec: Spec) -> Spec:
         """Returns the spec with the final notation of every column; `folder`: the raw rows.
@@ -147,4 +146,8 @@ def _is_plain(column: pa.Array) -> bool:
     bounds = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
     if bytes(memoryview(data)[bounds[0] : bounds[-1]]).translate(None, PLAIN_BYTES):
         return False
-    return int(np.diff(bounds).max(initial=0)) < LONG or is_plain(column)
+    is_long = np.diff(bounds) >= LONG
+    if not is_long.any():
+        return True
+    is_fraction = pc.match_substring(column, ".").fill_null(True).to_numpy(zero_copy_only=False)
+    return bool(is_fraction[is_long].all()) or is_plain(column)
