@@ -211,6 +211,9 @@ def test_clean_keeps_a_table_of_few_kinds_of_rows(tmp_path: Path, caplog: pytest
     assert read_table(paths.clean_dir).num_rows == 600
     assert read_table(paths.quarantine_dir).num_rows == 0
     assert "594 of 600 rows repeat another and stay, since no column is an id" in caplog.text
+    caplog.clear()
+    clean.run(clean.Config(checks={"duplicate": "warn"}), paths)
+    assert "repeat another" not in caplog.text  # as the settings say
     groups = pq.read_table(paths.clean_dir / "groups.parquet")
     assert groups.num_rows == 0  # or two of the six kinds would be all of the validation rows
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from headrace.cluster.batch_engine import StoredRows, open_engine
 from headrace.contracts import ColumnFinding, Json, Metrics, Spec
 from headrace.data.checkers import CHECKERS
-from headrace.data.cleaning.checks import list_skipped_checks, resolve_rules, settle_duplicates
+from headrace.data.cleaning.checks import is_severity_set, list_skipped_checks, resolve_rules, settle_duplicates
 from headrace.data.cleaning.decide import CleaningDecision, decide_rows
 from headrace.data.cleaning.outcome import (
     QuarantineBounds,
@@ -47,7 +47,9 @@ def run(config: Config, paths: Paths) -> Metrics:
         metrics = count_outcomes(clean, row_index, decision, columns)
         _write_rows(paths, spec, clean, row_index, decision, survey)
         _write_report(paths, clean, row_index, decision, columns, metrics)
-    warn_of_assumptions(clean.assumptions[len(spec.assumptions) :])
+    if not is_severity_set(config.checks, "duplicate"):
+        warn_of_assumptions(decision.assumptions)
+    warn_of_assumptions(clean.assumptions[len(spec.assumptions) + len(decision.assumptions) :])
     return metrics
 
 

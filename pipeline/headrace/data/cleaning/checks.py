@@ -125,6 +125,12 @@ def resolve_rules(
     return rules
 
 
+def is_severity_set(settings: Mapping[str, Any], name: str) -> bool:
+    """Returns whether `clean.checks` names the severity of a check."""
+    setting = settings.get(name, {})
+    return isinstance(setting, str) or "severity" in setting
+
+
 def settle_duplicates(
     rules: Mapping[str, Rule], settings: Mapping[str, Any], columns: Iterable[ColumnFinding]
 ) -> dict[str, Rule]:
@@ -132,10 +138,8 @@ def settle_duplicates(
 
     Without one, equal rows of a table may be different things: two passengers of the same class, age and sex.
     """
-    setting = settings.get("duplicate", {})
-    is_set = isinstance(setting, str) or "severity" in setting
     has_id = any(finding.check == "id_column" for finding in columns)
-    if is_set or not has_id or "duplicate" not in rules:
+    if is_severity_set(settings, "duplicate") or not has_id or "duplicate" not in rules:
         return dict(rules)
     return {**rules, "duplicate": rules["duplicate"]._replace(severity="drop")}
 
