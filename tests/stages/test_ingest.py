@@ -149,6 +149,13 @@ def test_ingest_keeps_classes_that_look_like_missing_values(tmp_path: Path, capl
     assert set(table["label"].to_pylist()) == {"EU", None, "AS"}
 
 
+def test_ingest_takes_placeholders_among_numbered_classes_for_missing(tmp_path: Path) -> None:
+    rows = [f"{index % 7},{('1', '2', '-')[index % 3]}" for index in range(90)]
+    spec, table = run_on(tmp_path, ["size,stars", *rows], target="stars")
+    assert (spec.task, set(table["label"].to_pylist())) == ("classification", {"1", "2", None})
+    assert assumed(spec) == [("target", "these labels are taken for missing: '-' (30), in the first rows")]
+
+
 def test_ingest_takes_numbers_for_missing_values(tmp_path: Path) -> None:
     rows = [f"{(-999, -999.0, 5)[index % 3]},{'ab'[index % 2]}" for index in range(30)]
     spec, table = run_on(tmp_path, ["size,kind", *rows], table={"missing": ["", -999]})

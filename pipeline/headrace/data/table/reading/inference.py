@@ -93,7 +93,10 @@ def _choose_inputs(
             columns[name] = "text"
     texts = [name for name, kind in columns.items() if kind == "text"]
     others = [name for name in columns if name not in texts]
-    if len(texts) == 1 and all(is_id(name, head[name]) and name not in options.columns for name in others):
+    may_be_ids = [
+        name for name in others if columns[name] in {"numeric", "categorical"} and name not in options.columns
+    ]
+    if len(texts) == 1 and len(may_be_ids) == len(others) and all(is_id(name, head[name]) for name in others):
         return {texts[0]: "text"}
     return columns
 

@@ -14,7 +14,12 @@ from headrace.contracts import Assumption, Column, OpenedSource, Spec
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.sources.row_source import relative_name
 from headrace.data.table.format_counts import FormatCounts, count_formats
-from headrace.data.table.reading.columns.whole_columns import ColumnWatch, TargetNotations, decide_targets
+from headrace.data.table.reading.columns.whole_columns import (
+    ColumnWatch,
+    TargetNotations,
+    decide_targets,
+    find_placeholder_labels,
+)
 from headrace.data.table.reading.delimited.format_remarks import assume_format, assume_missing
 from headrace.data.table.reading.delimited.reader import open_delimited
 from headrace.data.table.reading.files import TableFile, find_common_dir, find_table_files
@@ -83,7 +88,7 @@ def read_table_files(path: Path, options: ReadOptions) -> OpenedSource:
     targets = _decide_targets(files, head, table)
     layout = RowLayout(
         table.targets, options.split_column, options.table.missing_cells, dotted, table.task, options.label_separator,
-        target_missing=[cell for cell in options.table.missing_cells if cell not in marked.classes],
+        target_missing=[c for c in options.table.missing_cells if c not in marked.classes] + targets.missing,
         numeric_targets=targets.guesses,
     )  # fmt: skip
     new_names = rename_reserved_columns(head.names)
@@ -113,7 +118,9 @@ def _assume_format(files: list[TableFile], options: ReadOptions, detected: ReadO
 def _decide_targets(files: list[TableFile], head: _Head, table: InferredTable) -> TargetNotations:
     """Reads all rows once more if a target of a regression is not in plain notation, which is rare."""
     unclear = [name for name, guess in table.numeric_targets.items() if guess.counts is not None]
-    if table.task != "regression" or not unclear:
+    if table.task != "regression":
+        return find_placeholder_labels(table.numeric_targets)
+    if not unclear:
         return TargetNotations({}, [])
     missing, counts = head.options.table.missing_cells, {name: FormatCounts() for name in unclear}
     for shard in _open_files(files, head):

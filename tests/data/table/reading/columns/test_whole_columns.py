@@ -8,7 +8,8 @@ from headrace.contracts import Column, Spec
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.table.format_counts import count_formats
 from headrace.data.table.number_format import NumberFormat
-from headrace.data.table.reading.columns.whole_columns import ColumnWatch, decide_targets
+from headrace.data.table.reading.columns.guess import ColumnGuess
+from headrace.data.table.reading.columns.whole_columns import ColumnWatch, decide_targets, find_placeholder_labels
 from headrace.errors import DataError
 from headrace.storage.parquet import write_shards
 
@@ -80,6 +81,16 @@ def test_later_integers_beyond_float64_make_ids(tmp_path: Path) -> None:
     spec = finish(tmp_path, ["1", "2"], [str(123456789012345678 + index) for index in range(9)])
     assert spec.columns == [Column(name="x", kind="categorical")]
     assert "compared as text" in spec.assumptions[0].text
+
+
+def test_placeholders_among_numbered_classes_are_missing() -> None:
+    cells = ["1", "2", "-", "-"]
+    notations = find_placeholder_labels(
+        {"stars": ColumnGuess("numeric", missing=("-",), counts=count_formats(pa.array(cells)))}
+    )
+    assert notations.missing == ["-"]
+    assert notations.assumptions[0].text == "these labels are taken for missing: '-' (2), in the first rows"
+    assert find_placeholder_labels({"stars": ColumnGuess("numeric")}).missing == []
 
 
 def test_targets_are_decided_by_all_cells() -> None:

@@ -30,6 +30,8 @@ class TargetNotations(NamedTuple):
 
     guesses: dict[str, ColumnGuess]
     assumptions: list[Assumption]
+    missing: list[str] = []
+    """Cells of a target of classes that stand for a missing one."""
 
 
 PLAIN_BYTES = b"0123456789+-.eE"
@@ -84,6 +86,20 @@ def count_stored(folder: Path, names: Sequence[str]) -> dict[str, FormatCounts]:
             for name in names:
                 counts[name].add(count_formats(batch.column(name)))
     return counts
+
+
+def find_placeholder_labels(guesses: Mapping[str, ColumnGuess]) -> TargetNotations:
+    """Finds the cells that stand for a missing class among classes that are numbers: `-` beside 1 to 5."""
+    result = TargetNotations({}, [], [])
+    for name, guess in guesses.items():
+        if guess.missing and guess.counts is not None:
+            sizes = {cell: guess.counts.others[cell] for cell in guess.missing}
+            text = f"these labels are taken for missing: {name_cells(sizes)}, in the first rows"
+            setting = f"ingest.columns: {{{name}: categorical}}"
+            assumption = Assumption(stage="ingest", subject="target", text=text, setting=setting, is_warning=True)
+            result.assumptions.append(assumption)
+            result.missing.extend(guess.missing)
+    return result
 
 
 def decide_targets(
