@@ -91,6 +91,7 @@ def test_every_out_is_read_by_a_later_stage_or_is_for_people():
     assert unread == {
         "data/quarantine",
         "reports/clean.html",
+        "reports/assumptions.json",
         "plots/train",
         "plots/validate",
         "plots/quantize",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # only for annotations: settings and `headrace status` use th
 
 ModalityName = Literal["image", "text", "table"]
 TaskName = Literal["classification", "multilabel", "regression"]
-ColumnKind = Literal["numeric", "categorical", "date", "text", "image"]
+ColumnKind = Literal["numeric", "categorical", "date", "time", "text", "image"]
 T = TypeVar("T")
 Json = dict[str, Any]
 Metrics = dict[str, float | int]
@@ -39,6 +39,26 @@ class Column(BaseModel):
     """The meaning of `3/4/2024` in a column of such dates; set by `clean`."""
     source_name: str = ""
     """Its name in the source, if `ingest` renamed it."""
+    number_format: dict[str, str] = {}
+    """Fields of a NumberFormat (data/table/number_format.py); empty for plain notation."""
+    missing: list[str] = []
+    """Cells that stand for a missing value in this column, in addition to those of the table."""
+
+
+class Assumption(BaseModel):
+    """A decision about the data that a person may want to correct."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    stage: str
+    subject: str
+    """For example: column 'price'."""
+    text: str
+    """What was assumed, and why."""
+    setting: str
+    """The key of `params.yaml` that changes it, with an example of a value."""
+    is_warning: bool = False
+    """Whether it may well be wrong: such ones are shown on the terminal."""
 
 
 class Spec(BaseModel):
@@ -53,6 +73,8 @@ class Spec(BaseModel):
     format: str
     """The name of the reader."""
     num_rows: int
+    assumptions: list[Assumption] = []
+    """Those of the stages so far, in their order."""
     target: str = ""
     """The column to predict; empty if folders name the classes, or if there are several columns."""
     targets: list[str] = []
@@ -101,6 +123,8 @@ class OpenedSource(NamedTuple):
     """`row_id` (32 hex characters), `label` and `split` (strings or null), `source` (its place in the source:
     file and line, file and index, or path), and the columns of the modality."""
     batches: Iterator[pa.RecordBatch]
+    finish: Callable[[Path, Spec], Spec] | None = None
+    """Completes the spec by what only all rows show, given their folder, once they are written."""
 
 
 class Finding(NamedTuple):

@@ -7,7 +7,7 @@ OUTS: dict[str, tuple[str, ...]] = {
     "ingest": ("data/raw",),
     "clean": ("data/clean", "data/quarantine", "reports/clean.html"),
     "split": ("data/split",),
-    "normalize": ("data/normalized",),
+    "normalize": ("data/normalized", "reports/assumptions.json"),
     "tune": ("reports/tune.json",),
     "train": ("models/trained", "plots/train"),
     "validate": ("plots/validate", "reports/validate"),
@@ -121,6 +121,11 @@ class Paths:
     def normalized_dir(self) -> Path:
         """Memory-mapped arrays per split, `spec.json` and `transform.json`."""
         return self.root / "data" / "normalized"
+
+    @property
+    def assumptions_path(self) -> Path:
+        """What the stages up to `normalize` assumed about the data, with the settings that change it."""
+        return self.root / "reports" / "assumptions.json"
 
     @property
     def trained_dir(self) -> Path:

@@ -1,8 +1,12 @@
+import json
 import logging
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from headrace.config import validate_section
 from headrace.contracts import Spec
 from headrace.errors import ConfigError, DataError
 from headrace.paths import Paths
@@ -100,3 +104,122 @@ def test_ingest_warns_of_a_source_that_is_not_in_dvc_yaml(
     assert caplog.messages == [
         "dvc.yaml: stages.ingest.deps does not list 'photos', so dvc repro will not see its changes; add it"
     ]
+
+
+def run_on(folder: Path, lines: list[str], encoding: str = "utf-8", **settings: object) -> tuple[Spec, pa.Table]:
+    """The spec and the rows of a delimited file."""
+    (folder / "x.csv").write_bytes(("\n".join(lines) + "\n").encode(encoding))
+    paths = Paths(folder)
+    ingest.run(validate_section(ingest.Config, {"source": "x.csv"} | settings, "ingest"), paths)
+    return Spec.read(paths.raw_dir), read_table(paths.raw_dir)
+
+
+def assumed(spec: Spec, *, warnings: bool = True) -> list[tuple[str, str]]:
+    return [(a.subject, a.text) for a in spec.assumptions if a.is_warning or not warnings]
+
+
+def test_ingest_reads_a_table_with_decimal_commas(tmp_path: Path) -> None:
+    rows = [
+        f"{index % 90},{index % 100:02};{index % 7};{1 + index % 9}.{index:03},90;{'ab'[index % 2]}"
+        for index in range(200)
+    ]
+    spec, _ = run_on(tmp_path, ["preis;menge;umsatz;klasse", *rows], target="klasse")
+    assert {column.name: (column.kind, column.number_format.get("thousands")) for column in spec.columns} == {
+        "preis": ("numeric", ""), "menge": ("numeric", None), "umsatz": ("numeric", "."),
+    }  # fmt: skip
+    assert assumed(spec) == []
+    assert ("column 'umsatz'", "numbers are written with decimal ',', thousands '.'") in assumed(spec, warnings=False)
+
+
+def test_ingest_of_a_price_as_target_is_a_regression_of_plain_numbers(tmp_path: Path) -> None:
+    rows = [f'{index},"EUR {index % 9 + 1},{index:03}.50"' for index in range(200)]
+    spec, table = run_on(tmp_path, ["size,price", *rows, '5,"-"', "6,on request"], target="price")
+    assert (spec.task, table["label"].to_pylist()[:2]) == ("regression", ["1000.50", "2001.50"])
+    assert table["label"].to_pylist()[-2:] == [None, "on request"]  # which `clean` rejects with a reason
+
+
+def test_ingest_keeps_classes_that_look_like_missing_values(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = [f"{index % 7},{('EU', 'NA', 'AS')[index % 3]}" for index in range(90)]
+    _, table = run_on(tmp_path, ["size,region", *rows], target="region")
+    assert set(table["label"].to_pylist()) == {"EU", "NA", "AS"}
+    assert caplog.messages == [
+        'target: 33% of the cells are \'NA\': a class, not missing; to change it: ingest.table.missing: ["", "NA"]'
+    ]
+    _, table = run_on(tmp_path, ["size,region", *rows], target="region", table={"missing": ["", "NA"]})
+    assert set(table["label"].to_pylist()) == {"EU", None, "AS"}
+
+
+def test_ingest_takes_placeholders_among_numbered_classes_for_missing(tmp_path: Path) -> None:
+    rows = [f"{index % 7},{('1', '2', '-')[index % 3]}" for index in range(90)]
+    spec, table = run_on(tmp_path, ["size,stars", *rows], target="stars")
+    assert (spec.task, set(table["label"].to_pylist())) == ("classification", {"1", "2", None})
+    assert assumed(spec) == [("target", "these labels are taken for missing: '-' (30), in the first rows")]
+
+
+def test_ingest_takes_numbers_for_missing_values(tmp_path: Path) -> None:
+    rows = [f"{(-999, -999.0, 5)[index % 3]},{'ab'[index % 2]}" for index in range(30)]
+    spec, table = run_on(tmp_path, ["size,kind", *rows], table={"missing": ["", -999]})
+    assert set(table["size"].to_pylist()) == {None, "5"}
+    assert spec.missing == ["", "-999", "-999.0"]
+
+
+def test_ingest_leaves_out_an_index_of_pandas(tmp_path: Path) -> None:
+    rows = [f"{(index * 7) % 30},{index % 5},{'ab'[index % 2]}" for index in range(30)]
+    spec, _ = run_on(tmp_path, [",size,kind", *rows], target="kind")
+    assert [column.name for column in spec.columns] == ["size"]
+    assert assumed(spec) == [
+        ("column 'column_0'", "has no name and numbers the rows (an index of pandas or R); it is not learned from")
+    ]
+
+
+def test_ingest_learns_from_a_text_beside_an_id_and_warns_beside_other_columns(tmp_path: Path) -> None:
+    texts = [f"this is the text number {index} of many" for index in range(30)]
+    spec, table = run_on(
+        tmp_path, ["id,review,y", *(f"{index},{text},{index % 2}" for index, text in enumerate(texts))]
+    )
+    assert (spec.modality, table["text"].to_pylist()) == ("text", texts)
+    assert assumed(spec) == []
+    spec, _ = run_on(
+        tmp_path, ["stars,review,y", *(f"{index % 4},{text},{index % 2}" for index, text in enumerate(texts))]
+    )
+    assert spec.modality == "table"
+    assert assumed(spec) == [
+        ("column review", "text is learned from only where it is the only input; the model sees stars alone")
+    ]
+
+
+def test_ingest_reads_times_of_day_from_parquet(tmp_path: Path) -> None:
+    times = pa.array([index * 600 % 86400 for index in range(60)], pa.int32()).cast(pa.time32("s"))
+    columns = {"at": times, "exact": times.cast(pa.time64("us")), "kind": [str(index % 2) for index in range(60)]}
+    pq.write_table(pa.table(columns), tmp_path / "x.parquet")
+    ingest.run(ingest.Config(source="x.parquet"), Paths(tmp_path))
+    spec = Spec.read(Paths(tmp_path).raw_dir)
+    assert {column.name: column.kind for column in spec.columns} == {"at": "time", "exact": "time"}
+
+
+def test_ingest_of_labels_in_json_and_parquet_gives_the_same_names(tmp_path: Path) -> None:
+    labels = [float(index % 3) for index in range(30)]
+    (tmp_path / "x.jsonl").write_text(
+        "".join(json.dumps({"a": index, "y": y}) + "\n" for index, y in enumerate(labels))
+    )
+    pq.write_table(pa.table({"a": range(30), "y": labels}), tmp_path / "x.parquet")
+    names = []
+    for source in ("x.jsonl", "x.parquet"):
+        ingest.run(ingest.Config(source=source, task="classification"), Paths(tmp_path))
+        names.append(read_table(Paths(tmp_path).raw_dir)["label"].to_pylist())
+    assert names[0] == names[1]
+    assert set(names[0]) == {"0", "1", "2"}
+
+
+@pytest.mark.parametrize("encoding", ["cp1250", "shift_jis"])
+def test_ingest_reports_an_encoding_that_is_not_utf8(tmp_path: Path, encoding: str) -> None:
+    words = {
+        "cp1250": ["\u0141\u00f3d\u017a", "Gda\u0144sk", "\u017bywiec"],
+        "shift_jis": ["\u6771\u4eac", "\u5927\u962a", "\u308a\u3093\u3054"],
+    }[encoding]
+    rows = [f"{index},{words[index % 3]}" for index in range(60)]
+    spec, table = run_on(tmp_path, ["size,city", *rows], encoding, target="city")
+    assert set(table["label"].to_pylist()) == set(words)
+    ((subject, text),) = assumed(spec)
+    assert subject == "encoding"
+    assert all(repr(word) in text for word in words)

@@ -1,3 +1,4 @@
+import csv
 import io
 import json
 import tempfile
@@ -12,11 +13,13 @@ from PIL import Image
 
 from headrace.contracts import Spec
 from headrace.data.image.reading.rows import RAW_SCHEMA
+from headrace.data.table.encoding.serving import Encoder
 from headrace.errors import DataError
 from headrace.paths import SPLITS, Paths
 from headrace.stages import normalize
 from headrace.storage.arrays import open_arrays, read_sources
 from headrace.storage.parquet import read_table, write_shards
+from tests.projects import run_stages
 
 OF_INDEX = ("train", "train", "val", "test")
 """Row i is in OF_INDEX[i % 4]."""
@@ -165,3 +168,42 @@ def test_other_test_and_validation_rows_change_nothing_in_the_transform(
             normalize.run(normalize.Config(), paths)
             written.append(transform_of(paths))
     assert written[0] == written[1]
+
+
+def test_served_texts_are_encoded_as_the_train_rows_were(tmp_path: Path) -> None:
+    """A table with decimal commas, percent signs, placeholders, times and dates of a 12-hour clock."""
+    rng = np.random.default_rng(0)
+    cells = [
+        {
+            "preis": f"{rng.integers(1, 9)}.{rng.integers(0, 1000):03},{rng.integers(0, 100):02}",
+            "anteil": f"{rng.integers(0, 100)},{rng.integers(0, 10)} %",
+            "menge": "-" if index % 8 == 0 else str(rng.integers(0, 50)),
+            "zeit": f"{rng.integers(1, 13)}:{rng.integers(0, 60):02} PM",
+            "datum": f"{rng.integers(1, 13)}/{rng.integers(13, 29)}/2024 3:04 PM",
+            "klasse": "ab"[index % 2],
+        }
+        for index in range(120)
+    ]
+    with (tmp_path / "x.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(cells[0]), delimiter=";")
+        writer.writeheader()
+        writer.writerows(cells)
+    paths = Paths(tmp_path)
+    run_stages(paths, {"ingest": {"source": "x.csv", "target": "klasse"}}, ("ingest", "clean", "split", "normalize"))
+    spec, transform = Spec.read(paths.normalized_dir), json.loads((paths.normalized_dir / "transform.json").read_text())
+    assert [(column.name, column.kind) for column in spec.columns] == [
+        ("preis", "numeric"), ("anteil", "numeric"), ("menge", "numeric"), ("zeit", "time"), ("datum", "date"),
+    ]  # fmt: skip
+    encoder = Encoder({**transform, "missing": spec.missing, "other_columns": spec.other_columns}, {})
+    for split in SPLITS:
+        arrays, places = open_arrays(paths.normalized_dir / split), read_sources(paths.normalized_dir / split)
+        rows = [cells[int(str(place).partition(":")[2]) - 2] for place in places]
+        np.testing.assert_array_equal(arrays.inputs, encoder(rows))
+    prices = {float(row["preis"].replace(".", "").replace(",", ".")) for row in cells}
+    assert set(read_table(paths.clean_dir)["preis"].to_pylist()) == prices
+    assumptions = json.loads(paths.assumptions_path.read_text())["assumptions"]
+    assert {entry["subject"] for entry in assumptions} >= {
+        "delimiter", "header", "missing cells", "task", "kinds", "column 'preis'", "column 'anteil'", "column 'menge'",
+        "column 'datum'",
+    }  # fmt: skip
+    assert all(entry["setting"] for entry in assumptions)

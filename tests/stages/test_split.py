@@ -8,12 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.contracts import TaskName
+from headrace.data.splitting.clean_rows import read_clean_rows
 from headrace.data.splitting.hash_split import HashSplitConfig, split_by_hash
 from headrace.data.splitting.row_hash import hash_position
 from headrace.errors import DataError
 from headrace.paths import SPLITS, Paths
 from headrace.stages import split
 from tests.data.splitting.conftest import FRACTIONS, by_id, clean_rows, read_assigned, row_id, write_project
+from tests.projects import run_stages
 
 Row = tuple[str, str, str | None]
 """Row id, label, official split."""
@@ -257,3 +259,13 @@ def test_every_row_has_one_split_and_groups_stay_together(
     by_group = [[row for row in range(120) if columns["who"][row] == name] for name in "vwxyz"]
     for rows in [*clusters, *by_group]:
         assert len({splits[ids[row]] for row in rows}) <= 1
+
+
+def test_groups_of_account_numbers_are_told_apart_beyond_the_digits_of_a_float(tmp_path: Path) -> None:
+    accounts = [str(123456789012345678 + index) for index in range(32)]
+    lines = [f"{accounts[index % 32]},{index % 7}.5,{'ab'[index % 2]}" for index in range(192)]
+    (tmp_path / "x.csv").write_text("account,size,kind\n" + "\n".join(lines) + "\n")
+    paths = Paths(tmp_path)
+    run_stages(paths, {"ingest": {"source": "x.csv", "target": "kind"}}, ("ingest", "clean"))
+    rows = read_clean_rows(paths.clean_dir, task="classification", group="account", time=None)
+    assert sorted(rows.groups.sizes.tolist()) == [6] * 32

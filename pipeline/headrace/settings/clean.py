@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from headrace.config import Section
 from headrace.data.cleaning.checks import validate_checks
@@ -18,6 +18,10 @@ class Config(Section):
 
     For example `{blurred: drop, rare_class: {severity: drop, min_rows: 10}}`; docs/checks.md lists all checks.
     """
+    max_quarantined: float = Field(default=0.5, ge=0, le=1)
+    """Fraction of the rows with a usable target that may be rejected; beyond it the stage stops."""
+    max_rejected_targets: float = Field(default=0.6, ge=0, le=1)
+    """Fraction of all rows that may be rejected because their target is missing or invalid."""
     engine: Literal["auto", "local", "ray"] = "auto"
     """local: processes on this machine; ray: Ray Data; auto: ray inside a Ray job if the data are large."""
 

@@ -5,13 +5,20 @@ from __future__ import annotations
 from headrace.cluster.batch_engine import StoredRows, open_engine
 from headrace.contracts import ColumnFinding, Json, Metrics, Spec
 from headrace.data.checkers import CHECKERS
-from headrace.data.cleaning.checks import list_skipped_checks, resolve_rules
+from headrace.data.cleaning.checks import is_severity_set, list_skipped_checks, resolve_rules, settle_duplicates
 from headrace.data.cleaning.decide import CleaningDecision, decide_rows
-from headrace.data.cleaning.outcome import check_columns, count_outcomes, make_clean_spec
+from headrace.data.cleaning.outcome import (
+    QuarantineBounds,
+    check_bounds,
+    check_columns,
+    count_outcomes,
+    make_clean_spec,
+)
 from headrace.data.cleaning.quarantine import write_findings, write_groups, write_rows
 from headrace.data.cleaning.report.build import build_report, collect_examples
 from headrace.data.cleaning.report.page import render_report
 from headrace.data.cleaning.scan import RowIndex, scan_rows, survey_rows
+from headrace.data.sources.assumptions import warn_of_assumptions
 from headrace.paths import Paths
 from headrace.settings.clean import Config
 from headrace.storage.atomic import atomic_dir, write_text
@@ -30,13 +37,19 @@ def run(config: Config, paths: Paths) -> Metrics:
             rows = StoredRows(paths.raw_dir, engine, "clean")
             survey = survey_rows(rows, checker, spec, rules)
             columns = check_columns(checker, spec, survey, rules, "data/raw")
+            rules = settle_duplicates(rules, config.checks, columns)
             row_index = scan_rows(rows, checker, spec, rules, survey=survey, scratch=scratch)
         decision = decide_rows(row_index, checker, spec, rules, where)
+        bounds = QuarantineBounds(config.max_quarantined, config.max_rejected_targets)
+        check_bounds(row_index, decision, bounds, where)
         decision.remarks += list_skipped_checks(spec.modality, spec.task)
         clean = make_clean_spec(spec, row_index, decision, columns, survey, where)
         metrics = count_outcomes(clean, row_index, decision, columns)
         _write_rows(paths, spec, clean, row_index, decision, survey)
         _write_report(paths, clean, row_index, decision, columns, metrics)
+    if not is_severity_set(config.checks, "duplicate"):
+        warn_of_assumptions(decision.assumptions)
+    warn_of_assumptions(clean.assumptions[len(spec.assumptions) + len(decision.assumptions) :])
     return metrics
 
 

@@ -16,6 +16,7 @@ from headrace.config import read_params
 from headrace.contracts import Metrics, OpenedSource, Spec, TaskName
 from headrace.data.datasets import BUILT_INS, BuiltInDataset
 from headrace.data.readers import PACKAGED_READERS, READERS, choose_reader, describe_missing
+from headrace.data.sources.assumptions import warn_of_assumptions
 from headrace.data.sources.fetch import SourceLimits, fetch, resolve_local_path
 from headrace.data.sources.read_options import ReadOptions
 from headrace.errors import DataError
@@ -58,7 +59,9 @@ def run(config: Config, paths: Paths, check_spec: Callable[[Spec], None] | None 
             raise DataError(f"params.yaml: ingest.source: {config.source!r}: holds no rows; use a source that does")
         num_rows = write_shards(folder, opened.schema, chain([first], batches))
         spec = opened.spec.model_copy(update={"num_rows": num_rows})
+        spec = opened.finish(folder, spec) if opened.finish else spec
         write_text(folder / "spec.json", spec.to_json())
+    warn_of_assumptions(spec.assumptions)
     return {
         "rows": num_rows,
         "classes": _num_classes(tally.labels - {None}, spec.task),

@@ -1,4 +1,4 @@
-"""Normalize: data/clean, data/split -> data/normalized. Fits on train rows only; writes the arrays for training."""
+"""Normalize: data/clean, data/split -> data/normalized, reports/assumptions.json. Fits on train rows only."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from headrace.cluster.batch_engine import Selection, StoredRows, open_engine
 from headrace.contracts import Json, Metrics, Spec
+from headrace.data.sources.assumptions import assume_inputs, to_json, warn_of_assumptions
 from headrace.data.sources.row_source import SOURCE
 from headrace.data.targets import count_class_rows, encode_targets, fit_target_scale, target_shape
 from headrace.data.transforms import TRANSFORMS
@@ -44,7 +45,9 @@ def run(config: Config, paths: Paths) -> Metrics:
         transform = TRANSFORMS[clean.modality].fit(train, clean, options[clean.modality] | {"root": str(paths.root)})
         if clean.task == "regression":
             transform["target"] = fit_target_scale(train, spec=clean)
-        spec = clean.model_copy(update={"input_shape": transform["input_shape"]})
+        assumptions = assume_inputs(clean, transform, config.text.max_tokens)
+        update = {"input_shape": transform["input_shape"], "assumptions": [*clean.assumptions, *assumptions]}
+        spec = clean.model_copy(update=update)
         rows = StoredRows(paths.clean_dir, engine, "normalize")
         with atomic_dir(paths.normalized_dir) as folder, ExitStack() as stack:
             writers = {}
@@ -64,6 +67,8 @@ def run(config: Config, paths: Paths) -> Metrics:
                 transform["target"] = count_class_rows(writers["train"].targets, spec)
             write_json(folder / "transform.json", transform)
             write_text(folder / "spec.json", spec.to_json())
+    write_json(paths.assumptions_path, to_json(spec.assumptions))
+    warn_of_assumptions(assumptions)
     return {**{split: len(row_ids[split]) for split in SPLITS}, **_shape_metrics(spec, transform)}
 
 
@@ -126,5 +131,9 @@ def _shape_metrics(spec: Spec, transform: Json) -> Metrics:
     if spec.modality == "image":
         return dict(zip(("height", "width", "channels"), spec.input_shape, strict=True))
     if spec.modality == "text":
-        return {"max_tokens": spec.input_shape[0], "vocabulary": transform["vocabulary"]}
+        return {
+            "max_tokens": spec.input_shape[0],
+            "vocabulary": transform["vocabulary"],
+            "cut_share": transform["cut_share"],
+        }
     return {"columns": spec.input_shape[0], "left_out": len(transform["left_out"])}

@@ -69,7 +69,8 @@ SERVING_CODE: dict[ModalityName, ServingCode] = {
     "image": ServingCode(("data.image.decode", "data.image.resize", "data.image.serving"), ("pillow",)),
     "text": ServingCode(("data.text.repair", "data.text.serving"), ("tokenizers",)),
     "table": ServingCode(
-        ("data.table.parsing", "data.table.encoding.encode", "data.table.encoding.serving"), ("pyarrow",)
+        ("data.table.number_format", "data.table.parsing", "data.table.encoding.encode", "data.table.encoding.serving"),
+        ("pyarrow",),
     ),
 }
 

@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from headrace.contracts import ModalityName
+from headrace.contracts import ColumnFinding, ModalityName
 from headrace.data.cleaning.checks import (
     CHECKS,
     OPTION_BOUNDS,
@@ -14,6 +14,7 @@ from headrace.data.cleaning.checks import (
     find_severity_mistakes,
     list_skipped_checks,
     resolve_rules,
+    settle_duplicates,
     validate_checks,
 )
 
@@ -124,3 +125,17 @@ def test_rows_that_no_later_stage_can_read_must_be_rejected(severity):
     assert mistake.startswith(f"clean.checks.unknown_label.severity: got {severity!r}; must be drop or error for targ")
     # a text that is partly broken can be read
     assert find_severity_mistakes(settings, "text", "classification") == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "columns", "severity"),
+    [
+        ({}, [], "warn"),
+        ({}, [ColumnFinding("x", "constant_column", "")], "warn"),
+        ({}, [ColumnFinding("x", "id_column", "")], "drop"),
+        ({"duplicate": "warn"}, [ColumnFinding("x", "id_column", "")], "warn"),
+        ({"duplicate": {"severity": "error"}}, [ColumnFinding("x", "id_column", "")], "error"),
+    ],
+)
+def test_equal_rows_of_a_table_are_dropped_by_default_only_beside_an_id(settings, columns, severity):
+    assert settle_duplicates(resolve_rules(settings, "table"), settings, columns)["duplicate"].severity == severity

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from headrace.data.cleaning.checks import resolve_rules
-from headrace.data.cleaning.duplicates import find_duplicates
+from headrace.data.cleaning.duplicates import are_categories, describe_repeats, find_duplicates
 
 KEYS = np.array([b"x", b"y", b"x", b"x", b"", b""], "S16")
 
@@ -64,3 +64,25 @@ def test_reason_names_the_first_of_many_labels(make_row_index):
 
 def test_no_rows_have_no_duplicates(make_row_index):
     assert find(make_row_index([], keys=np.empty(0, "S16"))) == set()
+
+
+@pytest.mark.parametrize(
+    ("groups", "num_rows", "fate", "is_warning"),
+    [
+        ([[0, 1]], 100, "equal rows are put into the same split", False),
+        ([[0, 1, 2], [5, 6]], 100, "equal rows are put into the same split", True),
+        ([[0, 1, 2], [3, 4, 5]], 8, "equal ones may be in different splits", True),
+    ],
+)
+def test_equal_rows_that_stay_are_described(groups, num_rows, fate, is_warning):
+    assumption = describe_repeats(groups, num_rows, resolve_rules({}, "table")["duplicate"])
+    num_extra = sum(map(len, groups)) - len(groups)
+    assert assumption.text.startswith(f"{num_extra} of {num_rows} rows repeat another and stay")
+    assert assumption.text.endswith(fate)
+    assert assumption.is_warning == is_warning
+    assert are_categories(groups, num_rows) == fate.startswith("equal ones")
+
+
+def test_equal_rows_that_are_dropped_or_absent_are_not_described():
+    assert describe_repeats([[0, 1]], 9, resolve_rules({"duplicate": "drop"}, "table")["duplicate"]) is None
+    assert describe_repeats([], 9, resolve_rules({}, "table")["duplicate"]) is None

@@ -6,7 +6,13 @@ import pytest
 from headrace.contracts import Column, ColumnFinding, Finding, Spec
 from headrace.data.cleaning.checks import resolve_rules
 from headrace.data.cleaning.decide import CleaningDecision
-from headrace.data.cleaning.outcome import check_columns, count_outcomes, make_clean_spec
+from headrace.data.cleaning.outcome import (
+    QuarantineBounds,
+    check_bounds,
+    check_columns,
+    count_outcomes,
+    make_clean_spec,
+)
 from headrace.errors import DataError
 
 COLUMNS = [Column(name=name, kind="numeric") for name in ("size", "weight")]
@@ -87,3 +93,38 @@ def test_count_outcomes_by_row_and_column_check(row_index):
     assert (metrics["quarantined_missing_label"], metrics["columns_constant_column"]) == (1, 1)
     assert metrics["classes"] == 2
     assert metrics["imbalance"] == 1.5
+
+
+def test_rejected_rows_beyond_the_bound_raise_with_the_commonest_reason(row_index):
+    decided = decision()
+    for row in range(3):
+        decided.rejections[row] = [Finding(row, "empty" if row else "duplicate", f"reason {row}")]
+    check_bounds(row_index, decided, QuarantineBounds(rows=0.5, targets=0), "data/raw")
+    with pytest.raises(
+        DataError,
+        match=r"^data/raw: 3 of 6 rows are rejected \(3 rejected, 2 empty, 1 duplicate\), such as rows\.csv:3: reason"
+        r" 1; at most 40% may; .*clean\.checks\.empty: warn .* raise clean\.max_quarantined$",
+    ):
+        check_bounds(row_index, decided, QuarantineBounds(rows=0.4, targets=0), "data/raw")
+
+
+def test_rejected_targets_have_a_bound_of_their_own(row_index):
+    decided = decision(3, 4, 5)
+    check_bounds(row_index, decided, QuarantineBounds(rows=0, targets=0.5), "data/raw")
+    with pytest.raises(DataError, match=r"3 of 6 rows have no usable target .* raise clean\.max_rejected_targets$"):
+        check_bounds(row_index, decided, QuarantineBounds(rows=0, targets=0.4), "data/raw")
+
+
+def test_columns_that_are_left_out_and_orders_of_dates_are_assumptions(row_index):
+    identity = ColumnFinding("size", "id_column", "6 distinct values")
+    columns = [Column(name="size", kind="categorical"), *COLUMNS[1:]]
+    spec = SPEC.model_copy(update={"columns": columns})
+    survey = {"columns": {"weight": {"order": "dmy", "num_by_order": (9, 9)}, "size": {"order": None}}}
+    clean = make_clean_spec(spec, row_index, decision(5), [identity], survey, "data/raw")
+    assert [(a.subject, a.text, a.setting, a.is_warning) for a in clean.assumptions] == [
+        ("column 'size'", "left out: 6 distinct values", "clean.checks.id_column: warn", True),
+        (
+            "column 'weight'", "3/4/2024 is read day first: 9 of its cells are dates day first, 9 month first",
+            "ingest.table.date_order: mdy", True,
+        ),
+    ]  # fmt: skip

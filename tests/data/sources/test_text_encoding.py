@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.data.sources.text_encoding import SAMPLE_BYTES, check_encoding, decode_text, detect_encoding
+from headrace.data.sources.text_encoding import (
+    SAMPLE_BYTES,
+    check_encoding,
+    decode_text,
+    describe_encoding,
+    detect_encoding,
+)
 from headrace.errors import ConfigError
 
 SENTENCES = {
@@ -96,3 +102,35 @@ def test_decode_text_of_any_bytes_can_be_encoded(data: bytes) -> None:
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\ufeff"), max_size=50))
 def test_decode_text_of_utf8_is_exact(text: str) -> None:
     assert decode_text(text.encode()) == text
+
+
+NAMES = {
+    "cp1250": "\u0141\u00f3d\u017a Krak\u00f3w Pozna\u0144 Gda\u0144sk \u015awinouj\u015bcie \u017bywiec tak mo\u017ce",
+    "iso8859_2": "\u0141\u00f3d\u017a Krak\u00f3w Pozna\u0144 Gda\u0144sk \u015awinouj\u015bcie \u017bywiec tak",
+    "cp1252": "K\u00f6ln M\u00fcnchen gro\u00df Orl\u00e9ans \u00e9l\u00e8ve gar\u00e7on Espa\u00f1a ni\u00f1o",
+    "cp1251": "\u041c\u043e\u0441\u043a\u0432\u0430 \u0434\u0430 \u043d\u0435\u0442",
+    "cp932": "\u6771\u4eac \u5927\u962a \u308a\u3093\u3054 \u306f\u3044",
+    "euc_jp": "\u6771\u4eac \u5927\u962a \u4eac\u90fd \u308a\u3093\u3054",
+    "gb18030": "\u5317\u4eac \u4e0a\u6d77 \u597d \u4e0d\u597d",
+    "cp949": "\uc11c\uc6b8 \ubd80\uc0b0 \uc608 \uc544\ub2c8\uc624",
+}
+
+
+@pytest.mark.parametrize("encoding", NAMES)
+def test_tables_of_a_few_names_are_read_in_their_encoding(encoding: str) -> None:
+    """A column of labels shows little of a language."""
+    lines = [f"{word},{index}" for index in range(50) for word in NAMES[encoding].split()]
+    text = "city,size\n" + "\n".join(lines)
+    assert decode_text(text.encode(encoding)) == text
+
+
+def test_a_sign_alone_is_that_of_western_europe() -> None:
+    assert decode_text("5 \u20ac\n7 \u20ac\n".encode("cp1252")) == "5 \u20ac\n7 \u20ac\n"
+
+
+def test_describe_encoding_shows_words_of_a_guess() -> None:
+    guess = describe_encoding("cp1250", "x.csv", "\u0141\u00f3d\u017a".encode("cp1250"))
+    assert (guess.is_warning, guess.text) == (
+        True, "x.csv is read as cp1250, the likeliest guess, with words such as '\u0141\u00f3d\u017a'",
+    )  # fmt: skip
+    assert describe_encoding("utf-16", "x.csv", b"").text == "x.csv is read as utf-16, by its first bytes"

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.data.table.parsing import choose_date_order, count_date_orders, parse_dates, parse_numbers
+from headrace.data.table.number_format import NumberFormat
+from headrace.data.table.parsing import (
+    choose_date_order,
+    count_date_orders,
+    parse_dates,
+    parse_numbers,
+    parse_times,
+)
 
 
 def strings(*cells: str | None) -> pa.Array:
@@ -108,3 +115,42 @@ def test_parse_dates_reads_python_datetimes(moment) -> None:
 def test_parse_dates_treats_iso_cells_independently(cells: list[str]) -> None:
     together = parse_dates(strings(*cells, "x")).values[:-1]  # never on the fast path
     np.testing.assert_array_equal(together, [parse_dates(strings(cell)).values[0] for cell in cells])
+
+
+@pytest.mark.parametrize(
+    ("cell", "moment"),
+    [
+        ("1/25/2024 3:04 PM", "2024-01-25T15:04:00"),
+        ("1/25/2024 12:04 a.m.", "2024-01-25T00:04:00"),
+        ("25.1.2024, 12:00:01 pm", "2024-01-25T12:00:01"),
+        ("5-Jan-2024", "2024-01-05T00:00:00"),
+        ("5 january 2024 15:04", "2024-01-05T15:04:00"),
+        ("January 5th, 2024", "2024-01-05T00:00:00"),
+        ("Sept. 30 2024", "2024-09-30T00:00:00"),
+        ("Mon, 5 Feb 2024 10:00:00 +0200", "2024-02-05T08:00:00"),
+        ("2024.01.05", "2024-01-05T00:00:00"),
+    ],
+)
+def test_parse_dates_accepts_names_of_months_and_both_clocks(cell: str, moment: str) -> None:
+    read = parse_dates(strings(cell, "x", None))
+    assert read.values[0] == np.datetime64(moment, "us")
+    assert read.is_invalid.tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    "cell", ["30 Feb 2024", "5-Jan-24", "5 Janitor 2024", "Jan 2024", "1/25/2024 13:04 PM", "1/25/2024 0:04 am"]
+)
+def test_parse_dates_rejects_dates_that_do_not_exist_or_are_unclear(cell: str) -> None:
+    assert parse_dates(strings(cell)).is_invalid.tolist() == [True]
+
+
+def test_parse_times_as_hours() -> None:
+    read = parse_times(strings("15:04", "3:04 PM", "12:00 am", "15:04:30.000000", "24:00", "7", None))
+    np.testing.assert_allclose(read.values, [15 + 4 / 60, 15 + 4 / 60, 0, 15.075, math.nan, math.nan, math.nan])
+    assert read.is_invalid.tolist() == [False, False, False, False, True, True, False]
+
+
+def test_parse_numbers_in_another_notation() -> None:
+    read = parse_numbers(strings(" 1.234,5 ", "1.5", None, ""), NumberFormat(",", "."))
+    assert read.values[0] == 1234.5
+    assert read.is_invalid.tolist() == [False, True, False, False]

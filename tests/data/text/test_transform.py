@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.contracts import Json, Spec, Transform
+from headrace.data.text import transform as transform_module
 from headrace.data.text.tokenizer import MIN_VOCABULARY, load_cached_tokenizer
 from headrace.data.text.transform import TextTransform
 from headrace.errors import DataError
@@ -147,3 +148,25 @@ def test_apply_never_pads_and_has_at_least_one_token(text: str) -> None:
 
 
 TRANSFORMED = fit()
+
+
+def test_fit_chooses_the_length_that_most_texts_have() -> None:
+    texts = ["cat " * 20] * 19 + ["cat " * 400]
+    transform = fit(texts, max_tokens="auto")
+    assert (transform["max_tokens"], transform["input_shape"]) == (24, [24])  # 20 words, in steps of 8
+    assert transform["cut_share"] == 0.05
+    assert fit(["cat"], max_tokens="auto")["max_tokens"] == 16
+    assert fit(["cat " * 2000], max_tokens="auto")["max_tokens"] == 512
+
+
+def test_fit_measures_the_texts_that_are_cut() -> None:
+    assert fit(["cat dog", "cat " * 9, "cat " * 99, ""], max_tokens=8)["cut_share"] == 0.5
+    assert fit(["cat dog"], max_tokens=8)["cut_share"] == 0
+
+
+def test_length_and_share_do_not_depend_on_the_order_of_many_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transform_module, "MAX_SAMPLED", 20)
+    texts = ["cat " * (1 + index % 50) + str(index) for index in range(500)]
+    first, second = fit(texts, max_tokens="auto"), fit(texts[::-1], max_tokens="auto")
+    assert first == second
+    assert 30 < first["max_tokens"] <= 64

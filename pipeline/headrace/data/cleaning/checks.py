@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import inf, isfinite
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
-from headrace.contracts import Json, ModalityName, TaskName
+from headrace.contracts import ColumnFinding, Json, ModalityName, TaskName
 from headrace.errors import choices
 
 Severity: TypeAlias = Literal["error", "drop", "repair", "warn", "off"]
@@ -37,7 +37,11 @@ CHECKS: dict[str, Check] = {
     "unknown_label": Check(
         "labels outside `known`, invalid lists of labels, targets that are not finite", "drop", options={"known": None}
     ),
-    "duplicate": Check("the same content again", "drop"),
+    "duplicate": Check(
+        "the same content again (in tables dropped by default only where a column is an id)",
+        "drop",
+        severity_by_modality={"table": "warn"},
+    ),
     "conflicting_labels": Check(
         "the same content under different labels", "drop", severity_by_modality={"table": "warn"}
     ),
@@ -119,6 +123,25 @@ def resolve_rules(
         override = {"severity": override} if isinstance(override, str) else dict(override)
         rules[name] = Rule(override.pop("severity", default), check.options | override)
     return rules
+
+
+def is_severity_set(settings: Mapping[str, Any], name: str) -> bool:
+    """Returns whether `clean.checks` names the severity of a check."""
+    setting = settings.get(name, {})
+    return isinstance(setting, str) or "severity" in setting
+
+
+def settle_duplicates(
+    rules: Mapping[str, Rule], settings: Mapping[str, Any], columns: Iterable[ColumnFinding]
+) -> dict[str, Rule]:
+    """Returns the rules; repeated rows of a table are dropped by default if a column is an id, which they share.
+
+    Without one, equal rows of a table may be different things: two passengers of the same class, age and sex.
+    """
+    has_id = any(finding.check == "id_column" for finding in columns)
+    if is_severity_set(settings, "duplicate") or not has_id or "duplicate" not in rules:
+        return dict(rules)
+    return {**rules, "duplicate": rules["duplicate"]._replace(severity="drop")}
 
 
 def list_skipped_checks(modality: ModalityName, task: TaskName) -> list[tuple[str, str]]:

@@ -9,10 +9,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.contracts import Finding, RowChecker, Spec
+from headrace.contracts import Assumption, Finding, RowChecker, Spec
 from headrace.data.cleaning.checks import Rule
 from headrace.data.cleaning.class_sizes import find_imbalance, find_rare_classes
-from headrace.data.cleaning.duplicates import find_duplicates, group_equal_rows
+from headrace.data.cleaning.duplicates import (
+    are_categories,
+    describe_repeats,
+    find_duplicates,
+    group_equal_rows,
+)
 from headrace.data.cleaning.label_errors import Suspect, find_suspects
 from headrace.data.cleaning.near_duplicates import Cluster, find_near_duplicates
 from headrace.data.cleaning.outliers import find_outliers
@@ -38,7 +43,8 @@ class CleaningDecision:
     clusters: list[Cluster] = field(default_factory=list)
     """Near-duplicates."""
     equal_rows: list[list[int]] = field(default_factory=list)
-    """Accepted rows that have the same content."""
+    """Accepted rows that have the same content, and belong into the same split."""
+    assumptions: list[Assumption] = field(default_factory=list)
     suspects: list[Suspect] = field(default_factory=list)
     """Rows whose labels look wrong."""
 
@@ -99,6 +105,12 @@ def decide_rows(
             decision.remarks += find_imbalance(row_index, is_accepted, options["imbalance"])
             _raise_remarks(decision, where)
     decision.equal_rows = list(group_equal_rows(row_index, is_accepted))
+    if spec.modality == "table":
+        num_rows = int(is_accepted.sum())
+        repeats = describe_repeats(decision.equal_rows, num_rows, rules.get("duplicate"))
+        decision.assumptions += [repeats] if repeats else []
+        if are_categories(decision.equal_rows, num_rows):
+            decision.equal_rows = []
     return decision
 
 

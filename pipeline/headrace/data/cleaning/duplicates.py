@@ -7,11 +7,15 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.contracts import Finding
+from headrace.contracts import Assumption, Finding
 from headrace.data.cleaning.checks import Rule
 from headrace.data.cleaning.scan import RowIndex
 
 MAX_LABELS_NAMED = 5
+NOTABLE_SHARE = 0.05
+"""Fraction of equal rows from which on a person is warned."""
+CATEGORIES_SHARE = 0.5
+"""Fraction of equal rows from which on a table describes few kinds of things."""
 
 
 def find_duplicates(row_index: RowIndex, is_accepted: NDArray[np.bool_], rules: Mapping[str, Rule]) -> list[Finding]:
@@ -38,6 +42,31 @@ def group_equal_rows(row_index: RowIndex, is_accepted: NDArray[np.bool_]) -> Ite
     row_ids, ranks = row_index.scratch.open("row_ids"), row_index.scratch.open("ranks")
     for start, end in zip(starts[ends - starts > 1].tolist(), ends[ends - starts > 1].tolist(), strict=True):
         yield sorted(order[start:end].tolist(), key=lambda row: (int(ranks[row]), bytes(row_ids[row])))
+
+
+def describe_repeats(groups: list[list[int]], num_rows: int, rule: Rule | None) -> Assumption | None:
+    """Returns what a person should know about equal rows of a table that were accepted; None if there is none."""
+    num_repeated, num_extra = sum(map(len, groups)), sum(len(group) - 1 for group in groups)
+    if not num_extra or rule is None or rule.severity == "drop":
+        return None
+    fate = "equal rows are put into the same split"
+    if are_categories(groups, num_rows):
+        fate = "they are taken for different things, and equal ones may be in different splits"
+    return Assumption(
+        stage="clean",
+        subject="equal rows",
+        text=f"{num_extra:,} of {num_rows:,} rows repeat another and stay, since no column is an id; {fate}",
+        setting="clean.checks: {duplicate: drop}",
+        is_warning=num_repeated >= NOTABLE_SHARE * num_rows,
+    )
+
+
+def are_categories(groups: list[list[int]], num_rows: int) -> bool:
+    """Whether rows are so often equal that they describe few kinds of things, instead of being copies of each other.
+
+    To keep such rows together would leave no row for some splits.
+    """
+    return sum(map(len, groups)) > CATEGORIES_SHARE * num_rows
 
 
 def _check_group(group: list[int], codes: list[int], row_index: RowIndex, rules: Mapping[str, Rule]) -> list[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from headrace.config import Section
 from headrace.contracts import ColumnKind
@@ -23,10 +23,33 @@ class TableFormat(Section):
     """Column names, for a table without a header; null: column_0, column_1, ..."""
     quoting: bool | Literal["auto"] = "auto"
     """Whether double quotes enclose cells; auto: unless that would break the lines."""
-    missing: list[str] = ["", "?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "<NA>"]
-    """Cells that stand for a missing value."""
+    decimal: Literal["auto", ".", ","] = "auto"
+    """The decimal mark of numbers; auto: by all cells of a column, and a point where both are possible."""
+    thousands: Literal["auto", "", ",", ".", " ", "'", "_"] = "auto"
+    """The separator of thousands, empty for none; auto: by all cells of a column."""
+    date_order: Literal["auto", "dmy", "mdy"] = "auto"
+    """Whether 3/4/2024 is 3 April (dmy) or 4 March (mdy); auto: what more cells of a column fit."""
+    missing: list[str | int | float] = ["", "?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "<NA>"]
+    """Cells that stand for a missing value; a number stands for both of its spellings, -999 and -999.0."""
     skip_lines: int = Field(default=0, ge=0)
     """Number of lines to skip at the beginning of a file."""
+
+    @property
+    def missing_cells(self) -> list[str]:
+        """The spellings of the cells in `missing`."""
+        cells: dict[str, None] = {}
+        for cell in self.missing:
+            cells[str(cell)] = None
+            if not isinstance(cell, str) and cell == int(cell):
+                cells |= dict.fromkeys((str(int(cell)), f"{int(cell)}.0"))
+        return list(cells)
+
+    @field_validator("thousands")
+    @classmethod
+    def _not_the_decimal_mark(cls, thousands: str, info: ValidationInfo) -> str:
+        if thousands == info.data.get("decimal"):
+            raise ValueError(f"got {thousands!r}, which is the decimal mark too; must differ from it, or be auto")
+        return thousands
 
     @field_validator("delimiter")
     @classmethod

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import codecs
 import re
+import unicodedata
+from itertools import islice
+from typing import TYPE_CHECKING
 
+from headrace.contracts import Assumption
 from headrace.errors import ConfigError
+
+if TYPE_CHECKING:
+    from charset_normalizer import CharsetMatch
 
 SAMPLE_BYTES = 64 * 1024
 """Sample for guessing (a larger one is slower, not better); fewer bytes are taken for an entire file."""
@@ -18,10 +25,22 @@ MARKS = (  # longer ones first: that of UTF-32 begins with that of UTF-16
 )
 # the likelier encodings first: a short text fits many of them equally well
 LEGACY = (
-    "cp1252", "cp1251", "cp1250", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "koi8_r",
+    "cp1252", "cp1251", "cp1250", "iso8859_2", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "koi8_r",
     "cp932", "gb18030", "big5", "cp949", "euc_jp",
 )  # fmt: skip
+UTF8 = ("utf-8", "utf-8-sig")
+UNICODE = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32")
+"""Encodings that are recognized, not guessed."""
 BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
+FOREIGN_WORD = re.compile(r"\S*[^\x00-\x7f]\S*")
+MAX_WORDS = 5000
+NARROW_KANA = re.compile("[\uff61-\uff9f]")
+APOSTROPHES = "\u2019\u2018\xb4\xb7\u2013"
+SCRIPTS = {"LATIN", "CYRILLIC", "GREEK", "HEBREW", "ARABIC"}
+"""Scripts that are not mixed within a word."""
+ODD_TOLERANCE = 0.02
+FEW_BYTES = 2
+"""So few different bytes beyond ASCII show no language: Western Europe is assumed where it is plausible."""
 SURROGATES = re.compile("[\ud800-\udfff]")
 NUL_FRACTION = 0.2
 """Minimum fraction of zeros in every other byte of UTF-16 without a mark; spaces and digits alone reach it."""
@@ -37,6 +56,23 @@ def decode_text(data: bytes, encoding: str = "auto") -> str:
     if name not in ("utf-8", "utf-8-sig"):  # some codecs let lone surrogates through
         text = SURROGATES.sub("\ufffd", text)
     return text.removeprefix("\ufeff")
+
+
+def _find_foreign_words(text: str, num_words: int = 3) -> list[str]:
+    """Returns the first different words with letters beyond ASCII, by which a person recognizes a wrong encoding."""
+    words = (word for word in re.findall(r"[^\W\d_]+", text) if not word.isascii())
+    return list(islice(dict.fromkeys(words), num_words))
+
+
+def describe_encoding(encoding: str, file: str, beginning: bytes) -> Assumption:
+    """Returns the remark about a file that is not UTF-8; a guess, unless it is another encoding of Unicode."""
+    words = _find_foreign_words(beginning.decode(encoding, "replace"))
+    shown = f", with words such as {', '.join(map(repr, words))}" if words else ""
+    is_guess = encoding not in UNICODE
+    text = f"{file} is read as {encoding}, {'the likeliest guess' if is_guess else 'by its first bytes'}{shown}"
+    return Assumption(
+        stage="ingest", subject="encoding", text=text, setting="ingest.table.encoding: cp1250", is_warning=is_guess
+    )
 
 
 def check_encoding(encoding: str) -> str:
@@ -98,16 +134,90 @@ def _is_damaged_utf8(sample: bytes) -> bool:
 
 
 def _guess(sample: bytes) -> str:
+    """The likeliest of LEGACY by charset-normalizer, unless others decode into clearly more plausible words.
+
+    It weighs languages, of which a column of a few names shows little; utf-8 if nothing is plausible.
+    """
     from charset_normalizer import from_bytes
 
     matches = list(from_bytes(sample, cp_isolation=list(LEGACY)))
-    if not matches:
-        return "utf-8"
-    best = min((match.chaos, -match.coherence) for match in matches)
-    candidates = {
-        name
-        for match in matches
-        if (match.chaos, -match.coherence) == best
-        for name in (match.encoding, *match.could_be_from_charset)
+    odd_by_name = {
+        name: _odd_fraction(text, name) for name in LEGACY if (text := _decode_strictly(sample, name)) is not None
     }
-    return next((name for name in LEGACY if name in candidates), matches[0].encoding)
+    if not odd_by_name:
+        return "utf-8"
+    least = min(odd_by_name.values())
+    plausible = [name for name, odd in odd_by_name.items() if odd <= least + ODD_TOLERANCE]
+    if not matches:
+        return plausible[0] if least <= ODD_TOLERANCE else "utf-8"
+    if plausible[0] == LEGACY[0] and len(set(BEYOND_ASCII.findall(sample))) <= FEW_BYTES:
+        return plausible[0]
+    ranked = [match for match in matches if {match.encoding, *match.could_be_from_charset} & set(plausible)]
+    if not ranked:
+        return plausible[0]
+    best = min(_rank(match) for match in ranked)
+    candidates = {
+        name for match in ranked if _rank(match) == best for name in (match.encoding, *match.could_be_from_charset)
+    }
+    return next(name for name in [*plausible, *candidates] if name in candidates)
+
+
+def _rank(match: CharsetMatch) -> tuple[float, float]:
+    """Smaller is likelier; smaller differences say nothing about a few words."""
+    return round(match.chaos, 1), -round(match.coherence, 1)
+
+
+def _decode_strictly(sample: bytes, encoding: str) -> str | None:
+    """The decoded sample; None if it is not valid, except for a character that is cut off at its end."""
+    try:
+        return codecs.getincrementaldecoder(encoding)().decode(sample)
+    except UnicodeDecodeError:
+        return None
+
+
+def _odd_fraction(text: str, encoding: str) -> float:
+    """The fraction of the characters beyond ASCII that do not fit into their words, over all different words."""
+    words: set[str] = set(islice(FOREIGN_WORD.findall(text), MAX_WORDS))
+    foreign = [(word, place) for word in words for place, character in enumerate(word) if character > "\x7f"]
+    num_odd = sum(_is_odd(word, place) for word, place in foreign)
+    if encoding == "gb18030":  # it decodes almost any bytes, into rare characters
+        num_odd += sum(_is_rare_chinese(word[place]) for word, place in foreign)
+    num_narrow = sum(NARROW_KANA.fullmatch(word[place]) is not None for word, place in foreign)
+    if num_narrow > len(foreign) / 2:  # Chinese that is decoded as Japanese
+        num_odd += num_narrow
+    return num_odd / max(1, len(foreign))
+
+
+def _is_rare_chinese(character: str) -> bool:
+    try:
+        character.encode("gb2312")
+    except UnicodeEncodeError:
+        return _script(character) == "CJK"
+    return False
+
+
+def _is_odd(word: str, place: int) -> bool:
+    """Whether a character is of another script than a neighbour, a capital after a small letter, a sign in a word."""
+    character = word[place]
+    before, after = word[:place][-1:], word[place + 1 :][:1]
+    if not character.isalpha():
+        category = unicodedata.category(character)
+        if category == "Cc" or (category[0] == "M" and not before.isalpha()):
+            return True
+        if _script(after) not in SCRIPTS:  # no word goes on
+            return False
+        return category[0] in "SN" or (_script(before) in SCRIPTS and character not in APOSTROPHES)
+    script = _script(character)
+    neighbours = {_script(other) for other in (before, after)} - {""}
+    if script == "LATIN" and min(before, after) > "\x7f":  # words of Latin letters have some of ASCII
+        return True
+    return bool((neighbours | {script}) & SCRIPTS and neighbours - {script}) or (
+        character.isupper() and before.islower()
+    )
+
+
+def _script(character: str) -> str:
+    """The first word of a letter's name: LATIN, CYRILLIC, CJK ...; empty for no letter."""
+    if not character.isalpha():
+        return ""
+    return unicodedata.name(character, "").partition(" ")[0]

@@ -20,7 +20,14 @@ from headrace.data.sources.class_folders import (
     read_file,
 )
 from headrace.data.sources.read_options import ReadOptions
-from headrace.data.sources.text_encoding import check_encoding, decode_text
+from headrace.data.sources.text_encoding import (
+    SAMPLE_BYTES,
+    UTF8,
+    check_encoding,
+    decode_text,
+    describe_encoding,
+    detect_encoding,
+)
 from headrace.data.text.rows import text_schema, to_batches
 from headrace.errors import ConfigError, DataError
 from headrace.paths import SPLIT_ALIASES
@@ -55,7 +62,37 @@ def read_text_folder(path: Path, options: ReadOptions) -> OpenedSource:
         check_encoding(encoding)
     files = _files(path, options.source)
     spec = Spec(modality="text", task="classification", source=options.source, format="text_folder", num_rows=0)
-    return OpenedSource(spec, text_schema(), to_batches(_row(path, file, encoding) for file in files))
+    decoder = _Decoder(encoding)
+    rows = to_batches(_row(path, file, decoder) for file in files)
+    return OpenedSource(spec, text_schema(), rows, decoder.finish)
+
+
+class _Decoder:
+    """Decodes files, and remembers those that are not UTF-8."""
+
+    def __init__(self, encoding: str) -> None:
+        self._encoding = encoding
+        self._examples: dict[str, tuple[str, bytes]] = {}
+        self._num_files: Counter[str] = Counter()
+
+    def decode(self, name: str, data: bytes) -> str:
+        if self._encoding != "auto":
+            return decode_text(data, self._encoding)
+        encoding = detect_encoding(data)
+        if encoding not in UTF8:
+            self._num_files[encoding] += 1
+            self._examples.setdefault(encoding, (name, data[:SAMPLE_BYTES]))
+        return decode_text(data, encoding)
+
+    def finish(self, folder: Path, spec: Spec) -> Spec:
+        """Adds a remark for each encoding other than UTF-8."""
+        del folder
+        remarks = [
+            describe_encoding(encoding, name if number == 1 else f"{number:,} files, such as {name},", data)
+            for encoding, number in self._num_files.most_common()
+            for name, data in [self._examples[encoding]]
+        ]
+        return spec.model_copy(update={"assumptions": [*spec.assumptions, *remarks]})
 
 
 def _files(folder: Path, source: str) -> list[ClassFile]:
@@ -88,14 +125,14 @@ def _without_label(file: ClassFile) -> ClassFile:
     return file._replace(label=None) if is_unlabelled else file
 
 
-def _row(folder: Path, file: ClassFile, encoding: str) -> dict[str, Any]:
+def _row(folder: Path, file: ClassFile, decoder: _Decoder) -> dict[str, Any]:
     data = read_file(folder, file)
     row = file.row()
     if len(data) > MAX_BYTES:
         raise DataError(
             f"{folder}/{row['path']}: holds {len(data)} bytes; a text has at most {MAX_BYTES}; split or remove it"
         )
-    text = decode_text(data, encoding)
+    text = decoder.decode(str(row["path"]), data)
     return {**row, "text": text.replace("\r\n", "\n").replace("\r", "\n")}
 
 

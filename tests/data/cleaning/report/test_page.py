@@ -1,8 +1,9 @@
 """The cleaning report as a page: every finding, escaped text, nothing loaded from elsewhere."""
 
+from html import escape
 from html.parser import HTMLParser
 
-from headrace.contracts import ColumnFinding
+from headrace.contracts import Assumption, ColumnFinding
 from headrace.data.cleaning.checks import resolve_rules
 from headrace.data.cleaning.report.charts import ClassBar, ClassChart, Histogram
 from headrace.data.cleaning.report.page import CheckExamples, ExampleRow, Report, render_report
@@ -50,6 +51,11 @@ def report(**changed):
             CheckExamples("duplicate", [example(pictures=["<p>first</p>", "<p>second</p>"])], 345),
             CheckExamples("outlier", [example()], 1),
         ],
+        "assumptions": [
+            Assumption(
+                stage="ingest", subject="encoding", text=EVIL, setting="ingest.table.encoding: cp1250", is_warning=True
+            )
+        ],
     }  # fmt: skip
     return Report(**(given | changed))
 
@@ -74,8 +80,8 @@ def test_page_shows_what_was_found():
     assert "345 found, 1 shown" in html
     assert "1 found<" in html
     assert (
-        html.count("&lt;script&gt;") == 2 + 2 + 1 + 1 + 1 + 2 + 6
-    )  # title, column, remark, option, class, chart (twice), rows
+        html.count("&lt;script&gt;") == 2 + 2 + 1 + 1 + 1 + 2 + 1 + 6
+    )  # title, column, remark, option, class, chart (twice), assumption, rows
     for name in resolve_rules({}, "table"):
         assert f'<th scope="row" class="name">{name}</th>' in html
     assert "(max_ratio 10.0)" in "".join(html.split('<span class="quiet">')).replace("</span>", "")
@@ -102,3 +108,10 @@ def test_page_of_a_regression_has_no_classes():
     assert "classes<b>" not in html
     assert "Distributions" not in html
     assert "Columns" not in html
+
+
+def test_page_lists_assumptions_with_the_settings_that_change_them():
+    html = render_report(report())
+    assert f'<td>encoding <span class="tag warn">check</span></td>\n<td>{escape(EVIL)}</td>' in html
+    assert "<code>ingest.table.encoding: cp1250</code>" in html
+    assert "<h2>Assumptions" not in render_report(report(assumptions=[]))

@@ -46,3 +46,23 @@ def test_read_columns_uses_the_given_date_order() -> None:
     columns = [Column(name="d", kind="date"), Column(name="n", kind="numeric")]
     assert read_columns(batch, columns, {"d": "mdy"})["d"].dates.tolist()[0].month == 3
     assert read_columns(batch, columns, {"d": "dmy"})["d"].dates.tolist()[0].month == 4
+
+
+def test_integers_beyond_float64_differ() -> None:
+    hashes = typed("numeric", ["9007199254740993", "9007199254740992", " 9007199254740993", "5"]).hashes.tolist()
+    assert hashes[0] == hashes[2]
+    assert len(set(hashes)) == 3
+
+
+def test_notation_and_missing_cells_of_the_column_apply() -> None:
+    column = Column(name="x", kind="numeric", number_format={"decimal": ",", "thousands": "."}, missing=["-"])
+    cells = read_columns(pa.record_batch({"x": ["1.234,5", "-", "x"]}), [column], {})["x"]
+    np.testing.assert_array_equal(cells.numbers, [1234.5, np.nan, np.nan])
+    assert cells.is_broken.tolist() == [False, False, True]
+
+
+def test_times_are_hours() -> None:
+    cells = typed("time", ["15:30", "3:30 PM", "x", None])
+    np.testing.assert_array_equal(cells.quantities, [15.5, 15.5, np.nan, np.nan])
+    assert cells.hashes[0] == cells.hashes[1]
+    assert cells.is_broken.tolist() == [False, False, True, False]

@@ -170,3 +170,49 @@ def test_columns_of_any_mixture_of_types_are_encoded_as_their_cells_alone(cells:
     assert [problem.reason for problem in together.problems] == [
         problem.reason for each in alone for problem in each.problems
     ]
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ("1.234,5", 1234.5),
+        ("12 %", 12),
+        ("-", np.nan),
+        (1234.5, 1234.5),
+        (np.float64(0.5), 0.5),
+        (7, 7),
+        (None, np.nan),
+    ],
+)
+def test_texts_are_read_in_the_notation_of_the_source_and_numbers_as_they_are(cell: object, value: float) -> None:
+    notation = {"number_format": {"decimal": ",", "thousands": ".", "affix": "%"}, "missing": ["-"]}
+    if cell == "1.234,5":
+        notation["number_format"]["affix"] = ""
+    card = {**CARD, "columns": [CARD["columns"][0] | notation, *CARD["columns"][1:]]}
+    np.testing.assert_array_equal(Encoder(card, {})([ROW | {"n": cell}]).inputs[0, 0], np.float32(value))
+
+
+def test_texts_in_another_notation_than_the_source_are_refused() -> None:
+    notation = {"number_format": {"decimal": ",", "thousands": "", "affix": ""}}
+    card = {**CARD, "columns": [CARD["columns"][0] | notation, *CARD["columns"][1:]]}
+    assert refusal(card, n="1.5") == (
+        "row 1, column 'n': '1.5' is not a number; send a finite number, or null if it is unknown"
+    )
+
+
+CLOCK = {
+    "columns": [{"name": "t", "kind": "time", "offset": 0.0, "unit": 1.0, "parts": ["hours", "day_sin", "day_cos"]}],
+    "inputs": [{}, {}, {}],
+}
+
+
+@pytest.mark.parametrize("cell", ["18:00", "6:00 PM", dt.time(18)])
+def test_times_are_points_on_a_circle(cell: object) -> None:
+    np.testing.assert_allclose(Encoder(CLOCK, {})([{"t": cell}]).inputs[0], [18, -1, 0], atol=1e-6)
+
+
+def test_cells_that_are_no_time_are_refused() -> None:
+    (problem,) = [each for each in Encoder(CLOCK, {})([{"t": "25:00"}]).problems if each.column]
+    assert (problem.reason, problem.remedy) == (
+        "'25:00' is not a time of day", "send HH:MM, or null if it is unknown"
+    )  # fmt: skip

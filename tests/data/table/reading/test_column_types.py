@@ -17,6 +17,14 @@ from headrace.data.table.reading.column_types import infer_column_kind, is_mostl
         (["12/31/2024", "01/02/2024"], "date"),
         (["31/12/2024", "12/31/2024"], "categorical"),  # neither order fits all
         (["10-12-14", "x"], "categorical"),
+        (["1/25/2024 3:04 PM", "1/5/2024 12:00 AM"], "date"),
+        (["5-Jan-2024", "January 6, 2024"], "date"),
+        (["15:04", "3:04 PM", "07:30:00"], "time"),
+        (["25:30", "15:04"], "categorical"),
+        (["85,50", "1.234,00"], "numeric"),
+        (["EUR 412", "EUR 1,300"], "numeric"),
+        (["1"] * 85 + ["-"] * 15, "numeric"),
+        (["123456789012345678", "123456789012345679"], "categorical"),  # no float holds them
         (["a/1.png", "b c.JPG"], "image"),
         (["https://example.org/1.jpeg?w=3", "http://example.org/2.png"], "image"),
         (["see https://example.org"], "categorical"),

@@ -1,3 +1,6 @@
+import json
+
+import pyarrow as pa
 import pytest
 
 from headrace.data.sources.read_options import ReadOptions
@@ -62,3 +65,9 @@ def test_lists_are_read_only_in_the_target(tmp_path):
     assert read(tmp_path, text, target="y")[1] == [["1", '["comedy", "war"]'], ["2", "[]"], ["3", None]]
     with pytest.raises(DataError, match="'y' is a JSON array; .* name it as ingest.target if it is a list of labels"):
         read(tmp_path, text, target="a")
+
+
+@pytest.mark.parametrize("value", [1.0, 0.1, -2.0, 1e-7, 1e22, 1e16, 123456789.5, 3])
+def test_numbers_are_written_as_in_parquet(tmp_path, value):
+    _, rows = read(tmp_path, json.dumps({"a": value}))
+    assert rows == [pa.array([value]).cast(pa.string()).to_pylist()]

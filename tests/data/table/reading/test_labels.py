@@ -3,7 +3,13 @@ import logging
 import pyarrow as pa
 import pytest
 
-from headrace.data.table.reading.labels import build_labels, find_dotted_splits, remove_trailing_dots
+from headrace.data.sources.read_options import TableFormat
+from headrace.data.table.reading.labels import (
+    build_labels,
+    find_dotted_splits,
+    find_marked_classes,
+    remove_trailing_dots,
+)
 
 
 def labels(task, separator=None, **columns):
@@ -66,3 +72,28 @@ def test_find_dotted_splits_ignores_other_labels(labels):
 def test_remove_trailing_dots_only_from_known_labels():
     labels = pa.array(["a.", "a", None, "c.", "a.."])
     assert remove_trailing_dots(labels, ["a", "b"]).to_pylist() == ["a", "a", None, "c.", "a.."]
+
+
+def marked(cells, **options):
+    result = find_marked_classes(pa.chunked_array([pa.array(cells, pa.string())]), TableFormat(**options))
+    return result.classes, [assumption.text for assumption in result.assumptions]
+
+
+@pytest.mark.parametrize(
+    ("cells", "classes", "texts"),
+    [
+        (["EU", "NA", "AS"] * 30, ["NA"], ["33% of the cells are 'NA': a class, not missing"]),
+        (["Mild"] * 40 + ["None"] * 60, ["None"], ["60% of the cells are 'None': a class, not missing"]),
+        (["a"] * 45 + ["b"] * 45 + ["NA"] * 10, [], ["10% of the cells are 'NA': missing, not a class"]),
+        (["a"] * 500 + ["b"] * 499 + ["NA"], [], []),
+        (["a"] * 50 + ["b"] * 50 + [None] * 50, [], []),
+        (["a"] * 50 + ["b"] * 50 + ["?"] * 50, [], []),  # never a name
+        (["NA"] * 9, [], []),
+    ],
+)
+def test_a_frequent_marker_of_missing_values_is_a_class(cells, classes, texts):
+    assert marked(cells) == (classes, texts)
+
+
+def test_markers_that_the_settings_name_are_missing():
+    assert marked(["EU", "NA", "AS"] * 30, missing=["", "NA"]) == ([], [])

@@ -1,4 +1,5 @@
 import datetime as dt
+import json
 from decimal import Decimal
 
 import numpy as np
@@ -82,3 +83,23 @@ def test_lists_are_read_only_in_the_target(tmp_path, kind):
     assert [row[1] for row in rows] == ['["comedy", "war"]' if names[0] == "war" else '["5", "7"]', "[]", None]
     with pytest.raises(DataError, match="column 'y' contains .*; flatten it, remove it, or name it as ingest.target"):
         read(tmp_path, table)
+
+
+FEATURES = {
+    "label": {"names": ["cat", "dog"], "_type": "ClassLabel"},
+    "tags": {"feature": {"names": ["fur", "tail"], "_type": "ClassLabel"}, "_type": "Sequence"},
+    "size": {"dtype": "int64", "_type": "Value"},
+}
+
+
+def test_class_names_of_hugging_face_are_read_from_the_schema(tmp_path):
+    table = pa.table({"label": [1, 0, -1, None], "tags": [[0, 1], [], None, [5]], "size": [1, 2, 3, 4]})
+    metadata = {"huggingface": json.dumps({"info": {"features": FEATURES}})}
+    _, rows = read(tmp_path, table.replace_schema_metadata(metadata), target="tags")
+    assert rows == [["dog", '["fur", "tail"]', "1"], ["cat", "[]", "2"], [None, None, "3"], [None, "[]", "4"]]
+
+
+@pytest.mark.parametrize("metadata", [b"{", b"[]", b'{"info": null}', b'{"info": {"features": {"label": 3}}}'])
+def test_other_metadata_is_ignored(tmp_path, metadata):
+    _, rows = read(tmp_path, pa.table({"label": [1, 0]}).replace_schema_metadata({b"huggingface": metadata}))
+    assert rows == [["1"], ["0"]]

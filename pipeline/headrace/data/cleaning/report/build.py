@@ -50,6 +50,7 @@ def build_report(
         classes=build_class_chart(*sizes) if spec.task != "regression" else None,
         histograms={name: histogram for name, histogram in histograms.items() if histogram},
         examples=examples,
+        assumptions=spec.assumptions,
     )
 
 

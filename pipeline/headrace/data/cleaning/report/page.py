@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headrace.contracts import ColumnFinding, Metrics
+from headrace.contracts import Assumption, ColumnFinding, Metrics
 from headrace.data.cleaning.checks import CHECKS, Rule
 from headrace.data.cleaning.report.charts import ClassChart, Histogram
 from headrace.html_page import render_page
@@ -48,6 +48,7 @@ class Report:
     histograms: dict[str, Histogram]
     """By measure."""
     examples: list[CheckExamples]
+    assumptions: list[Assumption]
 
 
 def render_report(report: Report) -> str:

@@ -29,7 +29,7 @@ def unparsable_cells(cells: TypedColumn) -> FaultyCells:
     """Cells without a value of the column's type; they become null under any settings."""
     if cells.kind == "numeric":
         return FaultyCells("mixed_types", np.flatnonzero(cells.is_broken), "is not a number")
-    return FaultyCells("impossible_date", np.flatnonzero(cells.is_broken), "is not a valid date")
+    return FaultyCells("impossible_date", np.flatnonzero(cells.is_broken), f"is not a valid {cells.kind}")
 
 
 def implausible_cells(name: str, cells: TypedColumn, options: Json) -> Iterator[FaultyCells]:
@@ -42,7 +42,7 @@ def implausible_cells(name: str, cells: TypedColumn, options: Json) -> Iterator[
         values = np.where(np.isinf(cells.numbers), np.nan, cells.numbers)
         is_outside = (values < low) | (values > high)
         yield FaultyCells("out_of_range", np.flatnonzero(is_outside), f"is outside {low:g} to {high:g}")
-    elif "impossible_date" in options:
+    elif cells.kind == "date" and "impossible_date" in options:
         first, last = options["impossible_date"]["from"], options["impossible_date"]["to"]
         years = cells.dates.astype("M8[Y]").astype("i8") + 1970
         is_outside = ~np.isnat(cells.dates) & ((years < first) | (years > last))
@@ -52,9 +52,9 @@ def implausible_cells(name: str, cells: TypedColumn, options: Json) -> Iterator[
 def outlying_cells(cells: TypedColumn, facts: Json, z: float) -> list[tuple[int, str]]:
     """Rows whose quantity is more than `z` robust deviations from the median, each with a reason.
 
-    Empty if half of the cells are equal, because the deviation is then 0.
+    Empty if half of the cells are equal, because the deviation is then 0, and for times of day, which go in circles.
     """
-    if cells.quantities is None or not facts["mad"]:
+    if cells.quantities is None or cells.kind == "time" or not facts["mad"]:
         return []
     with np.errstate(over="ignore"):
         deviations = np.abs(cells.quantities - facts["median"]) / (NORMAL_MAD * facts["mad"])

@@ -2,41 +2,71 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from headrace.contracts import Column, ColumnKind
 from headrace.data.table import hashing
-from headrace.data.table.parsing import DateOrder, parse_dates, parse_numbers, strip_whitespace
+from headrace.data.table.format_counts import LARGEST_EXACT
+from headrace.data.table.number_format import PLAIN, NumberFormat
+from headrace.data.table.parsing import DateOrder, parse_dates, parse_numbers, parse_times, strip_whitespace
 
 
 class TypedColumn:
     """One column of a batch; a cell that cannot be parsed as the column's kind is broken and counts as missing."""
 
-    def __init__(self, raw: pa.Array, kind: ColumnKind, order: DateOrder | None = None) -> None:
-        """`raw`: unparsed strings; `order`: day and month order of a date column, if the whole column determines it."""
+    def __init__(
+        self,
+        raw: pa.Array,
+        kind: ColumnKind,
+        order: DateOrder | None = None,
+        *,
+        number_format: NumberFormat = PLAIN,
+        missing: Sequence[str] = (),
+    ) -> None:
+        """Parses `raw`, strings.
+
+        Args:
+            raw: `[rows]`.
+            kind: of the column.
+            order: day and month order of a date column, if the whole column determines it.
+            number_format: notation of a numeric column.
+            missing: cells of this column that stand for a missing value.
+        """
         self.raw, self.kind = raw, kind
+        present = pc.if_else(pc.is_in(raw, value_set=pa.array(missing, pa.string())), None, raw) if missing else raw
         if kind == "numeric":
-            self.numbers, self.is_broken = parse_numbers(raw)
+            self.numbers, self.is_broken = parse_numbers(present, number_format)
         elif kind == "date":
-            self.dates, self.is_broken = parse_dates(raw, order)
+            self.dates, self.is_broken = parse_dates(present, order)
+        elif kind == "time":  # hours
+            self.numbers, self.is_broken = parse_times(present)
         else:
-            self.text, self.is_broken = strip_whitespace(raw), np.zeros(len(raw), np.bool_)
+            self.text, self.is_broken = strip_whitespace(present), np.zeros(len(raw), np.bool_)
 
     @cached_property
     def hashes(self) -> NDArray[np.uint64]:
-        """`[rows]`: equal for equal cells; 0 for a missing cell."""
-        if self.kind == "numeric":
-            return hashing.hash_numbers(self.numbers)
+        """`[rows]`: equal for equal cells; 0 for a missing cell.
+
+        Integers that float64 cannot tell apart differ as their texts do.
+        """
+        if self.kind in {"numeric", "time"}:
+            hashes = hashing.hash_numbers(self.numbers)
+            is_large = np.isfinite(self.numbers) & (np.abs(self.numbers) >= LARGEST_EXACT)
+            if is_large.any():
+                hashes[is_large] = hashing.hash_strings(strip_whitespace(self.raw.filter(pa.array(is_large))))
+            return hashes
         return hashing.hash_dates(self.dates) if self.kind == "date" else hashing.hash_strings(self.text)
 
     @cached_property
     def quantities(self) -> NDArray[np.float64] | None:
-        """`[rows]`: numbers, or days since 1970; NaN if missing or infinite; None for other kinds."""
-        if self.kind == "numeric":
+        """`[rows]`: numbers, hours since midnight or days since 1970; NaN if missing or infinite; None for others."""
+        if self.kind in {"numeric", "time"}:
             return np.where(np.isfinite(self.numbers), self.numbers, np.nan)
         if self.kind != "date":
             return None
@@ -52,4 +82,13 @@ class TypedColumn:
 
 def read_columns(batch: pa.RecordBatch, columns: list[Column], orders: dict[str, DateOrder]) -> dict[str, TypedColumn]:
     """Parses the columns of a raw batch, by name; `orders`: day and month orders of date columns."""
-    return {c.name: TypedColumn(batch.column(c.name), c.kind, orders.get(c.name)) for c in columns}
+    return {
+        column.name: TypedColumn(
+            batch.column(column.name),
+            column.kind,
+            orders.get(column.name),
+            number_format=NumberFormat(**column.number_format),
+            missing=column.missing,
+        )
+        for column in columns
+    }

@@ -56,8 +56,8 @@ class TableChecker:
         return CheckedBatch(findings, keys, no_hashes, no_sketches, features, _measures(columns))
 
     def clean_schema(self, raw: pa.Schema, spec: Spec) -> pa.Schema:
-        """The same columns: float64 for numbers, timestamp[us] for dates, otherwise strings."""
-        types = {"numeric": pa.float64(), "date": pa.timestamp("us")}
+        """The same columns: float64 for numbers and for hours of times, timestamp[us] for dates, otherwise strings."""
+        types = {"numeric": pa.float64(), "time": pa.float64(), "date": pa.timestamp("us")}
         kinds = {column.name: column.kind for column in spec.columns}
         return pa.schema([field.with_type(types.get(kinds.get(field.name, "")) or field.type) for field in raw])
 
@@ -93,7 +93,7 @@ def _read(batch: pa.RecordBatch, spec: Spec, survey: Json) -> dict[str, TypedCol
 
 def _findings(name: str, cells: TypedColumn, survey: Json, options: Json) -> list[Finding]:
     """At most one finding per cell, an outlier only if no other check failed."""
-    if cells.kind not in {"numeric", "date"}:
+    if cells.kind not in {"numeric", "date", "time"}:
         return []
     faults = (unparsable_cells(cells), *implausible_cells(name, cells, options))
     failed = {
@@ -107,7 +107,7 @@ def _findings(name: str, cells: TypedColumn, survey: Json, options: Json) -> lis
 
 def _typed(name: str, cells: TypedColumn, options: Json) -> tuple[pa.Array, list[int]]:
     """The clean column, and the rows whose cells had a value and became null."""
-    if cells.kind not in {"numeric", "date"}:
+    if cells.kind not in {"numeric", "date", "time"}:
         return cells.text, []
     faults = [unparsable_cells(cells), *implausible_cells(name, cells, options)]
     is_null = np.zeros(len(cells.raw), np.bool_)

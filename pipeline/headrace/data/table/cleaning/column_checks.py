@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from headrace.contracts import Column, ColumnFinding, Json, Spec
+from headrace.data.table.reading.columns.remarks import ID_NAME, NEARLY_ALL
 
 MIN_ROWS = 50
 """With fewer rows, distinct values do not indicate an id."""
-ID_NAME = re.compile(r"(?i)(^|[^a-z])(id|no|nr|num|number|index|idx|key|row|uuid|guid|unnamed.*)$|[a-z]I[dD]$")
-"""Names typical of columns that number rows: `id`, `row_no`, `PassengerId`."""
-NEARLY_ALL = 0.98
-"""Fraction of distinct values that counts as all: large numbers of them are estimates."""
 
 
 def check_columns(spec: Spec, survey: Json, options: Json) -> list[ColumnFinding]:

@@ -38,7 +38,7 @@ class ColumnCounts(NamedTuple):
 def count_column(cells: TypedColumn, row_hashes: NDArray[np.uint64]) -> ColumnCounts:
     """Counts one column of a batch that has at least one row."""
     hashes = cells.hashes
-    is_text = cells.kind not in {"numeric", "date"}
+    is_text = cells.kind not in {"numeric", "date", "time"}
     folded = hash_strings(cells.text, spelling=False) if is_text else hashes
     with np.errstate(over="ignore"):
         digest = int(mix_bits(folded ^ row_hashes).sum(dtype=np.uint64))

@@ -41,7 +41,7 @@ class SampledRows(NamedTuple):
     def from_sample(cls, sample: RowSample, spec: Spec) -> SampledRows:
         """Splits the stacked arrays by column."""
         quantities, hashes, targets = sample.rows()
-        numeric = [column.name for column in spec.columns if column.kind in {"numeric", "date"}]
+        numeric = [column.name for column in spec.columns if column.kind in {"numeric", "date", "time"}]
         return cls(
             {name: quantities[:, index] for index, name in enumerate(numeric)},
             {column.name: hashes[:, index] for index, column in enumerate(spec.columns)},
@@ -64,7 +64,8 @@ def profile_table(rows: Rows, spec: Spec, options: Json) -> Json:
     Counts, extremes and digests cover all rows; medians and scores cover the sampled rows. Raises DataError if there
     are no rows.
     """
-    orders = _date_orders(rows, spec)
+    by_order = _count_by_order(rows, spec)
+    orders = _choose_orders(by_order, spec)
     num_rows, totals, sample = 0, dict[str, ColumnCounts](), RowSample(2 * len(spec.columns))
     for batch in rows.map(partial(_profile_batch, spec=spec, orders=orders)):
         if not batch.num_rows:
@@ -81,7 +82,8 @@ def profile_table(rows: Rows, spec: Spec, options: Json) -> Json:
         "num_rows": num_rows,
         "columns": {
             column.name: column_facts(totals[column.name], column, sampled)
-            | {"order": orders.get(column.name), "score": scores.get(column.name)}
+            | {"order": orders.get(column.name, column.date_order), "num_by_order": by_order.get(column.name)}
+            | {"score": scores.get(column.name)}
             for column in spec.columns
         },
     }
@@ -121,15 +123,19 @@ def leakage_scores(sampled: SampledRows, spec: Spec) -> dict[str, float]:
     }
 
 
-def _date_orders(rows: Rows, spec: Spec) -> dict[str, DateOrder]:
-    """The order of day and month that most cells fit, for each date column that has cells such as 3/4/2024."""
+def _count_by_order(rows: Rows, spec: Spec) -> dict[str, tuple[int, int]]:
+    """Cells such as 3/4/2024 of each date column that are dates day first, and month first."""
     names = [column.name for column in spec.columns if column.kind == "date"]
-    if not names:
-        return {}
     totals = dict.fromkeys(names, (0, 0))
-    for counts in rows.map(partial(_count_orders, names=names)):
+    for counts in rows.map(partial(_count_orders, names=names)) if names else ():
         totals = {name: (totals[name][0] + counts[name][0], totals[name][1] + counts[name][1]) for name in names}
-    return {name: choose_date_order(*total) for name, total in totals.items() if any(total)}
+    return totals
+
+
+def _choose_orders(totals: dict[str, tuple[int, int]], spec: Spec) -> dict[str, DateOrder]:
+    """The order that the settings name, or that most cells fit, for each date column that has such cells."""
+    set_orders = {column.name: column.date_order for column in spec.columns}
+    return {name: set_orders[name] or choose_date_order(*total) for name, total in totals.items() if any(total)}
 
 
 def _count_orders(batch: pa.RecordBatch, names: list[str]) -> dict[str, tuple[int, int]]:

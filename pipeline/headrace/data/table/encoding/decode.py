@@ -17,7 +17,7 @@ def inputs_by_column(transform: Json) -> dict[str, list[int]]:
 
 
 def decode_value(transform: Json, index: int, stored: float) -> str | float | None:
-    """Returns a category, a number or an ISO date; None for a missing cell or an unknown category.
+    """Returns a category, a number, an ISO date or a time; None for a missing cell or an unknown category.
 
     `index` is that of the column's first input.
     """
@@ -27,6 +27,9 @@ def decode_value(transform: Json, index: int, stored: float) -> str | float | No
         return str(column["values"][int(stored) - NUM_SPECIAL]) if stored > MISSING else None
     if stored != stored:  # noqa: PLR0124 NaN
         return None
+    if column["kind"] == "time":
+        hours, minutes = divmod(round(stored * 60), 60)
+        return f"{hours % 24:02d}:{minutes:02d}"
     number: float = stored * column["unit"] + column["offset"]
     if column["kind"] == "date":
         return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=number)).date().isoformat()

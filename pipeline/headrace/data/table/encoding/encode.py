@@ -15,6 +15,9 @@ Floats = NDArray[np.float64]
 
 UNKNOWN, MISSING, NUM_SPECIAL = 0, 1, 2
 """Ids of a categorical input: a value absent or rare in train rows; a missing cell; the first value."""
+CLOCK = ("day_sin", "day_cos")
+"""Parts of a time of day, beside its hours."""
+HOURS_PER_DAY = 24
 DAY_US = 86_400_000_000
 DAYS_PER_YEAR = 365.25
 MAX_STORED = 1e30
@@ -61,10 +64,21 @@ def _encode_column(cells: pa.Array, column: Json) -> Iterator[NDArray[Any]]:
         return
     array = cells.to_numpy(zero_copy_only=False)
     for part in column.get("parts", [""]):
-        values = extract_date_part(part, array) if part else array.astype(np.float64)
-        if part in {"", "days"}:
+        values = _extract_part(part, array) if part else array.astype(np.float64)
+        if part in {"", "days", "hours"}:
             values = np.clip((values - column["offset"]) / column["unit"], -MAX_STORED, MAX_STORED)
         yield values
+
+
+def _extract_part(part: str, array: NDArray[Any]) -> Floats:
+    """A part of dates, or of times as hours since midnight."""
+    if np.issubdtype(array.dtype, np.datetime64):
+        return extract_date_part(part, array)
+    hours: Floats = array.astype(np.float64)
+    if part == "hours":
+        return hours
+    angle: Floats = 2 * np.pi * hours / HOURS_PER_DAY
+    return np.sin(angle) if part == "day_sin" else np.cos(angle)
 
 
 def _ids(cells: pa.Array, values: list[str]) -> NDArray[np.int32]:

@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 
 from headrace.data.request_rows import Encoded, Problem, check_columns, is_missing, quote, replace_lone_surrogates
 from headrace.data.table.encoding.encode import encode_batch
-from headrace.data.table.parsing import DateOrder, parse_dates, parse_numbers, strip_whitespace
+from headrace.data.table.number_format import PLAIN, NumberFormat
+from headrace.data.table.parsing import (
+    DateOrder,
+    ParsedNumbers,
+    parse_dates,
+    parse_numbers,
+    parse_times,
+    strip_whitespace,
+)
 
 Json = dict[str, Any]
 Invalid: TypeAlias = "tuple[int, str, str]"
@@ -19,6 +27,7 @@ Invalid: TypeAlias = "tuple[int, str, str]"
 CELL_REMEDY = "send one text, number, boolean or null"
 NUMBER_REMEDY = "send a finite number, or null if it is unknown"
 DATE_REMEDY = "send YYYY-MM-DD, or null if it is unknown"
+TIME_REMEDY = "send HH:MM, or null if it is unknown"
 TRUTH_VALUES = ("true", "false")
 
 
@@ -73,13 +82,18 @@ class Encoder:
             numbers = _take_numbers(cells)
             if numbers is not None:
                 return _check_numbers(cells, numbers, np.zeros(len(cells), np.bool_))
-        text, invalid = _to_texts(cells, frozenset(column.get("values", ())), self._missing)
+        missing = self._missing.union(column.get("missing", ()))
+        text, invalid = _to_texts(cells, frozenset(column.get("values", ())), missing)
         if column["kind"] == "categorical":
             return _ParsedColumn(strip_whitespace(text), invalid)
         if column["kind"] == "date":
             dates, not_dates = _parse_dates(cells, text, column.get("order"))
             return _ParsedColumn(pa.array(dates, pa.timestamp("us")), invalid + not_dates)
-        parsed = parse_numbers(text)
+        if column["kind"] == "time":
+            times = parse_times(text)
+            not_times = _list_invalid(times.is_invalid, cells, "is not a time of day", TIME_REMEDY)
+            return _ParsedColumn(pa.array(times.values, pa.float64(), mask=np.isnan(times.values)), invalid + not_times)
+        parsed = _parse_numbers(cells, text, NumberFormat(**column.get("number_format", {})))
         checked = _check_numbers(cells, parsed.values, parsed.is_invalid)
         return _ParsedColumn(checked.values, invalid + checked.invalid)
 
@@ -100,6 +114,18 @@ def _take_numbers(cells: list[Any]) -> NDArray[np.float64] | None:
         return np.array(cells, np.float64)
     except OverflowError:  # a whole number beyond the largest float
         return None
+
+
+def _parse_numbers(cells: list[Any], text: pa.Array, number_format: NumberFormat) -> ParsedNumbers:
+    """Parses texts in the notation of the source, and numbers as they are."""
+    plain = parse_numbers(text)
+    if number_format == PLAIN:
+        return plain
+    is_text = np.array([isinstance(cell, str) for cell in cells], np.bool_)
+    formatted = parse_numbers(text, number_format)
+    return ParsedNumbers(
+        np.where(is_text, formatted.values, plain.values), np.where(is_text, formatted.is_invalid, plain.is_invalid)
+    )
 
 
 def _check_numbers(cells: list[Any], values: NDArray[np.float64], is_invalid: NDArray[np.bool_]) -> _ParsedColumn:

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from headrace.contracts import ColumnKind, Json, Rows, Spec
-from headrace.data.table.encoding.encode import NUM_SPECIAL, encode_batch
+from headrace.contracts import Column, ColumnKind, Json, Rows, Spec
+from headrace.data.table.encoding.encode import CLOCK, NUM_SPECIAL, encode_batch
 from headrace.data.table.encoding.quantiles import compute_knots
 from headrace.data.table.encoding.statistics import ColumnStatistics, LearnedColumn, collect_statistics
 from headrace.errors import DataError
@@ -43,7 +43,7 @@ class TableTransform:
                 left_out.append({"name": column.name, "reason": reason})
                 continue
             encoding = ENCODERS[column.kind](column.name, learned[column.name], options)
-            columns.append(encoding.column | ({"order": column.date_order} if column.date_order else {}))
+            columns.append(encoding.column | _notation(column))
             inputs += encoding.inputs
         if not inputs:
             reasons = "; ".join(f"{entry['name']}: {entry['reason']}" for entry in left_out[:5]) or "there is none"
@@ -66,6 +66,12 @@ class ColumnEncoding(NamedTuple):
     """Entries of `inputs`, one per stored number, for the preprocessing in the network."""
 
 
+def _notation(column: Column) -> Json:
+    """How the source writes the column's cells, for serving; empty for plain ones."""
+    notation = {"order": column.date_order, "number_format": column.number_format, "missing": column.missing}
+    return {name: value for name, value in notation.items() if value}
+
+
 def numeric_inputs(name: str, learned: LearnedColumn, options: Json) -> ColumnEncoding:
     """One input: stored as is if float32 can hold it, otherwise shifted by `offset` and divided by `unit`."""
     mean, std = learned.statistics.moments.mean_std()
@@ -85,6 +91,15 @@ def date_inputs(name: str, learned: LearnedColumn, options: Json) -> ColumnEncod
     return ColumnEncoding({"name": name, "kind": "date", **stored, "parts": ["days", *waves]}, inputs)
 
 
+def time_inputs(name: str, learned: LearnedColumn, options: Json) -> ColumnEncoding:
+    """Hours since midnight, and the position on the circle of a day, where 23:59 is next to 0:00."""
+    stored = {"offset": 0.0, "unit": 1.0}
+    inputs = [_scaled_input(f"{name}.hours", name, learned, stored, options)]
+    # the first input flags a missing time; 0, the center of the circle, is no time at all
+    inputs += [_numeric_input(f"{name}.{wave}", name, fill=0.0, center=0.0, scale=1.0) for wave in CLOCK]
+    return ColumnEncoding({"name": name, "kind": "time", **stored, "parts": ["hours", *CLOCK]}, inputs)
+
+
 def categorical_inputs(name: str, learned: LearnedColumn, options: Json) -> ColumnEncoding:
     """One input of ids: 0 unknown or rare, 1 missing, then the values, most frequent first."""
     values = _frequent_values(learned.statistics, options)
@@ -96,6 +111,7 @@ ENCODERS: dict[ColumnKind, Callable[[str, LearnedColumn, Json], ColumnEncoding]]
     "numeric": numeric_inputs,
     "categorical": categorical_inputs,
     "date": date_inputs,
+    "time": time_inputs,
 }
 
 

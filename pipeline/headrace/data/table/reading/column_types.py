@@ -5,16 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from headrace.contracts import ColumnKind
-from headrace.data.table.parsing import parse_dates, parse_numbers
+from headrace.data.sources.read_options import TableFormat
+from headrace.data.table.format_counts import count_formats, is_plain
+from headrace.data.table.parsing import NAMED_DATE, parse_dates, parse_times
+from headrace.data.table.reading.columns.numeric_columns import MOSTLY, decide_numeric
 
-MOSTLY = 0.95
-"""Fraction of the non-missing cells from which on a column counts as numeric, dates or images."""
 # `table` must not import `image`; a test compares this with the formats that can be decoded
 IMAGE = r"(?i)^\S.*\.(bmp|gif|jpeg|jpg|pbm|pgm|png|ppm|tif|tiff|webp)(\?\S*)?$"
 DATE_PREFIX = r"^\s*\d{1,4}[-/.]\d"
-"""Cheap test that spares most columns the parsing of dates."""
+YEAR = r"\d{4}"
+TIME_PREFIX = r"^\s*\d{1,2}:\d\d"
 MIN_TEXT_WORDS = 5
 """Mean words per cell from which on a column is text rather than names; `Braund, Mr. Owen Harris` is a name."""
 MIN_DISTINCT_FRACTION = 0.5
@@ -30,18 +33,35 @@ def infer_column_kind(column: pa.Array) -> ColumnKind:
     values = column.drop_null()
     if not len(values):
         return "categorical"
-    if is_numeric(values):
+    if is_plain(values) or decide_numeric(count_formats(values), TableFormat()).is_numeric:
         return "numeric"
-    if _matching_fraction(values, DATE_PREFIX) >= MOSTLY and float(parse_dates(values).is_invalid.mean()) <= 1 - MOSTLY:
+    return infer_other_kind(values)
+
+
+def infer_other_kind(values: pa.Array) -> ColumnKind:
+    """The kind of a column of strings that is not numeric and has no null."""
+    if not len(values):
+        return "categorical"
+    counted = pc.value_counts(values)  # patterns are matched with each different cell once
+    cells, shares = counted.field("values"), counted.field("counts").to_numpy() / len(values)
+    if _looks_like_dates(cells, shares) and shares @ parse_dates(cells).is_invalid <= 1 - MOSTLY:
         return "date"
-    if _matching_fraction(values, IMAGE) >= MOSTLY:
+    if (
+        _matching_fraction(cells, shares, TIME_PREFIX) >= MOSTLY
+        and shares @ parse_times(cells).is_invalid <= 1 - MOSTLY
+    ):
+        return "time"
+    if _matching_fraction(cells, shares, IMAGE) >= MOSTLY:
         return "image"
     return "text" if _is_text(values) else "categorical"
 
 
 def is_numeric(values: pa.Array) -> bool:
-    """Whether almost all of the strings are finite numbers."""
-    return float(np.isfinite(parse_numbers(values).values).mean()) >= MOSTLY
+    """Whether almost all of the strings are finite numbers, in any format."""
+    if is_plain(values):
+        return True
+    counts = count_formats(values)
+    return counts.num_numbers >= MOSTLY * counts.num_cells > 0
 
 
 def is_mostly_distinct(column: pa.Array) -> bool:
@@ -49,6 +69,14 @@ def is_mostly_distinct(column: pa.Array) -> bool:
     values = column.drop_null()
     num_distinct = len(values.unique())
     return num_distinct > MANY and num_distinct >= MIN_DISTINCT_FRACTION * len(values)
+
+
+def _looks_like_dates(cells: pa.Array, shares: NDArray[np.float64]) -> bool:
+    """A cheap test that spares most columns the parsing of dates."""
+    if _matching_fraction(cells, shares, DATE_PREFIX) >= MOSTLY:
+        return True
+    has_year = _matching_fraction(cells, shares, YEAR) >= MOSTLY
+    return has_year and _matching_fraction(cells, shares, f"{DATE_PREFIX}|{NAMED_DATE}") >= MOSTLY
 
 
 def _is_text(values: pa.Array) -> bool:
@@ -60,5 +88,6 @@ def _is_text(values: pa.Array) -> bool:
     return num_distinct >= MIN_DISTINCT_FRACTION * len(values) or num_distinct > max(MANY, (1 - MOSTLY) * len(values))
 
 
-def _matching_fraction(values: pa.Array, pattern: str) -> float:
-    return float(pc.mean(pc.match_substring_regex(values, pattern).cast("int8")).as_py())
+def _matching_fraction(cells: pa.Array, shares: NDArray[np.float64], pattern: str) -> float:
+    """The share of the cells that match; `cells`: different ones."""
+    return float(shares @ pc.match_substring_regex(cells, pattern).to_numpy(zero_copy_only=False))

@@ -7,9 +7,20 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from headrace.contracts import Column, ColumnKind, ModalityName, TaskName
+from headrace.contracts import Assumption, Column, ColumnKind, ModalityName, TaskName
 from headrace.data.sources.read_options import ReadOptions
-from headrace.data.table.reading.column_types import infer_column_kind, is_mostly_distinct
+from headrace.data.table.reading.column_types import is_mostly_distinct
+from headrace.data.table.reading.columns.guess import ColumnGuess, guess_columns, to_plain_column
+from headrace.data.table.reading.columns.remarks import (
+    assume_column,
+    assume_ids,
+    assume_index,
+    assume_kinds,
+    assume_target,
+    assume_text,
+    find_index_columns,
+    is_id,
+)
 from headrace.data.table.reading.target import find_targets, infer_multi_target_task, infer_task
 from headrace.errors import ConfigError, choices
 
@@ -22,6 +33,11 @@ class InferredTable(NamedTuple):
     modality: ModalityName
     columns: list[Column]
     """The input columns, by their names in the source."""
+    assumptions: list[Assumption] = []
+    likely_decimal: str | None = None
+    """See GuessedColumns."""
+    numeric_targets: dict[str, ColumnGuess] = {}
+    """Targets that are numbers."""
 
     @property
     def target(self) -> str:
@@ -32,31 +48,80 @@ class InferredTable(NamedTuple):
 def infer_table(head: pa.Table, options: ReadOptions) -> InferredTable:
     """Infers from the first rows (strings, null where missing) what the settings leave open.
 
-    Raises ConfigError for settings that name nonexistent columns, and if the target is ambiguous.
+    Raises ConfigError for settings that name nonexistent columns, and if the target is ambiguous; DataError for a
+    column of numbers in contradictory notations.
     """
     _check_names(head.column_names, options)
-    names = [name for name in head.column_names if name != options.split_column]
-    kinds = {name: _kind(head, name, options) for name in names if options.columns.get(name) != "ignore"}
+    guessed = guess_columns(head, options)
+    kinds = {name: guess.kind for name, guess in guessed.by_name.items()}
     if len(kinds) < 2:  # noqa: PLR2004 - an input and a target
         raise ConfigError(
             f"params.yaml: ingest.source: {options.source!r}: has {len(kinds)} usable columns"
             f" ({', '.join(map(repr, kinds)) or 'none'}); an input and a target are needed; correct"
             " ingest.table.delimiter or ingest.columns"
         )
-    targets = find_targets(head, kinds, options)
-    task = _infer_task(head, targets, kinds, options)
-    kinds = {name: kind for name, kind in kinds.items() if name not in targets}
-    if not kinds:
+    plain = _to_plain(head, guessed.by_name)
+    index_columns = [name for name in find_index_columns(head, options) if name not in options.targets]
+    targets = find_targets(plain, {name: kind for name, kind in kinds.items() if name not in index_columns}, options)
+    task = _infer_task(plain, targets, kinds, options)
+    columns = _choose_inputs(head, kinds, targets, index_columns, options)
+    kinds |= {name: kind for name, kind in columns.items() if kind == "text"}
+    inputs = [guessed.by_name[name]._replace(kind=kind).to_column(name, options) for name, kind in columns.items()]
+    assumptions = [*assume_target(targets, task, options), *_assume_columns(head, guessed.by_name, columns, options)]
+    assumptions += assume_index(index_columns)
+    if "text" in columns.values():
+        assumptions += assume_ids(
+            next(iter(columns)), [n for n in kinds if n not in {*columns, *targets, *index_columns}]
+        )
+    numeric_targets = {name: guessed.by_name[name] for name in targets if kinds[name] == "numeric"}
+    return InferredTable(targets, task, _modality(inputs), inputs, assumptions, guessed.likely_decimal, numeric_targets)
+
+
+def _choose_inputs(
+    head: pa.Table, kinds: Mapping[str, ColumnKind], targets: list[str], index_columns: list[str], options: ReadOptions
+) -> dict[str, ColumnKind]:
+    """The input columns with their kinds; a text beside nothing but ids is the only one."""
+    columns = {name: kind for name, kind in kinds.items() if name not in targets and name not in index_columns}
+    if not columns:
         raise ConfigError(
             f"params.yaml: ingest.target: {targets} are all columns of {options.source!r}; leave at least one as input"
         )
-    if len(kinds) == 1:
-        ((name, kind),) = kinds.items()
+    if len(columns) == 1:
+        ((name, kind),) = columns.items()
         # the only input: as a category whose values hardly repeat, it would carry no information
         if kind == "categorical" and name not in options.columns and is_mostly_distinct(head[name].combine_chunks()):
-            kinds[name] = "text"
-    columns = [Column(name=name, kind=kind) for name, kind in kinds.items()]
-    return InferredTable(targets, task, _modality(columns), columns)
+            columns[name] = "text"
+    texts = [name for name, kind in columns.items() if kind == "text"]
+    others = [name for name in columns if name not in texts]
+    may_be_ids = [
+        name for name in others if columns[name] in {"numeric", "categorical"} and name not in options.columns
+    ]
+    if len(texts) == 1 and len(may_be_ids) == len(others) and all(is_id(name, head[name]) for name in others):
+        return {texts[0]: "text"}
+    return columns
+
+
+def _assume_columns(
+    head: pa.Table, guesses: Mapping[str, ColumnGuess], columns: Mapping[str, ColumnKind], options: ReadOptions
+) -> list[Assumption]:
+    guessed = {name: kind for name, kind in columns.items() if name not in options.columns}
+    texts = [name for name, kind in columns.items() if kind == "text"]
+    others = [name for name in columns if name not in texts]
+    assumptions = [assume_kinds(guessed)] if guessed else []
+    for name, kind in guessed.items():
+        assumptions += assume_column(name, guesses[name], head[name].combine_chunks().drop_null(), kind)
+    if "image" not in columns.values():
+        assumptions += assume_text(texts, others)
+    return assumptions
+
+
+def _to_plain(head: pa.Table, guesses: Mapping[str, ColumnGuess]) -> pa.Table:
+    """The first rows with their numbers in plain notation."""
+    for name, guess in guesses.items():
+        if guess.kind == "numeric" and guess.counts is not None:
+            cells = to_plain_column(head[name].combine_chunks(), guess)
+            head = head.set_column(head.column_names.index(name), name, cells)
+    return head
 
 
 def _infer_task(head: pa.Table, targets: list[str], kinds: Mapping[str, ColumnKind], options: ReadOptions) -> TaskName:
@@ -64,11 +129,6 @@ def _infer_task(head: pa.Table, targets: list[str], kinds: Mapping[str, ColumnKi
         return infer_multi_target_task(head, targets, kinds, options)
     (target,) = targets
     return infer_task(head[target].combine_chunks(), target, kinds[target], options)
-
-
-def _kind(head: pa.Table, name: str, options: ReadOptions) -> ColumnKind:
-    setting = options.columns.get(name)
-    return setting if setting is not None and setting != "ignore" else infer_column_kind(head[name].combine_chunks())
 
 
 def _check_names(names: list[str], options: ReadOptions) -> None:

@@ -86,15 +86,18 @@ def _lines(path: Path, encoding: str) -> Iterator[str]:
 
 
 def _to_text(path: Path, line: int, name: str, value: Any, options: ReadOptions) -> str | None:
-    """A scalar as text: numbers in their shortest exact form, booleans as in JSON."""
+    """A scalar as text, as in Parquet: numbers in their shortest exact form, 1.0 as 1, booleans as in JSON."""
     if value is None:
         return None
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-8", "replace").decode()  # lone surrogates
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int | float):
+    if isinstance(value, int):
         return repr(value)
+    if isinstance(value, float):
+        text = repr(value)
+        return str(pa.scalar(value).cast(pa.string())) if "e" in text else text.removesuffix(".0")
     if isinstance(value, list) and options.targets == [name]:
         return encode_names(value).encode("utf-8", "replace").decode()
     raise DataError(

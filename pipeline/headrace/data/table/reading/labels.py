@@ -8,17 +8,33 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from headrace.contracts import TaskName
+from headrace.contracts import Assumption, TaskName
+from headrace.data.sources.read_options import TableFormat
 from headrace.storage.label_codec import decode_list, encode_names, encode_values
 
 log = logging.getLogger(__name__)
 
 FLAGS = {"1": True, "1.0": True, "true": True, "yes": True, "0": False, "0.0": False, "false": False, "no": False}
 """Lower-case cells of a column that says whether a row has the label of that name."""
+
+
+AMBIGUOUS_MARKERS = {"NA", "None", "N/A", "n/a"}
+"""Cells that mean a missing value in some tables, and North America or nothing at all in others."""
+CLASS_SHARE = 0.5
+"""Rows of a marker, as a fraction of those of an average class, from which on it is a class."""
+NOTABLE_SHARE = 0.01
+
+
+class MarkedClasses(NamedTuple):
+    """Markers of missing values that are classes."""
+
+    classes: list[str]
+    assumptions: list[Assumption]
 
 
 def build_labels(cells: dict[str, pa.Array], task: TaskName, separator: str | None) -> pa.Array:
@@ -53,6 +69,31 @@ def find_dotted_splits(labels: Mapping[str | None, set[str]], source: str) -> di
                 source, split, min(others), min(others).removesuffix("."),
             )  # fmt: skip
     return dotted
+
+
+def find_marked_classes(cells: pa.ChunkedArray, table: TableFormat) -> MarkedClasses:
+    """Finds cells of a target, such as `None` or `NA`, that are as frequent as a class, and so are one.
+
+    `cells`: those of the first rows, as they are written. What the settings name as missing is missing.
+    """
+    counted = pc.value_counts(cells.drop_null())
+    sizes = dict(zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True))
+    others = [size for cell, size in sizes.items() if cell not in table.missing_cells]
+    result = MarkedClasses([], [])
+    if "missing" in table.model_fields_set or not others:
+        return result
+    for marker in sorted(AMBIGUOUS_MARKERS & sizes.keys()):
+        share = sizes[marker] / sum(sizes.values())
+        is_class = sizes[marker] >= CLASS_SHARE * sum(others) / len(others)
+        if is_class:
+            result.classes.append(marker)
+        if is_class or share >= NOTABLE_SHARE:
+            meaning, other = ("a class", "missing") if is_class else ("missing", "a class")
+            text = f"{share:.0%} of the cells are {marker!r}: {meaning}, not {other}"
+            setting = f"ingest.table.missing: {json.dumps(['', marker] if is_class else [''])}"
+            assumption = Assumption(stage="ingest", subject="target", text=text, setting=setting, is_warning=True)
+            result.assumptions.append(assumption)
+    return result
 
 
 def remove_trailing_dots(labels: pa.Array, known: list[str]) -> pa.Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,15 +42,51 @@ def open_parquet(path: Path, options: ReadOptions, expected: list[str] | None) -
         _check_type(path, field, is_target=options.targets == [field.name])
     if expected is not None:
         check_same_columns(path, names, expected)
-    return OpenTableFile(names, _batches(path, names), options.table, "index")
+    return OpenTableFile(names, _batches(path, names, find_class_names(schema)), options.table, "index")
 
 
-def _batches(path: Path, names: list[str]) -> Iterator[FileRows]:
+def find_class_names(schema: pa.Schema) -> dict[str, list[str]]:
+    """Column -> the names of its classes, as Hugging Face's datasets store them in the schema's metadata."""
+    try:
+        features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
+        found = {name: _class_names(feature) for name, feature in features.items()}
+    except (ValueError, KeyError, TypeError, AttributeError):  # another program's metadata
+        return {}
+    return {name: names for name, names in found.items() if names}
+
+
+def _class_names(feature: Any) -> list[str]:
+    """The names of a ClassLabel, or of a list of them."""
+    if isinstance(feature, list):
+        return _class_names(feature[0])
+    if feature.get("_type") in {"Sequence", "List", "LargeList"}:
+        return _class_names(feature["feature"])
+    return [str(name) for name in feature["names"]] if feature.get("_type") == "ClassLabel" else []
+
+
+def _name_classes(column: Any, class_names: list[str]) -> Any:
+    """Indices -> names, also in lists; null for an index without a name, such as -1 of an unlabelled row."""
+    if types.is_list(column.type) or types.is_large_list(column.type):
+        rows = column.to_pylist()
+        known = dict(enumerate(class_names))
+        names = [None if row is None else [known[index] for index in row if index in known] for row in rows]
+        return pa.array(names, pa.list_(pa.string()))
+    if not types.is_integer(column.type):
+        return column
+    index = pc.if_else(pc.and_(pc.greater_equal(column, 0), pc.less(column, len(class_names))), column, None)
+    return pa.array(class_names, pa.string()).take(index.cast(pa.int64()))
+
+
+def _batches(path: Path, names: list[str], class_names: dict[str, list[str]]) -> Iterator[FileRows]:
     start = 0
     try:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(ROWS_PER_BATCH, columns=names):
-                arrays = [_as_text(batch.column(name)) for name in names]
+                columns = {name: batch.column(name) for name in names}
+                columns |= {
+                    name: _name_classes(columns[name], class_names[name]) for name in class_names if name in columns
+                }
+                arrays = [_as_text(column) for column in columns.values()]
                 numbers = pa.array(np.arange(start, start + batch.num_rows))
                 yield FileRows(pa.record_batch(arrays, names=names), numbers)
                 start += batch.num_rows

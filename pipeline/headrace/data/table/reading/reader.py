@@ -8,15 +8,24 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from headrace.contracts import Column, OpenedSource, Spec
+from headrace.contracts import Assumption, Column, OpenedSource, Spec
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.sources.row_source import relative_name
+from headrace.data.table.format_counts import FormatCounts, count_formats
+from headrace.data.table.reading.columns.whole_columns import (
+    ColumnWatch,
+    TargetNotations,
+    decide_targets,
+    find_placeholder_labels,
+)
+from headrace.data.table.reading.delimited.format_remarks import assume_format, assume_missing
 from headrace.data.table.reading.delimited.reader import open_delimited
 from headrace.data.table.reading.files import TableFile, find_common_dir, find_table_files
-from headrace.data.table.reading.inference import infer_table
+from headrace.data.table.reading.inference import InferredTable, infer_table
 from headrace.data.table.reading.jsonl import open_jsonl
-from headrace.data.table.reading.labels import find_dotted_splits
+from headrace.data.table.reading.labels import MarkedClasses, find_dotted_splits, find_marked_classes
 from headrace.data.table.reading.parquet import open_parquet
 from headrace.data.table.reading.rows import (
     RowLayout,
@@ -52,6 +61,13 @@ class _Head(NamedTuple):
     """With the detected format of the first file."""
     tables: list[tuple[str | None, pa.Table]]
     """Split and rows of each file."""
+    batches: list[pa.RecordBatch]
+    """The same rows as they are written."""
+
+    def raw_cells(self, name: str) -> pa.ChunkedArray:
+        """The cells of a column, with those that stand for a missing value."""
+        columns = [batch.column(name) for batch in self.batches if name in batch.schema.names]
+        return pc.utf8_trim_whitespace(pa.chunked_array(columns, pa.string()))
 
 
 def read_table_files(path: Path, options: ReadOptions) -> OpenedSource:
@@ -68,20 +84,50 @@ def read_table_files(path: Path, options: ReadOptions) -> OpenedSource:
     table = infer_table(rows, head.options)
     labels = _labels_by_split(head, table.target) if table.task == "classification" else {}
     dotted = find_dotted_splits(labels, options.source)
+    marked = find_marked_classes(head.raw_cells(table.target), options.table) if labels else MarkedClasses([], [])
+    targets = _decide_targets(files, head, table)
     layout = RowLayout(
-        table.targets, options.split_column, options.table.missing, dotted, table.task, options.label_separator
-    )
+        table.targets, options.split_column, options.table.missing_cells, dotted, table.task, options.label_separator,
+        target_missing=[c for c in options.table.missing_cells if c not in marked.classes] + targets.missing,
+        numeric_targets=targets.guesses,
+    )  # fmt: skip
     new_names = rename_reserved_columns(head.names)
     spec = Spec(
         modality=table.modality, task=table.task, source=options.source, format="table", num_rows=0,
+        assumptions=[*_assume_format(files, options, head.options), *table.assumptions, *marked.assumptions,
+                     *targets.assumptions],
         target=table.target,
         targets=table.targets if table.task == "regression" and len(table.targets) > 1 else [],
         columns=[_rename_column(column, new_names[column.name]) for column in table.columns],
-        missing=options.table.missing,
+        missing=options.table.missing_cells,
         other_columns=[name for name in head.names if name not in {column.name for column in table.columns}],
     )  # fmt: skip
-    batches = build_raw_batches(_open_files(files, head), head.names, layout)
-    return OpenedSource(spec, build_raw_schema(head.names, layout), batches)
+    watch = ColumnWatch(spec.columns if spec.modality == "table" else [], options, table.likely_decimal)
+    batches = build_raw_batches(_open_files(files, head), head.names, layout, watch.observe)
+    return OpenedSource(spec, build_raw_schema(head.names, layout), batches, watch.finish)
+
+
+def _assume_format(files: list[TableFile], options: ReadOptions, detected: ReadOptions) -> list[Assumption]:
+    missing = assume_missing(options.table)
+    if files[0].format == "parquet":
+        return missing
+    paths, is_delimited = [file.path for file in files], files[0].format != "jsonl"
+    return assume_format(paths, options, detected.table, is_delimited=is_delimited) + missing
+
+
+def _decide_targets(files: list[TableFile], head: _Head, table: InferredTable) -> TargetNotations:
+    """Reads all rows once more if a target of a regression is not in plain notation, which is rare."""
+    unclear = [name for name, guess in table.numeric_targets.items() if guess.counts is not None]
+    if table.task != "regression":
+        return find_placeholder_labels(table.numeric_targets)
+    if not unclear:
+        return TargetNotations({}, [])
+    missing, counts = head.options.table.missing_cells, {name: FormatCounts() for name in unclear}
+    for shard in _open_files(files, head):
+        for batch, _ in shard.batches:
+            for name, cells in zip(unclear, normalize_cells(batch, unclear, missing), strict=True):
+                counts[name].add(count_formats(cells))
+    return decide_targets(counts, head.options, table.likely_decimal)
 
 
 def _rename_column(column: Column, name: str) -> Column:
@@ -111,7 +157,8 @@ def _read_head(files: list[TableFile], options: ReadOptions) -> _Head:
         detected = detected.model_copy(update={"table": opened.table})
         first_rows.append((file.split, _first_rows(opened, HEAD_ROWS // len(sampled))))
     names = names or []
-    return _Head(names, detected, [(split, _to_table(batches, names, options)) for split, batches in first_rows])
+    tables = [(split, _to_table(batches, names, options)) for split, batches in first_rows]
+    return _Head(names, detected, tables, [batch for _, batches in first_rows for batch in batches])
 
 
 def _sample_files(files: list[TableFile]) -> list[TableFile]:
@@ -136,7 +183,7 @@ def _to_table(batches: list[pa.RecordBatch], names: list[str], options: ReadOpti
     tables = []
     for batch in batches:
         own = [name for name in names if name in batch.schema.names]
-        cells = dict(zip(own, normalize_cells(batch, own, options.table.missing), strict=True))
+        cells = dict(zip(own, normalize_cells(batch, own, options.table.missing_cells), strict=True))
         nulls = pa.nulls(batch.num_rows, pa.string())
         tables.append(pa.table([cells.get(name, nulls) for name in names], schema=schema))
     return pa.concat_tables(tables) if tables else schema.empty_table()

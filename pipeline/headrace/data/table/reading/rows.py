@@ -5,8 +5,9 @@ Ids are hashes of a row's content, so they do not depend on its position.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from headrace.contracts import TaskName
 from headrace.data.sources.row_source import SOURCE, Numbering, format_sources
+from headrace.data.table.reading.columns.guess import ColumnGuess, to_plain_labels
 from headrace.data.table.reading.labels import build_labels, remove_trailing_dots
 from headrace.data.table.reading.table_file import FileRows
 from headrace.errors import DataError
@@ -49,6 +51,10 @@ class RowLayout(NamedTuple):
     """For splits whose labels end in a full stop: the labels of the train rows, which do not."""
     task: TaskName = "classification"
     label_separator: str | None = None
+    target_missing: list[str] | None = None
+    """Cells of the target that stand for a missing value; None: `missing`."""
+    numeric_targets: Mapping[str, ColumnGuess] = {}
+    """Targets of a regression that are not in plain notation: their labels are."""
 
 
 def rename_reserved_columns(names: Iterable[str]) -> dict[str, str]:
@@ -77,25 +83,36 @@ def build_raw_schema(names: Iterable[str], layout: RowLayout) -> pa.Schema:
     return pa.schema([*added, *(pa.field(name, pa.string()) for name in others)])
 
 
-def normalize_cells(batch: pa.RecordBatch, names: list[str], missing: list[str]) -> list[pa.Array]:
-    """The columns without whitespace around cells, and null where a cell is one of `missing`."""
+def normalize_cells(
+    batch: pa.RecordBatch, names: list[str], missing: list[str], others: Mapping[str, list[str]] = MappingProxyType({})
+) -> list[pa.Array]:
+    """The columns without whitespace around cells; null where a cell is one of `missing`, or of `others` by name."""
     missing_values = pa.array(missing, pa.string())
     columns = []
     for name in names:
         column = pc.utf8_trim_whitespace(batch.column(name))
-        is_missing = pc.is_in(column, value_set=missing_values)
+        value_set = pa.array(others[name], pa.string()) if name in others else missing_values
+        is_missing = pc.is_in(column, value_set=value_set)
         columns.append(pc.if_else(is_missing, None, column) if is_missing.true_count else column)
     return columns
 
 
-def build_raw_batches(files: Iterable[ShardRows], names: list[str], layout: RowLayout) -> Iterator[pa.RecordBatch]:
-    """Raw rows of files, in batches of at most ROWS_PER_BATCH."""
+def build_raw_batches(
+    files: Iterable[ShardRows],
+    names: list[str],
+    layout: RowLayout,
+    observe: Callable[[pa.RecordBatch], None] | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """Raw rows of files, in batches of at most ROWS_PER_BATCH; `observe` is called with larger ones."""
     schema, ids = build_raw_schema(names, layout), RowIds()
+    target_missing = {} if layout.target_missing is None else dict.fromkeys(layout.targets, layout.target_missing)
     for name, split, numbering, batches in files:
         for batch, numbers in batches:
-            cells = normalize_cells(batch, names, layout.missing)
+            cells = normalize_cells(batch, names, layout.missing, target_missing)
             by_name = dict(zip(names, cells, strict=True))
             targets = {name: by_name.pop(name) for name in layout.targets}
+            for target, guess in layout.numeric_targets.items():
+                targets[target] = to_plain_labels(targets[target], guess)
             labels = build_labels(targets, layout.task, layout.label_separator)
             if split in layout.dotted:
                 labels = remove_trailing_dots(labels, layout.dotted[split])
@@ -105,6 +122,8 @@ def build_raw_batches(files: Iterable[ShardRows], names: list[str], layout: RowL
                 splits = _parse_splits(by_name.pop(layout.split_column), layout.split_column)
             sources = format_sources(name, numbers, numbering)
             rows = pa.record_batch([ids.assign(cells), labels, splits, sources, *by_name.values()], schema=schema)
+            if observe:
+                observe(rows)
             for start in range(0, rows.num_rows, ROWS_PER_BATCH):
                 yield rows.slice(start, ROWS_PER_BATCH)
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from headrace.contracts import ColumnKind, TaskName
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.table.parsing import parse_numbers
-from headrace.data.table.reading.column_types import MOSTLY
+from headrace.data.table.reading.columns.numeric_columns import MOSTLY
 from headrace.data.table.reading.labels import FLAGS
 from headrace.errors import ConfigError, DataError, choices
 from headrace.storage.label_codec import decode_list

@@ -55,6 +55,12 @@ def read_text_blocks(path: Path, encoding: str) -> Iterator[str]:
         yield text
 
 
+def read_beginning(path: Path) -> tuple[str, bytes]:
+    """The encoding that `read_text_blocks` detects, and the bytes that show it."""
+    first = next(_read_decompressed(path), b"")
+    return detect_encoding(first), first
+
+
 def skip_lines(blocks: Iterable[str], num_lines: int) -> Iterator[str]:
     """Drops the first lines."""
     remaining = num_lines

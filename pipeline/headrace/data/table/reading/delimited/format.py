@@ -202,4 +202,4 @@ def _has_header(first: list[str], below: list[list[str]], table: TableFormat) ->
         return table.header
     if table.names is not None:
         return first == table.names
-    return looks_like_header(first, below, table.missing)
+    return looks_like_header(first, below, table.missing_cells)

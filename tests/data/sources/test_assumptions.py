@@ -1,0 +1,44 @@
+import logging
+
+import pytest
+
+from headrace.contracts import Assumption, Spec
+from headrace.data.sources.assumptions import assume_inputs, to_json, warn_of_assumptions
+
+DOUBT = Assumption(
+    stage="ingest", subject="column 'x'", text="numbers", setting="ingest.table.decimal: ','", is_warning=True
+)
+
+
+def spec(modality: str) -> Spec:
+    return Spec(modality=modality, task="classification", source="x", format="x", num_rows=1)
+
+
+def test_only_doubtful_assumptions_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        warn_of_assumptions([DOUBT, DOUBT.model_copy(update={"is_warning": False})])
+    assert caplog.messages == ["column 'x': numbers; to change it: ingest.table.decimal: ','"]
+
+
+def test_json_has_every_field() -> None:
+    assert to_json([DOUBT]) == {"assumptions": [DOUBT.model_dump()]}
+
+
+def test_size_of_images_is_reported() -> None:
+    (assumption,) = assume_inputs(spec("image"), {"input_shape": [28, 32, 3]}, "auto")
+    assert assumption.text == "images are stored as 28 x 32 pixels with 3 channels"
+
+
+@pytest.mark.parametrize(("share", "is_warning"), [(0.1, True), (0.09, False)])
+def test_cut_texts_are_reported_with_a_warning_from_a_tenth_on(share: float, is_warning: bool) -> None:
+    transform = {"max_tokens": 64, "cut_share": share}
+    chosen, cut = assume_inputs(spec("text"), transform, "auto")
+    assert chosen.text == "64 tokens are enough for most train texts"
+    assert (cut.is_warning, cut.setting) == (is_warning, "normalize.text.max_tokens: 128")
+    assert cut.text.startswith(f"{share:.0%} of the train texts are longer than 64 tokens")
+    assert assume_inputs(spec("text"), transform | {"cut_share": 0.0}, 64) == []
+
+
+def test_columns_that_are_not_learned_from_are_reported() -> None:
+    (assumption,) = assume_inputs(spec("table"), {"left_out": [{"name": "x", "reason": "no train row has a value"}]}, 8)
+    assert (assumption.subject, assumption.text) == ("column 'x'", "not learned from: no train row has a value")
