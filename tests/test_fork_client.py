@@ -92,7 +92,7 @@ def test_baselines_are_fitted_in_a_fork_that_ends_before_the_stage(project: Path
     write_text(project.params_path, "".join(lines))
     owner = start(project.root, "validate")
     assert "code 0" in owner.communicate()[0]
-    assert read_log(project.root) == ["validate", "fit-baselines"]
+    assert [name for name in read_log(project.root) if name != "send"] == ["validate", "fit-baselines"]
     report = json.loads((project.report_dir("validate") / "baselines.json").read_bytes())
     assert [entry["skipped"] for entry in report["baselines"]] == [None] * 3
 

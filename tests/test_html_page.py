@@ -24,7 +24,7 @@ def test_render_page_with_a_missing_value_raises():
 def test_render_macro_returns_html_that_is_not_escaped_again():
     part = render_macro("explanation/marks.html.jinja", "mean_maps", {"<i>": "data:,"})
     assert "&lt;i&gt;" in part
-    assert render_page("base.html.jinja", title=part).count("&lt;i&gt;") == 2
+    assert render_page("base.html.jinja", title=part).count("&lt;i&gt;") == 2 * part.count("&lt;i&gt;")
 
 
 def test_code_spans_escape_before_they_mark():
@@ -33,7 +33,7 @@ def test_code_spans_escape_before_they_mark():
 
     rules = resolve_rules({}, "text")
     metrics = dict.fromkeys(("rows_in", "rows_out", "quarantined", "repaired", "classes"), 0)
-    report = Report("x", metrics, rules, {}, [], [], None, {}, [])
+    report = Report("x", metrics, rules, {}, [], [], None, {}, [], [])
     checks = CHECKS | {"empty": Check("`a<b` and <i>", "drop")}
     page = render_page("cleaning/report.html.jinja", title="x", report=report, checks=checks)
     assert "<td><code>a&lt;b</code> and &lt;i&gt;" in page

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from headrace.commands.predict import show_drift, summarize
-from headrace.evaluation.drift import Difference
+from headrace.evaluation.metrics.drift import Difference
 from headrace.prediction.run import PredictRequest, PredictResult
 from tests.projects import table_rows, write_csv
 from tests.serving import TABLE

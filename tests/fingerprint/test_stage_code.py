@@ -32,7 +32,7 @@ EDITS = {
     "quantization/selection.py": ({"quantize"}, "\nADDED = 1\n"),
     "tracking/served/served_model.py": ({"register"}, "\nADDED = 1\n"),
     "data/image/serving.py": ({"register"}, "\nADDED = 1\n"),
-    "templates/explanation/page.html.jinja": ({"clean", "explain"}, "<p>"),
+    "templates/explanation/page.html.jinja": ({"clean", "explain", "register"}, "<p>"),
     "storage/atomic.py": (set(STAGES), "\nADDED = 1\n"),
     "__init__.py": (set(), "\nADDED = 1\n"),
     "__main__.py": (set(), "\nADDED = 1\n"),
@@ -84,7 +84,7 @@ def test_stages_before_training_do_not_depend_on_it(package: Path) -> None:
 
 def test_copied_code_is_that_of_the_served_model() -> None:
     served = {f"headrace.{name}" for serving in SERVING_CODE.values() for name in (*COMMON_CODE, *serving.code)}
-    assert set(COPIED["headrace.tracking.serving_package"]) == served
+    assert set(COPIED["headrace.tracking.serving_package"]) == served | {"headrace.tracking.served.served_model"}
 
 
 def test_code_file_is_current_missing_or_invalid(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headrace.evaluation.drift import Difference
+from headrace.evaluation.metrics.drift import Difference
 from headrace.paths import Paths
 from headrace.prediction.run import PredictRequest, PredictResult, run_prediction
 

@@ -15,15 +15,17 @@ from headrace.paths import Paths
 PACKAGE = "headrace"
 PACKAGE_DIR = Path(__file__).resolve().parents[1]
 COPIED: dict[str, tuple[str, ...]] = {
-    "headrace.tracking.registry": ("headrace.tracking.served.served_model",),
     "headrace.tracking.serving_package": (
+        "headrace.tracking.served.served_model",
         "headrace.data.request_rows",
+        "headrace.tracking.served.predictor",
         "headrace.tracking.served.scoring_requests",
         "headrace.data.image.decode",
         "headrace.data.image.resize",
         "headrace.data.image.serving",
         "headrace.data.text.repair",
         "headrace.data.text.serving",
+        "headrace.data.table.number_format",
         "headrace.data.table.parsing",
         "headrace.data.table.encoding.encode",
         "headrace.data.table.encoding.serving",

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from headrace.contracts import Json
-from headrace.evaluation.drift import count_values, extract_features
+from headrace.evaluation.metrics.drift import count_values, extract_features
 from headrace.prediction.input_chunks import Chunk, LoadedRows
 from headrace.prediction.registered_model import RegisteredModel, open_model
 

@@ -19,7 +19,7 @@ from headrace.contracts import Json
 from headrace.data.sources.fetch import fetch
 from headrace.data.sources.read_options import ReadOptions, TableFormat
 from headrace.errors import ConfigError, DataError, HeadraceError, Terminated
-from headrace.evaluation.drift import Difference, compare_counts
+from headrace.evaluation.metrics.drift import Difference, compare_counts
 from headrace.paths import Paths
 from headrace.prediction.answer_parts import AnswerParts, list_parts
 from headrace.prediction.chunk_answers import AnswerChunk, ChunkAnswers

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 
 from headrace.contracts import Json, Metrics
 from headrace.evaluation.comparison import Comparison, compare_outcomes, read_outcomes
-from headrace.evaluation.drift import summarize_answers, summarize_rows
 from headrace.evaluation.gates.verdicts import GATE_VERDICT, read_report
+from headrace.evaluation.metrics.drift import summarize_answers, summarize_rows
 from headrace.paths import Paths
 from headrace.quantization.selected import OUTCOMES, read_selected_graph
 from headrace.report.build import write_report

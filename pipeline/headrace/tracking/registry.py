@@ -17,25 +17,25 @@ from urllib.parse import unquote, urlsplit
 from headrace.config import read_params
 from headrace.contracts import Json, Metrics
 from headrace.errors import TrackingError
-from headrace.evaluation.comparison import read_outcomes
 from headrace.evaluation.gates.verdicts import Champion
 from headrace.paths import Paths
 from headrace.storage.bundle import Bundle
-from headrace.tracking.client import connect, find_or_create_experiment, translate_mlflow_errors
+from headrace.tracking.client import NOT_FOUND, connect, find_or_create_experiment, translate_mlflow_errors
 from headrace.tracking.names import encode_name
 from headrace.tracking.outbox import hash_file
 from headrace.tracking.runs import find_finished_run, read_logged
-from headrace.tracking.serving_package import OUTCOMES_DIR, Candidate
+from headrace.tracking.served.outcomes import download_model_outcomes, download_run_outcomes
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from mlflow.entities import LoggedModel
     from mlflow.entities.model_registry import ModelVersion
 
+    from headrace.tracking.serving_package import Candidate
+
 CHAMPION, CHALLENGER = "champion", "challenger"
 DEFAULT_NAME = "headrace"
 CONTENT, COMPARISON = "headrace.content", "headrace.comparison"
-NOT_FOUND = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND"}
 MODEL_FILE = "MLmodel"
 VERSION_FILE = "registered_model_meta"
 """Name and number of a version, beside its model: MLflow writes this file where it loads a version by its name."""
@@ -45,7 +45,6 @@ VERSION_METRICS = {
     "regression": {"rmse": ".6g", "rmse_low": ".6g", "rmse_high": ".6g", "r2": ".4f"},
 }
 """Task -> test metrics in the tags of a version, with their format."""
-PREDICTIONS = "reports/test/predictions.parquet"
 CHAMPION_BEFORE = "champion.before"
 """Tag of a champion: the number of the version that was it before."""
 
@@ -165,41 +164,13 @@ class Registry:
                 raise
 
     def download_outcomes(self, version: Version, split: str) -> pa.Table | None:
-        """Downloads a version's outcomes on the rows of a split; returns None if it has none, or they are gone.
-
-        A version of an earlier release has no file of its own, but its run has the predictions for the test rows.
-        """
-        from mlflow.exceptions import MlflowException
-
-        for download in (self._download_outcomes_of_model, self._download_outcomes_of_run):
-            with translate_mlflow_errors(self._paths), tempfile.TemporaryDirectory(prefix="headrace-") as folder:
-                try:
-                    path = download(version, split, folder)
-                except MlflowException as error:
-                    if error.error_code not in NOT_FOUND:
-                        raise
-                    path = None
-                if path is not None:
-                    return read_outcomes(Path(path))
-        return None
-
-    def _download_outcomes_of_model(self, version: Version, split: str, folder: str) -> str | None:
-        from mlflow.artifacts import download_artifacts
-
-        name = f"{OUTCOMES_DIR}/{split}.parquet"
-        listed = self._client.list_logged_model_artifacts(version.model_id, OUTCOMES_DIR) if version.model_id else []
-        if name not in {item.path for item in listed}:
-            return None
-        uri, server = f"{version.source}/{name}", self._client.tracking_uri
-        return str(download_artifacts(artifact_uri=uri, dst_path=folder, tracking_uri=server))
-
-    def _download_outcomes_of_run(self, version: Version, split: str, folder: str) -> str | None:
-        if split != "test" or not version.run_id:
-            return None
-        listed = self._client.list_artifacts(version.run_id, PREDICTIONS.rpartition("/")[0])
-        if PREDICTIONS not in {item.path for item in listed}:
-            return None
-        return str(self._client.download_artifacts(version.run_id, PREDICTIONS, folder))
+        """Downloads a version's outcomes on the rows of a split; returns None if it has none, or they are gone."""
+        with translate_mlflow_errors(self._paths):
+            if version.model_id:
+                outcomes = download_model_outcomes(self._client, version.model_id, version.source, split)
+                if outcomes is not None:
+                    return outcomes
+            return download_run_outcomes(self._client, version.run_id) if split == "test" and version.run_id else None
 
     def attach_report(self, version: Version, description: str, report_paths: Iterable[Path]) -> None:
         """Describes a version in Markdown, and stores its report with its model, in the folder `report`."""

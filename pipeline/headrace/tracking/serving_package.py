@@ -16,6 +16,7 @@ import numpy as np
 from headrace.contracts import Column, Json, ModalityName
 from headrace.data.table.encoding.decode import decode_value, inputs_by_column
 from headrace.storage.bundle import Bundle
+from headrace.tracking.served.outcomes import OUTCOMES_DIR
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,10 +27,6 @@ REQUIREMENTS = ("mlflow", "onnxruntime", "numpy", "pandas")
 
 MEASURED = ("temperature", "threshold")
 """Metrics of `validate` that serving needs, in addition to the half widths `interval_90`."""
-
-
-OUTCOMES_DIR = "evaluation"
-"""Folder of a version: the outcomes of its answers to test and validation rows, to which later models are compared."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ class Candidate:
     """The input example: a row as a client sends it."""
     tags: Mapping[str, str]
     reference: Json
-    """Histograms of train rows and of answers for test rows; see `evaluation/drift.py`."""
+    """Histograms of train rows and of answers for test rows; see `evaluation/metrics/drift.py`."""
     outcomes: Mapping[str, pa.Table]
     """Split -> the outcomes of this graph on its rows, to which later models are compared."""
 

@@ -43,7 +43,8 @@ def test_measures_of_all_rows_are_the_metrics_of_validate(make_predictions: Any,
         low, high = measure.interval(rows)
         assert low < metrics[name] < high or name == "ece", name  # resampling adds to a calibration error
         if f"{name}_low" in metrics:
-            assert (low, high) == (metrics[f"{name}_low"], metrics[f"{name}_high"])
+            reported = metrics[f"{name}_low"], metrics[f"{name}_high"]  # its bootstrap has other draws
+            assert (low, high) == pytest.approx(reported, abs=0.25 * (high - low)), name
 
 
 def test_bootstrap_interval_covers_a_mean_as_often_as_it_says() -> None:

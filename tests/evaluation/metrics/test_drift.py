@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from headrace.evaluation.drift import compare_counts, count_values, extract_features, summarize_answers, summarize_rows
+from headrace.evaluation.metrics.drift import (
+    compare_counts,
+    count_values,
+    extract_features,
+    summarize_answers,
+    summarize_rows,
+)
 
 CARD = {
     "modality": "table",
