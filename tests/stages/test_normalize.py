@@ -198,7 +198,7 @@ def test_served_texts_are_encoded_as_the_train_rows_were(tmp_path: Path) -> None
     for split in SPLITS:
         arrays, places = open_arrays(paths.normalized_dir / split), read_sources(paths.normalized_dir / split)
         rows = [cells[int(str(place).partition(":")[2]) - 2] for place in places]
-        np.testing.assert_array_equal(arrays.inputs, encoder(rows))
+        np.testing.assert_array_equal(arrays.inputs, encoder(rows).inputs)
     prices = {float(row["preis"].replace(".", "").replace(",", ".")) for row in cells}
     assert set(read_table(paths.clean_dir)["preis"].to_pylist()) == prices
     assumptions = json.loads(paths.assumptions_path.read_text())["assumptions"]
