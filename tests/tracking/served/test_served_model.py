@@ -214,4 +214,6 @@ def test_two_registered_versions_of_other_code_share_a_process(project, tmp_path
             model.predict([ROW | {"size": "x"}])
         server = mlflow.pyfunc.scoring_server.init(model)
         assert words in rejection(call_app(server, {"dataframe_records": [ROW | {"size": "x"}]}))
-    assert models[0].predict([ROW]).equals(models[1].predict([ROW]))
+    answers = [model.predict([ROW]) for model in models]
+    assert [answer.pop("version").tolist() for answer in answers] == [["worth/1"], ["worth/2"]]
+    assert answers[0].equals(answers[1])
