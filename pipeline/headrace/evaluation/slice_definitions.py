@@ -1,4 +1,4 @@
-"""SLICE_DEFINITIONS: the columns and measures by which the rows of each modality are sliced."""
+"""COLUMNS: the columns and measures by which the rows of each modality are sliced."""
 
 from __future__ import annotations
 

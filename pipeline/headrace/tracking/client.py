@@ -61,7 +61,7 @@ def translate_mlflow_errors(paths: Paths) -> Iterator[None]:
     try:
         yield
     except (MlflowException, RequestException, SQLAlchemyError) as error:
-        reason = remove_credentials(" ".join(str(error).split()))[:REASON_CHARACTERS]
+        reason = remove_credentials(" ".join(str(error).split()))[:REASON_CHARACTERS].rstrip(".")
         where = remove_credentials(tracking_uri(paths))
         raise TrackingError(f"{TRACKING}: {where}: {reason}; {_advise(error)}") from error
 

@@ -27,5 +27,5 @@ def test_version_is_resolved_by_its_alias_and_found_where_the_registry_has_it(re
     assert resolve_version("models:/worth@champion", registered) == resolve_version("models:/worth/1", registered)
     folder = download_model("models:/worth/1", registered, tmp_path)
     assert folder.is_relative_to(registered.root)
-    with pytest.raises(TrackingError, match="alias reserve not found"):
+    with pytest.raises(TrackingError, match=r"alias reserve not found; correct what it names"):
         resolve_version("models:/worth@reserve", registered)

@@ -135,8 +135,9 @@ def _read_rows(clean_dir: Path, row_ids: list[str], bundle: Bundle) -> dict[str,
     Without rows that have no value in any column that the model uses, which are refused where it is served.
     """
     spec, used = bundle.spec, {column["name"] for column in bundle.card.transform.get("columns", [])}
-    names = {column.name: column.source_name or column.name for column in spec.columns}
-    columns = names or {spec.modality: spec.modality}
+    columns = {column.name: column.source_name or column.name for column in spec.columns}
+    if spec.modality != "table":  # other columns of a table of images or texts are no inputs
+        columns = {spec.modality: (spec.input_column if spec.modality == "text" else "") or spec.modality}
     rows, num_bytes, wanted = dict[str, Json](), 0, pa.array(row_ids)
     for ref in list_batches(clean_dir):
         ids = read_batch(ref, ["row_id"]).column("row_id")
