@@ -41,7 +41,7 @@ class RecipeRunner:
         if self.size == "quick":
             sections["train"]["max_epochs"] = 2
         write_params(folder, sections)
-        for stage in ("train", "validate", "test"):
+        for stage in ("train", "validate", "quantize", "test"):
             time_stage(folder, stage)
         return TrainingRun(
             fit_seconds=read_metrics(folder, "train")["fit_seconds"],
@@ -54,7 +54,7 @@ class RecipeRunner:
         sections = read_params(ROOT / "recipes" / f"{recipe}.yaml")
         sections["ingest"]["source"] = str(source)
         sections["validate"] |= {"gate": {}}  # a poor run must not stop the benchmark
-        sections["test"] |= {"noise_sigmas": []}
+        sections["test"] |= {"noise_sigmas": [], "robustness_rows": 0}
         if self.size == "quick" and "counts" in sections["split"]:
             sections["split"]["counts"] = [None, QUICK_VALIDATION_ROWS, NUM_TEST]
         return sections

@@ -40,7 +40,7 @@ class InputRows(NamedTuple):
     """What it consists of: a change of one of them makes another input of it."""
     chunks: Iterator[Chunk]
     num_rows: int | None = None
-    """None if only reading tells."""
+    """None if it is known only after reading."""
 
 
 class InputOptions(NamedTuple):

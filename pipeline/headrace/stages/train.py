@@ -130,7 +130,7 @@ def _with_privacy(card: bundle.BundleCard, result: Json) -> bundle.BundleCard:
 
 
 def _metrics(result: Json) -> Metrics:
-    """The metrics of the epoch whose weights were kept, and of the whole training."""
+    """The metrics of the epoch whose weights are used, and of the whole training."""
     history: list[Json] = result["history"]
     best = next(epoch for epoch in history if epoch["epoch"] == result["kept_epoch"])
     return {

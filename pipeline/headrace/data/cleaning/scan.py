@@ -33,7 +33,7 @@ class BatchScan(NamedTuple):
     codes: NDArray[np.int32]
     """`[rows]`: indices into `labels`."""
     ranks: NDArray[np.int8]
-    """`[rows]`: which duplicate is kept first: 0 official test split, 1 validation, 2 others."""
+    """`[rows]`: which duplicate stays first: 0 official test split, 1 validation, 2 others."""
     checked: CheckedBatch
     sources: pa.Array
     """`[rows]`: names of the rows for people, see data/sources/row_source.py."""

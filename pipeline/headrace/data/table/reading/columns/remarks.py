@@ -29,7 +29,7 @@ MAX_NAMED = 12
 
 
 def find_index_columns(head: pa.Table, options: ReadOptions) -> list[str]:
-    """Columns without a name of their own that number the rows, as pandas and R write them unless told otherwise."""
+    """Columns without a name of their own that number the rows, as pandas and R write them by default."""
     names = head.column_names
     unnamed = [name for index, name in enumerate(names) if name == f"column_{index}" or UNNAMED.fullmatch(name)]
     if options.table.names is not None or len(unnamed) == len(names):  # a file without a header

@@ -12,7 +12,7 @@ from headrace.data.sources.text_encoding import UTF8, describe_encoding
 from headrace.data.table.reading.text_stream import read_beginning
 
 MAX_FILES = 20
-"""Files of which the encoding is looked up, evenly spaced."""
+"""Files whose encoding is detected, evenly spaced."""
 
 
 def assume_format(
