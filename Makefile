@@ -43,7 +43,8 @@ test-all: setup ## all tests: the quick ones with coverage, including subprocess
 	coverage run -m pytest -n auto --dist worksteal -m "not slow"
 	coverage combine --quiet
 	coverage report
-	pytest -n auto --dist worksteal -m slow
+	@# a file stays in one process: the pipelines that its tests share run once
+	pytest -n auto --dist loadfile -m slow
 
 check: setup ## style, types, layers, spelling, shell
 	ruff format --check .

@@ -81,3 +81,9 @@ def test_mlflow_passes_requests_to_a_function_that_can_be_replaced() -> None:
             return data
 
     assert PyFuncModel(metadata, Echo()).predict([{"other": "x"}]) == [{"other": "x"}]
+
+
+def test_mlflow_has_the_map_of_packages_that_is_preset() -> None:
+    from mlflow.utils import requirements_utils
+
+    assert "_MODULES_TO_PACKAGES" in vars(requirements_utils)

@@ -24,8 +24,9 @@ def is_plain() -> bool:
     """Returns whether HEADRACE_PLAIN=1 turns off the workarounds for libraries, to bisect a problem.
 
     These are: the garbage-collection thresholds, background imports, quick exit and malloc settings of this module, the
-    fork server, the training loop in `engine/lightning_loop.py`, the avoided import of `torch._dynamo`, and in
-    `cluster/` the omitted actors and the environment of Ray. Results are the same, but slower.
+    fork server, the training loop in `engine/lightning_loop.py`, the avoided import of `torch._dynamo`, the check of
+    requirements that MLflow is spared, and in `cluster/` the omitted actors and the environment of Ray. Results are the
+    same, but slower.
     """
     return os.environ.get("HEADRACE_PLAIN") == "1"
 

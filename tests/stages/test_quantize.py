@@ -45,6 +45,19 @@ def validated(trained: Paths) -> Paths:
     return trained
 
 
+@pytest.fixture
+def broken_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The candidate `weights` has its weights negated: its answers are wrong."""
+    original = candidates.make_candidate
+
+    def break_weights(candidate: candidates.Candidate, prepared: object, path: object, *, rows: object) -> None:
+        original(candidate, prepared, path, rows=rows)  # type: ignore[arg-type]
+        if candidate.method == "weights":
+            negate_weights(str(path))
+
+    monkeypatch.setattr(candidates, "make_candidate", break_weights)
+
+
 def test_chosen_graph_is_the_one_in_the_metrics(validated: Paths, capfd: pytest.CaptureFixture[str]) -> None:
     metrics = run(LENIENT, validated)
     assert metrics["passed"] == 1
@@ -95,15 +108,8 @@ def test_no_passing_candidate_selects_float32_and_logs_the_reasons(
     assert "\n" not in message
 
 
-def test_broken_candidate_is_rejected_for_its_quality(validated: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = candidates.make_candidate
-
-    def break_weights(candidate: candidates.Candidate, prepared: object, path: object, *, rows: object) -> None:
-        original(candidate, prepared, path, rows=rows)  # type: ignore[arg-type]
-        if candidate.method == "weights":
-            negate_weights(str(path))
-
-    monkeypatch.setattr(candidates, "make_candidate", break_weights)
+@pytest.mark.usefixtures("broken_weights")
+def test_broken_candidate_is_rejected_for_its_quality(validated: Paths) -> None:
     metrics = run(LENIENT, validated)
     by_name = {entry["name"]: entry for entry in read_choice(validated)["candidates"]}
     assert metrics["passed"] == 1
@@ -113,15 +119,8 @@ def test_broken_candidate_is_rejected_for_its_quality(validated: Paths, monkeypa
     assert "(max_loss 0.05)" in by_name["weights"]["reasons"][0]
 
 
-def test_candidate_that_fails_the_gate_is_not_served(trained: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = candidates.make_candidate
-
-    def break_weights(candidate: candidates.Candidate, prepared: object, path: object, *, rows: object) -> None:
-        original(candidate, prepared, path, rows=rows)  # type: ignore[arg-type]
-        if candidate.method == "weights":
-            negate_weights(str(path))
-
-    monkeypatch.setattr(candidates, "make_candidate", break_weights)
+@pytest.mark.usefixtures("broken_weights")
+def test_candidate_that_fails_the_gate_is_not_served(trained: Paths) -> None:
     gate = Gate(accuracy=Bound(min=0.9, by="interval"))
     write_json(trained.metrics_path("validate"), validate.run(validate.Config(gate=gate), trained))
     careless = LENIENT.model_copy(update={"max_loss": 1.0, "methods": ["weights"]})
