@@ -57,9 +57,9 @@ def _assign_splits(config: Config, strategy: Strategy, rows: CleanRows) -> NDArr
     """Returns the split of each row, as an index into SPLITS: `[rows]`."""
     if strategy == "official":
         return split_officially(rows, config.fractions, config.counts, config.seed)
-    if strategy == "time":
+    if strategy == "time" and rows.times is not None:
         sizes = resolve_counts(config.counts, len(rows)) if config.counts else config.fractions
-        return split_by_time(parse_times(rows.columns.column(str(config.time)), str(config.time)), rows.groups, sizes)
+        return split_by_time(parse_times(rows.times, str(config.time)), rows.groups, sizes)
     is_stratified = strategy == "stratified" and bool(rows.classes)
     hash_config = HashSplitConfig(SPLITS, config.fractions, config.seed, is_stratified, config.counts)
     return split_by_hash(rows, np.arange(len(rows)), hash_config)

@@ -132,13 +132,6 @@ def test_dates_are_read_in_the_order_of_the_train_rows(order: str, day: int) -> 
     assert "'31/31/2020' is not a date" in refusal(card, d="31/31/2020")
 
 
-def test_renamed_columns_have_the_names_of_the_source() -> None:
-    card = CARD | {"source_names": {"n": "label", "note": "text"}}
-    row = {"label": 4.0, "d": None, "c": "a", "text": "x"}
-    assert Encoder(card, {})([row]).inputs[0, 0] == 4
-    assert "unknown column" in Encoder(card, {})([ROW]).problems[0].describe()
-
-
 def test_rows_are_encoded_independently_of_their_batch() -> None:
     rows = [ROW, {"n": "2", "d": "2020-05-05", "c": "3"}, {"n": None, "d": None, "c": True}]
     encoder = Encoder(CARD, {})

@@ -15,6 +15,7 @@ from headrace.data.table import hashing
 from headrace.data.table.format_counts import LARGEST_EXACT
 from headrace.data.table.number_format import PLAIN, NumberFormat
 from headrace.data.table.parsing import DateOrder, parse_dates, parse_numbers, parse_times, strip_whitespace
+from headrace.storage.column_names import to_stored_name
 
 
 class TypedColumn:
@@ -84,7 +85,7 @@ def read_columns(batch: pa.RecordBatch, columns: list[Column], orders: dict[str,
     """Parses the columns of a raw batch, by name; `orders`: day and month orders of date columns."""
     return {
         column.name: TypedColumn(
-            batch.column(column.name),
+            batch.column(to_stored_name(column.name)),
             column.kind,
             orders.get(column.name),
             number_format=NumberFormat(**column.number_format),

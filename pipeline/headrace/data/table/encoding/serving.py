@@ -37,14 +37,13 @@ class Encoder:
     def __init__(self, card: Json, artifacts: dict[str, str]) -> None:
         """Reads `columns` and `inputs` of `card`, as in `transform.json`.
 
-        It may have `left_out` and `other_columns`, which may be sent and are not used; `missing`, cells that stand
-        for a missing value; and `source_names`, the source's names of columns that `ingest` renamed.
+        It may have `left_out` and `other_columns`, which may be sent and are not used; and `missing`, cells that stand
+        for a missing value.
         """
         del artifacts
         self._card = card
-        new_names = card.get("source_names", {})
-        self.columns = [new_names.get(column["name"], column["name"]) for column in card["columns"]]
-        left_out = [new_names.get(entry["name"], entry["name"]) for entry in card.get("left_out", [])]
+        self.columns = [column["name"] for column in card["columns"]]
+        left_out = [entry["name"] for entry in card.get("left_out", [])]
         self._unused = [*left_out, *card.get("other_columns", [])]
         self._missing = frozenset(("", *card.get("missing", ())))
         markers = parse_numbers(pa.array(sorted(self._missing), pa.string())).values

@@ -18,6 +18,7 @@ from headrace.contracts import Column, Rows
 from headrace.data.table import hashing
 from headrace.data.table.encoding.encode import DAY_US, extract_date_part
 from headrace.data.table.row_sample import RowSample, find_sample_candidates
+from headrace.storage.column_names import to_stored_name
 
 Floats = NDArray[np.float64]
 
@@ -111,7 +112,7 @@ def _collect_batch(batch: pa.RecordBatch, columns: list[Column], num_rows: int) 
     is_candidate = find_sample_candidates(row_hashes, num_rows)
     statistics, quantities = dict[str, ColumnStatistics](), [np.empty((int(is_candidate.sum()), 0))]
     for column in columns:
-        cells = batch.column(column.name)
+        cells = batch.column(to_stored_name(column.name))
         if column.kind == "categorical":
             statistics[column.name] = _count_values(cells)
             continue
