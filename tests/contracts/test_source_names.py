@@ -1,4 +1,4 @@
-"""A table whose columns have the names that Headrace gives to its own: as any other, and under these names everywhere."""
+"""A table whose columns have the names of Headrace's own: learned like any other, and under these names everywhere."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -78,7 +78,6 @@ def to_neutral(text: str) -> str:
 
 
 def test_names_change_neither_rows_nor_splits_nor_arrays(prepared):
-    neutral, reserved = prepared
     for folder in ("raw_dir", "clean_dir", "split_dir"):
         first, second = (read_table(getattr(paths, folder)) for paths in prepared)
         hidden = {"source", "original"}  # places in files of another length, and cells by column

@@ -187,8 +187,11 @@ def make_signature(bundle: Bundle) -> ModelSignature:
         "image": [ColSpec(DataType.binary, "image")],
         "text": [ColSpec(DataType.string, spec.input_column or "text")],
         "table": [
-            ColSpec(DataType.double if column.kind == "numeric" else DataType.string, column.name,
-                    required=column.name in used)
+            ColSpec(
+                DataType.double if column.kind == "numeric" else DataType.string,
+                column.name,
+                required=column.name in used,
+            )
             for column in spec.columns
         ],
     }
