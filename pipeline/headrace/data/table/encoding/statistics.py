@@ -23,8 +23,6 @@ from headrace.storage.column_names import to_stored_name
 Floats = NDArray[np.float64]
 
 MANTISSA_BITS = 53
-LARGEST = 1e37
-"""Numbers are clipped to this magnitude: float32 ends at 3.4e38."""
 
 
 class Moments(NamedTuple):
@@ -136,7 +134,7 @@ def _measure(cells: pa.Array) -> tuple[ColumnStatistics, Floats]:
         clocks = array.astype("M8[us]").view("i8")[~np.isnat(array)] % DAY_US
         times = frozenset(np.unique(clocks)[:2].tolist())
     else:
-        values = np.clip(array.astype(np.float64), -LARGEST, LARGEST)
+        values = array.astype(np.float64)
     present = values[~np.isnan(values)]
     moments = Moments.from_values(present)
     return ColumnStatistics(len(cells), len(cells) - len(present), moments, times_us=times), values
