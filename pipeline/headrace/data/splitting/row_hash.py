@@ -40,6 +40,25 @@ def assign_by_fractions(hashes: NDArray[np.float64], fractions: Sequence[float])
     return np.searchsorted(compute_interval_ends(fractions), hashes, side="right").astype(np.int8)
 
 
+def cut_in_order(sizes: NDArray[np.int64], ends: NDArray[np.float64]) -> NDArray[np.int8]:
+    """Returns the split of each item: `[items]`; items are in order, and each split has one if there are enough.
+
+    A split ends after the item where the number of rows so far is closest to its end.
+
+    Args:
+        sizes: `[items]`: rows of each item.
+        ends: rows up to the end of each split; the last is that of all items.
+    """
+    num_items, num_splits = len(sizes), len(ends)
+    num_needed = int(num_items >= num_splits)
+    num_before, cuts = np.append(0, np.cumsum(sizes)), [0]
+    for index, end in enumerate(ends[:-1], start=1):
+        low = min(cuts[-1] + num_needed, num_items)
+        high = max(low, num_items - (num_splits - index) * num_needed)
+        cuts.append(low + int(np.abs(num_before[low : high + 1] - np.rint(end)).argmin()))
+    return np.searchsorted(np.array(cuts[1:]), np.arange(num_items), side="right").astype(np.int8)
+
+
 def assign_by_counts(hashes: NDArray[np.float64], sizes: NDArray[np.int64], counts: Sequence[int]) -> NDArray[np.int8]:
     """Returns the split of each group of rows: in the order of positions, until a split has its count.
 

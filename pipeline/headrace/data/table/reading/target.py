@@ -31,7 +31,7 @@ LIKELY_NAMES = frozenset(
     loanapproved loandefault loanstatus medianhousevalue medhousevalue medv mpg placed price purchased quality rating
     readmitted response result revenue risk salary saleprice sales score sellingprice spam stars stroke strength
     subscribed topic toxic transported variety verdict winner won yield
-    """.split()
+    """.split()  # noqa: SIM905 a list would be one name a line
 )
 """Names of what is often predicted, in lower case without other characters; they may be names of inputs, too."""
 MAX_CLASSES = 20
