@@ -60,7 +60,7 @@ def _assign_splits(config: Config, strategy: Strategy, rows: CleanRows) -> NDArr
     """Returns the split of each row, as an index into SPLITS: `[rows]`."""
     if strategy == "official":
         return split_officially(rows, config.fractions, config.counts, seed=config.seed, exact_below=config.exact_below)
-    if strategy == "time" and rows.times is not None:
+    if strategy == "time":
         sizes = resolve_counts(config.counts, len(rows)) if config.counts else config.fractions
         return split_by_time(parse_times(rows.times, str(config.time)), rows.groups, sizes)
     is_stratified = strategy == "stratified" and bool(rows.classes)

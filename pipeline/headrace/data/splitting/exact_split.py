@@ -29,13 +29,13 @@ def assign_exactly(
         fractions: of all rows, by split.
     """
     sizes = np.bincount(group_of_row, minlength=len(hashes))
-    order = np.argsort(hashes, kind="stable")
+    order, is_single = np.argsort(hashes, kind="stable"), sizes[group_of_row] == 1
     several = order[sizes[order] > 1]
     ends = np.array(compute_interval_ends(fractions))
+    is_needed = np.full(len(ends), is_single.sum() < len(ends))
     split_of_group = np.zeros(len(hashes), np.int8)
-    split_of_group[several] = cut_in_order(sizes[several], ends * sizes[several].sum())
+    split_of_group[several] = cut_in_order(sizes[several], ends * sizes[several].sum(), is_needed)
     assigned = split_of_group[group_of_row]
-    is_single = sizes[group_of_row] == 1
     for code in np.unique(codes).tolist():
         is_in_class = codes == code
         singles = np.flatnonzero(is_in_class & is_single)
@@ -43,8 +43,6 @@ def assign_exactly(
         in_groups = np.bincount(assigned[is_in_class & ~is_single], minlength=len(ends))
         wanted = np.diff(np.rint(ends * is_in_class.sum()), prepend=0.0)
         lacking = np.cumsum(np.maximum(wanted - in_groups, 0.0))
-        num_singles = len(singles)
-        assigned[singles] = cut_in_order(
-            np.ones(num_singles, np.int64), lacking * (num_singles / max(lacking[-1], 1.0))
-        )
+        single_ends = lacking * (len(singles) / max(lacking[-1], 1.0))
+        assigned[singles] = cut_in_order(np.ones(len(singles), np.int64), single_ends, in_groups == 0)
     return assigned

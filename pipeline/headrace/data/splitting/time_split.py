@@ -53,7 +53,8 @@ def split_by_time(
             f"params.yaml: split.time: {len(distinct)} different times (groups: their earliest) are too few for"
             f" {len(fractions)} splits; choose another column"
         )
-    return cut_in_order(sizes, np.array(compute_interval_ends(fractions)) * len(times))[time_of_row]
+    ends = np.array(compute_interval_ends(fractions)) * len(times)
+    return cut_in_order(sizes, ends, np.ones(len(ends), np.bool_))[time_of_row]
 
 
 def _check_missing(num_missing: int, name: str) -> None:
