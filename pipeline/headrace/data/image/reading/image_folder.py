@@ -33,4 +33,5 @@ def read_folder(path: Path, options: ReadOptions) -> OpenedSource:
     files = assign_labels(paths, where)  # a file outside the class folders has no label: `clean` puts it in quarantine
     check_classes(files, noun="image", where=where)
     rows = ({**file.row(), "image": read_file(path, file)} for file in files)
-    return open_image_source("folder", to_record_batches(rows), options, assume_splits(files))
+    opened = open_image_source("folder", to_record_batches(rows), options)
+    return opened._replace(spec=opened.spec.model_copy(update={"assumptions": assume_splits(files)}))

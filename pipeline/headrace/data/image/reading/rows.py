@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from headrace.contracts import Assumption, OpenedSource, Spec
+from headrace.contracts import OpenedSource, Spec
 from headrace.data.sources.read_options import ReadOptions
 from headrace.errors import ConfigError
 
@@ -30,15 +30,10 @@ RAW_SCHEMA = pa.schema(
 )
 
 
-def open_image_source(
-    form: str, batches: Iterator[pa.RecordBatch], options: ReadOptions, assumptions: Sequence[Assumption] = ()
-) -> OpenedSource:
+def open_image_source(form: str, batches: Iterator[pa.RecordBatch], options: ReadOptions) -> OpenedSource:
     """Image rows of a format that implies their classes; raises ConfigError for options that only tables have."""
     _check_options(options)
-    spec = Spec(
-        modality="image", task="classification", source=options.source, format=form, num_rows=0,
-        assumptions=list(assumptions),
-    )  # fmt: skip
+    spec = Spec(modality="image", task="classification", source=options.source, format=form, num_rows=0)
     return OpenedSource(spec, RAW_SCHEMA, batches)
 
 
