@@ -67,7 +67,9 @@ class AnswerChunk:
 def _rename_copied(copied: pa.RecordBatch | None, taken: set[str]) -> dict[str, pa.Array]:
     """The copied columns; one that has the name of a column of the answers gets `_` appended."""
     renamed: dict[str, pa.Array] = {}
-    for name in () if copied is None else copied.schema.names:
+    if copied is None:
+        return renamed
+    for name in copied.schema.names:
         new = name
         while new in {*taken, *renamed}:
             new += "_"

@@ -183,15 +183,12 @@ def make_signature(bundle: Bundle) -> ModelSignature:
     from mlflow.types.schema import Array, Map
 
     spec, used = bundle.spec, {column["name"] for column in bundle.card.transform.get("columns", [])}
+    types = {"numeric": DataType.double}
     columns = {
         "image": [ColSpec(DataType.binary, "image")],
         "text": [ColSpec(DataType.string, spec.input_column or "text")],
         "table": [
-            ColSpec(
-                DataType.double if column.kind == "numeric" else DataType.string,
-                column.name,
-                required=column.name in used,
-            )
+            ColSpec(types.get(column.kind, DataType.string), column.name, required=column.name in used)
             for column in spec.columns
         ],
     }

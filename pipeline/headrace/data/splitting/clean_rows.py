@@ -85,7 +85,8 @@ def _find_column(clean_dir: Path, key: str, name: str | None) -> str | None:
     """The stored name of a column that a setting names: one of the source's, or a label or path that we added."""
     if name is None:
         return None
-    stored = {to_source_name(each): each for each in read_schema(clean_dir).names if each not in CONTENT_COLUMNS}
+    names: list[str] = read_schema(clean_dir).names
+    stored = {to_source_name(each): each for each in names if each not in CONTENT_COLUMNS}
     if name not in stored:
         raise ConfigError(f"params.yaml: split.{key}: {name!r} is not a column of the rows; {choices(name, stored)}")
     return stored[name]
