@@ -1,5 +1,6 @@
 """The command line as a user sees it, in real processes where it matters."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -13,7 +14,8 @@ import pytest
 
 from headrace import __main__ as cli
 from headrace import __version__
-from headrace.errors import ConfigError, GateError, Interrupted, Terminated
+from headrace.command_line import MessageFormatter
+from headrace.errors import ConfigError, DataError, GateError, Interrupted, Terminated
 from headrace.stages import STAGES
 
 ROOT = Path(__file__).parents[1]
@@ -124,6 +126,18 @@ def test_mistake_in_params_is_one_line_on_stderr(tmp_path: Path) -> None:
         "'min_delta', 'patience'] (did you mean 'patience'?)\n"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
+def test_paths_inside_the_project_are_relative_in_messages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_stages_raise(monkeypatch, DataError(f"{tmp_path}/data/clean/spec.json: no such file"))
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").touch()
+    assert exit_code("train") == 2
+    assert capsys.readouterr().err == "headrace: data/clean/spec.json: no such file\n"
+    record = logging.LogRecord("headrace", logging.WARNING, "x.py", 1, "%s/data/raw: of %s.csv", (tmp_path,) * 2, None)
+    assert MessageFormatter("%(message)s").format(record) == f"data/raw: of {tmp_path}.csv"
 
 
 def test_missing_params_are_one_line(tmp_path: Path) -> None:

@@ -25,6 +25,15 @@ def test_paths_are_distinct_and_below_the_root() -> None:
     assert all(value.is_relative_to(paths.root) and value != paths.root for value in values)
 
 
+def test_shorten_makes_paths_inside_the_project_relative(tmp_path: Path) -> None:
+    paths = Paths(tmp_path / "my project")
+    text = f"{paths.raw_dir}: as '{paths.root}/a.csv', not /x{paths.root}/a, {paths.root} or {paths.root}-2/b.csv"
+    paths.root.mkdir()
+    assert paths.shorten(text) == text  # not a project yet
+    paths.params_path.touch()
+    assert paths.shorten(text) == f"data/raw: as 'a.csv', not /x{paths.root}/a, {paths.root} or {paths.root}-2/b.csv"
+
+
 def test_split_aliases_are_lower_case_names_of_every_split() -> None:
     assert set(SPLIT_ALIASES.values()) == set(SPLITS)
     assert all(SPLIT_ALIASES[split] == split for split in SPLITS)

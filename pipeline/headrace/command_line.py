@@ -193,11 +193,21 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Show the vers
         raise typer.Exit
 
 
+class MessageFormatter(logging.Formatter):
+    """Formats a message as errors are: with the project's paths relative to it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Returns the line."""
+        return _paths().shorten(super().format(record))
+
+
 def run_command(arguments: list[str]) -> NoReturn:
     """Runs a command and exits: 0 success, 1 bug, 2 user error, 3 failed gate, 130/143 interrupted."""
     # a thread that still uses Ray after an interruption would start another session, which nobody ends
     os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
-    logging.basicConfig(format="headrace: %(message)s", level=logging.ERROR)
+    handler = logging.StreamHandler()
+    handler.setFormatter(MessageFormatter("headrace: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.ERROR)
     logging.getLogger("headrace").setLevel(logging.WARNING)
     if str(Path.cwd()) not in sys.path:  # makes the project's own packages importable, as `python -m headrace` does
         sys.path.insert(0, str(Path.cwd()))
@@ -267,5 +277,5 @@ def _exit_with(error: HeadraceError) -> NoReturn:
         traceback.clear_frames(cause.__traceback__)
         cause = cause.__context__
     line = " ".join(str(error).split())
-    print(f"headrace: {line}", file=sys.stderr)  # noqa: T201
+    print(f"headrace: {_paths().shorten(line)}", file=sys.stderr)  # noqa: T201
     sys.exit(error.exit_code)

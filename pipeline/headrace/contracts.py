@@ -33,12 +33,10 @@ class Column(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: str
-    """Its name in `data/raw` and later."""
+    """Its name in the source; files of rows may have another (storage/column_names.py)."""
     kind: ColumnKind
     date_order: Literal["dmy", "mdy"] | None = None
     """The meaning of `3/4/2024` in a column of such dates; set by `clean`."""
-    source_name: str = ""
-    """Its name in the source, if `ingest` renamed it."""
     number_format: dict[str, str] = {}
     """Fields of a NumberFormat (data/table/number_format.py); empty for plain notation."""
     missing: list[str] = []

@@ -1,5 +1,6 @@
 """The paths of a project, and the names of its splits."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,12 @@ class Paths:
     """The paths of the project at `root` (absolute)."""
 
     root: Path
+
+    def shorten(self, text: str) -> str:
+        """Returns a message with the paths inside the project relative to it; others stay, as outside of a project."""
+        if not self.params_path.is_file():
+            return text
+        return re.sub(rf"(?<![\w./-]){re.escape(str(self.root))}/(?=\w|\.\w)", "", text)
 
     @property
     def params_path(self) -> Path:

@@ -51,7 +51,8 @@ def run_split(root: Path, config: dict[str, object], columns: dict[str, object] 
         ({"counts": [None, 30, 30]}, {}, "split.counts: [null, 30, 30] does not add up to the 60 available rows"),
         ({"group": "who"}, {"who": ["p", "q"] * 30}, "60 rows in 2 groups leave none for"),
         ({"group": "who", "counts": [58, 1, 1]}, {"who": ["p", "q"] * 30}, "60 rows in 2 groups leave none for"),
-        ({"fractions": [0.999998, 0.000001, 0.000001], "strategy": "random"}, {}, "60 rows leave none for 'val'"),
+        ({"fractions": [0.999998, 0.000001, 0.000001], "strategy": "random", "exact_below": 0}, {},
+         "60 rows leave none for 'val'"),
         ({"strategy": "official"}, {}, "split.strategy: 'official', but no clean row is in an official 'train' split"),
         ({"strategy": "official"}, {"split": ["val", "test"] * 30}, "no clean row is in an official 'train' split"),
         ({"counts": [None, 5, 9]}, {"split": ["train", "test"] * 30}, "9 rows for 'test', but the official one has 30"),
@@ -91,6 +92,7 @@ def test_near_duplicates_that_join_all_groups(tmp_path):
         ({"num_folds": 200}, "split.num_folds: got 200; must be less than or equal to 100"),
         ({"official_leaks": "remove"}, "split.official_leaks: got 'remove'; choose one of ['drop', 'keep']"),
         ({"seed": 10**80}, "split.seed: got 1"),
+        ({"exact_below": -1}, "split.exact_below: got -1; must be greater than or equal to 0"),
     ],
 )
 def test_invalid_settings(config, message):

@@ -163,6 +163,16 @@ def test_ingest_takes_numbers_for_missing_values(tmp_path: Path) -> None:
     assert spec.missing == ["", "-999", "-999.0"]
 
 
+@pytest.mark.parametrize(("value", "others"), [("yes", ["yes"]), ("yes", [""]), ("2.5", ["2.5"])])
+def test_ingest_of_a_target_of_one_value_is_refused(tmp_path: Path, value: str, others: list[str]) -> None:
+    cells = [value, *others] * 20
+    (tmp_path / "x.csv").write_text("a,done\n" + "".join(f"{row},{cell}\n" for row, cell in enumerate(cells)))
+    message = rf"^params.yaml: ingest.target: 'done' has one value, '{value}', in all 40 rows; at least two are needed;"
+    with pytest.raises(DataError, match=message):
+        ingest.run(ingest.Config(source="x.csv", target="done"), Paths(tmp_path))
+    assert not (tmp_path / "data" / "raw").exists()
+
+
 def test_ingest_leaves_out_an_index_of_pandas(tmp_path: Path) -> None:
     rows = [f"{(index * 7) % 30},{index % 5},{'ab'[index % 2]}" for index in range(30)]
     spec, _ = run_on(tmp_path, [",size,kind", *rows], target="kind")

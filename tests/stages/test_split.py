@@ -41,6 +41,17 @@ def test_split_sizes_are_near_the_fractions(tmp_path: Path) -> None:
     assert [metrics[name] / 4000 for name in SPLITS] == pytest.approx(FRACTIONS, abs=0.03)
 
 
+def test_split_of_few_rows_has_the_fractions_to_the_row(tmp_path: Path) -> None:
+    rows = [(row_id, "aab"[index % 3], None) for index, (row_id, _, _) in enumerate(many(300))]
+    paths = project(tmp_path, rows)
+    metrics = split.run(split.Config(), paths)
+    assert [metrics[name] for name in SPLITS] == [210, 45, 45]
+    assert metrics["largest_share_difference"] == 0
+    exact = read_assigned(paths)
+    split.run(split.Config(exact_below=300), paths)
+    assert read_assigned(paths) != exact
+
+
 def test_split_does_not_depend_on_the_order_of_rows(tmp_path: Path) -> None:
     written = []
     for name, rows in (("one", many(50)), ("two", many(50)[::-1])):
@@ -86,9 +97,8 @@ def test_split_stratified_ignores_the_official_one(tmp_path: Path) -> None:
     paths = project(tmp_path, many(200, "train"))
     assert split.run(split.Config(strategy="stratified"), paths)["test"] > 0
     rows = clean_rows([row[1] for row in many(200)], row_ids=[row[0] for row in many(200)])
-    expected = by_id(
-        rows, split_by_hash(rows, np.arange(200), HashSplitConfig(SPLITS, FRACTIONS, 0, is_stratified=True))
-    )
+    config = HashSplitConfig(SPLITS, FRACTIONS, 0, is_stratified=True, exact_below=201)
+    expected = by_id(rows, split_by_hash(rows, np.arange(200), config))
     assert read_assigned(paths) == {row_id: SPLITS[index] for row_id, index in expected.items()}
 
 

@@ -93,7 +93,7 @@ def test_requirements_are_exact_and_without_torch(modality):
 
 COLUMNS = [
     {"name": "size", "kind": "numeric"},
-    {"name": "label_", "kind": "categorical", "source_name": "label"},
+    {"name": "label", "kind": "categorical"},
     {"name": "seen", "kind": "date"},
     {"name": "note", "kind": "text"},
 ]
@@ -101,7 +101,7 @@ COLUMNS = [
 
 def test_signature_has_the_columns_of_the_source_and_requires_those_that_are_used(tmp_path):
     bundle = bundle_of(tmp_path, task="regression", columns=COLUMNS, targets=["price", "area"])
-    used = [{"name": name} for name in ("size", "label_", "seen")]
+    used = [{"name": name} for name in ("size", "label", "seen")]
     bundle = replace(bundle, card=replace(bundle.card, transform={"columns": used}))
     signature = make_signature(bundle)
     assert [(column.name, column.type.name, column.required) for column in signature.inputs.inputs] == [
@@ -135,9 +135,8 @@ def test_text_of_a_table_has_the_name_of_its_column(tmp_path):
     assert (card["input_column"], card["other_columns"]) == ("review", ["stars"])
 
 
-def test_card_has_the_missing_values_and_column_names_of_the_source(tmp_path):
-    card = make_card(bundle_of(tmp_path, columns=COLUMNS, missing=["", "?"]), {})
-    assert (card["missing"], card["source_names"]) == (["", "?"], {"label_": "label"})
+def test_card_has_the_missing_values_of_the_source(tmp_path):
+    assert make_card(bundle_of(tmp_path, columns=COLUMNS, missing=["", "?"]), {})["missing"] == ["", "?"]
 
 
 @pytest.mark.parametrize(

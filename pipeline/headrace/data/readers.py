@@ -33,6 +33,7 @@ from headrace.data.text.reader import EXTENSIONS as TEXT_EXTENSIONS
 from headrace.data.text.reader import is_text_folder, read_text_folder
 from headrace.data.text.rows import to_text_batch, to_text_schema
 from headrace.errors import DataError, choices
+from headrace.storage.column_names import to_stored_name
 
 
 def read_tabular(path: Path, options: ReadOptions) -> OpenedSource:
@@ -44,8 +45,8 @@ def read_tabular(path: Path, options: ReadOptions) -> OpenedSource:
     if opened.spec.modality == "table":
         return opened
     main = next(column for column in opened.spec.columns if column.kind == opened.spec.modality)
-    column, others = main.name, [other for other in opened.spec.columns if other is not main]
-    spec = opened.spec.model_copy(update={"columns": others, "input_column": main.source_name or main.name})
+    column, others = to_stored_name(main.name), [other for other in opened.spec.columns if other is not main]
+    spec = opened.spec.model_copy(update={"columns": others, "input_column": main.name})
     if spec.modality == "text":
         return _to_texts(spec, opened, column)
     base = find_common_dir([file.path for file in find_table_files(path, options.source)])

@@ -15,11 +15,11 @@ from headrace.contracts import Json
 from headrace.data.image.decode import FORMATS, suppress_decoder_warnings
 from headrace.data.table.encoding.decode import format_value, inputs_by_column
 from headrace.data.table.parsing import parse_numbers
-from headrace.data.table.reading.rows import RESERVED_NAMES
 from headrace.errors import ConfigError, choices
 from headrace.evaluation.predictions import Predictions
 from headrace.evaluation.slices import TERCILES, SliceKey, Slices, mean_by_row, tercile_slices
 from headrace.storage.arrays import Arrays
+from headrace.storage.column_names import is_source_column, to_source_name
 from headrace.storage.parquet import read_schema
 from headrace.storage.ragged import Ragged
 from headrace.storage.split_index import read_rows
@@ -87,9 +87,10 @@ COLUMNS: dict[str, Callable[[Arrays, Json], Columns]] = {
 
 def read_other_columns(clean_dir: Path, row_ids: NDArray[np.bytes_], known: Sequence[str]) -> Columns:
     """The source's columns that the model has not, such as ignored ones; numbers where every cell is one."""
-    names = [name for name in read_schema(clean_dir).names if name not in (*RESERVED_NAMES, *known)]
-    table = read_rows(clean_dir, row_ids, names) if names else pa.table({})
-    return {name: _parse_column(table.column(name).combine_chunks()) for name in table.column_names}
+    stored = [name for name in read_schema(clean_dir).names if is_source_column(name)]
+    stored = [name for name in stored if to_source_name(name) not in known]
+    table = read_rows(clean_dir, row_ids, stored) if stored else pa.table({})
+    return {to_source_name(name): _parse_column(table.column(name).combine_chunks()) for name in table.column_names}
 
 
 def collect_columns(predictions: Predictions, clean_dir: Path) -> Columns:

@@ -30,18 +30,17 @@ class Importance(NamedTuple):
 def measure_importances(
     subject: Subject, split: AnsweredSplit, *, num_rows: int, num_repeats: int, seed: int
 ) -> list[Importance]:
-    """Measures the columns of a table, by their names in the source, on `num_rows` random rows; images, texts: none."""
+    """Measures the columns of a table on `num_rows` random rows; images, texts: none."""
     spec, predictions = subject.spec, split.predictions
     if spec.modality != "table":
         return []
     rows = sample_rows(len(predictions.arrays), num_rows, seed=seed)
     targets, cutoff = predictions.arrays.targets[rows], find_cutoff(subject.calibration)
     quality_by_row = find_evaluator(spec).quality_by_row
-    names = {column.name: column.source_name or column.name for column in spec.columns}
     return measure_importance(
         predictions.predict,
         predictions.arrays.inputs[rows],
-        {names.get(column, column): indices for column, indices in inputs_by_column(predictions.transform).items()},
+        inputs_by_column(predictions.transform),
         quality_by_row=lambda outputs: quality_by_row(outputs, targets, cutoff),
         num_repeats=num_repeats,
         seed=seed,

@@ -55,18 +55,26 @@ class AnswerChunk:
             "row": pa.array(range(chunk.first_row, chunk.first_row + len(chunk)), pa.int64()),
             "source": chunk.sources.cast(pa.string()),
         }
-        copied = {} if chunk.copied is None else dict(zip(chunk.copied.schema.names, chunk.copied.columns, strict=True))
         closing = {
             "reason": pa.array([reasons.get(row) for row in range(len(chunk))], pa.string()),
             "version": pa.array([model.version] * len(chunk), pa.string()),
         }
         counts = _count(model, features, columns) if self.has_drift else {}
-        return ChunkAnswers(pa.record_batch({**_add_copied(fixed, copied), **columns, **closing}), len(reasons), counts)
+        copied = _rename_copied(chunk.copied, {*fixed, *columns, *closing})
+        return ChunkAnswers(pa.record_batch({**fixed, **copied, **columns, **closing}), len(reasons), counts)
 
 
-def _add_copied(fixed: dict[str, pa.Array], copied: dict[str, pa.Array]) -> dict[str, pa.Array]:
-    """The columns that identify a row; a copied one of the same name gets `_` appended."""
-    return fixed | {f"{name}_" if name in fixed else name: values for name, values in copied.items()}
+def _rename_copied(copied: pa.RecordBatch | None, taken: set[str]) -> dict[str, pa.Array]:
+    """The copied columns; one that has the name of a column of the answers gets `_` appended."""
+    renamed: dict[str, pa.Array] = {}
+    if copied is None:
+        return renamed
+    for name in copied.schema.names:
+        new = name
+        while new in {*taken, *renamed}:
+            new += "_"
+        renamed[new] = copied.column(name)
+    return renamed
 
 
 @lru_cache(maxsize=1)

@@ -32,6 +32,12 @@ class Config(Section):
 
     Rows added later may then move old ones, and a split may lack a rare class.
     """
+    exact_below: int = Field(default=3000, ge=0)
+    """Rows: fewer fill the fractions to the row, by class, for every strategy that splits by hash; 0: none do.
+
+    Rows added to so small a set may move old ones: about as many as are added. From this number on they move none, and
+    a split is within 2 points of its fraction. The set is split anew once, where it reaches this number.
+    """
     group: Name | None = None
     """Column whose rows with equal values stay together (a patient, a camera), for every strategy but official."""
     time: Name | None = None

@@ -58,6 +58,7 @@ def run(config: Config, paths: Paths, check_spec: Callable[[Spec], None] | None 
         if first is None:
             raise DataError(f"params.yaml: ingest.source: {config.source!r}: holds no rows; use a source that does")
         num_rows = write_shards(folder, opened.schema, chain([first], batches))
+        _check_labels(tally.labels - {None}, opened.spec, num_rows)
         spec = opened.spec.model_copy(update={"num_rows": num_rows})
         spec = opened.finish(folder, spec) if opened.finish else spec
         write_text(folder / "spec.json", spec.to_json())
@@ -68,6 +69,17 @@ def run(config: Config, paths: Paths, check_spec: Callable[[Spec], None] | None 
         "columns": len(spec.columns),
         "bytes": tally.num_bytes,
     }
+
+
+def _check_labels(labels: set[str], spec: Spec, num_rows: int) -> None:
+    """Raises DataError if all rows have the same label; several labels in one row may still be told apart."""
+    if len(labels) != 1 or spec.task == "multilabel":
+        return
+    target = spec.target or ", ".join(spec.targets) or "the class"
+    raise DataError(
+        f"params.yaml: ingest.target: {target!r} has one value, {next(iter(labels))[:40]!r}, in all {num_rows:,} rows;"
+        " at least two are needed; choose another column, or a source with rows of another value"
+    )
 
 
 def _num_classes(labels: set[str], task: TaskName) -> int:

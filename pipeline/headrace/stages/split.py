@@ -25,7 +25,10 @@ logger = logging.getLogger(__name__)
 
 
 def run(config: Config, paths: Paths) -> Metrics:
-    """Assigns each clean row to a split. Rows added later move old ones only of classes too small for all splits."""
+    """Assigns each clean row to a split.
+
+    From `exact_below` rows on, rows added later move old ones only of classes too small for all splits.
+    """
     task = Spec.read(paths.clean_dir).task
     rows = read_clean_rows(paths.clean_dir, task=task, group=config.group, time=config.time)
     strategy = _resolve_strategy(config, task, rows)
@@ -56,12 +59,14 @@ def _resolve_strategy(config: Config, task: TaskName, rows: CleanRows) -> Strate
 def _assign_splits(config: Config, strategy: Strategy, rows: CleanRows) -> NDArray[np.int8]:
     """Returns the split of each row, as an index into SPLITS: `[rows]`."""
     if strategy == "official":
-        return split_officially(rows, config.fractions, config.counts, config.seed)
+        return split_officially(rows, config.fractions, config.counts, seed=config.seed, exact_below=config.exact_below)
     if strategy == "time":
         sizes = resolve_counts(config.counts, len(rows)) if config.counts else config.fractions
-        return split_by_time(parse_times(rows.columns.column(str(config.time)), str(config.time)), rows.groups, sizes)
+        return split_by_time(parse_times(rows.times, str(config.time)), rows.groups, sizes)
     is_stratified = strategy == "stratified" and bool(rows.classes)
-    hash_config = HashSplitConfig(SPLITS, config.fractions, config.seed, is_stratified, config.counts)
+    hash_config = HashSplitConfig(
+        SPLITS, config.fractions, config.seed, is_stratified, config.counts, config.exact_below
+    )
     return split_by_hash(rows, np.arange(len(rows)), hash_config)
 
 

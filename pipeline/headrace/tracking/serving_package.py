@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import files
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headrace.contracts import Column, Json, ModalityName
+from headrace.contracts import Json, ModalityName
 from headrace.data.table.encoding.decode import decode_value, inputs_by_column
 from headrace.runtime import is_plain
 from headrace.storage.bundle import Bundle
@@ -126,7 +126,6 @@ def make_card(bundle: Bundle, validated: Json) -> Json:
         "missing": bundle.spec.missing,
         "input_column": bundle.spec.input_column,
         "other_columns": [*bundle.spec.other_columns, *_unused_columns(bundle)],
-        "source_names": {column.name: column.source_name for column in bundle.spec.columns if column.source_name},
         **{name: validated[name] for name in measured},
         "training_id": bundle.card.training_id,
         **{name: bundle.card.lineage[name] for name in ("privacy",) if name in bundle.card.lineage},
@@ -137,7 +136,7 @@ def _unused_columns(bundle: Bundle) -> list[str]:
     """The columns of a table of images or texts beside those; the columns of a table itself are in the transform."""
     if bundle.spec.modality == "table":
         return []
-    columns = [column.source_name or column.name for column in bundle.spec.columns]
+    columns = [column.name for column in bundle.spec.columns]
     is_named = bundle.spec.modality == "image" and bundle.spec.input_column
     return [*columns, *([bundle.spec.input_column] if is_named else [])]
 
@@ -196,13 +195,14 @@ def make_signature(bundle: Bundle) -> ModelSignature:
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
     from mlflow.types.schema import Array, Map
 
-    spec = bundle.spec
+    spec, used = bundle.spec, {column["name"] for column in bundle.card.transform.get("columns", [])}
+    types = {"numeric": DataType.double}
     columns = {
         "image": [ColSpec(DataType.binary, "image")],
         "text": [ColSpec(DataType.string, spec.input_column or "text")],
         "table": [
-            ColSpec(DataType.double if column.kind == "numeric" else DataType.string, name, required=is_used)
-            for column, name, is_used in _served_columns(bundle)
+            ColSpec(types.get(column.kind, DataType.string), column.name, required=column.name in used)
+            for column in spec.columns
         ],
     }
     targets = [ColSpec(DataType.double, name) for name in spec.targets]
@@ -225,20 +225,12 @@ def make_signature(bundle: Bundle) -> ModelSignature:
     return signature
 
 
-def _served_columns(bundle: Bundle) -> Iterator[tuple[Column, str, bool]]:
-    """The columns of a table with their names in the source, and whether the model uses them."""
-    used = {column["name"] for column in bundle.card.transform.get("columns", [])}
-    for column in bundle.spec.columns:
-        yield column, column.source_name or column.name, column.name in used
-
-
 def make_input_example(bundle: Bundle, inputs: Any) -> dict[str, Any]:
-    """Returns the first of the stored `inputs` as a raw row, by the source's column names."""
+    """Returns the first of the stored `inputs` as a raw row."""
     row = EXAMPLES[bundle.spec.modality](bundle.card.transform, inputs[:1][0])
     if bundle.spec.modality == "text" and bundle.spec.input_column:
         return {bundle.spec.input_column: row["text"]}
-    source_names = {column.name: column.source_name or column.name for column in bundle.spec.columns}
-    return {source_names.get(name, name): value for name, value in row.items()}
+    return row
 
 
 def _example_image(transform: Json, pixels: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import pytest
 from headrace.data.sources.class_folders import (
     ClassFile,
     assign_labels,
+    assume_splits,
     check_classes,
     find_files,
     format_extensions,
@@ -74,9 +75,24 @@ def test_assign_labels_of_dev_without_train_is_a_class() -> None:
 
 def test_assign_labels_refuses_splits_beside_classes() -> None:
     with pytest.raises(
-        DataError, match=r"^params.yaml: ingest.source: 'x': contains \['train'\] and also \['cats'\]; either "
+        DataError,
+        match=r"^params.yaml: ingest.source: 'x': contains \['train'\] with folders of classes, and also \['cats'\]; ei",
     ):
         assign_labels(["train/a/1", "cats/1"], WHERE)
+
+
+def test_assign_labels_takes_train_for_a_class_beside_classes() -> None:
+    files = assign_labels(["bus/1", "car/2", "Train/3"], WHERE)
+    assert [(file.label, file.split) for file in files] == [("bus", None), ("car", None), ("Train", None)]
+    (assumption,) = assume_splits(files)
+    assert assumption.is_warning
+    assert "['Train'] are classes" in assumption.text
+
+
+def test_assume_splits_names_the_folders() -> None:
+    (assumption,) = assume_splits(assign_labels(["train/a/1", "dev/b/2"], WHERE))
+    assert (assumption.text, assumption.is_warning) == ("the folders ['dev', 'train'] are official splits", False)
+    assert assume_splits(assign_labels(["a/1", "b/2", "3"], WHERE)) == []
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def clean_rows(
         classes,
         np.array(official_codes, np.int8)[order],
         build_row_groups(ids[order], [(name, position_of[list(rows)]) for name, rows in clusters]),
-        pa.table({"row_id": ids[order].astype(str)}),
+        None,
     )
 
 

@@ -26,7 +26,7 @@ def rows_of(official, clusters=(), **options):
 @given(OFFICIAL, CLUSTERS, st.integers(0, 3))
 def test_official_rows_stay_in_their_split(official, clusters, seed):
     rows = rows_of(["train", *official], clusters)
-    assigned = split_officially(rows, FRACTIONS, None, seed)
+    assigned = split_officially(rows, FRACTIONS, None, seed=seed)
     assert set(assigned.tolist()) <= {0, 1, 2}
     for index, split in enumerate(SPLITS[1:], start=1):
         if split in official:
@@ -39,7 +39,7 @@ def test_official_rows_stay_in_their_split(official, clusters, seed):
 @given(OFFICIAL, CLUSTERS)
 def test_leaking_rows_are_train_rows_whose_group_is_also_in_another_split(official, clusters):
     rows = rows_of(["train", "val", "test", *official], clusters)
-    assigned = split_officially(rows, FRACTIONS, None, 0)
+    assigned = split_officially(rows, FRACTIONS, None, seed=0)
     groups = rows.groups.group_of_row.tolist()
     evaluated = {group for group, split in zip(groups, assigned.tolist(), strict=True) if split > 0}
     expected = [split == 0 and group in evaluated for group, split in zip(groups, assigned.tolist(), strict=True)]
@@ -48,7 +48,7 @@ def test_leaking_rows_are_train_rows_whose_group_is_also_in_another_split(offici
 
 def test_clusters_stay_together_in_completed_splits():
     rows = rows_of(["train"] * 300 + ["test"] * 20, [list(range(start, start + 4)) for start in range(0, 60, 4)])
-    assigned = split_officially(rows, FRACTIONS, None, 0)
+    assigned = split_officially(rows, FRACTIONS, None, seed=0)
     assert set(assigned.tolist()) == {0, 1, 2}
     assert not find_leaking_rows(rows, assigned).any()
 
@@ -56,7 +56,7 @@ def test_clusters_stay_together_in_completed_splits():
 def test_counts_complete_missing_splits():
     rows = rows_of(["train"] * 80 + ["test"] * 20)
     for counts in ([None, 10, 20], [70, 10, 20], [70, None, 20], [70, 10, None]):
-        assert np.bincount(split_officially(rows, FRACTIONS, counts, 0)).tolist() == [70, 10, 20]
+        assert np.bincount(split_officially(rows, FRACTIONS, counts, seed=0)).tolist() == [70, 10, 20]
 
 
 @pytest.mark.parametrize(
@@ -69,11 +69,11 @@ def test_counts_complete_missing_splits():
 )
 def test_counts_that_contradict_the_source_raise(counts, message):
     with pytest.raises(ConfigError) as error:
-        split_officially(rows_of(["train"] * 80 + ["test"] * 20), FRACTIONS, counts, 0)
+        split_officially(rows_of(["train"] * 80 + ["test"] * 20), FRACTIONS, counts, seed=0)
     assert message in str(error.value)
 
 
 @pytest.mark.parametrize("name", [None, "test"])
 def test_no_train_rows_raise(name):
     with pytest.raises(DataError, match="'official', but no clean row is in an official 'train' split; choose 'strat"):
-        split_officially(rows_of([name] * 9), FRACTIONS, None, 0)
+        split_officially(rows_of([name] * 9), FRACTIONS, None, seed=0)

@@ -10,6 +10,7 @@ from headrace.data.splitting.row_hash import (
     assign_by_counts,
     assign_by_fractions,
     compute_interval_ends,
+    cut_in_order,
     hash_position,
     hash_positions,
 )
@@ -64,3 +65,20 @@ def test_counts_of_groups_are_exceeded_by_less_than_one_group(sizes, seed):
     first = sizes.sum() // 2
     assigned = assign_by_counts(np.random.default_rng(seed).random(len(sizes)), sizes, [first, sizes.sum() - first])
     assert first <= sizes[assigned == 0].sum() < first + sizes.max()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "needed", "expected"),
+    [
+        ([1] * 10, [0, 0, 0], [0] * 7 + [1, 2, 2]),
+        ([4, 4, 2], [0, 0, 0], [0, 0, 2]),
+        ([4, 4, 2], [1, 1, 1], [0, 1, 2]),
+        ([9, 1], [1, 1, 1], [0, 2]),  # too few for all splits
+        ([9, 1], [0, 1, 1], [1, 2]),
+        ([], [1, 1, 1], []),
+    ],
+)
+def test_items_are_cut_where_their_rows_come_closest_to_the_ends(sizes, needed, expected):
+    ends = np.array([0.7, 0.85, 1.0]) * sum(sizes)
+    assigned = cut_in_order(np.array(sizes, np.int64), ends, np.array(needed, bool))
+    assert assigned.tolist() == expected

@@ -122,7 +122,10 @@ def test_folder_rejects_options_of_tables(tmp_path: Path, options: dict[str, Any
         (["a/1.png"], r"'notes': contains no text \(1 other files\); texts end in \['.md', '.text', '.txt'\]; put"),
         (["1.txt", "2.txt"], "'notes': contains 2 texts but no class folder; move each into the folder of its class"),
         (["a/1.txt", "unsup/1.txt"], "'notes': has only one class, 'a'; at least two are needed; add the folder"),
-        (["train/a/1.txt", "cats/1.txt"], r"'notes': contains \['train'\] and also \['cats'\]; either all top"),
+        (
+            ["train/a/1.txt", "cats/1.txt"],
+            r"'notes': contains \['train'\] with folders of classes, and also \['cats'\]; either",
+        ),
     ],
 )
 def test_unusable_folder_raises_one_line(tmp_path: Path, names: list[str], line: str) -> None:

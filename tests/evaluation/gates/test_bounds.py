@@ -64,7 +64,7 @@ def test_metrics_of_single_targets_have_intervals_and_their_half_widths_none() -
 
 
 def test_slice_columns_are_those_of_the_source_and_the_target() -> None:
-    columns = [Column(name="sex", kind="categorical"), Column(name="label_", kind="numeric", source_name="label")]
+    columns = [Column(name="sex", kind="categorical"), Column(name="label", kind="numeric")]
     table = Spec(
         modality="table", task="classification", source="x", format="table", num_rows=1, target="fate", columns=columns
     )

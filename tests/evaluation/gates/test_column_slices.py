@@ -16,18 +16,18 @@ TRANSFORM: Json = {
     "inputs": [
         {"name": "sex", "column": "sex", "kind": "categorical", "num_values": 4},
         {"name": "deck", "column": "deck", "kind": "numeric"},
-        {"name": "age", "column": "age_", "kind": "numeric"},
+        {"name": "age", "column": "age", "kind": "numeric"},
     ],
     "columns": [
         {"name": "sex", "kind": "categorical", "values": ["female", "male"]},
         {"name": "deck", **NUMBER},
-        {"name": "age_", **NUMBER},
+        {"name": "age", **NUMBER},
     ],
 }
 COLUMNS = [
     {"name": "sex", "kind": "categorical"},
     {"name": "deck", "kind": "numeric"},
-    {"name": "age_", "kind": "numeric", "source_name": "age"},
+    {"name": "age", "kind": "numeric"},
 ]
 
 

@@ -94,7 +94,10 @@ CHECKS: dict[str, Check] = {
     ),
     "mixed_types": Check("cells of a numeric column that are not numbers", "repair", ("table",)),
     "out_of_range": Check(
-        "numbers outside `ranges` ({column: [low, high]}), or infinite", "repair", ("table",), {"ranges": {}}
+        "numbers outside `ranges` ({column: [low, high]}), infinite, or beyond 1e37",
+        "repair",
+        ("table",),
+        {"ranges": {}},
     ),
     "impossible_date": Check(
         "dates that do not exist, or outside the years `from` to `to`", "repair", ("table",), {"from": 1677, "to": 2261}

@@ -9,6 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
+from headrace.contracts import Assumption
 from headrace.data.sources.row_source import SOURCE, to_utf8
 from headrace.errors import DataError
 from headrace.paths import SPLIT_ALIASES
@@ -82,17 +83,35 @@ def list_files(folder: Path, below: str = "", above: frozenset[tuple[int, int]] 
 def assign_labels(paths: list[str], where: str) -> list[ClassFile]:
     """Returns the files with their labels and official splits, which are the names of their folders.
 
-    Raises DataError if there are both splits and classes at the top.
+    A folder `train` beside folders that are no splits is a class if its files lie in it, as those of classes do.
+    Raises DataError if it has folders of its own, as splits have.
     """
     tops = {path.split("/", 1)[0] for path in paths if "/" in path}
     splits = {top for top in tops if top.lower() in SPLIT_ALIASES}
     has_splits = "train" in {SPLIT_ALIASES[top.lower()] for top in splits}
     if has_splits and splits != tops:
-        raise DataError(
-            f"{where}: contains {sorted(splits)} and also {sorted(tops - splits)[:5]}; either all top folders are"
-            f" splits ({', '.join(SPLIT_ALIASES)}) or all are classes; move the others away"
-        )
+        nested = sorted(top for top in splits if _has_class_folders(top, paths))
+        if nested:
+            raise DataError(
+                f"{where}: contains {nested} with folders of classes, and also {sorted(tops - splits)[:5]}; either all"
+                f" top folders are splits ({', '.join(SPLIT_ALIASES)}) or all are classes; move the others away"
+            )
+        has_splits = False
     return [_label_file(path, has_splits=has_splits) for path in paths]
+
+
+def assume_splits(files: list[ClassFile]) -> list[Assumption]:
+    """Remarks about folders that have the name of a split."""
+    names = sorted({file.path.split("/", 1)[0] for file in files if file.split})
+    if names:
+        text = f"the folders {names} are official splits"
+        return [Assumption(stage="ingest", subject="splits", text=text, setting="split.strategy: stratified")]
+    classes = sorted({file.label for file in files if file.label and file.label.lower() in SPLIT_ALIASES})
+    if not classes:
+        return []
+    text = f"the folders {classes} are classes, since the folders beside them are no splits"
+    setting = "the names of the folders in ingest.source"
+    return [Assumption(stage="ingest", subject="classes", text=text, setting=setting, is_warning=True)]
 
 
 def check_classes(files: list[ClassFile], *, noun: str, where: str) -> None:
@@ -115,6 +134,12 @@ def read_file(folder: Path, file: ClassFile) -> bytes:
     except OSError as error:
         path = to_utf8(str(folder / file.path))
         raise DataError(f"{path}: cannot be read ({error.strerror}); fix or remove it") from None
+
+
+def _has_class_folders(top: str, paths: list[str]) -> bool:
+    """Whether most files of a folder lie in folders of it."""
+    depths = [path.count("/") for path in paths if path.startswith(f"{top}/")]
+    return sum(depth > 1 for depth in depths) > len(depths) / 2
 
 
 def _label_file(path: str, *, has_splits: bool) -> ClassFile:

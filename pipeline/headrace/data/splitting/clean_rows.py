@@ -17,11 +17,12 @@ from headrace.contracts import TaskName
 from headrace.data.splitting.groups import Cluster, RowGroups, build_row_groups
 from headrace.errors import ConfigError, DataError, choices
 from headrace.paths import SPLITS
+from headrace.storage.column_names import to_source_name
 from headrace.storage.label_codec import decode_names
 from headrace.storage.parquet import read_schema, read_table
 from headrace.storage.split_index import find_positions, to_ascii_ids
 
-CONTENT_COLUMNS = ("row_id", "split", "source", "image", "text", "original")
+CONTENT_COLUMNS = {"row_id", "split", "source", "image", "text", "original"}
 """Columns that are neither a group nor a time."""
 NO_LABEL = "(no label)"
 
@@ -37,7 +38,8 @@ class CleanRows:
     official: NDArray[np.int8]
     """`[rows]`: indices into SPLITS; -1 where the source has no split."""
     groups: RowGroups
-    columns: pa.Table
+    times: pa.ChunkedArray | None
+    """`[rows]`: the column `split.time`; None without one."""
 
     def __len__(self) -> int:
         return len(self.row_ids)
@@ -45,7 +47,7 @@ class CleanRows:
 
 def read_clean_rows(clean_dir: Path, *, task: TaskName, group: str | None, time: str | None) -> CleanRows:
     """Reads the columns that splitting needs; raises ConfigError for a column that does not exist."""
-    _check_columns(clean_dir, group=group, time=time)
+    group, time = (_find_column(clean_dir, key, name) for key, name in (("group", group), ("time", time)))
     names = ["row_id", "label", "split", *(name for name in (group, time) if name)]
     columns = read_table(clean_dir, list(dict.fromkeys(names))).combine_chunks()  # `take` is slow on many chunks
     row_ids = to_ascii_ids(columns.column("row_id"))
@@ -63,7 +65,7 @@ def read_clean_rows(clean_dir: Path, *, task: TaskName, group: str | None, time:
         classes,
         _indices(columns.column("split"), SPLITS).astype(np.int8),
         build_row_groups(row_ids, clusters),
-        columns,
+        columns.column(time) if time else None,
     )
 
 
@@ -79,11 +81,15 @@ def pick_rarest_label(labels: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array([pa.array(rarest, pa.string())])
 
 
-def _check_columns(clean_dir: Path, **settings: str | None) -> None:
-    names = [name for name in read_schema(clean_dir).names if name not in CONTENT_COLUMNS]
-    for key, name in settings.items():
-        if name and name not in names:
-            raise ConfigError(f"params.yaml: split.{key}: {name!r} is not a column of the rows; {choices(name, names)}")
+def _find_column(clean_dir: Path, key: str, name: str | None) -> str | None:
+    """The stored name of a column that a setting names: one of the source's, or a label or path that we added."""
+    if name is None:
+        return None
+    names: list[str] = read_schema(clean_dir).names
+    stored = {to_source_name(each): each for each in names if each not in CONTENT_COLUMNS}
+    if name not in stored:
+        raise ConfigError(f"params.yaml: split.{key}: {name!r} is not a column of the rows; {choices(name, stored)}")
+    return stored[name]
 
 
 def _indices(values: pa.ChunkedArray, names: Sequence[str]) -> NDArray[np.int32]:

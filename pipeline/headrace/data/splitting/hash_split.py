@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.data.splitting.clean_rows import CleanRows
+from headrace.data.splitting.exact_split import assign_exactly
 from headrace.data.splitting.row_hash import assign_by_counts, assign_by_fractions, hash_positions
 from headrace.data.splitting.stratify import fill_class_gaps
 from headrace.errors import ConfigError, DataError
@@ -26,6 +27,8 @@ class HashSplitConfig(NamedTuple):
     is_stratified: bool
     counts: Sequence[int | None] | None = None
     """Rows of each split instead of fractions; one may be None: the rest. Not stratified."""
+    exact_below: int = 0
+    """Fewer rows fill the fractions to the row; more are split by their positions alone, which new rows do not move."""
 
 
 def split_by_hash(rows: CleanRows, chosen: NDArray[np.intp], config: HashSplitConfig) -> NDArray[np.int8]:
@@ -36,12 +39,16 @@ def split_by_hash(rows: CleanRows, chosen: NDArray[np.intp], config: HashSplitCo
         sizes = np.bincount(group_of_row, minlength=len(hashes))
         assigned = assign_by_counts(hashes, sizes, resolve_counts(config.counts, len(chosen)))[group_of_row]
     else:
-        assigned = assign_by_fractions(hashes, config.fractions)[group_of_row]
+        codes = rows.codes[chosen] if config.is_stratified else np.zeros(len(chosen), np.int32)
+        if len(chosen) < config.exact_below:
+            assigned = assign_exactly(hashes, group_of_row, codes, config.fractions)
+        else:
+            assigned = assign_by_fractions(hashes, config.fractions)[group_of_row]
         if config.is_stratified:
             fill_class_gaps(
                 assigned,
                 hashes[group_of_row],
-                rows.codes[chosen],
+                codes,
                 is_single=rows.groups.is_single[chosen],
                 fractions=config.fractions,
                 names=(config.splits, rows.classes),

@@ -14,7 +14,7 @@ from headrace.paths import SPLITS
 
 
 def split_officially(
-    rows: CleanRows, fractions: Sequence[float], counts: Sequence[int | None] | None, seed: int
+    rows: CleanRows, fractions: Sequence[float], counts: Sequence[int | None] | None, *, seed: int, exact_below: int = 0
 ) -> NDArray[np.int8]:
     """Returns indices into SPLITS: `[rows]`; splits that the source does not have are taken from its training rows.
 
@@ -35,6 +35,7 @@ def split_officially(
         seed,
         is_stratified=bool(rows.classes),
         counts=[counts[SPLITS.index(split)] for split in missing] if counts else None,
+        exact_below=exact_below,
     )
     if counts:
         _check_counts(counts, assigned, missing)

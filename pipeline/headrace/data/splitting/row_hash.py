@@ -40,6 +40,24 @@ def assign_by_fractions(hashes: NDArray[np.float64], fractions: Sequence[float])
     return np.searchsorted(compute_interval_ends(fractions), hashes, side="right").astype(np.int8)
 
 
+def cut_in_order(sizes: NDArray[np.int64], ends: NDArray[np.float64], is_needed: NDArray[np.bool_]) -> NDArray[np.int8]:
+    """Returns the split of each item: `[items]`; items are in order.
+
+    A split ends after the item where the number of rows so far is closest to its end.
+
+    Args:
+        sizes: `[items]`: rows of each item.
+        ends: `[splits]`: rows up to the end of each split; the last is that of all items.
+        is_needed: `[splits]`: whether a split gets an item in any case, if there are enough for all that do.
+    """
+    needed = is_needed.astype(int) * (len(sizes) >= is_needed.sum())
+    num_before, cuts = np.append(0, np.cumsum(sizes)), [0]
+    for index, end in enumerate(ends[:-1]):
+        low, high = cuts[-1] + needed[index], len(sizes) - needed[index + 1 :].sum()
+        cuts.append(low + int(np.abs(num_before[low : high + 1] - np.rint(end)).argmin()))
+    return np.searchsorted(np.array(cuts[1:]), np.arange(len(sizes)), side="right").astype(np.int8)
+
+
 def assign_by_counts(hashes: NDArray[np.float64], sizes: NDArray[np.int64], counts: Sequence[int]) -> NDArray[np.int8]:
     """Returns the split of each group of rows: in the order of positions, until a split has its count.
 

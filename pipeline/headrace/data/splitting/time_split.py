@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from headrace.data.splitting.groups import RowGroups
-from headrace.data.splitting.row_hash import compute_interval_ends
+from headrace.data.splitting.row_hash import compute_interval_ends, cut_in_order
 from headrace.errors import DataError
 
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 for times without a zone, which are only compared with each other
@@ -53,12 +53,8 @@ def split_by_time(
             f"params.yaml: split.time: {len(distinct)} different times (groups: their earliest) are too few for"
             f" {len(fractions)} splits; choose another column"
         )
-    num_older = np.cumsum(sizes)  # by cut
-    cuts: list[int] = []
-    for index, end in enumerate(compute_interval_ends(fractions)[:-1]):
-        low, high = (cuts[-1] + 1 if cuts else 0), len(distinct) - len(fractions) + 1 + index
-        cuts.append(low + int(np.abs(num_older[low:high] - round(end * len(times))).argmin()))
-    return np.searchsorted(np.array(cuts), time_of_row, side="left").astype(np.int8)
+    ends = np.array(compute_interval_ends(fractions)) * len(times)
+    return cut_in_order(sizes, ends, np.ones(len(ends), np.bool_))[time_of_row]
 
 
 def _check_missing(num_missing: int, name: str) -> None:

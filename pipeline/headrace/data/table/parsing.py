@@ -43,6 +43,8 @@ NAMED_DATE = (
     r"(?P<rest>(?:T|,? )\d.*)?$"
 )
 """`5-Jan-2024`, `January 5th, 2024`: English names of months."""
+LARGEST = 1e37
+"""Numbers of a larger magnitude count as infinite: the network computes in float32, which ends at 3.4e38."""
 NOON, PM = 12, 2
 NO_TIME = 99
 """An hour that does not exist."""

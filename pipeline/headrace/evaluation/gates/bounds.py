@@ -168,7 +168,7 @@ def find_slice_mistakes(gate: Gate, columns: Iterable[str], key: str) -> list[st
 
 def list_slice_columns(spec: Spec) -> list[str]:
     """Lists what rows can be sliced by, as far as it is known from their description."""
-    names = [*(column.source_name or column.name for column in spec.columns), *SLICE_COLUMNS.get(spec.modality, ())]
+    names = [*(column.name for column in spec.columns), *SLICE_COLUMNS.get(spec.modality, ())]
     if not spec.targets:
         names += [TARGET_COLUMNS[spec.task], *([spec.target] if spec.target else [])]
     return list(dict.fromkeys(names))

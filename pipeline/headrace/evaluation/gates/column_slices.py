@@ -23,8 +23,7 @@ def list_columns(predictions: Predictions) -> list[str]:
     """Lists what these rows can be sliced by: columns by their names in the source."""
     spec, names = predictions.spec, list[str]()
     if spec.modality == "table":
-        source_names = {column.name: column.source_name or column.name for column in spec.columns}
-        names += [source_names.get(name, name) for name in inputs_by_column(predictions.transform)]
+        names += inputs_by_column(predictions.transform)
     names += SLICE_COLUMNS.get(spec.modality, ())
     if not spec.targets:
         names += [TARGET_COLUMNS[spec.task], *([spec.target] if spec.target else [])]
@@ -40,9 +39,8 @@ def slice_by_column(predictions: Predictions, column: str) -> dict[str, Bools]:
             f"{choices(column, names)}"
         )
     spec = predictions.spec
-    source_names = {each.source_name or each.name: each.name for each in spec.columns}
-    if spec.modality == "table" and source_names.get(column, column) in inputs_by_column(predictions.transform):
-        slices = _slice_table(predictions, source_names.get(column, column))
+    if spec.modality == "table" and column in inputs_by_column(predictions.transform):
+        slices = _slice_table(predictions, column)
     elif column in SLICE_COLUMNS.get(spec.modality, ()):
         defined = slice_columns(COLUMNS[spec.modality](predictions.arrays, predictions.transform))
         slices = {key.value: rows for key, rows in defined.items() if key.column == column}

@@ -27,6 +27,7 @@ from headrace.errors import DataError, GateError
 from headrace.fork_client import fork_detached
 from headrace.paths import Paths
 from headrace.storage.bundle import Bundle
+from headrace.storage.column_names import to_stored_name
 from headrace.storage.label_codec import decode_names
 from headrace.storage.parquet import list_batches, read_batch
 from headrace.tracking.launch import describe_process, is_alive
@@ -135,19 +136,19 @@ def _read_rows(clean_dir: Path, row_ids: list[str], bundle: Bundle) -> dict[str,
     Without rows that have no value in any column that the model uses, which are refused where it is served.
     """
     spec, used = bundle.spec, {column["name"] for column in bundle.card.transform.get("columns", [])}
-    columns = {column.name: column.source_name or column.name for column in spec.columns}
+    columns = {column.name: to_stored_name(column.name) for column in spec.columns}
     if spec.modality != "table":  # other columns of a table of images or texts are no inputs
-        columns = {spec.modality: (spec.input_column if spec.modality == "text" else "") or spec.modality}
+        columns = {(spec.input_column if spec.modality == "text" else "") or spec.modality: spec.modality}
     rows, num_bytes, wanted = dict[str, Json](), 0, pa.array(row_ids)
     for ref in list_batches(clean_dir):
         ids = read_batch(ref, ["row_id"]).column("row_id")
         is_wanted = pc.is_in(ids, wanted)
         if not is_wanted.true_count:
             continue
-        batch = read_batch(ref, ["row_id", *columns])
+        batch = read_batch(ref, ["row_id", *columns.values()])
         for row in batch.filter(is_wanted).to_pylist():
-            if not used or any(not is_missing(row[name]) for name in used):
-                rows[row["row_id"]] = {columns[name]: _to_cell(row[name]) for name in columns}
+            if not used or any(not is_missing(row[columns[name]]) for name in used):
+                rows[row["row_id"]] = {name: _to_cell(row[stored]) for name, stored in columns.items()}
         num_bytes += batch.nbytes
         if num_bytes > MAX_READ_BYTES:
             break

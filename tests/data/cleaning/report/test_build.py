@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from headrace.contracts import ColumnFinding, Finding, Spec
+from headrace.contracts import Column, ColumnFinding, Finding, Spec
 from headrace.data.checkers import CHECKERS
 from headrace.data.cleaning.checks import resolve_rules
 from headrace.data.cleaning.decide import CleaningDecision
@@ -91,8 +91,19 @@ def test_report_counts_rows_columns_and_remarks(row_index):
     report = build_report(spec, row_index, decision, columns=columns, metrics={"rows_in": 20}, examples=[])
     assert report.counts == {"empty": 1, "markup": 1, "leakage": 2, "imbalance": 1}
     assert report.histograms.keys() == {"words"}
+    assert report.not_drawn == ["none"]
     assert report.classes.bars[0][:3] == ("cat", 10, 9)
     regression = build_report(
         spec.model_copy(update={"task": "regression"}), row_index, decision, columns=[], metrics={}, examples=[]
     )
     assert regression.classes is None
+
+
+def test_report_names_the_columns_without_a_histogram(make_row_index, monkeypatch):
+    monkeypatch.setattr(build, "MAX_HISTOGRAMS", 2)
+    measures = {f"measure__{name}": np.arange(20, dtype=np.float32) for name in ("a", "b", "c")}
+    row_index = make_row_index([row["label"] for row in rows("text", 20)], **measures)
+    columns = [Column(name=name, kind="categorical" if name == "e" else "numeric") for name in "bcde"]
+    spec = Spec(modality="table", task="classification", source="x", format="x", num_rows=20, columns=columns)
+    report = build_report(spec, row_index, decide([]), columns=[], metrics={}, examples=[])
+    assert (list(report.histograms), report.not_drawn) == (["a", "b"], ["c", "d"])

@@ -46,7 +46,7 @@ def report(**changed):
         "counts": {"duplicate": 345, "leakage": 1},
         "columns": [ColumnFinding(EVIL, "leakage", f"predicts {EVIL}")], "remarks": [("imbalance", f"class {EVIL}")],
         "classes": ClassChart([ClassBar(EVIL, 2000, 1500, 100.0, 75.0)], 5),
-        "histograms": {EVIL: Histogram([0.0, 100.0], [0.0, 50.0], "-1", "2.5")},
+        "histograms": {EVIL: Histogram([0.0, 100.0], [0.0, 50.0], "-1", "2.5")}, "not_drawn": ["height", "width"],
         "examples": [
             CheckExamples("duplicate", [example(pictures=["<p>first</p>", "<p>second</p>"])], 345),
             CheckExamples("outlier", [example()], 1),
@@ -95,6 +95,7 @@ def test_page_draws_histograms_and_classes():
     assert 'style="width: 75.00%"' in html
     assert '<td class="number">2,000</td><td class="number">1,500</td>' in html
     assert "and 5 smaller classes" in html
+    assert "not drawn: 2 more columns of numbers (height, width)" in html
 
 
 def test_page_shows_a_duplicate_next_to_the_row_that_it_repeats():

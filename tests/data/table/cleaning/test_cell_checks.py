@@ -27,8 +27,10 @@ def test_unparsable_cells_exclude_missing_ones(kind: str, cells: list[str | None
 
 def test_implausible_cells_are_infinite_or_out_of_range() -> None:
     options = {"out_of_range": {"ranges": {"age": [0, 120], "open": [None, 5]}}}
-    infinite, outside = implausible_cells("age", typed("numeric", ["-1", "0", "120", "121", None, "inf"]), options)
-    assert (infinite.rows.tolist(), infinite.reason) == ([5], "is infinite")
+    infinite, outside = implausible_cells(
+        "age", typed("numeric", ["-1", "0", "120", "121", None, "inf", "-2e37"]), options
+    )
+    assert (infinite.rows.tolist(), infinite.reason) == ([5, 6], "is beyond 1e+37")
     assert (outside.rows.tolist(), outside.reason) == ([0, 3], "is outside 0 to 120")
     infinite, outside = implausible_cells("open", typed("numeric", ["-1e9", "5", "5.5", "x", "-inf"]), options)
     assert (infinite.rows.tolist(), outside.rows.tolist(), outside.reason) == ([4], [2], "is outside -inf to 5")

@@ -26,6 +26,10 @@ def inferred(columns, /, **options):
         ({"stars": HALVES, "review": WORDS}, "stars"),
         ({"file": [f"{number}.png" for number in range(60)], "kind": NUMBERS}, "kind"),
         ({"a": NUMBERS, "b": MANY, "kind": HALVES}, "kind"),
+        ({"a": HALVES, "IsChurn": HALVES, "b": HALVES}, "IsChurn"),
+        ({"id": MANY, "sale_price": NUMBERS, "rooms": MANY}, "sale_price"),
+        ({"price": NUMBERS, "a": HALVES, "b": HALVES, "Rating": HALVES}, "Rating"),  # of several the last column
+        ({"rating": WORDS, "Exited": HALVES, "b": HALVES}, "Exited"),  # a text is no target
         ({"column_0": MANY, "column_1": HALVES, "column_2": HALVES}, "column_2"),  # names of a file without a header
     ],
 )
@@ -39,6 +43,7 @@ def test_infer_target(columns, target):
         {"label": HALVES, "class": HALVES, "a": NUMBERS},
         {"a": HALVES, "b": HALVES},
         {"a": HALVES, "b": MANY},
+        {"price": NUMBERS, "rating": HALVES, "b": HALVES},
         {"a": NUMBERS, "b": NUMBERS[::-1]},
         {"column_0": HALVES, "column_1": NUMBERS, "column_2": HALVES},  # the first is as likely
     ],
@@ -49,9 +54,19 @@ def test_ambiguous_target_raises(columns):
     assert all(repr(name) in str(error.value) for name in columns)
 
 
-def test_ambiguous_target_error_lists_at_most_20_columns():
-    with pytest.raises(ConfigError, match=r"'c19', \.\.\.\]$"):
+def test_target_of_a_name_that_inputs_have_too_is_a_warning():
+    assumed = [
+        next(a for a in inferred({"a": HALVES, name: HALVES, "b": HALVES}).assumptions if a.subject == "target")
+        for name in ("exited", "Target")
+    ]
+    assert [assumption.is_warning for assumption in assumed] == [True, False]
+
+
+def test_ambiguous_target_error_lists_the_first_and_the_last_columns():
+    with pytest.raises(ConfigError, match=r"'c14', \.\.\., 'c94', 'c95', 'c96', 'c97', 'c98'\]$"):
         inferred({f"c{index}": NUMBERS for index in range(99)})
+    with pytest.raises(ConfigError, match=r"'c18', 'c19'\]$"):
+        inferred({f"c{index}": NUMBERS for index in range(20)})
 
 
 @pytest.mark.parametrize(

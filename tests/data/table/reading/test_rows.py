@@ -10,7 +10,6 @@ from headrace.data.table.reading.rows import (
     ShardRows,
     build_raw_batches,
     build_raw_schema,
-    rename_reserved_columns,
 )
 from headrace.data.table.reading.table_file import FileRows
 from headrace.errors import DataError
@@ -36,16 +35,6 @@ def test_raw_rows_have_ids_labels_splits_and_input_columns():
     assert [list(row.values())[1:] for row in table.to_pylist()] == [
         ["p", "val", "rows.csv:2", "x", None], [None, "val", "rows.csv:3", None, "t"],
     ]  # fmt: skip
-
-
-def test_reserved_names_get_an_underscore():
-    assert rename_reserved_columns(["text", "text_", "row_id", "a", "source"]) == {
-        "text": "text__",
-        "text_": "text_",
-        "row_id": "row_id_",
-        "a": "a",
-        "source": "source_",
-    }
 
 
 def test_batches_are_limited_to_rows_per_batch():

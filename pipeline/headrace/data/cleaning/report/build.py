@@ -39,6 +39,8 @@ def build_report(
         name: build_histogram(row_index.scratch.read(f"measure:{name}"), is_accepted)
         for name in row_index.measures[:MAX_HISTOGRAMS]
     }
+    drawn = {name: histogram for name, histogram in histograms.items() if histogram}
+    numbers = [column.name for column in spec.columns if spec.modality == "table" and column.kind == "numeric"]
     sizes = count_rows_by_class(row_index), count_rows_by_class(row_index, is_accepted)
     return Report(
         source=spec.source,
@@ -48,7 +50,8 @@ def build_report(
         columns=columns,
         remarks=decision.remarks,
         classes=build_class_chart(*sizes) if spec.task != "regression" else None,
-        histograms={name: histogram for name, histogram in histograms.items() if histogram},
+        histograms=drawn,
+        not_drawn=[name for name in dict.fromkeys([*row_index.measures, *numbers]) if name not in drawn],
         examples=examples,
         assumptions=spec.assumptions,
     )

@@ -47,6 +47,8 @@ class Report:
     """None for regression."""
     histograms: dict[str, Histogram]
     """By measure."""
+    not_drawn: list[str]
+    """Measures without a histogram: the others, and those without a value."""
     examples: list[CheckExamples]
     assumptions: list[Assumption]
 

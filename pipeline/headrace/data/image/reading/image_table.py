@@ -18,6 +18,7 @@ from headrace.data.image.reading.rows import RAW_SCHEMA, to_record_batches
 from headrace.data.sources.row_source import SOURCE
 from headrace.data.sources.transfer.urls import get_scheme, redact_url
 from headrace.errors import DataError
+from headrace.storage.column_names import to_source_name
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ class _FailureCounter:
     """Counts images that cannot be loaded; raises DataError if continuing is pointless."""
 
     def __init__(self, column: str, base: Path) -> None:
-        self.column, self.base = column, base
+        self.column, self.base = to_source_name(column), base
         self.num_rows = self.num_failed = self.num_transient = 0
         self.example = ""
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from headrace.contracts import Json, Spec
 from headrace.data.table.cleaning.cells import TypedColumn
 from headrace.data.table.cleaning.profile import NORMAL_MAD
+from headrace.data.table.parsing import LARGEST
 from headrace.errors import ConfigError, choices
 
 RANGES = "params.yaml: clean.checks.out_of_range.ranges"
@@ -37,7 +38,7 @@ def implausible_cells(name: str, cells: TypedColumn, options: Json) -> Iterator[
     if cells.kind == "numeric":
         if "out_of_range" not in options:
             return
-        yield FaultyCells("out_of_range", np.flatnonzero(np.isinf(cells.numbers)), "is infinite")
+        yield FaultyCells("out_of_range", np.flatnonzero(np.isinf(cells.numbers)), f"is beyond {LARGEST:g}")
         low, high = _limits(options["out_of_range"]["ranges"].get(name))
         values = np.where(np.isinf(cells.numbers), np.nan, cells.numbers)
         is_outside = (values < low) | (values > high)

@@ -14,7 +14,15 @@ from headrace.contracts import Column, ColumnKind
 from headrace.data.table import hashing
 from headrace.data.table.format_counts import LARGEST_EXACT
 from headrace.data.table.number_format import PLAIN, NumberFormat
-from headrace.data.table.parsing import DateOrder, parse_dates, parse_numbers, parse_times, strip_whitespace
+from headrace.data.table.parsing import (
+    LARGEST,
+    DateOrder,
+    parse_dates,
+    parse_numbers,
+    parse_times,
+    strip_whitespace,
+)
+from headrace.storage.column_names import to_stored_name
 
 
 class TypedColumn:
@@ -41,7 +49,8 @@ class TypedColumn:
         self.raw, self.kind = raw, kind
         present = pc.if_else(pc.is_in(raw, value_set=pa.array(missing, pa.string())), None, raw) if missing else raw
         if kind == "numeric":
-            self.numbers, self.is_broken = parse_numbers(present, number_format)
+            numbers, self.is_broken = parse_numbers(present, number_format)
+            self.numbers = np.where(np.abs(numbers) > LARGEST, np.copysign(np.inf, numbers), numbers)
         elif kind == "date":
             self.dates, self.is_broken = parse_dates(present, order)
         elif kind == "time":  # hours
@@ -84,7 +93,7 @@ def read_columns(batch: pa.RecordBatch, columns: list[Column], orders: dict[str,
     """Parses the columns of a raw batch, by name; `orders`: day and month orders of date columns."""
     return {
         column.name: TypedColumn(
-            batch.column(column.name),
+            batch.column(to_stored_name(column.name)),
             column.kind,
             orders.get(column.name),
             number_format=NumberFormat(**column.number_format),

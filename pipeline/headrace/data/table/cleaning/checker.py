@@ -16,6 +16,7 @@ from headrace.data.table.cleaning.column_checks import check_columns
 from headrace.data.table.cleaning.features import compute_features
 from headrace.data.table.cleaning.profile import profile_table
 from headrace.data.table.cleaning.row_html import render_row
+from headrace.storage.column_names import to_stored_name
 
 MAX_MEASURES = 30
 """Columns with a histogram in the report."""
@@ -58,7 +59,7 @@ class TableChecker:
     def clean_schema(self, raw: pa.Schema, spec: Spec) -> pa.Schema:
         """The same columns: float64 for numbers and for hours of times, timestamp[us] for dates, otherwise strings."""
         types = {"numeric": pa.float64(), "time": pa.float64(), "date": pa.timestamp("us")}
-        kinds = {column.name: column.kind for column in spec.columns}
+        kinds = {to_stored_name(column.name): column.kind for column in spec.columns}
         return pa.schema([field.with_type(types.get(kinds.get(field.name, "")) or field.type) for field in raw])
 
     def repair(self, batch: pa.RecordBatch, spec: Spec, survey: Json, options: Json) -> Repaired:
@@ -69,7 +70,7 @@ class TableChecker:
         arrays = {field.name: batch.column(field.name) for field in batch.schema}
         originals: list[dict[str, str]] = [{} for _ in range(batch.num_rows)]
         for name, cells in _read(batch, spec, survey).items():
-            arrays[name], emptied_rows = _typed(name, cells, options)
+            arrays[to_stored_name(name)], emptied_rows = _typed(name, cells, options)
             for row in emptied_rows:
                 originals[row][name] = cells.raw[row].as_py()
         repaired = pa.RecordBatch.from_arrays(list(arrays.values()), schema=self.clean_schema(batch.schema, spec))

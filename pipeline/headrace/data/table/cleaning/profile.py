@@ -18,6 +18,7 @@ from headrace.data.table.hashing import Hashes
 from headrace.data.table.parsing import DateOrder, choose_date_order, count_date_orders, parse_numbers, strip_whitespace
 from headrace.data.table.row_sample import RowSample, find_sample_candidates
 from headrace.errors import DataError
+from headrace.storage.column_names import to_stored_name
 from headrace.storage.label_codec import decode_list
 
 Floats = NDArray[np.float64]
@@ -139,7 +140,7 @@ def _choose_orders(totals: dict[str, tuple[int, int]], spec: Spec) -> dict[str, 
 
 
 def _count_orders(batch: pa.RecordBatch, names: list[str]) -> dict[str, tuple[int, int]]:
-    return {name: count_date_orders(batch.column(name)) for name in names}
+    return {name: count_date_orders(batch.column(to_stored_name(name))) for name in names}
 
 
 def _profile_batch(batch: pa.RecordBatch, spec: Spec, orders: dict[str, DateOrder]) -> _BatchProfile:

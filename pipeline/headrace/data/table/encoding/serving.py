@@ -13,6 +13,7 @@ from headrace.data.request_rows import Encoded, Problem, check_columns, is_missi
 from headrace.data.table.encoding.encode import encode_batch
 from headrace.data.table.number_format import PLAIN, NumberFormat
 from headrace.data.table.parsing import (
+    LARGEST,
     DateOrder,
     ParsedNumbers,
     parse_dates,
@@ -37,14 +38,13 @@ class Encoder:
     def __init__(self, card: Json, artifacts: dict[str, str]) -> None:
         """Reads `columns` and `inputs` of `card`, as in `transform.json`.
 
-        It may have `left_out` and `other_columns`, which may be sent and are not used; `missing`, cells that stand
-        for a missing value; and `source_names`, the source's names of columns that `ingest` renamed.
+        It may have `left_out` and `other_columns`, which may be sent and are not used; and `missing`, cells that stand
+        for a missing value.
         """
         del artifacts
         self._card = card
-        new_names = card.get("source_names", {})
-        self.columns = [new_names.get(column["name"], column["name"]) for column in card["columns"]]
-        left_out = [new_names.get(entry["name"], entry["name"]) for entry in card.get("left_out", [])]
+        self.columns = [column["name"] for column in card["columns"]]
+        left_out = [entry["name"] for entry in card.get("left_out", [])]
         self._unused = [*left_out, *card.get("other_columns", [])]
         self._missing = frozenset(("", *card.get("missing", ())))
         markers = parse_numbers(pa.array(sorted(self._missing), pa.string())).values
@@ -130,8 +130,9 @@ def _parse_numbers(cells: list[Any], text: pa.Array, number_format: NumberFormat
 
 def _check_numbers(cells: list[Any], values: NDArray[np.float64], is_invalid: NDArray[np.bool_]) -> _ParsedColumn:
     invalid = _list_invalid(is_invalid, cells, "is not a number", NUMBER_REMEDY)
-    invalid += _list_invalid(np.isinf(values), cells, "is not a finite number", NUMBER_REMEDY)
-    return _ParsedColumn(pa.array(values, pa.float64(), mask=~np.isfinite(values)), invalid)
+    is_large = np.abs(values) > LARGEST
+    invalid += _list_invalid(is_large, cells, f"is beyond {LARGEST:g}", NUMBER_REMEDY)
+    return _ParsedColumn(pa.array(values, pa.float64(), mask=is_large | np.isnan(values)), invalid)
 
 
 def _list_invalid(is_invalid: NDArray[np.bool_], cells: list[Any], reason: str, remedy: str) -> list[Invalid]:

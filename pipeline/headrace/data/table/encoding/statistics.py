@@ -18,12 +18,11 @@ from headrace.contracts import Column, Rows
 from headrace.data.table import hashing
 from headrace.data.table.encoding.encode import DAY_US, extract_date_part
 from headrace.data.table.row_sample import RowSample, find_sample_candidates
+from headrace.storage.column_names import to_stored_name
 
 Floats = NDArray[np.float64]
 
 MANTISSA_BITS = 53
-LARGEST = 1e37
-"""Numbers are clipped to this magnitude: float32 ends at 3.4e38."""
 
 
 class Moments(NamedTuple):
@@ -111,7 +110,7 @@ def _collect_batch(batch: pa.RecordBatch, columns: list[Column], num_rows: int) 
     is_candidate = find_sample_candidates(row_hashes, num_rows)
     statistics, quantities = dict[str, ColumnStatistics](), [np.empty((int(is_candidate.sum()), 0))]
     for column in columns:
-        cells = batch.column(column.name)
+        cells = batch.column(to_stored_name(column.name))
         if column.kind == "categorical":
             statistics[column.name] = _count_values(cells)
             continue
@@ -135,7 +134,7 @@ def _measure(cells: pa.Array) -> tuple[ColumnStatistics, Floats]:
         clocks = array.astype("M8[us]").view("i8")[~np.isnat(array)] % DAY_US
         times = frozenset(np.unique(clocks)[:2].tolist())
     else:
-        values = np.clip(array.astype(np.float64), -LARGEST, LARGEST)
+        values = array.astype(np.float64)
     present = values[~np.isnan(values)]
     moments = Moments.from_values(present)
     return ColumnStatistics(len(cells), len(cells) - len(present), moments, times_us=times), values

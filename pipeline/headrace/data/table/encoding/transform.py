@@ -14,6 +14,7 @@ from headrace.data.table.encoding.encode import CLOCK, NUM_SPECIAL, encode_batch
 from headrace.data.table.encoding.quantiles import compute_knots
 from headrace.data.table.encoding.statistics import ColumnStatistics, LearnedColumn, collect_statistics
 from headrace.errors import DataError
+from headrace.storage.column_names import to_stored_name
 
 MAX_OFFSET = 1e4
 """Means beyond this many deviations are subtracted before storing: float32's 7 digits would lose the differences."""
@@ -54,7 +55,8 @@ class TableTransform:
 
     def apply(self, batch: pa.RecordBatch, transform: Json) -> NDArray[np.float32]:
         """Clean rows -> `[rows, inputs]`: NaN for a missing number, ids for categories."""
-        return encode_batch(batch, transform)
+        names = [column["name"] for column in transform["columns"]]
+        return encode_batch(batch.select([to_stored_name(name) for name in names]).rename_columns(names), transform)
 
 
 class ColumnEncoding(NamedTuple):

@@ -21,7 +21,7 @@ from headrace.data.table.reading.columns.remarks import (
     find_index_columns,
     is_id,
 )
-from headrace.data.table.reading.target import find_targets, infer_multi_target_task, infer_task
+from headrace.data.table.reading.target import find_targets, infer_multi_target_task, infer_task, is_usual_name
 from headrace.errors import ConfigError, choices
 
 
@@ -67,8 +67,8 @@ def infer_table(head: pa.Table, options: ReadOptions) -> InferredTable:
     columns = _choose_inputs(head, kinds, targets, index_columns, options)
     kinds |= {name: kind for name, kind in columns.items() if kind == "text"}
     inputs = [guessed.by_name[name]._replace(kind=kind).to_column(name, options) for name, kind in columns.items()]
-    assumptions = [*assume_target(targets, task, options), *_assume_columns(head, guessed.by_name, columns, options)]
-    assumptions += assume_index(index_columns)
+    assumptions = assume_target(targets, task, options, is_doubtful=not is_usual_name(targets[0]))
+    assumptions += [*_assume_columns(head, guessed.by_name, columns, options), *assume_index(index_columns)]
     if "text" in columns.values():
         assumptions += assume_ids(
             next(iter(columns)), [n for n in kinds if n not in {*columns, *targets, *index_columns}]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from headrace.contracts import Assumption, Column, OpenedSource, Spec
+from headrace.contracts import Assumption, OpenedSource, Spec
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.sources.row_source import relative_name
 from headrace.data.table.format_counts import FormatCounts, count_formats
@@ -33,7 +33,6 @@ from headrace.data.table.reading.rows import (
     build_raw_batches,
     build_raw_schema,
     normalize_cells,
-    rename_reserved_columns,
 )
 from headrace.data.table.reading.table_file import OpenTableFile
 from headrace.errors import DataError
@@ -91,14 +90,13 @@ def read_table_files(path: Path, options: ReadOptions) -> OpenedSource:
         target_missing=[c for c in options.table.missing_cells if c not in marked.classes] + targets.missing,
         numeric_targets=targets.guesses,
     )  # fmt: skip
-    new_names = rename_reserved_columns(head.names)
     spec = Spec(
         modality=table.modality, task=table.task, source=options.source, format="table", num_rows=0,
         assumptions=[*_assume_format(files, options, head.options), *table.assumptions, *marked.assumptions,
                      *targets.assumptions],
         target=table.target,
         targets=table.targets if table.task == "regression" and len(table.targets) > 1 else [],
-        columns=[_rename_column(column, new_names[column.name]) for column in table.columns],
+        columns=table.columns,
         missing=options.table.missing_cells,
         other_columns=[name for name in head.names if name not in {column.name for column in table.columns}],
     )  # fmt: skip
@@ -128,10 +126,6 @@ def _decide_targets(files: list[TableFile], head: _Head, table: InferredTable) -
             for name, cells in zip(unclear, normalize_cells(batch, unclear, missing), strict=True):
                 counts[name].add(count_formats(cells))
     return decide_targets(counts, head.options, table.likely_decimal)
-
-
-def _rename_column(column: Column, name: str) -> Column:
-    return column if column.name == name else column.model_copy(update={"name": name, "source_name": column.name})
 
 
 def _open_files(files: list[TableFile], head: _Head) -> Iterator[ShardRows]:

@@ -22,10 +22,9 @@ from headrace.data.table.reading.labels import build_labels, remove_trailing_dot
 from headrace.data.table.reading.table_file import FileRows
 from headrace.errors import DataError
 from headrace.paths import SPLIT_ALIASES
+from headrace.storage.column_names import to_stored_name
 
 ROWS_PER_BATCH = 1024
-RESERVED_NAMES = ("row_id", "label", "split", SOURCE, "image", "text", "path", "original", "check", "reason")
-"""Columns that Headrace adds to rows: a source's column of such a name gets `_` appended."""
 SEPARATOR, MISSING_CELL = b"\x1f", b"\x00"
 ID_CHARS = 32
 
@@ -57,19 +56,6 @@ class RowLayout(NamedTuple):
     """Targets of a regression that are not in plain notation: their labels are."""
 
 
-def rename_reserved_columns(names: Iterable[str]) -> dict[str, str]:
-    """Name in raw rows by name in the source."""
-    taken = {*RESERVED_NAMES, *names}
-    new_names = {}
-    for name in names:
-        new = name
-        while new in RESERVED_NAMES or (new != name and new in taken):
-            new += "_"
-        new_names[name] = new
-        taken.add(new)
-    return new_names
-
-
 def build_raw_schema(names: Iterable[str], layout: RowLayout) -> pa.Schema:
     """The schema of the rows that `build_raw_batches` yields."""
     added = [
@@ -79,7 +65,7 @@ def build_raw_schema(names: Iterable[str], layout: RowLayout) -> pa.Schema:
         pa.field(SOURCE, pa.string()),
     ]
     used = (*layout.targets, layout.split_column)
-    others = [new for name, new in rename_reserved_columns(names).items() if name not in used]
+    others = [to_stored_name(name) for name in names if name not in used]
     return pa.schema([*added, *(pa.field(name, pa.string()) for name in others)])
 
 

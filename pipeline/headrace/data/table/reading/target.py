@@ -5,6 +5,7 @@ A row may have one label, several labels, or several values.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -22,12 +23,23 @@ USUAL_NAMES = frozenset(
     ["class", "diagnosis", "income", "label", "labels", "outcome", "sentiment", "species", "survived", "target", "y"]
 )
 """Lower-case names of targets."""
+LIKELY_NAMES = frozenset(
+    """
+    approved attrition attritionflag cancelled canceled category charges churn churned churnflag churnlabel
+    churnvalue cnt compressivestrength concretecompressivestrength converted conversion cultivar default defaulted
+    defaultpaymentnextmonth demand deposit digit emotion exited fraud fraudulent genre heartdisease hired intent
+    loanapproved loandefault loanstatus medianhousevalue medhousevalue medv mpg placed price purchased quality rating
+    readmitted response result revenue risk salary saleprice sales score sellingprice spam stars stroke strength
+    subscribed topic toxic transported variety verdict winner won yield
+    """.split()  # noqa: SIM905 a list would be one name a line
+)
+"""Names of what is often predicted, in lower case without other characters; they may be names of inputs, too."""
 MAX_CLASSES = 20
 """Above so many distinct values, a column is not guessed to hold classes."""
 SMALL = 1000
 FEW = 0.05
 """So small a fraction of distinct integers may be numbered classes, however many they are."""
-MAX_NAMES_SHOWN = 20
+MAX_NAMES_SHOWN, NUM_LAST_SHOWN = 20, 5
 
 
 def find_targets(head: pa.Table, kinds: Mapping[str, ColumnKind], options: ReadOptions) -> list[str]:
@@ -100,18 +112,43 @@ def infer_multi_target_task(
     return "regression"
 
 
+def is_usual_name(name: str) -> bool:
+    """Whether a column of this name is a target in almost any table."""
+    return name.lower() in USUAL_NAMES
+
+
 def _guess_target(head: pa.Table, kinds: Mapping[str, ColumnKind]) -> str:
-    usual = [name for name in kinds if name.lower() in USUAL_NAMES]
+    usual = [name for name in kinds if is_usual_name(name)]
     if len(usual) == 1:
         return usual[0]
-    target = None if usual else _guess_from_content(head, kinds)
+    likely = [name for name, kind in kinds.items() if _is_likely_name(name) and kind in {"numeric", "categorical"}]
+    target = None if usual else _guess_from_content(head, kinds) or _pick_likely(likely, list(kinds))
     if target is None:
-        names = list(kinds)
-        more = ", ..." if len(names) > MAX_NAMES_SHOWN else ""
-        listed = ", ".join(repr(name) for name in names[:MAX_NAMES_SHOWN]) + more
-        reason = f"any of {usual} may be" if usual else "no column name shows which column is"
+        candidates = usual or likely
+        reason = f"any of {candidates} may be" if candidates else "no column name shows which column is"
+        listed = _list_names(list(kinds))
         raise ConfigError(f"params.yaml: ingest.target: null, but {reason} the target; choose one of [{listed}]")
     return target
+
+
+def _is_likely_name(name: str) -> bool:
+    bare = re.sub(r"[^a-z]", "", name.lower())
+    return bare in LIKELY_NAMES or bare.removeprefix("is") in LIKELY_NAMES
+
+
+def _pick_likely(likely: Sequence[str], names: Sequence[str]) -> str | None:
+    """The only likely name; of several that of the last column, where most tables have their target."""
+    if len(likely) == 1:
+        return likely[0]
+    return names[-1] if names[-1] in likely else None
+
+
+def _list_names(names: Sequence[str]) -> str:
+    """The first names and the last ones, among which the target often is."""
+    quoted = [repr(name) for name in names]
+    if len(quoted) > MAX_NAMES_SHOWN:
+        quoted = [*quoted[: MAX_NAMES_SHOWN - NUM_LAST_SHOWN], "...", *quoted[-NUM_LAST_SHOWN:]]
+    return ", ".join(quoted)
 
 
 def _guess_from_content(head: pa.Table, kinds: Mapping[str, ColumnKind]) -> str | None:

@@ -73,12 +73,18 @@ def assume_kinds(kinds: Mapping[str, ColumnKind]) -> Assumption:
     return Assumption(stage="ingest", subject="kinds", text=text, setting="ingest.columns: {NAME: categorical}")
 
 
-def assume_target(targets: Sequence[str], task: TaskName, options: ReadOptions) -> list[Assumption]:
-    """Remarks about the target and the task, unless the settings name them."""
+def assume_target(
+    targets: Sequence[str], task: TaskName, options: ReadOptions, *, is_doubtful: bool = False
+) -> list[Assumption]:
+    """Remarks about the target and the task, unless the settings name them; a warning if the target is doubtful."""
     assumed = []
     if not options.targets:
         text = f"the target is {targets[0]!r}, by its name or its place"
-        assumed.append(Assumption(stage="ingest", subject="target", text=text, setting="ingest.target: NAME"))
+        assumed.append(
+            Assumption(
+                stage="ingest", subject="target", text=text, setting="ingest.target: NAME", is_warning=is_doubtful
+            )
+        )
     if options.task == "auto":
         text = f"{task}, by the values of {_list(targets)}"
         assumed.append(

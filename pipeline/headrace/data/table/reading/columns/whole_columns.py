@@ -22,6 +22,7 @@ from headrace.data.table.reading.columns.numeric_columns import (
     find_set_decimal,
     name_cells,
 )
+from headrace.storage.column_names import to_stored_name
 from headrace.storage.parquet import read_shards
 
 
@@ -44,7 +45,7 @@ class ColumnWatch:
     """
 
     def __init__(self, columns: Sequence[Column], options: ReadOptions, likely_decimal: str | None) -> None:
-        """`columns`: named as in the raw rows; `likely_decimal`: that of the first rows."""
+        """`likely_decimal`: that of the first rows."""
         self._options, self._likely_decimal = options, likely_decimal
         numeric = [column.name for column in columns if column.kind == "numeric"]
         is_plain = {column.name: not column.number_format and not column.missing for column in columns}
@@ -53,7 +54,7 @@ class ColumnWatch:
 
     def observe(self, rows: pa.RecordBatch) -> None:
         """Notes the columns of some raw rows that are not in plain notation."""
-        suspects = {name for name in self._unsuspected if not _is_plain(rows.column(name))}
+        suspects = {name for name in self._unsuspected if not _is_plain(rows.column(to_stored_name(name)))}
         if suspects:
             self._suspects |= suspects
             self._unsuspected = [name for name in self._unsuspected if name not in suspects]
@@ -69,7 +70,7 @@ class ColumnWatch:
             if column.name not in counts:
                 columns.append(column)
                 continue
-            name, column_counts = column.source_name or column.name, counts[column.name]
+            name, column_counts = column.name, counts[column.name]
             check_uniform(name, column_counts, self._options.table)
             decision = decide_numeric(column_counts, self._options.table, self._likely_decimal)
             is_set = self._options.columns.get(name) == "numeric"
@@ -82,9 +83,10 @@ def count_stored(folder: Path, names: Sequence[str]) -> dict[str, FormatCounts]:
     """Counts the cells of some columns of raw rows by the formats that read them."""
     counts = {name: FormatCounts() for name in names}
     if counts:
-        for batch in read_shards(folder, list(names)):
-            for name in names:
-                counts[name].add(count_formats(batch.column(name)))
+        stored_names = {name: to_stored_name(name) for name in names}
+        for batch in read_shards(folder, list(stored_names.values())):
+            for name, stored in stored_names.items():
+                counts[name].add(count_formats(batch.column(stored)))
     return counts
 
 
