@@ -2,18 +2,56 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
 
 from headrace.contracts import Json
 from headrace.data.table.encoding.encode import MISSING, NUM_SPECIAL, UNKNOWN
+from headrace.data.text.token_ids import PADDING
+from headrace.data.text.tokenizer import load_cached_tokenizer
+
+MISSING_TEXT = "missing"
 
 
 def inputs_by_column(transform: Json) -> dict[str, list[int]]:
-    """Column -> indices of its stored inputs; a date has several."""
+    """Column -> indices of its stored inputs; a date has several, and a text one per token."""
     indices: dict[str, list[int]] = {}
     for index, entry in enumerate(transform["inputs"]):
         indices.setdefault(entry["column"], []).append(index)
     return indices
+
+
+def is_text(transform: Json, indices: Sequence[int]) -> bool:
+    """Returns whether stored inputs are those of a text."""
+    return bool(transform["inputs"][indices[0]]["kind"] == "token")
+
+
+def count_tokens(inputs: Any, indices: Sequence[int]) -> Any:
+    """Stored `[rows, inputs]` -> `[rows]`: tokens of each text, as float64; NaN for a missing text."""
+    counts = (inputs[:, indices[0] : indices[-1] + 1] != PADDING).sum(axis=1).astype(np.float64)
+    counts[counts == 0] = np.nan
+    return counts
+
+
+def decode_cell(transform: Json, indices: Sequence[int], row: Any) -> str | float | None:
+    """Returns the value of a column in a stored row: see `decode_value`; of a text what its tokens say."""
+    if not is_text(transform, indices):
+        return decode_value(transform, indices[0], float(row[indices[0]]))
+    ids = [int(row[index]) for index in indices if row[index] != PADDING]
+    tokenizer = load_cached_tokenizer(json.dumps(transform["tokenizer"]), len(indices))
+    return str(tokenizer.decode(ids)).strip() if ids else None
+
+
+def format_cell(transform: Json, indices: Sequence[int], row: Any) -> str:
+    """Formats the value of a column in a stored row as text: see `format_value`."""
+    if not is_text(transform, indices):
+        return format_value(transform, indices[0], float(row[indices[0]]))
+    text = decode_cell(transform, indices, row)
+    return MISSING_TEXT if text is None else str(text)
 
 
 def decode_value(transform: Json, index: int, stored: float) -> str | float | None:
@@ -40,5 +78,5 @@ def format_value(transform: Json, index: int, stored: float) -> str:
     """Formats the decoded value as text; a missing cell is `missing`, an unknown category `unknown`."""
     value = decode_value(transform, index, stored)
     if value is None:
-        return "unknown" if transform["inputs"][index]["kind"] == "categorical" and stored == UNKNOWN else "missing"
+        return "unknown" if transform["inputs"][index]["kind"] == "categorical" and stored == UNKNOWN else MISSING_TEXT
     return value if isinstance(value, str) else f"{value:.6g}"

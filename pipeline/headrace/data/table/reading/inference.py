@@ -17,7 +17,7 @@ from headrace.data.table.reading.columns.remarks import (
     assume_index,
     assume_kinds,
     assume_target,
-    assume_text,
+    assume_texts,
     find_index_columns,
     is_id,
 )
@@ -69,7 +69,7 @@ def infer_table(head: pa.Table, options: ReadOptions) -> InferredTable:
     inputs = [guessed.by_name[name]._replace(kind=kind).to_column(name, options) for name, kind in columns.items()]
     assumptions = [*assume_target(targets, task, options), *_assume_columns(head, guessed.by_name, columns, options)]
     assumptions += assume_index(index_columns)
-    if "text" in columns.values():
+    if [column.kind for column in inputs] == ["text"]:
         assumptions += assume_ids(
             next(iter(columns)), [n for n in kinds if n not in {*columns, *targets, *index_columns}]
         )
@@ -111,7 +111,7 @@ def _assume_columns(
     for name, kind in guessed.items():
         assumptions += assume_column(name, guesses[name], head[name].combine_chunks().drop_null(), kind)
     if "image" not in columns.values():
-        assumptions += assume_text(texts, others)
+        assumptions += assume_texts(texts, others)
     return assumptions
 
 
