@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from headrace.contracts import Json
 from headrace.data.image.decode import FORMATS, suppress_decoder_warnings
-from headrace.data.table.encoding.decode import count_tokens, format_value, inputs_by_column, is_text
+from headrace.data.table.encoding.decode import count_tokens, format_value, inputs_by_column, tokens_by_column
 from headrace.data.table.parsing import parse_numbers
 from headrace.data.table.reading.rows import RESERVED_NAMES
 from headrace.errors import ConfigError, choices
@@ -69,8 +69,9 @@ def decode_columns(arrays: Arrays, transform: Json) -> Columns:
     A text stands for its length in tokens.
     """
     columns: Columns = {}
+    texts = tokens_by_column(transform)
     for name, indices in inputs_by_column(transform).items():
-        if is_text(transform, indices):
+        if name in texts:
             columns[name] = count_tokens(np.asarray(arrays.inputs), indices)
             continue
         stored = arrays.inputs[:, indices[0]]  # of a date: its days

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from headrace.contracts import Json, ModalityName, Spec
 from headrace.data.image.preprocess import ImagePreprocess
-from headrace.data.table.encoding.decode import inputs_by_column, is_text
+from headrace.data.table.encoding.decode import tokens_by_column
 from headrace.data.table.encoding.preprocess import TablePreprocess, count_features, feature_columns
 from headrace.data.text.preprocess import TextPreprocess
 from headrace.models import find_model, find_text_encoder
@@ -78,7 +78,7 @@ def build_network(model: Json, spec: Spec, transform: Json, loss: str = "auto") 
 def _build_table_model(build: Callable[..., nn.Module], model: Json, transform: Json, num_outputs: int) -> nn.Module:
     """Builds the model for the features of a table, with an encoder before it if columns have texts."""
     (num_features,), layout = MODEL_INPUT_SHAPES["table"](transform), feature_columns(transform)
-    texts = [indices for indices in inputs_by_column(transform).values() if is_text(transform, indices)]
+    texts = list(tokens_by_column(transform).values())
     encoder = find_text_encoder(model, WHERE) if texts else None
     if encoder:
         layout += [indices[0] for indices in texts for _ in range(encoder.width)]

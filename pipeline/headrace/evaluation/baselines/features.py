@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.contracts import Json, Spec
-from headrace.data.table.encoding.decode import inputs_by_column, is_text
+from headrace.data.table.encoding.decode import tokens_by_column
 from headrace.data.table.encoding.encode import MISSING, UNKNOWN
 
 Encode: TypeAlias = "Callable[[NDArray[Any]], Any]"
@@ -43,7 +43,7 @@ def fit_linear_encoder(inputs: NDArray[Any], spec: Spec, transform: Json) -> Enc
     max_terms = min(MAX_TERMS, MAX_WEIGHTS // num_outputs)
     if spec.modality == "text":
         return TermEncoder(inputs, int(transform["vocabulary"]), max_terms)
-    texts = [indices for indices in inputs_by_column(transform).values() if is_text(transform, indices)]
+    texts = list(tokens_by_column(transform).values())
     return TextColumnsEncoder(inputs, transform, texts, max_terms) if texts else TableEncoder(inputs, transform)
 
 

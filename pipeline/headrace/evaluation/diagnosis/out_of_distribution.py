@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.contracts import Json, Metrics
-from headrace.data.table.encoding.decode import inputs_by_column, is_text
+from headrace.data.table.encoding.decode import tokens_by_column
 from headrace.data.text.token_ids import PADDING
 from headrace.evaluation.diagnosis.robustness import Sample, draw_sample, make_generators
 from headrace.evaluation.diagnosis.subject import Subject
@@ -118,9 +118,8 @@ def generate_tables(subject: Subject, sample: Sample) -> Generated:
     cells, inputs = np.asarray(subject.predictions.arrays.inputs[sample]), subject.predictions.transform["inputs"]
     rng = np.random.default_rng(subject.seed)
     shuffled, far = rng.permuted(cells, axis=0), cells.copy()
-    for indices in inputs_by_column(subject.predictions.transform).values():
-        if is_text(subject.predictions.transform, indices):  # a text stays one
-            shuffled[:, indices] = rng.permutation(cells[:, indices])
+    for indices in tokens_by_column(subject.predictions.transform).values():
+        shuffled[:, indices] = rng.permutation(cells[:, indices])  # a text stays one
     for index, entry in enumerate(inputs):
         if entry["kind"] == "token":
             ids = rng.integers(min(2, num_ids - 1), num_ids, len(cells))

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from headrace.contracts import Metrics
-from headrace.data.table.encoding.decode import inputs_by_column
+from headrace.data.table.encoding.decode import tokens_by_column
 from headrace.data.table.encoding.transform import make_token_encoders
 from headrace.data.text.rows import texts_of
 from headrace.data.transforms import TRANSFORMS
@@ -136,9 +136,8 @@ def change_tables(subject: Subject, sample: Sample) -> Iterator[Change]:
     for strength in range(NUM_STRENGTHS if has_numbers else 0):
         generators = make_generators(subject, "noise", sample)
         yield Change("noise", strength + 1, add_cell_noise(cells, strength, generators, transform, deviations))
-    names = [column["name"] for column in transform["columns"] if column["kind"] == "text"]
-    if names:
-        yield from _change_text_columns(subject, sample, cells, names)
+    if tokens_by_column(transform):
+        yield from _change_text_columns(subject, sample, cells)
 
 
 CHANGES: dict[str, Callable[[Subject, Sample], Iterator[Change]]] = {
@@ -175,19 +174,17 @@ def accuracy_under_noise(
     return [int(count) / len(targets) for count in num_correct]
 
 
-def _change_text_columns(
-    subject: Subject, sample: Sample, cells: NDArray[np.float32], names: Sequence[str]
-) -> Iterator[Change]:
+def _change_text_columns(subject: Subject, sample: Sample, cells: NDArray[np.float32]) -> Iterator[Change]:
     """Changes all texts of a row, before they become tokens."""
-    transform, clean = subject.predictions.transform, subject.read_rows(sample, names)
-    places, encoders = inputs_by_column(transform), make_token_encoders(transform)
+    places = tokens_by_column(subject.predictions.transform)
+    encoders, clean = make_token_encoders(subject.predictions.transform), subject.read_rows(sample, list(places))
     for change, perturb in TEXT_PERTURBATIONS.items():
         for strength in range(NUM_STRENGTHS):
             generators, changed = make_generators(subject, change, sample), cells.copy()
-            for name in names:
+            for name, indices in places.items():
                 pairs = zip(clean.column(name).to_pylist(), generators, strict=True)
                 texts = [perturb(text, strength, rng) if text else None for text, rng in pairs]
-                changed[:, places[name]] = encoders[name].encode_cells(texts)
+                changed[:, indices] = encoders[name].encode_cells(texts)
             yield Change(change, strength + 1, changed)
 
 

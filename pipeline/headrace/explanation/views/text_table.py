@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.contracts import Json
-from headrace.data.table.encoding.decode import format_cell, inputs_by_column, is_text
+from headrace.data.table.encoding.decode import format_cell, inputs_by_column, tokens_by_column
 from headrace.data.table.encoding.encode import UNKNOWN
 from headrace.data.text.token_ids import PADDING
 from headrace.explanation.html_marks import TEMPLATE, make_marks
@@ -20,8 +20,8 @@ from headrace.explanation.methods.attributions import (
     MethodName,
     occlude_each_place,
 )
-from headrace.explanation.views.base import ViewWording
-from headrace.explanation.views.table import MAX_COLUMNS, MAX_OVERVIEW_COLUMNS
+from headrace.explanation.views.base import View, ViewWording
+from headrace.explanation.views.table import MAX_COLUMNS, MAX_OVERVIEW_COLUMNS, TableView
 from headrace.explanation.views.word_pieces import WordPieces, rank_words
 from headrace.html_page import render_macro
 
@@ -57,7 +57,7 @@ class TextTableView:
         from tokenizers import Tokenizer
 
         self._transform, self.columns = transform, inputs_by_column(transform)
-        self._texts = [name for name, indices in self.columns.items() if is_text(transform, indices)]
+        self._texts = list(tokens_by_column(transform))
         tokenizer = Tokenizer.from_str(json.dumps(transform["tokenizer"]))
         self._words = WordPieces(tokenizer, transform["tokenizer"]["model"])
         self.places: dict[str, list[int]] = {}
@@ -192,3 +192,8 @@ class TextTableView:
             scores = text.sum(dim=2).detach().numpy()
             maps[:, self.places[name]] = np.where(inputs[:, self.columns[name]] == PADDING, 0, scores)
         return maps
+
+
+def make_table_view(transform: Json) -> View:
+    """Returns the view of a table, with or without columns of texts."""
+    return TextTableView(transform) if tokens_by_column(transform) else TableView(transform)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from headrace.contracts import Draw, Json
 from headrace.data.row_random import STREAMS, draw_uniforms
-from headrace.data.table.encoding.decode import inputs_by_column, is_text
+from headrace.data.table.encoding.decode import tokens_by_column
 from headrace.data.table.encoding.encode import EMPTY_CELLS
 from headrace.data.text.augment import TokenDropout
 
@@ -57,9 +57,8 @@ class TableMixup:
         """Reads the kinds of the inputs from `transform.json`."""
         self._is_numeric = np.array([entry["kind"] == "numeric" for entry in transform["inputs"]])
         self._drawn_for = np.arange(len(self._is_numeric))  # the input whose number decides
-        for indices in inputs_by_column(transform).values():
-            if is_text(transform, indices):
-                self._drawn_for[indices] = indices[0]
+        for indices in tokens_by_column(transform).values():
+            self._drawn_for[indices] = indices[0]
 
     def __call__(
         self, inputs: Cells, partners: Cells, weights: NDArray[np.float64], draw: Draw

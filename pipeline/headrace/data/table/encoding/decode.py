@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headrace.contracts import Json
 from headrace.data.table.encoding.encode import MISSING, NUM_SPECIAL, UNKNOWN
@@ -25,21 +26,24 @@ def inputs_by_column(transform: Json) -> dict[str, list[int]]:
     return indices
 
 
-def is_text(transform: Json, indices: Sequence[int]) -> bool:
-    """Returns whether stored inputs are those of a text."""
-    return bool(transform["inputs"][indices[0]]["kind"] == "token")
+def tokens_by_column(transform: Json) -> dict[str, list[int]]:
+    """Text column -> indices of its stored inputs, one per token."""
+    indices: dict[str, list[int]] = {}
+    for index, entry in enumerate(transform["inputs"]):
+        if entry["kind"] == "token":
+            indices.setdefault(entry["column"], []).append(index)
+    return indices
 
 
-def count_tokens(inputs: Any, indices: Sequence[int]) -> Any:
+def count_tokens(inputs: NDArray[Any], indices: Sequence[int]) -> NDArray[np.float64]:
     """Stored `[rows, inputs]` -> `[rows]`: tokens of each text, as float64; NaN for a missing text."""
     counts = (inputs[:, indices[0] : indices[-1] + 1] != PADDING).sum(axis=1).astype(np.float64)
-    counts[counts == 0] = np.nan
-    return counts
+    return np.where(counts > 0, counts, np.nan)
 
 
 def decode_cell(transform: Json, indices: Sequence[int], row: Any) -> str | float | None:
     """Returns the value of a column in a stored row: see `decode_value`; of a text what its tokens say."""
-    if not is_text(transform, indices):
+    if transform["inputs"][indices[0]]["kind"] != "token":
         return decode_value(transform, indices[0], float(row[indices[0]]))
     ids = [int(row[index]) for index in indices if row[index] != PADDING]
     tokenizer = load_cached_tokenizer(json.dumps(transform["tokenizer"]), len(indices))
@@ -48,7 +52,7 @@ def decode_cell(transform: Json, indices: Sequence[int], row: Any) -> str | floa
 
 def format_cell(transform: Json, indices: Sequence[int], row: Any) -> str:
     """Formats the value of a column in a stored row as text: see `format_value`."""
-    if not is_text(transform, indices):
+    if transform["inputs"][indices[0]]["kind"] != "token":
         return format_value(transform, indices[0], float(row[indices[0]]))
     text = decode_cell(transform, indices, row)
     return MISSING_TEXT if text is None else str(text)

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from headrace.contracts import Assumption, Column, ColumnKind, ModalityName, TaskName
 from headrace.data.sources.read_options import ReadOptions
-from headrace.data.table.reading.column_types import is_mostly_distinct
+from headrace.data.table.reading.column_types import is_mostly_distinct, is_title
 from headrace.data.table.reading.columns.guess import ColumnGuess, guess_columns, to_plain_column
 from headrace.data.table.reading.columns.remarks import (
     assume_column,
@@ -65,6 +65,7 @@ def infer_table(head: pa.Table, options: ReadOptions) -> InferredTable:
     targets = find_targets(plain, {name: kind for name, kind in kinds.items() if name not in index_columns}, options)
     task = _infer_task(plain, targets, kinds, options)
     columns = _choose_inputs(head, kinds, targets, index_columns, options)
+    columns |= _find_titles(head, guessed.by_name, columns, options)
     kinds |= {name: kind for name, kind in columns.items() if kind == "text"}
     inputs = [guessed.by_name[name]._replace(kind=kind).to_column(name, options) for name, kind in columns.items()]
     assumptions = [*assume_target(targets, task, options), *_assume_columns(head, guessed.by_name, columns, options)]
@@ -99,6 +100,21 @@ def _choose_inputs(
     if len(texts) == 1 and len(may_be_ids) == len(others) and all(is_id(name, head[name]) for name in others):
         return {texts[0]: "text"}
     return columns
+
+
+def _find_titles(
+    head: pa.Table, guesses: Mapping[str, ColumnGuess], columns: Mapping[str, ColumnKind], options: ReadOptions
+) -> dict[str, ColumnKind]:
+    """Categorical columns beside a text that are titles: as categories whose values hardly repeat, they say nothing."""
+    if "text" not in columns.values() or "image" in columns.values():
+        return {}
+    titles = dict[str, ColumnKind]()
+    for name in (name for name, kind in columns.items() if kind == "categorical" and name not in options.columns):
+        cells = head[name].combine_chunks().drop_null()
+        # not, for example, dates in a notation that is not read
+        if is_title(cells) and not assume_column(name, guesses[name], cells, "categorical"):
+            titles[name] = "text"
+    return titles
 
 
 def _assume_columns(
