@@ -69,7 +69,7 @@ def test_default_settings_are_for_any_data(modality: ModalityName, task: TaskNam
         ("table", None, {"train": {"memory_format": "auto"}}, "train.memory_format: is for images, and the modality"),
         ("table", None, {"train": {"model": {"name": "cnn"}}}, "train.model.name: 'cnn' is not a model for table da"),
         ("table", None, {"test": {"noise_sigmas": [8]}}, "test.noise_sigmas: is for images, and the modality is tab"),
-        ("image", None, {"clean": {"checks": {"markup": "off"}}}, "clean.checks.markup: is for texts, and the modal"),
+        ("image", None, {"clean": {"checks": {"markup": "off"}}}, "clean.checks.markup: is for texts and tables, "),
         ("image", None, {"tune": {"space": {"token_dropout": {"low": 0.0, "high": 0.5}}}},
          "tune.space.token_dropout: is for texts and tables, and the modality is image; remove it"),
         ("image", None, {"tune": {"space": {"model.name": {"choices": ["cnn", "rnn"]}}}},

@@ -1,7 +1,14 @@
 import pyarrow as pa
 
 from headrace.data.table.cleaning.cells import TypedColumn
-from headrace.data.table.cleaning.text_cells import check_texts, repair_texts
+from headrace.data.table.cleaning.text_cells import (
+    check_texts,
+    compute_text_features,
+    find_words,
+    repair_texts,
+)
+from headrace.data.text.word_features import NUM_STYLE_FEATURES
+from tests.data.table.cleaning.helpers import Batches, spec_of, table_of
 
 CELLS = TypedColumn(pa.array([" fine ", None, "<b>bold</b> &amp; new", "a\x00b", "<br>", "a < b"]), "text")
 CHECKS = {"control_characters": {}, "markup": {}}
@@ -22,3 +29,18 @@ def test_repair_texts_leaves_a_text_of_nothing_but_markup_missing() -> None:
     assert changed == [2, 3, 4]
     repaired, changed = repair_texts(CELLS, {"markup": {}})
     assert (repaired[3].as_py(), changed) == ("a\x00b", [2, 4])
+
+
+def test_words_of_all_texts_are_features() -> None:
+    columns = {"title": ["a plot", None] * 30, "n": list(range(60)), "body": ["great film", "awful film"] * 30}
+    batch, spec = (
+        table_of(columns, ["x", "y"] * 30).combine_chunks().to_batches()[0],
+        spec_of(title="text", n="numeric", body="text"),
+    )
+    words = find_words(Batches(batch), spec)
+    features = compute_text_features(batch, spec, words)
+    assert features.shape == (60, len(words) + NUM_STYLE_FEATURES)
+    assert features[0, : len(words)].sum() == 3  # a, plot, great: film says nothing
+    assert features[1, : len(words)].sum() == 1
+    assert find_words(Batches(batch), spec_of(n="numeric")) == []
+    assert compute_text_features(batch, spec, []).shape == (60, 0)

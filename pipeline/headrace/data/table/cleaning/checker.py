@@ -16,7 +16,7 @@ from headrace.data.table.cleaning.column_checks import check_columns
 from headrace.data.table.cleaning.features import compute_features
 from headrace.data.table.cleaning.profile import profile_table
 from headrace.data.table.cleaning.row_html import render_row
-from headrace.data.table.cleaning.text_cells import check_texts, repair_texts
+from headrace.data.table.cleaning.text_cells import check_texts, compute_text_features, find_words, repair_texts
 
 MAX_MEASURES = 30
 """Columns with a histogram in the report."""
@@ -31,7 +31,10 @@ class TableChecker:
     def survey(self, rows: Rows, spec: Spec, options: Json) -> Json:
         """Profiles every column; raises ConfigError if the settings name a column that does not exist."""
         check_ranges(spec, options)
-        return profile_table(rows, spec, options)
+        profile = profile_table(rows, spec, options)
+        if "label_error" in options and spec.task == "classification":
+            profile["words"] = find_words(rows, spec)
+        return profile
 
     def check_columns(self, spec: Spec, survey: Json, options: Json) -> list[ColumnFinding]:
         """Finds missing cells, constant columns, duplicates, ids and target leakage."""
@@ -51,6 +54,7 @@ class TableChecker:
         keys = hashing.combine_hashes(hashes).copy()
         keys[is_empty] = b""
         features = compute_features(columns, survey, batch.num_rows)
+        features = np.concatenate([features, compute_text_features(batch, spec, survey.get("words", []))], axis=1)
         features[is_empty] = np.nan
         findings.sort(key=lambda finding: finding.row)
         no_sketches = np.empty((batch.num_rows, 0), np.uint8)
