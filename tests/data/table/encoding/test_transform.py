@@ -12,8 +12,9 @@ from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardSca
 
 from headrace.contracts import Column, Spec
 from headrace.data.table import row_sample
+from headrace.data.table.encoding import transform as transform_module
 from headrace.data.table.encoding.transform import TableTransform
-from headrace.errors import DataError
+from headrace.errors import ConfigError, DataError
 
 TEXT = {"vocabulary": 300, "max_tokens": "auto", "lowercase": True, "tokenizer": None}
 OPTIONS = {"scaling": "standard", "max_categories": 64, "min_category_rows": 2, "num_quantiles": 32, "text": TEXT}
@@ -293,3 +294,9 @@ def test_length_of_texts_is_set_for_all_columns() -> None:
     transform = fit(spec_of(t="text"), {"t": ["some more words than three here"] * 30}, text=text)
     (column,) = transform["columns"]
     assert (column["max_tokens"], column["cut_share"], transform["input_shape"]) == (3, 1.0, [3])
+
+
+def test_tokenizer_of_more_ids_than_float32_holds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transform_module, "MAX_IDS", 100)
+    with pytest.raises(ConfigError, match=r"^params.yaml: normalize.text.tokenizer: has \d+ ids; at most 100 can be"):
+        fit(spec_of(t="text"), {"t": ["some words"] * 30})

@@ -15,10 +15,12 @@ from headrace.data.table.encoding.quantiles import compute_knots
 from headrace.data.table.encoding.statistics import ColumnStatistics, LearnedColumn, collect_statistics
 from headrace.data.text.token_ids import TokenEncoder
 from headrace.data.text.transform import FittedTexts, TextLength, fit_texts, make_token_encoder
-from headrace.errors import DataError
+from headrace.errors import ConfigError, DataError
 
 MAX_OFFSET = 1e4
 """Means beyond this many deviations are subtracted before storing: float32's 7 digits would lose the differences."""
+MAX_IDS = 2**24
+"""Token ids are stored as float32, which holds integers exactly up to this one."""
 NO_VALUE = "no train row has a value"
 SMALLEST, LARGEST = 1e-7, 1e20
 """Deviations that float32 divides by without underflow or overflow."""
@@ -32,7 +34,7 @@ class TableTransform:
 
         All texts share a tokenizer; for `text` see `fit_texts`. The result is identical, to the bit, for any row order
         and batch size, except for a tokenizer that is trained. Raises DataError if there are no rows or no usable
-        column.
+        column, and ConfigError for invalid options of `text`.
         """
         usable = [column for column in spec.columns if column.kind in ENCODERS]
         learned = collect_statistics(rows, usable, spec.num_rows)
@@ -97,6 +99,11 @@ def _describe_tokenizer(texts: FittedTexts, options: Json) -> Json:
     """The entries of `transform.json` that a data set of texts has too; empty if no column has texts."""
     if not any(length.max_tokens for length in texts.lengths.values()):
         return {}
+    if texts.tokenizer.vocabulary > MAX_IDS:
+        raise ConfigError(
+            f"params.yaml: normalize.text.tokenizer: has {texts.tokenizer.vocabulary:,} ids; at most {MAX_IDS:,} can be"
+            " stored beside numbers; use a smaller one"
+        )
     return {
         "vocabulary": texts.tokenizer.vocabulary,
         "lowercase": options["text"]["lowercase"],
