@@ -22,7 +22,7 @@ PARAMS = {
     "ingest": {"source": "offers.csv", "target": "sold"},
     "normalize": {"text": {"vocabulary": 400}},
     "train": {
-        "model": {"name": "mlp", "dense": [32]}, "max_epochs": 25, "batch_size": 32, "learning_rate": 0.01,
+        "model": {"name": "mlp", "dense": [32]}, "max_epochs": 12, "batch_size": 32, "learning_rate": 0.01,
         "num_workers": 0, "token_dropout": 0.05, "early_stopping": {"patience": 0},
     },
     "quantize": {"max_latency": 1000.0, "max_size": 10.0, "max_loss": 0.1},
@@ -91,7 +91,7 @@ def check_served_answers(paths):
 def check_explanations(paths):
     """Body and price have the largest attributions, and the page shows words."""
     summary = json.loads((paths.report_dir("explain") / "summary.json").read_bytes())
-    importance = [entry["column"] for entry in summary["importance"]]
+    importance = [entry["column"] for entry in summary["permutation_importance"]]
     assert set(importance[:2]) == {"body", "price"}
     page = (paths.report_dir("explain") / "index.html").read_text()
     assert "the words of body" in page
