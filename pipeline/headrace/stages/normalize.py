@@ -138,7 +138,7 @@ def _shape_metrics(spec: Spec, transform: Json) -> Metrics:
             "vocabulary": transform["vocabulary"],
             "cut_share": transform["cut_share"],
         }
-    metrics = {"columns": spec.input_shape[0], "left_out": len(transform["left_out"])}
+    metrics: Metrics = {"columns": spec.input_shape[0], "left_out": len(transform["left_out"])}
     texts = [column for column in transform["columns"] if column["kind"] == "text"]
     if not texts:
         return metrics

@@ -69,7 +69,7 @@ def fit_linear(rows: TrainRows) -> Predict:
     encode = fit_linear_encoder(rows.inputs, rows.spec, rows.transform)
     if rows.spec.task == "regression":
         return _fit_outputs(Ridge, encode, rows)
-    has_texts = rows.spec.modality == "text" or find_tokens(rows.transform).any()
+    has_texts = rows.spec.modality == "text" or "tokenizer" in rows.transform
     penalty = TEXT_INVERSE_PENALTY if has_texts else 1.0
     return _fit_outputs(partial(LogisticRegression, C=penalty, max_iter=MAX_ITERATIONS), encode, rows)
 

@@ -156,7 +156,8 @@ class TextTableView:
 
         from headrace.models.text_columns import EmbeddedTexts
 
-        prepare, model, rest = request.network[0], request.network[1], request.network[2:]
+        prepare, rest = request.network[0], request.network[2:]
+        model: Any = request.network[1]
         with torch.no_grad():
             features, embedded, masks = model.embed(prepare(torch.from_numpy(np.array(request.inputs))))
             reference, _ = model.split(prepare(torch.from_numpy(self._fill[None])))
@@ -186,11 +187,12 @@ class TextTableView:
 
         maps = np.zeros((len(inputs), self._num_places), np.float32)
         if features is not None:
-            places = self._place_of_input[feature_columns(self._transform)]
-            np.add.at(maps, (slice(None), places), features.detach().numpy())
+            places, scores = self._place_of_input[feature_columns(self._transform)], features.detach().numpy()
+            for place in np.unique(places):
+                maps[:, place] = scores[:, places == place].sum(axis=1)
         for name, text in zip(self._texts, texts, strict=True):
-            scores = text.sum(dim=2).detach().numpy()
-            maps[:, self.places[name]] = np.where(inputs[:, self.columns[name]] == PADDING, 0, scores)
+            by_token = text.sum(dim=2).detach().numpy()
+            maps[:, self.places[name]] = np.where(inputs[:, self.columns[name]] == PADDING, 0, by_token)
         return maps
 
 
