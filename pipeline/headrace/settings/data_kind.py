@@ -129,13 +129,8 @@ def _find_text_mistakes(sections: Mapping[str, Section]) -> list[str]:
     section = sections.get("clean")
     checks = section.checks if isinstance(section, clean.Config) else ()
     keys = [key for key in TEXT_KEYS if _is_set(sections, key)]
-    return [
-        f"{key}: {NO_TEXTS}" for key in [*keys, *(f"clean.checks.{name}" for name in checks if _is_for_texts(name))]
-    ]
-
-
-def _is_for_texts(check: str) -> bool:
-    return check in CHECKS and CHECKS[check].column_kind == "text"
+    keys += [f"clean.checks.{name}" for name in checks if CHECKS[name].column_kind == "text"]
+    return [f"{key}: {NO_TEXTS}" for key in keys]
 
 
 def _is_set(sections: Mapping[str, Section], key: str) -> bool:
