@@ -93,7 +93,8 @@ class Spec(BaseModel):
     input_shape: list[int] = []
     """The shape of one stored input, known from `normalize` on.
 
-    Images: height, width, channels (uint8). Text: maximum tokens (int32 ids, padded with 0). Tables: columns (float32).
+    Images: height, width, channels (uint8). Text: maximum tokens (int32 ids, padded with 0). Tables: columns, with one
+    for each token of a text (float32).
     """
 
     @classmethod

@@ -10,6 +10,7 @@ from headrace.evaluation.predictions import open_split
 from headrace.storage.arrays import Arrays
 from headrace.storage.parquet import write_shards
 from tests.drawn import png, row_id
+from tests.text_tables import make_text_table
 
 COLUMNS = {
     "size": np.array([*np.arange(60.0), *[np.nan] * 40]),
@@ -110,3 +111,12 @@ def test_read_image_sizes_before_they_were_resized(tmp_path, monkeypatch):
 
 def test_slice_columns_of_one_value_has_no_slice():
     assert slice_definitions.slice_columns({"x": np.array(["a"] * 50, object), "y": np.ones(50)}) == {}
+
+
+def test_decode_columns_gives_the_length_of_texts():
+    table = make_text_table()
+    rows = Arrays(table.inputs, table.targets, np.zeros(200, "S32"))
+    columns = slice_definitions.decode_columns(rows, table.transform)
+    assert list(columns) == ["title", "size", "body", "colour"]
+    assert np.isnan(columns["title"]).sum() == 29
+    assert columns["body"][0] == len(table.clean.column("body")[0].as_py().split())

@@ -5,7 +5,7 @@ import torch
 
 from headrace.contracts import ModalityName
 from headrace.errors import ConfigError
-from headrace.models import find_model
+from headrace.models import find_model, find_text_encoder
 
 
 def test_find_model_suggests_a_similar_name() -> None:
@@ -104,3 +104,22 @@ def test_find_model_of_an_invalid_path_raises(name: str) -> None:
         ConfigError, match=r"^here\.name: cannot import '.*' \(.*\); write 'my_package\.module:Thing', a class"
     ):
         find_model({"name": name}, "here")
+
+
+def test_find_model_checks_the_encoder_of_texts() -> None:
+    where = "params.yaml: train.model"
+    find_model({"name": "mlp", "text_encoder": {"name": "transformer", "width": 32}}, where, "table")
+    for encoder, error in (
+        ("cnn", "train.model.text_encoder.name: got 'cnn'; choose one of ['rnn', 'text_mean', 'transformer']"),
+        ({"name": "rnn", "wide": 3}, "train.model.text_encoder.wide: "),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            find_model({"name": "mlp", "text_encoder": encoder}, where)
+        assert error in str(caught.value)
+    with pytest.raises(ConfigError, match=r"train.model.text_encoder: 'rnn' is not a model for tables; remove it"):
+        find_model({"name": "rnn", "text_encoder": "rnn"}, where)
+
+
+def test_find_text_encoder_has_a_default() -> None:
+    assert find_text_encoder({"name": "mlp"}, "x") == find_model({"name": "text_mean", "dense": []}, "x")
+    assert find_text_encoder({"text_encoder": "rnn"}, "x") == find_model({"name": "rnn"}, "x")

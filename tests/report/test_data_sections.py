@@ -1,3 +1,5 @@
+import json
+
 from headrace.report.data_sections import describe_cleaning, describe_data, describe_training, draw_history
 from headrace.report.run_files import RunFiles
 
@@ -38,6 +40,15 @@ def test_training_shows_settings_and_curves(complete):
         ("Loss", ["train rows", "validation rows"]),
         ("Learning rate", ["learning rate"]),
     ]
+
+
+def test_training_shows_the_encoder_of_texts(complete):
+    path = complete.trained_dir / "bundle.json"
+    card = json.loads(path.read_text())
+    encoder = {"name": "rnn", "width": 32}
+    path.write_text(json.dumps(card | {"model": {"name": "mlp", "dense": [16], "text_encoder": encoder}}))
+    described = facts(describe_training(RunFiles(complete)))["model"]
+    assert described == "mlp (dense 16, text_encoder rnn (width 32))"
 
 
 def test_history_with_empty_cells_is_drawn_without_them():

@@ -62,16 +62,16 @@ def test_default_settings_are_for_any_data(modality: ModalityName, task: TaskNam
     [
         ("table", None, {"normalize": {"image_size": 28}}, "normalize.image_size: is for images, and the modality is"),
         ("text", None, {"normalize": {"resize": "crop"}}, "normalize.resize: is for images, and the modality is text"),
-        ("image", None, {"normalize": {"text": {"max_tokens": 9}}}, "normalize.text: is for texts, and the modality"),
+        ("image", None, {"normalize": {"text": {"max_tokens": 9}}}, "normalize.text: is for texts and tables, and "),
         ("image", None, {"normalize": {"table": {"scaling": "none"}}}, "normalize.table: is for tables, and the moda"),
         ("text", None, {"train": {"mixup": 0.2}}, "train.mixup: is for images and tables, and the modality is text;"),
         ("table", None, {"train": {"augmentation": [{"name": "D4"}]}}, "train.augmentation: is for images, and the"),
         ("table", None, {"train": {"memory_format": "auto"}}, "train.memory_format: is for images, and the modality"),
         ("table", None, {"train": {"model": {"name": "cnn"}}}, "train.model.name: 'cnn' is not a model for table da"),
         ("table", None, {"test": {"noise_sigmas": [8]}}, "test.noise_sigmas: is for images, and the modality is tab"),
-        ("image", None, {"clean": {"checks": {"markup": "off"}}}, "clean.checks.markup: is for texts, and the modal"),
+        ("image", None, {"clean": {"checks": {"markup": "off"}}}, "clean.checks.markup: is for texts and tables, "),
         ("image", None, {"tune": {"space": {"token_dropout": {"low": 0.0, "high": 0.5}}}},
-         "tune.space.token_dropout: is for texts, and the modality is image; remove it"),
+         "tune.space.token_dropout: is for texts and tables, and the modality is image; remove it"),
         ("image", None, {"tune": {"space": {"model.name": {"choices": ["cnn", "rnn"]}}}},
          "tune.space.model.name: 'rnn' is not a model for image data; choose one of ['cnn',"),
         ("image", "multilabel", {"test": {"noise_sigmas": [8]}}, "test.noise_sigmas: is for classification, and the"),
@@ -122,3 +122,24 @@ def test_scopes_name_keys_of_the_sections() -> None:
     for key in SCOPES:
         section, _, field = key.partition(".")
         assert field in SECTIONS[section].model_fields
+
+
+def test_settings_for_texts_need_a_table_with_a_column_of_them() -> None:
+    params: dict[str, Any] = {
+        "clean": {"checks": {"markup": "warn"}},
+        "normalize": {"text": {"max_tokens": 32}},
+        "train": {"model": {"name": "mlp", "text_encoder": "rnn"}, "token_dropout": 0.1},
+    }
+    sections, mistakes = validate_sections(params, SECTIONS)
+    assert mistakes == []
+    column = Column(name="note", kind="text")
+    spec = Spec(modality="table", task="classification", source="x", format="table", num_rows=1, columns=[column])
+    assert find_scope_mistakes(sections, ("table", "classification")) == []
+    assert find_column_mistakes(sections, spec) == []
+    without = spec.model_copy(update={"columns": [Column(name="sex", kind="categorical")]})
+    assert [mistake.partition(": ")[0] for mistake in find_column_mistakes(sections, without)] == [
+        "normalize.text", "train.token_dropout", "clean.checks.markup", "train.model.text_encoder",
+    ]  # fmt: skip
+    assert find_mistakes("image", "classification", normalize=params["normalize"]) == [
+        "normalize.text: is for texts and tables, and the modality is image; remove it"
+    ]

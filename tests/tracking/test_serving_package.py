@@ -86,8 +86,9 @@ def test_checksums_name_every_file_that_a_served_model_loads(tmp_path):
 
 @pytest.mark.parametrize("modality", SERVING_CODE)
 def test_requirements_are_exact_and_without_torch(modality):
-    requirements = pin_requirements(modality)
+    requirements = pin_requirements(modality, has_tokenizer=modality == "text")
     assert all("==" in line for line in requirements)
+    assert any(line.startswith("tokenizers==") for line in requirements) == (modality == "text")
     assert not [line for line in requirements if line.startswith("torch")]
 
 

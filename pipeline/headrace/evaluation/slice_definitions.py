@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from headrace.contracts import Json
 from headrace.data.image.decode import FORMATS, suppress_decoder_warnings
-from headrace.data.table.encoding.decode import format_value, inputs_by_column
+from headrace.data.table.encoding.decode import count_tokens, format_value, inputs_by_column, tokens_by_column
 from headrace.data.table.parsing import parse_numbers
 from headrace.errors import ConfigError, choices
 from headrace.evaluation.predictions import Predictions
@@ -64,9 +64,16 @@ def measure_texts(arrays: Arrays, transform: Json) -> Columns:
 
 
 def decode_columns(arrays: Arrays, transform: Json) -> Columns:
-    """The columns of a table that the model has: categories and few different numbers as texts."""
+    """The columns of a table that the model has: categories and few different numbers as texts.
+
+    A text stands for its length in tokens.
+    """
     columns: Columns = {}
+    texts = tokens_by_column(transform)
     for name, indices in inputs_by_column(transform).items():
+        if name in texts:
+            columns[name] = count_tokens(np.asarray(arrays.inputs), indices)
+            continue
         stored = arrays.inputs[:, indices[0]]  # of a date: its days
         values, places = np.unique(stored, return_inverse=True)
         if transform["inputs"][indices[0]]["kind"] == "numeric" and len(values) > MAX_VALUES:

@@ -24,6 +24,7 @@ COPIED: dict[str, tuple[str, ...]] = {
         "headrace.data.image.resize",
         "headrace.data.image.serving",
         "headrace.data.text.repair",
+        "headrace.data.text.token_ids",
         "headrace.data.text.serving",
         "headrace.data.table.number_format",
         "headrace.data.table.parsing",

@@ -10,9 +10,11 @@ from torch import Tensor, nn
 
 from headrace.contracts import Json, ModalityName, Spec
 from headrace.data.image.preprocess import ImagePreprocess
+from headrace.data.table.encoding.decode import tokens_by_column
 from headrace.data.table.encoding.preprocess import TablePreprocess, count_features, feature_columns
 from headrace.data.text.preprocess import TextPreprocess
-from headrace.models import find_model
+from headrace.models import find_model, find_text_encoder
+from headrace.models.text_columns import TextColumns
 from headrace.storage.bundle import Bundle
 from headrace.tasks import TASKS
 
@@ -26,7 +28,8 @@ MODEL_INPUT_SHAPES: dict[ModalityName, Callable[[Json], list[int]]] = {
     "table": lambda transform: [count_features(transform)],
     "text": lambda transform: [transform["max_tokens"], transform["vocabulary"]],
 }
-"""Modality -> content of `transform.json` -> the `input_shape` that a model is built for."""
+"""Modality -> content of `transform.json` -> the `input_shape` that a model is built for, without text columns."""
+WHERE = "params.yaml: train.model"
 
 
 class Rescale(nn.Module):
@@ -63,11 +66,32 @@ def build_network(model: Json, spec: Spec, transform: Json, loss: str = "auto") 
     `loss` is `train.loss`; with bce, two classes have a single output. Raises ConfigError if the settings do not fit
     together.
     """
-    build: Callable[..., nn.Module] = find_model(model, "params.yaml: train.model", spec.modality).build
-    has_layout = spec.modality == "table" and "layout" in signature(build).parameters
-    layout = {"layout": feature_columns(transform)} if has_layout else {}
-    network = build(MODEL_INPUT_SHAPES[spec.modality](transform), TASKS[spec.task].num_outputs(spec, loss), **layout)
+    build: Callable[..., nn.Module] = find_model(model, WHERE, spec.modality).build
+    num_outputs = TASKS[spec.task].num_outputs(spec, loss)
+    if spec.modality == "table":
+        network = _build_table_model(build, model, transform, num_outputs)
+    else:
+        network = build(MODEL_INPUT_SHAPES[spec.modality](transform), num_outputs)
     return nn.Sequential(PREPROCESSORS[spec.modality](transform), network, *_output_layers(spec, transform, loss))
+
+
+def _build_table_model(build: Callable[..., nn.Module], model: Json, transform: Json, num_outputs: int) -> nn.Module:
+    """Builds the model for the features of a table, with an encoder before it if columns have texts."""
+    (num_features,), layout = MODEL_INPUT_SHAPES["table"](transform), feature_columns(transform)
+    texts = list(tokens_by_column(transform).values())
+    encoder = find_text_encoder(model, WHERE) if texts else None
+    if encoder:
+        layout += [indices[0] for indices in texts for _ in range(encoder.width)]
+    options = {"layout": layout} if "layout" in signature(build).parameters else {}
+    if not encoder:
+        return build([num_features], num_outputs, **options)
+    max_tokens = [len(indices) for indices in texts]
+    return TextColumns(
+        encoder.build([max(max_tokens), transform["vocabulary"]], encoder.width),
+        build([num_features + len(texts) * encoder.width], num_outputs, **options),
+        num_features=num_features,
+        max_tokens=max_tokens,
+    )
 
 
 def load_network(bundle: Bundle) -> nn.Sequential:

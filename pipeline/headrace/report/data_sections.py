@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from headrace.contracts import Json
 from headrace.data.cleaning.checks import CHECKS
 from headrace.report.charts import LineChart, build_line_chart
@@ -110,7 +112,9 @@ def _describe_options(value: str | float | Json | None) -> str:
     return f"{value.get('name', '')}" + (f" ({options})" if options else "")
 
 
-def _describe_value(value: object) -> str:
+def _describe_value(value: Any) -> str:
+    if isinstance(value, dict):  # options of an option, such as those of an encoder
+        return _describe_options(value)
     return " ".join(map(str, value)) or "none" if isinstance(value, list) else format_number(value)
 
 

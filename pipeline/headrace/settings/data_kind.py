@@ -11,7 +11,7 @@ from headrace.data.cleaning.checks import ALL_MODALITIES, CHECKS, find_severity_
 from headrace.data.datasets import BUILT_INS
 from headrace.errors import DataError, choices
 from headrace.evaluation.gates.bounds import find_gate_mistakes, find_slice_mistakes, list_slice_columns
-from headrace.models import MODELS, OWN_CLASS, models_for
+from headrace.models import MODELS, OWN_CLASS, TEXT_ENCODER, models_for
 from headrace.paths import Paths
 from headrace.settings import clean, ingest, tune, validate
 from headrace.tasks import TASKS
@@ -40,7 +40,7 @@ class Scope(NamedTuple):
 SCOPES: dict[str, Scope] = {
     "normalize.image_size": Scope(("image",)),
     "normalize.resize": Scope(("image",)),
-    "normalize.text": Scope(("text",)),
+    "normalize.text": Scope(("text", "table")),
     "normalize.table": Scope(("table",)),
     "train.sampling": Scope(tasks=("classification",)),
     "train.class_weights": Scope(tasks=("classification", "multilabel")),
@@ -49,12 +49,15 @@ SCOPES: dict[str, Scope] = {
     "train.augmentation": Scope(("image",)),
     "train.mixup": Scope(("image", "table")),
     "train.cutmix": Scope(("image",)),
-    "train.token_dropout": Scope(("text",)),
+    "train.token_dropout": Scope(("text", "table")),
     "train.feature_dropout": Scope(("table",)),
     "validate.target_accuracy": Scope(tasks=("classification",)),
     "test.noise_sigmas": Scope(("image",), ("classification",)),
 }
 """Key -> the only data that it is for; all other keys are for any."""
+TEXT_KEYS = ("normalize.text", "train.token_dropout")
+"""Keys that are for texts, and for tables with a column of them."""
+NO_TEXTS = "is for tables with a column of texts, and there is none; remove it, or set ingest.columns: {NAME: text}"
 
 
 def find_data_kind(sections: Mapping[str, Section], paths: Paths, *, has_ingested: bool) -> DataKind | None:
@@ -109,11 +112,25 @@ def find_scope_mistakes(sections: Mapping[str, Section], kind: DataKind) -> list
 
 
 def find_column_mistakes(sections: Mapping[str, Section], spec: Spec) -> list[str]:
-    """Returns a clause, with the full key, for each setting that names a column which the data do not have."""
-    section = sections.get("validate")
-    if not isinstance(section, validate.Config):
-        return []
-    return find_slice_mistakes(section.gate, list_slice_columns(spec), "validate.gate")
+    """Returns a clause, with the full key, for each setting about a column, or a kind of it, that the data lack."""
+    is_table = spec.modality == "table"
+    has_text_column = is_table and any(column.kind == "text" for column in spec.columns)
+    mistakes = _find_text_mistakes(sections) if is_table and not has_text_column else []
+    train, section = sections.get("train"), sections.get("validate")
+    if isinstance(train, TrainSettings) and TEXT_ENCODER in train.model and not has_text_column:
+        mistakes.append(f"train.model.{TEXT_ENCODER}: {NO_TEXTS}")
+    if isinstance(section, validate.Config):
+        mistakes += find_slice_mistakes(section.gate, list_slice_columns(spec), "validate.gate")
+    return mistakes
+
+
+def _find_text_mistakes(sections: Mapping[str, Section]) -> list[str]:
+    """Returns a clause for each setting that is for texts, given a table without a column of them."""
+    section = sections.get("clean")
+    checks = section.checks if isinstance(section, clean.Config) else ()
+    keys = [key for key in TEXT_KEYS if _is_set(sections, key)]
+    keys += [f"clean.checks.{name}" for name in checks if CHECKS[name].column_kind == "text"]
+    return [f"{key}: {NO_TEXTS}" for key in keys]
 
 
 def _is_set(sections: Mapping[str, Section], key: str) -> bool:

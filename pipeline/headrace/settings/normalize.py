@@ -45,7 +45,7 @@ class Config(Section):
     resize: Literal["pad", "crop", "stretch"] = "pad"
     """How other sizes are resized: with black borders, by cropping, or without keeping the aspect ratio."""
     text: TextOptions = TextOptions()
-    """For texts only."""
+    """For texts, and for the columns of texts in a table."""
     table: TableOptions = TableOptions()
     """For tables only."""
     engine: Literal["auto", "local", "ray"] = "auto"

@@ -31,7 +31,8 @@ def run(config: Config, paths: Paths) -> Metrics:
     The engine reads every row once. It stores an id, a label, hashes and measures of each row on disk.
     """
     spec, where = Spec.read(paths.raw_dir), str(paths.raw_dir)
-    checker, rules = CHECKERS[spec.modality], resolve_rules(config.checks, spec.modality, spec.task)
+    column_kinds = {column.kind for column in spec.columns}
+    checker, rules = CHECKERS[spec.modality], resolve_rules(config.checks, spec.modality, spec.task, column_kinds)
     with open_scratch(paths.state_dir / "scratch" / "clean") as scratch:
         with open_engine(config.engine, paths.raw_dir, paths) as engine:
             rows = StoredRows(paths.raw_dir, engine, "clean")

@@ -39,7 +39,9 @@ def run(config: Config, paths: Paths) -> Metrics:
     """Writes the arrays of each split, sorted by row id, and the transform that produced them."""
     clean = Spec.read(paths.clean_dir)
     row_ids = _read_row_ids(paths, clean)
-    options = {"image": config.model_dump(), "text": config.text.model_dump(), "table": config.table.model_dump()}
+    text_options = config.text.model_dump()
+    table_options = config.table.model_dump() | {"text": text_options}
+    options = {"image": config.model_dump(), "text": text_options, "table": table_options}
     with open_engine(config.engine, paths.clean_dir, paths) as engine:
         train = StoredRows(paths.clean_dir, engine, "fit", Selection(paths.split_dir, "train"))
         transform = TRANSFORMS[clean.modality].fit(train, clean, options[clean.modality] | {"root": str(paths.root)})
@@ -136,4 +138,12 @@ def _shape_metrics(spec: Spec, transform: Json) -> Metrics:
             "vocabulary": transform["vocabulary"],
             "cut_share": transform["cut_share"],
         }
-    return {"columns": spec.input_shape[0], "left_out": len(transform["left_out"])}
+    metrics: Metrics = {"columns": spec.input_shape[0], "left_out": len(transform["left_out"])}
+    texts = [column for column in transform["columns"] if column["kind"] == "text"]
+    if not texts:
+        return metrics
+    return metrics | {
+        "max_tokens": sum(column["max_tokens"] for column in texts),
+        "vocabulary": transform["vocabulary"],
+        "cut_share": max(column["cut_share"] for column in texts),
+    }

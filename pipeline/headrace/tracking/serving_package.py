@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headrace.contracts import Json, ModalityName
-from headrace.data.table.encoding.decode import decode_value, inputs_by_column
+from headrace.data.table.encoding.decode import decode_cell, inputs_by_column
 from headrace.runtime import is_plain
 from headrace.storage.bundle import Bundle
 from headrace.tracking.served.outcomes import OUTCOMES_DIR
@@ -63,11 +63,16 @@ class ServingCode:
 
 COMMON_CODE = ("data.request_rows", "tracking.served.predictor", "tracking.served.scoring_requests")
 """Modules of `headrace` in the package of every modality."""
+TEXT_CODE = ("data.text.repair", "data.text.token_ids")
 SERVING_CODE: dict[ModalityName, ServingCode] = {
     "image": ServingCode(("data.image.decode", "data.image.resize", "data.image.serving"), ("pillow",)),
-    "text": ServingCode(("data.text.repair", "data.text.serving"), ("tokenizers",)),
+    "text": ServingCode((*TEXT_CODE, "data.text.serving"), ()),
     "table": ServingCode(
-        ("data.table.number_format", "data.table.parsing", "data.table.encoding.encode", "data.table.encoding.serving"),
+        (
+            *TEXT_CODE,
+            *("data.table.number_format", "data.table.parsing"),
+            *("data.table.encoding.encode", "data.table.encoding.serving"),
+        ),
         ("pyarrow",),
     ),
 }
@@ -94,7 +99,7 @@ def save_model(folder: Path, candidate: Candidate) -> None:
         code_paths=[str(package)],
         signature=make_signature(bundle),
         input_example=pd.DataFrame([candidate.example]),
-        pip_requirements=pin_requirements(modality),
+        pip_requirements=pin_requirements(modality, has_tokenizer="tokenizer" in artifacts),
     )
     (folder / OUTCOMES_DIR).mkdir()
     for split, outcomes in candidate.outcomes.items():
@@ -180,9 +185,10 @@ def write_checksums(folder: Path, artifacts: Iterable[str], package: Path, model
     return str(checksums_path)
 
 
-def pin_requirements(modality: ModalityName) -> list[str]:
+def pin_requirements(modality: ModalityName, *, has_tokenizer: bool) -> list[str]:
     """Returns the packages that serving needs, pinned to the installed versions."""
-    return [f"{name}=={version(name)}" for name in (*REQUIREMENTS, *SERVING_CODE[modality].requirements)]
+    names = (*REQUIREMENTS, *SERVING_CODE[modality].requirements, *(["tokenizers"] if has_tokenizer else []))
+    return [f"{name}=={version(name)}" for name in names]
 
 
 def make_signature(bundle: Bundle) -> ModelSignature:
@@ -252,8 +258,7 @@ def _example_text(transform: Json, ids: Any) -> dict[str, Any]:
 
 
 def _example_row(transform: Json, stored: Any) -> dict[str, Any]:
-    places = {name: places[0] for name, places in inputs_by_column(transform).items()}
-    return {name: decode_value(transform, place, float(stored[place])) for name, place in places.items()}
+    return {name: decode_cell(transform, places, stored) for name, places in inputs_by_column(transform).items()}
 
 
 EXAMPLES = {"image": _example_image, "text": _example_text, "table": _example_row}

@@ -88,7 +88,11 @@ class TrainSettings(Section):
     """How a network is trained, as written in params.yaml; `auto` is decided by `autotune` before the training."""
 
     model: dict[str, Any] = {"name": "cnn"}
-    """Name in MODELS (or `my_package.module:Thing`) and its options."""
+    """Name in MODELS (or `my_package.module:Thing`) and its options.
+
+    For a table with columns of texts, `text_encoder` names the network of texts that encodes each of them, with its
+    options: `{name: transformer, width: 64}`; a text then has `width` features beside those of the other columns.
+    """
     max_epochs: Count = 10
     """Largest number of passes over the train rows."""
     batch_size: Count | Auto = 64
@@ -160,7 +164,7 @@ class TrainSettings(Section):
     Yun et al. (2019) use 1. With mixup as well, each step randomly uses one of the two.
     """
     token_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Text: fraction of the tokens that are replaced by the unknown token, drawn for each row and epoch."""
+    """Texts, also in tables: fraction of the tokens that become the unknown token, drawn for each row and epoch."""
     feature_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Tables: fraction of the cells that become missing, drawn for each row and epoch."""
     early_stopping: EarlyStopping = EarlyStopping()

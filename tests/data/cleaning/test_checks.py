@@ -21,7 +21,7 @@ from headrace.data.cleaning.checks import (
 
 @pytest.mark.parametrize("modality", get_args(ModalityName))
 def test_rules_without_settings_are_the_defaults(modality):
-    rules = resolve_rules({}, modality)
+    rules = resolve_rules({}, modality, column_kinds=["text"])
     assert set(rules) == {name for name, check in CHECKS.items() if modality in check.modalities}
     for name, rule in rules.items():
         assert rule.severity == CHECKS[name].severity_by_modality.get(modality, CHECKS[name].severity)
@@ -139,3 +139,11 @@ def test_rows_that_no_later_stage_can_read_must_be_rejected(severity):
 )
 def test_equal_rows_of_a_table_are_dropped_by_default_only_beside_an_id(settings, columns, severity):
     assert settle_duplicates(resolve_rules(settings, "table"), settings, columns)["duplicate"].severity == severity
+
+
+def test_checks_of_texts_are_for_tables_with_a_column_of_them():
+    assert {name for name, check in CHECKS.items() if check.column_kind} == {"control_characters", "markup"}
+    without, with_texts = (
+        set(resolve_rules({}, "table", column_kinds=kinds)) for kinds in (["date"], ["date", "text"])
+    )
+    assert with_texts - without == {"control_characters", "markup"}

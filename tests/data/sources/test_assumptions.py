@@ -40,5 +40,16 @@ def test_cut_texts_are_reported_with_a_warning_from_a_tenth_on(share: float, is_
 
 
 def test_columns_that_are_not_learned_from_are_reported() -> None:
-    (assumption,) = assume_inputs(spec("table"), {"left_out": [{"name": "x", "reason": "no train row has a value"}]}, 8)
+    (assumption,) = assume_inputs(
+        spec("table"), {"columns": [], "left_out": [{"name": "x", "reason": "no train row has a value"}]}, 8
+    )
     assert (assumption.subject, assumption.text) == ("column 'x'", "not learned from: no train row has a value")
+
+
+def test_texts_of_a_table_are_reported_by_column() -> None:
+    column = {"name": "body", "kind": "text", "max_tokens": 64, "cut_share": 0.2}
+    transform = {"columns": [{"name": "n", "kind": "numeric"}, column], "left_out": []}
+    chosen, cut = assume_inputs(spec("table"), transform, "auto")
+    assert chosen.text == "64 tokens are enough for most train texts in column 'body'"
+    assert cut.text.startswith("20% of the train texts in column 'body' are longer than 64 tokens")
+    assert cut.is_warning

@@ -66,3 +66,12 @@ def test_repair_reports_every_change(text: str) -> None:
     if not (repaired.controls or repaired.num_tags or repaired.num_entities):
         assert repaired == repair_text(text, controls=False, markup=False)
     assert not any(character < " " and character not in "\t\n" for character in repaired.text)
+
+
+def test_repairs_are_described_by_check():
+    assert list(repair_text("<b>a</b>\x00\x01 &amp;").describe()) == [
+        ("control_characters", "2 control characters (U+0000, U+0001)"),
+        ("markup", "2 HTML tags, 1 entities"),
+    ]
+    assert list(repair_text(" a < b ").describe()) == []
+    assert not repair_text(" a ").is_changed

@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 
 from headrace.contracts import Spec
-from headrace.evaluation.baselines.estimators import BASELINES, TrainRows, list_baselines
+from headrace.evaluation.baselines.estimators import BASELINES, TrainRows, describe_baseline, list_baselines
 from headrace.evaluation.baselines.features import read_inputs
 from headrace.evaluation.baselines.fit import draw_train_rows
 from headrace.evaluation.metrics.multilabel import sigmoid
 from headrace.evaluation.metrics.regression import mean_r_squared
 from headrace.paths import Paths
 from headrace.storage.arrays import open_arrays
+from tests.text_tables import make_text_table
 
 Build = Callable[[str, str], Paths]
 CLASSES = ["image", "text", "table"]
@@ -100,3 +101,17 @@ def test_missing_cells_and_categories_reach_gradient_boosting(built_project: Bui
     targets = (is_missing | is_middle).astype(np.int64)
     outputs = fit("boosting", rows._replace(targets=targets))(rows.inputs)
     assert (outputs.argmax(axis=1) == targets).mean() > 0.98
+
+
+def test_linear_baseline_reads_texts_and_boosting_the_other_columns() -> None:
+    table = make_text_table()
+    rows = TrainRows(table.inputs, table.targets, table.spec, table.transform)
+    assert list_baselines(table.spec) == ["prior", "linear", "boosting"]
+    accuracies = {
+        name: (fit(name, rows)(table.inputs).argmax(axis=1) == table.targets).mean() for name in ("linear", "boosting")
+    }
+    assert accuracies["linear"] == 1.0
+    assert describe_baseline("boosting", table.spec) == "gradient boosting without the texts"
+    assert describe_baseline("linear", table.spec) == "logistic regression"
+    texts = [column for column in table.spec.columns if column.kind == "text"]
+    assert list_baselines(table.spec.model_copy(update={"columns": texts})) == ["prior", "linear"]

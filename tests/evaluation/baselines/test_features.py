@@ -9,11 +9,13 @@ from headrace.evaluation.baselines.features import (
     MAX_WEIGHTS,
     TableEncoder,
     TermEncoder,
+    find_tokens,
     fit_linear_encoder,
     pool_pixels,
     read_inputs,
     restore_missing,
 )
+from tests.text_tables import make_text_table
 
 RNG = np.random.default_rng(0)
 NAN = np.nan
@@ -108,3 +110,27 @@ def test_missing_categories_become_missing_and_rare_ones_unknown() -> None:
     assert np.array_equal(restored[:, 1], [2, NAN, 0, 2], equal_nan=True)
     assert np.array_equal(restored[:, [0, 2]], columns[:, [0, 2]], equal_nan=True)
     assert columns[1, 1] == 1  # the stored rows do not change
+
+
+def test_columns_of_texts_are_terms_beside_the_other_columns() -> None:
+    table = make_text_table()
+    encode = fit_linear_encoder(table.inputs, table.spec, table.transform)
+    features = encode(table.inputs[:50])
+    plain = TableEncoder(table.inputs, table.transform)(table.inputs[:50])
+    assert plain.shape == (50, 1 + 4)
+    np.testing.assert_allclose(features[:, :5].toarray(), plain)
+    titles = TermEncoder(table.inputs[:, :16].astype(np.int32), table.transform["vocabulary"], 10_000)
+    size = titles(table.inputs[:1, :16].astype(np.int32)).shape[1]
+    assert features.shape[1] > 5 + size
+    assert features[0, 5 : 5 + size].nnz == 0, "a missing title has no terms"
+    assert find_tokens(table.transform).sum() == 32
+    assert restore_missing(table.inputs, table.transform).shape == (200, 2)
+
+
+def test_nothing_but_texts_has_terms_alone() -> None:
+    table = make_text_table()
+    inputs = [entry for entry in table.transform["inputs"] if entry["kind"] == "token"]
+    texts = table.inputs[:, find_tokens(table.transform)]
+    features = fit_linear_encoder(texts, table.spec, table.transform | {"inputs": inputs})(texts)
+    assert features.shape[0] == 200
+    assert features.nnz > 1000

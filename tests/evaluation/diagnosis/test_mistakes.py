@@ -4,6 +4,7 @@ from PIL import Image
 
 from headrace.evaluation.diagnosis.mistakes import rank_mistakes, write_mistakes
 from headrace.storage.parquet import write_shards
+from tests.text_tables import make_text_table
 
 LOGITS = np.array([[2.0, 0.0], [0.0, 3.0], [1.0, 0.0], [0.0, 9.0], [5.0, 0.0]])
 TARGETS = np.array([0, 0, 1, 0, 0])
@@ -84,3 +85,11 @@ def test_write_mistakes_of_a_model_without_any(make_subject, tmp_path):
     right = np.eye(2)[TARGETS]
     subject = make_subject(np.zeros((5, 1), np.float32), TARGETS, lambda _: right, classes=["a", "b"])
     assert write_mistakes(tmp_path, subject, 5) == []
+
+
+def test_write_mistakes_of_rows_with_texts_shows_them(make_subject, tmp_path):
+    table = make_text_table()
+    subject = make_subject(table.inputs[:5], TARGETS, lambda _: LOGITS, classes=["a", "b"], transform=table.transform)
+    cells = write_mistakes(tmp_path, subject, 1)[0]["cells"]
+    row = table.clean.slice(3, 1).to_pylist()[0]
+    assert (cells["title"], cells["body"], cells["colour"]) == (row["title"], row["body"], row["colour"])

@@ -9,6 +9,7 @@ from headrace.evaluation.diagnosis.out_of_distribution import (
     summarize_out_of_distribution,
 )
 from headrace.storage.arrays import create_arrays
+from tests.text_tables import make_text_table
 
 RNG = np.random.default_rng(0)
 CELLS = np.column_stack([*[RNG.normal(0, 1, 200)] * 2, np.full(200, 2)]).astype(np.float32)  # two equal columns
@@ -100,3 +101,17 @@ def test_generate_tables_leaves_the_columns_of_shuffled_rows_as_they_were(make_s
     assert (np.sort(tables["shuffled_columns"], axis=0) == np.sort(CELLS, axis=0)).all()
     assert np.abs(tables["wide_range"][:, 0]).max() > np.abs(CELLS[:, 0]).max()
     assert set(tables["wide_range"][:, 2].tolist()) <= {0, 1, 2, 3, 4}
+
+
+def test_generated_rows_of_a_table_with_texts_have_whole_texts(make_subject):
+    table, outputs = make_text_table(), lambda rows: np.zeros((len(rows), 2))
+    subject = make_subject(table.inputs, table.targets, outputs, classes=["a", "b"], transform=table.transform)
+    tables = out_of_distribution.generate_tables(subject, np.arange(200))
+    bodies, shuffled = (
+        {tuple(row) for row in rows[:, 17:33].tolist()} for rows in (table.inputs, tables["shuffled_columns"])
+    )
+    assert shuffled == bodies
+    assert (tables["shuffled_columns"][:, 17:33] != table.inputs[:, 17:33]).any()
+    random = tables["wide_range"][:, 17:33]
+    assert ((random == 0) == (table.inputs[:, 17:33] == 0)).all()
+    assert random.max() < table.transform["vocabulary"]

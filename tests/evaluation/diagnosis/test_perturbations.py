@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from headrace.evaluation.diagnosis import perturbations
+from tests.text_tables import make_text_table
 
 TEXT = " ".join(["wonderful", "story", "about", "a", "river"] * 40)
 TRANSFORM = {
@@ -76,3 +77,14 @@ def test_add_cell_noise_changes_numbers_by_their_deviation():
 
 def test_measure_deviations_of_columns_without_values_is_zero():
     assert perturbations.measure_deviations(np.full((3, 2), np.nan, np.float32)).tolist() == [0, 0]
+
+
+def test_cells_of_texts_are_emptied_as_a_whole_and_get_no_noise():
+    table = make_text_table()
+    cells = perturbations.empty_cells(table.inputs, 4, generators(200), table.transform)
+    is_empty = (cells[:, 17:33] == 0).all(axis=1)
+    assert is_empty.mean() == pytest.approx(0.5, abs=0.1)
+    assert (cells[~is_empty, 17:33] == table.inputs[~is_empty, 17:33]).all()
+    deviations = perturbations.measure_deviations(table.inputs)
+    noisy = perturbations.add_cell_noise(table.inputs, 4, generators(200), table.transform, deviations)
+    assert (noisy != table.inputs).any(axis=0).nonzero()[0].tolist() == [16]

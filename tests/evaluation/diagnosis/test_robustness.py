@@ -1,4 +1,5 @@
 import numpy as np
+import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
@@ -10,6 +11,8 @@ from headrace.evaluation.predictions import predict_split
 from headrace.evaluation.result import EvaluationResult
 from headrace.paths import Paths
 from headrace.storage.bundle import read_bundle
+from headrace.storage.parquet import write_shards
+from tests.text_tables import make_text_table
 
 TARGETS = np.arange(600) % 2
 INPUTS = np.broadcast_to(np.where(TARGETS == 1, 138, 118).astype(np.uint8)[:, None, None, None], (600, 2, 2, 1))
@@ -142,3 +145,23 @@ def test_change_texts_reads_the_clean_texts(project: Paths) -> None:
     assert lengths[0] < lengths[5]  # words that the tokenizer does not know take more tokens
     assert lengths[10] < lengths[6] < lengths[0]
     assert (changes[0].inputs == predictions.arrays.inputs[np.arange(0, 150, 2)]).all()
+
+
+def test_change_tables_makes_typos_in_texts(make_subject, tmp_path):
+    table = make_text_table()
+    subject = make_subject(
+        table.inputs, table.targets, lambda rows: np.zeros((len(rows), 2)), classes=["a", "b"],
+        transform=table.transform,
+    )  # fmt: skip
+    (tmp_path / "clean").mkdir()
+    names = [row_id.decode() for row_id in subject.predictions.arrays.row_ids]
+    clean = table.clean.set_column(0, "row_id", pa.array(names))
+    write_shards(tmp_path / "clean", clean.schema, clean.to_batches())
+    sample = np.arange(0, 200, 2)
+    changes = {(change.name, change.strength): change.inputs for change in robustness.change_tables(subject, sample)}
+    assert {name for name, _ in changes} == {"none", "missing_cells", "noise", "typos", "dropped_words"}
+    unchanged, typos, dropped = changes["none", 0], changes["typos", 5], changes["dropped_words", 5]
+    assert (typos[:, [16, 33]] == unchanged[:, [16, 33]]).all()
+    assert (typos[:, 17:33] != unchanged[:, 17:33]).any(axis=1).mean() > 0.9
+    assert (typos[0, :16] == 0).all(), "a missing title stays missing"
+    assert (dropped[:, 17:33] != 0).sum() < 0.7 * (unchanged[:, 17:33] != 0).sum()

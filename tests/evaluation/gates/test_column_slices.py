@@ -10,6 +10,7 @@ from headrace.errors import ConfigError
 from headrace.evaluation.gates.column_slices import slice_by_column
 from headrace.evaluation.predictions import Predictions
 from headrace.storage.arrays import Arrays
+from tests.text_tables import make_text_table
 
 NUMBER = {"kind": "numeric", "offset": 0.0, "unit": 1.0}
 TRANSFORM: Json = {
@@ -87,3 +88,13 @@ def test_images_are_sliced_by_brightness() -> None:
 def test_unknown_column_names_those_that_there_are() -> None:
     with pytest.raises(ConfigError, match=r"slices: column 'sexx': .*one of \['age', .*'sex'\] \(did you mean 'sex'\?"):
         slice_by_column(table(), "sexx")
+
+
+def test_texts_are_sliced_by_their_length() -> None:
+    table = make_text_table()
+    spec = table.spec.model_copy(update={"target": "fate"})
+    arrays = Arrays(table.inputs, table.targets, np.zeros(200, "S32"))
+    predictions = Predictions(arrays, np.zeros((200, 2), np.float32), lambda rows: rows, spec, table.transform)
+    slices = slice_by_column(predictions, "title")
+    assert slices["missing"].sum() == 29
+    assert set(slice_by_column(predictions, "body")) == {"low", "middle", "high"}

@@ -10,6 +10,7 @@ from headrace.evaluation.metrics.drift import (
     summarize_answers,
     summarize_rows,
 )
+from tests.text_tables import make_text_table
 
 CARD = {
     "modality": "table",
@@ -103,3 +104,16 @@ def test_answers_are_compared_like_columns() -> None:
     assert (label["values"], label["counts"]) == (["a", "b"], [2, 1, 0])
     assert count_values(label, np.array(["c"], object)).tolist() == [0, 0, 1]
     assert confidence["counts"] == [3, 0, 0]
+
+
+def test_texts_of_a_table_are_compared_by_length() -> None:
+    table = make_text_table()
+    card = {"modality": "table", **table.transform}
+    histograms = summarize_rows(table.inputs, card)
+    assert [histogram["name"] for histogram in histograms] == [
+        "title (tokens)", "body (tokens)", "size", "colour",
+    ]  # fmt: skip
+    assert histograms[0]["counts"][-1] == np.isnan(extract_features(table.inputs, card)["title (tokens)"]).sum() == 29
+    cut = table.inputs.copy()
+    cut[:, 20:33] = 0
+    assert compare(histograms, cut, card)["body (tokens)"].verdict == "strongly shifted"

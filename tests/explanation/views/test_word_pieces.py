@@ -1,10 +1,11 @@
 import json
 
+import numpy as np
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from headrace.data.text.tokenizer import train_tokenizer
-from headrace.explanation.views.word_pieces import MAX_LENGTH, WordPieces
+from headrace.explanation.views.word_pieces import MAX_LENGTH, WordPieces, rank_words
 
 TEXTS = ["the cat isn't here", "an unbelievable film", "a good plot"] * 3
 
@@ -77,3 +78,14 @@ def test_text_without_spaces_is_cut() -> None:
 def test_special_tokens_stand_alone() -> None:
     words, _ = split(word_piece(), "the \u4e2d \u6587 plot")
     assert words == ["the", "[UNK]", "[UNK]", "plot"]
+
+
+def test_words_are_scored_by_the_sum_of_their_tokens_and_ranked():
+    tokenizer = byte_level()
+    ids = [*tokenizer.encode("a good plot").ids, 0, 0]
+    words = WordPieces(tokenizer, json.loads(tokenizer.to_str())["model"])
+    scored = words.score(np.array(ids), np.ones(len(ids), np.float32))
+    assert [word.strip() for word, _ in scored] == ["a", "good", "plot"]
+    assert sum(score for _, score in scored) == len(ids) - 2
+    assert rank_words([("b", 1.0), (" a", 1.0), ("b ", 2.0)]) == [("b", 3.0), ("a", 1.0)]
+    assert len(rank_words((str(index), 0.0) for index in range(50))) == 12

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from math import inf, isfinite
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
-from headrace.contracts import ColumnFinding, Json, ModalityName, TaskName
+from headrace.contracts import ColumnFinding, ColumnKind, Json, ModalityName, TaskName
 from headrace.errors import choices
 
 Severity: TypeAlias = Literal["error", "drop", "repair", "warn", "off"]
@@ -29,6 +29,8 @@ class Check(NamedTuple):
     """What a finding is about."""
     excluded_tasks: tuple[TaskName, ...] = ()
     """Tasks that it makes no sense for."""
+    column_kind: ColumnKind | None = None
+    """The kind of the columns that it checks in a table; None: any."""
 
 
 CHECKS: dict[str, Check] = {
@@ -78,8 +80,10 @@ CHECKS: dict[str, Check] = {
     "blurred": Check("images whose Laplacian deviates by less than `below`", "warn", ("image",), {"below": 2.0}),
     # texts
     "empty": Check("nothing but white space; in tables: no cell has a value", "drop", ("text", "table")),
-    "control_characters": Check("control characters and byte order marks", "repair", ("text",)),
-    "markup": Check("HTML tags and entities", "repair", ("text",)),
+    "control_characters": Check(
+        "control characters and byte order marks", "repair", ("text", "table"), column_kind="text"
+    ),
+    "markup": Check("HTML tags and entities", "repair", ("text", "table"), column_kind="text"),
     "length_outlier": Check("texts far longer or shorter than most, by robust z-score", "warn", ("text",), {"z": 8.0}),
     # tables
     "missing_cell": Check("columns with missing cells; normalize fills them", "warn", ("table",), subject="column"),
@@ -114,12 +118,20 @@ class Rule(NamedTuple):
 
 
 def resolve_rules(
-    settings: Mapping[str, Any], modality: ModalityName, task: TaskName = "classification"
+    settings: Mapping[str, Any],
+    modality: ModalityName,
+    task: TaskName = "classification",
+    column_kinds: Collection[ColumnKind] = (),
 ) -> dict[str, Rule]:
-    """Returns the checks that apply to a modality and a task, with the overrides of `clean.checks`."""
+    """Returns the checks that apply to a modality and a task, with the overrides of `clean.checks`.
+
+    `column_kinds`: those of a table's columns.
+    """
     rules = {}
     for name, check in CHECKS.items():
         if modality not in check.modalities or task in check.excluded_tasks:
+            continue
+        if modality == "table" and check.column_kind and check.column_kind not in column_kinds:
             continue
         default = check.severity_by_modality.get(modality, check.severity)
         override = settings.get(name, {})

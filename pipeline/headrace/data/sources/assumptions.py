@@ -29,20 +29,26 @@ def assume_inputs(clean: Spec, transform: Json, max_tokens: int | str) -> list[A
         return [_remark("image size", text, "normalize.image_size: [HEIGHT, WIDTH]")]
     if clean.modality == "text":
         return list(_assume_texts(transform, is_auto=max_tokens == "auto"))
-    return [
+    remarks = [
         _remark(
             f"column {entry['name']!r}", f"not learned from: {entry['reason']}", "normalize.table, or ingest.columns"
         )
         for entry in transform["left_out"]
     ]
+    for column in transform["columns"]:
+        if column["kind"] == "text":
+            remarks += _assume_texts(column, is_auto=max_tokens == "auto", where=f" in column {column['name']!r}")
+    return remarks
 
 
-def _assume_texts(transform: Json, *, is_auto: bool) -> Iterator[Assumption]:
-    size, share = transform["max_tokens"], transform["cut_share"]
+def _assume_texts(length: Json, *, is_auto: bool, where: str = "") -> Iterator[Assumption]:
+    """Remarks about `max_tokens` and `cut_share` of texts; `where`: of a column."""
+    size, share = length["max_tokens"], length["cut_share"]
     if is_auto:
-        yield _remark("text length", f"{size} tokens are enough for most train texts", "normalize.text.max_tokens: 128")
+        text = f"{size} tokens are enough for most train texts{where}"
+        yield _remark("text length", text, "normalize.text.max_tokens: 128")
     if share:
-        text = f"{share:.0%} of the train texts are longer than {size} tokens; the rest of them is cut off"
+        text = f"{share:.0%} of the train texts{where} are longer than {size} tokens; the rest of them is cut off"
         setting = f"normalize.text.max_tokens: {2 * size}"
         yield _remark("texts cut", text, setting, is_warning=share >= NOTABLE_CUT)
 

@@ -94,7 +94,7 @@ def _repair(text: str, options: Json) -> RepairedText:
 
 
 def _is_repaired(result: RepairedText) -> bool:
-    return bool(result.text and (result.controls or result.num_tags or result.num_entities))
+    return bool(result.text) and result.is_changed
 
 
 def _count(batch: pa.RecordBatch, *, options: Json) -> WordCounts:
@@ -111,11 +111,7 @@ def _check(text: str, repaired: RepairedText, options: Json) -> Iterator[tuple[s
     num_broken = text.count("\ufffd")
     if num_broken and "undecodable" in options and num_broken / len(text) > options["undecodable"]["max_share"]:
         yield "undecodable", f"{num_broken} of {len(text)} characters cannot be decoded"
-    if repaired.controls:
-        names = ", ".join(f"U+{ord(character):04X}" for character in sorted(set(repaired.controls))[:5])
-        yield "control_characters", f"{len(repaired.controls)} control characters ({names})"
-    if repaired.num_tags or repaired.num_entities:
-        yield "markup", f"{repaired.num_tags} HTML tags, {repaired.num_entities} entities"
+    yield from repaired.describe()
 
 
 def _key(text: str) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from collections.abc import Iterator
 from typing import NamedTuple
 
 # C0 except tab and newline, DEL, C1, and the byte order mark
@@ -54,6 +55,19 @@ class RepairedText(NamedTuple):
     """The removed control characters."""
     num_tags: int = 0
     num_entities: int = 0
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether control characters or markup were removed."""
+        return bool(self.controls or self.num_tags or self.num_entities)
+
+    def describe(self) -> Iterator[tuple[str, str]]:
+        """Yields the check and the reason of each repair."""
+        if self.controls:
+            names = ", ".join(f"U+{ord(character):04X}" for character in sorted(set(self.controls))[:5])
+            yield "control_characters", f"{len(self.controls)} control characters ({names})"
+        if self.num_tags or self.num_entities:
+            yield "markup", f"{self.num_tags} HTML tags, {self.num_entities} entities"
 
 
 def repair_text(text: str, *, controls: bool = True, markup: bool = True) -> RepairedText:

@@ -9,10 +9,9 @@ import numpy as np
 
 from headrace.data.request_rows import Encoded, Problem, check_columns, is_missing, quote, replace_lone_surrogates
 from headrace.data.text.repair import repair_text
+from headrace.data.text.token_ids import TokenEncoder
 
 COLUMN = "text"
-CHARACTERS_PER_TOKEN = 64
-"""A text is cut to this many characters per allowed token, so that the rest of a very long one is not tokenized."""
 
 
 class Encoder:
@@ -26,14 +25,11 @@ class Encoder:
         """
         from tokenizers import Tokenizer
 
-        self._max_tokens, self._unknown = card["max_tokens"], card["unknown"]
         self._missing = frozenset(card.get("missing", ()))
         self._column, self._unused = card.get("input_column") or COLUMN, card.get("other_columns", [])
         self.columns = [self._column]
-        self._tokenizer = Tokenizer.from_str(Path(artifacts["tokenizer"]).read_text(encoding="utf-8"))
-        self._tokenizer.no_padding()
-        self._tokenizer.encode_special_tokens = True  # a literal "[PAD]" in a text is not padding
-        self._tokenizer.enable_truncation(self._max_tokens)
+        tokenizer = Tokenizer.from_str(Path(artifacts["tokenizer"]).read_text(encoding="utf-8"))
+        self._tokens = TokenEncoder(tokenizer, card["max_tokens"], card["unknown"])
 
     def __call__(self, rows: list[dict[str, Any]]) -> Encoded:
         """-> int32 `[rows, tokens of the longest]`, padded with 0.
@@ -47,11 +43,10 @@ class Encoder:
         absent = {problem.row for problem in problems if problem.column == column}
         for index, row in enumerate(rows):
             text, reason, remedy = self._repair(row.get(column))
-            texts.append(text[: self._max_tokens * CHARACTERS_PER_TOKEN])
+            texts.append(text)
             if reason and index not in absent:
                 problems.append(Problem(index, column, reason, remedy))
-        encoded = self._tokenizer.encode_batch_fast(texts)
-        ids = [row.ids or [self._unknown] for row in encoded]
+        ids = self._tokens.encode(texts)
         padded = np.zeros((len(ids), max(map(len, ids), default=1)), np.int32)
         for ids_of_row, tokens in zip(padded, ids, strict=True):
             ids_of_row[: len(tokens)] = tokens

@@ -100,7 +100,7 @@ def load_tokenizer_file(name: str, max_tokens: int) -> TrainedTokenizer:
     return TrainedTokenizer(json.loads(text), max(ids.values()) + 1, unknown)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def load_cached_tokenizer(text: str, max_tokens: int) -> Tokenizer:
     """Returns the tokenizer of a JSON text, cached per process; raises DataError if it is corrupt."""
     try:

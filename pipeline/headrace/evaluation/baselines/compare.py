@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from headrace.contracts import Json, Metrics
 from headrace.errors import DataError
 from headrace.evaluation.baselines.cache import FittedBaseline
-from headrace.evaluation.baselines.estimators import BASELINES
+from headrace.evaluation.baselines.estimators import describe_baseline
 from headrace.evaluation.baselines.process import BaselineLimits, load_or_fit
 from headrace.evaluation.comparison import difference_interval
 from headrace.evaluation.evaluators import find_cutoff, find_evaluator
@@ -87,11 +87,11 @@ def _compare(
     split: str,
 ) -> BaselineComparison:
     """`settings` has the limits, the thresholds of labels, and, unless this chooses it, the `best` baseline."""
-    evaluator, targets, task = find_evaluator(predictions.spec), predictions.arrays.targets, predictions.spec.task
+    evaluator, targets = find_evaluator(predictions.spec), predictions.arrays.targets
     quality = evaluator.quality_by_row(predictions.logits, targets, find_cutoff(calibration))
     entries: dict[str, Json] = {}
     for name, each in fitted.items():
-        entry: Json = {"name": BASELINES[name].names[task], "short_name": name}
+        entry: Json = {"name": describe_baseline(name, predictions.spec), "short_name": name}
         if isinstance(each, FittedBaseline):
             threshold = settings["thresholds"].get(name)
             cutoff = find_cutoff({"micro_f1": 0, "threshold": threshold} if threshold is not None else {})

@@ -10,7 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.contracts import Json, Spec
-from headrace.evaluation.baselines.features import Encode, find_categorical, fit_linear_encoder, restore_missing
+from headrace.evaluation.baselines.features import (
+    Encode,
+    find_categorical,
+    find_tokens,
+    fit_linear_encoder,
+    restore_missing,
+)
 
 Outputs = NDArray[np.float32]
 Predict: TypeAlias = "Callable[[NDArray[Any]], Outputs]"
@@ -63,18 +69,23 @@ def fit_linear(rows: TrainRows) -> Predict:
     encode = fit_linear_encoder(rows.inputs, rows.spec, rows.transform)
     if rows.spec.task == "regression":
         return _fit_outputs(Ridge, encode, rows)
-    penalty = TEXT_INVERSE_PENALTY if rows.spec.modality == "text" else 1.0
+    has_texts = rows.spec.modality == "text" or "tokenizer" in rows.transform
+    penalty = TEXT_INVERSE_PENALTY if has_texts else 1.0
     return _fit_outputs(partial(LogisticRegression, C=penalty, max_iter=MAX_ITERATIONS), encode, rows)
 
 
 def fit_boosting(rows: TrainRows) -> Predict:
-    """Gradient boosting of a table's columns, whose categories are categories and missing cells are missing."""
+    """Gradient boosting of a table's columns, whose categories are categories and missing cells are missing.
+
+    Texts are not among them: trees cannot use thousands of sparse terms.
+    """
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     from threadpoolctl import threadpool_limits
 
     is_regression = rows.spec.task == "regression"
     kind = HistGradientBoostingRegressor if is_regression else HistGradientBoostingClassifier
-    make = partial(kind, categorical_features=find_categorical(rows.transform), random_state=0)
+    is_category = find_categorical(rows.transform)[~find_tokens(rows.transform)]
+    make = partial(kind, categorical_features=is_category, random_state=0)
     num_threads = 1 if len(rows.inputs) < MIN_ROWS_PER_THREAD else None
     with threadpool_limits(num_threads):
         return _fit_outputs(make, partial(restore_missing, transform=rows.transform), rows)
@@ -103,8 +114,19 @@ BASELINES: dict[str, Baseline] = {
 
 
 def list_baselines(spec: Spec) -> list[str]:
-    """Returns the short names of the baselines for a modality."""
-    return [name for name, baseline in BASELINES.items() if spec.modality in baseline.modalities]
+    """Returns the short names of the baselines for the data."""
+    has_only_texts = spec.modality == "table" and {column.kind for column in spec.columns} == {"text"}
+    return [
+        name
+        for name, baseline in BASELINES.items()
+        if spec.modality in baseline.modalities and not (has_only_texts and name == "boosting")
+    ]
+
+
+def describe_baseline(name: str, spec: Spec) -> str:
+    """Returns the name of a baseline for people, by its short name."""
+    is_partial = name == "boosting" and any(column.kind == "text" for column in spec.columns)
+    return BASELINES[name].names[spec.task] + (" without the texts" if is_partial else "")
 
 
 def _fit_outputs(make: Callable[[], Any], encode: Encode, rows: TrainRows) -> Predict:

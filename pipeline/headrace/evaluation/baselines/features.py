@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.contracts import Json, Spec
+from headrace.data.table.encoding.decode import tokens_by_column
 from headrace.data.table.encoding.encode import MISSING, UNKNOWN
 
 Encode: TypeAlias = "Callable[[NDArray[Any]], Any]"
@@ -38,10 +39,12 @@ def fit_linear_encoder(inputs: NDArray[Any], spec: Spec, transform: Json) -> Enc
     """Fits the features of the linear models to the inputs of train rows."""
     if spec.modality == "image":
         return lambda pixels: pixels
+    num_outputs = max(1, len(spec.classes) if len(spec.classes) > 2 else 1)  # noqa: PLR2004 two classes: one margin
+    max_terms = min(MAX_TERMS, MAX_WEIGHTS // num_outputs)
     if spec.modality == "text":
-        num_outputs = max(1, len(spec.classes) if len(spec.classes) > 2 else 1)  # noqa: PLR2004 two classes: one margin
-        return TermEncoder(inputs, int(transform["vocabulary"]), min(MAX_TERMS, MAX_WEIGHTS // num_outputs))
-    return TableEncoder(inputs, transform)
+        return TermEncoder(inputs, int(transform["vocabulary"]), max_terms)
+    texts = list(tokens_by_column(transform).values())
+    return TextColumnsEncoder(inputs, transform, texts, max_terms) if texts else TableEncoder(inputs, transform)
 
 
 def pool_pixels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -103,9 +106,10 @@ class TableEncoder:
     def __init__(self, columns: NDArray[np.float32], transform: Json) -> None:
         """Fits medians, means and deviations; `columns` are stored inputs of train rows."""
         self._is_category = find_categorical(transform)
+        self._is_number = ~self._is_category & ~find_tokens(transform)
         sizes = [entry.get("num_values", 0) for entry in transform["inputs"]]
         self._sizes = np.array(sizes, np.int64)[self._is_category]
-        numbers = columns[:, ~self._is_category].astype(np.float64)
+        numbers = columns[:, self._is_number].astype(np.float64)
         is_missing = np.isnan(numbers)
         self._has_missing = is_missing.any(axis=0)
         present = np.where(is_missing.all(axis=0), 0, numbers)
@@ -118,7 +122,7 @@ class TableEncoder:
         """Stored inputs `[rows, columns]` -> `[rows, features]`, sparse if there are many."""
         from scipy.sparse import csr_array, hstack
 
-        numbers, ids = columns[:, ~self._is_category].astype(np.float64), columns[:, self._is_category]
+        numbers, ids = columns[:, self._is_number].astype(np.float64), columns[:, self._is_category]
         is_missing = np.isnan(numbers)
         scaled = (np.where(is_missing, self._fill, numbers) - self._mean) / self._std
         flags = is_missing[:, self._has_missing].astype(np.float64)
@@ -130,15 +134,43 @@ class TableEncoder:
         return features.toarray() if features.shape[1] <= MAX_DENSE_FEATURES else features
 
 
+class TextColumnsEncoder:
+    """The features of a table's columns, and TF-IDF of each text column."""
+
+    def __init__(self, columns: NDArray[np.float32], transform: Json, texts: list[list[int]], max_terms: int) -> None:
+        """`columns` are stored inputs of train rows, `texts` the inputs of each text column, which share the terms."""
+        self._texts, base = texts, int(transform["vocabulary"])
+        self._encode_table = TableEncoder(columns, transform)
+        self._encode_texts = [
+            TermEncoder(columns[:, indices].astype(np.int32), base, max_terms // len(texts)) for indices in texts
+        ]
+
+    def __call__(self, columns: NDArray[np.float32]) -> Any:
+        """Stored inputs `[rows, columns]` -> sparse `[rows, features]`."""
+        from scipy.sparse import csr_array, hstack
+
+        texts = zip(self._texts, self._encode_texts, strict=True)
+        terms = [encode(columns[:, indices].astype(np.int32)) for indices, encode in texts]
+        return hstack([csr_array(part) for part in (self._encode_table(columns), *terms)], format="csr")
+
+
+def find_tokens(transform: Json) -> NDArray[np.bool_]:
+    """`[columns]`: whether a stored input of a table is a token of a text."""
+    return np.array([entry["kind"] == "token" for entry in transform["inputs"]], bool)
+
+
 def find_categorical(transform: Json) -> NDArray[np.bool_]:
     """`[columns]`: whether a stored input of a table is a category."""
     return np.array([entry["kind"] == "categorical" for entry in transform["inputs"]], bool)
 
 
 def restore_missing(columns: NDArray[np.float32], transform: Json) -> NDArray[np.float32]:
-    """Stored inputs of a table with NaN for missing categories, too; rare categories beyond MAX_CATEGORIES are one."""
+    """Stored inputs of a table with NaN for missing categories, too; rare categories beyond MAX_CATEGORIES are one.
+
+    Without texts.
+    """
     is_category = find_categorical(transform)
     ids = columns[:, is_category]
     restored = columns.copy()
     restored[:, is_category] = np.where(ids == MISSING, np.nan, np.where(ids < MAX_CATEGORIES, ids, UNKNOWN))
-    return restored
+    return restored[:, ~find_tokens(transform)]

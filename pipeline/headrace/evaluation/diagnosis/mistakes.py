@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.contracts import Json
-from headrace.data.table.encoding.decode import format_value, inputs_by_column
+from headrace.data.table.encoding.decode import format_cell, inputs_by_column
 from headrace.data.text.rows import texts_of
 from headrace.evaluation.diagnosis.subject import Subject
 from headrace.storage.label_codec import decode_names
@@ -67,7 +67,7 @@ def decode_cells(folder: Path, subject: Subject, rows: Rows) -> list[Json]:
     del folder
     transform, columns = subject.predictions.transform, inputs_by_column(subject.predictions.transform)
     return [
-        {"cells": {name: format_value(transform, at[0], float(stored[at[0]])) for name, at in columns.items()}}
+        {"cells": {name: format_cell(transform, at, stored)[:MAX_CHARACTERS] for name, at in columns.items()}}
         for stored in (subject.predictions.arrays.inputs[row] for row in rows.tolist())
     ]
 

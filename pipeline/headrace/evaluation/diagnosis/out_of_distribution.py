@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.contracts import Json, Metrics
+from headrace.data.table.encoding.decode import tokens_by_column
+from headrace.data.text.token_ids import PADDING
 from headrace.evaluation.diagnosis.robustness import Sample, draw_sample, make_generators
 from headrace.evaluation.diagnosis.subject import Subject
 from headrace.evaluation.metrics.ranking_curves import area_under_roc
@@ -111,11 +113,18 @@ def generate_texts(subject: Subject, sample: Sample) -> Generated:
 
 
 def generate_tables(subject: Subject, sample: Sample) -> Generated:
-    """Rows whose cells come from different rows; and numbers far outside, with random categories."""
+    """Rows whose cells come from different rows; and numbers far outside, with random categories and tokens."""
+    num_ids = subject.predictions.transform.get("vocabulary", 0)
     cells, inputs = np.asarray(subject.predictions.arrays.inputs[sample]), subject.predictions.transform["inputs"]
     rng = np.random.default_rng(subject.seed)
     shuffled, far = rng.permuted(cells, axis=0), cells.copy()
+    for indices in tokens_by_column(subject.predictions.transform).values():
+        shuffled[:, indices] = rng.permutation(cells[:, indices])  # a text stays one
     for index, entry in enumerate(inputs):
+        if entry["kind"] == "token":
+            ids = rng.integers(min(2, num_ids - 1), num_ids, len(cells))
+            far[:, index] = np.where(cells[:, index] != PADDING, ids, PADDING)
+            continue
         if entry["kind"] == "categorical":
             far[:, index] = rng.integers(0, entry["num_values"], len(cells))
             continue

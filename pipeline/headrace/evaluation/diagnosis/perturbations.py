@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headrace.contracts import Json
-from headrace.data.table.encoding.encode import MISSING
+from headrace.data.table.encoding.encode import EMPTY_CELLS
 
 Generators: TypeAlias = list[np.random.Generator]
 Cells: TypeAlias = NDArray[np.float32]
@@ -53,20 +53,21 @@ TEXT_PERTURBATIONS: dict[str, Callable[[str, int, np.random.Generator], str]] = 
 
 
 def empty_cells(cells: Cells, strength: int, generators: Generators, transform: Json) -> Cells:
-    """Empties cells of any column; a date loses all its inputs together."""
+    """Empties cells of any column; a date or a text loses all its inputs together."""
     inputs = transform["inputs"]
     names = list(dict.fromkeys(entry["column"] for entry in inputs))
     columns = np.array([names.index(entry["column"]) for entry in inputs])
     draws = np.stack([rng.random(len(names)) for rng in generators])
-    empty = [np.nan if entry["kind"] == "numeric" else MISSING for entry in inputs]
+    empty = [EMPTY_CELLS[entry["kind"]] for entry in inputs]
     return np.where(draws[:, columns] < MISSING_FRACTIONS[strength], np.array(empty, np.float32), cells)
 
 
 def add_cell_noise(
     cells: Cells, strength: int, generators: Generators, transform: Json, deviations: NDArray[np.float64]
 ) -> Cells:
-    """Adds normal noise to numbers (not to dates or categories); `deviations` are those of the stored inputs."""
-    is_number = np.array([column["kind"] == "numeric" for column in transform["columns"] for _ in _parts(column)])
+    """Adds normal noise to numbers (not to dates, categories or texts); `deviations`: those of the stored inputs."""
+    kinds = {column["name"]: column["kind"] for column in transform["columns"]}
+    is_number = np.array([kinds[entry["column"]] == "numeric" for entry in transform["inputs"]])
     noise = np.stack([rng.standard_normal(cells.shape[1]) for rng in generators])
     changed = cells + NOISE_DEVIATIONS[strength] * deviations * noise
     return np.where(is_number, changed, cells).astype(np.float32)
@@ -80,8 +81,3 @@ def measure_deviations(cells: Cells) -> NDArray[np.float64]:
     mean = values.sum(axis=0) / count
     squares: NDArray[np.float64] = np.where(known, np.square(values - mean), 0).sum(axis=0) / count
     return np.sqrt(squares)
-
-
-def _parts(column: Json) -> list[Any]:
-    """The stored inputs of a column."""
-    return list(column.get("parts", [""]))

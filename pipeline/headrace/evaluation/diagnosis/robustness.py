@@ -11,6 +11,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from headrace.contracts import Metrics
+from headrace.data.table.encoding.decode import tokens_by_column
+from headrace.data.table.encoding.transform import make_token_encoders
 from headrace.data.text.rows import texts_of
 from headrace.data.transforms import TRANSFORMS
 from headrace.evaluation.comparison import difference_interval
@@ -126,7 +128,7 @@ def change_texts(subject: Subject, sample: Sample) -> Iterator[Change]:
 
 
 def change_tables(subject: Subject, sample: Sample) -> Iterator[Change]:
-    """Missing cells, and noise on numbers."""
+    """Missing cells, noise on numbers, and typos and dropped words in texts."""
     transform, inputs = subject.predictions.transform, subject.predictions.arrays.inputs
     cells, deviations = np.asarray(inputs[sample]), measure_deviations(np.asarray(inputs))
     has_numbers = any(column["kind"] == "numeric" for column in transform["columns"])
@@ -137,6 +139,8 @@ def change_tables(subject: Subject, sample: Sample) -> Iterator[Change]:
     for strength in range(NUM_STRENGTHS if has_numbers else 0):
         generators = make_generators(subject, "noise", sample)
         yield Change("noise", strength + 1, add_cell_noise(cells, strength, generators, transform, deviations))
+    if tokens_by_column(transform):
+        yield from _change_text_columns(subject, sample, cells)
 
 
 CHANGES: dict[str, Callable[[Subject, Sample], Iterator[Change]]] = {
@@ -171,6 +175,20 @@ def accuracy_under_noise(
             noisy = np.clip(np.rint(clean + np.float32(sigma) * noise), 0, 255).astype(np.uint8)
             num_correct[index] += is_correct(predict(noisy), targets[rows]).sum()
     return [int(count) / len(targets) for count in num_correct]
+
+
+def _change_text_columns(subject: Subject, sample: Sample, cells: NDArray[np.float32]) -> Iterator[Change]:
+    """Changes all texts of a row, before they become tokens."""
+    places = tokens_by_column(subject.predictions.transform)
+    encoders, clean = make_token_encoders(subject.predictions.transform), subject.read_rows(sample, list(places))
+    for change, perturb in TEXT_PERTURBATIONS.items():
+        for strength in range(NUM_STRENGTHS):
+            generators, changed = make_generators(subject, change, sample), cells.copy()
+            for name, indices in places.items():
+                pairs = zip(clean.column(name).to_pylist(), generators, strict=True)
+                texts = [perturb(text, strength, rng) if text else None for text, rng in pairs]
+                changed[:, indices] = encoders[name].encode_cells(texts)
+            yield Change(change, strength + 1, changed)
 
 
 def _encode(texts: list[str], subject: Subject) -> NDArray[np.int32]:

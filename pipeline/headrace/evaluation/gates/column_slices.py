@@ -7,7 +7,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.data.table.encoding.decode import format_value, inputs_by_column
+from headrace.data.table.encoding.decode import count_tokens, format_value, inputs_by_column, tokens_by_column
 from headrace.errors import ConfigError, choices
 from headrace.evaluation.gates.bounds import SLICE_COLUMNS, TARGET_COLUMNS
 from headrace.evaluation.predictions import Predictions
@@ -50,8 +50,11 @@ def slice_by_column(predictions: Predictions, column: str) -> dict[str, Bools]:
 
 
 def _slice_table(predictions: Predictions, name: str) -> dict[str, Bools]:
-    transform, index = predictions.transform, inputs_by_column(predictions.transform)[name][0]
-    kind = transform["inputs"][index]["kind"]
+    transform, indices = predictions.transform, inputs_by_column(predictions.transform)[name]
+    if name in tokens_by_column(transform):
+        tokens = count_tokens(np.asarray(predictions.arrays.inputs), indices)
+        return {**_cut_into_thirds(tokens), "missing": np.isnan(tokens)}
+    index, kind = indices[0], transform["inputs"][indices[0]]["kind"]
     stored = np.asarray(predictions.arrays.inputs[:, index], np.float64)
     values = np.unique(stored[~np.isnan(stored)])
     if kind == "categorical" or len(values) <= MAX_VALUES:

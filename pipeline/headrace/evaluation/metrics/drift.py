@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.contracts import Json
+from headrace.data.table.encoding.decode import count_tokens, tokens_by_column
 from headrace.storage.arrays import Inputs
 
 NUM_BINS = 10
@@ -135,8 +136,10 @@ def _make_histogram(name: str, values: Values, card: Json) -> Json:
 
 
 def _extract_columns(inputs: Values, card: Json) -> Any:
-    """Yields name and values of each column of a table; of dates only the days."""
+    """Yields name and values of each column of a table; of dates only the days, of texts the number of tokens."""
     by_name = {column["name"]: column for column in card["columns"]}
+    for name, indices in tokens_by_column(card).items():
+        yield f"{name} (tokens)", count_tokens(inputs, indices)
     for index, entry in enumerate(card["inputs"]):
         name = entry["column"]
         if entry["kind"] == "categorical":

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headrace.contracts import Json
+from headrace.data.text.token_ids import PADDING
 from headrace.explanation.html_marks import TEMPLATE, make_marks
 from headrace.explanation.methods.attention_rollout import attribute_tokens, find_attention_obstacle
 from headrace.explanation.methods.attributions import (
@@ -19,16 +21,15 @@ from headrace.explanation.methods.attributions import (
     occlude_each_place,
 )
 from headrace.explanation.views.base import ViewWording
-from headrace.explanation.views.word_pieces import WordPieces
+from headrace.explanation.views.word_pieces import WordPieces, rank_words
 from headrace.html_page import render_macro
 
 if TYPE_CHECKING:
     from markupsafe import Markup
     from torch import Tensor, nn
 
-PADDING = 0
 ROWS_PER_BATCH = 32
-TOP_WORDS, MAX_CHARACTERS = 12, 240
+MAX_CHARACTERS = 240
 
 
 class TextView:
@@ -87,7 +88,7 @@ class TextView:
     def show(self, row: NDArray[Any], maps: dict[MethodName, NDArray[np.float32]]) -> Markup:
         """Returns the text by each method, each word on its colour."""
         marks = {
-            METHOD_TITLES[method]: make_marks((word, "", score) for word, score in self._score_words(row, attribution))
+            METHOD_TITLES[method]: make_marks((word, "", score) for word, score in self._words.score(row, attribution))
             for method, attribution in maps.items()
         }
         return render_macro(TEMPLATE, "texts", marks)
@@ -99,26 +100,15 @@ class TextView:
 
     def parts(self, row: NDArray[Any], attribution: NDArray[np.float32]) -> list[Json]:
         """Returns the words in their order."""
-        return [{"name": word, "attribution": score} for word, score in self._score_words(row, attribution)]
+        return [{"name": word, "attribution": score} for word, score in self._words.score(row, attribution)]
 
     def overview(self, inputs: NDArray[Any], maps: NDArray[np.float32], groups: dict[str, NDArray[np.bool_]]) -> Markup:
         """Returns the words that contribute most to each group, by the sum over its rows."""
         marks = {}
         for name, rows in groups.items():
-            sums: dict[str, float] = {}
-            for row, attribution in zip(inputs[rows], maps[rows], strict=True):
-                for word, score in self._score_words(row, attribution):
-                    sums[word.strip()] = sums.get(word.strip(), 0.0) + score
-            strongest = sorted(sums.items(), key=lambda part: (-part[1], part[0]))[:TOP_WORDS]
-            marks[name] = make_marks((word, "", score) for word, score in strongest)
+            scored = (self._words.score(*pair) for pair in zip(inputs[rows], maps[rows], strict=True))
+            marks[name] = make_marks((word, "", score) for word, score in rank_words(chain.from_iterable(scored)))
         return render_macro(TEMPLATE, "bars_by_class", marks)
-
-    def _score_words(self, row: NDArray[Any], attribution: NDArray[np.float32]) -> list[tuple[str, float]]:
-        """Words with the sum of their tokens' attributions, without padding."""
-        is_token = row != PADDING
-        scores = attribution[is_token]
-        words = self._words.split(row[is_token].tolist())
-        return [(word.text, float(scores[word.tokens].sum())) for word in words]
 
 
 def _gradients(request: AttributionRequest) -> NDArray[np.float32]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from headrace.contracts import Json
+from headrace.data.text.token_ids import PADDING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from tokenizers import Tokenizer
 
@@ -24,6 +28,10 @@ MAX_LENGTH = 48
 NO_SPACES = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 """Scripts without spaces between words (Thai, Lao, Burmese, Khmer, Japanese, Chinese): tokens stay as they are."""
 WORD_END, WORD_START = re.compile(r"[\w\ufffd]\Z"), re.compile(r"['\u2019]?[\w\ufffd]")
+
+
+TOP_WORDS = 12
+"""Words of an overview."""
 
 
 class Word(NamedTuple):
@@ -56,6 +64,12 @@ class WordPieces:
                 groups.append([position])
                 length = len(piece)
         return [Word(self._join([ids[position] for position in group]), group) for group in groups]
+
+    def score(self, row: NDArray[Any], attribution: NDArray[np.float32]) -> list[tuple[str, float]]:
+        """Returns the words of a row's token ids with the sum of their tokens' attributions, without padding."""
+        is_token = row != PADDING
+        scores = attribution[is_token]
+        return [(word.text, float(scores[word.tokens].sum())) for word in self.split(row[is_token].tolist())]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Returns the text of a row's token ids."""
@@ -96,3 +110,11 @@ class WordPieces:
             text = "".join(map(self._name, tokens))
         is_spaced = self._is_word_piece or self._special & set(tokens) or self._name(tokens[0]).startswith("\u2581")
         return f" {text}" if is_spaced and not text[:1].isspace() else text
+
+
+def rank_words(scored: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Returns the TOP_WORDS words of the largest total attribution, over scored words of any rows."""
+    sums: dict[str, float] = {}
+    for word, score in scored:
+        sums[word.strip()] = sums.get(word.strip(), 0.0) + score
+    return sorted(sums.items(), key=lambda part: (-part[1], part[0]))[:TOP_WORDS]

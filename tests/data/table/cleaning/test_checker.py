@@ -117,3 +117,12 @@ def test_repair_reads_dates_in_the_order_of_the_whole_column() -> None:
 
 def test_similarity_of_rows_is_zero() -> None:
     assert TableChecker().similarity(np.zeros((3, 0), np.uint8), np.zeros((3, 0), np.uint8)).tolist() == [0, 0, 0]
+
+
+def test_texts_are_repaired_and_their_originals_stored() -> None:
+    columns = {"body": ["fine", "<b>bold</b>", None], "n": [1, 2, 3]}
+    checks = OPTIONS | {"markup": {}, "control_characters": {}}
+    checked, repaired = check(columns, spec_of(body="text", n="numeric"), checks)
+    assert [tuple(finding)[:3] for finding in checked.findings] == [(1, "markup", "body: 2 HTML tags, 0 entities")]
+    assert repaired.batch.column("body").to_pylist() == ["fine", "bold", None]
+    assert repaired.originals == [None, '{"body": "<b>bold</b>"}', None]

@@ -98,3 +98,10 @@ def test_check_columns_with_checks_off_finds_nothing() -> None:
     table = table_of({"a": [None] * 60, "b": [*range(59), None]})
     spec = spec_of(a="numeric", b="categorical")
     assert check_columns(spec, profile_table(Batches(*table.to_batches()), spec, {}), {}) == []
+
+
+def test_texts_are_no_ids() -> None:
+    texts = [f"this is the text number {index}" for index in range(100)]
+    table = table_of({"body": texts, "name": texts[::-1], "n": [index % 9 for index in range(100)]})
+    findings = check(table, spec_of(body="text", name="categorical", n="numeric"))
+    assert [finding[:2] for finding in findings] == [("name", "id_column")]

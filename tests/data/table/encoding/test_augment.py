@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from headrace.data.row_random import STREAMS, draw_uniforms
-from headrace.data.table.encoding.augment import FeatureDropout, TableMixup
+from headrace.data.table.encoding.augment import FeatureDropout, TableMixup, TextColumnDropout
 from headrace.data.table.encoding.preprocess import TablePreprocess
+from tests.text_tables import make_text_table
 
 NUMBER = {"kind": "numeric", "fill": 7.0, "center": 5.0, "scale": 2.0, "quantiles": None}
 TRANSFORM = {
@@ -71,3 +72,32 @@ def test_mixup_with_a_missing_number_picks_one_row() -> None:
     missing = np.isnan(mixed[:, 0])
     assert missing.mean() == pytest.approx(0.7, abs=0.03)
     np.testing.assert_array_equal(mixed[~missing, 0], partners[~missing, 0])
+
+
+def test_feature_dropout_drops_whole_texts() -> None:
+    table = make_text_table()
+    dropped = FeatureDropout(0.4, 0, table.transform)(table.inputs, np.arange(len(table.inputs)), 1)
+    is_empty = (dropped[:, 17:33] == 0).all(axis=1)
+    assert is_empty.mean() == pytest.approx(0.4, abs=0.1)
+    np.testing.assert_array_equal(dropped[~is_empty, 17:33], table.inputs[~is_empty, 17:33])
+
+
+def test_token_dropout_leaves_the_other_columns() -> None:
+    table = make_text_table()
+    dropped = TextColumnDropout(0.25, 0, table.transform)(table.inputs, np.arange(len(table.inputs)), 1)
+    assert dropped.dtype == np.float32
+    np.testing.assert_array_equal(dropped[:, [16, 33]], table.inputs[:, [16, 33]])
+    is_token = table.inputs[:, 17:33] != 0
+    np.testing.assert_array_equal(dropped[:, 17:33] != 0, is_token)
+    is_dropped = (dropped[:, 17:33] != table.inputs[:, 17:33])[is_token]
+    assert is_dropped.mean() == pytest.approx(0.25, abs=0.05)
+
+
+def test_mixup_takes_a_text_from_one_row_as_a_whole() -> None:
+    table, rows = make_text_table(), np.arange(200)
+    partners = table.inputs[::-1].copy()
+    draw = partial(draw_uniforms, 0, STREAMS["table"], 1, rows)
+    mixed, _ = TableMixup(table.transform)(table.inputs, partners, np.full(200, 0.7), draw)
+    is_own, is_other = ((mixed[:, 17:33] == inputs[:, 17:33]).all(axis=1) for inputs in (table.inputs, partners))
+    assert (is_own | is_other).all()
+    assert is_own.mean() == pytest.approx(0.7, abs=0.1)

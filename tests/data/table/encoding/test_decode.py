@@ -1,6 +1,16 @@
+import numpy as np
 import pytest
 
-from headrace.data.table.encoding.decode import decode_value, format_value, inputs_by_column
+from headrace.data.table.encoding.decode import (
+    count_tokens,
+    decode_cell,
+    decode_value,
+    format_cell,
+    format_value,
+    inputs_by_column,
+    tokens_by_column,
+)
+from tests.text_tables import make_text_table
 
 TRANSFORM = {
     "columns": [
@@ -35,3 +45,23 @@ def test_inputs_by_column_lists_all_inputs_of_a_date():
 def test_decode_and_format_of_stored_values(index, stored, value, name):
     assert decode_value(TRANSFORM, index, stored) == value
     assert format_value(TRANSFORM, index, stored) == name
+
+
+def test_cells_of_a_row_with_texts():
+    table = make_text_table()
+    columns, row = inputs_by_column(table.transform), table.clean.slice(1, 1).to_pylist()[0]
+    assert list(tokens_by_column(table.transform)) == ["title", "body"]
+    assert tokens_by_column(TRANSFORM) == {}
+    cells = {name: decode_cell(table.transform, indices, table.inputs[1]) for name, indices in columns.items()}
+    assert cells == {name: row[name] if name != "size" else pytest.approx(row["size"]) for name in columns}
+    assert decode_cell(table.transform, columns["title"], table.inputs[0]) is None
+    assert format_cell(table.transform, columns["title"], table.inputs[0]) == "missing"
+    assert format_cell(table.transform, columns["body"], table.inputs[1]) == row["body"]
+    assert format_cell(TRANSFORM, [3], np.array([0, 0, 0, 3.0])) == "blue"
+
+
+def test_tokens_of_texts_are_counted():
+    table = make_text_table()
+    counts = count_tokens(table.inputs, tokens_by_column(table.transform)["title"])
+    assert np.isnan(counts[0])
+    assert (counts[1:7] == 3).all()

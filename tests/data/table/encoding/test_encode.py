@@ -47,4 +47,5 @@ def test_encode_imports_only_numpy_and_arrow() -> None:
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert set(process.stdout.split()) == {
         "headrace.data", "headrace.data.table", "headrace.data.table.encoding", "headrace.data.table.encoding.encode",
+        "headrace.data.text", "headrace.data.text.token_ids",
     }  # fmt: skip

@@ -1,5 +1,7 @@
 import datetime as dt
 import decimal
+import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,6 +10,7 @@ import pytest
 
 from headrace.data.table.encoding.encode import encode_batch
 from headrace.data.table.encoding.serving import Encoder
+from tests.text_tables import make_text_table
 
 CARD = {
     "columns": [
@@ -211,3 +214,44 @@ def test_cells_that_are_no_time_are_refused() -> None:
     assert (problem.reason, problem.remedy) == (
         "'25:00' is not a time of day", "send HH:MM, or null if it is unknown"
     )  # fmt: skip
+
+
+@pytest.fixture
+def encoder_of_texts(tmp_path: Path) -> Encoder:
+    transform = make_text_table().transform
+    (tmp_path / "tokenizer.json").write_text(json.dumps(transform["tokenizer"]))
+    card = {name: value for name, value in transform.items() if name != "tokenizer"} | {"missing": ["", "NA"]}
+    return Encoder(card, {"tokenizer": str(tmp_path / "tokenizer.json")})
+
+
+def test_texts_beside_other_columns_are_encoded_as_in_training(encoder_of_texts: Encoder) -> None:
+    table = make_text_table()
+    rows = table.clean.drop_columns(["row_id"]).to_pylist()
+    served = encoder_of_texts(rows)
+    assert served.problems == []
+    np.testing.assert_array_equal(served.inputs, table.inputs)
+
+
+def test_texts_are_repaired_and_may_be_missing(encoder_of_texts: Encoder) -> None:
+    rest = {"size": 1.0, "colour": "red"}
+    rows = [
+        {"title": cell, "body": body, **rest}
+        for cell, body in [("the plot", "x"), (" the <b>plot</b>\x00 ", "x"), ("NA", None), ("", "<br>"), (None, "")]
+    ]
+    served = encoder_of_texts(rows)
+    assert served.problems == []
+    np.testing.assert_array_equal(served.inputs[0], served.inputs[1])
+    assert (served.inputs[2:, [*range(16), *range(17, 33)]] == 0).all()
+
+
+@pytest.mark.parametrize("cell", [5, True, ["a", "b"], b"x"])
+def test_cells_that_are_no_text_are_refused(encoder_of_texts: Encoder, cell: object) -> None:
+    (problem,) = encoder_of_texts([{"title": cell, "body": "the plot", "size": 1, "colour": "red"}]).problems
+    assert problem.describe() == (
+        f"row 0, column 'title': {cell!r} is a {type(cell).__name__}; send a text, or null if there is none"
+    )
+
+
+def test_row_of_missing_texts_alone_has_no_answer(encoder_of_texts: Encoder) -> None:
+    problems = encoder_of_texts([{"title": "", "body": None, "size": None, "colour": "NA"}]).problems
+    assert [(problem.reason, problem.is_answerable) for problem in problems] == [("no column has a value", False)]

@@ -12,11 +12,19 @@ from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardSca
 
 from headrace.contracts import Column, Spec
 from headrace.data.table import row_sample
+from headrace.data.table.encoding import transform as transform_module
 from headrace.data.table.encoding.transform import TableTransform
-from headrace.errors import DataError
+from headrace.errors import ConfigError, DataError
 
-OPTIONS = {"scaling": "standard", "max_categories": 64, "min_category_rows": 2, "num_quantiles": 32}
-TYPES = {"numeric": pa.float64(), "date": pa.timestamp("us"), "categorical": pa.string(), "text": pa.string()}
+TEXT = {"vocabulary": 300, "max_tokens": "auto", "lowercase": True, "tokenizer": None}
+OPTIONS = {"scaling": "standard", "max_categories": 64, "min_category_rows": 2, "num_quantiles": 32, "text": TEXT}
+TYPES = {
+    "numeric": pa.float64(),
+    "date": pa.timestamp("us"),
+    "categorical": pa.string(),
+    "text": pa.string(),
+    "image": pa.string(),
+}
 RNG = np.random.default_rng(0)
 DAY = datetime(2020, 6, 1)  # noqa: DTZ001 - tables have no time zones
 
@@ -236,16 +244,17 @@ def test_fit_a_single_row() -> None:
 
 
 def test_fit_leaves_out_unusable_columns() -> None:
-    spec = spec_of(n="numeric", empty="numeric", none="categorical", never="date", t="text")
-    transform = fit(
-        spec, {"n": [1.0, 2.0], "empty": [None] * 2, "none": [None] * 2, "never": [None] * 2, "t": ["x"] * 2}
-    )
+    spec = spec_of(n="numeric", empty="numeric", none="categorical", never="date", no="text", i="image")
+    nothing = dict.fromkeys(("empty", "none", "never", "no"), [None] * 2)
+    transform = fit(spec, {"n": [1.0, 2.0], **nothing, "i": ["x"] * 2})
+    assert not {"tokenizer", "vocabulary", "unknown", "lowercase"} & set(transform)
     assert transform["input_shape"] == [1]
     assert transform["left_out"] == [
         {"name": "empty", "reason": "no train row has a value"},
         {"name": "none", "reason": "no train row has a value"},
         {"name": "never", "reason": "no train row has a value"},
-        {"name": "t", "reason": "text columns of a table are not used for training"},
+        {"name": "no", "reason": "no train row has a value"},
+        {"name": "i", "reason": "image columns of a table are not used for training"},
     ]
 
 
@@ -255,6 +264,39 @@ def test_fit_without_rows_or_columns_raises() -> None:
     with pytest.raises(DataError, match=r"^data/clean: no column to learn from \(n: no train row has a value\); add"):
         fit(ONE_NUMBER, {"n": [None, None]})
     with pytest.raises(
-        DataError, match=r"no column to learn from \(t: text columns of a table are not used for training\)"
+        DataError, match=r"no column to learn from \(i: image columns of a table are not used for training\)"
     ):
-        fit(spec_of(t="text"), {"t": ["some words"]})
+        fit(spec_of(i="image"), {"i": ["a.png"]})
+    with pytest.raises(DataError, match=r"no train rows to fit on"):
+        fit(spec_of(t="text"), {"t": []})
+
+
+def test_texts_become_ids_of_a_shared_tokenizer_each_with_a_length_of_its_own() -> None:
+    bodies = [" ".join(["a long story"] * (5 + row % 5)) for row in range(40)]
+    columns = {"title": ["A story"] * 39 + [None], "n": list(range(40)), "body": bodies}
+    spec = spec_of(title="text", n="numeric", body="text")
+    transform = fit(spec, columns)
+    title, number, body = transform["columns"]
+    assert (title["max_tokens"], number["kind"], body["max_tokens"]) == (16, "numeric", 32)
+    assert (title["cut_share"], transform["lowercase"]) == (0.0, True)
+    assert [entry["kind"] for entry in transform["inputs"]] == ["token"] * 16 + ["numeric"] + ["token"] * 32
+    assert transform["inputs"][17] == {"name": "body.0", "column": "body", "kind": "token"}
+    inputs = apply(spec, columns, transform)
+    assert inputs.shape == (40, *transform["input_shape"]) == (40, 49)
+    assert (inputs[39, :16] == 0).all(), "a missing text"
+    story = inputs[0, 1]
+    assert (inputs[:39, 1] == story).all()
+    assert (inputs[:, 17:] == story).any(axis=1).all(), "the same word has the same id in both columns"
+
+
+def test_length_of_texts_is_set_for_all_columns() -> None:
+    text = {**TEXT, "max_tokens": 3}
+    transform = fit(spec_of(t="text"), {"t": ["some more words than three here"] * 30}, text=text)
+    (column,) = transform["columns"]
+    assert (column["max_tokens"], column["cut_share"], transform["input_shape"]) == (3, 1.0, [3])
+
+
+def test_tokenizer_of_more_ids_than_float32_holds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transform_module, "MAX_IDS", 100)
+    with pytest.raises(ConfigError, match=r"^params.yaml: normalize.text.tokenizer: has \d+ ids; at most 100 can be"):
+        fit(spec_of(t="text"), {"t": ["some words"] * 30})

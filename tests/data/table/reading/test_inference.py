@@ -110,6 +110,14 @@ def test_target_without_values_raises():
         ({"a": WORDS, "b": HALVES, "y": HALVES}, {"split_column": "b"}, "text", {"a": "text"}),
         ({"a": NAMES, "y": HALVES}, {}, "text", {"a": "text"}),  # nothing else to learn from
         ({"a": NAMES, "y": HALVES}, {"columns": {"a": "categorical"}}, "table", {"a": "categorical"}),
+        ({"a": NAMES, "b": WORDS, "y": HALVES}, {}, "table", {"a": "text", "b": "text"}),  # title and body
+        ({"a": NAMES, "b": NUMBERS, "y": HALVES}, {}, "table", {"a": "categorical", "b": "numeric"}),
+        (
+            {"a": NAMES, "b": WORDS, "y": HALVES},
+            {"columns": {"a": "categorical"}},
+            "table",
+            {"a": "categorical", "b": "text"},
+        ),
         ({"a": ["x.png"] * 60, "b": NUMBERS, "y": HALVES}, {}, "image", {"a": "image", "b": "numeric"}),
         ({"a": NUMBERS, "y": HALVES}, {"columns": {"a": "categorical"}}, "table", {"a": "categorical"}),
     ],

@@ -16,6 +16,7 @@ from headrace.data.table.cleaning.column_checks import check_columns
 from headrace.data.table.cleaning.features import compute_features
 from headrace.data.table.cleaning.profile import profile_table
 from headrace.data.table.cleaning.row_html import render_row
+from headrace.data.table.cleaning.text_cells import check_texts, compute_text_features, find_words, repair_texts
 from headrace.storage.column_names import to_stored_name
 
 MAX_MEASURES = 30
@@ -31,7 +32,10 @@ class TableChecker:
     def survey(self, rows: Rows, spec: Spec, options: Json) -> Json:
         """Profiles every column; raises ConfigError if the settings name a column that does not exist."""
         check_ranges(spec, options)
-        return profile_table(rows, spec, options)
+        profile = profile_table(rows, spec, options)
+        if "label_error" in options and spec.task == "classification":
+            profile["words"] = find_words(rows, spec)
+        return profile
 
     def check_columns(self, spec: Spec, survey: Json, options: Json) -> list[ColumnFinding]:
         """Finds missing cells, constant columns, duplicates, ids and target leakage."""
@@ -51,6 +55,7 @@ class TableChecker:
         keys = hashing.combine_hashes(hashes).copy()
         keys[is_empty] = b""
         features = compute_features(columns, survey, batch.num_rows)
+        features = np.concatenate([features, compute_text_features(batch, spec, survey.get("words", []))], axis=1)
         features[is_empty] = np.nan
         findings.sort(key=lambda finding: finding.row)
         no_sketches = np.empty((batch.num_rows, 0), np.uint8)
@@ -65,7 +70,8 @@ class TableChecker:
     def repair(self, batch: pa.RecordBatch, spec: Spec, survey: Json, options: Json) -> Repaired:
         """Types every cell; unparsable and implausible cells become null, and `originals` has their text.
 
-        A column of numbers or dates cannot hold other text, so this does not depend on the severity of a check.
+        A column of numbers or dates cannot hold other text, so this does not depend on the severity of a check. Texts
+        lose control characters and markup.
         """
         arrays = {field.name: batch.column(field.name) for field in batch.schema}
         originals: list[dict[str, str]] = [{} for _ in range(batch.num_rows)]
@@ -93,7 +99,9 @@ def _read(batch: pa.RecordBatch, spec: Spec, survey: Json) -> dict[str, TypedCol
 
 
 def _findings(name: str, cells: TypedColumn, survey: Json, options: Json) -> list[Finding]:
-    """At most one finding per cell, an outlier only if no other check failed."""
+    """At most one finding per cell, an outlier only if no other check failed; for texts one of each check."""
+    if cells.kind == "text":
+        return list(check_texts(name, cells, options))
     if cells.kind not in {"numeric", "date", "time"}:
         return []
     faults = (unparsable_cells(cells), *implausible_cells(name, cells, options))
@@ -107,7 +115,9 @@ def _findings(name: str, cells: TypedColumn, survey: Json, options: Json) -> lis
 
 
 def _typed(name: str, cells: TypedColumn, options: Json) -> tuple[pa.Array, list[int]]:
-    """The clean column, and the rows whose cells had a value and became null."""
+    """The clean column, and the rows whose cells had a value and became null, or another text."""
+    if cells.kind == "text":
+        return repair_texts(cells, options)
     if cells.kind not in {"numeric", "date", "time"}:
         return cells.text, []
     faults = [unparsable_cells(cells), *implausible_cells(name, cells, options)]

@@ -66,7 +66,7 @@ def _other_findings(column: Column, facts: Json, num_rows: int, options: Json) -
 def _id_reason(column: Column, facts: Json, num_rows: int, max_share: float) -> str | None:
     distinct = facts["distinct"]
     fraction = distinct / num_rows
-    if column.kind in {"categorical", "text", "image"}:
+    if column.kind in {"categorical", "image"}:  # texts hardly ever repeat
         return f"{distinct:,} distinct values in {num_rows:,} rows ({fraction:.0%})" if fraction > max_share else None
     if column.kind != "numeric" or not facts["is_integer"] or facts["missing"]:
         return None

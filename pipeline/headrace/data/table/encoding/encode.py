@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from headrace.data.text.token_ids import PADDING, TokenEncoder
+
 Json = dict[str, Any]
 Floats = NDArray[np.float64]
 
 UNKNOWN, MISSING, NUM_SPECIAL = 0, 1, 2
 """Ids of a categorical input: a value absent or rare in train rows; a missing cell; the first value."""
+EMPTY_CELLS = {"numeric": np.nan, "categorical": MISSING, "token": PADDING}
+"""Kind of an input -> its stored value in a missing cell."""
 CLOCK = ("day_sin", "day_cos")
 """Parts of a time of day, beside its hours."""
 HOURS_PER_DAY = 24
@@ -24,12 +29,23 @@ MAX_STORED = 1e30
 """Stored numbers are clipped to this magnitude: the network may divide them by 1e-7, and float32 ends at 3.4e38."""
 
 
-def encode_batch(batch: pa.RecordBatch, transform: Json) -> NDArray[np.float32]:
-    """Encodes clean rows as `[rows, inputs]`: NaN for missing numbers, ids for categories, one input per date part."""
+def encode_batch(
+    batch: pa.RecordBatch, transform: Json, token_encoders: Mapping[str, TokenEncoder] = MappingProxyType({})
+) -> NDArray[np.float32]:
+    """Encodes clean rows as `[rows, inputs]`: NaN for missing numbers, ids for categories, one input per date part.
+
+    A text has one input per token, whose ids are exact as float32; `token_encoders` has that of each such column.
+    """
     encoded = np.empty((batch.num_rows, len(transform["inputs"])), np.float32)
     index = 0
     for column in transform["columns"]:
-        for values in _encode_column(batch.column(column["name"]), column):
+        cells = batch.column(column["name"])
+        if column["kind"] == "text":
+            end = index + column["max_tokens"]
+            encoded[:, index:end] = token_encoders[column["name"]].encode_cells(cells.to_pylist())
+            index = end
+            continue
+        for values in _encode_column(cells, column):
             encoded[:, index] = values
             index += 1
     return encoded

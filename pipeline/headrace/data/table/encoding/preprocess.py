@@ -14,7 +14,8 @@ class TablePreprocess(nn.Module):
     """float32 `[batch, columns]` -> float32 `[batch, features]`: the features of each column in turn, never NaN.
 
     A numeric column becomes its standardized value (or its rank among the train values, from -0.5 to 0.5), plus a
-    missing flag of 0 or 1 if train rows have missing cells. A categorical column becomes one-hot.
+    missing flag of 0 or 1 if train rows have missing cells. A categorical column becomes one-hot. The
+    token ids of texts follow unchanged, `[batch, features + tokens]`: models/text_columns.py encodes them.
     """
 
     fill: Tensor
@@ -46,6 +47,8 @@ class TablePreprocess(nn.Module):
         sources = [*self.plain.indices, *self.ranks.columns.indices, *self.flags.indices, *self.hot.indices]
         order = sorted(range(len(sources)), key=sources.__getitem__)
         self.register_buffer("order", torch.tensor(order, dtype=torch.int64))
+        tokens = [index for index, entry in enumerate(inputs) if entry["kind"] == "token"]
+        self.tokens = _SelectColumns(tokens) if tokens else None
 
     def forward(self, columns: Tensor) -> Tensor:
         """Fills, scales and encodes by the statistics of the train rows."""
@@ -59,7 +62,11 @@ class TablePreprocess(nn.Module):
             parts.append(self.flags(columns).isnan().to(torch.float32))
         if self.hot.indices:
             parts.append((self.hot(columns) == self.ids).to(torch.float32))
-        return torch.cat(parts, dim=1).index_select(1, self.order)
+        if parts:
+            parts = [torch.cat(parts, dim=1).index_select(1, self.order)]
+        if self.tokens is not None:
+            parts.append(self.tokens(columns))
+        return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
 
 
 class _SelectColumns(nn.Module):
@@ -112,7 +119,7 @@ class _Ranks(nn.Module):
 
 
 def count_features(transform: Json) -> int:
-    """Returns the width of the preprocessed rows."""
+    """Returns the width of the preprocessed rows, without the tokens of texts."""
     return len(feature_columns(transform))
 
 
@@ -124,4 +131,4 @@ def feature_columns(transform: Json) -> list[int]:
 def _num_features(entry: Json) -> int:
     if entry["kind"] == "numeric":
         return 2 if entry["has_missing"] else 1
-    return int(entry["num_values"])
+    return int(entry.get("num_values", 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -21,6 +22,8 @@ from headrace.data.table.parsing import (
     parse_times,
     strip_whitespace,
 )
+from headrace.data.text.repair import repair_text
+from headrace.data.text.token_ids import TokenEncoder
 
 Json = dict[str, Any]
 Invalid: TypeAlias = "tuple[int, str, str]"
@@ -28,6 +31,7 @@ Invalid: TypeAlias = "tuple[int, str, str]"
 CELL_REMEDY = "send one text, number, boolean or null"
 NUMBER_REMEDY = "send a finite number, or null if it is unknown"
 DATE_REMEDY = "send YYYY-MM-DD, or null if it is unknown"
+TEXT_REMEDY = "send a text, or null if there is none"
 TIME_REMEDY = "send HH:MM, or null if it is unknown"
 TRUTH_VALUES = ("true", "false")
 
@@ -36,13 +40,13 @@ class Encoder:
     """Rows by the source's column names -> the graph's inputs."""
 
     def __init__(self, card: Json, artifacts: dict[str, str]) -> None:
-        """Reads `columns` and `inputs` of `card`, as in `transform.json`.
+        """Reads `columns` and `inputs` of `card`, as in `transform.json`, and for texts the artifact `tokenizer`.
 
         It may have `left_out` and `other_columns`, which may be sent and are not used; and `missing`, cells that stand
         for a missing value.
         """
-        del artifacts
         self._card = card
+        self._token_encoders = _load_token_encoders(card, artifacts)
         self.columns = [column["name"] for column in card["columns"]]
         left_out = [entry["name"] for entry in card.get("left_out", [])]
         self._unused = [*left_out, *card.get("other_columns", [])]
@@ -53,7 +57,7 @@ class Encoder:
     def __call__(self, rows: list[Json]) -> Encoded:
         """-> float32 `[rows, inputs]`."""
         batch, problems = self.parse_rows(rows)
-        return Encoded(encode_batch(batch, self._card), problems)
+        return Encoded(encode_batch(batch, self._card, self._token_encoders), problems)
 
     def parse_rows(self, rows: list[Json]) -> tuple[pa.RecordBatch, list[Problem]]:
         """Converts rows (column -> text, number, date, boolean or None) to a batch for `encode_batch`.
@@ -83,6 +87,8 @@ class Encoder:
             if numbers is not None:
                 return _check_numbers(cells, numbers, np.zeros(len(cells), np.bool_))
         missing = self._missing.union(column.get("missing", ()))
+        if column["kind"] == "text":
+            return _parse_texts(cells, missing)
         text, invalid = _to_texts(cells, frozenset(column.get("values", ())), missing)
         if column["kind"] == "categorical":
             return _ParsedColumn(strip_whitespace(text), invalid)
@@ -104,6 +110,31 @@ class _ParsedColumn(NamedTuple):
     values: pa.Array
     """Texts, numbers or dates; null where a cell is missing or invalid."""
     invalid: list[Invalid]
+
+
+def _load_token_encoders(card: Json, artifacts: dict[str, str]) -> dict[str, TokenEncoder]:
+    """The encoder of each text column; the columns do not share a tokenizer, because their lengths differ."""
+    sizes = {column["name"]: column["max_tokens"] for column in card["columns"] if column["kind"] == "text"}
+    if not sizes:
+        return {}
+    from tokenizers import Tokenizer
+
+    text = Path(artifacts["tokenizer"]).read_text(encoding="utf-8")
+    return {name: TokenEncoder(Tokenizer.from_str(text), size, card["unknown"]) for name, size in sizes.items()}
+
+
+def _parse_texts(cells: list[Any], missing: frozenset[str]) -> _ParsedColumn:
+    """Repairs texts as `clean` does by default; one that is then empty is missing."""
+    texts, invalid = list[str | None](), list[Invalid]()
+    for row, cell in enumerate(cells):
+        text = ""
+        if isinstance(cell, str):
+            text = replace_lone_surrogates(cell).strip()
+            text = "" if text in missing else repair_text(text).text
+        elif not is_missing(cell):
+            invalid.append((row, f"{quote(cell)} is a {type(cell).__name__}", TEXT_REMEDY))
+        texts.append(text or None)
+    return _ParsedColumn(pa.array(texts, pa.string()), invalid)
 
 
 def _take_numbers(cells: list[Any]) -> NDArray[np.float64] | None:

@@ -13,50 +13,64 @@ from headrace.contracts import Column, ColumnKind, Json, Rows, Spec
 from headrace.data.table.encoding.encode import CLOCK, NUM_SPECIAL, encode_batch
 from headrace.data.table.encoding.quantiles import compute_knots
 from headrace.data.table.encoding.statistics import ColumnStatistics, LearnedColumn, collect_statistics
-from headrace.errors import DataError
+from headrace.data.text.token_ids import TokenEncoder
+from headrace.data.text.transform import FittedTexts, TextLength, fit_texts, make_token_encoder
+from headrace.errors import ConfigError, DataError
 from headrace.storage.column_names import to_stored_name
 
 MAX_OFFSET = 1e4
 """Means beyond this many deviations are subtracted before storing: float32's 7 digits would lose the differences."""
+MAX_IDS = 2**24
+"""Token ids are stored as float32, which holds integers exactly up to this one."""
+NO_VALUE = "no train row has a value"
 SMALLEST, LARGEST = 1e-7, 1e20
 """Deviations that float32 divides by without underflow or overflow."""
 
 
 class TableTransform:
-    """Implements contracts.Transform for rows of numbers, categories and dates."""
+    """Implements contracts.Transform for rows of numbers, categories, dates and texts."""
 
     def fit(self, rows: Rows, spec: Spec, options: Json) -> Json:
-        """Fits on train rows; options: `scaling`, `max_categories`, `min_category_rows`, `num_quantiles`.
+        """Fits on train rows; options: `scaling`, `max_categories`, `min_category_rows`, `num_quantiles`, `text`.
 
-        The result is identical, to the bit, for any row order and batch size. Raises DataError if there are no rows
-        or no usable column.
+        All texts share a tokenizer; for `text` see `fit_texts`. The result is identical, to the bit, for any row order
+        and batch size, except for a tokenizer that is trained. Raises DataError if there are no rows or no usable
+        column, and ConfigError for invalid options of `text`.
         """
         usable = [column for column in spec.columns if column.kind in ENCODERS]
         learned = collect_statistics(rows, usable, spec.num_rows)
         if usable and not any(column.statistics.num_rows for column in learned.values()):
             raise DataError("data/split: no train rows to fit on; give split.fractions a larger first part")
-        columns, inputs, left_out = list[Json](), list[Json](), list[Json]()
+        names = [column.name for column in spec.columns if column.kind == "text"]
+        texts = fit_texts(rows, names, options["text"]) if names else None
+        encodings, left_out = list[ColumnEncoding](), list[Json]()
         for column in spec.columns:
-            reason: str | None = f"{column.kind} columns of a table are not used for training"
-            if column.name in learned:
-                reason = reason_to_leave_out(learned[column.name], column.kind, options)
-            if reason:
-                left_out.append({"name": column.name, "reason": reason})
-                continue
-            encoding = ENCODERS[column.kind](column.name, learned[column.name], options)
-            columns.append(encoding.column | _notation(column))
-            inputs += encoding.inputs
-        if not inputs:
+            encoding = _fit_column(column, learned, texts.lengths if texts else {}, options)
+            if isinstance(encoding, str):
+                left_out.append({"name": column.name, "reason": encoding})
+            else:
+                encodings.append(encoding)
+        if not encodings:
             reasons = "; ".join(f"{entry['name']}: {entry['reason']}" for entry in left_out[:5]) or "there is none"
             raise DataError(
                 f"data/clean: no column to learn from ({reasons}); add one, or set its kind in ingest.columns"
             )
-        return {"input_shape": [len(inputs)], "columns": columns, "inputs": inputs, "left_out": left_out}
+        inputs = [entry for encoding in encodings for entry in encoding.inputs]
+        columns = [encoding.column for encoding in encodings]
+        transform: Json = {"input_shape": [len(inputs)], "columns": columns, "inputs": inputs, "left_out": left_out}
+        return transform | (_describe_tokenizer(texts, options) if texts else {})
 
     def apply(self, batch: pa.RecordBatch, transform: Json) -> NDArray[np.float32]:
-        """Clean rows -> `[rows, inputs]`: NaN for a missing number, ids for categories."""
+        """Clean rows -> `[rows, inputs]`: NaN for a missing number, ids for categories and tokens."""
         names = [column["name"] for column in transform["columns"]]
-        return encode_batch(batch.select([to_stored_name(name) for name in names]).rename_columns(names), transform)
+        cells = batch.select([to_stored_name(name) for name in names]).rename_columns(names)
+        return encode_batch(cells, transform, make_token_encoders(transform))
+
+
+def make_token_encoders(transform: Json) -> dict[str, TokenEncoder]:
+    """Returns the encoder of each text column, by its name."""
+    texts = [column for column in transform["columns"] if column["kind"] == "text"]
+    return {column["name"]: make_token_encoder(transform, column["max_tokens"]) for column in texts}
 
 
 class ColumnEncoding(NamedTuple):
@@ -66,6 +80,39 @@ class ColumnEncoding(NamedTuple):
     """Entry of `columns`, for `encode_batch`."""
     inputs: list[Json]
     """Entries of `inputs`, one per stored number, for the preprocessing in the network."""
+
+
+def _fit_column(
+    column: Column, learned: dict[str, LearnedColumn], lengths: dict[str, TextLength], options: Json
+) -> ColumnEncoding | str:
+    """Returns how a column is stored, or why it is left out; `lengths`: those of text columns."""
+    if column.name in lengths:
+        length = lengths[column.name]
+        return text_inputs(column.name, length) if length.max_tokens else NO_VALUE
+    if column.name not in learned:
+        return f"{column.kind} columns of a table are not used for training"
+    reason = reason_to_leave_out(learned[column.name], column.kind, options)
+    if reason:
+        return reason
+    encoding = ENCODERS[column.kind](column.name, learned[column.name], options)
+    return encoding._replace(column=encoding.column | _notation(column))
+
+
+def _describe_tokenizer(texts: FittedTexts, options: Json) -> Json:
+    """The entries of `transform.json` that a data set of texts has too; empty if no column has texts."""
+    if not any(length.max_tokens for length in texts.lengths.values()):
+        return {}
+    if texts.tokenizer.vocabulary > MAX_IDS:
+        raise ConfigError(
+            f"params.yaml: normalize.text.tokenizer: has {texts.tokenizer.vocabulary:,} ids; at most {MAX_IDS:,} can be"
+            " stored beside numbers; use a smaller one"
+        )
+    return {
+        "vocabulary": texts.tokenizer.vocabulary,
+        "lowercase": options["text"]["lowercase"],
+        "unknown": texts.tokenizer.unknown,
+        "tokenizer": texts.tokenizer.tokenizer,
+    }
 
 
 def _notation(column: Column) -> Json:
@@ -109,6 +156,12 @@ def categorical_inputs(name: str, learned: LearnedColumn, options: Json) -> Colu
     return ColumnEncoding({"name": name, "kind": "categorical", "values": values}, [entry])
 
 
+def text_inputs(name: str, length: TextLength) -> ColumnEncoding:
+    """One input of ids per token: 0 after the last one."""
+    inputs = [{"name": f"{name}.{index}", "column": name, "kind": "token"} for index in range(length.max_tokens)]
+    return ColumnEncoding({"name": name, "kind": "text", **length._asdict()}, inputs)
+
+
 ENCODERS: dict[ColumnKind, Callable[[str, LearnedColumn, Json], ColumnEncoding]] = {
     "numeric": numeric_inputs,
     "categorical": categorical_inputs,
@@ -121,7 +174,7 @@ def reason_to_leave_out(learned: LearnedColumn, kind: ColumnKind, options: Json)
     """Returns why a column is unusable, or None if it is usable."""
     statistics = learned.statistics
     if statistics.num_missing == statistics.num_rows:
-        return "no train row has a value"
+        return NO_VALUE
     if kind == "categorical" and not statistics.num_missing and not _frequent_values(statistics, options):
         return (
             f"no value occurs in at least {options['min_category_rows']} train rows (normalize.table.min_category_rows)"

@@ -20,6 +20,8 @@ YEAR = r"\d{4}"
 TIME_PREFIX = r"^\s*\d{1,2}:\d\d"
 MIN_TEXT_WORDS = 5
 """Mean words per cell from which on a column is text rather than names; `Braund, Mr. Owen Harris` is a name."""
+MIN_TITLE_WORDS = 2
+"""The same beside a text, where such a column is a title."""
 MIN_DISTINCT_FRACTION = 0.5
 """Distinct cells of a text column; MANY of them and 5 % suffice. With fewer, they are repeating phrases of a form."""
 MANY = 50
@@ -71,6 +73,12 @@ def is_mostly_distinct(column: pa.Array) -> bool:
     return num_distinct > MANY and num_distinct >= MIN_DISTINCT_FRACTION * len(values)
 
 
+def is_title(column: pa.Array) -> bool:
+    """Whether strings, which are not text by themselves, would be the title of a text beside them."""
+    values = column.drop_null()
+    return is_mostly_distinct(values) and _count_words(values) >= MIN_TITLE_WORDS
+
+
 def _looks_like_dates(cells: pa.Array, shares: NDArray[np.float64]) -> bool:
     """A cheap test that spares most columns the parsing of dates."""
     if _matching_fraction(cells, shares, DATE_PREFIX) >= MOSTLY:
@@ -80,12 +88,17 @@ def _looks_like_dates(cells: pa.Array, shares: NDArray[np.float64]) -> bool:
 
 
 def _is_text(values: pa.Array) -> bool:
-    num_words = pc.mean(pc.count_substring_regex(values, WORDS)).as_py()
-    num_letters = pc.mean(pc.count_substring_regex(values, UNSPACED)).as_py()
-    if num_words + num_letters / 2 < MIN_TEXT_WORDS:
+    if _count_words(values) < MIN_TEXT_WORDS:
         return False
     num_distinct = len(values.unique())
     return num_distinct >= MIN_DISTINCT_FRACTION * len(values) or num_distinct > max(MANY, (1 - MOSTLY) * len(values))
+
+
+def _count_words(values: pa.Array) -> float:
+    """Mean words per cell."""
+    num_words: float = pc.mean(pc.count_substring_regex(values, WORDS)).as_py()
+    num_letters: float = pc.mean(pc.count_substring_regex(values, UNSPACED)).as_py()
+    return num_words + num_letters / 2
 
 
 def _matching_fraction(cells: pa.Array, shares: NDArray[np.float64], pattern: str) -> float:

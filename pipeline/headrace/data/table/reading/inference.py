@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from headrace.contracts import Assumption, Column, ColumnKind, ModalityName, TaskName
 from headrace.data.sources.read_options import ReadOptions
-from headrace.data.table.reading.column_types import is_mostly_distinct
+from headrace.data.table.reading.column_types import is_mostly_distinct, is_title
 from headrace.data.table.reading.columns.guess import ColumnGuess, guess_columns, to_plain_column
 from headrace.data.table.reading.columns.remarks import (
     assume_column,
@@ -17,7 +17,7 @@ from headrace.data.table.reading.columns.remarks import (
     assume_index,
     assume_kinds,
     assume_target,
-    assume_text,
+    assume_texts,
     find_index_columns,
     is_id,
 )
@@ -65,11 +65,12 @@ def infer_table(head: pa.Table, options: ReadOptions) -> InferredTable:
     targets = find_targets(plain, {name: kind for name, kind in kinds.items() if name not in index_columns}, options)
     task = _infer_task(plain, targets, kinds, options)
     columns = _choose_inputs(head, kinds, targets, index_columns, options)
+    columns |= _find_titles(head, guessed.by_name, columns, options)
     kinds |= {name: kind for name, kind in columns.items() if kind == "text"}
     inputs = [guessed.by_name[name]._replace(kind=kind).to_column(name, options) for name, kind in columns.items()]
     assumptions = assume_target(targets, task, options, is_doubtful=not is_usual_name(targets[0]))
     assumptions += [*_assume_columns(head, guessed.by_name, columns, options), *assume_index(index_columns)]
-    if "text" in columns.values():
+    if [column.kind for column in inputs] == ["text"]:
         assumptions += assume_ids(
             next(iter(columns)), [n for n in kinds if n not in {*columns, *targets, *index_columns}]
         )
@@ -101,6 +102,21 @@ def _choose_inputs(
     return columns
 
 
+def _find_titles(
+    head: pa.Table, guesses: Mapping[str, ColumnGuess], columns: Mapping[str, ColumnKind], options: ReadOptions
+) -> dict[str, ColumnKind]:
+    """Categorical columns beside a text that are titles: as categories whose values hardly repeat, they say nothing."""
+    if "text" not in columns.values() or "image" in columns.values():
+        return {}
+    titles = dict[str, ColumnKind]()
+    for name in (name for name, kind in columns.items() if kind == "categorical" and name not in options.columns):
+        cells = head[name].combine_chunks().drop_null()
+        # not, for example, dates in a notation that is not read
+        if is_title(cells) and not assume_column(name, guesses[name], cells, "categorical"):
+            titles[name] = "text"
+    return titles
+
+
 def _assume_columns(
     head: pa.Table, guesses: Mapping[str, ColumnGuess], columns: Mapping[str, ColumnKind], options: ReadOptions
 ) -> list[Assumption]:
@@ -111,7 +127,7 @@ def _assume_columns(
     for name, kind in guessed.items():
         assumptions += assume_column(name, guesses[name], head[name].combine_chunks().drop_null(), kind)
     if "image" not in columns.values():
-        assumptions += assume_text(texts, others)
+        assumptions += assume_texts(texts, others)
     return assumptions
 
 

@@ -8,7 +8,7 @@ from headrace.data.table.reading.columns.remarks import (
     assume_ids,
     assume_index,
     assume_target,
-    assume_text,
+    assume_texts,
     find_index_columns,
     is_id,
 )
@@ -66,14 +66,15 @@ def test_ids_are_named_as_such_and_distinct() -> None:
     assert assume_ids("review", []) == []
 
 
-def test_text_beside_other_columns_is_a_warning_with_the_remedy() -> None:
-    (assumption,) = assume_text(["review"], ["stars", "year"])
-    assert assumption.is_warning
-    assert assumption.text.endswith("the model sees stars, year alone")
-    assert assumption.setting == "ingest.columns: {stars: ignore, year: ignore}"
-    (assumption,) = assume_text(["title", "body"], [])
-    assert assumption.setting == "join these columns into one"
-    assert assume_text(["review"], []) == assume_text([], ["stars"]) == []
+def test_texts_beside_other_columns_are_reported() -> None:
+    (assumption,) = assume_texts(["review"], ["stars", "year"])
+    assert (assumption.subject, assumption.text) == (
+        "column review", "learned from as text, together with stars, year"
+    )  # fmt: skip
+    assert (assumption.setting, assumption.is_warning) == ("ingest.columns: {review: ignore}", False)
+    (assumption,) = assume_texts(["title", "body"], [])
+    assert assumption.text == "learned from as texts"
+    assert assume_texts(["review"], []) == assume_texts([], ["stars"]) == []
 
 
 def test_target_and_task_are_reported_if_they_were_guessed() -> None:

@@ -121,17 +121,14 @@ def assume_ids(text_column: str, names: Sequence[str]) -> list[Assumption]:
     return [Assumption(stage="ingest", subject=f"column {text_column!r}", text=text, setting=setting)]
 
 
-def assume_text(text_columns: Sequence[str], others: Sequence[str]) -> list[Assumption]:
-    """A warning about texts that are not learned from, because there are other columns."""
+def assume_texts(text_columns: Sequence[str], others: Sequence[str]) -> list[Assumption]:
+    """A remark about texts beside other columns, all of which are learned from."""
     if not text_columns or len(text_columns) + len(others) == 1:
         return []
-    text = "text is learned from only where it is the only input"
-    remedy = "join these columns into one, and set " if len(text_columns) > 1 else ""
-    ignored = ", ".join(f"{name}: ignore" for name in others[:3]) + (", ..." if len(others) > 3 else "")  # noqa: PLR2004
-    text += f"; the model sees {_list(others)} alone" if others else ""
-    setting = f"{remedy}ingest.columns: {{{ignored}}}" if others else "join these columns into one"
+    text = f"learned from as text, together with {_list(others)}" if others else "learned from as texts"
+    setting = f"ingest.columns: {{{text_columns[0]}: ignore}}"
     subject = f"column{'s' if len(text_columns) > 1 else ''} {_list(text_columns)}"
-    return [Assumption(stage="ingest", subject=subject, text=text, setting=setting, is_warning=True)]
+    return [Assumption(stage="ingest", subject=subject, text=text, setting=setting)]
 
 
 def _list(names: Sequence[str]) -> str:
