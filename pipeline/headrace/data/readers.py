@@ -13,6 +13,7 @@ import pyarrow as pa
 from headrace.contracts import OpenedSource, Spec
 from headrace.data.datasets import BUILT_INS
 from headrace.data.image.reading.cifar import is_cifar_folder, read_cifar
+from headrace.data.image.reading.embedded_images import to_image_batches
 from headrace.data.image.reading.idx import is_idx_folder, read_idx
 from headrace.data.image.reading.image_folder import EXTENSIONS as IMAGE_EXTENSIONS
 from headrace.data.image.reading.image_folder import read_folder
@@ -48,6 +49,8 @@ def read_tabular(path: Path, options: ReadOptions) -> OpenedSource:
     spec = opened.spec.model_copy(update={"columns": others, "input_column": main.source_name or main.name})
     if spec.modality == "text":
         return _to_texts(spec, opened, column)
+    if "image" in opened.schema.names:  # the images themselves, not their names
+        return OpenedSource(spec, image_schema(opened.schema, column), to_image_batches(opened.batches, column))
     base = find_common_dir([file.path for file in find_table_files(path, options.source)])
     return _to_images(spec, opened, column, base)
 
