@@ -6,6 +6,7 @@ No labels are needed. A chunk is small, can be sent to another process, and read
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,20 +17,26 @@ import pyarrow.parquet as pq
 from headrace.data.image.reading.cifar import is_cifar_folder, read_cifar
 from headrace.data.image.reading.idx import is_idx_file, read_idx_images
 from headrace.data.image.reading.image_folder import EXTENSIONS as IMAGE_EXTENSIONS
+from headrace.data.image.reading.npz_images import has_npz_images, read_npz_images
+from headrace.data.image.reading.webdataset_images import read_sample_images
 from headrace.data.sources.assumptions import warn_of_assumptions
 from headrace.data.sources.class_folders import get_extension, list_files
+from headrace.data.sources.npz import list_npz_files
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.sources.row_source import format_index, format_sources, relative_name, to_utf8
+from headrace.data.sources.webdataset import is_webdataset, list_sample_files
 from headrace.data.table.reading.delimited.reader import open_delimited
 from headrace.data.table.reading.files import TableFile, find_common_dir, find_table_files, is_table_file
 from headrace.data.table.reading.reader import OPENERS
 from headrace.data.table.reading.table_file import FileRows, OpenTableFile
 from headrace.data.table.reading.text_stream import read_text_blocks
 from headrace.data.text.reader import EXTENSIONS as TEXT_EXTENSIONS
+from headrace.data.text.webdataset_texts import read_sample_texts
 from headrace.errors import DataError, choices
 from headrace.prediction.input_chunks import Cells, Chunk, ImageFiles, Payload, Pixels, TextFiles
 
 FILES_PER_CHUNK = 512
+SAMPLES_PER_CHUNK = 64
 NO_DELIMITER = "\x1f"
 """A character that texts do not contain."""
 
@@ -76,10 +83,16 @@ def _open_images(path: Path, options: InputOptions) -> InputRows | None:
         batches = read_cifar(path, options.read).batches
         rows = (Chunk(0, batch.column("source"), Cells(batch.select(["image"]))) for batch in batches)
         return InputRows([path / name for name in list_files(path)], _number(rows))
+    if has_npz_images(path, f"input {options.read.source!r}"):
+        return InputRows(list_npz_files(path), _number(_read_npz(path, options)))
+    if is_webdataset(path):
+        return InputRows(list_sample_files(path), _number(_read_samples(path, options)))
     return _open_files(path, IMAGE_EXTENSIONS, ImageFiles)
 
 
 def _open_texts(path: Path, options: InputOptions) -> InputRows | None:
+    if is_webdataset(path):
+        return InputRows(list_sample_files(path), _number(_read_samples(path, options)))
     if path.is_file():
         return None
     (column,), encoding = options.names, options.read.table.encoding
@@ -187,6 +200,25 @@ def _read_idx(paths: list[Path]) -> Iterator[Chunk]:
             sources = pa.array([format_index(path.name, start + index) for index in range(len(pixels))])
             yield Chunk(0, sources, Pixels(pixels[..., None]))
             start += len(pixels)
+
+
+def _read_npz(path: Path, options: InputOptions) -> Iterator[Chunk]:
+    starts = dict[str, int]()
+    for array, pixels in read_npz_images(path, f"input {options.read.source!r}"):
+        start = starts.get(array.place, 0)
+        sources = pa.array([format_index(array.place, start + index) for index in range(len(pixels))])
+        yield Chunk(0, sources, Pixels(pixels))
+        starts[array.place] = start + len(pixels)
+
+
+def _read_samples(path: Path, options: InputOptions) -> Iterator[Chunk]:
+    """Samples of WebDataset, by the chunk."""
+    where, (name,) = f"input {options.read.source!r}", options.names
+    is_image = options.modality == "image"
+    rows = iter(read_sample_images(path, where) if is_image else read_sample_texts(path, where, options.read.table.encoding))
+    while part := list(islice(rows, SAMPLES_PER_CHUNK)):
+        sources, contents = (pa.array(list(column)) for column in zip(*part, strict=True))
+        yield Chunk(0, sources, Cells(pa.record_batch([contents], [name])))
 
 
 def _number(chunks: Iterator[Chunk]) -> Iterator[Chunk]:

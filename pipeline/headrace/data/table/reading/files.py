@@ -37,6 +37,7 @@ FORMATS: dict[str, str] = {
     ".xlsm": "excel",
     ".xls": "excel",
     ".arff": "arff",
+    ".npz": "npz",
     ".db": "database",
     ".db3": "database",
     ".sqlite": "database",

@@ -28,6 +28,7 @@ from headrace.data.table.reading.formats.arrow_file import open_arrow, open_orc
 from headrace.data.table.reading.formats.databases import open_database
 from headrace.data.table.reading.formats.excel import open_excel
 from headrace.data.table.reading.formats.json_document import open_json
+from headrace.data.table.reading.formats.npz_table import open_npz
 from headrace.data.table.reading.formats.parquet import open_parquet
 from headrace.data.table.reading.formats.saved_dataset import open_saved_dataset
 from headrace.data.table.reading.inference import InferredTable, infer_table
@@ -57,6 +58,7 @@ OPENERS: dict[str, Callable[[Path, ReadOptions, list[str] | None], OpenTableFile
     "excel": open_excel,
     "database": open_database,
     "arff": open_arff,
+    "npz": open_npz,
 }
 DELIMITED = frozenset(name for name, opener in OPENERS.items() if opener is open_delimited)
 HEAD_ROWS = 20_000
