@@ -1,10 +1,12 @@
 """Writers of one table in every format that is read, as the programs that people use write it."""
 
+import base64
 import csv
 import datetime as dt
 import json
 import sqlite3
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,24 @@ MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
 STYLES = f'<styleSheet xmlns="{MAIN}"><cellXfs><xf numFmtId="0"/><xf numFmtId="14"/></cellXfs></styleSheet>'
+
+
+OLD_WORKBOOK = (
+    "c-"
+    "rk)O=wd=5dL=aAJQ~wQlS+}C|I?&2kFI28<lE7NvK}@L9j38fu%96p&)wDYRyp)JSien>cLCZi$CZ=!Gi~(q6a|`5<Pkn6g;$f&d"
+    "%FtS|c=|Ma%mhGrK#pGdtPY-"
+    "M4wK=A)&Vd+lW`!vI{USOIuzWP&JAZA3tN%Tm>9=_j%r{8tG0DUn_e9yh)8sT`_&mmzW2{fs#9f#?V(kRH#QiB-f-"
+    "j=>NrhJNA#*GUpa8%Nc`{222X^E=%03G?kNxx~Dm`j*6D%qP>`+w>|vC_7mfhVuJ>ZQikDD_ZeFt>SZ+h27VK9feUNw^kG#?hs}{"
+    "nI1CpW<j-^aSK7<5TQ4f>Kz;`Ax^7c7GJFd@TI!lpC%mn>dFO3{%xt;_ZzvNl2}h3s3X53-M|#A5#Cirgs|7GG;U;#Nn-"
+    "(he2y!k9Wk0EUEVlhQgQ0InfCxWBV*=hRT)GRL>Z!!LG^0jqa?EAC~4v?79yTSGuNZM(IPa!!tKwmQ<>r9QI<^ckoHSvg9;HA&MO"
+    "Nt4ztDuJ4~RPEw(Vfz+TsLy`6cS7CV()!>ziqdz$-"
+    "PWNjCX)5my|+*niJMD^mQeGfZ|ACsG@J~vc86Q6sVoIxi|W0vgIGmRe6Bd%Rlc$BP`LLW%)nYaCNIQeBn$8PC2X)_kpt|LU5+buO"
+    "a;zvvBxw2a>YPqy8vCP+58Dv=$dt!Ef!M@a7**ZxP-gqvxPWkd^U$Txb$-"
+    "dIsmz_1Q_9f|w;imQ_*_TT9fNa5iWk|>GPXyt>fddB)95`^`;Gcr9@A-"
+    "VSRM$n1zPS7Jcb!F|iu0Ld&0;^s>6xVeh`W%dvVhYKt)F%9h^jBKLYwOMLWKh~dI4j|a2#U|uV4D(C2D`qiVY)wZVNR!ex;E(|MK"
+    "|X0jf*mzy"
+)
+"""An .xls file by xlwt 1.3.0, compressed: columns id, name, when and label, two rows."""
 
 
 def make_rows(num_rows: int = 60) -> Rows:
@@ -117,6 +137,10 @@ def write_arff(path: Path, rows: Rows) -> None:
 
 def write_xlsx(path: Path, rows: Rows) -> None:
     write_workbook(path, {"data": [list(rows[0]), *(list(row.values()) for row in rows)]})
+
+
+def write_old_workbook(path: Path) -> None:
+    path.write_bytes(zlib.decompress(base64.b85decode(OLD_WORKBOOK)))
 
 
 def write_saved_dataset(path: Path, rows: Rows) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.data.sources.limits import LIMITS, UnpackBudget
-from headrace.errors import DataError
+from headrace.errors import USER_ERRNOS, DataError
 from headrace.paths import SPLIT_ALIASES
 
 INPUT_NAMES = frozenset(["x", "images", "imgs", "image", "img", "data", "features", "inputs"])
@@ -191,7 +191,9 @@ def _translate_npz_errors(path: Path) -> Iterator[None]:
         yield
     except (
         zipfile.BadZipFile, zlib.error, EOFError, ValueError, SyntaxError, TypeError, KeyError, MemoryError,
-        NotImplementedError, RuntimeError,
+        NotImplementedError, RuntimeError, OSError,
     ) as error:  # fmt: skip
+        if isinstance(error, OSError) and error.errno in USER_ERRNOS:
+            raise
         reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise DataError(f"{path}: not readable as an .npz file ({reason}); fetch the file again") from None

@@ -6,6 +6,7 @@ A query reads the tables of its own file and nothing else: no other file, no net
 from __future__ import annotations
 
 import sqlite3
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -30,7 +31,7 @@ from headrace.errors import ConfigError, DataError, choices
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-SQLITE_MAGIC = b"SQLite format 3\0"
+SQLITE_MAGIC, SQLITE_HEADER_BYTES = b"SQLite format 3\0", 100
 DUCKDB_MAGIC, DUCKDB_MAGIC_START = b"DUCK", 8
 DUCKDB_SETTINGS = {
     "enable_external_access": "false",
@@ -50,6 +51,7 @@ def open_database(path: Path, options: ReadOptions, expected: list[str] | None) 
     with path.open("rb") as file:
         head = file.read(len(SQLITE_MAGIC))
     if head == SQLITE_MAGIC:
+        _check_complete(path)
         return _open_sqlite(path, options, expected)
     if head[DUCKDB_MAGIC_START:].startswith(DUCKDB_MAGIC):
         return _open_duckdb(path, options, expected)
@@ -79,6 +81,20 @@ def _choose_query(path: Path, tables: Mapping[str, str], wanted: str | None) -> 
 
 def _quote_name(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+def _check_complete(path: Path) -> None:
+    """Raises DataError for a truncated file: SQLite takes missing bytes of its last page for zeros."""
+    with path.open("rb") as file:
+        header = file.read(SQLITE_HEADER_BYTES)
+    if len(header) < SQLITE_HEADER_BYTES:
+        raise DataError(f"{path}: ends within its header; get the database again")
+    (page_bytes,), (changes, num_pages), (valid_for,) = (
+        struct.unpack_from(form, header, start) for form, start in ((">H", 16), (">II", 24), (">I", 92))
+    )
+    expected = num_pages * (65536 if page_bytes == 1 else page_bytes)  # https://www.sqlite.org/fileformat.html
+    if changes == valid_for and path.stat().st_size < expected and _find_log(path) is None:
+        raise DataError(f"{path}: has {path.stat().st_size:,} of {expected:,} bytes; get the database again")
 
 
 def _open_sqlite(path: Path, options: ReadOptions, expected: list[str] | None) -> OpenTableFile:

@@ -100,15 +100,12 @@ def _choose_sheet(
 
 
 def _find_table(path: Path, sheet: CalamineSheet, table: TableFormat) -> SheetLayout:
-    """The header is the first row of which more than half of the columns are filled."""
     rows = list(islice(_number_rows(sheet), table.skip_lines + HEADER_SEARCH_ROWS))
     top = [(number, cells) for number, cells in rows if number > table.skip_lines and any(cell != "" for cell in cells)]
     if not top:
         raise DataError(f"{path}: sheet {sheet.name!r} is empty; give a table that has rows, or ingest.table.sheet")
     used = [index for index in range(len(top[0][1])) if any(cells[index] != "" for _, cells in top)]
-    number, header = next(
-        (row for row in top if 2 * sum(row[1][index] != "" for index in used) > len(used)), top[0]
-    )
+    number, header = next((row for row in top if _is_header(row[1], used)), top[0])
     has_header = table.header
     if has_header == "auto":
         has_header = table.names is None and any(isinstance(header[index], str) and header[index] for index in used)
@@ -125,6 +122,12 @@ def _find_table(path: Path, sheet: CalamineSheet, table: TableFormat) -> SheetLa
         names = table.names
     assumptions = _assume_layout(sheet, number, [row[0] for row in top], table)
     return SheetLayout(names, used, number if has_header else number - 1, assumptions)
+
+
+def _is_header(cells: Sequence[Any], used: Sequence[int]) -> bool:
+    """Whether more than half of the columns are filled, or all but the first, as in front of an index of pandas."""
+    filled = [cells[index] != "" for index in used]
+    return 2 * sum(filled) > len(used) or all(filled[1:])
 
 
 def _assume_layout(sheet: CalamineSheet, header: int, filled: Sequence[int], table: TableFormat) -> list[Assumption]:
@@ -148,13 +151,12 @@ def _assume_errors(num_errors: int) -> list[Assumption]:
 
 
 def _read(path: Path, sheet: CalamineSheet, layout: SheetLayout) -> Iterator[FileRows]:
-    with translate_excel_errors(path):
-        rows = (
-            (number, [_to_text(cells[index]) for index in layout.columns])
-            for number, cells in _number_rows(sheet)
-            if number > layout.first_row and any(cell != "" for cell in cells)
-        )
-        yield from batch_rows(rows, layout.names)
+    rows = (
+        (number, [_to_text(cells[index]) for index in layout.columns])
+        for number, cells in _number_rows(sheet)
+        if number > layout.first_row and any(cell != "" for cell in cells)
+    )
+    return batch_rows(rows, layout.names)
 
 
 def _number_rows(sheet: CalamineSheet) -> Iterator[tuple[int, list[Any]]]:

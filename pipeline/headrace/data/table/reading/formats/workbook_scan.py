@@ -7,12 +7,14 @@ returns the same empty text for an empty cell and for an error.
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import zipfile
 import zlib
 from pathlib import Path
 
 from headrace.data.sources.limits import LIMITS, UnpackBudget
-from headrace.errors import DataError
+from headrace.errors import USER_ERRNOS, DataError
 
 MAX_UNPACKED_BYTES = 4 * 2**30
 MAX_CELLS = 50_000_000
@@ -22,6 +24,19 @@ COLUMN = re.compile(rb"""\br\s*=\s*["']([A-Za-z]+)\d""")
 ROW = re.compile(rb"""\br\s*=\s*["'][A-Za-z]*(\d+)["']""")
 BLOCK_BYTES, OVERLAP_BYTES = 2**20, 64
 LETTERS = 26
+TRIAL_S, TRIAL_MEMORY_BYTES = 120, 2 * 2**30
+TRIAL = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[2]), int(sys.argv[2])))
+import python_calamine
+try:
+    workbook = python_calamine.CalamineWorkbook.from_path(sys.argv[1])
+    for name in workbook.sheet_names:
+        workbook.get_sheet_by_name(name)
+except BaseException as error:
+    print("has a password" if isinstance(error, python_calamine.PasswordError) else error)
+    sys.exit(1)
+"""
 
 
 def inspect_workbook(path: Path) -> int:
@@ -33,6 +48,7 @@ def inspect_workbook(path: Path) -> int:
     if not packed_bytes:
         raise DataError(f"{path}: is empty; give a table that has rows")
     if not zipfile.is_zipfile(path):
+        _try_to_open(path)
         return 0
     budget = UnpackBudget(LIMITS._replace(max_bytes=MAX_UNPACKED_BYTES), packed_bytes, str(path))
     try:
@@ -42,8 +58,29 @@ def inspect_workbook(path: Path) -> int:
                 budget.add_bytes(member.file_size)
             names = [name for name in archive.namelist() if name.startswith("xl/worksheets/") and name.endswith(".xml")]
             return sum(_scan_sheet(path, archive, name) for name in names)
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+    except (
+        zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError, OSError,
+    ) as error:  # fmt: skip
+        if isinstance(error, OSError) and error.errno in USER_ERRNOS:
+            raise
         raise DataError(f"{path}: not readable as a workbook ({error}); save it again, or export it as CSV") from None
+
+
+def _try_to_open(path: Path) -> None:
+    """Opens an .xls file in another process first: a damaged one may take any time and memory, or abort."""
+    try:
+        process = subprocess.run(
+            [sys.executable, "-c", TRIAL, str(path), str(TRIAL_MEMORY_BYTES)],
+            capture_output=True, timeout=TRIAL_S, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        reason = f"it takes more than {TRIAL_S} s"
+    else:
+        if process.returncode == 0:
+            return
+        lines = process.stdout.decode("utf-8", "replace").splitlines()
+        reason = lines[0] if lines else f"it takes more than {TRIAL_MEMORY_BYTES // 2**30} GiB of memory, or is damaged"
+    raise DataError(f"{path}: not readable as a workbook ({reason}); save it again, or export it as CSV")
 
 
 def _scan_sheet(path: Path, archive: zipfile.ZipFile, name: str) -> int:
