@@ -104,7 +104,7 @@ def _find_table(path: Path, sheet: CalamineSheet, table: TableFormat) -> SheetLa
     top = [(number, cells) for number, cells in rows if number > table.skip_lines and any(cell != "" for cell in cells)]
     if not top:
         raise DataError(f"{path}: sheet {sheet.name!r} is empty; give a table that has rows, or ingest.table.sheet")
-    used = [index for index in range(len(top[0][1])) if any(cells[index] != "" for _, cells in top)]
+    used = _find_used_columns(sheet, top)
     number, header = next((row for row in top if _is_header(row[1], used)), top[0])
     has_header = table.header
     if has_header == "auto":
@@ -122,6 +122,14 @@ def _find_table(path: Path, sheet: CalamineSheet, table: TableFormat) -> SheetLa
         names = table.names
     assumptions = _assume_layout(sheet, number, [row[0] for row in top], table)
     return SheetLayout(names, used, number if has_header else number - 1, assumptions)
+
+
+def _find_used_columns(sheet: CalamineSheet, top: Sequence[tuple[int, list[Any]]]) -> list[int]:
+    """Positions of the columns that have a cell in any row; most have one in the first rows."""
+    empty = {index for index in range(len(top[0][1])) if all(cells[index] == "" for _, cells in top)}
+    for _, cells in _number_rows(sheet) if empty else ():
+        empty = {index for index in empty if cells[index] == ""}
+    return [index for index in range(len(top[0][1])) if index not in empty]
 
 
 def _is_header(cells: Sequence[Any], used: Sequence[int]) -> bool:
