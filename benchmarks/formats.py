@@ -40,10 +40,17 @@ def measure_formats(formats: Sequence[str], size: Size) -> Iterator[Row]:
         seconds = [large.seconds - base.seconds for base, large in runs]
         rates[name] = (len(rows) - len(small)) / max(statistics.median(seconds), 1e-3)
         low, high = (statistics.median(each.peak_mb for each in column) for column in zip(*runs, strict=True))
-        notes = f"{rates[name]:,.0f} rows/s, CSV {rates[BASELINE]:,.0f}; of the rows added from {len(small):,} to {len(rows):,}"
+        notes = f"{rates[name]:,.0f} rows/s, CSV {rates[BASELINE]:,.0f}; the rows from {len(small):,} to {len(rows):,}"
         if name != BASELINE:
             ratio = rates[name] / rates[BASELINE]
-            yield Row(f"formats: {name} speed", f"ingest of {name}: rows/s against CSV", ratio, "x", target=MIN_SPEED, notes=notes)
+            yield Row(
+                f"formats: {name} speed",
+                f"ingest of {name}: rows/s against CSV",
+                ratio,
+                "x",
+                target=MIN_SPEED,
+                notes=notes,
+            )
         yield Row(
             f"formats: {name} memory", f"ingest of {name}: peak memory at {FACTOR}x the rows", high / low, "x",
             target=MAX_GROWTH, lower_is_better=True, notes=f"{low:.0f} -> {high:.0f} MB",

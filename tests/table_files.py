@@ -13,9 +13,8 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 import pyarrow as pa
-import pyarrow.feather as feather
 import pyarrow.parquet as pq
-from pyarrow import orc
+from pyarrow import feather, orc
 
 Rows = list[dict[str, Any]]
 EPOCH = dt.date(1899, 12, 30)
@@ -58,7 +57,7 @@ def make_rows(num_rows: int = 60) -> Rows:
             "size": None if index % 9 == 4 else round(index / 7, 3),
             "color": None if index % 11 == 5 else ["red", "blue", "gr\u00fcn"][index % 3],
             "seen": dt.date(2024, 2, 1) + dt.timedelta(days=index),
-            "note": f"{index}'s, \"quoted\" and; odd",
+            "note": f'{index}\'s, "quoted" and; odd',
             "outcome": ["yes", "no"][index // 3 % 2],
         }
         for index in range(num_rows)
@@ -178,9 +177,7 @@ def write_workbook(path: Path, sheets: dict[str, list[list[Any]]]) -> None:
         archive.writestr(
             "xl/workbook.xml", f'<workbook xmlns="{MAIN}" xmlns:r="{OFFICE}"><sheets>{sheet_list}</sheets></workbook>'
         )
-        archive.writestr(
-            "xl/_rels/workbook.xml.rels", f'<Relationships xmlns="{PACKAGE}">{relations}</Relationships>'
-        )
+        archive.writestr("xl/_rels/workbook.xml.rels", f'<Relationships xmlns="{PACKAGE}">{relations}</Relationships>')
         archive.writestr("xl/styles.xml", STYLES)
         for number, rows in enumerate(sheets.values(), 1):
             lines = "".join(f'<row r="{row}">{_xml_cells(row, cells)}</row>' for row, cells in enumerate(rows, 1))

@@ -74,7 +74,10 @@ def write_image_parquet(folder: Path) -> Path:
 def write_image_dataset(folder: Path) -> Path:
     """A dataset of `save_to_disk` of an old version: the rows are those that its indices name."""
     table = image_table().take([4, 0, 1, 2, 3, 5, 6, 7, 8])
-    for name, content in {"dataset.arrow": table, "indices.arrow": pa.table({"indices": [1, 2, 3, 4, 0, 5, 6, 7, 8]})}.items():
+    for name, content in {
+        "dataset.arrow": table,
+        "indices.arrow": pa.table({"indices": [1, 2, 3, 4, 0, 5, 6, 7, 8]}),
+    }.items():
         with pa.ipc.new_stream(str(folder / name), content.schema) as stream:
             stream.write_table(content, 4)
     write_state(folder, ["dataset.arrow"], ["indices.arrow"])
@@ -110,7 +113,9 @@ def test_every_format_gives_the_same_images(tmp_path, write):
     spec, rows = read_source(write(tmp_path))
     assert (spec["modality"], spec["task"]) == ("image", "classification")
     assert [row["label"] for row in rows] == CLASSES
-    assert all(np.array_equal(Image.open(io.BytesIO(row["image"])), pixels) for row, pixels in zip(rows, PIXELS, strict=True))
+    assert all(
+        np.array_equal(Image.open(io.BytesIO(row["image"])), pixels) for row, pixels in zip(rows, PIXELS, strict=True)
+    )
     assert len({row["row_id"] for row in rows}) == len(rows)
 
 
@@ -122,4 +127,6 @@ def test_every_format_gives_the_same_images_to_predict(tmp_path, write):
         assert np.array_equal(np.concatenate(loaded)[..., 0], PIXELS)
         return
     images = [row["image"] for part in loaded for row in part.rows]
-    assert all(np.array_equal(Image.open(io.BytesIO(data)), pixels) for data, pixels in zip(images, PIXELS, strict=True))
+    assert all(
+        np.array_equal(Image.open(io.BytesIO(data)), pixels) for data, pixels in zip(images, PIXELS, strict=True)
+    )

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import feather
 
 from headrace.data.readers import READERS, choose_reader
 from headrace.data.sources.read_options import ReadOptions, TableFormat
@@ -126,7 +126,9 @@ def test_workbook_of_the_old_format_that_never_ends(tmp_path):
 
 
 def test_feather_of_the_first_version(tmp_path):
-    assert "x.feather: is Feather of version 1" in read_error(put(tmp_path, b"FEA1" + bytes(200) + b"FEA1", "x.feather"))
+    assert "x.feather: is Feather of version 1" in read_error(
+        put(tmp_path, b"FEA1" + bytes(200) + b"FEA1", "x.feather")
+    )
 
 
 def test_arrow_file_whose_offsets_lead_outside(tmp_path):
@@ -152,7 +154,9 @@ def test_two_columns_of_images(tmp_path):
 
 
 def test_images_that_were_left_on_another_machine(tmp_path):
-    images = pa.array([{"bytes": None, "path": "/home/me/cat.png"}] * 9, pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
+    images = pa.array(
+        [{"bytes": None, "path": "/home/me/cat.png"}] * 9, pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    )
     pq.write_table(pa.table({"image": images, "label": [0, 1, 2] * 3}), tmp_path / "x.parquet")
     assert "column 'image' has paths such as '/home/me/cat.png', but no images" in read_error(tmp_path / "x.parquet")
 
@@ -185,7 +189,10 @@ def test_saved_dataset_whose_indices_lead_outside(tmp_path):
         ({"x": np.zeros((3, 4, 4), np.uint8), "y": np.zeros(2)}, "x.npz/x has the shape [3, 4, 4], x.npz/y [2]"),
         ({"x": np.zeros((3, 4, 4), np.uint8)}, "x.npz/x has no labels"),
         ({"x": np.zeros((3, 4, 4)), "y": np.zeros(3)}, "'x' has the shape [3, 4, 4] and the type float64"),
-        ({"x": np.zeros((3, 4, 4, 7), np.uint8), "y": np.zeros(3)}, "'x' has the shape [3, 4, 4, 7] and the type uint8"),
+        (
+            {"x": np.zeros((3, 4, 4, 7), np.uint8), "y": np.zeros(3)},
+            "'x' has the shape [3, 4, 4, 7] and the type uint8",
+        ),
         ({"x": np.zeros((3, 4, 4), np.uint8), "y": np.array([0.5, 1, 2])}, "'y' has fractions"),
         ({"x": np.zeros((3, 4, 4), np.uint8), "y": np.full((3, 2), 7)}, "'y' has several columns that are not 0 or 1"),
         ({"x": np.zeros((3, 2)), "y": np.zeros((3, 1, 1))}, "'y' has the shape [3, 1, 1]"),
@@ -200,13 +207,20 @@ def test_malformed_arrays(tmp_path, arrays, message):
 
 @pytest.mark.parametrize(
     ("shape", "message"),
-    [("(700, 28, 28)", "'x' ends "), ("(1000000000000, 28, 28)", "'y' has 1,000,000,000,000 bytes"), ("(-3, 28, 28)", "(shape (-3, 28, 28))"), ("(" + "1, " * 9000 + ")", "Header")],
+    [
+        ("(700, 28, 28)", "'x' ends "),
+        ("(1000000000000, 28, 28)", "'y' has 1,000,000,000,000 bytes"),
+        ("(-3, 28, 28)", "(shape (-3, 28, 28))"),
+        ("(" + "1, " * 9000 + ")", "Header"),
+    ],
 )
 def test_arrays_whose_header_lies(tmp_path, shape, message):
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
         for name, size in {"x": shape, "y": shape.split(" ")[0] + ")"}.items():
             header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {size}, }}\n".encode()
-            archive.writestr(f"{name}.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(784))
+            archive.writestr(
+                f"{name}.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(784)
+            )
     assert message in read_error(tmp_path / "x.npz")
 
 
@@ -248,7 +262,10 @@ def test_truncated_shard_and_shard_with_a_link(tmp_path):
     ("query", "message"),
     [
         (None, "ingest.query: null, but x.db has the tables ['orders', 'people']; give the name of one"),
-        ("order", "ingest.query: x.db has no table 'order'; choose one of ['orders', 'people'] (did you mean 'orders'?)"),
+        (
+            "order",
+            "ingest.query: x.db has no table 'order'; choose one of ['orders', 'people'] (did you mean 'orders'?)",
+        ),
         ("SELECT * FROM absent", "x.db: no such table: absent"),
         ("SELEC a", "x.db: near "),
         ("SELECT 1; SELECT 2", "x.db: You can only execute one statement at a time"),

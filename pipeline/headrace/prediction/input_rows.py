@@ -215,7 +215,9 @@ def _read_samples(path: Path, options: InputOptions) -> Iterator[Chunk]:
     """Samples of WebDataset, by the chunk."""
     where, (name,) = f"input {options.read.source!r}", options.names
     is_image = options.modality == "image"
-    rows = iter(read_sample_images(path, where) if is_image else read_sample_texts(path, where, options.read.table.encoding))
+    rows = iter(
+        read_sample_images(path, where) if is_image else read_sample_texts(path, where, options.read.table.encoding)
+    )
     while part := list(islice(rows, SAMPLES_PER_CHUNK)):
         sources, contents = (pa.array(list(column)) for column in zip(*part, strict=True))
         yield Chunk(0, sources, Cells(pa.record_batch([contents], [name])))

@@ -204,5 +204,9 @@ def _name_input() -> Iterator[None]:
     try:
         yield
     except HeadraceError as error:
-        text = str(error).replace("params.yaml: ingest.source: ", "input ", 1).replace("params.yaml: ingest.query", "--query", 1)
+        text = (
+            str(error)
+            .replace("params.yaml: ingest.source: ", "input ", 1)
+            .replace("params.yaml: ingest.query", "--query", 1)
+        )
         raise type(error)(text) from error

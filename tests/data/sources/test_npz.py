@@ -11,7 +11,10 @@ from headrace.errors import DataError
 @pytest.mark.parametrize(
     ("names", "pairs"),
     [
-        (["train_images", "train_labels", "val_images", "val_labels"], [("train_images", "train"), ("val_images", "val")]),
+        (
+            ["train_images", "train_labels", "val_images", "val_labels"],
+            [("train_images", "train"), ("val_images", "val")],
+        ),
         (["x_test", "y_test", "x_train", "y_train"], [("x_train", "train"), ("x_test", "test")]),
         (["X", "y"], [("X", None)]),
         (["data", "target", "feature_names"], [("data", None)]),

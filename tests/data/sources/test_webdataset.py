@@ -36,7 +36,10 @@ def test_keys_end_at_the_first_dot_of_the_base_name(tmp_path):
 def test_samples_without_content_are_counted_in_a_warning(tmp_path, caplog):
     write_tar(tmp_path / "x.tar", ["0.png", "1.5.png", "1.5.cls"])
     assert [sample.key for sample in read_samples(tmp_path / "x.tar", ["png"], "x")] == ["0"]
-    assert "left out samples without a member of ['png']; such as x.tar/1 with ['1.5.png', '1.5.cls'] (the key" in caplog.text
+    assert (
+        "left out samples without a member of ['png']; such as x.tar/1 with ['1.5.png', '1.5.cls'] (the key"
+        in caplog.text
+    )
 
 
 @pytest.mark.parametrize(("name", "mode"), [("b.tar", "w"), ("b.tar.gz", "w:gz"), ("b.tgz", "w:gz")])
@@ -47,7 +50,10 @@ def test_shards_in_the_order_of_splits_and_names(tmp_path, name, mode):
     assert [(sample.key, sample.split) for sample in samples] == [
         ("train-1", "train"), ("train-2", "train"), ("test-1", "test"),
     ]  # fmt: skip
-    assert [sample.key for sample in read_samples(tmp_path / f"train-*{name[1:]}", ["txt"], "x")] == ["train-1", "train-2"]
+    assert [sample.key for sample in read_samples(tmp_path / f"train-*{name[1:]}", ["txt"], "x")] == [
+        "train-1",
+        "train-2",
+    ]
     assert [path.name[:6] for path in list_sample_files(tmp_path / f"train-*{name[1:]}")] == ["train-", "train-"]
     write_tar(tmp_path / name, ["a.txt"], mode)
     with pytest.raises(DataError, match="some shards belong to an official split, but"):
@@ -69,6 +75,8 @@ def test_unpacked_samples(tmp_path):
     [
         (["0.png", "0.cls", "1.png", "1.cls"], True),
         (["0.txt", "0.json", "1.txt", "1.json"], True),
+        (["0.jpg", "0.txt", "1.jpg", "1.txt"], False),
+        (["0.jpg", "0.json", "1.jpg", "1.json", "labels.csv"], False),
         (["0.png", "1.png", "1.cls", "2.png"], False),
         (["cat/0.png", "dog/1.png", "dog/1.txt"], False),
         (["0.png", "labels.csv"], False),
@@ -107,6 +115,13 @@ def test_globs_are_recognized(tmp_path):
 )
 def test_labels(members, target, label):
     assert find_label(Sample("a", members, "x.tar", None), target, is_image=True) == label
+
+
+@pytest.mark.parametrize("target", [None, "lable"])
+def test_a_label_that_is_not_in_the_json_raises(target):
+    sample = Sample("a", {"json": b'{"shapes": [], "size": 3}'}, "x.tar", None)
+    with pytest.raises(DataError, match=r"x.tar/a.json: has no key .*, but \['shapes', 'size'\]; set ingest.target to"):
+        find_label(sample, target, is_image=True)
 
 
 def test_a_text_is_no_label_of_itself():

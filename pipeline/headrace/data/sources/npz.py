@@ -123,7 +123,9 @@ def read_blocks(array: NpzArray) -> Iterator[NDArray[Any]]:
         yield read_whole(array)
         return
     if row_bytes > MAX_ROW_BYTES:
-        raise DataError(f"{array.path}: {array.name!r} has rows of {row_bytes:,} bytes; at most {MAX_ROW_BYTES:,} are read")
+        raise DataError(
+            f"{array.path}: {array.name!r} has rows of {row_bytes:,} bytes; at most {MAX_ROW_BYTES:,} are read"
+        )
     rows_per_block = max(1, BLOCK_BYTES // row_bytes)
     with _open_data(array) as file:
         for start in range(0, num_rows, rows_per_block):
@@ -172,16 +174,21 @@ def _read_header(path: Path, name: str, file: Any) -> NpzArray:
 @contextmanager
 def _open_data(array: NpzArray) -> Iterator[BinaryIO]:
     """The bytes of an array, after its header."""
-    with _translate_npz_errors(array.path), zipfile.ZipFile(array.path) as archive:
-        with archive.open(f"{array.name}.npy") as file:
-            _read_header(array.path, array.name, file)
-            yield file  # type: ignore[misc]
+    with (
+        _translate_npz_errors(array.path),
+        zipfile.ZipFile(array.path) as archive,
+        archive.open(f"{array.name}.npy") as file,
+    ):
+        _read_header(array.path, array.name, file)
+        yield file
 
 
 def _read(array: NpzArray, file: BinaryIO, num_bytes: int) -> bytes:
     data = file.read(num_bytes)
     if len(data) != num_bytes:
-        raise DataError(f"{array.path}: {array.name!r} ends {num_bytes - len(data):,} bytes early; fetch the file again")
+        raise DataError(
+            f"{array.path}: {array.name!r} ends {num_bytes - len(data):,} bytes early; fetch the file again"
+        )
     return data
 
 

@@ -30,6 +30,9 @@ LABEL_EXTENSIONS = ("cls", "json", "txt")
 LABEL_KEYS = ("label", "class", "cls", "target")
 """Keys of a label in JSON, if the settings name none."""
 MAX_MEMBER_BYTES = 256 * 2**20
+SURE_LABELS = {"cls", "json"}
+"""What a folder of unpacked samples has: a text beside an image may be boxes or a caption."""
+TABLES = {"csv", "jsonl", "parquet", "tsv", "xlsx"}
 NUM_INSPECTED = 2000
 NUM_FIRST = 20
 MIN_SHARE = 0.5
@@ -67,7 +70,9 @@ def is_webdataset(path: Path) -> bool:
         extensions.setdefault(key, set()).add(extension)
     if len({os.path.dirname(name) for name in names}) != 1:  # noqa: PTH120 - there may be many
         return False
-    num_samples = sum(len(each) > 1 and bool(each.intersection(LABEL_EXTENSIONS)) for each in extensions.values())
+    if any(each & TABLES for each in extensions.values()):  # it has the labels
+        return False
+    num_samples = sum(len(each) > 1 and bool(each & SURE_LABELS) for each in extensions.values())
     return num_samples >= MIN_SHARE * len(extensions) > 0
 
 
@@ -85,7 +90,9 @@ def read_samples(path: Path, content: Collection[str], where: str) -> Iterator[S
         others.update(sample.members)
         example = example or _describe(sample)
     if not num_samples:
-        raise DataError(f"{where}: no sample has a member of {sorted(content)}; {example or 'it is empty'}; pack it again")
+        raise DataError(
+            f"{where}: no sample has a member of {sorted(content)}; {example or 'it is empty'}; pack it again"
+        )
     if others:
         log.warning("%s: left out samples without a member of %s; %s", where, sorted(content), example)
 
@@ -117,9 +124,16 @@ def find_label(sample: Sample, target: str | None, *, is_image: bool) -> str | N
 def _read_json_label(sample: Sample, target: str | None) -> str | None:
     try:
         content = json.loads(sample.members["json"])
-        value = content.get(target) if target else next((content[key] for key in LABEL_KEYS if key in content), None)
+        keys = list(content.keys())
     except (ValueError, RecursionError, AttributeError):
         raise DataError(f"{sample.place}.json: is no JSON object; pack the sample again") from None
+    key = next((key for key in ([target] if target else LABEL_KEYS) if key in keys), None)
+    if key is None:
+        raise DataError(
+            f"{sample.place}.json: has no key {target or list(LABEL_KEYS)!r}, but {keys[:10]}; set ingest.target to the"
+            " key of the label, which is null where it is unknown"
+        )
+    value = content[key]
     if value is None or isinstance(value, str):
         return value.strip() or None if value else None
     if isinstance(value, list | dict):
@@ -186,7 +200,9 @@ def _split_name(name: str) -> tuple[str, str]:
 def _describe(sample: Sample) -> str:
     """Names the members of a sample; a key that was cut at a dot that was not meant to end it is the usual reason."""
     listed = [f"{sample.key}.{extension}" for extension in sample.members][:3]
-    hint = "" if not any("." in extension for extension in sample.members) else (
-        " (the key of a sample ends at the first dot of its name; use other names)"
+    hint = (
+        ""
+        if not any("." in extension for extension in sample.members)
+        else (" (the key of a sample ends at the first dot of its name; use other names)")
     )
     return f"such as {sample.place} with {listed}{hint}"

@@ -16,7 +16,9 @@ def make_batch(start, stop):
 
 def test_rows_are_grouped_and_missing_images_are_empty(monkeypatch):
     monkeypatch.setattr(embedded_images, "BATCH_ROWS", 5)
-    batches = list(to_image_batches(iter([make_batch(0, 2), make_batch(2, 4), make_batch(4, 6), make_batch(6, 7)]), "image_"))
+    batches = list(
+        to_image_batches(iter([make_batch(0, 2), make_batch(2, 4), make_batch(4, 6), make_batch(6, 7)]), "image_")
+    )
     assert [batch.num_rows for batch in batches] == [4, 3]
     assert batches[0].schema.names == [*RAW_SCHEMA.names, "size"]
     assert batches[0].column("image").to_pylist() == [b"0", b"1", b"", b"3"]

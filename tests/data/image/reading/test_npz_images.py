@@ -19,7 +19,12 @@ def read(path, **options):
 
 def test_official_splits_and_labels_of_one_column(tmp_path):
     arrays = {"train_images": PIXELS, "train_labels": CLASSES[:, None].astype(np.uint8)}
-    arrays |= {"test_images": PIXELS[:2], "test_labels": CLASSES[:2], "val_images": PIXELS[:1], "val_labels": CLASSES[:1]}
+    arrays |= {
+        "test_images": PIXELS[:2],
+        "test_labels": CLASSES[:2],
+        "val_images": PIXELS[:1],
+        "val_labels": CLASSES[:1],
+    }
     np.savez(tmp_path / "set.npz", **arrays)
     spec, rows = read(tmp_path / "set.npz")
     assert (spec.task, spec.format, spec.assumptions) == ("classification", "npz", [])
@@ -29,7 +34,9 @@ def test_official_splits_and_labels_of_one_column(tmp_path):
     assert len({row["row_id"] for row in rows}) == 9
 
 
-@pytest.mark.parametrize("to_colour", [lambda x: np.stack([x] * 3, -1), lambda x: np.stack([x] * 3, 1), lambda x: x[..., None]])
+@pytest.mark.parametrize(
+    "to_colour", [lambda x: np.stack([x] * 3, -1), lambda x: np.stack([x] * 3, 1), lambda x: x[..., None]]
+)
 def test_channels_stand_at_either_end(tmp_path, to_colour):
     np.savez(tmp_path / "set.npz", X=to_colour(PIXELS), y=CLASSES.astype(float))
     _, rows = read(tmp_path / "set.npz")

@@ -34,10 +34,9 @@ def read_npz(path: Path, options: ReadOptions) -> OpenedSource:
     pairs = pair_arrays(list_npz_files(path), where)
     for pair in pairs:
         _check_images(pair.inputs)
-        if pair.labels is None:
-            raise DataError(f"{where}: {pair.inputs.place} has no labels; add an array named as it, with labels")
-    task, assumptions = _find_task(pairs)
-    opened = open_image_source("npz", _read_batches(pairs), options, task)
+    labels = [_get_labels(pair, where) for pair in pairs]
+    task, assumptions = _find_task(labels)
+    opened = open_image_source("npz", _read_batches(pairs, labels, task), options, task)
     return opened._replace(spec=opened.spec.model_copy(update={"assumptions": assumptions}))
 
 
@@ -61,32 +60,37 @@ def _check_images(array: NpzArray) -> None:
         )
 
 
-def _find_task(pairs: Sequence[NpzPair]) -> tuple[TaskName, list[Assumption]]:
+def _get_labels(pair: NpzPair, where: str) -> NpzArray:
+    if pair.labels is None:
+        raise DataError(f"{where}: {pair.inputs.place} has no labels; add an array named as it, with labels")
+    return pair.labels
+
+
+def _find_task(labels: Sequence[NpzArray]) -> tuple[TaskName, list[Assumption]]:
     """Multilabel for several columns of 0 and 1, unless each row has exactly one 1."""
-    widths = {pair.labels.shape[1:] for pair in pairs if pair.labels is not None}
+    widths = {array.shape[1:] for array in labels}
     if widths <= {(), (1,)}:
         return "classification", []
-    first = next(pair.labels for pair in pairs if pair.labels is not None)
-    if len(widths) > 1 or len(first.shape) != 2:  # noqa: PLR2004 - rows and labels
-        raise DataError(f"{first.path}: {first.name!r} has the shape {list(first.shape)}; labels must be [rows], or one column for each label")
-    values = [read_whole(pair.labels) for pair in pairs if pair.labels is not None]
+    first = f"{labels[0].path}: {labels[0].name!r}"
+    if len(widths) > 1 or any(len(width) > 1 for width in widths):
+        raise DataError(f"{first} has the shape {list(labels[0].shape)}; labels must be [rows] or [rows, labels]")
+    values = [read_whole(array) for array in labels]
     if any(not np.isin(each, (0, 1)).all() for each in values):
-        raise DataError(f"{first.path}: {first.name!r} has several columns that are not 0 or 1; save one label for each row")
+        raise DataError(f"{first} has several columns that are not 0 or 1; save one label for each row")
     is_one_hot = all((each.sum(axis=1) == 1).all() for each in values)
-    text = "each row of the labels has one 1: its place is the class" if is_one_hot else "each column is a label of its own"
+    text = "each row of the labels has one 1, whose place is the class" if is_one_hot else "each column is a label"
     setting = "none: save the labels as one number for each row" if is_one_hot else "none: save one label for each row"
     assumption = Assumption(stage="ingest", subject="labels", text=text, setting=setting)
     return ("classification" if is_one_hot else "multilabel"), [assumption]
 
 
-def _read_batches(pairs: Sequence[NpzPair]) -> Iterator[pa.RecordBatch]:
-    ids, (task, _) = ContentIds(), _find_task(pairs)
-    for pair in pairs:
-        yield from to_record_batches(_read_rows(pair, task, ids))
+def _read_batches(pairs: Sequence[NpzPair], labels: Sequence[NpzArray], task: TaskName) -> Iterator[pa.RecordBatch]:
+    ids = ContentIds()
+    for pair, array in zip(pairs, labels, strict=True):
+        yield from to_record_batches(_read_rows(pair, _name_labels(array, task), ids))
 
 
-def _read_rows(pair: NpzPair, task: TaskName, ids: ContentIds) -> Iterator[dict[str, Any]]:
-    labels = _name_labels(pair, task)
+def _read_rows(pair: NpzPair, labels: list[str], ids: ContentIds) -> Iterator[dict[str, Any]]:
     index = 0
     for block in read_blocks(pair.inputs):
         for image in _to_channels_last(block):
@@ -96,16 +100,15 @@ def _read_rows(pair: NpzPair, task: TaskName, ids: ContentIds) -> Iterator[dict[
             index += 1
 
 
-def _name_labels(pair: NpzPair, task: TaskName) -> list[str]:
-    assert pair.labels is not None
-    values = read_whole(pair.labels)
+def _name_labels(labels: NpzArray, task: TaskName) -> list[str]:
+    values = read_whole(labels)
     if task == "multilabel":
         return [encode_names(map(str, np.flatnonzero(row).tolist())) for row in values]
     if values.ndim > 1:
         values = values.argmax(axis=1) if values.shape[1] > 1 else values[:, 0]
     if values.dtype.kind == "f":
         if not (values == np.round(values)).all():
-            raise DataError(f"{pair.labels.path}: {pair.labels.name!r} has fractions; labels must be classes; save them as integers")
+            raise DataError(f"{labels.path}: {labels.name!r} has fractions; labels are classes; save them as integers")
         values = values.astype(np.int64)
     if values.dtype.kind == "S":
         return [value.decode("utf-8", "replace") for value in values.tolist()]

@@ -18,7 +18,7 @@ MEMBERS = tuple(extension.removeprefix(".") for extension in EXTENSIONS)
 
 
 def read_webdataset_images(path: Path, options: ReadOptions) -> OpenedSource:
-    """Reads the images of tar shards, or of a folder of unpacked ones; `ingest.target`: the key of the label in JSON."""
+    """Reads the images of tar shards, or of a folder of unpacked ones; `ingest.target`: the key of a label in JSON."""
     where = f"params.yaml: ingest.source: {options.source!r}"
     rows = (_to_row(sample, options.target) for sample in read_samples(path, MEMBERS, where))
     return open_image_source("webdataset", to_record_batches(rows), options.model_copy(update={"target": None}))

@@ -113,8 +113,8 @@ def read_table_files(path: Path, options: ReadOptions) -> OpenedSource:
     new_names = rename_reserved_columns(head.names)
     spec = Spec(
         modality=table.modality, task=table.task, source=options.source, format="table", num_rows=0,
-        assumptions=[*_assume_format(files, options, head.options), *head.assumptions, *table.assumptions, *marked.assumptions,
-                     *targets.assumptions],
+        assumptions=[*_assume_format(files, options, head.options), *head.assumptions, *table.assumptions,
+                     *marked.assumptions, *targets.assumptions],
         target=table.target,
         targets=table.targets if table.task == "regression" and len(table.targets) > 1 else [],
         columns=[_rename_column(column, new_names[column.name]) for column in table.columns],

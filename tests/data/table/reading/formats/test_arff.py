@@ -24,7 +24,9 @@ def read(path):
 
 
 def test_names_and_rows(tmp_path):
-    lines = "1, red, plain text, 2024-01-02\n% a comment\n\n?,'dark blue' ,\"it's, \\\"so\\\"\", ?\n 3.5,?,'','?'\n4,x,,\n"
+    lines = (
+        "1, red, plain text, 2024-01-02\n% a comment\n\n?,'dark blue' ,\"it's, \\\"so\\\"\", ?\n 3.5,?,'','?'\n4,x,,\n"
+    )
     (tmp_path / "x.arff.gz").write_bytes(gzip.compress((HEADER + lines).encode()))
     names, cells, numbers = read(tmp_path / "x.arff.gz")
     assert names == ["a", "b c", "d's", "e"]

@@ -51,6 +51,15 @@ def test_a_column_that_is_ignored_may_be_nested():
     assert rows.cells.to_pylist() == [{"a": str(n), "b": None, "c": "2024-02-29"} for n in (1, 2)]
 
 
+def test_sounds_are_no_images():
+    sounds = pa.array([{"bytes": b"RIFF", "path": "x.wav"}])
+    metadata = {"huggingface": '{"info": {"features": {"audio": {"_type": "Audio"}}}}'}
+    table = pa.table({"audio": sounds, "label": ["p"]})
+    assert read(table)[0].images is not None
+    with pytest.raises(DataError, match="column 'audio' contains struct<"):
+        read(table.replace_schema_metadata(metadata))
+
+
 def test_images_are_hashed_and_read_in_small_batches():
     images = pa.array([{"bytes": bytes([index]), "path": f"{index}.png"} for index in range(100)] + [None])
     batches = read(pa.table({"image": images, "label": ["p"] * 101}))

@@ -1,6 +1,6 @@
 import pyarrow as pa
-import pyarrow.feather as feather
 import pytest
+from pyarrow import feather
 
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.table.reading.formats.arrow_file import open_arrow, open_orc
@@ -17,7 +17,9 @@ def test_the_content_decides_whether_it_is_a_file_or_a_stream(tmp_path):
         opened = open_arrow(tmp_path / name, ReadOptions(), None)
         batches = list(opened.batches)
         assert (opened.names, opened.numbering) == (["a", "b"], "index")
-        assert [cell for rows in batches for cell in rows.cells.column("a").to_pylist()] == list(map(str, range(20_000)))
+        assert [cell for rows in batches for cell in rows.cells.column("a").to_pylist()] == list(
+            map(str, range(20_000))
+        )
         assert [number for rows in batches for number in rows.numbers.to_pylist()] == list(range(20_000))
         assert max(rows.cells.num_rows for rows in batches) <= 8192
 

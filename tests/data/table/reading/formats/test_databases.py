@@ -19,7 +19,9 @@ def read(path, **options):
 
 
 @pytest.mark.parametrize("write", [write_sqlite, write_duckdb])
-@pytest.mark.parametrize("query", [None, "data", "SELECT * FROM data", "WITH x AS (SELECT * FROM data) SELECT * FROM x"])
+@pytest.mark.parametrize(
+    "query", [None, "data", "SELECT * FROM data", "WITH x AS (SELECT * FROM data) SELECT * FROM x"]
+)
 def test_a_table_by_its_name_or_a_query(tmp_path, write, query):
     write(tmp_path / "x.db", ROWS)
     rows = read(tmp_path / "x.db", query=query)
@@ -30,9 +32,9 @@ def test_a_table_by_its_name_or_a_query(tmp_path, write, query):
 @pytest.mark.parametrize("write", [write_sqlite, write_duckdb])
 def test_a_query_chooses_columns_and_rows(tmp_path, write):
     write(tmp_path / "x.db", ROWS)
-    assert read(tmp_path / "x.db", query="SELECT color AS c, id * 2 AS i FROM data WHERE id > 1027 ORDER BY id DESC") == [
-        {"c": row["color"], "i": str(2 * row["id"])} for row in reversed(ROWS[28:])
-    ]
+    assert read(
+        tmp_path / "x.db", query="SELECT color AS c, id * 2 AS i FROM data WHERE id > 1027 ORDER BY id DESC"
+    ) == [{"c": row["color"], "i": str(2 * row["id"])} for row in reversed(ROWS[28:])]
 
 
 def test_a_table_whose_name_is_a_word_of_sql(tmp_path):
@@ -84,8 +86,8 @@ def test_types_of_duckdb(tmp_path):
 
     with duckdb.connect(str(tmp_path / "x.duckdb")) as connection:
         connection.execute(
-            f"CREATE TABLE data AS SELECT UUID '{uuid.UUID(int=7)}' AS u, 1.50::DECIMAL(9, 2) AS d, TIME '03:04:05' AS t,"
-            " 'a'::ENUM ('a', 'b') AS e, true AS b, 170141183460469231731687303715884105727::HUGEINT AS h"
+            f"CREATE TABLE data AS SELECT UUID '{uuid.UUID(int=7)}' AS u, 1.50::DECIMAL(9, 2) AS d, TIME '03:04:05'"
+            " AS t, 'a'::ENUM ('a', 'b') AS e, true AS b, 170141183460469231731687303715884105727::HUGEINT AS h"
         )
     (row,) = read(tmp_path / "x.duckdb")
     assert (row["u"], row["d"], row["t"], row["e"], row["b"]) == (

@@ -45,8 +45,8 @@ def _read_names(path: Path, encoding: str) -> list[str]:
             names.append(_read_attribute(path, number, line))
         elif word != "@relation" or len(names) > MAX_COLUMNS:
             raise DataError(
-                f"{path}: line {number}: {line[:40]!r} is no part of an ARFF header, which has @relation, @attribute and"
-                f" @data, and at most {MAX_COLUMNS:,} attributes; fix that line"
+                f"{path}: line {number}: {line[:40]!r} is no part of an ARFF header, which has @relation, @attribute"
+                f" and @data, and at most {MAX_COLUMNS:,} attributes; fix that line"
             )
     raise DataError(f"{path}: has no lines @attribute and @data; give an ARFF file that has rows")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
@@ -56,7 +56,8 @@ def describe_columns(path: Path, schema: pa.Schema, options: ReadOptions, expect
         raise DataError(f"{path}: has no columns; give a table that has rows")
     check_unique_names(path, names)
     ignored = {name for name, kind in options.columns.items() if kind == "ignore"}
-    images = [field.name for field in fields if _is_image(field.type) and field.name not in ignored]
+    features = _read_features(schema)
+    images = [field.name for field in fields if _is_image(field, features) and field.name not in ignored]
     if len(images) > 1:
         raise ConfigError(
             f"params.yaml: ingest.columns: {images[:5]} all hold images, but a row can have only one; set the others"
@@ -74,9 +75,8 @@ def describe_columns(path: Path, schema: pa.Schema, options: ReadOptions, expect
 def find_class_names(schema: pa.Schema) -> dict[str, list[str]]:
     """Column -> the names of its classes, as Hugging Face's datasets store them in the schema's metadata."""
     try:
-        features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
-        found = {name: _class_names(feature) for name, feature in features.items()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):  # another program's metadata
+        found = {name: _class_names(feature) for name, feature in _read_features(schema).items()}
+    except (KeyError, TypeError, AttributeError, RecursionError):  # another program's metadata
         return {}
     return {name: names for name, names in found.items() if names}
 
@@ -136,8 +136,20 @@ def _is_uuid(kind: pa.DataType) -> bool:
     return isinstance(kind, pa.BaseExtensionType) and kind.extension_name == "arrow.uuid"
 
 
-def _is_image(kind: pa.DataType) -> bool:
-    return types.is_struct(kind) and {field.name for field in kind} == IMAGE_FIELDS
+def _read_features(schema: pa.Schema) -> dict[str, Any]:
+    """Column -> its feature in the metadata of Hugging Face's datasets; empty for other files."""
+    try:
+        features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}
+    return features if isinstance(features, dict) else {}
+
+
+def _is_image(field: Any, features: Mapping[str, Any]) -> bool:
+    """Whether a column holds bytes and paths, which are not sounds."""
+    feature = features.get(field.name)
+    kind = feature.get("_type", "Image") if isinstance(feature, dict) else "Image"
+    return kind == "Image" and types.is_struct(field.type) and {part.name for part in field.type} == IMAGE_FIELDS
 
 
 def _class_names(feature: Any) -> list[str]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import islice
+from types import NoneType
 from typing import Any
 
 import pyarrow as pa
@@ -20,25 +21,41 @@ def format_scalar(value: Any) -> str | None:
 
     Raises TypeError for anything but text, numbers, booleans, dates, times and None.
     """
-    if value is None:
+    formatter = FORMATTERS.get(type(value))
+    if formatter is None:
+        raise TypeError(type(value).__name__)
+    return formatter(value)
+
+
+def _format_text(value: str) -> str:
+    return value if value.isascii() else value.encode("utf-8", "replace").decode()  # lone surrogates
+
+
+def _format_float(value: float) -> str | None:
+    text = repr(value)
+    if text == "nan":
         return None
-    if isinstance(value, str):
-        return value if value.isascii() else value.encode("utf-8", "replace").decode()  # lone surrogates
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return repr(value)
-    if isinstance(value, float):
-        text = repr(value)
-        if text == "nan":
-            return None
-        return str(pa.scalar(value).cast(pa.string())) if "e" in text else text.removesuffix(".0")
-    if isinstance(value, dt.datetime | dt.date | dt.time | Decimal):
-        return str(value)
-    if isinstance(value, dt.timedelta):  # as spreadsheets write it: 30:00:00
-        minutes, seconds = divmod(round(value.total_seconds()), 60)
-        return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
-    raise TypeError(type(value).__name__)
+    return str(pa.scalar(value).cast(pa.string())) if "e" in text else text.removesuffix(".0")
+
+
+def _format_duration(value: dt.timedelta) -> str:
+    """As spreadsheets write it: 30:00:00."""
+    minutes, seconds = divmod(round(value.total_seconds()), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
+
+
+FORMATTERS: dict[type, Callable[[Any], str | None]] = {
+    NoneType: lambda _: None,
+    str: _format_text,
+    bool: lambda value: "true" if value else "false",
+    int: repr,
+    float: _format_float,
+    Decimal: str,
+    dt.date: str,
+    dt.datetime: str,
+    dt.time: str,
+    dt.timedelta: _format_duration,
+}
 
 
 def batch_rows(rows: Iterable[tuple[int, Sequence[str | None]]], names: Sequence[str]) -> Iterator[FileRows]:

@@ -65,7 +65,8 @@ def _choose_query(path: Path, tables: Mapping[str, str], wanted: str | None) -> 
         if len(wanted.split()) > 1:
             return wanted
         raise ConfigError(
-            f"params.yaml: ingest.query: {path.name} has no table {wanted!r}; {choices(wanted, tables)}, or give a query"
+            f"params.yaml: ingest.query: {path.name} has no table {wanted!r}; {choices(wanted, tables)}, or give a"
+            " query"
         )
     if not tables:
         raise DataError(f"{path}: has no tables; give a database that has one")
@@ -74,9 +75,13 @@ def _choose_query(path: Path, tables: Mapping[str, str], wanted: str | None) -> 
         more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
         raise ConfigError(
             f"params.yaml: ingest.query: null, but {path.name} has the tables {names[:MAX_LISTED]}{more}; give the name"
-            f" of one, or a query such as SELECT * FROM {tables[names[0]]}"
+            f" of one, or a query such as {_select_all(tables[names[0]])}"
         )
-    return f"SELECT * FROM {tables[names[0] if wanted is None else wanted]}"
+    return _select_all(tables[names[0] if wanted is None else wanted])
+
+
+def _select_all(quoted_name: str) -> str:
+    return f"SELECT * FROM {quoted_name}"  # noqa: S608 - quoted below
 
 
 def _quote_name(name: str) -> str:
@@ -106,7 +111,9 @@ def _open_sqlite(path: Path, options: ReadOptions, expected: list[str] | None) -
         connection.set_authorizer(_authorize)
         names = [name for name, *_ in connection.execute(query).description or ()]
     if not names:
-        raise ConfigError(f"params.yaml: ingest.query: {options.query!r} returns no rows; give a query such as SELECT ...")
+        raise ConfigError(
+            f"params.yaml: ingest.query: {options.query!r} returns no rows; give a query such as SELECT ..."
+        )
     check_unique_names(path, names)
     if expected is not None:
         check_same_columns(path, names, expected)
@@ -200,7 +207,9 @@ def _connect_duckdb(path: Path) -> DuckDBPyConnection:
 def _run_duckdb(connection: DuckDBPyConnection, query: str, options: ReadOptions) -> pa.RecordBatchReader:
     relation = connection.sql(query)
     if relation is None:
-        raise ConfigError(f"params.yaml: ingest.query: {options.query!r} returns no rows; give a query such as SELECT ...")
+        raise ConfigError(
+            f"params.yaml: ingest.query: {options.query!r} returns no rows; give a query such as SELECT ..."
+        )
     # DuckDB 1 has the second name only
     read = getattr(relation, "to_arrow_reader", None) or relation.fetch_arrow_reader
     return read(ROWS_PER_BATCH)

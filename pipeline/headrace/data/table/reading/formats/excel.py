@@ -52,7 +52,7 @@ def open_excel(path: Path, options: ReadOptions, expected: list[str] | None) -> 
     if expected is not None:
         check_same_columns(path, layout.names, expected)
     assumptions += [*layout.assumptions, *_assume_errors(num_errors)]
-    return OpenTableFile(layout.names, _read(path, sheet, layout), options.table, assumptions=assumptions)
+    return OpenTableFile(layout.names, _read(sheet, layout), options.table, assumptions=assumptions)
 
 
 @contextmanager
@@ -79,13 +79,13 @@ def _open_workbook(path: Path) -> CalamineWorkbook:
     return CalamineWorkbook.from_path(path)
 
 
-def _choose_sheet(
-    path: Path, workbook: CalamineWorkbook, wanted: str | None
-) -> tuple[CalamineSheet, list[Assumption]]:
+def _choose_sheet(path: Path, workbook: CalamineWorkbook, wanted: str | None) -> tuple[CalamineSheet, list[Assumption]]:
     names = workbook.sheet_names
     if wanted is not None:
         if wanted not in names:
-            raise ConfigError(f"params.yaml: ingest.table.sheet: {path.name} has no {wanted!r}; {choices(wanted, names)}")
+            raise ConfigError(
+                f"params.yaml: ingest.table.sheet: {path.name} has no {wanted!r}; {choices(wanted, names)}"
+            )
         return workbook.get_sheet_by_name(wanted), []
     sheets = ((name, workbook.get_sheet_by_name(name)) for name in names)
     name, sheet = next(((name, sheet) for name, sheet in sheets if sheet.height > 1), ("", None))
@@ -158,7 +158,7 @@ def _assume_errors(num_errors: int) -> list[Assumption]:
     return [_remark("error cells", text, "none: correct the formulas in the workbook", is_warning=True)]
 
 
-def _read(path: Path, sheet: CalamineSheet, layout: SheetLayout) -> Iterator[FileRows]:
+def _read(sheet: CalamineSheet, layout: SheetLayout) -> Iterator[FileRows]:
     rows = (
         (number, [_to_text(cells[index]) for index in layout.columns])
         for number, cells in _number_rows(sheet)

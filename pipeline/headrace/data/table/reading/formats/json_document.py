@@ -151,10 +151,12 @@ def _to_rows(path: Path, document: Mapping[str, Any]) -> list[dict[str, Any]]:
             columns[name] = values
         else:
             raise DataError(
-                f"{path}: is an object whose {name!r} is no column; must be an array of objects, or an object of columns"
-                f' such as {{"size": [1, 2], "label": ["p", "q"]}}; {REMEDY}'
+                f"{path}: is an object whose {name!r} is no column; must be an array of objects, or an object of"
+                f' columns such as {{"size": [1, 2], "label": ["p", "q"]}}; {REMEDY}'
             )
     sizes = {name: len(values) for name, values in columns.items()}
     if len(set(sizes.values())) > 1:
-        raise DataError(f"{path}: its columns have different numbers of rows, {dict(islice(sizes.items(), 5))}; {REMEDY}")
+        raise DataError(
+            f"{path}: its columns have different numbers of rows, {dict(islice(sizes.items(), 5))}; {REMEDY}"
+        )
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

@@ -89,7 +89,8 @@ def _to_text(where: str, name: str, value: Any, options: ReadOptions) -> str | N
             return None
         raise DataError(
             f"{where}: {name!r} is a JSON {_json_type(value)}; cells must be texts, numbers, booleans or null;"
-            f" flatten it, set ingest.columns: {{{name}: ignore}}, or name it as ingest.target if it is a list of labels"
+            f" flatten it, set ingest.columns: {{{name}: ignore}}, or name it as ingest.target if it is a list of"
+            " labels"
         )
     return format_scalar(value)
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from headrace.contracts import Assumption
-from headrace.data.sources.npz import NpzArray, NpzPair, pair_arrays, read_blocks, read_whole
+from headrace.data.sources.npz import NpzPair, pair_arrays, read_blocks, read_whole
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.table.reading.formats.arrow_cells import describe_columns, read_rows
 from headrace.data.table.reading.table_file import OpenTableFile, check_uncompressed
@@ -32,7 +32,9 @@ def open_npz(path: Path, options: ReadOptions, expected: list[str] | None) -> Op
             )
     names = _name_columns(pairs[0])
     if any(_name_columns(pair) != names for pair in pairs):
-        raise DataError(f"{path}: its arrays have different columns; save one table, or the same columns for each split")
+        raise DataError(
+            f"{path}: its arrays have different columns; save one table, or the same columns for each split"
+        )
     has_splits = pairs[0].split is not None
     schema = pa.schema([(name, pa.string()) for name in [*names, *(["split"] if has_splits else [])]])
     columns = describe_columns(path, schema, options, expected)
@@ -44,9 +46,7 @@ def open_npz(path: Path, options: ReadOptions, expected: list[str] | None) -> Op
 def _assume_splits(pairs: Sequence[NpzPair]) -> Assumption:
     names = ", ".join(pair.inputs.name for pair in pairs)
     text = f"the rows of {names} are split anew; the column 'split' names their arrays"
-    return Assumption(
-        stage="ingest", subject="split", text=text, setting="ingest.split_column: split", is_warning=True
-    )
+    return Assumption(stage="ingest", subject="split", text=text, setting="ingest.split_column: split", is_warning=True)
 
 
 def _name_columns(pair: NpzPair) -> list[str]:
