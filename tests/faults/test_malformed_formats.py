@@ -120,11 +120,6 @@ def test_workbook_that_unpacks_to_too_much(tmp_path):
     assert "x.xlsx: unpacks to more than 200 times its " in read_error(tmp_path / "x.xlsx")
 
 
-def test_workbook_of_the_old_format_that_never_ends(tmp_path):
-    header = bytes.fromhex("d0cf11e0a1b11ae1") + bytes(16) + bytes.fromhex("3e000300feff09000600")
-    assert "x.xls: not readable as a workbook" in read_error(put(tmp_path, header + bytes(1502), "x.xls"))
-
-
 def test_feather_of_the_first_version(tmp_path):
     assert "x.feather: is Feather of version 1" in read_error(
         put(tmp_path, b"FEA1" + bytes(200) + b"FEA1", "x.feather")

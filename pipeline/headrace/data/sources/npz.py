@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -172,7 +172,7 @@ def _read_header(path: Path, name: str, file: Any) -> NpzArray:
 
 
 @contextmanager
-def _open_data(array: NpzArray) -> Iterator[BinaryIO]:
+def _open_data(array: NpzArray) -> Iterator[IO[bytes]]:
     """The bytes of an array, after its header."""
     with (
         _translate_npz_errors(array.path),
@@ -183,7 +183,7 @@ def _open_data(array: NpzArray) -> Iterator[BinaryIO]:
         yield file
 
 
-def _read(array: NpzArray, file: BinaryIO, num_bytes: int) -> bytes:
+def _read(array: NpzArray, file: IO[bytes], num_bytes: int) -> bytes:
     data = file.read(num_bytes)
     if len(data) != num_bytes:
         raise DataError(

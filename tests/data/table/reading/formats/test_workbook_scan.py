@@ -33,7 +33,8 @@ def test_the_size_of_a_sheet_is_limited(tmp_path, monkeypatch, place):
             inspect_workbook(tmp_path / "x.xlsx")
 
 
-def test_old_workbooks_are_opened_in_another_process_first(tmp_path):
+def test_old_workbooks_are_opened_in_another_process_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(workbook_scan, "TRIAL_MEMORY_BYTES", 2**29)
     write_old_workbook(tmp_path / "x.xls")
     assert inspect_workbook(tmp_path / "x.xls") == 0
     content = bytearray((tmp_path / "x.xls").read_bytes())

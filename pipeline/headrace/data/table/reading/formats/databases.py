@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 SQLITE_MAGIC, SQLITE_HEADER_BYTES = b"SQLite format 3\0", 100
 DUCKDB_MAGIC, DUCKDB_MAGIC_START = b"DUCK", 8
-DUCKDB_SETTINGS = {
+DUCKDB_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
     "autoload_known_extensions": "false",
     "autoinstall_known_extensions": "false",
