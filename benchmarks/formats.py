@@ -18,7 +18,7 @@ sys.path.insert(0, str(BENCH_DIR.parent))
 from tests.table_files import TABLE_WRITERS, make_rows
 
 NAMES = ("formats",)
-NUM_ROWS: dict[Size, int] = {"full": 20_000, "quick": 500}
+NUM_ROWS: dict[Size, int] = {"full": 10_000, "quick": 500}
 FACTOR = 10
 BASELINE = "x.csv"
 MIN_SPEED, MAX_GROWTH = 0.5, 1.3
@@ -59,7 +59,8 @@ def measure_formats(formats: Sequence[str], size: Size) -> Iterator[Row]:
 
 def run_ingest(name: str, rows: list[dict]) -> MonitoredProcess:
     """Writes the rows in one format and ingests them."""
-    ingest = {"source": name, "target": "outcome", "columns": {"note": "categorical"}}
+    table = {"delimiter": ","}
+    ingest = {"source": name, "target": "outcome", "columns": {"note": "categorical"}, "table": table}
     with temporary_project(ingest=ingest) as folder:
         write: Callable[[Path, list[dict]], None] = TABLE_WRITERS[name]
         write(folder / name, rows)

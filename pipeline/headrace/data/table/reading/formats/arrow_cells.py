@@ -98,7 +98,7 @@ def read_rows(path: Path, noun: str, batches: Iterable[pa.RecordBatch], columns:
     """
     start = 0
     with translate_arrow_errors(path, noun):
-        for batch in _cut(batches, columns.rows_per_batch):
+        for batch in _regroup(batches, columns.rows_per_batch):
             images = None
             if columns.image_column is not None:
                 images = _to_images(batch.column(columns.image_column))
@@ -110,10 +110,21 @@ def read_rows(path: Path, noun: str, batches: Iterable[pa.RecordBatch], columns:
             start += batch.num_rows
 
 
-def _cut(batches: Iterable[pa.RecordBatch], num_rows: int) -> Iterator[pa.RecordBatch]:
+def _regroup(batches: Iterable[pa.RecordBatch], num_rows: int) -> Iterator[pa.RecordBatch]:
+    """Cuts large batches, and joins small ones, each of which would cost as much as a full one."""
+    pending, num_pending = list[pa.RecordBatch](), 0
     for batch in batches:
+        if pending and num_pending + batch.num_rows > num_rows:
+            yield from pa.Table.from_batches(pending).combine_chunks().to_batches()
+            pending, num_pending = [], 0
+        if batch.num_rows < num_rows:
+            pending.append(batch)
+            num_pending += batch.num_rows
+            continue
         for start in range(0, batch.num_rows, num_rows):
             yield batch.slice(start, num_rows)
+    if pending:
+        yield from pa.Table.from_batches(pending).combine_chunks().to_batches()
 
 
 def is_scalar(kind: pa.DataType) -> bool:
