@@ -14,10 +14,10 @@ def test_errors_are_counted_over_all_sheets(tmp_path):
 
 
 def test_errors_are_counted_across_blocks(tmp_path, monkeypatch):
-    write_workbook(tmp_path / "x.xlsx", {"a": [["#N/A"] * 3 for _ in range(50)]})
     for size in (7, 64, 1000):
         monkeypatch.setattr(workbook_scan, "BLOCK_BYTES", size)
-        assert inspect_workbook(tmp_path / "x.xlsx") == 150
+        write_workbook(tmp_path / f"{size}.xlsx", {"a": [["#N/A"] * 3 for _ in range(50)]})
+        assert inspect_workbook(tmp_path / f"{size}.xlsx") == 150
 
 
 @pytest.mark.parametrize("place", [b"ZZ9", b"A1000", b"a1000"])

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import zipfile
 import zlib
+from functools import lru_cache
 from pathlib import Path
 
 from headrace.data.sources.limits import LIMITS, UnpackBudget
@@ -44,9 +45,15 @@ def inspect_workbook(path: Path) -> int:
 
     Raises DataError for a file that is empty or damaged, or that would fill the memory.
     """
-    packed_bytes = path.stat().st_size
-    if not packed_bytes:
+    stat = path.stat()
+    if not stat.st_size:
         raise DataError(f"{path}: is empty; give a table that has rows")
+    return _inspect(path, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=32)  # a file is opened twice: for its first rows, and for all
+def _inspect(path: Path, packed_bytes: int, changed_ns: int) -> int:
+    del changed_ns
     if not zipfile.is_zipfile(path):
         _try_to_open(path)
         return 0
