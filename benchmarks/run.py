@@ -13,6 +13,7 @@ from pathlib import Path
 import answers
 import data
 import feeding
+import formats
 import keras_papers
 import ludwig_adult
 import memory
@@ -38,6 +39,7 @@ GROUPS: tuple[tuple[tuple[str, ...], Measure], ...] = tuple(
         ray_workers,
         memory,
         data,
+        formats,
         ludwig_adult,
         startup,
         quantization,

@@ -70,6 +70,7 @@ def predict(  # noqa: PLR0913 one parameter for each option
     *,
     engine: Annotated[Literal["auto", "local", "ray"], typer.Option(help="Where to compute.")] = "auto",
     column: Annotated[str | None, typer.Option(help="The column of the texts or image paths.")] = None,
+    query: Annotated[str | None, typer.Option(help="What to read from a database: a table, or SELECT ...")] = None,
     copy: Annotated[list[str] | None, typer.Option(help="A column to copy to the output; repeatable.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at a row that cannot be answered.")] = False,
     drift: Annotated[bool, typer.Option("--drift", help="Compare the rows with the train rows.")] = False,
@@ -79,7 +80,7 @@ def predict(  # noqa: PLR0913 one parameter for each option
     from headrace.prediction.run import PredictRequest
 
     _raise_on_interrupt()
-    request = PredictRequest(source, output, model, engine, strict, drift, column, tuple(copy or ()))
+    request = PredictRequest(source, output, model, engine, strict, drift, column, tuple(copy or ()), query)
     run(request, _paths())
 
 

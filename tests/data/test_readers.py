@@ -2,6 +2,7 @@ import io
 import re
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from PIL import Image
@@ -44,13 +45,30 @@ def test_every_reader_has_a_docstring() -> None:
         (["cat/1.png", ".cache/1.csv", ".cache/2.csv"], "folder"),
         (["train-images-idx3-ubyte", "train-labels-idx1-ubyte"], "idx"),
         (["data_batch_1", "test_batch", "batches.meta"], "cifar"),
+        (["0001.png", "0001.cls", "0002.png", "0002.cls"], "webdataset"),
+        (["train-0.tar", "train-1.tar"], "webdataset"),
+        (["state.json", "dataset_info.json", "data-00000-of-00001.arrow"], "table"),
+        (["cat/1.png", "dog/2.png", "Thumbs.db"], "folder"),
+        (["images/1.png", "images/2.png", "Thumbs.db"], "folder"),
     ],
 )
 def test_choose_reader_by_the_content_of_a_folder(tmp_path: Path, names: list[str], reader: str) -> None:
     assert choose_reader("auto", "data", put(tmp_path, *names)) == reader
 
 
-@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.parquet", "a.csv.gz"])
+def test_choose_reader_by_the_arrays_of_a_file(tmp_path: Path) -> None:
+    np.savez(tmp_path / "images.npz", x=np.zeros((2, 4, 4), np.uint8), y=[0, 1])
+    np.savez(tmp_path / "table.npz", x=np.zeros((2, 4)), y=[0, 1])
+    assert choose_reader("auto", "images.npz", tmp_path / "images.npz") == "npz"
+    assert choose_reader("auto", "table.npz", tmp_path / "table.npz") == "table"
+
+
+def test_choose_reader_of_a_glob(tmp_path: Path) -> None:
+    assert choose_reader("auto", "a-*.tar", tmp_path / "a-*.tar") == "webdataset"
+    assert choose_reader("auto", "a-*.csv", tmp_path / "a-*.csv") == "table"
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.parquet", "a.csv.gz", "a.xlsx", "a.db", "a.arff"])
 def test_choose_reader_of_a_table_file(tmp_path: Path, name: str) -> None:
     assert choose_reader("auto", name, put(tmp_path, name) / name) == "table"
 

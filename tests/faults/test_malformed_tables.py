@@ -112,7 +112,7 @@ def test_wrong_encoding_setting(tmp_path, encoding, content):
         ('{"a": 1, "label": "p"}\n{"a": 2, "label"\n', "x.jsonl: line 2: invalid JSON"),
         ('{"a": 1, "label": "p"}\n{"a": {"b": 2}, "label": "q"}\n', "x.jsonl: line 2: 'a' is a JSON object"),
         ('{"a": [1, 2], "label": "p"}\n', "x.jsonl: line 1: 'a' is a JSON array"),
-        ('[{"a": 1, "label": "p"}]\n', "x.jsonl: line 1: contains a JSON array"),
+        ('{"a": 1, "label": "p"}\n[{"a": 1, "label": "p"}]\n', "x.jsonl: line 2: contains a JSON array"),
         ('{\n  "a": 1,\n  "label": "p"\n}\n', "x.jsonl: line 1: invalid JSON"),
         ("null\n", "x.jsonl: line 1: contains a JSON null"),
         ("{}\n{}\n", "x.jsonl: is empty"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from headrace.contracts import Json, ModalityName, TaskName
 
-FORMATS = ("folder", "text_folder", "table", "idx", "cifar")
+FORMATS = ("folder", "text_folder", "table", "idx", "cifar", "npz", "webdataset")
 """The formats of sources; `READERS` has the reader of each."""
 
 SKLEARN = "sklearn.datasets"

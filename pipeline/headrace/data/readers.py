@@ -13,13 +13,18 @@ import pyarrow as pa
 from headrace.contracts import OpenedSource, Spec
 from headrace.data.datasets import BUILT_INS
 from headrace.data.image.reading.cifar import is_cifar_folder, read_cifar
+from headrace.data.image.reading.embedded_images import to_image_batches
 from headrace.data.image.reading.idx import is_idx_folder, read_idx
 from headrace.data.image.reading.image_folder import EXTENSIONS as IMAGE_EXTENSIONS
 from headrace.data.image.reading.image_folder import read_folder
 from headrace.data.image.reading.image_table import image_schema, load_images
+from headrace.data.image.reading.npz_images import has_npz_images, read_npz
 from headrace.data.image.reading.packaged_digits import read_digits, read_mnist5k
+from headrace.data.image.reading.webdataset_images import MEMBERS as IMAGE_MEMBERS
+from headrace.data.image.reading.webdataset_images import read_webdataset_images
 from headrace.data.sources.archives.compression import COMPRESSIONS
 from headrace.data.sources.read_options import ReadOptions
+from headrace.data.sources.webdataset import has_members, is_webdataset
 from headrace.data.table.reading.files import (
     DESCRIPTION_EXTENSIONS,
     TABLE_EXTENSIONS,
@@ -32,6 +37,7 @@ from headrace.data.table.reading.sklearn_tables import read_breast_cancer, read_
 from headrace.data.text.reader import EXTENSIONS as TEXT_EXTENSIONS
 from headrace.data.text.reader import is_text_folder, read_text_folder
 from headrace.data.text.rows import to_text_batch, to_text_schema
+from headrace.data.text.webdataset_texts import read_webdataset_texts
 from headrace.errors import DataError, choices
 from headrace.storage.column_names import to_stored_name
 
@@ -49,8 +55,16 @@ def read_tabular(path: Path, options: ReadOptions) -> OpenedSource:
     spec = opened.spec.model_copy(update={"columns": others, "input_column": main.name})
     if spec.modality == "text":
         return _to_texts(spec, opened, column)
+    if "image" in opened.schema.names:  # the images themselves, not their names
+        return OpenedSource(spec, image_schema(opened.schema, column), to_image_batches(opened.batches, column))
     base = find_common_dir([file.path for file in find_table_files(path, options.source)])
     return _to_images(spec, opened, column, base)
+
+
+def read_webdataset(path: Path, options: ReadOptions) -> OpenedSource:
+    """Reads tar shards of WebDataset, or their unpacked files: images if there are any, otherwise texts."""
+    has_images = has_members(path, IMAGE_MEMBERS, f"params.yaml: ingest.source: {options.source!r}")
+    return (read_webdataset_images if has_images else read_webdataset_texts)(path, options)
 
 
 Reader: TypeAlias = Callable[[Path, ReadOptions], OpenedSource]
@@ -61,6 +75,8 @@ READERS: dict[str, Reader] = {
     "table": read_tabular,
     "idx": read_idx,
     "cifar": read_cifar,
+    "npz": read_npz,
+    "webdataset": read_webdataset,
 }
 PACKAGED_READERS: dict[str, Reader] = {
     "mnist5k": read_mnist5k,
@@ -81,11 +97,15 @@ def choose_reader(wanted: str, source: str, path: Path) -> str:
     """
     where = f"params.yaml: ingest.source: {source!r}"
     if any(mark in path.name for mark in "*?[") and not path.exists():
-        return "table" if wanted == "auto" else wanted
+        return wanted if wanted != "auto" else "webdataset" if is_webdataset(path) else "table"
     if not path.exists():
         raise DataError(f"{where}: {describe_missing(source, path)}")
     if wanted != "auto":
         return wanted
+    if has_npz_images(path, where):
+        return "npz"
+    if is_webdataset(path):
+        return "webdataset"
     if path.is_file():
         if is_table_file(path):
             return "table"

@@ -6,6 +6,7 @@ No labels are needed. A chunk is small, can be sent to another process, and read
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,19 +17,26 @@ import pyarrow.parquet as pq
 from headrace.data.image.reading.cifar import is_cifar_folder, read_cifar
 from headrace.data.image.reading.idx import is_idx_file, read_idx_images
 from headrace.data.image.reading.image_folder import EXTENSIONS as IMAGE_EXTENSIONS
+from headrace.data.image.reading.npz_images import has_npz_images, read_npz_images
+from headrace.data.image.reading.webdataset_images import read_sample_images
+from headrace.data.sources.assumptions import warn_of_assumptions
 from headrace.data.sources.class_folders import get_extension, list_files
+from headrace.data.sources.npz import list_npz_files
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.sources.row_source import format_index, format_sources, relative_name, to_utf8
+from headrace.data.sources.webdataset import is_webdataset, list_sample_files
 from headrace.data.table.reading.delimited.reader import open_delimited
 from headrace.data.table.reading.files import TableFile, find_common_dir, find_table_files, is_table_file
 from headrace.data.table.reading.reader import OPENERS
-from headrace.data.table.reading.table_file import OpenTableFile
+from headrace.data.table.reading.table_file import FileRows, OpenTableFile
 from headrace.data.table.reading.text_stream import read_text_blocks
 from headrace.data.text.reader import EXTENSIONS as TEXT_EXTENSIONS
+from headrace.data.text.webdataset_texts import read_sample_texts
 from headrace.errors import DataError, choices
 from headrace.prediction.input_chunks import Cells, Chunk, ImageFiles, Payload, Pixels, TextFiles
 
 FILES_PER_CHUNK = 512
+SAMPLES_PER_CHUNK = 64
 NO_DELIMITER = "\x1f"
 """A character that texts do not contain."""
 
@@ -75,10 +83,16 @@ def _open_images(path: Path, options: InputOptions) -> InputRows | None:
         batches = read_cifar(path, options.read).batches
         rows = (Chunk(0, batch.column("source"), Cells(batch.select(["image"]))) for batch in batches)
         return InputRows([path / name for name in list_files(path)], _number(rows))
+    if has_npz_images(path, f"input {options.read.source!r}"):
+        return InputRows(list_npz_files(path), _number(_read_npz(path, options)))
+    if is_webdataset(path):
+        return InputRows(list_sample_files(path), _number(_read_samples(path, options)))
     return _open_files(path, IMAGE_EXTENSIONS, ImageFiles)
 
 
 def _open_texts(path: Path, options: InputOptions) -> InputRows | None:
+    if is_webdataset(path):
+        return InputRows(list_sample_files(path), _number(_read_samples(path, options)))
     if path.is_file():
         return None
     (column,), encoding = options.names, options.read.table.encoding
@@ -114,10 +128,12 @@ def _read_tables(files: list[TableFile], base: Path, options: InputOptions) -> I
             yield from _read_image_bytes(file.path, name, options)
             continue
         opened = _open_table(file, options)
-        columns = _find_columns(opened.names, file.path, options)
-        for cells, numbers in opened.batches:
-            sources = format_sources(name, numbers, opened.numbering)
-            yield _make_chunk(cells, sources, columns, base, options)
+        warn_of_assumptions(opened.assumptions)
+        columns = _find_columns(opened, file.path, options)
+        for rows in opened.batches:
+            sources = format_sources(name, rows.numbers, opened.numbering)
+            copied = rows.cells.select(list(options.copied)) if options.copied else None
+            yield Chunk(0, sources, _make_payload(rows, columns, base, options), copied)
 
 
 def _open_table(file: TableFile, options: InputOptions) -> OpenTableFile:
@@ -133,21 +149,22 @@ def _open_table(file: TableFile, options: InputOptions) -> OpenTableFile:
     return OPENERS[file.format](file.path, options.read, None)
 
 
-def _make_chunk(
-    cells: pa.RecordBatch, sources: pa.Array, columns: list[str], base: Path, options: InputOptions
-) -> Chunk:
-    copied = cells.select(list(options.copied)) if options.copied else None
+def _make_payload(rows: FileRows, columns: list[str], base: Path, options: InputOptions) -> Payload:
     if options.modality == "image":
-        links = pc.utf8_trim_whitespace(cells.column(columns[0])).to_pylist()
-        return Chunk(0, sources, ImageFiles(base, links), copied)
-    return Chunk(0, sources, Cells(cells.select(columns).rename_columns(options.names)), copied)
+        if rows.images is not None:
+            return Cells(pa.record_batch([rows.images.field("bytes")], options.names))
+        return ImageFiles(base, pc.utf8_trim_whitespace(rows.cells.column(columns[0])).to_pylist())
+    return Cells(rows.cells.select(columns).rename_columns(options.names))
 
 
-def _find_columns(names: list[str], path: Path, options: InputOptions) -> list[str]:
-    """The file's columns that the model needs; a file of one column need not name it."""
+def _find_columns(opened: OpenTableFile, path: Path, options: InputOptions) -> list[str]:
+    """The file's columns that the model needs; a file of one column, or with images in it, need not name it."""
+    names = opened.names
     for name in options.copied:
         if name not in names:
             raise DataError(f"--copy {name}: {path} has no such column; {choices(name, names)}")
+    if options.modality == "image" and opened.image_column is not None:
+        return [opened.image_column]
     if options.modality != "table" and len(names) == 1:
         return names
     for name in options.columns:
@@ -183,6 +200,27 @@ def _read_idx(paths: list[Path]) -> Iterator[Chunk]:
             sources = pa.array([format_index(path.name, start + index) for index in range(len(pixels))])
             yield Chunk(0, sources, Pixels(pixels[..., None]))
             start += len(pixels)
+
+
+def _read_npz(path: Path, options: InputOptions) -> Iterator[Chunk]:
+    starts = dict[str, int]()
+    for array, pixels in read_npz_images(path, f"input {options.read.source!r}"):
+        start = starts.get(array.place, 0)
+        sources = pa.array([format_index(array.place, start + index) for index in range(len(pixels))])
+        yield Chunk(0, sources, Pixels(pixels))
+        starts[array.place] = start + len(pixels)
+
+
+def _read_samples(path: Path, options: InputOptions) -> Iterator[Chunk]:
+    """Samples of WebDataset, by the chunk."""
+    where, (name,) = f"input {options.read.source!r}", options.names
+    is_image = options.modality == "image"
+    rows = iter(
+        read_sample_images(path, where) if is_image else read_sample_texts(path, where, options.read.table.encoding)
+    )
+    while part := list(islice(rows, SAMPLES_PER_CHUNK)):
+        sources, contents = (pa.array(list(column)) for column in zip(*part, strict=True))
+        yield Chunk(0, sources, Cells(pa.record_batch([contents], [name])))
 
 
 def _number(chunks: Iterator[Chunk]) -> Iterator[Chunk]:

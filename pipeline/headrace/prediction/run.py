@@ -45,6 +45,7 @@ class PredictRequest:
     has_drift: bool = False
     column: str | None = None
     copied: tuple[str, ...] = ()
+    query: str | None = None
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ def _make_key(request: PredictRequest, model: RegisteredModel, opened: InputRows
     """What the answers depend on: another input, model or option begins anew."""
     stats = [(str(path), *_describe_file(path)) for path in opened.files]
     checksums = (model.folder / "artifacts" / "checksums.json").read_text(encoding="utf-8")
-    options = (request.column, request.copied, request.has_drift, request.is_strict)
+    options = (request.column, request.copied, request.has_drift, request.is_strict, request.query)
     parts = [model.version, checksums, request.source, options, stats]
     return hashlib.sha256(json.dumps(parts).encode("utf-8", "backslashreplace")).hexdigest()
 
@@ -178,7 +179,7 @@ def _make_options(request: PredictRequest, model: RegisteredModel, paths: Paths)
         raise ConfigError(f"--column {request.column}: this model takes the columns {names[:5]}; leave the option out")
     columns = names if card["modality"] == "table" else [request.column or card.get("input_column") or names[0]]
     table = _read_table_format(paths).model_copy(update={"missing": card.get("missing") or [""]})
-    read = ReadOptions(source=request.source, table=table)
+    read = ReadOptions(source=request.source, table=table, query=request.query)
     return InputOptions(card["modality"], columns, names, read, request.copied)
 
 
@@ -203,5 +204,9 @@ def _name_input() -> Iterator[None]:
     try:
         yield
     except HeadraceError as error:
-        text = str(error).replace("params.yaml: ingest.source: ", "input ", 1)
+        text = (
+            str(error)
+            .replace("params.yaml: ingest.source: ", "input ", 1)
+            .replace("params.yaml: ingest.query", "--query", 1)
+        )
         raise type(error)(text) from error

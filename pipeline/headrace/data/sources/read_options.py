@@ -32,7 +32,9 @@ class TableFormat(Section):
     missing: list[str | int | float] = ["", "?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "<NA>"]
     """Cells that stand for a missing value; a number stands for both of its spellings, -999 and -999.0."""
     skip_lines: int = Field(default=0, ge=0)
-    """Number of lines to skip at the beginning of a file."""
+    """Number of lines to skip at the beginning of a file, or of rows of a sheet."""
+    sheet: str | None = None
+    """The sheet of a workbook; null: the first that has rows."""
 
     @property
     def missing_cells(self) -> list[str]:
@@ -76,6 +78,8 @@ class ReadOptions(Section):
     """Separator of several labels, such as `|` in `war|comedy`; null: a row has a single label, or a list."""
     split_column: str | None = None
     """Column with the official split (train, val or test); null: none, or from the file names."""
+    query: str | None = Field(default=None, min_length=1)
+    """What to read from a database: the name of a table, or a query (SELECT ...); null: its only table."""
     columns: dict[str, ColumnKind | Literal["ignore"]] = {}
     """Kinds of columns that are inferred wrongly, such as `{postcode: categorical}`; ignore drops a column."""
     table: TableFormat = TableFormat()

@@ -57,7 +57,7 @@ def read_text_folder(path: Path, options: ReadOptions) -> OpenedSource:
 
     Raises ConfigError for options that apply only to tables, and DataError if the folder is unusable.
     """
-    _check_options(options)
+    check_class_options(options)
     encoding = options.table.encoding
     if encoding != "auto":
         check_encoding(encoding)
@@ -140,7 +140,8 @@ def _row(folder: Path, file: ClassFile, decoder: _Decoder) -> dict[str, Any]:
     return {**row, "text": text.replace("\r\n", "\n").replace("\r", "\n")}
 
 
-def _check_options(options: ReadOptions) -> None:
+def check_class_options(options: ReadOptions) -> None:
+    """Raises ConfigError for options that apply only to tables."""
     for key in ("target", "label_separator", "split_column"):
         got = getattr(options, key)
         if got is not None:

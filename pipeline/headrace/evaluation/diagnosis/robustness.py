@@ -26,6 +26,7 @@ from headrace.evaluation.diagnosis.perturbations import (
 from headrace.evaluation.diagnosis.subject import Subject
 from headrace.evaluation.metrics.classification import is_correct, wilson_interval
 from headrace.evaluation.result import Table
+from headrace.storage.column_names import to_stored_name
 
 ROWS_PER_DRAW = 1024
 NUM_STRENGTHS = 5
@@ -180,7 +181,8 @@ def accuracy_under_noise(
 def _change_text_columns(subject: Subject, sample: Sample, cells: NDArray[np.float32]) -> Iterator[Change]:
     """Changes all texts of a row, before they become tokens."""
     places = tokens_by_column(subject.predictions.transform)
-    encoders, clean = make_token_encoders(subject.predictions.transform), subject.read_rows(sample, list(places))
+    encoders = make_token_encoders(subject.predictions.transform)
+    clean = subject.read_rows(sample, [to_stored_name(name) for name in places]).rename_columns(list(places))
     for change, perturb in TEXT_PERTURBATIONS.items():
         for strength in range(NUM_STRENGTHS):
             generators, changed = make_generators(subject, change, sample), cells.copy()

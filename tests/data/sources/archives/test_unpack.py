@@ -14,7 +14,7 @@ from random import Random
 import pytest
 import zstandard
 
-from headrace.data.sources.archives.unpack import unpack
+from headrace.data.sources.archives.unpack import is_tar_name, read_tar, unpack
 from headrace.data.sources.limits import SourceLimits, UnpackBudget
 from headrace.errors import DataError
 
@@ -193,3 +193,17 @@ def test_unpack_above_a_limit_is_refused(tmp_path: Path, limits: SourceLimits, m
     with pytest.raises(DataError, match=f"^a set: {message}, the most that is allowed; raise ingest"):
         unpack(write(tmp_path / name, ARCHIVES[name]), tmp_path / "cache", limits=limits, where="a set")
     assert list((tmp_path / "cache").glob("*/*unpacked*")) == []
+
+
+@pytest.mark.parametrize("kind", ["", *PACK])
+def test_files_of_a_tar_archive_are_read_in_their_order(tmp_path, kind):
+    content = tar_bytes(FILES)
+    path = tmp_path / (f"x.tar.{kind}" if kind else "x.tar")
+    path.write_bytes(PACK[kind](content) if kind else content)
+    assert is_tar_name(path.name)
+    assert list(read_tar(path, max_bytes=10_000)) == list(FILES.items())
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+    with pytest.raises(DataError, match=r"'cat/2.png' is larger than 100 bytes"):
+        list(read_tar(path, max_bytes=100))
+    with pytest.raises(DataError, match="contains more than 2 files and folders"):
+        list(read_tar(path, max_bytes=10_000, limits=SourceLimits(max_files=2)))

@@ -79,6 +79,7 @@ def test_empty_shards_are_skipped(tmp_path):
             r"some files belong to an official split, but \['more.csv'\] do not; either",
         ),
         (["a.pdf"], "contains no table; tables end in"),
+        (["~$a.xlsx", "Thumbs.db"], "contains no table; tables end in"),
     ],
 )
 def test_folder_that_is_not_one_table_raises(tmp_path, names, line):
@@ -88,7 +89,8 @@ def test_folder_that_is_not_one_table_raises(tmp_path, names, line):
 
 def test_is_table_file_depends_on_extension():
     assert all(is_table_file(Path(name)) for name in ("a.csv", "A.TSV", "x.data", "x.jsonl.zst", "x.parquet", "x.test"))
-    assert not any(is_table_file(Path(name)) for name in ("a.png", "a.gz", "README", "x.tar.gz"))
+    assert all(is_table_file(Path(name)) for name in ("a.XLSX", "x.db", "x.arff.gz", "x.feather", "x.orc", "x.npz"))
+    assert not any(is_table_file(Path(name)) for name in ("a.png", "a.gz", "README", "x.tar.gz", "Thumbs.db"))
 
 
 def test_find_common_dir(tmp_path):

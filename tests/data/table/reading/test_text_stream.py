@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.data.table.reading import text_stream
-from headrace.data.table.reading.text_stream import Utf8Stream, collapse_whitespace, read_text_blocks, skip_lines
+from headrace.data.table.reading.text_stream import (
+    Utf8Stream,
+    collapse_whitespace,
+    read_lines,
+    read_text_blocks,
+    skip_lines,
+)
 from headrace.errors import ConfigError, DataError
 
 
@@ -114,3 +120,10 @@ def test_utf8_stream_yields_bytes_and_counts_quotes():
     file = Utf8Stream(iter(['"a"\n', "", "\u00e9"]))
     assert file.read() == '"a"\n\u00e9'.encode()
     assert file.num_quotes == 2
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_lines_are_joined_across_blocks(tmp_path, monkeypatch, size):
+    monkeypatch.setattr(text_stream, "BLOCK_BYTES", size)
+    (tmp_path / "x.txt").write_bytes(b"one\r\n\ntwo\nthree")
+    assert list(read_lines(tmp_path / "x.txt", "utf-8")) == ["one", "", "two", "three"]

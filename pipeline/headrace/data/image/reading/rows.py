@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from headrace.contracts import OpenedSource, Spec
+from headrace.contracts import OpenedSource, Spec, TaskName
 from headrace.data.sources.read_options import ReadOptions
 from headrace.errors import ConfigError
 
@@ -30,10 +30,12 @@ RAW_SCHEMA = pa.schema(
 )
 
 
-def open_image_source(form: str, batches: Iterator[pa.RecordBatch], options: ReadOptions) -> OpenedSource:
+def open_image_source(
+    form: str, batches: Iterator[pa.RecordBatch], options: ReadOptions, task: TaskName = "classification"
+) -> OpenedSource:
     """Image rows of a format that implies their classes; raises ConfigError for options that only tables have."""
-    _check_options(options)
-    spec = Spec(modality="image", task="classification", source=options.source, format=form, num_rows=0)
+    _check_options(options, task)
+    spec = Spec(modality="image", task=task, source=options.source, format=form, num_rows=0)
     return OpenedSource(spec, RAW_SCHEMA, batches)
 
 
@@ -82,7 +84,7 @@ def _digest(content: bytes) -> str:
     return blake2b(content, digest_size=16).hexdigest()
 
 
-def _check_options(options: ReadOptions) -> None:
+def _check_options(options: ReadOptions, task: TaskName) -> None:
     if options.target is not None:
         raise ConfigError(
             f"params.yaml: ingest.target: got {options.target!r}; must be null for images,"
@@ -98,8 +100,8 @@ def _check_options(options: ReadOptions) -> None:
             f"params.yaml: ingest.split_column: got {options.split_column!r}; must be null for images,"
             " whose split is given by folders or files; remove it"
         )
-    if options.task not in {"auto", "classification"}:
+    if options.task not in {"auto", task}:
         raise ConfigError(
-            f"params.yaml: ingest.task: got {options.task!r}; images by class are for classification; set auto, or use"
+            f"params.yaml: ingest.task: got {options.task!r}; images by class are for {task}; set auto, or use"
             " a table with a column of paths and a target of numbers or lists"
         )

@@ -9,6 +9,7 @@ import shutil
 import stat
 import tarfile
 import zipfile
+from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO, NoReturn, Self, cast
@@ -48,6 +49,28 @@ class SafeExtractor:
                 headers.clear()  # or those of a million files stay in memory
                 archive.extract(member, self._folder, set_attrs=False, filter=self._filter)
         while stream.read(CHUNK):  # to the end, where the checksum is
+            pass
+
+    def read_tar(self, file: BinaryIO, max_bytes: int) -> Iterator[tuple[str, bytes]]:
+        """Yields the names and contents of a tar archive's files, of at most `max_bytes` each, and writes nothing."""
+        stream = cast("BinaryIO", _CountedStream(file, self._budget))
+        with tarfile.open(fileobj=stream, mode="r|", tarinfo=_StrictHeader) as archive:
+            headers: list[tarfile.TarInfo] = vars(archive)["members"]
+            while (member := archive.next()) is not None:
+                headers.clear()
+                self._budget.add_entry()
+                if member.isdir():
+                    continue
+                if member.issparse() or not member.isreg():
+                    self._refuse(member.name, REFUSED_TYPES.get(member.type, "a device or of an unknown kind"))
+                if member.size > max_bytes:
+                    self._refuse(member.name, f"larger than {max_bytes:,} bytes")
+                content = archive.extractfile(member)
+                data = content.read() if content else b""
+                if len(data) < member.size:
+                    raise tarfile.ReadError("unexpected end of data")
+                yield member.name, data
+        while stream.read(CHUNK):
             pass
 
     def extract_zip(self, path: Path) -> None:

@@ -81,6 +81,29 @@ def unpack(path: Path, cache_dir: Path, *, limits: SourceLimits = LIMITS, where:
     return entries[0] if is_single else unpacked
 
 
+def read_tar(path: Path, max_bytes: int, *, limits: SourceLimits = LIMITS) -> Iterator[tuple[str, bytes]]:
+    """Yields the names and contents of a tar archive's files, in order; raises what `unpack` does.
+
+    Args:
+        path: The archive, compressed or not.
+        max_bytes: Of one file.
+        limits: The most that may be read.
+    """
+    where, size = str(path), path.stat().st_size
+    if not size:
+        raise DamagedArchiveError(f"{where}: is empty; get it again")
+    with translate_archive_errors(where):
+        with path.open("rb") as head:
+            compression = detect_compression(head.read(HEADER_BYTES))
+        with open_decompressed(path, compression) as file:
+            yield from SafeExtractor(path.parent, UnpackBudget(limits, size, where), where).read_tar(file, max_bytes)
+
+
+def is_tar_name(name: str) -> bool:
+    """Whether a file is named as a tar archive, compressed or not."""
+    return name.lower().endswith(TAR_EXTENSIONS)
+
+
 def detect_format(path: Path, where: str) -> ArchiveFormat | None:
     """Returns how to unpack a file, or None; raises DataError if its name promises an archive that it is not."""
     name = path.name.lower()

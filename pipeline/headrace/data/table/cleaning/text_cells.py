@@ -14,6 +14,7 @@ from headrace.data.table.cleaning.cells import TypedColumn
 from headrace.data.text.checker import BEGINNING
 from headrace.data.text.repair import RepairedText, repair_text
 from headrace.data.text.word_features import WordCounts, compute_word_features, count_words, select_words
+from headrace.storage.column_names import to_stored_name
 
 
 def check_texts(name: str, cells: TypedColumn, options: Json) -> Iterator[Finding]:
@@ -36,13 +37,13 @@ def repair_texts(cells: TypedColumn, options: Json) -> tuple[pa.Array, list[int]
 
 def find_words(rows: Rows, spec: Spec) -> list[int]:
     """Returns the words in any text column that depend most on the label; empty without such a column."""
-    names = [column.name for column in spec.columns if column.kind == "text"]
+    names = [to_stored_name(column.name) for column in spec.columns if column.kind == "text"]
     return select_words(rows.map(partial(_count, names=names))) if names else []
 
 
 def compute_text_features(batch: pa.RecordBatch, spec: Spec, words: list[int]) -> NDArray[np.float32]:
     """`[rows, features]` of the texts of a row together; `words`: those of `find_words`."""
-    names = [column.name for column in spec.columns if column.kind == "text"]
+    names = [to_stored_name(column.name) for column in spec.columns if column.kind == "text"]
     if not words:
         return np.empty((batch.num_rows, 0), np.float32)
     return compute_word_features(_join(batch, names), words)

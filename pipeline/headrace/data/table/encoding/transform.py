@@ -42,10 +42,11 @@ class TableTransform:
         if usable and not any(column.statistics.num_rows for column in learned.values()):
             raise DataError("data/split: no train rows to fit on; give split.fractions a larger first part")
         names = [column.name for column in spec.columns if column.kind == "text"]
-        texts = fit_texts(rows, names, options["text"]) if names else None
+        texts = fit_texts(rows, [to_stored_name(name) for name in names], options["text"]) if names else None
+        lengths = {name: texts.lengths[to_stored_name(name)] for name in names} if texts else {}
         encodings, left_out = list[ColumnEncoding](), list[Json]()
         for column in spec.columns:
-            encoding = _fit_column(column, learned, texts.lengths if texts else {}, options)
+            encoding = _fit_column(column, learned, lengths, options)
             if isinstance(encoding, str):
                 left_out.append({"name": column.name, "reason": encoding})
             else:

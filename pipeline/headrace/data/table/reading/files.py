@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from headrace.data.sources.archives.compression import COMPRESSIONS
+from headrace.data.table.reading.formats.saved_dataset import select_saved_files
 from headrace.errors import DataError
 from headrace.paths import SPLIT_ALIASES
 
@@ -28,12 +29,32 @@ FORMATS: dict[str, str] = {
     ".json": "jsonl",
     ".parquet": "parquet",
     ".pq": "parquet",
+    ".feather": "arrow",
+    ".arrow": "arrow",
+    ".ipc": "arrow",
+    ".orc": "orc",
+    ".xlsx": "excel",
+    ".xlsm": "excel",
+    ".xls": "excel",
+    ".arff": "arff",
+    ".npz": "npz",
+    ".db": "database",
+    ".db3": "database",
+    ".sqlite": "database",
+    ".sqlite3": "database",
+    ".duckdb": "database",
 }
 """Format by file extension; csv, tsv and lines are read alike, but are never shards of one table."""
 SPLIT_ORDER = ("train", "val", "test", None)
 TABLE_EXTENSIONS = tuple(FORMATS)
 DESCRIPTION_EXTENSIONS = (".txt", ".json")
 """Next to tables of other formats, files with these extensions are taken for descriptions."""
+
+
+NO_TABLES = (".", "_", "~$")
+"""Beginnings of the names of hidden files, of those of Spark, and of the locks of Excel."""
+THUMBNAILS = "thumbs.db"
+"""A file of Windows in folders of images."""
 
 
 class TableFile(NamedTuple):
@@ -89,10 +110,14 @@ def _list_files(folder: Path) -> Iterator[Path]:
 
 def _select_tables(paths: list[Path], source: str) -> dict[Path, str]:
     """Format by path, for the tables among the files; descriptions count only if there is nothing else."""
+    if saved := select_saved_files(paths):
+        return saved
     formats: dict[Path, str] = {}
     others: Counter[str] = Counter()
     for path in paths:
-        if path.name[0] in "._" or path.name.lower().startswith(("readme", "license")) or path.suffix == ".names":
+        if path.name.startswith(NO_TABLES) or path.name.lower().startswith(("readme", "license")):
+            continue
+        if path.suffix == ".names":
             continue
         if file_format := _format(path):
             formats[path] = file_format
@@ -113,6 +138,8 @@ def _uncompressed(path: Path) -> Path:
 
 def _format(path: Path) -> str | None:
     suffix = _uncompressed(path).suffix.lower()
+    if path.name.lower() == THUMBNAILS:
+        return None
     return "lines" if suffix[1:] in SPLIT_ALIASES else FORMATS.get(suffix)
 
 

@@ -1,9 +1,9 @@
-"""Reads a table from delimited text, JSON lines or Parquet files and yields its raw rows in batches."""
+"""Reads a table from files of any format and yields its raw rows in batches."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,10 +23,16 @@ from headrace.data.table.reading.columns.whole_columns import (
 from headrace.data.table.reading.delimited.format_remarks import assume_format, assume_missing
 from headrace.data.table.reading.delimited.reader import open_delimited
 from headrace.data.table.reading.files import TableFile, find_common_dir, find_table_files
+from headrace.data.table.reading.formats.arff import open_arff
+from headrace.data.table.reading.formats.arrow_file import open_arrow, open_orc
+from headrace.data.table.reading.formats.databases import open_database
+from headrace.data.table.reading.formats.excel import open_excel
+from headrace.data.table.reading.formats.json_document import open_json
+from headrace.data.table.reading.formats.npz_table import open_npz
+from headrace.data.table.reading.formats.parquet import open_parquet
+from headrace.data.table.reading.formats.saved_dataset import open_saved_dataset
 from headrace.data.table.reading.inference import InferredTable, infer_table
-from headrace.data.table.reading.jsonl import open_jsonl
 from headrace.data.table.reading.labels import MarkedClasses, find_dotted_splits, find_marked_classes
-from headrace.data.table.reading.parquet import open_parquet
 from headrace.data.table.reading.rows import (
     RowLayout,
     ShardRows,
@@ -43,11 +49,21 @@ OPENERS: dict[str, Callable[[Path, ReadOptions, list[str] | None], OpenTableFile
     "csv": open_delimited,
     "tsv": open_delimited,
     "lines": open_delimited,
-    "jsonl": open_jsonl,
+    "jsonl": open_json,
     "parquet": open_parquet,
+    "arrow": open_arrow,
+    "orc": open_orc,
+    "saved_dataset": open_saved_dataset,
+    "excel": open_excel,
+    "database": open_database,
+    "arff": open_arff,
+    "npz": open_npz,
 }
+DELIMITED = frozenset(name for name, opener in OPENERS.items() if opener is open_delimited)
 HEAD_ROWS = 20_000
 """Rows from which kinds, target and task are inferred, over all sampled files."""
+HEAD_IMAGES = 2_000
+"""The same for rows with images, which are larger."""
 HEAD_FILES = 20
 """Files sampled: evenly spaced, because shards may be sorted by content, and the first of each split."""
 
@@ -62,6 +78,9 @@ class _Head(NamedTuple):
     """Split and rows of each file."""
     batches: list[pa.RecordBatch]
     """The same rows as they are written."""
+    image_column: str | None = None
+    assumptions: Sequence[Assumption] = ()
+    """Those of the formats."""
 
     def raw_cells(self, name: str) -> pa.ChunkedArray:
         """The cells of a column, with those that stand for a missing value."""
@@ -70,7 +89,7 @@ class _Head(NamedTuple):
 
 
 def read_table_files(path: Path, options: ReadOptions) -> OpenedSource:
-    """Opens a file, a glob or a folder of shards: delimited text, JSON lines or Parquet, compressed or not.
+    """Opens a file, a glob or a folder of shards of one format.
 
     The spec's modality depends on the columns; the rows are those of a table in any case. Raises DataError and
     ConfigError for input that is invalid or ambiguous, also while the rows are read.
@@ -88,12 +107,12 @@ def read_table_files(path: Path, options: ReadOptions) -> OpenedSource:
     layout = RowLayout(
         table.targets, options.split_column, options.table.missing_cells, dotted, table.task, options.label_separator,
         target_missing=[c for c in options.table.missing_cells if c not in marked.classes] + targets.missing,
-        numeric_targets=targets.guesses,
+        numeric_targets=targets.guesses, has_images=head.image_column is not None,
     )  # fmt: skip
     spec = Spec(
         modality=table.modality, task=table.task, source=options.source, format="table", num_rows=0,
-        assumptions=[*_assume_format(files, options, head.options), *table.assumptions, *marked.assumptions,
-                     *targets.assumptions],
+        assumptions=[*_assume_format(files, options, head.options), *head.assumptions, *table.assumptions,
+                     *marked.assumptions, *targets.assumptions],
         target=table.target,
         targets=table.targets if table.task == "regression" and len(table.targets) > 1 else [],
         columns=table.columns,
@@ -107,9 +126,10 @@ def read_table_files(path: Path, options: ReadOptions) -> OpenedSource:
 
 def _assume_format(files: list[TableFile], options: ReadOptions, detected: ReadOptions) -> list[Assumption]:
     missing = assume_missing(options.table)
-    if files[0].format == "parquet":
+    is_delimited = files[0].format in DELIMITED
+    if not is_delimited and files[0].format not in {"jsonl", "arff"}:
         return missing
-    paths, is_delimited = [file.path for file in files], files[0].format != "jsonl"
+    paths = [file.path for file in files]
     return assume_format(paths, options, detected.table, is_delimited=is_delimited) + missing
 
 
@@ -122,8 +142,8 @@ def _decide_targets(files: list[TableFile], head: _Head, table: InferredTable) -
         return TargetNotations({}, [])
     missing, counts = head.options.table.missing_cells, {name: FormatCounts() for name in unclear}
     for shard in _open_files(files, head):
-        for batch, _ in shard.batches:
-            for name, cells in zip(unclear, normalize_cells(batch, unclear, missing), strict=True):
+        for batch in shard.batches:
+            for name, cells in zip(unclear, normalize_cells(batch.cells, unclear, missing), strict=True):
                 counts[name].add(count_formats(cells))
     return decide_targets(counts, head.options, table.likely_decimal)
 
@@ -143,16 +163,22 @@ def _read_head(files: list[TableFile], options: ReadOptions) -> _Head:
     sampled = _sample_files(files)
     names: list[str] | None = None
     detected = options
-    first_rows = []
+    first_rows, image_column, assumptions = [], None, dict[str, Assumption]()
     for file in sampled:
         is_open_ended = file.format == "jsonl"  # a line need not have every key
         opened = OPENERS[file.format](file.path, detected, None if is_open_ended else names)
         names = opened.names if names is None else [*names, *(n for n in opened.names if n not in names)]
         detected = detected.model_copy(update={"table": opened.table})
-        first_rows.append((file.split, _first_rows(opened, HEAD_ROWS // len(sampled))))
+        if opened.image_column is not None:
+            image_column = opened.image_column
+            detected = detected.model_copy(update={"columns": {**detected.columns, image_column: "image"}})
+        num_rows = HEAD_ROWS if opened.image_column is None else HEAD_IMAGES
+        first_rows.append((file.split, _first_rows(opened, num_rows // len(sampled))))
+        assumptions |= {assumption.text: assumption for assumption in opened.assumptions}
     names = names or []
     tables = [(split, _to_table(batches, names, options)) for split, batches in first_rows]
-    return _Head(names, detected, tables, [batch for _, batches in first_rows for batch in batches])
+    batches = [batch for _, batches in first_rows for batch in batches]
+    return _Head(names, detected, tables, batches, image_column, list(assumptions.values()))
 
 
 def _sample_files(files: list[TableFile]) -> list[TableFile]:

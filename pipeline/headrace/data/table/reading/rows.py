@@ -54,6 +54,8 @@ class RowLayout(NamedTuple):
     """Cells of the target that stand for a missing value; None: `missing`."""
     numeric_targets: Mapping[str, ColumnGuess] = {}
     """Targets of a regression that are not in plain notation: their labels are."""
+    has_images: bool = False
+    """Whether the rows have the columns `image`, of encoded images, and `path`."""
 
 
 def build_raw_schema(names: Iterable[str], layout: RowLayout) -> pa.Schema:
@@ -66,7 +68,8 @@ def build_raw_schema(names: Iterable[str], layout: RowLayout) -> pa.Schema:
     ]
     used = (*layout.targets, layout.split_column)
     others = [to_stored_name(name) for name in names if name not in used]
-    return pa.schema([*added, *(pa.field(name, pa.string()) for name in others)])
+    images = [pa.field("image", pa.binary()), pa.field("path", pa.string())] if layout.has_images else []
+    return pa.schema([*added, *(pa.field(name, pa.string()) for name in others), *images])
 
 
 def normalize_cells(
@@ -93,7 +96,7 @@ def build_raw_batches(
     schema, ids = build_raw_schema(names, layout), RowIds()
     target_missing = {} if layout.target_missing is None else dict.fromkeys(layout.targets, layout.target_missing)
     for name, split, numbering, batches in files:
-        for batch, numbers in batches:
+        for batch, numbers, images in batches:
             cells = normalize_cells(batch, names, layout.missing, target_missing)
             by_name = dict(zip(names, cells, strict=True))
             targets = {name: by_name.pop(name) for name in layout.targets}
@@ -107,7 +110,10 @@ def build_raw_batches(
             else:
                 splits = _parse_splits(by_name.pop(layout.split_column), layout.split_column)
             sources = format_sources(name, numbers, numbering)
-            rows = pa.record_batch([ids.assign(cells), labels, splits, sources, *by_name.values()], schema=schema)
+            columns = [ids.assign(cells), labels, splits, sources, *by_name.values()]
+            if layout.has_images and images is not None:
+                columns += [images.field("bytes"), images.field("path")]
+            rows = pa.record_batch(columns, schema=schema)
             if observe:
                 observe(rows)
             for start in range(0, rows.num_rows, ROWS_PER_BATCH):

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from headrace.contracts import Assumption
+from headrace.data.sources.archives.compression import COMPRESSIONS
 from headrace.data.sources.read_options import TableFormat
 from headrace.data.sources.row_source import Numbering
 from headrace.errors import DataError
@@ -21,6 +23,8 @@ class FileRows(NamedTuple):
     """String columns, in the order of the file's names; null only where the format itself marks a missing value."""
     numbers: pa.Array
     """`[rows]` int64: the line in which each row begins (from 1), or its index (from 0)."""
+    images: pa.Array | None = None
+    """`[rows]` of struct<bytes, path>, in a file whose `image_column` holds images."""
 
 
 class OpenTableFile(NamedTuple):
@@ -34,6 +38,15 @@ class OpenTableFile(NamedTuple):
     """What the numbers of the rows mean."""
     note: str = ""
     """A warning for the user, to be logged once."""
+    image_column: str | None = None
+    """The column that holds images rather than their names; its cells are their hashes."""
+    assumptions: Sequence[Assumption] = ()
+
+
+def check_uncompressed(path: Path, noun: str) -> None:
+    """Raises DataError for a compressed file of a format that is not read from its beginning to its end."""
+    if path.suffix.lower() in COMPRESSIONS:
+        raise DataError(f"{path}: compressed {noun} files cannot be read in parts; decompress it")
 
 
 def check_unique_names(path: Path, names: Sequence[str]) -> None:

@@ -55,6 +55,15 @@ def read_text_blocks(path: Path, encoding: str) -> Iterator[str]:
         yield text
 
 
+def read_lines(path: Path, encoding: str) -> Iterator[str]:
+    """The lines of a file, without their ends; raises what `read_text_blocks` does."""
+    rest = ""
+    for block in read_text_blocks(path, encoding):
+        *lines, rest = (rest + block).split("\n")
+        yield from lines
+    yield rest
+
+
 def read_beginning(path: Path) -> tuple[str, bytes]:
     """The encoding that `read_text_blocks` detects, and the bytes that show it."""
     first = next(_read_decompressed(path), b"")

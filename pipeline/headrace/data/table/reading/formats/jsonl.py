@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from headrace.data.sources.read_options import ReadOptions
+from headrace.data.table.reading.formats.cell_text import batch_rows, format_scalar
 from headrace.data.table.reading.table_file import FileRows, OpenTableFile, check_unique_names
-from headrace.data.table.reading.text_stream import read_text_blocks
+from headrace.data.table.reading.text_stream import read_lines
 from headrace.errors import DataError
 from headrace.storage.label_codec import encode_names
 
-ROWS_PER_BATCH = 1024
 HEAD_ROWS = 20_000
 """Rows whose keys are the columns."""
 
@@ -28,15 +26,15 @@ def open_jsonl(path: Path, options: ReadOptions, expected: list[str] | None) -> 
     """
     names = expected
     if names is None:
-        names = _find_keys(path, options)
+        names = find_keys(_rows(path, options), options)
         if not names:
             raise DataError(f"{path}: is empty; give a table that has rows")
     check_unique_names(path, names)
-    return OpenTableFile(names, _batches(path, options, names), options.table)
+    return OpenTableFile(names, batch_objects(path, _rows(path, options), names, options), options.table)
 
 
-def _find_keys(path: Path, options: ReadOptions) -> list[str]:
-    rows = _rows(path, options)
+def find_keys(rows: Iterator[tuple[int, dict[str, Any]]], options: ReadOptions) -> list[str]:
+    """The keys of the first rows, and later ones that `ingest.columns` names."""
     keys = dict.fromkeys(key for _, row in islice(rows, HEAD_ROWS) for key in row)
     wanted = options.columns.keys() - keys
     while wanted and (item := next(rows, None)):  # reads the whole file, so only if a column is not there yet
@@ -45,21 +43,27 @@ def _find_keys(path: Path, options: ReadOptions) -> list[str]:
     return list(keys)
 
 
-def _batches(path: Path, options: ReadOptions, names: list[str]) -> Iterator[FileRows]:
-    schema, known = pa.schema([(name, pa.string()) for name in names]), frozenset(names)
-    rows = _rows(path, options)
-    while batch := list(islice(rows, ROWS_PER_BATCH)):
-        for line, row in batch:
-            if not row.keys() <= known:
-                raise _unknown_key(path, line, next(key for key in row if key not in known))
-        cells = ([_to_text(path, line, name, row.get(name), options) for line, row in batch] for name in names)
-        arrays = [pa.array(column, pa.string()) for column in cells]
-        yield FileRows(pa.record_batch(arrays, schema=schema), pa.array([line for line, _ in batch], pa.int64()))
+def batch_objects(
+    path: Path, rows: Iterable[tuple[int, dict[str, Any]]], names: list[str], options: ReadOptions, place: str = "line"
+) -> Iterator[FileRows]:
+    """Converts objects, each with its number, to cells; `place`: what errors call the number.
+
+    Raises DataError for a key that is not among the names, and for a value that is no cell.
+    """
+    known = frozenset(names)
+
+    def to_cells(number: int, row: dict[str, Any]) -> list[str | None]:
+        where = f"{path}: {place} {number}"
+        if not row.keys() <= known:
+            raise _unknown_key(where, next(key for key in row if key not in known))
+        return [_to_text(where, name, row.get(name), options) for name in names]
+
+    return batch_rows(((number, to_cells(number, row)) for number, row in rows), names)
 
 
 def _rows(path: Path, options: ReadOptions) -> Iterator[tuple[int, dict[str, Any]]]:
     """The number and the object of each line."""
-    for number, line in enumerate(_lines(path, options.table.encoding), 1):
+    for number, line in enumerate(read_lines(path, options.table.encoding), 1):
         if number <= options.table.skip_lines or not line.strip():
             continue
         try:
@@ -77,41 +81,26 @@ def _rows(path: Path, options: ReadOptions) -> Iterator[tuple[int, dict[str, Any
         yield number, row
 
 
-def _lines(path: Path, encoding: str) -> Iterator[str]:
-    rest = ""
-    for block in read_text_blocks(path, encoding):
-        *lines, rest = (rest + block).split("\n")
-        yield from lines
-    yield rest
-
-
-def _to_text(path: Path, line: int, name: str, value: Any, options: ReadOptions) -> str | None:
-    """A scalar as text, as in Parquet: numbers in their shortest exact form, 1.0 as 1, booleans as in JSON."""
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return value if value.isascii() else value.encode("utf-8", "replace").decode()  # lone surrogates
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return repr(value)
-    if isinstance(value, float):
-        text = repr(value)
-        return str(pa.scalar(value).cast(pa.string())) if "e" in text else text.removesuffix(".0")
+def _to_text(where: str, name: str, value: Any, options: ReadOptions) -> str | None:
     if isinstance(value, list) and options.targets == [name]:
         return encode_names(value).encode("utf-8", "replace").decode()
-    raise DataError(
-        f"{path}: line {line}: {name!r} is a JSON {_json_type(value)}; cells must be texts, numbers, booleans or null;"
-        " flatten it, or name it as ingest.target if it is a list of labels"
-    )
+    if isinstance(value, list | dict):
+        if options.columns.get(name) == "ignore":
+            return None
+        raise DataError(
+            f"{where}: {name!r} is a JSON {_json_type(value)}; cells must be texts, numbers, booleans or null;"
+            f" flatten it, set ingest.columns: {{{name}: ignore}}, or name it as ingest.target if it is a list of"
+            " labels"
+        )
+    return format_scalar(value)
 
 
 def _json_type(value: Any) -> str:
     return {dict: "object", list: "array", str: "text", type(None): "null"}.get(type(value), "number")
 
 
-def _unknown_key(path: Path, line: int, key: str) -> DataError:
+def _unknown_key(where: str, key: str) -> DataError:
     return DataError(
-        f"{path}: line {line}: {key!r} is a key that none of the first {HEAD_ROWS} rows has; name it in params.yaml:"
+        f"{where}: {key!r} is a key that none of the first {HEAD_ROWS} rows has; name it in params.yaml:"
         f" ingest.columns, such as {{{key}: ignore}}"
     )

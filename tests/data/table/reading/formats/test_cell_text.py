@@ -1,0 +1,42 @@
+import datetime as dt
+from decimal import Decimal
+
+import pytest
+
+from headrace.data.table.reading.formats.cell_text import batch_rows, format_scalar
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, None),
+        ("x", "x"),
+        ("\u00e9 \ud800", "\u00e9 ?"),
+        (True, "true"),
+        (10**22, "10000000000000000000000"),
+        (1234.0, "1234"),
+        (0.5, "0.5"),
+        (1e22, "1e+22"),
+        (float("nan"), None),
+        (Decimal("1.50"), "1.50"),
+        (dt.date(2024, 2, 29), "2024-02-29"),
+        (dt.datetime(2024, 2, 29, 3, 4, 5), "2024-02-29 03:04:05"),  # noqa: DTZ001
+        (dt.time(3, 4), "03:04:00"),
+        (dt.timedelta(days=1, hours=6, seconds=9), "30:00:09"),
+    ],
+)
+def test_scalars_as_text(value, text):
+    assert format_scalar(value) == text
+
+
+@pytest.mark.parametrize("value", [b"x", [1], {"a": 1}])
+def test_other_values_raise(value):
+    with pytest.raises(TypeError):
+        format_scalar(value)
+
+
+def test_rows_are_batched_with_their_numbers():
+    batches = list(batch_rows(((index, [str(index), None]) for index in range(5, 2005)), ["a", "b"]))
+    assert [rows.cells.num_rows for rows in batches] == [1024, 976]
+    assert batches[1].numbers.to_pylist()[0] == 1029
+    assert batches[1].cells.slice(0, 1).to_pylist() == [{"a": "1029", "b": None}]
