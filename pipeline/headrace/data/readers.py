@@ -16,6 +16,7 @@ from headrace.data.image.reading.cifar import is_cifar_folder, read_cifar
 from headrace.data.image.reading.idx import is_idx_folder, read_idx
 from headrace.data.image.reading.image_folder import EXTENSIONS as IMAGE_EXTENSIONS
 from headrace.data.image.reading.image_folder import read_folder
+from headrace.data.image.reading.image_loader import read_limits
 from headrace.data.image.reading.image_table import image_schema, load_images
 from headrace.data.image.reading.packaged_digits import read_digits, read_mnist5k
 from headrace.data.sources.archives.compression import COMPRESSIONS
@@ -49,7 +50,9 @@ def read_tabular(path: Path, options: ReadOptions) -> OpenedSource:
     if spec.modality == "text":
         return _to_texts(spec, opened, column)
     base = find_common_dir([file.path for file in find_table_files(path, options.source)])
-    return _to_images(spec, opened, column, base)
+    limits = read_limits(options, path if path.is_dir() else base)
+    batches = load_images(opened.batches, column, base, limits)
+    return OpenedSource(spec, image_schema(opened.schema, column), batches)
 
 
 Reader: TypeAlias = Callable[[Path, ReadOptions], OpenedSource]
@@ -107,11 +110,6 @@ def describe_missing(source: str, path: Path) -> str:
 def _to_texts(spec: Spec, opened: OpenedSource, column: str) -> OpenedSource:
     schema = to_text_schema(opened.schema, column)
     return OpenedSource(spec, schema, (to_text_batch(rows, column) for rows in opened.batches))
-
-
-def _to_images(spec: Spec, opened: OpenedSource, column: str, base: Path) -> OpenedSource:
-    batches: Iterator[pa.RecordBatch] = load_images(opened.batches, column, base)
-    return OpenedSource(spec, image_schema(opened.schema, column), batches)
 
 
 def _guess_folder(folder: Path, where: str) -> str:

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from headrace.data.image.reading.cifar import is_cifar_folder, read_cifar
 from headrace.data.image.reading.idx import is_idx_file, read_idx_images
 from headrace.data.image.reading.image_folder import EXTENSIONS as IMAGE_EXTENSIONS
+from headrace.data.image.reading.image_loader import LOAD_LIMITS, read_limits
 from headrace.data.sources.class_folders import get_extension, list_files
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.sources.row_source import format_index, format_sources, relative_name, to_utf8
@@ -75,7 +76,8 @@ def _open_images(path: Path, options: InputOptions) -> InputRows | None:
         batches = read_cifar(path, options.read).batches
         rows = (Chunk(0, batch.column("source"), Cells(batch.select(["image"]))) for batch in batches)
         return InputRows([path / name for name in list_files(path)], _number(rows))
-    return _open_files(path, IMAGE_EXTENSIONS, ImageFiles)
+    limits = LOAD_LIMITS._replace(allow_outside=True)  # links in a folder that a person gave
+    return _open_files(path, IMAGE_EXTENSIONS, lambda base, names: ImageFiles(base, names, limits))
 
 
 def _open_texts(path: Path, options: InputOptions) -> InputRows | None:
@@ -139,7 +141,7 @@ def _make_chunk(
     copied = cells.select(list(options.copied)) if options.copied else None
     if options.modality == "image":
         links = pc.utf8_trim_whitespace(cells.column(columns[0])).to_pylist()
-        return Chunk(0, sources, ImageFiles(base, links), copied)
+        return Chunk(0, sources, ImageFiles(base, links, read_limits(options.read, base)), copied)
     return Chunk(0, sources, Cells(cells.select(columns).rename_columns(options.names)), copied)
 
 

@@ -16,10 +16,11 @@ from headrace.config import read_params
 from headrace.contracts import Metrics, OpenedSource, Spec, TaskName
 from headrace.data.datasets import BUILT_INS, BuiltInDataset
 from headrace.data.readers import PACKAGED_READERS, READERS, choose_reader, describe_missing
-from headrace.data.sources.assumptions import warn_of_assumptions
+from headrace.data.sources.assumptions import assume_source, warn_of_assumptions
 from headrace.data.sources.fetch import SourceLimits, fetch, resolve_local_path
 from headrace.data.sources.read_options import ReadOptions
-from headrace.errors import DataError
+from headrace.data.sources.transfer.urls import get_scheme, redact_url
+from headrace.errors import ConfigError, DataError
 from headrace.paths import Paths
 from headrace.settings.ingest import Config
 from headrace.storage.atomic import atomic_dir, write_text
@@ -49,6 +50,8 @@ def run(config: Config, paths: Paths, check_spec: Callable[[Spec], None] | None 
     `check_spec` is called before any row is read, and may raise.
     """
     opened = _open(config, paths)
+    spec = opened.spec.model_copy(update={"assumptions": [*assume_source(config.source), *opened.spec.assumptions]})
+    opened = opened._replace(spec=spec)
     if check_spec:
         check_spec(opened.spec)
     tally = _Tally()
@@ -84,6 +87,7 @@ def _open(config: Config, paths: Paths) -> OpenedSource:
         path = _fetch(config.source, config, paths)
         reader = choose_reader(config.format, config.source, path)
         _warn_if_not_a_dep(config.source, paths)
+        _check_confined(config, path, paths)
         return READERS[reader](path, config)
     options = _read_options(config, built_in)
     if not built_in.files:
@@ -95,6 +99,16 @@ def _open(config: Config, paths: Paths) -> OpenedSource:
     else:
         path = _download_dataset(name, built_in, config, paths)
     return READERS[built_in.reader](path, options)
+
+
+def _check_confined(config: Config, path: Path, paths: Paths) -> None:
+    """Raises ConfigError if a table that others wrote, as it was downloaded or unpacked, may name files elsewhere."""
+    if config.allow_outside and path.is_relative_to(paths.state_dir / "sources"):
+        shown = redact_url(config.source) if get_scheme(config.source) else config.source
+        raise ConfigError(
+            f"params.yaml: ingest.allow_outside: true, but {shown!r} is a URL or an archive, whose"
+            " tables may name only files beside them; remove it, or give a local folder"
+        )
 
 
 def _fetch(source: str, config: Config, paths: Paths) -> Path:
@@ -115,7 +129,11 @@ def _download_dataset(name: str, built_in: BuiltInDataset, config: Config, paths
 
 
 def _limits(config: Config) -> SourceLimits:
-    return SourceLimits(max_files=config.max_files, max_bytes=int(config.max_gib * 2**30))
+    return SourceLimits(
+        max_files=config.max_files,
+        max_bytes=int(config.max_gib * 2**30),
+        allow_private_addresses=config.allow_private_addresses,
+    )
 
 
 def _read_options(config: Config, built_in: BuiltInDataset) -> ReadOptions:

@@ -14,7 +14,10 @@ from headrace.errors import DataError
 from tests.image_server import send, serve_images
 from tests.projects import png
 
-QUICK = LoadLimits(num_threads=4, attempts=2, backoff_s=0.01, connect_s=2, read_s=2, total_s=5, max_bytes=100_000)
+QUICK = LoadLimits(
+    num_threads=4, attempts=2, backoff_s=0.01, connect_s=2, read_s=2, total_s=5, max_bytes=100_000,
+    allow_private_addresses=True,
+)  # fmt: skip
 
 
 def image(shade):
