@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-import pyarrow as pa
-
 from headrace.contracts import OpenedSource, Spec
 from headrace.data.datasets import BUILT_INS
 from headrace.data.image.reading.cifar import is_cifar_folder, read_cifar
@@ -20,6 +18,7 @@ from headrace.data.image.reading.image_loader import read_limits
 from headrace.data.image.reading.image_table import image_schema, load_images
 from headrace.data.image.reading.packaged_digits import read_digits, read_mnist5k
 from headrace.data.sources.archives.compression import COMPRESSIONS
+from headrace.data.sources.fetch import GLOB
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.table.reading.files import (
     DESCRIPTION_EXTENSIONS,
@@ -82,7 +81,7 @@ def choose_reader(wanted: str, source: str, path: Path) -> str:
     Raises DataError if the path does not exist or its content is not recognized.
     """
     where = f"params.yaml: ingest.source: {source!r}"
-    if any(mark in path.name for mark in "*?[") and not path.exists():
+    if GLOB.search(source) and not path.exists():
         return "table" if wanted == "auto" else wanted
     if not path.exists():
         raise DataError(f"{where}: {describe_missing(source, path)}")

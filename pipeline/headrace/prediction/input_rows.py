@@ -22,7 +22,7 @@ from headrace.data.sources.read_options import ReadOptions
 from headrace.data.sources.row_source import format_index, format_sources, relative_name, to_utf8
 from headrace.data.table.reading.delimited.reader import open_delimited
 from headrace.data.table.reading.files import TableFile, find_common_dir, find_table_files, is_table_file
-from headrace.data.table.reading.reader import OPENERS
+from headrace.data.table.reading.reader import OPENERS, open_table_file
 from headrace.data.table.reading.table_file import OpenTableFile
 from headrace.data.table.reading.text_stream import read_text_blocks
 from headrace.data.text.reader import EXTENSIONS as TEXT_EXTENSIONS
@@ -132,7 +132,7 @@ def _open_table(file: TableFile, options: InputOptions) -> OpenTableFile:
         if first_block.partition("\n")[0].strip().strip('"') == options.columns[0]:
             table = options.read.table.model_copy(update={"delimiter": NO_DELIMITER, "header": True})
             return open_delimited(file.path, options.read.model_copy(update={"table": table}), options.columns)
-    return OPENERS[file.format](file.path, options.read, None)
+    return open_table_file(file, options.read, None)
 
 
 def _make_chunk(

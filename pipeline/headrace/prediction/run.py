@@ -192,7 +192,7 @@ def _make_options(request: PredictRequest, model: RegisteredModel, paths: Paths,
 
 
 def _read_project_options(paths: Paths) -> ReadOptions:
-    """The format of text tables, and what tables may name, in the project's settings; without a project, the defaults."""
+    """The format of text tables, and what tables may name, in the project's settings; the defaults without one."""
     if not paths.params_path.is_file():
         return ReadOptions()
     from headrace.config import read_params, validate_section

@@ -128,7 +128,8 @@ def outside(tmp_path):
 
 @pytest.mark.parametrize("allowed", [False, True])
 @pytest.mark.parametrize(
-    "cell", ["../secret.png", "{}/secret.png", "file://{}/secret.png", "link.png", "folder/secret.png", "folder/../x.png"]
+    "cell",
+    ["../secret.png", "{}/secret.png", "file://{}/secret.png", "link.png", "folder/secret.png", "folder/../x.png"],
 )
 def test_files_outside_the_source_need_the_setting(outside, cell, allowed):
     limits = QUICK._replace(allow_outside=allowed)
@@ -166,6 +167,8 @@ def test_other_clients_are_kept_from_this_machine(tmp_path, url):
     assert PRIVATE in loader.load(url).problem
 
 
-@pytest.mark.parametrize("url", ["zip://a.png::http://127.0.0.1/b.zip", "reference://etc/hostname", "dir://etc/hostname"])
+@pytest.mark.parametrize(
+    "url", ["zip://a.png::http://127.0.0.1/b.zip", "reference://etc/hostname", "dir://etc/hostname"]
+)
 def test_urls_that_wrap_others_are_not_read(loader, url):
     assert loader.load(url) == LoadedImage(b"", "is not a URL that can be read")

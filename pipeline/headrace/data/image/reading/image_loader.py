@@ -137,10 +137,7 @@ class ImageLoader:
         # own messages: those of the library contain the URL with its user, password and query
         try:
             with self._session().get(url, stream=True, timeout=(self.limits.connect_s, self.limits.read_s)) as response:
-                if not response.ok:
-                    status = response.status_code
-                    return LoadedImage(b"", f"the server responded with {status}", is_transient=status in BUSY)
-                return self._load_body(response)
+                return self._load_response(response)
         except PrivateAddressError as error:
             return LoadedImage(b"", str(error))
         except requests.TooManyRedirects:
@@ -152,7 +149,10 @@ class ImageLoader:
         except (requests.RequestException, ValueError):
             return LoadedImage(b"", "is not a valid URL")
 
-    def _load_body(self, response: requests.Response) -> LoadedImage:
+    def _load_response(self, response: requests.Response) -> LoadedImage:
+        if not response.ok:
+            status = response.status_code
+            return LoadedImage(b"", f"the server responded with {status}", is_transient=status in BUSY)
         deadline, data = time.monotonic() + self.limits.total_s, bytearray()
         read = getattr(response.raw, "read1", response.raw.read)  # read1 does not wait for a full chunk
         while chunk := read(CHUNK_BYTES):

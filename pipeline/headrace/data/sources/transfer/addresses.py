@@ -39,7 +39,7 @@ def is_private_host(host: str) -> bool:
 
 
 def check_host(host: str, port: int | None = None) -> None:
-    """Raises PrivateAddressError if one of a host's addresses is private; a host without addresses is left to others."""
+    """Raises PrivateAddressError if one of a host's addresses is private; does nothing if it has none."""
     with contextlib.suppress(OSError, UnicodeError):
         for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
             _check(host, str(address[0]))
@@ -49,7 +49,7 @@ def open_session(trusted_host: str | None = None, *, allow_private: bool = False
     """Returns a session whose requests, redirects included, raise PrivateAddressError for private addresses.
 
     Each connection is checked, so that a name which is looked up anew cannot change in between. Behind a proxy, which
-    connects by itself, only addresses in the URL are. `trusted_host`: the one that the user named, which is not checked.
+    connects by itself, only addresses in the URL are. `trusted_host`: one that the user named; it is not checked.
     """
     import requests
 

@@ -27,9 +27,7 @@ GONE = (404, 410)
 
 
 @contextmanager
-def open_url(
-    url: str, where: str, partial: PartialDownload, *, allow_private: bool = False
-) -> Iterator[RemoteContent]:
+def open_url(url: str, where: str, partial: PartialDownload, *, allow_private: bool = False) -> Iterator[RemoteContent]:
     """Requests the bytes that are missing, or all if the server cannot confirm that the file is unchanged.
 
     `allow_private`: whether redirects may lead to this machine and its network.
@@ -50,7 +48,7 @@ def open_url(
             return
     if not partial.num_bytes:
         raise DataError(f"{where}: the server answered {response.status_code} with a part; download the file yourself")
-    with open_url(url, where, PartialDownload(), allow_private=allow_private) as content:  # it changed, though the server did not say so
+    with open_url(url, where, PartialDownload(), allow_private=allow_private) as content:  # it changed in silence
         yield content
 
 

@@ -23,10 +23,12 @@ from headrace.data.table.reading.columns.whole_columns import (
 from headrace.data.table.reading.delimited.format_remarks import assume_format, assume_missing
 from headrace.data.table.reading.delimited.reader import open_delimited
 from headrace.data.table.reading.files import TableFile, find_common_dir, find_table_files
+from headrace.data.table.reading.folders.partitions import add_columns
+from headrace.data.table.reading.formats.jsonl import open_jsonl
+from headrace.data.table.reading.formats.parquet import open_parquet
+from headrace.data.table.reading.formats.svmlight import open_svmlight
 from headrace.data.table.reading.inference import InferredTable, infer_table
-from headrace.data.table.reading.jsonl import open_jsonl
 from headrace.data.table.reading.labels import MarkedClasses, find_dotted_splits, find_marked_classes
-from headrace.data.table.reading.parquet import open_parquet
 from headrace.data.table.reading.rows import (
     RowLayout,
     ShardRows,
@@ -35,7 +37,7 @@ from headrace.data.table.reading.rows import (
     normalize_cells,
     rename_reserved_columns,
 )
-from headrace.data.table.reading.table_file import OpenTableFile
+from headrace.data.table.reading.table_file import OpenTableFile, check_same_columns
 from headrace.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,7 @@ OPENERS: dict[str, Callable[[Path, ReadOptions, list[str] | None], OpenTableFile
     "lines": open_delimited,
     "jsonl": open_jsonl,
     "parquet": open_parquet,
+    "svmlight": open_svmlight,
 }
 HEAD_ROWS = 20_000
 """Rows from which kinds, target and task are inferred, over all sampled files."""
@@ -68,6 +71,17 @@ class _Head(NamedTuple):
         """The cells of a column, with those that stand for a missing value."""
         columns = [batch.column(name) for batch in self.batches if name in batch.schema.names]
         return pc.utf8_trim_whitespace(pa.chunked_array(columns, pa.string()))
+
+
+def open_table_file(file: TableFile, options: ReadOptions, expected: list[str] | None) -> OpenTableFile:
+    """Opens a file of a table by its format; `expected`: all columns of the table, if they are known."""
+    if not file.cells:
+        return OPENERS[file.format](file.path, options, expected)
+    own = [name for name in expected if name not in file.cells] if expected and file.format == "jsonl" else None
+    opened = add_columns(OPENERS[file.format](file.path, options, own), file.cells)
+    if expected is not None:
+        check_same_columns(file.path, opened.names, expected)
+    return opened
 
 
 def read_table_files(path: Path, options: ReadOptions) -> OpenedSource:
@@ -108,10 +122,10 @@ def read_table_files(path: Path, options: ReadOptions) -> OpenedSource:
 
 
 def _assume_format(files: list[TableFile], options: ReadOptions, detected: ReadOptions) -> list[Assumption]:
-    missing = assume_missing(options.table)
+    missing = [*files[0].assumptions, *assume_missing(options.table)]
     if files[0].format == "parquet":
         return missing
-    paths, is_delimited = [file.path for file in files], files[0].format != "jsonl"
+    paths, is_delimited = [file.path for file in files], OPENERS[files[0].format] is open_delimited
     return assume_format(paths, options, detected.table, is_delimited=is_delimited) + missing
 
 
@@ -138,7 +152,7 @@ def _open_files(files: list[TableFile], head: _Head) -> Iterator[ShardRows]:
     """Opens one file after the other."""
     base = find_common_dir([file.path for file in files])
     for file in files:
-        opened = OPENERS[file.format](file.path, head.options, head.names)
+        opened = open_table_file(file, head.options, head.names)
         if opened.note:
             log.warning("%s", opened.note)
         yield ShardRows(relative_name(file.path, base), file.split, opened.numbering, opened.batches)
@@ -151,8 +165,8 @@ def _read_head(files: list[TableFile], options: ReadOptions) -> _Head:
     detected = options
     first_rows = []
     for file in sampled:
-        is_open_ended = file.format == "jsonl"  # a line need not have every key
-        opened = OPENERS[file.format](file.path, detected, None if is_open_ended else names)
+        is_open_ended = file.format in {"jsonl", "svmlight"}  # a line need not have every key
+        opened = open_table_file(file, detected, None if is_open_ended else names)
         names = opened.names if names is None else [*names, *(n for n in opened.names if n not in names)]
         detected = detected.model_copy(update={"table": opened.table})
         first_rows.append((file.split, _first_rows(opened, HEAD_ROWS // len(sampled))))

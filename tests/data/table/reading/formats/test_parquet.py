@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from headrace.data.sources.read_options import ReadOptions
-from headrace.data.table.reading.parquet import open_parquet
+from headrace.data.table.reading.formats.parquet import open_parquet
 from headrace.errors import DataError
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.table.reading import jsonl
-from headrace.data.table.reading.jsonl import open_jsonl
+from headrace.data.table.reading.formats.jsonl import open_jsonl
 from headrace.errors import DataError
 
 

@@ -1,0 +1,1 @@
+"""Folders whose names or logs say which files and columns a table has."""
