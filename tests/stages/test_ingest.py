@@ -223,3 +223,15 @@ def test_ingest_reports_an_encoding_that_is_not_utf8(tmp_path: Path, encoding: s
     ((subject, text),) = assumed(spec)
     assert subject == "encoding"
     assert all(repr(word) in text for word in words)
+
+
+def test_ingest_warns_of_classes_that_are_links(image_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = image_folder.parent / "store"
+    (image_folder / "disc").rename(store)
+    (image_folder / "disc").symlink_to(store)
+    (image_folder.parent / "dvc.yaml").write_text(dvc_yaml("photos"))
+    with caplog.at_level(logging.WARNING):
+        assert ingest.run(ingest.Config(source="photos"), Paths(image_folder.parent))["rows"] == 120
+    assert [message.partition(",")[0] for message in caplog.messages] == [
+        "ingest.source: photos/disc is a link to a folder"
+    ]

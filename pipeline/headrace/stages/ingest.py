@@ -12,17 +12,18 @@ from typing import Any
 
 import pyarrow as pa
 
-from headrace.config import read_params
 from headrace.contracts import Metrics, OpenedSource, Spec, TaskName
 from headrace.data.datasets import BUILT_INS, BuiltInDataset
 from headrace.data.readers import PACKAGED_READERS, READERS, choose_reader, describe_missing
 from headrace.data.sources.assumptions import assume_source, warn_of_assumptions
 from headrace.data.sources.fetch import SourceLimits, fetch, resolve_local_path
+from headrace.data.sources.linked_folders import describe_links, find_unwatched_links
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.sources.transfer.urls import get_scheme, redact_url
 from headrace.errors import ConfigError, DataError
 from headrace.paths import Paths
 from headrace.settings.ingest import Config
+from headrace.settings.project import list_dvc_deps
 from headrace.storage.atomic import atomic_dir, write_text
 from headrace.storage.label_codec import decode_names
 from headrace.storage.parquet import write_shards
@@ -145,14 +146,14 @@ def _read_options(config: Config, built_in: BuiltInDataset) -> ReadOptions:
 
 def _warn_if_not_a_dep(source: str, paths: Paths) -> None:
     """Warns if the source is not a dep of ingest in `dvc.yaml`, so that DVC would not notice changes."""
-    dvc_path = paths.root / "dvc.yaml"
-    if not dvc_path.is_file() or "://" in source:
+    deps = None if "://" in source else list_dvc_deps(paths, "ingest")
+    if deps is None:
         return
-    stage = (read_params(dvc_path).get("stages") or {}).get("ingest") or {}
-    deps = [next(iter(dep)) if isinstance(dep, dict) else str(dep) for dep in stage.get("deps") or []]
     wanted = resolve_local_path(source, paths.root).resolve()
     watched = [resolve_local_path(dep.replace("${ingest.source}", source), paths.root).resolve() for dep in deps]
     if not any(wanted.is_relative_to(dep) for dep in watched):
         logger.warning(
             "dvc.yaml: stages.ingest.deps does not list %r, so dvc repro will not see its changes; add it", source
         )
+    elif links := find_unwatched_links(source, deps, paths.root):
+        logger.warning("ingest.source: %s", describe_links(links))
