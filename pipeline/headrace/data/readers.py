@@ -18,6 +18,7 @@ from headrace.data.image.reading.image_loader import read_limits
 from headrace.data.image.reading.image_table import image_schema, load_images
 from headrace.data.image.reading.packaged_digits import read_digits, read_mnist5k
 from headrace.data.sources.archives.compression import COMPRESSIONS
+from headrace.data.sources.class_folders import is_ignored
 from headrace.data.sources.fetch import GLOB
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.table.reading.files import (
@@ -27,6 +28,8 @@ from headrace.data.table.reading.files import (
     find_table_files,
     is_table_file,
 )
+from headrace.data.table.reading.files import FORMATS as FILE_FORMATS
+from headrace.data.table.reading.formats.text_lines import find_class_files
 from headrace.data.table.reading.reader import read_table_files
 from headrace.data.table.reading.sklearn_tables import read_breast_cancer, read_diabetes, read_wine
 from headrace.data.text.reader import EXTENSIONS as TEXT_EXTENSIONS
@@ -125,6 +128,8 @@ def _guess_folder(folder: Path, where: str) -> str:
             image_folders.add(path.parent)
     if kinds["folder"]:  # a table next to images without class folders has their labels
         return "table" if has_table_on_top and len(image_folders) == 1 else "folder"
+    if find_class_files(_first_files(folder), FILE_FORMATS):
+        return "table"
     reader = "text_folder" if not has_table_on_top and is_text_folder(folder) else "table"
     if not kinds["text_folder"] + kinds["table"]:
         others = Counter(path.suffix or "without extension" for path in _first_files(folder))
@@ -153,9 +158,9 @@ def _first_files(folder: Path) -> Iterator[Path]:
     """Yields the first files below a folder that are not hidden."""
     num_files = 0
     for above, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not is_ignored(name))
         for name in names:
-            if not name.startswith("."):
+            if not is_ignored(name):
                 yield Path(above) / name
                 num_files += 1
             if num_files >= MAX_FILES_INSPECTED:

@@ -12,6 +12,7 @@ from headrace.contracts import OpenedSource, Spec
 from headrace.data.sources.class_folders import (
     ClassFile,
     assign_labels,
+    assume_wrapper,
     check_classes,
     find_files,
     format_extensions,
@@ -61,7 +62,11 @@ def read_text_folder(path: Path, options: ReadOptions) -> OpenedSource:
     if encoding != "auto":
         check_encoding(encoding)
     files = _files(path, options.source)
-    spec = Spec(modality="text", task="classification", source=options.source, format="text_folder", num_rows=0)
+    remarks = assume_wrapper([file.path for file in files])
+    spec = Spec(
+        modality="text", task="classification", source=options.source, format="text_folder", num_rows=0,
+        assumptions=remarks,
+    )  # fmt: skip
     decoder = _Decoder(encoding)
     rows = to_batches(_row(path, file, decoder) for file in files)
     return OpenedSource(spec, text_schema(), rows, decoder.finish)

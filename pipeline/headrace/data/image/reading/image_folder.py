@@ -7,7 +7,14 @@ from pathlib import Path
 
 from headrace.contracts import OpenedSource
 from headrace.data.image.reading.rows import open_image_source, to_record_batches
-from headrace.data.sources.class_folders import assign_labels, check_classes, find_files, format_extensions, read_file
+from headrace.data.sources.class_folders import (
+    assign_labels,
+    assume_wrapper,
+    check_classes,
+    find_files,
+    format_extensions,
+    read_file,
+)
 from headrace.data.sources.read_options import ReadOptions
 
 log = logging.getLogger(__name__)
@@ -26,4 +33,6 @@ def read_folder(path: Path, options: ReadOptions) -> OpenedSource:
     files = assign_labels(paths, where)  # a file outside the class folders has no label: `clean` puts it in quarantine
     check_classes(files, noun="image", where=where)
     rows = ({**file.row(), "image": read_file(path, file)} for file in files)
-    return open_image_source("folder", to_record_batches(rows), options)
+    opened = open_image_source("folder", to_record_batches(rows), options)
+    remarks = assume_wrapper(paths)
+    return opened._replace(spec=opened.spec.model_copy(update={"assumptions": remarks}))

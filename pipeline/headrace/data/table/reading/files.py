@@ -14,9 +14,14 @@ from typing import NamedTuple
 
 from headrace.contracts import Assumption
 from headrace.data.sources.archives.compression import COMPRESSIONS
+from headrace.data.sources.class_folders import JUNK
+from headrace.data.sources.read_options import ReadOptions
+from headrace.data.table.reading.delimited.reader import open_delimited
+from headrace.data.table.reading.folders.competition import find_competition
 from headrace.data.table.reading.folders.lakes import DELTA, find_lake_kind, open_delta, refuse_lakes
 from headrace.data.table.reading.folders.partitions import assume_partitions, find_partitions
 from headrace.data.table.reading.formats.svmlight import is_svmlight
+from headrace.data.table.reading.formats.text_lines import LABEL, assume_class_files, find_class_files
 from headrace.errors import DataError
 from headrace.paths import SPLIT_ALIASES
 
@@ -53,6 +58,8 @@ class TableFile(NamedTuple):
     """The same cells for every row, in columns that the file itself does not have."""
     assumptions: Sequence[Assumption] = ()
     """Remarks about the table, the same for all of its files."""
+    target: str | list[str] | None = None
+    """The target that the other files of the folder name, for a table of one file."""
 
 
 def find_table_files(path: Path, source: str) -> list[TableFile]:
@@ -69,6 +76,9 @@ def find_table_files(path: Path, source: str) -> list[TableFile]:
         return [TableFile(file.path, "parquet", None, file.cells, table.assumptions) for file in table.files]
     top = _find_top(path)
     paths = [file for file in sorted(_list_files(top) if top == path else _match(path, top)) if file.is_file()]
+    if classes := find_class_files(paths, FORMATS):
+        remarks = assume_class_files(classes)
+        return [TableFile(file, "text_lines", None, {LABEL: label}, remarks) for file, label in classes.items()]
     formats = _select_tables([file for file in paths if file.stat().st_size] or paths, source)  # Spark: empty shards
     if not formats:
         got = "contains no table" if paths or path.is_dir() else "no such file, and no file matches it as a glob"
@@ -97,12 +107,20 @@ def find_common_dir(paths: list[Path]) -> Path:
 def _describe_files(formats: Mapping[Path, str], top: Path, where: str) -> list[TableFile]:
     """Formats, splits and partitions of files below `top`, those of `train` first."""
     refuse_lakes(formats, top, where)
+    if competition := find_competition(formats, _read_names):
+        train = competition.train
+        return [TableFile(train, formats[train], None, {}, competition.assumptions, competition.target)]
     partitions = find_partitions(formats, top)
     remarks = assume_partitions(next(iter(partitions.values())))
     file_format = _detect_format(next(iter(formats)))
     splits = _find_splits(list(formats), where)
     files = [TableFile(file, file_format, splits[file], partitions[file], remarks) for file in formats]
     return sorted(files, key=lambda file: SPLIT_ORDER.index(file.split))
+
+
+def _read_names(path: Path) -> list[str]:
+    """The columns of delimited text; none for other formats."""
+    return open_delimited(path, ReadOptions(), None).names if _format(path) in {"csv", "tsv", "lines"} else []
 
 
 def _find_top(path: Path) -> Path:
@@ -123,8 +141,8 @@ def _match(path: Path, top: Path) -> Iterator[Path]:
 
 def _list_files(folder: Path) -> Iterator[Path]:
     for root, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if name[0] not in "._"]
-        yield from (Path(root, name) for name in names)
+        folders[:] = [name for name in folders if name[0] not in "._" and name not in JUNK]
+        yield from (Path(root, name) for name in names if name not in JUNK)
 
 
 def _select_tables(paths: list[Path], source: str) -> dict[Path, str]:

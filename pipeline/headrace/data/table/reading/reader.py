@@ -14,6 +14,7 @@ from headrace.contracts import Assumption, Column, OpenedSource, Spec
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.sources.row_source import relative_name
 from headrace.data.table.format_counts import FormatCounts, count_formats
+from headrace.data.table.reading.columns.remarks import assume_named_target
 from headrace.data.table.reading.columns.whole_columns import (
     ColumnWatch,
     TargetNotations,
@@ -27,6 +28,7 @@ from headrace.data.table.reading.folders.partitions import add_columns
 from headrace.data.table.reading.formats.jsonl import open_jsonl
 from headrace.data.table.reading.formats.parquet import open_parquet
 from headrace.data.table.reading.formats.svmlight import open_svmlight
+from headrace.data.table.reading.formats.text_lines import open_text_lines
 from headrace.data.table.reading.inference import InferredTable, infer_table
 from headrace.data.table.reading.labels import MarkedClasses, find_dotted_splits, find_marked_classes
 from headrace.data.table.reading.rows import (
@@ -49,6 +51,7 @@ OPENERS: dict[str, Callable[[Path, ReadOptions, list[str] | None], OpenTableFile
     "jsonl": open_jsonl,
     "parquet": open_parquet,
     "svmlight": open_svmlight,
+    "text_lines": open_text_lines,
 }
 HEAD_ROWS = 20_000
 """Rows from which kinds, target and task are inferred, over all sampled files."""
@@ -91,6 +94,9 @@ def read_table_files(path: Path, options: ReadOptions) -> OpenedSource:
     ConfigError for input that is invalid or ambiguous, also while the rows are read.
     """
     files = find_table_files(path, options.source)
+    remarks = assume_named_target(files[0].target) if files[0].target and not options.targets else []
+    if remarks:
+        options = options.model_copy(update={"target": files[0].target})
     head = _read_head(files, options)
     rows = pa.concat_tables([table for _, table in head.tables])
     if not rows.num_rows:
@@ -108,7 +114,7 @@ def read_table_files(path: Path, options: ReadOptions) -> OpenedSource:
     new_names = rename_reserved_columns(head.names)
     spec = Spec(
         modality=table.modality, task=table.task, source=options.source, format="table", num_rows=0,
-        assumptions=[*_assume_format(files, options, head.options), *table.assumptions, *marked.assumptions,
+        assumptions=[*remarks, *_assume_format(files, options, head.options), *table.assumptions, *marked.assumptions,
                      *targets.assumptions],
         target=table.target,
         targets=table.targets if table.task == "regression" and len(table.targets) > 1 else [],
