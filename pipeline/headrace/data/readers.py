@@ -16,6 +16,7 @@ from headrace.data.image.reading.image_folder import EXTENSIONS as IMAGE_EXTENSI
 from headrace.data.image.reading.image_folder import read_folder
 from headrace.data.image.reading.image_loader import read_limits
 from headrace.data.image.reading.image_table import image_schema, load_images
+from headrace.data.image.reading.named_images import join_images, may_hold_named_images
 from headrace.data.image.reading.packaged_digits import read_digits, read_mnist5k
 from headrace.data.sources.archives.compression import COMPRESSIONS
 from headrace.data.sources.class_folders import is_ignored
@@ -43,7 +44,11 @@ def read_tabular(path: Path, options: ReadOptions) -> OpenedSource:
 
     Image paths are relative to the deepest folder that contains all files of the table.
     """
-    opened = read_table_files(path, options)
+    files = find_table_files(path, options.source)
+    opened = read_table_files(path, options, files)
+    paths = [file.path for file in files]
+    if path.is_dir() and opened.spec.modality != "text":
+        opened = join_images(opened, path, paths)
     if opened.spec.modality == "table":
         return opened
     main = next(column for column in opened.spec.columns if column.kind == opened.spec.modality)
@@ -51,10 +56,10 @@ def read_tabular(path: Path, options: ReadOptions) -> OpenedSource:
     spec = opened.spec.model_copy(update={"columns": others, "input_column": main.source_name or main.name})
     if spec.modality == "text":
         return _to_texts(spec, opened, column)
-    base = find_common_dir([file.path for file in find_table_files(path, options.source)])
+    base = find_common_dir(paths)
     limits = read_limits(options, path if path.is_dir() else base)
     batches = load_images(opened.batches, column, base, limits)
-    return OpenedSource(spec, image_schema(opened.schema, column), batches)
+    return OpenedSource(spec, image_schema(opened.schema, column), batches, opened.finish)
 
 
 Reader: TypeAlias = Callable[[Path, ReadOptions], OpenedSource]
@@ -127,7 +132,7 @@ def _guess_folder(folder: Path, where: str) -> str:
         if kind == "folder":
             image_folders.add(path.parent)
     if kinds["folder"]:  # a table next to images without class folders has their labels
-        return "table" if has_table_on_top and len(image_folders) == 1 else "folder"
+        return "table" if has_table_on_top and may_hold_named_images(folder, image_folders) else "folder"
     if find_class_files(_first_files(folder), FILE_FORMATS):
         return "table"
     reader = "text_folder" if not has_table_on_top and is_text_folder(folder) else "table"

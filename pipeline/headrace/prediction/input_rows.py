@@ -6,6 +6,7 @@ No labels are needed. A chunk is small, can be sent to another process, and read
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from headrace.data.image.reading.cifar import is_cifar_folder, read_cifar
 from headrace.data.image.reading.idx import is_idx_file, read_idx_images
 from headrace.data.image.reading.image_folder import EXTENSIONS as IMAGE_EXTENSIONS
 from headrace.data.image.reading.image_loader import LOAD_LIMITS, read_limits
+from headrace.data.image.reading.named_images import ImageNames, resolve_names
 from headrace.data.sources.class_folders import get_extension, list_files
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.sources.row_source import format_index, format_sources, relative_name, to_utf8
@@ -42,6 +44,15 @@ class InputRows(NamedTuple):
     chunks: Iterator[Chunk]
     num_rows: int | None = None
     """None if it is known only after reading."""
+
+
+class TableImages(NamedTuple):
+    """The images that a table names."""
+
+    base: Path
+    """The folder that their paths start from."""
+    find: Callable[[], ImageNames]
+    """Lists those below it, for names that are no paths."""
 
 
 class InputOptions(NamedTuple):
@@ -117,9 +128,10 @@ def _read_tables(files: list[TableFile], base: Path, options: InputOptions) -> I
             continue
         opened = _open_table(file, options)
         columns = _find_columns(opened.names, file.path, options)
+        images = TableImages(base, cache(partial(ImageNames, base, file.path.name)))
         for cells, numbers in opened.batches:
             sources = format_sources(name, numbers, opened.numbering)
-            yield _make_chunk(cells, sources, columns, base, options)
+            yield _make_chunk(cells, sources, columns, images, options)
 
 
 def _open_table(file: TableFile, options: InputOptions) -> OpenTableFile:
@@ -136,12 +148,13 @@ def _open_table(file: TableFile, options: InputOptions) -> OpenTableFile:
 
 
 def _make_chunk(
-    cells: pa.RecordBatch, sources: pa.Array, columns: list[str], base: Path, options: InputOptions
+    cells: pa.RecordBatch, sources: pa.Array, columns: list[str], images: TableImages, options: InputOptions
 ) -> Chunk:
     copied = cells.select(list(options.copied)) if options.copied else None
     if options.modality == "image":
-        links = pc.utf8_trim_whitespace(cells.column(columns[0])).to_pylist()
-        return Chunk(0, sources, ImageFiles(base, links, read_limits(options.read, base)), copied)
+        names = pc.utf8_trim_whitespace(cells.column(columns[0])).to_pylist()
+        links, limits = resolve_names(names, images.base, images.find), read_limits(options.read, images.base)
+        return Chunk(0, sources, ImageFiles(images.base, links, limits), copied)
     return Chunk(0, sources, Cells(cells.select(columns).rename_columns(options.names)), copied)
 
 

@@ -87,13 +87,14 @@ def open_table_file(file: TableFile, options: ReadOptions, expected: list[str] |
     return opened
 
 
-def read_table_files(path: Path, options: ReadOptions) -> OpenedSource:
+def read_table_files(path: Path, options: ReadOptions, files: list[TableFile] | None = None) -> OpenedSource:
     """Opens a file, a glob or a folder of shards: delimited text, JSON lines or Parquet, compressed or not.
 
-    The spec's modality depends on the columns; the rows are those of a table in any case. Raises DataError and
+    The spec's modality depends on the columns; the rows are those of a table in any case. `files`: those of `path`, if
+    they are known. Raises DataError and
     ConfigError for input that is invalid or ambiguous, also while the rows are read.
     """
-    files = find_table_files(path, options.source)
+    files = files or find_table_files(path, options.source)
     remarks = assume_named_target(files[0].target) if files[0].target and not options.targets else []
     if remarks:
         options = options.model_copy(update={"target": files[0].target})

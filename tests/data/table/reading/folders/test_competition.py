@@ -55,7 +55,5 @@ def test_shards_with_all_columns_are_splits(tmp_path: Path, test: str) -> None:
 
 
 def test_a_submission_that_names_no_column_of_the_data_is_no_help(tmp_path: Path) -> None:
-    with pytest.raises(
-        DataError, match=r"some files belong to an official split, but .* do not"
-    ):
+    with pytest.raises(DataError, match=r"some files belong to an official split, but .* do not"):
         find_table_files(write(tmp_path, sample_submission="Id,cat,dog\n50,0,1\n"), "x")
