@@ -30,6 +30,7 @@ from headrace.data.table.reading.files import (
     is_table_file,
 )
 from headrace.data.table.reading.files import FORMATS as FILE_FORMATS
+from headrace.data.table.reading.formats.annotations import is_annotations
 from headrace.data.table.reading.formats.text_lines import find_class_files
 from headrace.data.table.reading.reader import read_table_files
 from headrace.data.table.reading.sklearn_tables import read_breast_cancer, read_diabetes, read_wine
@@ -124,7 +125,7 @@ def _guess_folder(folder: Path, where: str) -> str:
         return "idx"
     if is_cifar_folder(folder):
         return "cifar"
-    kinds, has_table_on_top = Counter[str](), any(_is_table(path) for path in folder.iterdir() if path.is_file())
+    kinds, has_table_on_top = Counter[str](), _has_table(folder) or _has_table(folder / "annotations")
     image_folders = set()
     for path in _first_files(folder):
         kind = _kind(path)
@@ -145,9 +146,13 @@ def _guess_folder(folder: Path, where: str) -> str:
     return reader
 
 
+def _has_table(folder: Path) -> bool:
+    return folder.is_dir() and any(_is_table(path) for path in folder.iterdir() if path.is_file())
+
+
 def _is_table(path: Path) -> bool:
     """By name; descriptions next to images or texts do not count."""
-    return is_table_file(path) and path.suffix.lower() not in DESCRIPTION_EXTENSIONS
+    return is_annotations(path) or (is_table_file(path) and path.suffix.lower() not in DESCRIPTION_EXTENSIONS)
 
 
 def _kind(path: Path) -> str:

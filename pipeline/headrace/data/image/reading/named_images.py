@@ -27,6 +27,8 @@ COLLECTION = re.compile(
     r"(?i)image|img|photo|picture|(^|[^a-z])(train|training|val|valid|validation|test|jpe?gs?|pngs?)([^a-z]|$)"
 )
 """Names of folders of images that are no classes."""
+UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")
+"""What Label Studio puts before the name of an uploaded file."""
 SPLITS = ("train", "val", "test")
 
 
@@ -44,12 +46,12 @@ class ImageNames:
             for key in {path, name, os.path.splitext(name)[0]}:  # noqa: PTH122 - 10 times faster than Path
                 self._by_name.setdefault(key, []).append(path)
 
-    def __contains__(self, cell: object) -> bool:
-        return cell in self._by_name
+    def __contains__(self, cell: str | None) -> bool:
+        return cell is not None and (cell in self._by_name or UPLOAD_PREFIX.sub("", cell) in self._by_name)
 
     def find(self, cell: str) -> str | None:
         """Returns the path of the image that a cell names, or None; raises DataError if there are several."""
-        paths = self._by_name.get(cell, [])
+        paths = self._by_name.get(cell) or self._by_name.get(UPLOAD_PREFIX.sub("", cell), [])
         if len(paths) > 1:
             raise DataError(
                 f"params.yaml: ingest.source: {cell!r} is the name of {len(paths)} images, {paths[0]} and {paths[1]};"

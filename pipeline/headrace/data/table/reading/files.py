@@ -20,6 +20,7 @@ from headrace.data.table.reading.delimited.reader import open_delimited
 from headrace.data.table.reading.folders.competition import find_competition
 from headrace.data.table.reading.folders.lakes import DELTA, find_lake_kind, open_delta, refuse_lakes
 from headrace.data.table.reading.folders.partitions import assume_partitions, find_partitions
+from headrace.data.table.reading.formats.annotations import assume_annotations, is_annotations
 from headrace.data.table.reading.formats.svmlight import is_svmlight
 from headrace.data.table.reading.formats.text_lines import LABEL, assume_class_files, find_class_files
 from headrace.errors import DataError
@@ -70,7 +71,8 @@ def find_table_files(path: Path, source: str) -> list[TableFile]:
     where = f"params.yaml: ingest.source: {source!r}"
     if path.is_file():
         refuse_lakes([path], path.parent, where)
-        return [TableFile(path, _detect_format(path), None)]
+        file_format = _detect_format(path)
+        return [TableFile(path, file_format, None, {}, _assume_content(path, file_format))]
     if find_lake_kind(path) == DELTA:
         table = open_delta(path, where)
         return [TableFile(file.path, "parquet", None, file.cells, table.assumptions) for file in table.files]
@@ -114,6 +116,7 @@ def _describe_files(formats: Mapping[Path, str], top: Path, where: str) -> list[
     remarks = assume_partitions(next(iter(partitions.values())))
     file_format = _detect_format(next(iter(formats)))
     splits = _find_splits(list(formats), where)
+    remarks += _assume_content(next(iter(formats)), file_format)
     files = [TableFile(file, file_format, splits[file], partitions[file], remarks) for file in formats]
     return sorted(files, key=lambda file: SPLIT_ORDER.index(file.split))
 
@@ -170,9 +173,15 @@ def _uncompressed(path: Path) -> Path:
 
 
 def _detect_format(path: Path) -> str:
-    """By its extension; text of unknown columns may be svmlight by its content."""
+    """By its extension; text of unknown columns may be svmlight, and JSON annotations, by their content."""
     file_format = _format(path) or "lines"
-    return "svmlight" if file_format == "lines" and is_svmlight(path) else file_format
+    if file_format == "lines" and is_svmlight(path):
+        return "svmlight"
+    return "annotations" if file_format == "jsonl" and is_annotations(path) else file_format
+
+
+def _assume_content(path: Path, file_format: str) -> list[Assumption]:
+    return assume_annotations(path) if file_format == "annotations" else []
 
 
 def _format(path: Path) -> str | None:

@@ -25,6 +25,7 @@ from headrace.data.table.reading.delimited.format_remarks import assume_format, 
 from headrace.data.table.reading.delimited.reader import open_delimited
 from headrace.data.table.reading.files import TableFile, find_common_dir, find_table_files
 from headrace.data.table.reading.folders.partitions import add_columns
+from headrace.data.table.reading.formats.annotations import open_annotations
 from headrace.data.table.reading.formats.jsonl import open_jsonl
 from headrace.data.table.reading.formats.parquet import open_parquet
 from headrace.data.table.reading.formats.svmlight import open_svmlight
@@ -52,6 +53,7 @@ OPENERS: dict[str, Callable[[Path, ReadOptions, list[str] | None], OpenTableFile
     "parquet": open_parquet,
     "svmlight": open_svmlight,
     "text_lines": open_text_lines,
+    "annotations": open_annotations,
 }
 HEAD_ROWS = 20_000
 """Rows from which kinds, target and task are inferred, over all sampled files."""
