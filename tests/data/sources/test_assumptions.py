@@ -3,7 +3,7 @@ import logging
 import pytest
 
 from headrace.contracts import Assumption, Spec
-from headrace.data.sources.assumptions import assume_inputs, to_json, warn_of_assumptions
+from headrace.data.sources.assumptions import assume_inputs, assume_source, to_json, warn_of_assumptions
 
 DOUBT = Assumption(
     stage="ingest", subject="column 'x'", text="numbers", setting="ingest.table.decimal: ','", is_warning=True
@@ -42,3 +42,15 @@ def test_cut_texts_are_reported_with_a_warning_from_a_tenth_on(share: float, is_
 def test_columns_that_are_not_learned_from_are_reported() -> None:
     (assumption,) = assume_inputs(spec("table"), {"left_out": [{"name": "x", "reason": "no train row has a value"}]}, 8)
     assert (assumption.subject, assumption.text) == ("column 'x'", "not learned from: no train row has a value")
+
+
+@pytest.mark.parametrize("source", ["http://localhost:8000/a.zip", "https://10.0.0.7/a.csv", "http://nas/a.csv"])
+def test_a_source_of_this_network_is_reported(source: str) -> None:
+    (assumption,) = assume_source(source)
+    assert "is on this machine or its network" in assumption.text
+    assert assumption.setting == "ingest.allow_private_addresses: true"
+
+
+@pytest.mark.parametrize("source", ["https://example.org/a.zip", "photos", "localhost", "s3://localhost/a"])
+def test_other_sources_are_not(source: str) -> None:
+    assert assume_source(source) == []
