@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from headrace import __version__
-from headrace.data.image.reading.signatures import looks_like_image
 from headrace.data.sources.local_files import FileRefusedError, LocalFiles
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.sources.transfer.addresses import PrivateAddressError, check_host, open_session
@@ -114,7 +113,7 @@ class ImageLoader:
 
     def _load_file(self, path: str) -> LoadedImage:
         try:
-            return self._check_content(self._files.read(path, self.limits.max_bytes))
+            return self._check_size(self._files.read(path, self.limits.max_bytes))
         except FileRefusedError as error:
             return LoadedImage(b"", str(error))
         except OSError as error:
@@ -122,13 +121,10 @@ class ImageLoader:
         except ValueError:  # a zero byte, or half a surrogate
             return LoadedImage(b"", "is not a path")
 
-    def _check_content(self, data: bytes) -> LoadedImage:
-        """Drops what is no image: rows are stored and shared, and a table could name any file."""
+    def _check_size(self, data: bytes) -> LoadedImage:
         if len(data) > self.limits.max_bytes:
             return LoadedImage(b"", f"has more than {self.limits.max_bytes} bytes, the limit for one image")
-        if not data:
-            return LoadedImage(b"", "is empty")
-        return LoadedImage(data) if looks_like_image(data) else LoadedImage(b"", "is not an image")
+        return LoadedImage(data) if data else LoadedImage(b"", "is empty")
 
     def _load_web(self, url: str) -> LoadedImage:
         import requests
@@ -163,7 +159,7 @@ class ImageLoader:
                 return LoadedImage(b"", "the server did not respond in time", is_transient=True)
         if response.headers.get("Content-Type", "").startswith("text/html") or is_web_page(bytes(data[:256])):
             return LoadedImage(b"", "is a web page (HTML), not an image")
-        return self._check_content(bytes(data))
+        return self._check_size(bytes(data))
 
     def _session(self) -> requests.Session:
         """Returns the session of this thread: it reuses connections, but must not be shared between threads."""
@@ -185,7 +181,7 @@ class ImageLoader:
                 check_host(host)
             files, path = open_filesystem(url, f"params.yaml: ingest.source: its image {redact_url(url)!r}")
             with files.open(path, "rb") as file:
-                return self._check_content(file.read(self.limits.max_bytes + 1))
+                return self._check_size(file.read(self.limits.max_bytes + 1))
         except ConfigError:
             if scheme in EXTRAS:  # its client is not installed
                 raise

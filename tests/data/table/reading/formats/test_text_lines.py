@@ -38,7 +38,7 @@ def test_each_line_is_a_text_of_the_class_of_its_file(tmp_path: Path, positive: 
     "names",
     [
         ["train.txt", "test.txt"], ["a.txt", "b.txt"], ["pos.txt"], ["data.csv", "data.json"], ["x.pos", "y.neg"],
-        ["pos.txt", "neg.csv"], ["a.txt", "a"], [],
+        ["pos.txt", "neg.csv"], ["x.train", "x.test"], ["a.txt", "a"], [],
     ],
 )  # fmt: skip
 def test_other_files_are_not_classes(names: list[str]) -> None:

@@ -14,6 +14,7 @@ from headrace.data.sources.archives.compression import COMPRESSIONS
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.table.reading.table_file import FileRows, OpenTableFile
 from headrace.data.table.reading.text_stream import read_text_blocks
+from headrace.paths import SPLIT_ALIASES
 
 TEXT, LABEL = "text", "label"
 TEXT_EXTENSIONS = (".text", ".txt")
@@ -34,7 +35,8 @@ def find_class_files(paths: Iterable[Path], known_extensions: Iterable[str]) -> 
     names = {path: _remove_compression(path) for path in paths if not DESCRIPTION.search(path.name)}
     extensions = {name.suffix.lower() for name in names.values()}
     stems = {name.with_suffix("") for name in names.values()}
-    if len(extensions) == len(names) > 1 and len(stems) == 1 and not extensions & {"", *known_extensions}:
+    known = {"", *known_extensions, *(f".{split}" for split in SPLIT_ALIASES)}
+    if len(extensions) == len(names) > 1 and len(stems) == 1 and not extensions & known:
         return {path: name.suffix[1:] for path, name in names.items()}
     words = {stem.name.lower() for stem in stems}
     if len(words) == len(names) > 1 and extensions <= set(TEXT_EXTENSIONS) and words <= CLASS_WORDS:
