@@ -30,8 +30,8 @@ from headrace.data.table.reading.files import (
     is_table_file,
 )
 from headrace.data.table.reading.files import FORMATS as FILE_FORMATS
-from headrace.data.table.reading.formats.annotations import is_annotations
-from headrace.data.table.reading.formats.text_lines import find_class_files
+from headrace.data.table.reading.folders.annotations import is_annotations
+from headrace.data.table.reading.folders.text_lines import find_class_files
 from headrace.data.table.reading.reader import read_table_files
 from headrace.data.table.reading.sklearn_tables import read_breast_cancer, read_diabetes, read_wine
 from headrace.data.text.reader import EXTENSIONS as TEXT_EXTENSIONS
@@ -48,7 +48,7 @@ def read_tabular(path: Path, options: ReadOptions) -> OpenedSource:
     files = find_table_files(path, options.source)
     opened = read_table_files(path, options, files)
     paths = [file.path for file in files]
-    if path.is_dir() and opened.spec.modality != "text":
+    if path.is_dir() and opened.spec.modality != "text" and "image" not in opened.schema.names:
         opened = join_images(opened, path, paths)
     if opened.spec.modality == "table":
         return opened

@@ -17,12 +17,12 @@ from headrace.data.sources.archives.compression import COMPRESSIONS
 from headrace.data.sources.class_folders import JUNK
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.table.reading.delimited.reader import open_delimited
+from headrace.data.table.reading.folders.annotations import assume_annotations, is_annotations
 from headrace.data.table.reading.folders.competition import find_competition
 from headrace.data.table.reading.folders.lakes import DELTA, find_lake_kind, open_delta, refuse_lakes
 from headrace.data.table.reading.folders.partitions import assume_partitions, find_partitions
-from headrace.data.table.reading.formats.annotations import assume_annotations, is_annotations
+from headrace.data.table.reading.folders.text_lines import LABEL, assume_class_files, find_class_files
 from headrace.data.table.reading.formats.svmlight import is_svmlight
-from headrace.data.table.reading.formats.text_lines import LABEL, assume_class_files, find_class_files
 from headrace.errors import DataError
 from headrace.paths import SPLIT_ALIASES
 

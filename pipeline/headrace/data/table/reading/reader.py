@@ -24,12 +24,12 @@ from headrace.data.table.reading.columns.whole_columns import (
 from headrace.data.table.reading.delimited.format_remarks import assume_format, assume_missing
 from headrace.data.table.reading.delimited.reader import open_delimited
 from headrace.data.table.reading.files import TableFile, find_common_dir, find_table_files
+from headrace.data.table.reading.folders.annotations import open_annotations
 from headrace.data.table.reading.folders.partitions import add_columns
-from headrace.data.table.reading.formats.annotations import open_annotations
+from headrace.data.table.reading.folders.text_lines import open_text_lines
 from headrace.data.table.reading.formats.jsonl import open_jsonl
 from headrace.data.table.reading.formats.parquet import open_parquet
 from headrace.data.table.reading.formats.svmlight import open_svmlight
-from headrace.data.table.reading.formats.text_lines import open_text_lines
 from headrace.data.table.reading.inference import InferredTable, infer_table
 from headrace.data.table.reading.labels import MarkedClasses, find_dotted_splits, find_marked_classes
 from headrace.data.table.reading.rows import (

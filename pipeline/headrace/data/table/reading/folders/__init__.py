@@ -1,1 +1,1 @@
-"""Folders whose names or logs say which files and columns a table has."""
+"""Folders in which names of files and folders, logs or annotations say what the rows and columns of a table are."""

@@ -10,7 +10,7 @@ import pytest
 from headrace.contracts import Spec
 from headrace.data.readers import READERS, choose_reader
 from headrace.data.sources.read_options import ReadOptions
-from headrace.data.table.reading.formats.annotations import is_annotations, open_annotations
+from headrace.data.table.reading.folders.annotations import is_annotations, open_annotations
 from headrace.errors import DataError
 
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -5,7 +5,7 @@ import pytest
 
 from headrace.data.readers import READERS, choose_reader
 from headrace.data.sources.read_options import ReadOptions
-from headrace.data.table.reading.formats.text_lines import find_class_files
+from headrace.data.table.reading.folders.text_lines import find_class_files
 
 
 def write_reviews(path: Path, word: str) -> None:
