@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-SPECIAL_FOLDERS = ("/proc", "/sys")
+SPECIAL_FOLDERS = ("/proc/", "/sys/")
 """Their plain files are windows into the kernel and into other processes."""
 
 
@@ -26,23 +26,25 @@ class LocalFiles:
 
     def read(self, name: str, max_bytes: int) -> bytes:
         """Returns at most `max_bytes + 1` bytes of a file; raises FileRefusedError or OSError."""
-        path = self._resolve(name)
-        if not (self._allow_outside or path.startswith(self._inside)):
-            raise FileRefusedError("is outside the source; ingest.allow_outside: true allows it for a local one")
-        if path.startswith(tuple(f"{folder}/" for folder in SPECIAL_FOLDERS)):
+        path = self._check_place(self._resolve(name))
+        about = os.lstat(path)
+        if stat.S_ISLNK(about.st_mode):
+            path = self._check_place(os.path.realpath(path))
+            about = os.lstat(path)
+        # a device is not opened, which may have effects, and a pipe or link that takes its place neither
+        if not stat.S_ISREG(about.st_mode) or path.startswith(SPECIAL_FOLDERS):
             raise FileRefusedError("is not a file")
-        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - opening a device may have effects
-            raise FileRefusedError("is not a file")
-        # not a link or pipe that has taken its place since
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123
-            about = os.fstat(descriptor)
-            if not stat.S_ISREG(about.st_mode):
-                raise FileRefusedError("is not a file")
             return file.read(min(about.st_size, max_bytes) + 1)
 
+    def _check_place(self, path: str) -> str:
+        if not (self._allow_outside or f"{path}/".startswith(self._inside)):
+            raise FileRefusedError("is outside the source; ingest.allow_outside: true allows it for a local one")
+        return path
+
     def _resolve(self, name: str) -> str:
-        """Resolves all links; folders are remembered, since most files share one."""
+        """Resolves the links of folders, which are remembered, since most files share one."""
         path = os.path.join(self._base_name, name)  # noqa: PTH118 - Path takes as long as the reading
         folder, last = os.path.split(path)
         if last in {"", ".", ".."}:
@@ -50,5 +52,4 @@ class LocalFiles:
         real = self._real_folders.get(folder)
         if real is None:
             real = self._real_folders[folder] = os.path.realpath(folder)
-        path = os.path.join(real, last)  # noqa: PTH118
-        return os.path.realpath(path) if os.path.islink(path) else path  # noqa: PTH114
+        return os.path.join(real, last)  # noqa: PTH118

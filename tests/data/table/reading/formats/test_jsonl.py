@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from headrace.data.sources.read_options import ReadOptions
-from headrace.data.table.reading import jsonl
+from headrace.data.table.reading.formats import jsonl
 from headrace.data.table.reading.formats.jsonl import open_jsonl
 from headrace.errors import DataError
 
