@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pyarrow as pa
 
@@ -23,6 +23,7 @@ NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 ROW = re.compile(rf"{NUMBER}(?:\s+\d+:{NUMBER})*")
 LIKELY = re.compile(rf"{NUMBER}(?:,{NUMBER})*(?:\s+qid:\d+)?((?:\s+\d+:{NUMBER})*)")
 """Also rows of the kinds that are not supported, so that they are not taken for texts."""
+INDEX, LAST_INDEX = re.compile(r"(\d+):"), re.compile(r"(\d+):\S*$")
 TIME = re.compile(r"\d{1,2}:\d\d")
 LABEL, FEATURE = "label", "feature_"
 MAX_FEATURES = 2000
@@ -58,14 +59,14 @@ def open_svmlight(path: Path, options: ReadOptions, expected: list[str] | None) 
 
 def _find_names(path: Path, encoding: str) -> list[str]:
     lowest, highest = MAX_FEATURES, -1
-    for batch in _batch_lines(path, encoding):
-        used = _parse(path, batch, None)[0].indices
-        if len(used):
-            lowest, highest = min(lowest, int(used.min())), max(highest, int(used.max()))
+    for number, line in _lines(path, encoding):
+        if first := INDEX.search(line):  # indices ascend, or the line is refused when it is read
+            last = LAST_INDEX.search(line) or first
+            lowest, highest = min(lowest, int(first[1])), max(highest, int(last[1]))
         if highest > MAX_FEATURES:
             raise DataError(
-                f"{path}: line {batch[0][0]} or later: has feature {highest}; svmlight is read as a table, of at most"
-                f" {MAX_FEATURES} columns; select the features that matter, and write those"
+                f"{path}: line {number}: has feature {highest}; svmlight is read as a table, of at most {MAX_FEATURES}"
+                " columns; select the features that matter, and write those"
             )
     if highest < 0:
         raise DataError(f"{path}: has no features; give a table that has rows")
@@ -83,22 +84,32 @@ def _batches(path: Path, encoding: str, names: Sequence[str]) -> Iterator[FileRo
         yield FileRows(pa.record_batch(arrays, names=list(names)), pa.array([line for line, _ in batch], pa.int64()))
 
 
-def _parse(path: Path, batch: list[Line], num_features: int | None) -> tuple[Any, Any]:
-    """Features `[rows, highest index + 1]`, sparse, and labels `[rows]`; raises DataError with the line."""
+def _parse(path: Path, batch: list[Line], num_features: int) -> tuple[Any, Any]:
+    """Features `[rows, num_features]`, sparse, and labels `[rows]`; raises DataError with the line."""
     from sklearn.datasets import load_svmlight_file
 
+    text = "\n".join(line for _, line in batch)
+    try:
+        # without query ids, the library leaves them out in silence; with them, rows must have one
+        features, labels, *ids = load_svmlight_file(
+            io.BytesIO(text.encode()), n_features=num_features, zero_based=True, query_id="qid:" in text
+        )
+        reason = "it has query ids" if ids else ""
+    except ValueError as error:  # indices that do not ascend, or a feature that no earlier file has
+        reason = str(error)
+    if reason:
+        _raise_for_line(path, batch, reason)
+    return features, labels
+
+
+def _raise_for_line(path: Path, batch: list[Line], reason: str) -> NoReturn:
     for number, line in batch:
         if not ROW.fullmatch(line):
             raise DataError(
                 f"{path}: line {number}: {line.strip()[:60]!r} is not a label and pairs of index:value (svmlight); fix"
                 " that line; several labels and qid are not supported"
             )
-    text = io.BytesIO("\n".join(line for _, line in batch).encode())
-    try:
-        features, labels = load_svmlight_file(text, n_features=num_features, zero_based=True)
-    except ValueError as error:  # indices that do not ascend, or a feature that no earlier file has
-        raise DataError(f"{path}: line {batch[0][0]} or later: not readable as svmlight ({error}); fix it") from None
-    return features, labels
+    raise DataError(f"{path}: line {batch[0][0]} or later: not readable as svmlight ({reason}); fix it")
 
 
 def _batch_lines(path: Path, encoding: str) -> Iterator[list[Line]]:
