@@ -222,7 +222,7 @@ def listen_on_loopback() -> None:
     """Gives torch's store, where workers meet, a socket of the address that they use; its own takes any address."""
     rendezvous = import_module("torch.distributed.rendezvous")  # torch.distributed has a function of that name
 
-    class Store(rendezvous.TCPStore):  # type: ignore[name-defined, misc]
+    class Store(rendezvous.TCPStore):  # type: ignore[name-defined]
         def __init__(self, *, host_name: str, port: int, is_master: bool, **options: Any) -> None:
             listener = socket.create_server((host_name, port)).detach() if is_master else None
             options |= {"host_name": host_name, "port": port, "is_master": is_master}

@@ -104,7 +104,7 @@ def _find_labels(results: Sequence[Json]) -> list[str]:
 
 def _to_cell(value: Any) -> str | None:
     """A scalar as text; of a file on the tool's server its name, by which it was uploaded."""
-    if value is None or isinstance(value, str) is False:
+    if not isinstance(value, str):
         return None if value is None else json.dumps(value)
     with suppress(ValueError):
         parts = urlsplit(value)
@@ -112,7 +112,7 @@ def _to_cell(value: Any) -> str | None:
             return query["d"][0].rpartition("/")[2]
         if parts.path.startswith("/data/upload/"):
             return parts.path.rpartition("/")[2]
-    return str(value)
+    return value
 
 
 def _batches(rows: Sequence[Row], names: Sequence[str], *, are_single: bool) -> Iterator[FileRows]:
