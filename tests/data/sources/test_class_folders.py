@@ -12,6 +12,7 @@ from headrace.data.sources.class_folders import (
     find_files,
     find_wrapper,
     format_extensions,
+    label_files,
     list_files,
     read_file,
 )
@@ -130,7 +131,7 @@ def test_folders_above_all_classes_are_skipped(paths: list[str], wrapper: str) -
 
 
 def test_labels_below_a_wrapper_are_those_of_the_classes() -> None:
-    files = assign_labels(["a/train/cat/1.jpg", "a/test/dog/1.jpg"], WHERE)
+    files = label_files(["a/train/cat/1.jpg", "a/test/dog/1.jpg"], WHERE)
     assert [(file.path, file.label, file.split) for file in files] == [
         ("a/train/cat/1.jpg", "cat", "train"), ("a/test/dog/1.jpg", "dog", "test"),
     ]  # fmt: skip

@@ -90,6 +90,13 @@ def find_wrapper(paths: Sequence[str]) -> str:
     return "".join(f"{part}/" for part in parts[:end] if part)
 
 
+def label_files(paths: Sequence[str], where: str) -> list[ClassFile]:
+    """Does as `assign_labels`, below the folders that are above all classes."""
+    wrapper = find_wrapper(paths)
+    files = assign_labels([path.removeprefix(wrapper) for path in paths], where)
+    return [file._replace(path=wrapper + file.path) for file in files]
+
+
 def assume_wrapper(paths: Sequence[str]) -> list[Assumption]:
     """A remark about folders above the classes."""
     wrapper = find_wrapper(paths)
@@ -121,8 +128,7 @@ def assign_labels(paths: list[str], where: str) -> list[ClassFile]:
 
     Raises DataError if there are both splits and classes at the top.
     """
-    wrapper = len(find_wrapper(paths))
-    tops = {path[wrapper:].split("/", 1)[0] for path in paths if "/" in path[wrapper:]}
+    tops = {path.split("/", 1)[0] for path in paths if "/" in path}
     splits = {top for top in tops if top.lower() in SPLIT_ALIASES}
     has_splits = "train" in {SPLIT_ALIASES[top.lower()] for top in splits}
     if has_splits and splits != tops:
@@ -130,7 +136,7 @@ def assign_labels(paths: list[str], where: str) -> list[ClassFile]:
             f"{where}: contains {sorted(splits)} and also {sorted(tops - splits)[:5]}; either all top folders are"
             f" splits ({', '.join(SPLIT_ALIASES)}) or all are classes; move the others away"
         )
-    return [_label_file(path[wrapper:], has_splits=has_splits)._replace(path=path) for path in paths]
+    return [_label_file(path, has_splits=has_splits) for path in paths]
 
 
 def check_classes(files: list[ClassFile], *, noun: str, where: str) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from headrace.contracts import OpenedSource
 from headrace.data.image.reading.rows import open_image_source, to_record_batches
 from headrace.data.sources.class_folders import (
-    assign_labels,
     assume_wrapper,
     check_classes,
     find_files,
@@ -30,7 +29,7 @@ def read_folder(path: Path, options: ReadOptions) -> OpenedSource:
     if others:
         extensions = format_extensions(others)
         log.warning("%s: left out %d files that are not images (%s)", options.source, others.total(), extensions)
-    files = assign_labels(paths, where)  # a file outside the class folders has no label: `clean` puts it in quarantine
+    files = label_files(paths, where)  # a file outside the class folders has no label: `clean` puts it in quarantine
     check_classes(files, noun="image", where=where)
     rows = ({**file.row(), "image": read_file(path, file)} for file in files)
     opened = open_image_source("folder", to_record_batches(rows), options)
