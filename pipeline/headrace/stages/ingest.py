@@ -50,9 +50,7 @@ def run(config: Config, paths: Paths, check_spec: Callable[[Spec], None] | None 
 
     `check_spec` is called before any row is read, and may raise.
     """
-    opened = _open(config, paths)
-    spec = opened.spec.model_copy(update={"assumptions": [*assume_source(config.source), *opened.spec.assumptions]})
-    opened = opened._replace(spec=spec)
+    opened = open_source(config, paths)
     if check_spec:
         check_spec(opened.spec)
     tally = _Tally()
@@ -80,8 +78,8 @@ def _num_classes(labels: set[str], task: TaskName) -> int:
     return len(labels) if task == "classification" else 0
 
 
-def _open(config: Config, paths: Paths) -> OpenedSource:
-    """Finds the source, downloads it if necessary, and opens it."""
+def open_source(config: Config, paths: Paths) -> OpenedSource:
+    """Finds the source, downloads it if necessary, and opens it; raises DataError or ConfigError if it cannot."""
     name = config.format if config.format in BUILT_INS else config.source
     built_in = BUILT_INS.get(name) if config.format in {"auto", name} else None
     if built_in is None:
@@ -89,7 +87,9 @@ def _open(config: Config, paths: Paths) -> OpenedSource:
         reader = choose_reader(config.format, config.source, path)
         _warn_if_not_a_dep(config.source, paths)
         _check_confined(config, path, paths)
-        return READERS[reader](path, config)
+        opened = READERS[reader](path, config)
+        remarks = [*assume_source(config.source), *opened.spec.assumptions]
+        return opened._replace(spec=opened.spec.model_copy(update={"assumptions": remarks}))
     options = _read_options(config, built_in)
     if not built_in.files:
         return PACKAGED_READERS[name](paths.root, options)

@@ -12,6 +12,7 @@ from headrace.data.sources.class_folders import (
     check_classes,
     find_files,
     format_extensions,
+    label_files,
     read_file,
 )
 from headrace.data.sources.read_options import ReadOptions
