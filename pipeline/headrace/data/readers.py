@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
@@ -125,7 +125,7 @@ def _guess_folder(folder: Path, where: str) -> str:
         return "idx"
     if is_cifar_folder(folder):
         return "cifar"
-    kinds, has_table_on_top = Counter[str](), _has_table(folder) or _has_table(folder / "annotations")
+    kinds, has_table_on_top = Counter[str](), any(_is_table(path) for path in folder.iterdir() if path.is_file())
     image_folders = set()
     for path in _first_files(folder):
         kind = _kind(path)
@@ -133,7 +133,8 @@ def _guess_folder(folder: Path, where: str) -> str:
         if kind == "folder":
             image_folders.add(path.parent)
     if kinds["folder"]:  # a table next to images without class folders has their labels
-        return "table" if has_table_on_top and may_hold_named_images(folder, image_folders) else "folder"
+        is_unclassed = may_hold_named_images(folder, image_folders)
+        return "table" if is_unclassed and _has_table_beside(folder, image_folders) else "folder"
     if find_class_files(_first_files(folder), FILE_FORMATS):
         return "table"
     reader = "text_folder" if not has_table_on_top and is_text_folder(folder) else "table"
@@ -146,8 +147,11 @@ def _guess_folder(folder: Path, where: str) -> str:
     return reader
 
 
-def _has_table(folder: Path) -> bool:
-    return folder.is_dir() and any(_is_table(path) for path in folder.iterdir() if path.is_file())
+def _has_table_beside(folder: Path, image_folders: Collection[Path]) -> bool:
+    """Whether a table is at the top, or in a folder without images, such as `annotations`."""
+    return any(
+        path.parent == folder or path.parent not in image_folders for path in _first_files(folder) if _is_table(path)
+    )
 
 
 def _is_table(path: Path) -> bool:

@@ -35,6 +35,13 @@ def read(folder: Path, **options: object) -> tuple[OpenedSource, list[dict[str, 
     return opened, rows, [remark.text for remark in spec.assumptions if remark.subject == "images"]
 
 
+def test_the_table_may_be_in_a_folder_of_its_own(tmp_path: Path) -> None:
+    _, rows, texts = read(write(tmp_path, [f"images/{name}.png" for name in NAMES], "meta/labels.csv"))
+    assert rows[0]["path"] == "../images/000.png"
+    assert all(row["image"] for row in rows)
+    assert len(texts) == 1
+
+
 @pytest.mark.parametrize("cell", ["{}", "{}.png", "images/{}.png"])
 def test_ids_name_images_with_or_without_extension_and_folder(tmp_path: Path, cell: str) -> None:
     opened, rows, texts = read(write(tmp_path, [f"images/{name}.png" for name in NAMES], cell=cell))
