@@ -45,9 +45,7 @@ def find_lake_kind(folder: Path) -> str | None:
         return DELTA
     if (folder / ".hoodie").is_dir():
         return "Hudi"
-    metadata = folder / "metadata"
-    is_iceberg = metadata.is_dir() and any(path.name.endswith(".metadata.json") for path in metadata.iterdir())
-    return "Iceberg" if is_iceberg else None
+    return "Iceberg" if any((folder / "metadata").glob("*.metadata.json")) else None
 
 
 def refuse_lakes(paths: Iterable[Path], top: Path, where: str) -> None:
