@@ -55,6 +55,11 @@ def test_ray_train_has_the_callbacks_that_are_removed(address: str | None, monke
     assert ours <= rays
 
 
+def test_torch_meets_at_a_store_that_can_be_replaced() -> None:
+    rendezvous = importlib.import_module("torch.distributed.rendezvous")
+    assert "TCPStore" in rendezvous._create_c10d_store.__code__.co_names
+
+
 def test_ray_upload_limit_is_ours() -> None:
     from ray._private.ray_constants import DASHBOARD_CLIENT_MAX_SIZE
 

@@ -1,5 +1,8 @@
 """Training on real Ray workers: the same batches, the same noise, events from rank 0, and errors."""
 
+from contextlib import suppress
+from ipaddress import ip_address
+
 import numpy as np
 import psutil
 import pytest
@@ -29,6 +32,11 @@ def job_in(paths, name, **changes):
     return FitJob(paths.normalized_dir, work_dir, settings), work_dir
 
 
+def is_loopback(ip):
+    address = ip_address(ip)
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.skipif(num_local_cpus() < 2, reason="two workers take two cores")
@@ -42,15 +50,21 @@ def test_two_workers_train_as_one(trained, strategy, changes):
     fit(alone, lambda _: None, WorkerContext(num_threads=1))
     events = []
     both, both_dir = job_in(trained, "both", strategy=strategy, num_workers=2, **changes)
-    running = set()
+    running, listening = set(), set()
 
     def observe(event):
         events.append(event)
-        running.update(process.name() for process in psutil.Process().children(recursive=True))
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                running.add(process.name())
+                connections = process.net_connections("inet")
+                listening.update((c.laddr.ip, process.name()) for c in connections if c.status == psutil.CONN_LISTEN)
 
     with ray_session(trained, num_cpus_needed=2):
         fit_on_workers(both, observe, num_workers=2, num_threads=1, paths=trained)
     assert any(name.startswith("ray::TrainController") for name in running)
+    assert listening
+    assert not {each for each in listening if not is_loopback(each[0])}, "nobody outside of this machine can connect"
     assert not {name for name in running if "Autoscaling" in name}, "the mailbox takes its place"
     first, second = read_result(alone_dir), read_result(both_dir)
     assert first["steps"] == second["steps"] == 36

@@ -204,3 +204,17 @@ def test_status_points_to_the_report_once_all_stages_have_run() -> None:
     assert hint.startswith("headrace report ")
     ((_, place),) = point_to_report({stage: {"rows": 9} for stage in STAGES})
     assert place.startswith("reports/index.html ")
+
+
+def test_rows_warn_of_linked_folders_that_dvc_does_not_watch(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    for folder in ("photos", "cat"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "photos" / "cat").symlink_to("../cat")
+    write_text(paths.raw_dir / "spec.json", '{"source": "photos", "modality": "image"}')
+    write_text(tmp_path / "dvc.yaml", "stages: {ingest: {deps: [photos]}}")
+    name, text = rows(paths)[-1]
+    assert name == "source"
+    assert text.startswith("photos/cat is a link to a folder, behind which DVC sees no changes; add")
+    write_text(tmp_path / "dvc.yaml", "stages: {ingest: {deps: [photos, photos/cat]}}")
+    assert rows(paths)[-1][0] != "source"

@@ -21,7 +21,10 @@ from tests.image_server import send, serve_images
 from tests.projects import png
 
 pytestmark = pytest.mark.faults
-QUICK = LoadLimits(num_threads=2, attempts=2, backoff_s=0.01, connect_s=2, read_s=0.2, total_s=2, max_bytes=10_000)
+QUICK = LoadLimits(
+    num_threads=2, attempts=2, backoff_s=0.01, connect_s=2, read_s=0.2, total_s=2, max_bytes=10_000,
+    allow_private_addresses=True,
+)  # fmt: skip
 PNG = png(np.zeros((4, 4), np.uint8))
 
 

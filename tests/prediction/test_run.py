@@ -141,7 +141,7 @@ def test_images_are_read_from_folders_idx_files_tables_and_parquet(registered, t
 
 @pytest.mark.slow
 @pytest.mark.parametrize("registered", IMAGE, indirect=True, ids="-".join)
-def test_urls_are_downloaded_and_archives_unpacked(registered, tmp_path):
+def test_urls_are_downloaded_and_archives_unpacked(registered, tmp_path, monkeypatch):
     raw = [row["image"] for row in read_table(registered.raw_dir).slice(0, 5).to_pylist()]
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
@@ -151,6 +151,10 @@ def test_urls_are_downloaded_and_archives_unpacked(registered, tmp_path):
         url = site.put("/new.zip", archive.getvalue())
         assert predict(registered, url, tmp_path / "zip.csv").num_rows == 5
         (tmp_path / "list.csv").write_text(f"file\n{site.put('/a.png', raw[0])}\n{site.url}/gone.png\n")
+        result = predict(registered, tmp_path / "list.csv", tmp_path / "refused.csv", column="file")
+        assert "127.0.0.1 is an address of this machine" in result.example
+        monkeypatch.setattr(Paths, "params_path", tmp_path / "params.yaml")
+        Paths(tmp_path).params_path.write_text("ingest: {allow_private_addresses: true}")
         result = predict(registered, tmp_path / "list.csv", tmp_path / "list.out.csv", column="file")
     assert result.example == "list.csv:3: cannot be read (the server responded with 404)"
     with (tmp_path / "zip.csv").open() as zipped, (tmp_path / "list.out.csv").open() as listed:

@@ -1,5 +1,6 @@
 import json
 import logging
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -232,3 +233,52 @@ def test_ingest_reports_an_encoding_that_is_not_utf8(tmp_path: Path, encoding: s
     ((subject, text),) = assumed(spec)
     assert subject == "encoding"
     assert all(repr(word) in text for word in words)
+
+
+def test_ingest_warns_of_classes_that_are_links(image_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = image_folder.parent / "store"
+    (image_folder / "disc").rename(store)
+    (image_folder / "disc").symlink_to(store)
+    (image_folder.parent / "dvc.yaml").write_text(dvc_yaml("photos"))
+    with caplog.at_level(logging.WARNING):
+        assert ingest.run(ingest.Config(source="photos"), Paths(image_folder.parent))["rows"] == 120
+    assert [message.partition(",")[0] for message in caplog.messages] == [
+        "ingest.source: photos/disc is a link to a folder"
+    ]
+
+
+@pytest.fixture
+def table_of_images(tmp_path: Path) -> Path:
+    """A table that names its own images, one outside of its folder, one behind a link, and a file that is none."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("photos/a.png", "photos/b.png", "outside.png"):
+        (tmp_path / name).write_bytes(b"\x89PNG\r\n\x1a\n" + name.encode())
+    (tmp_path / "secret").write_text("secret")
+    (folder / "link.png").symlink_to("../outside.png")
+    (folder / "secret.png").write_text("user:secret")
+    cells = ["a.png", "b.png", "../outside.png", "link.png", "secret.png", str(tmp_path / "secret")]
+    (folder / "table.csv").write_text("file,y\n" + "".join(f"{cell},{'uv'[n % 2]}\n" for n, cell in enumerate(cells)))
+    return folder
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_ingest_stores_no_file_that_is_outside_or_no_image(table_of_images: Path, *, allowed: bool) -> None:
+    paths = Paths(table_of_images.parent)
+    ingest.run(ingest.Config(source="photos", target="y", allow_outside=allowed), paths)
+    rows = read_table(paths.raw_dir).to_pylist()
+    assert [bool(row["image"]) for row in rows] == [True, True, allowed, allowed, False, False]
+    assert b"secret" not in b"".join(row["image"] for row in rows)
+
+
+def test_ingest_of_an_archive_allows_nothing_outside(table_of_images: Path) -> None:
+    (table_of_images / "link.png").unlink()
+    root = table_of_images.parent
+    shutil.make_archive(str(root / "photos"), "zip", root, "photos")
+    with pytest.raises(
+        ConfigError, match=r"allow_outside: true, but 'photos.zip' is a URL or an archive, whose tables"
+    ):
+        ingest.run(ingest.Config(source="photos.zip", target="y", allow_outside=True), Paths(root))
+    ingest.run(ingest.Config(source="photos.zip", target="y"), Paths(root))
+    rows = read_table(Paths(root).raw_dir).to_pylist()
+    assert [bool(row["image"]) for row in rows] == [True, True, False, False, False, False]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +124,7 @@ class Training:
                 use_gpu=use_gpu,
                 resources_per_worker={"CPU": num_threads, **({"GPU": 1} if use_gpu else {})},
             ),
+            torch_config=make_torch_config(),
             run_config=RunConfig(name=job.work_dir.name, storage_path=str(paths.state_dir / "ray")),
         )
         self._failures: list[BaseException] = []
@@ -192,6 +195,40 @@ def make_trainer_class() -> Any:
             return [callback for callback in callbacks if type(callback).__name__ not in unneeded]
 
     return Trainer
+
+
+def make_torch_config() -> Any:
+    """Returns Ray's settings of the process group, which in a session on this machine listens on loopback only."""
+    from ray.train.torch import TorchConfig
+    from ray.train.torch.config import _TorchBackend
+
+    if is_attached():
+        return TorchConfig()
+
+    class LoopbackBackend(_TorchBackend):
+        def on_start(self, worker_group: Any, backend_config: Any) -> None:
+            worker_group.execute(listen_on_loopback)
+            super().on_start(worker_group, backend_config)
+
+    class LoopbackConfig(TorchConfig):
+        @property
+        def backend_cls(self) -> type[LoopbackBackend]:
+            return LoopbackBackend
+
+    return LoopbackConfig()
+
+
+def listen_on_loopback() -> None:
+    """Gives torch's store, where workers meet, a socket of the address that they use; its own takes any address."""
+    rendezvous = import_module("torch.distributed.rendezvous")  # torch.distributed has a function of that name
+
+    class Store(rendezvous.TCPStore):  # type: ignore[name-defined]
+        def __init__(self, *, host_name: str, port: int, is_master: bool, **options: Any) -> None:
+            listener = socket.create_server((host_name, port)).detach() if is_master else None
+            options |= {"host_name": host_name, "port": port, "is_master": is_master}
+            super().__init__(**options, master_listen_fd=listener)
+
+    rendezvous.TCPStore = Store  # type: ignore[attr-defined]
 
 
 def _run_worker(config: dict[str, Any]) -> None:

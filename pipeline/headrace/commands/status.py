@@ -6,6 +6,7 @@ import json
 from collections import Counter
 
 from headrace.contracts import Json, Metrics, Spec
+from headrace.data.sources.linked_folders import describe_links, find_links, find_unwatched_links
 from headrace.errors import DataError
 from headrace.paths import Paths
 from headrace.stages import STAGES
@@ -57,7 +58,7 @@ def make_rows(metrics: dict[str, Metrics], paths: Paths) -> list[Row]:
         rows += _baseline(paths)
     if quantize := metrics["quantize"]:
         rows += _quantized(quantize, "an image" if _is_of_images(paths) else "a row") + _dominated(paths)
-    return rows + _registered(paths) + _unsent(paths)
+    return rows + _registered(paths) + _unsent(paths) + _unwatched(paths)
 
 
 def _gate(paths: Paths) -> list[Row]:
@@ -191,3 +192,15 @@ def _unsent(paths: Paths) -> list[Row]:
     """How much MLflow lacks."""
     number = sum(len(outbox.read_pending()) for outbox in find_outboxes(paths))
     return [("not in MLflow yet", f"{number:,} events; headrace sync sends them")] if number else []
+
+
+def _unwatched(paths: Paths) -> list[Row]:
+    """Linked folders in the source, in which new files leave `dvc repro` up to date."""
+    spec_path = paths.raw_dir / "spec.json"
+    source = json.loads(spec_path.read_bytes())["source"] if spec_path.is_file() else ""
+    if not source or not find_links(source, paths.root):
+        return []
+    from headrace.settings.project import list_dvc_deps  # a third of a second, which few projects need
+
+    links = find_unwatched_links(source, list_dvc_deps(paths, "ingest") or [], paths.root)
+    return [("source", describe_links(links))] if links else []

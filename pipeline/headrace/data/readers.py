@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TypeAlias
-
-import pyarrow as pa
 
 from headrace.contracts import OpenedSource, Spec
 from headrace.data.datasets import BUILT_INS
@@ -17,12 +15,16 @@ from headrace.data.image.reading.embedded_images import to_image_batches
 from headrace.data.image.reading.idx import is_idx_folder, read_idx
 from headrace.data.image.reading.image_folder import EXTENSIONS as IMAGE_EXTENSIONS
 from headrace.data.image.reading.image_folder import read_folder
+from headrace.data.image.reading.image_loader import read_limits
 from headrace.data.image.reading.image_table import image_schema, load_images
+from headrace.data.image.reading.named_images import join_images, may_hold_named_images
 from headrace.data.image.reading.npz_images import has_npz_images, read_npz
 from headrace.data.image.reading.packaged_digits import read_digits, read_mnist5k
 from headrace.data.image.reading.webdataset_images import MEMBERS as IMAGE_MEMBERS
 from headrace.data.image.reading.webdataset_images import read_webdataset_images
 from headrace.data.sources.archives.compression import COMPRESSIONS
+from headrace.data.sources.class_folders import is_ignored
+from headrace.data.sources.fetch import GLOB
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.sources.webdataset import has_members, is_webdataset
 from headrace.data.table.reading.files import (
@@ -32,6 +34,9 @@ from headrace.data.table.reading.files import (
     find_table_files,
     is_table_file,
 )
+from headrace.data.table.reading.files import FORMATS as FILE_FORMATS
+from headrace.data.table.reading.folders.annotations import is_annotations
+from headrace.data.table.reading.folders.text_lines import find_class_files
 from headrace.data.table.reading.reader import read_table_files
 from headrace.data.table.reading.sklearn_tables import read_breast_cancer, read_diabetes, read_wine
 from headrace.data.text.reader import EXTENSIONS as TEXT_EXTENSIONS
@@ -47,7 +52,11 @@ def read_tabular(path: Path, options: ReadOptions) -> OpenedSource:
 
     Image paths are relative to the deepest folder that contains all files of the table.
     """
-    opened = read_table_files(path, options)
+    files = find_table_files(path, options.source)
+    opened = read_table_files(path, options, files)
+    paths = [file.path for file in files]
+    if path.is_dir() and opened.spec.modality != "text" and "image" not in opened.schema.names:
+        opened = join_images(opened, path, paths)
     if opened.spec.modality == "table":
         return opened
     main = next(column for column in opened.spec.columns if column.kind == opened.spec.modality)
@@ -57,8 +66,10 @@ def read_tabular(path: Path, options: ReadOptions) -> OpenedSource:
         return _to_texts(spec, opened, column)
     if "image" in opened.schema.names:  # the images themselves, not their names
         return OpenedSource(spec, image_schema(opened.schema, column), to_image_batches(opened.batches, column))
-    base = find_common_dir([file.path for file in find_table_files(path, options.source)])
-    return _to_images(spec, opened, column, base)
+    base = find_common_dir(paths)
+    limits = read_limits(options, path if path.is_dir() else base)
+    batches = load_images(opened.batches, column, base, limits)
+    return OpenedSource(spec, image_schema(opened.schema, column), batches, opened.finish)
 
 
 def read_webdataset(path: Path, options: ReadOptions) -> OpenedSource:
@@ -96,7 +107,7 @@ def choose_reader(wanted: str, source: str, path: Path) -> str:
     Raises DataError if the path does not exist or its content is not recognized.
     """
     where = f"params.yaml: ingest.source: {source!r}"
-    if any(mark in path.name for mark in "*?[") and not path.exists():
+    if GLOB.search(source) and not path.exists():
         return wanted if wanted != "auto" else "webdataset" if is_webdataset(path) else "table"
     if not path.exists():
         raise DataError(f"{where}: {describe_missing(source, path)}")
@@ -130,11 +141,6 @@ def _to_texts(spec: Spec, opened: OpenedSource, column: str) -> OpenedSource:
     return OpenedSource(spec, schema, (to_text_batch(rows, column) for rows in opened.batches))
 
 
-def _to_images(spec: Spec, opened: OpenedSource, column: str, base: Path) -> OpenedSource:
-    batches: Iterator[pa.RecordBatch] = load_images(opened.batches, column, base)
-    return OpenedSource(spec, image_schema(opened.schema, column), batches)
-
-
 def _guess_folder(folder: Path, where: str) -> str:
     if is_idx_folder(folder):
         return "idx"
@@ -148,7 +154,10 @@ def _guess_folder(folder: Path, where: str) -> str:
         if kind == "folder":
             image_folders.add(path.parent)
     if kinds["folder"]:  # a table next to images without class folders has their labels
-        return "table" if has_table_on_top and len(image_folders) == 1 else "folder"
+        is_unclassed = may_hold_named_images(folder, image_folders)
+        return "table" if is_unclassed and _has_table_beside(folder, image_folders) else "folder"
+    if find_class_files(_first_files(folder), FILE_FORMATS):
+        return "table"
     reader = "text_folder" if not has_table_on_top and is_text_folder(folder) else "table"
     if not kinds["text_folder"] + kinds["table"]:
         others = Counter(path.suffix or "without extension" for path in _first_files(folder))
@@ -159,9 +168,16 @@ def _guess_folder(folder: Path, where: str) -> str:
     return reader
 
 
+def _has_table_beside(folder: Path, image_folders: Collection[Path]) -> bool:
+    """Whether a table is at the top, or in a folder without images, such as `annotations`."""
+    return any(
+        path.parent == folder or path.parent not in image_folders for path in _first_files(folder) if _is_table(path)
+    )
+
+
 def _is_table(path: Path) -> bool:
     """By name; descriptions next to images or texts do not count."""
-    return is_table_file(path) and path.suffix.lower() not in DESCRIPTION_EXTENSIONS
+    return is_annotations(path) or (is_table_file(path) and path.suffix.lower() not in DESCRIPTION_EXTENSIONS)
 
 
 def _kind(path: Path) -> str:
@@ -177,9 +193,9 @@ def _first_files(folder: Path) -> Iterator[Path]:
     """Yields the first files below a folder that are not hidden."""
     num_files = 0
     for above, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not is_ignored(name))
         for name in names:
-            if not name.startswith("."):
+            if not is_ignored(name):
                 yield Path(above) / name
                 num_files += 1
             if num_files >= MAX_FILES_INSPECTED:

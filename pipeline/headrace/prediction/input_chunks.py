@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from headrace.data.image.reading.image_loader import LOAD_LIMITS, ImageLoader
+from headrace.data.image.reading.image_loader import LOAD_LIMITS, ImageLoader, LoadLimits
 from headrace.data.sources.text_encoding import decode_text
 from headrace.data.sources.transfer.urls import get_scheme
 
@@ -54,11 +54,12 @@ class ImageFiles:
 
     base: Path
     names: Sequence[str | None]
+    limits: LoadLimits = LOAD_LIMITS
 
     def load(self, start: int, stop: int) -> LoadedRows:
         """Reads the files; the web is asked for several at a time."""
         names = self.names[start:stop]
-        loader = ImageLoader(self.base, LOAD_LIMITS)
+        loader = ImageLoader(self.base, self.limits)
         try:
             loaded = list(_map_in_threads(loader.load, names) if _has_urls(names) else map(loader.load, names))
         finally:

@@ -6,6 +6,7 @@ No labels are needed. A chunk is small, can be sent to another process, and read
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,8 @@ import pyarrow.parquet as pq
 from headrace.data.image.reading.cifar import is_cifar_folder, read_cifar
 from headrace.data.image.reading.idx import is_idx_file, read_idx_images
 from headrace.data.image.reading.image_folder import EXTENSIONS as IMAGE_EXTENSIONS
+from headrace.data.image.reading.image_loader import LOAD_LIMITS, read_limits
+from headrace.data.image.reading.named_images import ImageNames, resolve_names
 from headrace.data.image.reading.npz_images import has_npz_images, read_npz_images
 from headrace.data.image.reading.webdataset_images import read_sample_images
 from headrace.data.sources.assumptions import warn_of_assumptions
@@ -27,7 +30,7 @@ from headrace.data.sources.row_source import format_index, format_sources, relat
 from headrace.data.sources.webdataset import is_webdataset, list_sample_files
 from headrace.data.table.reading.delimited.reader import open_delimited
 from headrace.data.table.reading.files import TableFile, find_common_dir, find_table_files, is_table_file
-from headrace.data.table.reading.reader import OPENERS
+from headrace.data.table.reading.reader import OPENERS, open_table_file
 from headrace.data.table.reading.table_file import FileRows, OpenTableFile
 from headrace.data.table.reading.text_stream import read_text_blocks
 from headrace.data.text.reader import EXTENSIONS as TEXT_EXTENSIONS
@@ -49,6 +52,15 @@ class InputRows(NamedTuple):
     chunks: Iterator[Chunk]
     num_rows: int | None = None
     """None if it is known only after reading."""
+
+
+class TableImages(NamedTuple):
+    """The images that a table names."""
+
+    base: Path
+    """The folder that their paths start from."""
+    find: Callable[[], ImageNames]
+    """Lists those below it, for names that are no paths."""
 
 
 class InputOptions(NamedTuple):
@@ -87,7 +99,8 @@ def _open_images(path: Path, options: InputOptions) -> InputRows | None:
         return InputRows(list_npz_files(path), _number(_read_npz(path, options)))
     if is_webdataset(path):
         return InputRows(list_sample_files(path), _number(_read_samples(path, options)))
-    return _open_files(path, IMAGE_EXTENSIONS, ImageFiles)
+    limits = LOAD_LIMITS._replace(allow_outside=True)  # links in a folder that a person gave
+    return _open_files(path, IMAGE_EXTENSIONS, lambda base, names: ImageFiles(base, names, limits))
 
 
 def _open_texts(path: Path, options: InputOptions) -> InputRows | None:
@@ -130,10 +143,11 @@ def _read_tables(files: list[TableFile], base: Path, options: InputOptions) -> I
         opened = _open_table(file, options)
         warn_of_assumptions(opened.assumptions)
         columns = _find_columns(opened, file.path, options)
+        images = TableImages(base, cache(partial(ImageNames, base, file.path.name)))
         for rows in opened.batches:
             sources = format_sources(name, rows.numbers, opened.numbering)
             copied = rows.cells.select(list(options.copied)) if options.copied else None
-            yield Chunk(0, sources, _make_payload(rows, columns, base, options), copied)
+            yield Chunk(0, sources, _make_payload(rows, columns, images, options), copied)
 
 
 def _open_table(file: TableFile, options: InputOptions) -> OpenTableFile:
@@ -146,14 +160,16 @@ def _open_table(file: TableFile, options: InputOptions) -> OpenTableFile:
         if first_block.partition("\n")[0].strip().strip('"') == options.columns[0]:
             table = options.read.table.model_copy(update={"delimiter": NO_DELIMITER, "header": True})
             return open_delimited(file.path, options.read.model_copy(update={"table": table}), options.columns)
-    return OPENERS[file.format](file.path, options.read, None)
+    return open_table_file(file, options.read, None)
 
 
-def _make_payload(rows: FileRows, columns: list[str], base: Path, options: InputOptions) -> Payload:
+def _make_payload(rows: FileRows, columns: list[str], images: TableImages, options: InputOptions) -> Payload:
     if options.modality == "image":
         if rows.images is not None:
             return Cells(pa.record_batch([rows.images.field("bytes")], options.names))
-        return ImageFiles(base, pc.utf8_trim_whitespace(rows.cells.column(columns[0])).to_pylist())
+        names = pc.utf8_trim_whitespace(rows.cells.column(columns[0])).to_pylist()
+        links, limits = resolve_names(names, images.base, images.find), read_limits(options.read, images.base)
+        return ImageFiles(images.base, links, limits)
     return Cells(rows.cells.select(columns).rename_columns(options.names))
 
 

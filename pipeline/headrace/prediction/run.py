@@ -17,7 +17,7 @@ from headrace.cluster.batch_engine import EngineName
 from headrace.cluster.stream_engine import open_stream_engine
 from headrace.contracts import Json
 from headrace.data.sources.fetch import fetch
-from headrace.data.sources.read_options import ReadOptions, TableFormat
+from headrace.data.sources.read_options import ReadOptions
 from headrace.errors import ConfigError, DataError, HeadraceError, Terminated
 from headrace.evaluation.metrics.drift import Difference, compare_counts
 from headrace.paths import Paths
@@ -73,8 +73,10 @@ def run_prediction(request: PredictRequest, paths: Paths) -> PredictResult:
         if request.has_drift and model.reference is None:
             raise DataError(f"--drift: {model.version} has no statistics of its train rows; register it again")
         with _name_input():
-            path = fetch(request.source, Path.cwd(), _cache_dir(paths, work_dir))
-            opened = open_input(path, _make_options(request, model, paths))
+            cache_dir = _cache_dir(paths, work_dir)
+            path = fetch(request.source, Path.cwd(), cache_dir)
+            options = _make_options(request, model, paths, is_copy=path.is_relative_to(cache_dir))
+            opened = open_input(path, options)
             return _answer(request, paths, model, opened, work_dir)
 
 
@@ -172,25 +174,34 @@ def _describe_file(path: Path) -> tuple[int, int]:
     return stat.st_size, stat.st_mtime_ns
 
 
-def _make_options(request: PredictRequest, model: RegisteredModel, paths: Paths) -> InputOptions:
+def _make_options(request: PredictRequest, model: RegisteredModel, paths: Paths, *, is_copy: bool) -> InputOptions:
+    """`is_copy`: the input was downloaded or unpacked, so that its tables may not name files elsewhere."""
     card = model.card
     names: list[str] = model.load_encoder().columns
     if card["modality"] == "table" and request.column:
         raise ConfigError(f"--column {request.column}: this model takes the columns {names[:5]}; leave the option out")
     columns = names if card["modality"] == "table" else [request.column or card.get("input_column") or names[0]]
-    table = _read_table_format(paths).model_copy(update={"missing": card.get("missing") or [""]})
-    read = ReadOptions(source=request.source, table=table, query=request.query)
+    read = _read_project_options(paths)
+    read = read.model_copy(
+        update={
+            "source": request.source,
+            "query": request.query,
+            "table": read.table.model_copy(update={"missing": card.get("missing") or [""]}),
+            "allow_outside": read.allow_outside and not is_copy,
+        }
+    )
     return InputOptions(card["modality"], columns, names, read, request.copied)
 
 
-def _read_table_format(paths: Paths) -> TableFormat:
-    """The format of text tables in the project's settings; outside of a project, it is detected."""
+def _read_project_options(paths: Paths) -> ReadOptions:
+    """The format of text tables, and what tables may name, in the project's settings; the defaults without one."""
     if not paths.params_path.is_file():
-        return TableFormat()
+        return ReadOptions()
     from headrace.config import read_params, validate_section
 
-    section = (read_params(paths.params_path).get("ingest") or {}).get("table") or {}
-    return validate_section(TableFormat, section, "ingest.table")
+    section = read_params(paths.params_path).get("ingest") or {}
+    shared = {key: section[key] for key in ("table", "allow_outside", "allow_private_addresses") if key in section}
+    return validate_section(ReadOptions, shared, "ingest")
 
 
 def _cache_dir(paths: Paths, work_dir: Path) -> Path:

@@ -12,16 +12,18 @@ from typing import Any
 
 import pyarrow as pa
 
-from headrace.config import read_params
 from headrace.contracts import Metrics, OpenedSource, Spec, TaskName
 from headrace.data.datasets import BUILT_INS, BuiltInDataset
 from headrace.data.readers import PACKAGED_READERS, READERS, choose_reader, describe_missing
-from headrace.data.sources.assumptions import warn_of_assumptions
+from headrace.data.sources.assumptions import assume_source, warn_of_assumptions
 from headrace.data.sources.fetch import SourceLimits, fetch, resolve_local_path
+from headrace.data.sources.linked_folders import describe_links, find_unwatched_links
 from headrace.data.sources.read_options import ReadOptions
-from headrace.errors import DataError
+from headrace.data.sources.transfer.urls import get_scheme, redact_url
+from headrace.errors import ConfigError, DataError
 from headrace.paths import Paths
 from headrace.settings.ingest import Config
+from headrace.settings.project import list_dvc_deps
 from headrace.storage.atomic import atomic_dir, write_text
 from headrace.storage.label_codec import decode_names
 from headrace.storage.parquet import write_shards
@@ -48,7 +50,7 @@ def run(config: Config, paths: Paths, check_spec: Callable[[Spec], None] | None 
 
     `check_spec` is called before any row is read, and may raise.
     """
-    opened = _open(config, paths)
+    opened = open_source(config, paths)
     if check_spec:
         check_spec(opened.spec)
     tally = _Tally()
@@ -88,15 +90,18 @@ def _num_classes(labels: set[str], task: TaskName) -> int:
     return len(labels) if task == "classification" else 0
 
 
-def _open(config: Config, paths: Paths) -> OpenedSource:
-    """Finds the source, downloads it if necessary, and opens it."""
+def open_source(config: Config, paths: Paths) -> OpenedSource:
+    """Finds the source, downloads it if necessary, and opens it; raises DataError or ConfigError if it cannot."""
     name = config.format if config.format in BUILT_INS else config.source
     built_in = BUILT_INS.get(name) if config.format in {"auto", name} else None
     if built_in is None:
         path = _fetch(config.source, config, paths)
         reader = choose_reader(config.format, config.source, path)
         _warn_if_not_a_dep(config.source, paths)
-        return READERS[reader](path, config)
+        _check_confined(config, path, paths)
+        opened = READERS[reader](path, config)
+        remarks = [*assume_source(config.source), *opened.spec.assumptions]
+        return opened._replace(spec=opened.spec.model_copy(update={"assumptions": remarks}))
     options = _read_options(config, built_in)
     if not built_in.files:
         return PACKAGED_READERS[name](paths.root, options)
@@ -107,6 +112,16 @@ def _open(config: Config, paths: Paths) -> OpenedSource:
     else:
         path = _download_dataset(name, built_in, config, paths)
     return READERS[built_in.reader](path, options)
+
+
+def _check_confined(config: Config, path: Path, paths: Paths) -> None:
+    """Raises ConfigError if a table that others wrote, as it was downloaded or unpacked, may name files elsewhere."""
+    if config.allow_outside and path.is_relative_to(paths.state_dir / "sources"):
+        shown = redact_url(config.source) if get_scheme(config.source) else config.source
+        raise ConfigError(
+            f"params.yaml: ingest.allow_outside: true, but {shown!r} is a URL or an archive, whose"
+            " tables may name only files beside them; remove it, or give a local folder"
+        )
 
 
 def _fetch(source: str, config: Config, paths: Paths) -> Path:
@@ -127,7 +142,11 @@ def _download_dataset(name: str, built_in: BuiltInDataset, config: Config, paths
 
 
 def _limits(config: Config) -> SourceLimits:
-    return SourceLimits(max_files=config.max_files, max_bytes=int(config.max_gib * 2**30))
+    return SourceLimits(
+        max_files=config.max_files,
+        max_bytes=int(config.max_gib * 2**30),
+        allow_private_addresses=config.allow_private_addresses,
+    )
 
 
 def _read_options(config: Config, built_in: BuiltInDataset) -> ReadOptions:
@@ -139,14 +158,14 @@ def _read_options(config: Config, built_in: BuiltInDataset) -> ReadOptions:
 
 def _warn_if_not_a_dep(source: str, paths: Paths) -> None:
     """Warns if the source is not a dep of ingest in `dvc.yaml`, so that DVC would not notice changes."""
-    dvc_path = paths.root / "dvc.yaml"
-    if not dvc_path.is_file() or "://" in source:
+    deps = None if "://" in source else list_dvc_deps(paths, "ingest")
+    if deps is None:
         return
-    stage = (read_params(dvc_path).get("stages") or {}).get("ingest") or {}
-    deps = [next(iter(dep)) if isinstance(dep, dict) else str(dep) for dep in stage.get("deps") or []]
     wanted = resolve_local_path(source, paths.root).resolve()
     watched = [resolve_local_path(dep.replace("${ingest.source}", source), paths.root).resolve() for dep in deps]
     if not any(wanted.is_relative_to(dep) for dep in watched):
         logger.warning(
             "dvc.yaml: stages.ingest.deps does not list %r, so dvc repro will not see its changes; add it", source
         )
+    elif links := find_unwatched_links(source, deps, paths.root):
+        logger.warning("ingest.source: %s", describe_links(links))

@@ -3,7 +3,7 @@ import logging
 import pytest
 
 from headrace.contracts import Assumption, Spec
-from headrace.data.sources.assumptions import assume_inputs, to_json, warn_of_assumptions
+from headrace.data.sources.assumptions import assume_inputs, assume_source, to_json, warn_of_assumptions
 
 DOUBT = Assumption(
     stage="ingest", subject="column 'x'", text="numbers", setting="ingest.table.decimal: ','", is_warning=True
@@ -53,3 +53,15 @@ def test_texts_of_a_table_are_reported_by_column() -> None:
     assert chosen.text == "64 tokens are enough for most train texts in column 'body'"
     assert cut.text.startswith("20% of the train texts in column 'body' are longer than 64 tokens")
     assert cut.is_warning
+
+
+@pytest.mark.parametrize("source", ["http://localhost:8000/a.zip", "https://10.0.0.7/a.csv", "http://nas/a.csv"])
+def test_a_source_of_this_network_is_reported(source: str) -> None:
+    (assumption,) = assume_source(source)
+    assert "is on this machine or its network" in assumption.text
+    assert assumption.setting == "ingest.allow_private_addresses: true"
+
+
+@pytest.mark.parametrize("source", ["https://example.org/a.zip", "photos", "localhost", "s3://localhost/a"])
+def test_other_sources_are_not(source: str) -> None:
+    assert assume_source(source) == []

@@ -8,9 +8,12 @@ from headrace.data.sources.class_folders import (
     ClassFile,
     assign_labels,
     assume_splits,
+    assume_wrapper,
     check_classes,
     find_files,
+    find_wrapper,
     format_extensions,
+    label_files,
     list_files,
     read_file,
 )
@@ -74,10 +77,8 @@ def test_assign_labels_of_dev_without_train_is_a_class() -> None:
 
 
 def test_assign_labels_refuses_splits_beside_classes() -> None:
-    with pytest.raises(
-        DataError,
-        match=r"^params.yaml: ingest.source: 'x': contains \['train'\] with folders of classes, and also \['cats'\]; ei",
-    ):
+    message = r"^params.yaml: ingest.source: 'x': contains \['train'\] with folders of classes, and also \['cats'\]; e"
+    with pytest.raises(DataError, match=message):
         assign_labels(["train/a/1", "cats/1"], WHERE)
 
 
@@ -119,3 +120,44 @@ def test_read_file_of_a_broken_link_raises_one_line(tmp_path: Path) -> None:
     (tmp_path / "1.txt").symlink_to(tmp_path / "gone")
     with pytest.raises(DataError, match=r"1\.txt: cannot be read \(No such file or directory\); fix or remove it"):
         read_file(tmp_path, ClassFile("1.txt", "a", None))
+
+
+@pytest.mark.parametrize(
+    ("paths", "wrapper"),
+    [
+        (["cat/1.jpg", "dog/1.jpg"], ""),
+        (["flowers/cat/1.jpg", "flowers/dog/1.jpg"], "flowers/"),
+        (["a/b/cat/1.jpg", "a/b/dog/deep/1.jpg"], "a/b/"),
+        (["a/train/cat/1.jpg", "a/test/cat/1.jpg"], "a/"),
+        (["a/train/cat/1.jpg", "a/train/dog/1.jpg"], "a/"),
+        (["train/cat/1.jpg", "train/dog/1.jpg"], ""),
+        (["cat/1.jpg", "cat/2.jpg"], ""),  # one class, to be refused
+        (["cat/1.jpg", "cat/small/2.jpg", "cat/large/3.jpg"], ""),
+        (["a/cat/1.jpg", "a/dog/1.jpg", "1.jpg"], ""),
+        ([], ""),
+    ],
+)
+def test_folders_above_all_classes_are_skipped(paths: list[str], wrapper: str) -> None:
+    assert find_wrapper(paths) == wrapper
+    assert [remark.text for remark in assume_wrapper(paths)] == (
+        [f"classes are the folders in {wrapper}, which is above all files"] if wrapper else []
+    )
+
+
+def test_labels_below_a_wrapper_are_those_of_the_classes() -> None:
+    files = label_files(["a/train/cat/1.jpg", "a/test/dog/1.jpg"], WHERE)
+    assert [(file.path, file.label, file.split) for file in files] == [
+        ("a/train/cat/1.jpg", "cat", "train"), ("a/test/dog/1.jpg", "dog", "test"),
+    ]  # fmt: skip
+
+
+def test_list_files_skips_what_systems_add(tmp_path: Path) -> None:
+    folder = put(
+        tmp_path,
+        "a/1.jpg",
+        "a/Thumbs.db",
+        "a/.ipynb_checkpoints/1-checkpoint.jpg",
+        "__MACOSX/a/._1.jpg",
+        "@eaDir/1.jpg",
+    )
+    assert list(list_files(folder)) == ["a/1.jpg"]

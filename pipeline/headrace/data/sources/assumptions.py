@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from urllib.parse import urlsplit
 
 from headrace.contracts import Assumption, Json, Spec
+from headrace.data.sources.transfer.addresses import is_private_host
+from headrace.data.sources.transfer.urls import WEB, get_scheme
 
 NOTABLE_CUT = 0.1
 """Fraction of cut texts from which on a person is warned."""
@@ -17,6 +20,16 @@ def warn_of_assumptions(assumptions: Iterable[Assumption]) -> None:
     for assumption in assumptions:
         if assumption.is_warning:
             log.warning("%s: %s; to change it: %s", assumption.subject, assumption.text, assumption.setting)
+
+
+def assume_source(source: str) -> list[Assumption]:
+    """A remark about a URL of this machine or its network: it is trusted, since a person wrote it."""
+    host = urlsplit(source).hostname if get_scheme(source) in WEB else None
+    if not host or not is_private_host(host):
+        return []
+    text = f"{host} is on this machine or its network; URLs in tables and redirects to other such hosts are refused"
+    setting = "ingest.allow_private_addresses: true"
+    return [Assumption(stage="ingest", subject="source", text=text, setting=setting)]
 
 
 def assume_inputs(clean: Spec, transform: Json, max_tokens: int | str) -> list[Assumption]:

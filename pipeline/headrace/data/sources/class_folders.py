@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +13,12 @@ from headrace.contracts import Assumption
 from headrace.data.sources.row_source import SOURCE, to_utf8
 from headrace.errors import DataError
 from headrace.paths import SPLIT_ALIASES
+
+JUNK = frozenset(
+    ["__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found", "Thumbs.db",
+     "ehthumbs.db", "desktop.ini"]
+)  # fmt: skip
+"""Files and folders that operating systems and network drives add."""
 
 
 class ClassFile(NamedTuple):
@@ -64,11 +70,48 @@ def format_extensions(others: Counter[str]) -> str:
     return ", ".join(f"{count} {extension or 'without extension'}" for extension, count in most_common)
 
 
+def is_ignored(name: str) -> bool:
+    """Whether a file or folder is hidden, or one that no person made."""
+    return name.startswith(".") or name in JUNK
+
+
+def find_wrapper(paths: Sequence[str]) -> str:
+    """Returns the folders that are above all classes and splits, such as `flowers/photos/`; mostly empty.
+
+    >>> find_wrapper(["flowers/rose/1.jpg", "flowers/lily/1.jpg"])
+    'flowers/'
+    """
+    folders = {path.rpartition("/")[0] for path in paths}
+    common = os.path.commonpath(folders) if folders else ""
+    if common in folders:  # it has files of its own, and so is a class
+        return ""
+    parts = common.split("/")
+    end = next((index for index, part in enumerate(parts) if part.lower() in SPLIT_ALIASES), len(parts))
+    return "".join(f"{part}/" for part in parts[:end] if part)
+
+
+def label_files(paths: Sequence[str], where: str) -> list[ClassFile]:
+    """Does as `assign_labels`, below the folders that are above all classes."""
+    wrapper = find_wrapper(paths)
+    files = assign_labels([path.removeprefix(wrapper) for path in paths], where)
+    return [file._replace(path=wrapper + file.path) for file in files]
+
+
+def assume_wrapper(paths: Sequence[str]) -> list[Assumption]:
+    """A remark about folders above the classes."""
+    wrapper = find_wrapper(paths)
+    if not wrapper:
+        return []
+    text = f"classes are the folders in {wrapper}, which is above all files"
+    setting = "ingest.source: the folder that is above them"
+    return [Assumption(stage="ingest", subject="classes", text=text, setting=setting)]
+
+
 def list_files(folder: Path, below: str = "", above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[str]:
-    """Yields the files below a folder that are not hidden; follows links, but no cycles."""
+    """Yields the files below a folder that are not hidden or junk; follows links, but no cycles."""
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith("."):
+            if is_ignored(entry.name):
                 continue
             if not entry.is_dir():
                 if entry.is_file() or entry.is_symlink():  # not a pipe, which would block its reader

@@ -11,7 +11,7 @@ FREE_BYTES = 10 * 2**20
 
 
 class SourceLimits(NamedTuple):
-    """The most that one source may contain."""
+    """The most that one source may contain, and where it may lead."""
 
     max_files: int = 2_000_000
     """Files and folders in an archive or a remote folder."""
@@ -19,6 +19,8 @@ class SourceLimits(NamedTuple):
     """Bytes unpacked or downloaded."""
     max_ratio: int = 200
     """Unpacked bytes per packed byte, above FREE_BYTES."""
+    allow_private_addresses: bool = False
+    """Redirects to this machine and its network; the address that a user gives is always allowed."""
 
 
 LIMITS = SourceLimits()

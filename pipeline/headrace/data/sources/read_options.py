@@ -84,6 +84,10 @@ class ReadOptions(Section):
     """Kinds of columns that are inferred wrongly, such as `{postcode: categorical}`; ignore drops a column."""
     table: TableFormat = TableFormat()
     """The format of text tables."""
+    allow_outside: bool = False
+    """Whether a local table may name images outside its folder, by `..`, absolute paths or links."""
+    allow_private_addresses: bool = False
+    """Whether URLs in a table, and redirects, may lead to this machine and its network (loopback, 10.x, 192.168.x)."""
 
     @field_validator("target")
     @classmethod

@@ -11,12 +11,13 @@ from typing import Any
 from headrace.contracts import OpenedSource, Spec
 from headrace.data.sources.class_folders import (
     ClassFile,
-    assign_labels,
     assume_splits,
+    assume_wrapper,
     check_classes,
     find_files,
     format_extensions,
     get_extension,
+    label_files,
     list_files,
     read_file,
 )
@@ -62,9 +63,10 @@ def read_text_folder(path: Path, options: ReadOptions) -> OpenedSource:
     if encoding != "auto":
         check_encoding(encoding)
     files = _files(path, options.source)
+    remarks = [*assume_wrapper([file.path for file in files]), *assume_splits(files)]
     spec = Spec(
         modality="text", task="classification", source=options.source, format="text_folder", num_rows=0,
-        assumptions=assume_splits(files),
+        assumptions=remarks,
     )  # fmt: skip
     decoder = _Decoder(encoding)
     rows = to_batches(_row(path, file, decoder) for file in files)
@@ -105,7 +107,7 @@ def _files(folder: Path, source: str) -> list[ClassFile]:
     paths, others = find_files(folder, EXTENSIONS, noun="text", where=where)
     if others:
         log.warning("%s: left out %d files that are not texts (%s)", source, others.total(), format_extensions(others))
-    placed = assign_labels(paths, where)
+    placed = label_files(paths, where)
     check_classes([_without_label(file) for file in placed], noun="text", where=where)
     files = [_without_label(file) for file in placed if file.label is not None]
     if len(files) < len(placed):

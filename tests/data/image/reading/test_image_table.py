@@ -14,7 +14,10 @@ from headrace.errors import DataError
 from tests.image_server import send, serve_images
 from tests.projects import png
 
-QUICK = LoadLimits(num_threads=4, attempts=2, backoff_s=0.01, connect_s=2, read_s=2, total_s=5, max_bytes=100_000)
+QUICK = LoadLimits(
+    num_threads=4, attempts=2, backoff_s=0.01, connect_s=2, read_s=2, total_s=5, max_bytes=100_000,
+    allow_private_addresses=True,
+)  # fmt: skip
 
 
 def image(shade):
@@ -138,3 +141,12 @@ def test_secrets_in_urls_are_not_shown(tmp_path, site, caplog):
         loaded(cells, tmp_path)
     assert "hush" not in str(caught.value) + caplog.text
     assert f"http://{host}/0.png" in str(caught.value)
+
+
+def test_what_is_no_image_is_not_stored(tmp_path, site, caplog):
+    (tmp_path / "a.png").write_bytes(image(1))
+    (tmp_path / "notes.png").write_bytes(b"user:secret")
+    with caplog.at_level(logging.WARNING):
+        rows = loaded(["a.png", "notes.png", site.put("/b.png", b"secret")], tmp_path)
+    assert [row["image"] for row in rows] == [image(1), b"", b""]
+    assert "the first is table.csv:3: 'notes.png': is not an image" in caplog.text

@@ -6,8 +6,10 @@ from random import Random
 
 import pytest
 
+from headrace.data.sources.limits import SourceLimits
 from headrace.errors import DataError
 from tests.data.sources.server import CONTENT, SHA256, Server
+from tests.image_server import send, serve_images
 
 
 @pytest.mark.parametrize(
@@ -78,3 +80,16 @@ def test_errors_contain_no_secret(server: Server, get: Callable[..., Path]) -> N
         get("http://me:pa55word@127.0.0.1:9/a.bin?token=s3cret")
     assert "Connection refused" in str(refused.value)
     assert not re.search("pa55word|s3cret|me@", f"{caught.value}{refused.value}")
+
+
+def test_redirects_stay_on_the_host_that_the_user_named(get: Callable[..., Path]) -> None:
+    with serve_images() as site:
+        site.put("/b.bin", b"content")
+        inside = site.url.replace("127.0.0.1", "localhost")
+        own = site.put("/own", lambda handler: send(handler, b"", status=302, Location="/b.bin"))
+        other = site.put("/other", lambda handler: send(handler, b"", status=302, Location=f"{inside}/b.bin"))
+        assert get(own).read_bytes() == b"content"
+        with pytest.raises(DataError, match=r"/other': leads to another address: localhost \(127.0.0.1\) is"):
+            get(other)
+        limits = SourceLimits(allow_private_addresses=True)
+        assert get(other, limits=limits).read_bytes() == b"content"

@@ -96,3 +96,15 @@ def test_is_table_file_depends_on_extension():
 def test_find_common_dir(tmp_path):
     assert find_common_dir([tmp_path / "a" / "x.csv", tmp_path / "b" / "x.csv"]) == tmp_path
     assert find_common_dir([tmp_path / "a" / "x.csv"]) == tmp_path / "a"
+
+
+def test_only_the_pattern_is_a_pattern(tmp_path):
+    """Not the folder of a project, which may be called `runs [old]`."""
+    folder = tmp_path / "runs [old] *" / "data"
+    folder.mkdir(parents=True)
+    for name in ("a1.csv", "a2.csv", "b1.csv"):
+        (folder / name).write_text("x,y\n1,2\n")
+    names = [file.path.name for file in find_table_files(folder.parent / "data" / "a[12].csv", "data/a[12].csv")]
+    assert names == ["a1.csv", "a2.csv"]
+    assert len(find_table_files(folder.parent / "d*" / "*.csv", "d*/*.csv")) == 3
+    assert len(find_table_files(folder / ".." / "data" / "b?.csv", "")) == 1

@@ -8,11 +8,12 @@ from pathlib import Path
 from headrace.contracts import OpenedSource
 from headrace.data.image.reading.rows import open_image_source, to_record_batches
 from headrace.data.sources.class_folders import (
-    assign_labels,
     assume_splits,
+    assume_wrapper,
     check_classes,
     find_files,
     format_extensions,
+    label_files,
     read_file,
 )
 from headrace.data.sources.read_options import ReadOptions
@@ -30,8 +31,9 @@ def read_folder(path: Path, options: ReadOptions) -> OpenedSource:
     if others:
         extensions = format_extensions(others)
         log.warning("%s: left out %d files that are not images (%s)", options.source, others.total(), extensions)
-    files = assign_labels(paths, where)  # a file outside the class folders has no label: `clean` puts it in quarantine
+    files = label_files(paths, where)  # a file outside the class folders has no label: `clean` puts it in quarantine
     check_classes(files, noun="image", where=where)
     rows = ({**file.row(), "image": read_file(path, file)} for file in files)
     opened = open_image_source("folder", to_record_batches(rows), options)
-    return opened._replace(spec=opened.spec.model_copy(update={"assumptions": assume_splits(files)}))
+    remarks = [*assume_wrapper(paths), *assume_splits(files)]
+    return opened._replace(spec=opened.spec.model_copy(update={"assumptions": remarks}))

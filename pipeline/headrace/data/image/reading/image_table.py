@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from headrace.data.image.reading.image_loader import LOAD_LIMITS, ImageLoader, LoadedImage, LoadLimits
 from headrace.data.image.reading.rows import RAW_SCHEMA, to_record_batches
+from headrace.data.image.reading.signatures import looks_like_image
 from headrace.data.sources.row_source import SOURCE
 from headrace.data.sources.transfer.urls import get_scheme, redact_url
 from headrace.errors import DataError
@@ -85,6 +86,9 @@ class _FailureCounter:
     def to_image_row(self, row: dict[str, Any], cell: str | None, loaded: LoadedImage) -> dict[str, Any]:
         """Converts a row of the table."""
         self.num_rows += 1
+        if loaded.data and not looks_like_image(loaded.data):
+            # rows are stored and shared, quarantine too, and a table may name any file
+            loaded = LoadedImage(b"", "is not an image")
         if loaded.problem:
             self.num_failed += 1
             self.example = self.example or _example(row, cell, loaded.problem)

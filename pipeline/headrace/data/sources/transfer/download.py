@@ -36,7 +36,7 @@ def download(
         return path
     with exclusive_lock(path.with_name(".lock"), f"the download of {redact_url(url)}"):
         if get_scheme(url) in WEB:
-            _fetch_file(partial(open_url, url, request.where), request)
+            _fetch_file(partial(open_url, url, request.where, allow_private=limits.allow_private_addresses), request)
         else:
             remote = RemotePath(url, request.where)
             if remote.is_folder():

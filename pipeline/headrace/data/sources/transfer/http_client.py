@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from headrace import __version__
+from headrace.data.sources.transfer.addresses import PrivateAddressError, open_session
 from headrace.data.sources.transfer.resume import PartialDownload, RemoteContent, TransientDownloadError
 from headrace.data.sources.transfer.urls import redact_message
 from headrace.errors import ConfigError, DataError
@@ -25,13 +27,15 @@ GONE = (404, 410)
 
 
 @contextmanager
-def open_url(url: str, where: str, partial: PartialDownload) -> Iterator[RemoteContent]:
+def open_url(url: str, where: str, partial: PartialDownload, *, allow_private: bool = False) -> Iterator[RemoteContent]:
     """Requests the bytes that are missing, or all if the server cannot confirm that the file is unchanged.
+
+    `allow_private`: whether redirects may lead to this machine and its network.
 
     See RFC 9110, 13.1.5 (If-Range) and 14 (ranges). Bytes are stored as sent: a .gz file that a server declares as an
     encoding is not decompressed.
     """
-    with _get(url, where, partial) as response:
+    with _get(url, where, partial, allow_private=allow_private) as response:
         version, total = _version(response), _length(response)
         if response.status_code == OK:
             yield RemoteContent(version, 0, total, _read_chunks(response, url))
@@ -44,7 +48,7 @@ def open_url(url: str, where: str, partial: PartialDownload) -> Iterator[RemoteC
             return
     if not partial.num_bytes:
         raise DataError(f"{where}: the server answered {response.status_code} with a part; download the file yourself")
-    with open_url(url, where, PartialDownload()) as content:  # it changed, though the server did not say so
+    with open_url(url, where, PartialDownload(), allow_private=allow_private) as content:  # it changed in silence
         yield content
 
 
@@ -53,14 +57,17 @@ def is_web_page(head: bytes) -> bool:
     return head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html"))
 
 
-def _get(url: str, where: str, partial: PartialDownload) -> Response:
+def _get(url: str, where: str, partial: PartialDownload, *, allow_private: bool) -> Response:
     import requests
 
     headers = {"Accept-Encoding": "identity", "User-Agent": f"headrace/{__version__}"}
     if partial.num_bytes and partial.version:
         headers |= {"Range": f"bytes={partial.num_bytes}-", "If-Range": partial.version}
     try:
-        response = requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_S)
+        with open_session(urlsplit(url).hostname, allow_private=allow_private) as session:
+            response = session.get(url, headers=headers, stream=True, timeout=TIMEOUT_S)
+    except PrivateAddressError as error:
+        raise DataError(f"{where}: leads to another address: {error}") from None
     except requests.exceptions.SSLError as error:
         raise DataError(f"{where}: its certificate is not trusted ({_reason(error, url)}); correct the URL") from None
     except (requests.ConnectionError, requests.Timeout) as error:

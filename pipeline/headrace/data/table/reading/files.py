@@ -7,12 +7,23 @@ import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
+from headrace.contracts import Assumption
 from headrace.data.sources.archives.compression import COMPRESSIONS
+from headrace.data.sources.class_folders import JUNK
+from headrace.data.sources.read_options import ReadOptions
+from headrace.data.table.reading.delimited.reader import open_delimited
+from headrace.data.table.reading.folders.annotations import assume_annotations, is_annotations
+from headrace.data.table.reading.folders.competition import find_competition
+from headrace.data.table.reading.folders.lakes import DELTA, find_lake_kind, open_delta, refuse_lakes
+from headrace.data.table.reading.folders.partitions import assume_partitions, find_partitions
+from headrace.data.table.reading.folders.text_lines import LABEL, assume_class_files, find_class_files
 from headrace.data.table.reading.formats.saved_dataset import select_saved_files
+from headrace.data.table.reading.formats.svmlight import is_svmlight
 from headrace.errors import DataError
 from headrace.paths import SPLIT_ALIASES
 
@@ -24,6 +35,8 @@ FORMATS: dict[str, str] = {
     ".tab": "tsv",
     ".data": "lines",
     ".txt": "lines",
+    ".svm": "svmlight",
+    ".libsvm": "svmlight",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".json": "jsonl",
@@ -63,6 +76,12 @@ class TableFile(NamedTuple):
     path: Path
     format: str
     split: str | None
+    cells: Mapping[str, str | None] = MappingProxyType({})
+    """The same cells for every row, in columns that the file itself does not have."""
+    assumptions: Sequence[Assumption] = ()
+    """Remarks about the table, the same for all of its files."""
+    target: str | list[str] | None = None
+    """The target that the other files of the folder name, for a table of one file."""
 
 
 def find_table_files(path: Path, source: str) -> list[TableFile]:
@@ -72,9 +91,17 @@ def find_table_files(path: Path, source: str) -> list[TableFile]:
     """
     where = f"params.yaml: ingest.source: {source!r}"
     if path.is_file():
-        return [TableFile(path, _format(path) or "lines", None)]
-    matches = glob.glob(str(path), recursive=True)  # noqa: PTH207 - Path.glob takes relative patterns only
-    paths = [file for file in sorted(_list_files(path) if path.is_dir() else map(Path, matches)) if file.is_file()]
+        refuse_lakes([path], path.parent, where)
+        file_format = _detect_format(path)
+        return [TableFile(path, file_format, None, {}, _assume_content(path, file_format))]
+    if find_lake_kind(path) == DELTA:
+        table = open_delta(path, where)
+        return [TableFile(file.path, "parquet", None, file.cells, table.assumptions) for file in table.files]
+    top = _find_top(path)
+    paths = [file for file in sorted(_list_files(top) if top == path else _match(path, top)) if file.is_file()]
+    if classes := find_class_files(paths, FORMATS):
+        remarks = assume_class_files(classes)
+        return [TableFile(file, "text_lines", None, {LABEL: label}, remarks) for file, label in classes.items()]
     formats = _select_tables([file for file in paths if file.stat().st_size] or paths, source)  # Spark: empty shards
     if not formats:
         got = "contains no table" if paths or path.is_dir() else "no such file, and no file matches it as a glob"
@@ -87,9 +114,7 @@ def find_table_files(path: Path, source: str) -> list[TableFile]:
             f"{where}: contains tables in several formats, {sorted(set(formats.values()))}; give a glob that matches"
             " one of them, such as *.csv"
         )
-    splits = _find_splits(list(formats), where)
-    files = [TableFile(file, file_format, splits[file]) for file, file_format in formats.items()]
-    return sorted(files, key=lambda file: SPLIT_ORDER.index(file.split))
+    return _describe_files(formats, top, where)
 
 
 def is_table_file(path: Path) -> bool:
@@ -102,10 +127,46 @@ def find_common_dir(paths: list[Path]) -> Path:
     return Path(os.path.commonpath([path.parent for path in paths]))
 
 
+def _describe_files(formats: Mapping[Path, str], top: Path, where: str) -> list[TableFile]:
+    """Formats, splits and partitions of files below `top`, those of `train` first."""
+    refuse_lakes(formats, top, where)
+    if competition := find_competition(formats, _read_names):
+        train = competition.train
+        return [TableFile(train, formats[train], None, {}, competition.assumptions, competition.target)]
+    partitions = find_partitions(formats, top)
+    remarks = assume_partitions(next(iter(partitions.values())))
+    file_format = _detect_format(next(iter(formats)))
+    splits = _find_splits(list(formats), where)
+    remarks += _assume_content(next(iter(formats)), file_format)
+    files = [TableFile(file, file_format, splits[file], partitions[file], remarks) for file in formats]
+    return sorted(files, key=lambda file: SPLIT_ORDER.index(file.split))
+
+
+def _read_names(path: Path) -> list[str]:
+    """The columns of delimited text; none for other formats."""
+    return open_delimited(path, ReadOptions(), None).names if _format(path) in {"csv", "tsv", "lines"} else []
+
+
+def _find_top(path: Path) -> Path:
+    """The part of a pattern that is a folder of exactly that name, such as `runs [old]`; the whole of a folder."""
+    top = Path(path.anchor)
+    for part in path.parts[bool(path.anchor) :]:
+        if not (top / part).is_dir():
+            break
+        top /= part
+    return top
+
+
+def _match(path: Path, top: Path) -> Iterator[Path]:
+    """The files that match a pattern below `top`."""
+    pattern = os.path.join(glob.escape(str(top)), path.relative_to(top))  # noqa: PTH118
+    return map(Path, glob.glob(pattern, recursive=True))  # noqa: PTH207 - Path.glob matches no `..`
+
+
 def _list_files(folder: Path) -> Iterator[Path]:
     for root, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if name[0] not in "._"]
-        yield from (Path(root, name) for name in names)
+        folders[:] = [name for name in folders if name[0] not in "._" and name not in JUNK]
+        yield from (Path(root, name) for name in names if name not in JUNK)
 
 
 def _select_tables(paths: list[Path], source: str) -> dict[Path, str]:
@@ -134,6 +195,18 @@ def _select_tables(paths: list[Path], source: str) -> dict[Path, str]:
 def _uncompressed(path: Path) -> Path:
     """The path without the extension of its compression."""
     return path.with_suffix("") if path.suffix.lower() in COMPRESSIONS else path
+
+
+def _detect_format(path: Path) -> str:
+    """By its extension; text of unknown columns may be svmlight, and JSON annotations, by their content."""
+    file_format = _format(path) or "lines"
+    if file_format == "lines" and is_svmlight(path):
+        return "svmlight"
+    return "annotations" if file_format == "jsonl" and is_annotations(path) else file_format
+
+
+def _assume_content(path: Path, file_format: str) -> list[Assumption]:
+    return assume_annotations(path) if file_format == "annotations" else []
 
 
 def _format(path: Path) -> str | None:

@@ -14,6 +14,7 @@ from headrace.contracts import Assumption, OpenedSource, Spec
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.sources.row_source import relative_name
 from headrace.data.table.format_counts import FormatCounts, count_formats
+from headrace.data.table.reading.columns.remarks import assume_named_target
 from headrace.data.table.reading.columns.whole_columns import (
     ColumnWatch,
     TargetNotations,
@@ -23,6 +24,9 @@ from headrace.data.table.reading.columns.whole_columns import (
 from headrace.data.table.reading.delimited.format_remarks import assume_format, assume_missing
 from headrace.data.table.reading.delimited.reader import open_delimited
 from headrace.data.table.reading.files import TableFile, find_common_dir, find_table_files
+from headrace.data.table.reading.folders.annotations import open_annotations
+from headrace.data.table.reading.folders.partitions import add_columns
+from headrace.data.table.reading.folders.text_lines import open_text_lines
 from headrace.data.table.reading.formats.arff import open_arff
 from headrace.data.table.reading.formats.arrow_file import open_arrow, open_orc
 from headrace.data.table.reading.formats.databases import open_database
@@ -31,6 +35,7 @@ from headrace.data.table.reading.formats.json_document import open_json
 from headrace.data.table.reading.formats.npz_table import open_npz
 from headrace.data.table.reading.formats.parquet import open_parquet
 from headrace.data.table.reading.formats.saved_dataset import open_saved_dataset
+from headrace.data.table.reading.formats.svmlight import open_svmlight
 from headrace.data.table.reading.inference import InferredTable, infer_table
 from headrace.data.table.reading.labels import MarkedClasses, find_dotted_splits, find_marked_classes
 from headrace.data.table.reading.rows import (
@@ -40,7 +45,7 @@ from headrace.data.table.reading.rows import (
     build_raw_schema,
     normalize_cells,
 )
-from headrace.data.table.reading.table_file import OpenTableFile
+from headrace.data.table.reading.table_file import OpenTableFile, check_same_columns
 from headrace.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -58,6 +63,9 @@ OPENERS: dict[str, Callable[[Path, ReadOptions, list[str] | None], OpenTableFile
     "database": open_database,
     "arff": open_arff,
     "npz": open_npz,
+    "svmlight": open_svmlight,
+    "text_lines": open_text_lines,
+    "annotations": open_annotations,
 }
 DELIMITED = frozenset(name for name, opener in OPENERS.items() if opener is open_delimited)
 HEAD_ROWS = 20_000
@@ -88,13 +96,28 @@ class _Head(NamedTuple):
         return pc.utf8_trim_whitespace(pa.chunked_array(columns, pa.string()))
 
 
-def read_table_files(path: Path, options: ReadOptions) -> OpenedSource:
+def open_table_file(file: TableFile, options: ReadOptions, expected: list[str] | None) -> OpenTableFile:
+    """Opens a file of a table by its format; `expected`: all columns of the table, if they are known."""
+    if not file.cells:
+        return OPENERS[file.format](file.path, options, expected)
+    own = [name for name in expected if name not in file.cells] if expected and file.format == "jsonl" else None
+    opened = add_columns(OPENERS[file.format](file.path, options, own), file.cells)
+    if expected is not None:
+        check_same_columns(file.path, opened.names, expected)
+    return opened
+
+
+def read_table_files(path: Path, options: ReadOptions, files: list[TableFile] | None = None) -> OpenedSource:
     """Opens a file, a glob or a folder of shards of one format.
 
-    The spec's modality depends on the columns; the rows are those of a table in any case. Raises DataError and
+    The spec's modality depends on the columns; the rows are those of a table in any case. `files`: those of `path`, if
+    they are known. Raises DataError and
     ConfigError for input that is invalid or ambiguous, also while the rows are read.
     """
-    files = find_table_files(path, options.source)
+    files = files or find_table_files(path, options.source)
+    remarks = assume_named_target(files[0].target) if files[0].target and not options.targets else []
+    if remarks:
+        options = options.model_copy(update={"target": files[0].target})
     head = _read_head(files, options)
     rows = pa.concat_tables([table for _, table in head.tables])
     if not rows.num_rows:
@@ -111,7 +134,7 @@ def read_table_files(path: Path, options: ReadOptions) -> OpenedSource:
     )  # fmt: skip
     spec = Spec(
         modality=table.modality, task=table.task, source=options.source, format="table", num_rows=0,
-        assumptions=[*_assume_format(files, options, head.options), *head.assumptions, *table.assumptions,
+        assumptions=[*remarks, *_assume_format(files, options, head.options), *head.assumptions, *table.assumptions,
                      *marked.assumptions, *targets.assumptions],
         target=table.target,
         targets=table.targets if table.task == "regression" and len(table.targets) > 1 else [],
@@ -125,9 +148,9 @@ def read_table_files(path: Path, options: ReadOptions) -> OpenedSource:
 
 
 def _assume_format(files: list[TableFile], options: ReadOptions, detected: ReadOptions) -> list[Assumption]:
-    missing = assume_missing(options.table)
+    missing = [*files[0].assumptions, *assume_missing(options.table)]
     is_delimited = files[0].format in DELIMITED
-    if not is_delimited and files[0].format not in {"jsonl", "arff"}:
+    if not is_delimited and files[0].format not in {"jsonl", "arff", "svmlight", "text_lines", "annotations"}:
         return missing
     paths = [file.path for file in files]
     return assume_format(paths, options, detected.table, is_delimited=is_delimited) + missing
@@ -152,7 +175,7 @@ def _open_files(files: list[TableFile], head: _Head) -> Iterator[ShardRows]:
     """Opens one file after the other."""
     base = find_common_dir([file.path for file in files])
     for file in files:
-        opened = OPENERS[file.format](file.path, head.options, head.names)
+        opened = open_table_file(file, head.options, head.names)
         if opened.note:
             log.warning("%s", opened.note)
         yield ShardRows(relative_name(file.path, base), file.split, opened.numbering, opened.batches)
@@ -165,8 +188,8 @@ def _read_head(files: list[TableFile], options: ReadOptions) -> _Head:
     detected = options
     first_rows, image_column, assumptions = [], None, dict[str, Assumption]()
     for file in sampled:
-        is_open_ended = file.format == "jsonl"  # a line need not have every key
-        opened = OPENERS[file.format](file.path, detected, None if is_open_ended else names)
+        is_open_ended = file.format in {"jsonl", "svmlight"}  # a line need not have every key
+        opened = open_table_file(file, detected, None if is_open_ended else names)
         names = opened.names if names is None else [*names, *(n for n in opened.names if n not in names)]
         detected = detected.model_copy(update={"table": opened.table})
         if opened.image_column is not None:

@@ -108,3 +108,15 @@ def test_lines_before_the_rows_are_skipped(tmp_path):
 def test_file_without_lines_raises(tmp_path, text):
     with pytest.raises(DataError, match=r"x.csv: is empty; give a table"):
         layout(tmp_path, text, skip_lines=1)
+
+
+@pytest.mark.parametrize(("line", "delimiter"), [("sep=;", ";"), ("SEP=|", "|"), ('"sep=\t"', "\t"), ("sep=,", ",")])
+def test_first_line_for_excel_sets_the_delimiter(tmp_path, line, delimiter):
+    text = "\n".join([line, delimiter.join(["a", "b c", "y"]), delimiter.join(["1", "2", "u"])])
+    found = layout(tmp_path, text)
+    assert (found.names, found.dialect.delimiter, found.num_skipped) == (["a", "b c", "y"], delimiter, 2)
+
+
+def test_file_with_nothing_but_that_line_raises(tmp_path):
+    with pytest.raises(DataError, match=r"has only the line 'sep=;'; give a table that has rows"):
+        layout(tmp_path, "sep=;\n")

@@ -98,6 +98,12 @@ def assume_target(
     return assumed
 
 
+def assume_named_target(target: str | list[str]) -> list[Assumption]:
+    """A remark about a target that other files of the folder name, such as a sample submission."""
+    text = f"the target is {target!r}, which the other files of the folder show"
+    return [Assumption(stage="ingest", subject="target", text=text, setting="ingest.target: NAME")]
+
+
 def assume_index(names: Sequence[str]) -> list[Assumption]:
     """Remarks about columns that number the rows."""
     return [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -31,6 +32,8 @@ TYPICAL_NAMES = frozenset(
     ]
 )
 """Lower-case names that are unlikely to be values."""
+SEPARATOR_LINE = re.compile(r"""["']?sep=(.)["']?""", re.IGNORECASE)
+"""The first line that tells Excel the delimiter."""
 MAX_NAME_CHARS = 64
 SAMPLE_CHARS = 1024 * 1024
 HEADER_ROWS = 1000
@@ -65,6 +68,11 @@ def detect_layout(path: Path, table: TableFormat) -> Layout:
     lines = lines[num_skipped - table.skip_lines :]
     if not lines:
         raise DataError(f"{path}: is empty; give a table that has rows")
+    if separator := SEPARATOR_LINE.fullmatch(lines[0]):
+        num_skipped, lines = num_skipped + 1, lines[1:]
+        table = table.model_copy(update={"delimiter": separator[1]}) if table.delimiter == "auto" else table
+        if not lines:
+            raise DataError(f"{path}: has only the line {separator[0]!r}; give a table that has rows")
     dialect = detect_dialect(lines, table, is_whole=is_whole)
     records = list(islice(parse_records(lines, dialect), HEADER_ROWS))
     note = ""
