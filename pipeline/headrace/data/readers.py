@@ -14,11 +14,11 @@ from headrace.contracts import OpenedSource, Spec
 from headrace.data.datasets import BUILT_INS
 from headrace.data.image.reading.cifar import is_cifar_folder, read_cifar
 from headrace.data.image.reading.idx import is_idx_folder, read_idx
-from headrace.data.image.reading.image_folder import EXTENSIONS as IMAGE_EXTENSIONS
 from headrace.data.image.reading.image_folder import read_folder
 from headrace.data.image.reading.image_table import image_schema, load_images
 from headrace.data.image.reading.packaged_digits import read_digits, read_mnist5k
 from headrace.data.sources.archives.compression import COMPRESSIONS
+from headrace.data.sources.image_formats import EXTENSIONS as IMAGE_EXTENSIONS
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.table.reading.files import (
     DESCRIPTION_EXTENSIONS,

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 
 from headrace.data.image.reading.cifar import is_cifar_folder, read_cifar
 from headrace.data.image.reading.idx import is_idx_file, read_idx_images
-from headrace.data.image.reading.image_folder import EXTENSIONS as IMAGE_EXTENSIONS
 from headrace.data.sources.class_folders import get_extension, list_files
+from headrace.data.sources.image_formats import EXTENSIONS as IMAGE_EXTENSIONS
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.sources.row_source import format_index, format_sources, relative_name, to_utf8
 from headrace.data.table.reading.delimited.reader import open_delimited

@@ -33,7 +33,7 @@ def run(config: Config, paths: Paths) -> Metrics:
     spec, where = Spec.read(paths.raw_dir), str(paths.raw_dir)
     checker, rules = CHECKERS[spec.modality], resolve_rules(config.checks, spec.modality, spec.task)
     with open_scratch(paths.state_dir / "scratch" / "clean") as scratch:
-        with open_engine(config.engine, paths.raw_dir, paths) as engine:
+        with open_engine(config.engine, paths.raw_dir, paths, spec.modality) as engine:
             rows = StoredRows(paths.raw_dir, engine, "clean")
             survey = survey_rows(rows, checker, spec, rules)
             columns = check_columns(checker, spec, survey, rules, "data/raw")

@@ -63,7 +63,18 @@ class ServingCode:
 COMMON_CODE = ("data.request_rows", "tracking.served.predictor", "tracking.served.scoring_requests")
 """Modules of `headrace` in the package of every modality."""
 SERVING_CODE: dict[ModalityName, ServingCode] = {
-    "image": ServingCode(("data.image.decode", "data.image.resize", "data.image.serving"), ("pillow",)),
+    "image": ServingCode(
+        (
+            "data.sources.image_formats",
+            "data.image.open_image",
+            "data.image.deep_values",
+            "data.image.value_range",
+            "data.image.resize",
+            "data.image.decode",
+            "data.image.serving",
+        ),
+        ("pillow",),
+    ),
     "text": ServingCode(("data.text.repair", "data.text.serving"), ("tokenizers",)),
     "table": ServingCode(
         ("data.table.number_format", "data.table.parsing", "data.table.encoding.encode", "data.table.encoding.serving"),
