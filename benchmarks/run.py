@@ -16,6 +16,7 @@ import feeding
 import keras_papers
 import ludwig_adult
 import memory
+import photos
 import quantization
 import ray_workers
 import report
@@ -38,6 +39,7 @@ GROUPS: tuple[tuple[tuple[str, ...], Measure], ...] = tuple(
         ray_workers,
         memory,
         data,
+        photos,
         ludwig_adult,
         startup,
         quantization,
