@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from headrace.data.sources.image_formats import FORMATS, HEIC_REMEDY, is_heic
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from PIL import Image, ImageFile
 
 JPEG_START = b"\xff\xd8\xff"
 ORIENTATION = 0x0112
@@ -36,11 +36,12 @@ class UndecodableError(Exception):
     """Bytes that are not a usable image; the same bytes always give the same message."""
 
 
-def open_image(data: bytes) -> Image.Image:
+def open_image(data: bytes) -> ImageFile.ImageFile:
     """Opens an image without decoding its pixels; raises UndecodableError for other formats and too many pixels."""
     from PIL import Image, UnidentifiedImageError
     from PIL.JpegImagePlugin import jpeg_factory
 
+    image: ImageFile.ImageFile | None
     with translate_decoder_errors():
         try:
             image = Image.open(io.BytesIO(data), formats=_choose_formats(data))

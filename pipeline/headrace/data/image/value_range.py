@@ -67,8 +67,7 @@ def scale_values(values: NDArray[Any], value_range: Sequence[float], *, is_inver
     `is_inverted`: the image has white as its lowest value.
     """
     low, high = value_range
-    levels = (np.clip(np.nan_to_num(values.astype(np.float32), nan=low), low, high) - low) * np.float32(
-        255 / (high - low)
-    )
+    exact = values.astype(np.float32 if values.itemsize <= 2 else np.float64)  # noqa: PLR2004 32 bits need more
+    levels = (np.clip(np.nan_to_num(exact, nan=low), low, high) - low) * (255 / (high - low))
     scaled: NDArray[np.uint8] = np.rint(levels).astype(np.uint8)
     return 255 - scaled if is_inverted else scaled

@@ -114,7 +114,7 @@ def test_folder_name_that_is_not_utf8_is_escaped(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["a/notes.txt"], r"'photos': contains no image \(1 other files\); images end in \['.bmp', .*; put them in"),
+        (["a/notes.txt"], r"'photos': contains no image \(1 other files\); images end in \['.apng', .*; put them in"),
         (["1.png", "2.png"], "'photos': contains 2 images but no class folder; move each into the folder of"),
         (["a/1.png", "a/2.png"], "'photos': has only one class, 'a'; at least two are needed; add the folder of"),
         (["train/a/1.png", "cats/1.png"], r"'photos': contains \['train'\] and also \['cats'\]; either all top"),
