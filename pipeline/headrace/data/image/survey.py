@@ -23,7 +23,7 @@ from headrace.data.sources.row_source import name_rows
 from headrace.errors import DataError
 
 T = TypeVar("T")
-HEADER_FORMATS = ("BMP", "JPEG", "MPO", "PNG", "WEBP")
+HEADER_FORMATS = ("AVIF", "BMP", "JPEG", "MPO", "PNG", "WEBP")
 """Formats whose header has the size and mode that the decoded image has; others are decoded."""
 NEVER_DEEP = (b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM")
 """The first bytes of formats without grey levels of more than 8 bits."""
