@@ -65,7 +65,7 @@ def run(config: Config, paths: Paths) -> Metrics:
             _write_rows(writers, row_ids, rows.map(partial(_encode, spec=spec, transform=transform)), paths)
             _write_sources(folder, row_ids, paths.clean_dir)
             if spec.modality == "image":
-                transform |= measure_pixels(writers["train"].inputs)
+                transform |= measure_pixels(np.asarray(writers["train"].inputs))
             if spec.task != "regression":
                 transform["target"] = count_class_rows(writers["train"].targets, spec)
             write_json(folder / "transform.json", transform)
