@@ -17,6 +17,7 @@ import formats
 import keras_papers
 import ludwig_adult
 import memory
+import photos
 import quantization
 import ray_workers
 import report
@@ -40,6 +41,7 @@ GROUPS: tuple[tuple[tuple[str, ...], Measure], ...] = tuple(
         memory,
         data,
         formats,
+        photos,
         ludwig_adult,
         startup,
         quantization,

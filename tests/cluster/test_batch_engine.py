@@ -37,6 +37,18 @@ def test_processes_give_the_same_results_in_order_more_than_once(rows_dir, tmp_p
 
 
 @pytest.mark.usefixtures("no_serial")
+def test_large_images_are_worked_on_by_threads(rows_dir, tmp_path, monkeypatch):
+    monkeypatch.setattr("headrace.cluster.batch_engine.THREAD_ROW_BYTES", 0)
+    with open_engine("local", rows_dir, Paths(tmp_path), "image") as run:
+        rows = StoredRows(rows_dir, run)
+        assert list(rows.map(sum_values)) == [(os.getpid(), value) for value in EXPECTED]
+        with pytest.raises(DataError, match="50 is refused"):
+            list(rows.map(refuse))
+    with open_engine("local", rows_dir, Paths(tmp_path), "text") as run:
+        assert os.getpid() not in {pid for pid, _ in StoredRows(rows_dir, run).map(sum_values)}
+
+
+@pytest.mark.usefixtures("no_serial")
 def test_error_in_a_process_is_raised_by_the_caller(rows_dir, tmp_path):
     with open_engine("local", rows_dir, Paths(tmp_path)) as run, pytest.raises(DataError, match="50 is refused"):
         list(StoredRows(rows_dir, run).map(refuse))

@@ -4,12 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import psutil
 import pytest
 
-from headrace.cluster.process_pool import Processes
+from headrace.cluster.process_pool import Processes, Threads
 from headrace.errors import ClusterError
 
 
@@ -43,6 +44,15 @@ def test_processes_do_not_outlive_a_killed_caller(tmp_path):
     caller.wait()
     caller.stdout.close()
     assert not psutil.wait_procs(children, timeout=30)[1]
+
+
+def test_threads_keep_the_order_and_end_when_their_caller_stops():
+    threads, num_before = Threads(2), threading.active_count()
+    assert list(threads(abs, range(-9, 0))) == list(range(9, 0, -1))
+    results = threads(abs, range(-9, 0))
+    assert next(results) == 9
+    results.close()
+    assert threading.active_count() == num_before
 
 
 def test_pool_keeps_the_order_and_is_reusable_after_close():

@@ -108,9 +108,18 @@ def test_normalize_resizes_to_the_configured_size(tmp_path: Path) -> None:
     assert open_arrays(paths.normalized_dir / "test").inputs.shape == (2, 6, 8, 1)
 
 
-def test_normalize_train_sizes_differ_and_become_64_square(tmp_path: Path) -> None:
-    paths = project(tmp_path, [noise(index, shape=(4, 4 + index % 2)) for index in range(8)], rows_per_batch=1)
-    assert normalize.run(normalize.Config(), paths)["height"] == 64
+def test_normalize_of_train_sizes_that_differ_reports_the_automatic_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    paths = project(tmp_path, [noise(index, shape=(17, 30 + index % 2)) for index in range(8)], rows_per_batch=1)
+    metrics = normalize.run(normalize.Config(), paths)
+    assert (metrics["height"], metrics["width"]) == (16, 32)
+    (warning,) = caplog.messages
+    assert warning == (
+        "image size: images are stored as 16 x 32 pixels with 1 channels, since train images have 2 sizes, of which"
+        " 17 x 30 is the median; to change it: normalize.image_size: [HEIGHT, WIDTH]"
+    )
+    assert "have 2 sizes" in paths.assumptions_path.read_text()
 
 
 def test_normalize_twice_writes_the_same_bytes(tmp_path: Path) -> None:

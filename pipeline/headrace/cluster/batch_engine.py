@@ -14,9 +14,10 @@ from typing import Literal, Protocol, TypeAlias, TypeVar
 
 import pyarrow as pa
 
-from headrace.cluster.process_pool import Processes
+from headrace.cluster.process_pool import Processes, Threads
 from headrace.cluster.ray_data import map_on_ray
 from headrace.cluster.session import is_attached, num_local_cpus, ray_session
+from headrace.contracts import ModalityName
 from headrace.paths import Paths
 from headrace.storage.parquet import BatchRef, list_batches, read_batch
 from headrace.storage.split_index import is_in_split
@@ -28,6 +29,13 @@ RAY_BYTES = 4 * 2**30
 """From this size on, `auto` uses the Ray cluster that it runs in: starting Ray Data pays off."""
 SERIAL_BYTES = 6 * 2**20
 """Up to this size the calling process does the work: starting a second process takes about half a second."""
+
+THREAD_ROW_BYTES = 8 * 2**10
+"""Images from this mean size on are worked on by threads.
+
+Decoding and resizing them releases the interpreter's lock; to start processes and to send their results would take a
+third of the time of a thousand photographs.
+"""
 
 
 class Engine(Protocol):
@@ -64,8 +72,11 @@ class StoredRows:
 
 
 @contextmanager
-def open_engine(name: EngineName, folder: Path, paths: Paths) -> Iterator[Engine]:
-    """Yields the engine for the rows in `folder`; raises ClusterError if it is Ray and Ray does not start."""
+def open_engine(name: EngineName, folder: Path, paths: Paths, modality: ModalityName | None = None) -> Iterator[Engine]:
+    """Yields the engine for the rows in `folder`; raises ClusterError if it is Ray and Ray does not start.
+
+    `modality` is that of the rows, if it is known: large images are worked on by threads.
+    """
     num_bytes = sum(path.stat().st_size for path in folder.glob("part-*.parquet"))
     if name == "ray" or (name == "auto" and is_attached() and num_bytes > RAY_BYTES):
         with ray_session(paths, num_cpus_needed=1, wanted_by="engine"):
@@ -74,6 +85,9 @@ def open_engine(name: EngineName, folder: Path, paths: Paths) -> Iterator[Engine
     num_processes = num_local_cpus()
     if num_bytes <= SERIAL_BYTES or num_processes == 1:
         yield map
+        return
+    if modality == "image" and num_bytes > THREAD_ROW_BYTES * sum(ref.num_rows for ref in list_batches(folder)):
+        yield Threads(num_processes)
         return
     processes = Processes(num_processes)
     try:

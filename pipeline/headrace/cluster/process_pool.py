@@ -1,4 +1,4 @@
-"""A process pool: maps a function over many arguments in order, with a bounded number of pending tasks."""
+"""Pools of processes and threads: map a function over many arguments in order, with few pending tasks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
@@ -16,8 +16,8 @@ from headrace.errors import ClusterError
 
 A = TypeVar("A")
 T = TypeVar("T")
-TASKS_PER_PROCESS = 2
-"""Pending at once: enough to keep every process busy, few enough that results do not pile up."""
+TASKS_PER_WORKER = 2
+"""Pending at once: enough to keep every process or thread busy, few enough that results do not pile up."""
 
 
 class Processes:
@@ -34,7 +34,7 @@ class Processes:
         Raises ClusterError if a process is killed, usually for lack of memory.
         """
         try:
-            yield from _windowed(self._started(), work, arguments, self._num_processes * TASKS_PER_PROCESS)
+            yield from _windowed(self._started(), work, arguments, self._num_processes * TASKS_PER_WORKER)
         except BrokenProcessPool:
             self.close()
             raise ClusterError(
@@ -56,7 +56,23 @@ class Processes:
             self._pool = None
 
 
-def _windowed(pool: ProcessPoolExecutor, work: Callable[[A], T], arguments: Iterable[A], size: int) -> Iterator[T]:
+class Threads:
+    """Threads of this process, for work that mostly runs in libraries which release the interpreter's lock."""
+
+    def __init__(self, num_threads: int) -> None:
+        """Starts no thread yet."""
+        self._num_threads = num_threads
+
+    def __call__(self, work: Callable[[A], T], arguments: Iterable[A], /) -> Iterator[T]:
+        """Yields `work(argument)` for each argument, in order, and raises what `work` raises."""
+        pool = ThreadPoolExecutor(self._num_threads, thread_name_prefix="rows")
+        try:
+            yield from _windowed(pool, work, arguments, self._num_threads * TASKS_PER_WORKER)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _windowed(pool: Executor, work: Callable[[A], T], arguments: Iterable[A], size: int) -> Iterator[T]:
     window: deque[Future[T]] = deque()
     for argument in arguments:
         window.append(pool.submit(work, argument))

@@ -13,7 +13,6 @@ from headrace.data.datasets import BUILT_INS
 from headrace.data.image.reading.cifar import is_cifar_folder, read_cifar
 from headrace.data.image.reading.embedded_images import to_image_batches
 from headrace.data.image.reading.idx import is_idx_folder, read_idx
-from headrace.data.image.reading.image_folder import EXTENSIONS as IMAGE_EXTENSIONS
 from headrace.data.image.reading.image_folder import read_folder
 from headrace.data.image.reading.image_loader import read_limits
 from headrace.data.image.reading.image_table import image_schema, load_images
@@ -25,6 +24,7 @@ from headrace.data.image.reading.webdataset_images import read_webdataset_images
 from headrace.data.sources.archives.compression import COMPRESSIONS
 from headrace.data.sources.class_folders import is_ignored
 from headrace.data.sources.fetch import GLOB
+from headrace.data.sources.image_formats import EXTENSIONS as IMAGE_EXTENSIONS
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.sources.webdataset import has_members, is_webdataset
 from headrace.data.table.reading.files import (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -12,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from headrace.contracts import Json
-from headrace.data.image.decode import FORMATS, suppress_decoder_warnings
+from headrace.data.image.open_image import open_image, suppress_decoder_warnings
 from headrace.data.table.encoding.decode import count_tokens, format_value, inputs_by_column, tokens_by_column
 from headrace.data.table.parsing import parse_numbers
 from headrace.errors import ConfigError, choices
@@ -45,14 +44,12 @@ def measure_images(arrays: Arrays, transform: Json) -> Columns:
 
 def read_image_sizes(clean_dir: Path, row_ids: NDArray[np.bytes_]) -> Columns:
     """The longer side of each image in pixels, before it was resized; not of sources above MAX_IMAGE_BYTES."""
-    from PIL import Image
-
     if sum(path.stat().st_size for path in clean_dir.glob("part-*.parquet")) > MAX_IMAGE_BYTES:
         return {}
     sides = []
     with suppress_decoder_warnings():
         for image in read_rows(clean_dir, row_ids, ["image"]).column("image"):
-            with Image.open(io.BytesIO(image.as_py()), formats=FORMATS) as header:  # pixels are not decoded
+            with open_image(image.as_py()) as header:  # pixels are not decoded
                 sides.append(float(max(header.size)))
     return {"side": np.array(sides)}
 

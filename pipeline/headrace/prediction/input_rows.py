@@ -17,13 +17,13 @@ import pyarrow.parquet as pq
 
 from headrace.data.image.reading.cifar import is_cifar_folder, read_cifar
 from headrace.data.image.reading.idx import is_idx_file, read_idx_images
-from headrace.data.image.reading.image_folder import EXTENSIONS as IMAGE_EXTENSIONS
 from headrace.data.image.reading.image_loader import LOAD_LIMITS, read_limits
 from headrace.data.image.reading.named_images import ImageNames, resolve_names
 from headrace.data.image.reading.npz_images import has_npz_images, read_npz_images
 from headrace.data.image.reading.webdataset_images import read_sample_images
 from headrace.data.sources.assumptions import warn_of_assumptions
 from headrace.data.sources.class_folders import get_extension, list_files
+from headrace.data.sources.image_formats import EXTENSIONS as IMAGE_EXTENSIONS
 from headrace.data.sources.npz import list_npz_files
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.sources.row_source import format_index, format_sources, relative_name, to_utf8

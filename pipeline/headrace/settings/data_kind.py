@@ -39,6 +39,7 @@ class Scope(NamedTuple):
 
 SCOPES: dict[str, Scope] = {
     "normalize.image_size": Scope(("image",)),
+    "normalize.image_range": Scope(("image",)),
     "normalize.resize": Scope(("image",)),
     "normalize.text": Scope(("text", "table")),
     "normalize.table": Scope(("table",)),

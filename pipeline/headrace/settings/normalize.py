@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
@@ -40,8 +41,11 @@ class TableOptions(Section):
 class Config(Section):
     """The common shape of all inputs."""
 
-    image_size: int | list[int] | None = None
-    """Pixels: one side, or [height, width]; null: the common size of all train images, or else 64."""
+    image_size: int | list[int] | Literal["auto"] = "auto"
+    """Pixels: one side, or [height, width]; auto (or null): the common size of all train images, or, where they differ,
+    their median aspect and area, up to the area of 128 x 128, in multiples of 8."""
+    image_range: list[float] | Literal["auto"] = "auto"
+    """[low, high]: the values of images of more than 8 bits that become 0 and 255; auto: by the train images."""
     resize: Literal["pad", "crop", "stretch"] = "pad"
     """How other sizes are resized: with black borders, by cropping, or without keeping the aspect ratio."""
     text: TextOptions = TextOptions()
@@ -56,6 +60,19 @@ class Config(Section):
     def _one_or_two_sides(cls, image_size: Any) -> Any:
         # mode "before", since pydantic would report a mismatch for each type of the union
         sides = image_size if isinstance(image_size, list) else [image_size, image_size]
-        if image_size is not None and not (len(sides) == 2 and all(type(side) is int and side > 0 for side in sides)):  # noqa: PLR2004
-            raise ValueError(f"got {image_size!r}; must be one side in pixels (28), [height, width] ([28, 32]) or null")
+        if image_size is None or image_size == "auto":
+            return "auto"
+        if not (len(sides) == 2 and all(type(side) is int and side > 0 for side in sides)):  # noqa: PLR2004
+            raise ValueError(f"got {image_size!r}; must be one side in pixels (28), [height, width] ([28, 32]) or auto")
         return image_size
+
+    @field_validator("image_range", mode="before")
+    @classmethod
+    def _low_and_high(cls, image_range: Any) -> Any:
+        if image_range == "auto":
+            return image_range
+        numbers = image_range if isinstance(image_range, list) else []
+        are_finite = all(type(value) in {int, float} and isfinite(value) for value in numbers)
+        if len(numbers) != 2 or not are_finite or numbers[0] >= numbers[1]:  # noqa: PLR2004
+            raise ValueError(f"got {image_range!r}; must be [low, high] ([0, 4095]) or auto")
+        return [float(value) for value in numbers]

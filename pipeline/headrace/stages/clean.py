@@ -34,7 +34,7 @@ def run(config: Config, paths: Paths) -> Metrics:
     column_kinds = {column.kind for column in spec.columns}
     checker, rules = CHECKERS[spec.modality], resolve_rules(config.checks, spec.modality, spec.task, column_kinds)
     with open_scratch(paths.state_dir / "scratch" / "clean") as scratch:
-        with open_engine(config.engine, paths.raw_dir, paths) as engine:
+        with open_engine(config.engine, paths.raw_dir, paths, spec.modality) as engine:
             rows = StoredRows(paths.raw_dir, engine, "clean")
             survey = survey_rows(rows, checker, spec, rules)
             columns = check_columns(checker, spec, survey, rules, "data/raw")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from headrace.cluster.batch_engine import Selection, StoredRows, open_engine
 from headrace.contracts import Json, Metrics, Spec
+from headrace.data.image.transform import measure_pixels
 from headrace.data.sources.assumptions import assume_inputs, to_json, warn_of_assumptions
 from headrace.data.sources.row_source import SOURCE
 from headrace.data.targets import count_class_rows, encode_targets, fit_target_scale, target_shape
@@ -42,7 +43,7 @@ def run(config: Config, paths: Paths) -> Metrics:
     text_options = config.text.model_dump()
     table_options = config.table.model_dump() | {"text": text_options}
     options = {"image": config.model_dump(), "text": text_options, "table": table_options}
-    with open_engine(config.engine, paths.clean_dir, paths) as engine:
+    with open_engine(config.engine, paths.clean_dir, paths, clean.modality) as engine:
         train = StoredRows(paths.clean_dir, engine, "fit", Selection(paths.split_dir, "train"))
         transform = TRANSFORMS[clean.modality].fit(train, clean, options[clean.modality] | {"root": str(paths.root)})
         if clean.task == "regression":
@@ -65,6 +66,8 @@ def run(config: Config, paths: Paths) -> Metrics:
                 writers[split] = stack.enter_context(closing(writer))
             _write_rows(writers, row_ids, rows.map(partial(_encode, spec=spec, transform=transform)), paths)
             _write_sources(folder, row_ids, paths.clean_dir)
+            if spec.modality == "image":
+                transform |= measure_pixels(np.asarray(writers["train"].inputs))
             if spec.task != "regression":
                 transform["target"] = count_class_rows(writers["train"].targets, spec)
             write_json(folder / "transform.json", transform)

@@ -65,7 +65,18 @@ COMMON_CODE = ("data.request_rows", "tracking.served.predictor", "tracking.serve
 """Modules of `headrace` in the package of every modality."""
 TEXT_CODE = ("data.text.repair", "data.text.token_ids")
 SERVING_CODE: dict[ModalityName, ServingCode] = {
-    "image": ServingCode(("data.image.decode", "data.image.resize", "data.image.serving"), ("pillow",)),
+    "image": ServingCode(
+        (
+            "data.sources.image_formats",
+            "data.image.open_image",
+            "data.image.deep_values",
+            "data.image.value_range",
+            "data.image.resize",
+            "data.image.decode",
+            "data.image.serving",
+        ),
+        ("pillow",),
+    ),
     "text": ServingCode((*TEXT_CODE, "data.text.serving"), ()),
     "table": ServingCode(
         (

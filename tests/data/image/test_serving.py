@@ -1,8 +1,10 @@
 import base64
+import io
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from PIL import Image
 
 from headrace.data.image.reading.rows import encode_png
 from headrace.data.image.serving import Encoder
@@ -20,6 +22,16 @@ def test_encoder_gives_the_arrays_that_training_stores(resize: str, channels: in
     encoded = Encoder(transform, {})([{"image": image} for image in images]).inputs
     assert encoded.dtype == np.uint8
     assert np.array_equal(encoded, stored)
+
+
+def test_encoder_scales_deep_images_as_training_does() -> None:
+    deep = io.BytesIO()
+    Image.fromarray(NOISE[..., 0].astype(np.uint16) * 16).save(deep, "PNG")
+    card = {"input_shape": [6, 8, 1], "resize": "pad", "image_range": [0, 4095]}
+    stored = ImageTransform().apply(pa.record_batch({"image": pa.array([deep.getvalue()], pa.binary())}), card)
+    encoded = Encoder(card, {})([{"image": deep.getvalue()}]).inputs
+    assert np.array_equal(encoded, stored)
+    assert np.ptp(encoded) > 100
 
 
 def test_encoder_accepts_base64_with_line_breaks() -> None:

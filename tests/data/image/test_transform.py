@@ -9,19 +9,19 @@ import pytest
 from PIL import Image
 
 from headrace.contracts import Spec
-from headrace.data.image.transform import ImageTransform
+from headrace.data.image.transform import ImageTransform, measure_pixels
 from headrace.data.transforms import TRANSFORMS
 from headrace.errors import DataError
 
 SPEC = Spec(modality="image", task="classification", source="drawn", format="folder", num_rows=9)
-AUTO = {"image_size": None, "resize": "pad"}
+AUTO = {"image_size": "auto", "image_range": "auto", "resize": "pad"}
 
 
 def batch_of(*images: np.ndarray) -> pa.RecordBatch:
     encoded = []
     for pixels in images:
         buffer = io.BytesIO()
-        Image.fromarray(pixels).save(buffer, "PNG")
+        Image.fromarray(pixels).save(buffer, "PNG" if pixels.dtype != np.float32 else "TIFF")
         encoded.append(buffer.getvalue())
     return pa.record_batch({"row_id": [str(i) for i in range(len(encoded))], "image": pa.array(encoded, pa.binary())})
 
@@ -38,7 +38,9 @@ class Batches(list[pa.RecordBatch]):
 
 
 def fit(*batches: pa.RecordBatch, **options: Any) -> dict[str, Any]:
-    return TRANSFORMS["image"].fit(Batches(batches), SPEC, AUTO | options)
+    """What `normalize` stores: the fit, and the statistics of the stored images."""
+    fitted = TRANSFORMS["image"].fit(Batches(batches), SPEC, AUTO | options)
+    return fitted | measure_pixels(np.concatenate([TRANSFORMS["image"].apply(batch, fitted) for batch in batches]))
 
 
 def test_fit_learns_the_shared_size_and_exact_statistics() -> None:
@@ -67,10 +69,11 @@ def test_fit_with_one_coloured_image_gives_three_channels() -> None:
     assert fitted["mean"] == pytest.approx(list(stored.mean(axis=(0, 1, 2)) / 255), rel=1e-12)
 
 
-def test_fit_of_different_sizes_gives_64_square_and_statistics_of_the_stored_pixels() -> None:
+def test_fit_of_different_sizes_gives_their_median_and_statistics_of_the_stored_pixels() -> None:
     batches = [batch_of(noise(80, 70)), batch_of(noise(70, 80, seed=1), noise(80, 70, seed=2))]
     fitted = fit(*batches)
-    assert fitted["input_shape"] == [64, 64, 1]
+    assert fitted["input_shape"] == [72, 72, 1]  # the root of 80 * 70, in eights; nearly square
+    assert fitted["automatic"] == {"num_sizes": 2, "median_size": [80, 70]}
     stored = np.concatenate([TRANSFORMS["image"].apply(batch, fitted) for batch in batches])
     assert fitted["mean"] == pytest.approx([stored.mean() / 255], rel=1e-12)
     assert fitted["std"] == pytest.approx([stored.std() / 255], rel=1e-12)
@@ -78,17 +81,40 @@ def test_fit_of_different_sizes_gives_64_square_and_statistics_of_the_stored_pix
 
 @pytest.mark.parametrize(("image_size", "shape"), [(8, [8, 8, 1]), ([6, 9], [6, 9, 1])])
 def test_fit_uses_the_requested_size(image_size: int | list[int], shape: list[int]) -> None:
-    assert fit(batch_of(noise(5, 7)), image_size=image_size)["input_shape"] == shape
+    fitted = fit(batch_of(noise(5, 7), noise(9, 7)), image_size=image_size)
+    assert fitted["input_shape"] == shape
+    assert "automatic" not in fitted
+
+
+def test_fit_learns_the_range_of_deep_images_from_train_rows() -> None:
+    deep = noise(8, 8).astype(np.uint16) * 16
+    batch = batch_of(deep, noise(8, 8, seed=1))
+    fitted = fit(batch)
+    assert fitted["image_range"] == [0, 4095]
+    assert fitted["automatic"] == {"num_deep": 1}
+    stored = TRANSFORMS["image"].apply(batch, fitted)[..., 0]
+    assert np.array_equal(stored[0], np.rint(deep / 4095 * 255))
+    assert np.array_equal(stored[1], noise(8, 8, seed=1))
+    assert TRANSFORMS["image"].apply(batch_of(np.full((8, 8), 9999, np.uint16)), fitted).min() == 255
+
+
+def test_fit_uses_the_requested_range() -> None:
+    fitted = fit(batch_of(noise(4, 4).astype(np.float32)), image_range=[-10.0, 500.0])
+    assert fitted["image_range"] == [-10, 500]
+    assert "automatic" not in fitted
+
+
+def test_fit_of_eight_bits_stores_no_range() -> None:
+    assert fit(batch_of(noise(4, 4))).keys() == {"input_shape", "resize", "mean", "std"}
 
 
 def test_fit_of_constant_pixels_has_a_deviation_of_one() -> None:
-    assert fit(batch_of(np.full((3, 3), 51, np.uint8))) | {"input_shape": []} == {
-        "input_shape": [], "mean": [0.2], "std": [1.0], "resize": "pad",
-    }  # fmt: skip
+    fitted = fit(batch_of(np.full((3, 3), 51, np.uint8)))
+    assert (fitted["mean"], fitted["std"]) == ([0.2], [1.0])
 
 
-@pytest.mark.parametrize("image_size", [None, 8])
-def test_fit_without_rows_is_refused(image_size: int | None) -> None:
+@pytest.mark.parametrize("image_size", ["auto", 8])
+def test_fit_without_rows_is_refused(image_size: int | str) -> None:
     with pytest.raises(DataError, match=r"no train rows to fit on; give split\.fractions a larger first part"):
         fit(batch_of(), image_size=image_size)
 
@@ -113,7 +139,14 @@ def test_apply_names_an_undecodable_row() -> None:
 
 def test_fit_detects_sizes_that_differ_between_batches() -> None:
     fitted = fit(batch_of(noise(4, 4)), batch_of(), batch_of(noise(5, 4, seed=1)))
-    assert fitted["input_shape"] == [64, 64, 1]
+    assert fitted["input_shape"] == [8, 8, 1]
+
+
+def test_statistics_do_not_depend_on_the_number_counted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = noise(7, 5, 4, 3)
+    together = measure_pixels(inputs)
+    monkeypatch.setattr("headrace.data.image.transform.ROWS_AT_ONCE", 2)
+    assert measure_pixels(inputs) == together
 
 
 def test_fit_maps_a_picklable_function() -> None:
@@ -122,4 +155,4 @@ def test_fit_maps_a_picklable_function() -> None:
             return (pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(work))(batch))) for batch in self)
 
     batches = [batch_of(noise(5, 7)), batch_of(noise(5, 7, seed=1))]
-    assert TRANSFORMS["image"].fit(Pickled(batches), SPEC, AUTO) == fit(*batches)
+    assert TRANSFORMS["image"].fit(Pickled(batches), SPEC, AUTO).items() <= fit(*batches).items()

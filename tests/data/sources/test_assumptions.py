@@ -29,6 +29,17 @@ def test_size_of_images_is_reported() -> None:
     assert assumption.text == "images are stored as 28 x 32 pixels with 3 channels"
 
 
+def test_automatic_size_and_range_of_images_are_warnings() -> None:
+    automatic = {"num_sizes": 7, "median_size": [375, 500], "num_deep": 3}
+    transform = {"input_shape": [112, 152, 1], "image_range": [0.0, 4095.0], "automatic": automatic}
+    size, values = assume_inputs(spec("image"), transform, "auto")
+    assert size.text.endswith("channels, since train images have 7 sizes, of which 375 x 500 is the median")
+    assert values.text == "3 train images have more than 8 bits: 0 becomes 0, 4095 becomes 255"
+    assert values.setting == "normalize.image_range: [0, 4095]"
+    assert size.is_warning
+    assert values.is_warning
+
+
 @pytest.mark.parametrize(("share", "is_warning"), [(0.1, True), (0.09, False)])
 def test_cut_texts_are_reported_with_a_warning_from_a_tenth_on(share: float, is_warning: bool) -> None:
     transform = {"max_tokens": 64, "cut_share": share}

@@ -1,5 +1,4 @@
 import os
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ from headrace.data.sources.class_folders import (
     assume_splits,
     assume_wrapper,
     check_classes,
+    check_lost_classes,
     find_files,
     find_wrapper,
     format_extensions,
@@ -34,7 +34,7 @@ def test_find_files_sorts_matches_and_counts_the_others(tmp_path: Path) -> None:
     folder = put(tmp_path, "b/2.TXT", "a/1.txt", "a/1.csv", "b/readme", ".hidden/3.txt")
     paths, others = find_files(folder, [".txt"], noun="text", where=WHERE)
     assert paths == ["a/1.txt", "b/2.TXT"]
-    assert others == {".csv": 1, "": 1}
+    assert sorted(others) == ["a/1.csv", "b/readme"]
 
 
 @pytest.mark.parametrize(("names", "got"), [([], "is empty"), (["a/1.csv"], "contains no text (1 other files)")])
@@ -45,7 +45,7 @@ def test_find_files_without_a_match_is_refused(tmp_path: Path, names: list[str],
 
 
 def test_format_extensions_lists_the_most_common() -> None:
-    assert format_extensions(Counter({".b": 1, ".a": 1, "": 2})) == "2 without extension, 1 .a, 1 .b"
+    assert format_extensions(["1.b", "c/2.a", "3", "c.d/4"]) == "2 without extension, 1 .a, 1 .b"
 
 
 def test_list_files_skips_pipes_and_cycles(tmp_path: Path) -> None:
@@ -103,6 +103,25 @@ def test_assume_splits_names_the_folders() -> None:
 def test_check_classes_requires_two(labels: list[str | None], message: str) -> None:
     with pytest.raises(DataError, match=message):
         check_classes([ClassFile("x", label, None) for label in labels], noun="text", where=WHERE)
+
+
+@pytest.mark.parametrize(
+    ("others", "is_lost"),
+    [
+        (["train/fox/1.xcf"], True),
+        (["train/fox/1.xml", "train/fox/notes.txt"], False),  # descriptions
+        (["train/cat/2.xcf"], False),  # the class has other files
+        (["train/1.xcf", "1.xcf"], False),  # outside the class folders
+        (["masks/fox/1.xcf"], False),  # beside the splits
+    ],
+)
+def test_check_lost_classes_names_those_without_any_file(others: list[str], is_lost: bool) -> None:
+    files = assign_labels(["train/cat/1.png", "train/dog/1.png"], WHERE)
+    if not is_lost:
+        check_lost_classes(files, others, [".png"], noun="image", where=WHERE)
+        return
+    with pytest.raises(DataError, match=r"folders \['fox'\] has the extension of an image \(1 .xcf\); images end"):
+        check_lost_classes(files, others, [".png"], noun="image", where=WHERE)
 
 
 def test_row_has_utf8_names_and_an_id_of_its_path() -> None:

@@ -72,6 +72,7 @@ CHECKS: dict[str, Check] = {
     # images
     "undecodable": Check("broken, truncated or empty content", "drop", ("image", "text"), {"max_share": 0.0}),
     "mode": Check("images that are converted to grey or RGB (CMYK, 16 bits, palette, alpha)", "repair", ("image",)),
+    "animation": Check("images of several frames or pages, of which the first is read", "warn", ("image",)),
     "size_outlier": Check("images far smaller or larger than most, by robust z-score", "warn", ("image",), {"z": 8.0}),
     "aspect_outlier": Check("images with a side `max_ratio` times the other", "warn", ("image",), {"max_ratio": 4.0}),
     "blank": Check("images of one colour: levels deviate by less than `below`", "drop", ("image",), {"below": 1.0}),

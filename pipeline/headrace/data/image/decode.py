@@ -1,74 +1,97 @@
-"""Decodes image files the same way in every stage, with one kind of error."""
+"""Decodes image files the same way in every stage, with one kind of error. Copied into served image models."""
 
 from __future__ import annotations
 
-import io
-import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from headrace.data.image.deep_values import DeepImage, find_raw_mode, read_deep_values
+from headrace.data.image.open_image import (
+    TRANSPOSITIONS,
+    UndecodableError,
+    max_pixels,
+    open_image,
+    read_orientation,
+    suppress_decoder_warnings,
+    translate_decoder_errors,
+)
+from headrace.data.image.resize import fit_image
+from headrace.data.image.value_range import FULL_RANGE, choose_range, measure_extent, scale_values
 
 if TYPE_CHECKING:
     from PIL import Image
 
 T = TypeVar("T")
-# not all formats of Pillow: some are unsafe for untrusted files (EPS starts Ghostscript)
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 PLAIN_MODES = ("L", "RGB")
 """Pillow's names of the two modes of decoded pixels: 8-bit grey, and 8 bits for each of three colours."""
+OWN_RANGE = (0.0, 0.0)
+"""In place of a range of values: that of the image itself, to show it to a person."""
 
 
-class UndecodableError(Exception):
-    """Bytes that are not a usable image; the same bytes always give the same message."""
+class LoadedImage(NamedTuple):
+    """An image, decoded and upright."""
 
-
-class Decoded(NamedTuple):
-    """Pixels of an image file, and its mode."""
-
-    pixels: NDArray[np.uint8]
-    """`[height, width, channel]`: 1 channel for a grey image, else 3 (RGB)."""
+    image: Image.Image
+    """Of one of PLAIN_MODES."""
     mode: str
-    """Pillow's name of the file's mode; pixels of a mode outside PLAIN_MODES were converted."""
+    """Pillow's name of the file's mode, or of its layout; pixels of a mode outside PLAIN_MODES were converted."""
+    is_animated: bool
+    """Whether the file has further frames, or pages."""
+
+    def to_pixels(self) -> NDArray[np.uint8]:
+        """Returns pixels `[height, width, channel]`: 1 channel for a grey image, else 3 (RGB)."""
+        pixels = np.asarray(self.image)
+        return pixels[..., None] if pixels.ndim == 2 else pixels  # noqa: PLR2004
 
 
-def decode_image(data: bytes) -> NDArray[np.uint8]:
-    """Returns pixels `[height, width, channel]`: 1 channel for a grey image, else 3 (RGB).
+def load_image(data: bytes, value_range: Sequence[float] | None = None) -> LoadedImage:
+    """Decodes an image; raises UndecodableError for truncated bytes, unknown formats and too many pixels.
 
-    Applies the EXIF orientation, blends transparency with white, reduces 16 bits to 8, takes the first frame of an
-    animation. Raises UndecodableError for truncated bytes, unknown formats and images beyond Pillow's pixel limit.
+    Applies the EXIF orientation, blends transparency with white, takes the first frame of an animation. Of images of
+    more than 8 bits, `value_range` becomes 0 to 255; None: the full range of 16 bits, and no others can be decoded.
+    A JPEG of more than max_pixels is read at half its size. Smaller ones never are: it is faster, but resized pixels
+    then differ by up to 5 levels on average.
     """
-    return decode_with_mode(data).pixels
+    with translate_decoder_errors(), open_image(data) as image:
+        raw_mode, is_animated = find_raw_mode(image), _has_more_frames(image)
+        if image.width * image.height > max_pixels():
+            image.draft(image.mode, (image.width // 2, image.height // 2))
+        image.load()
+        transposition = TRANSPOSITIONS.get(read_orientation(image, data))
+        deep = read_deep_values(image, raw_mode, data)
+        mode = raw_mode if deep and image.mode in {"L", "RGB"} else image.mode
+        plain = _convert_mode(image, deep, value_range)
+        if transposition is not None:
+            from PIL import Image
+
+            plain = plain.transpose(Image.Transpose[transposition])
+    return LoadedImage(plain, mode, is_animated)
 
 
-def decode_with_mode(data: bytes) -> Decoded:
-    """Returns the pixels of `decode_image` and the mode of the file; raises UndecodableError."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            mode = image.mode
-            pixels = np.ascontiguousarray(_convert_mode(image))
-    except UndecodableError:
-        raise
-    except UnidentifiedImageError:  # its message contains a memory address
-        raise UndecodableError(f"none of the formats {', '.join(FORMATS)}") from None
-    except Exception as error:  # noqa: BLE001 - on hostile bytes decoders raise anything, from struct.error to KeyError
-        raise UndecodableError(f"{type(error).__name__}: {str(error).strip() or 'no details'}") from None
-    return Decoded(pixels[..., None] if pixels.ndim == 2 else pixels, mode)  # noqa: PLR2004
+def decode_image(data: bytes, value_range: Sequence[float] | None = None) -> NDArray[np.uint8]:
+    """Returns pixels `[height, width, channel]`: 1 channel for a grey image, else 3 (RGB); see load_image."""
+    return load_image(data, value_range).to_pixels()
 
 
-def map_decoded(images: Iterable[bytes], work: Callable[[NDArray[np.uint8]], T]) -> list[T | UndecodableError]:
-    """Returns `work(pixels)` of each image, in order, holding the pixels of one image at a time.
+def decode_to_shape(
+    data: bytes, shape: Sequence[int], rule: str, value_range: Sequence[float] | None = None
+) -> NDArray[np.uint8]:
+    """Returns pixels of a shape (height, width, channels), resized by a rule of resize.py."""
+    return fit_image(load_image(data, value_range).image, shape, rule)
+
+
+def map_images(images: Iterable[bytes], work: Callable[[bytes], T]) -> list[T | UndecodableError]:
+    """Returns `work(data)` of each image, or the UndecodableError that it raises, in order.
 
     Uses one core: callers distribute whole batches over processes or machines.
     """
 
     def attempt(data: bytes) -> T | UndecodableError:
         try:
-            return work(decode_image(data))
+            return work(data)
         except UndecodableError as error:
             return error
 
@@ -76,37 +99,45 @@ def map_decoded(images: Iterable[bytes], work: Callable[[NDArray[np.uint8]], T])
         return [attempt(data) for data in images]
 
 
-@contextmanager
-def suppress_decoder_warnings() -> Iterator[None]:
-    """Silences the warnings of decoders, which do not name the file."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"PIL\.")
-        yield
+def is_grey(image: Image.Image) -> bool:
+    """Whether an image has grey levels only, by its mode or palette; decodes those with a palette."""
+    if image.mode in {"P", "PA"}:
+        palette = image.getpalette() or []
+        return palette[0::3] == palette[1::3] == palette[2::3]
+    return image.mode in {"1", "L", "LA", "La", "F"} or image.mode.startswith("I")
 
 
-def _convert_mode(image: Image.Image) -> Image.Image | NDArray[np.uint8]:
-    """Converts to uint8 `[height, width]` or `[height, width, 3]`, as an array or an image of such a mode."""
-    from PIL import Image, ImageOps
+def _convert_mode(image: Image.Image, deep: DeepImage | None, value_range: Sequence[float] | None) -> Image.Image:
+    """Converts a decoded image to one of PLAIN_MODES."""
+    from PIL import Image
 
-    if Image.MAX_IMAGE_PIXELS is not None and image.width * image.height > Image.MAX_IMAGE_PIXELS:
-        raise UndecodableError(f"{image.width} x {image.height} pixels; at most {Image.MAX_IMAGE_PIXELS} are decoded")
-    ImageOps.exif_transpose(image, in_place=True)
-    if image.mode == "F":
-        raise UndecodableError("floating-point pixels of unknown range; store 8 or 16 bits")
-    if image.mode.startswith("I"):  # 16 bits, or 16 bits in 32: the high byte, as Pillow does for 16-bit colour
-        high: NDArray[np.uint8] = (np.clip(np.asarray(image), 0, 65535) >> 8).astype(np.uint8)
-        return high
-    mode = "L" if _is_grey(image) else "RGB"
+    if deep is not None:
+        scaled = scale_values(deep.values, _find_range(deep.values, value_range), is_inverted=deep.is_inverted)
+        image = Image.fromarray(scaled)
+        if deep.alpha is not None:
+            image.putalpha(deep.alpha)
+    mode = "L" if is_grey(image) else "RGB"
     if image.has_transparency_data:
         return _on_white(image, mode)
     return image if image.mode == mode else image.convert(mode)
 
 
-def _is_grey(image: Image.Image) -> bool:
-    if image.mode in {"P", "PA"}:
-        palette = image.getpalette() or []
-        return palette[0::3] == palette[1::3] == palette[2::3]
-    return image.mode in {"1", "L", "LA", "La"}
+def _find_range(values: NDArray[Any], value_range: Sequence[float] | None) -> Sequence[float]:
+    if value_range == OWN_RANGE:
+        return choose_range(measure_extent(values))
+    if value_range is not None:
+        return value_range
+    if values.dtype.kind == "f" or values.min() < FULL_RANGE[0] or values.max() > FULL_RANGE[1]:
+        raise UndecodableError(
+            f"pixels from {values.min():g} to {values.max():g}, of unknown range: no train image has more than 8 bits;"
+            " convert it to 8 bits, or set normalize.image_range: [LOW, HIGH]"
+        )
+    return FULL_RANGE
+
+
+def _has_more_frames(image: Image.Image) -> bool:
+    """Whether the file has several pictures; those of an MPO (phones) are further views of the first one."""
+    return image.format != "MPO" and getattr(image, "is_animated", False)
 
 
 def _on_white(image: Image.Image, mode: str) -> Image.Image:

@@ -2,39 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 Pixels = NDArray[np.uint8]
 
 
-def resize_image(pixels: Pixels, size: tuple[int, int], rule: str) -> Pixels:
-    """Resizes `[h, w, c]` to `size` (height, width).
+def resize_pixels(pixels: Pixels, shape: Sequence[int], rule: str) -> Pixels:
+    """Resizes decoded pixels `[h, w, c]` to a shape (height, width, channels), as fit_image does."""
+    from PIL import Image
 
-    `stretch` ignores the aspect ratio, `pad` adds black borders, `crop` cuts the excess.
+    if pixels.shape == tuple(shape):
+        return pixels
+    return fit_image(Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels), shape, rule)
+
+
+def fit_image(image: Image.Image, shape: Sequence[int], rule: str) -> Pixels:
+    """Converts an image of mode L or RGB to pixels of a shape (height, width, channels).
+
+    `stretch` ignores the aspect ratio, `pad` adds black borders, `crop` cuts the excess. Colours become grey by
+    luminance (ITU-R 601-2), grey levels become colours by repetition.
     """
     from PIL import Image
 
-    if pixels.shape[:2] == size:
-        return pixels
-    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    scales = (size[0] / image.height, size[1] / image.width)
+    height, width, channels = shape
+    if channels == 1 and image.mode != "L":
+        image = image.convert("L")
+    if image.size != (width, height):
+        scaled_height, scaled_width = _scale_size((image.height, image.width), (height, width), rule)
+        image = image.resize((scaled_width, scaled_height), Image.Resampling.BILINEAR)
+        left, top = (scaled_width - width) // 2, (scaled_height - height) // 2
+        if image.size != (width, height):
+            image = image.crop((left, top, left + width, top + height))  # black outside the borders
+    if channels != 1 and image.mode == "L":
+        image = image.convert("RGB")
+    return np.asarray(image).reshape(shape)
+
+
+def _scale_size(size: tuple[int, int], wanted: tuple[int, int], rule: str) -> tuple[int, int]:
+    """Returns the (height, width) that an image has before `wanted` is padded or cropped from it."""
+    scales = (wanted[0] / size[0], wanted[1] / size[1])
     if rule != "stretch":
         scales = (min(scales),) * 2 if rule == "pad" else (max(scales),) * 2
     # an image of 1 x 1000 pixels stays at least one pixel high
-    height, width = max(1, round(image.height * scales[0])), max(1, round(image.width * scales[1]))
-    scaled = image.resize((width, height), Image.Resampling.BILINEAR)
-    left, top = (width - size[1]) // 2, (height - size[0]) // 2
-    framed = scaled.crop((left, top, left + size[1], top + size[0]))  # black outside the borders
-    return np.asarray(framed).reshape(*size, pixels.shape[2])
-
-
-def convert_channels(pixels: Pixels, channels: int) -> Pixels:
-    """Converts grey `[h, w, 1]` to RGB `[h, w, 3]` by repetition, and RGB to grey by luminance (ITU-R 601-2)."""
-    from PIL import Image
-
-    if pixels.shape[2] == channels:
-        return pixels
-    if channels == 1:
-        return np.asarray(Image.fromarray(pixels).convert("L"))[..., None]
-    return np.repeat(pixels, channels, axis=2)
+    return max(1, round(size[0] * scales[0])), max(1, round(size[1] * scales[1]))

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.data.image.decode import UndecodableError, decode_image, suppress_decoder_warnings
-from headrace.data.image.resize import convert_channels, resize_image
+from headrace.data.image.decode import decode_to_shape
+from headrace.data.image.open_image import UndecodableError, suppress_decoder_warnings
+from headrace.data.image.resize import resize_pixels
 from headrace.data.request_rows import Encoded, Problem, check_columns, is_missing, quote
 
 COLUMN = "image"
@@ -21,9 +22,9 @@ class Encoder:
     """Turns rows with an image file in `image` into inputs of the graph."""
 
     def __init__(self, card: dict[str, Any], artifacts: dict[str, str]) -> None:
-        """Reads `input_shape` and `resize` from `card`, and the names of other columns of the source."""
+        """Reads `input_shape`, `resize` and `image_range` from `card`, and the names of other columns of the source."""
         del artifacts
-        self._shape, self._resize = card["input_shape"], card["resize"]
+        self._shape, self._resize, self._range = card["input_shape"], card["resize"], card.get("image_range")
         self.columns, self._unused = [COLUMN], card.get("other_columns", [])
 
     def __call__(self, rows: list[dict[str, Any]]) -> Encoded:
@@ -40,8 +41,7 @@ class Encoder:
 
     def fit_shape(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Converts pixels `[height, width, channel]` to the shape of an input."""
-        height, width, channels = self._shape
-        return resize_image(convert_channels(pixels, channels), (height, width), self._resize)
+        return resize_pixels(pixels, self._shape, self._resize)
 
     def _encode(self, cell: Any, into: NDArray[np.uint8]) -> str:
         """Writes the pixels of a cell; returns what is wrong with it, or an empty string."""
@@ -49,7 +49,7 @@ class Encoder:
         if isinstance(data, str):
             return data
         try:
-            into[:] = self.fit_shape(decode_image(data))
+            into[:] = decode_to_shape(data, self._shape, self._resize, self._range)
         except UndecodableError as error:
             return f"cannot be decoded as an image ({error})"
         return ""

@@ -2,138 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from math import sqrt
-from typing import NamedTuple, TypeVar
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from headrace.contracts import Json, Rows, Spec
-from headrace.data.image.decode import UndecodableError, map_decoded
-from headrace.data.image.resize import convert_channels, resize_image
-from headrace.data.sources.row_source import name_rows
+from headrace.data.image.decode import decode_to_shape
+from headrace.data.image.survey import ImageSurvey, choose_size, map_rows, merge_surveys, survey_batch
+from headrace.data.image.value_range import choose_range
 from headrace.errors import DataError
 
-Pixels = NDArray[np.uint8]
-Counts = NDArray[np.int64]  # [channel, 256]
-
-T = TypeVar("T")
-DEFAULT_SIDE_PX = 64
-"""Used for images of different sizes if `normalize.image_size` is null."""
-
-
-class _SizesDifferError(Exception):
-    pass
+ROWS_AT_ONCE = 256
+"""Stored images whose pixels are counted together."""
 
 
 class ImageTransform:
-    """Fits a shape, mean and standard deviation; returns uint8 arrays of that shape."""
+    """Fits a shape and a range of values; returns uint8 arrays of that shape."""
 
     def fit(self, rows: Rows, spec: Spec, options: Json) -> Json:  # noqa: ARG002
-        """Fits `input_shape`, `mean` and `std` on train rows; options: `image_size`, `resize`.
+        """Fits `input_shape` and, for images of more than 8 bits, `image_range` on train rows.
 
-        The default size is the one that all images share, else a square of DEFAULT_SIDE_PX, which takes a second pass.
-        There is one channel if all images are grey, else three.
+        Options: `image_size`, `image_range`, `resize`. There is one channel if all images are grey, else three. What
+        was chosen without a setting, and from what, is in `automatic`. Pixels are decoded only where needed: `mean` and
+        `std` are those of the stored train images, see measure_pixels.
         """
-        size, rule = _height_width(options["image_size"]), options["resize"]
-        try:
-            size, counts = _merge_counts(rows.map(partial(_count_pixels, size=size, rule=rule)))
-        except _SizesDifferError:
-            size, counts = _merge_counts(
-                rows.map(partial(_count_pixels, size=(DEFAULT_SIDE_PX, DEFAULT_SIDE_PX), rule=rule))
-            )
-        mean, std = _mean_std(counts)
-        return {"input_shape": [*size, len(counts)], "mean": mean, "std": std, "resize": rule}
+        survey = merge_surveys(rows.map(survey_batch))
+        if not survey.sizes:
+            raise DataError("data/split: no train rows to fit on; give split.fractions a larger first part")
+        size, automatic = _fit_size(survey, options["image_size"])
+        transform: Json = {"input_shape": [*size, 1 if survey.is_grey else 3], "resize": options["resize"]}
+        if options["image_range"] != "auto":
+            transform["image_range"] = list(options["image_range"])
+        elif survey.extent is not None:
+            transform["image_range"] = list(choose_range(survey.extent))
+            automatic["num_deep"] = survey.num_deep
+        return transform | ({"automatic": automatic} if automatic else {})
 
     def apply(self, batch: pa.RecordBatch, transform: Json) -> NDArray[np.uint8]:
         """Decodes, resizes and stacks images: `[rows, height, width, channel]`."""
-        height, width, channels = transform["input_shape"]
-
-        def fit_shape(pixels: Pixels) -> Pixels:
-            return resize_image(convert_channels(pixels, channels), (height, width), transform["resize"])
-
-        images = _map_rows(batch, fit_shape)
-        return np.stack(images) if images else np.empty((0, height, width, channels), np.uint8)
+        shape, value_range = tuple(transform["input_shape"]), transform.get("image_range")
+        work = partial(decode_to_shape, shape=shape, rule=transform["resize"], value_range=value_range)
+        images = map_rows(batch, work)
+        return np.stack(images) if images else np.empty((0, *shape), np.uint8)
 
 
-def _map_rows(batch: pa.RecordBatch, work: Callable[[Pixels], T]) -> list[T]:
-    """Returns `work(pixels)` of each row; raises DataError for a row that cannot be decoded."""
-    results: list[T] = []
-    for index, result in enumerate(map_decoded(batch.column("image").to_pylist(), work)):
-        if isinstance(result, UndecodableError):
-            name = name_rows(batch)[index]
-            raise DataError(f"data/clean: {name} cannot be decoded ({result}); run: dvc repro --force clean")
-        results.append(result)
-    return results
+def measure_pixels(inputs: NDArray[np.uint8]) -> Json:
+    """Returns `mean` and `std` of stored images `[rows, height, width, channel]`, per channel, for pixels in [0, 1].
+
+    Integers are counted, so the result does not depend on the order of the rows. A standard deviation of 0 becomes 1,
+    to allow division by it.
+    """
+    from PIL import Image
+
+    width, channels = inputs.shape[2:]
+    counts = [0] * (256 * channels)
+    for start in range(0, len(inputs), ROWS_AT_ONCE):
+        column = inputs[start : start + ROWS_AT_ONCE].reshape(-1, width, channels)
+        tall = Image.fromarray(column[..., 0] if channels == 1 else column)
+        counts = [sum(pair) for pair in zip(counts, tall.histogram(), strict=True)]
+    means, stds = zip(*(_mean_std(counts[256 * c : 256 * (c + 1)]) for c in range(channels)), strict=True)
+    return {"mean": list(means), "std": list(stds)}
 
 
-class _PixelCounts(NamedTuple):
-    """Pixel counts of one batch: integers, so sums are exact in any order."""
-
-    sizes: frozenset[tuple[int, int]]
-    """(height, width); `counts` means nothing if there is more than one."""
-    is_grey: bool
-    counts: Counts
+def _mean_std(counts: list[int]) -> tuple[float, float]:
+    total = sum(counts)  # Python integers: no rounding before the last division
+    first = sum(value * count for value, count in enumerate(counts))
+    second = sum(value * value * count for value, count in enumerate(counts))
+    return first / (255 * total), sqrt(total * second - first * first) / (255 * total) or 1.0
 
 
-def _count_pixels(batch: pa.RecordBatch, *, size: tuple[int, int] | None, rule: str) -> _PixelCounts:
-    """Counts each value in each channel, at `size` (height, width) or at the original sizes."""
-    sizes: set[tuple[int, int]] = set()
-    counts = np.zeros((3, 256), np.int64)
-    is_grey = True
-
-    def add(pixels: Pixels) -> None:
-        nonlocal is_grey
-        fitted = pixels if size is None else resize_image(pixels, size, rule)
-        sizes.add((fitted.shape[0], fitted.shape[1]))
-        if len(sizes) > 1:  # the counts are discarded then
-            return
-        histogram = _histogram(fitted)
-        is_grey = is_grey and len(histogram) == 1
-        counts[:] += histogram  # a grey image counts in all three channels, as it is stored next to coloured ones
-
-    _map_rows(batch, add)
-    return _PixelCounts(frozenset(sizes), is_grey, counts)
-
-
-def _merge_counts(parts: Iterator[_PixelCounts]) -> tuple[tuple[int, int], Counts]:
-    """Returns the common size and the total counts; raises _SizesDifferError at the first batch with another size."""
-    sizes: set[tuple[int, int]] = set()
-    is_grey, counts = True, np.zeros((3, 256), np.int64)
-    for part in parts:
-        sizes |= part.sizes
-        if len(sizes) > 1:
-            raise _SizesDifferError
-        is_grey = is_grey and part.is_grey
-        counts += part.counts
-    if not sizes:
-        raise DataError("data/split: no train rows to fit on; give split.fractions a larger first part")
-    return sizes.pop(), counts[:1] if is_grey else counts
-
-
-def _histogram(pixels: Pixels) -> Counts:
-    return np.stack([np.bincount(pixels[..., channel].ravel(), minlength=256) for channel in range(pixels.shape[2])])
-
-
-def _mean_std(counts: Counts) -> tuple[list[float], list[float]]:
-    """Per channel, for pixels in [0, 1]; a standard deviation of 0 becomes 1, to allow division by it."""
-    means, stds = [], []
-    for channel in counts.tolist():  # Python integers: no rounding before the last division
-        total = sum(channel)
-        first = sum(value * count for value, count in enumerate(channel))
-        second = sum(value * value * count for value, count in enumerate(channel))
-        means.append(first / (255 * total))
-        stds.append(sqrt(total * second - first * first) / (255 * total) or 1.0)
-    return means, stds
-
-
-def _height_width(image_size: int | Sequence[int] | None) -> tuple[int, int] | None:
-    if image_size is None:
-        return None
+def _fit_size(survey: ImageSurvey, image_size: int | Sequence[int] | Literal["auto"]) -> tuple[tuple[int, int], Json]:
+    """Returns (height, width), and from what it was chosen if the setting and the images leave it open."""
+    if image_size == "auto":
+        if len(survey.sizes) == 1:
+            return next(iter(survey.sizes)), {}
+        return choose_size(survey), {"num_sizes": len(survey.sizes), "median_size": list(survey.median_size)}
     if isinstance(image_size, int):
-        return image_size, image_size
-    height, width = image_size
-    return height, width
+        return (image_size, image_size), {}
+    height, width = map(int, image_size)
+    return (height, width), {}

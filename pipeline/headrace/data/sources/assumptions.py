@@ -38,8 +38,7 @@ def assume_inputs(clean: Spec, transform: Json, max_tokens: int | str) -> list[A
     `max_tokens`: the setting.
     """
     if clean.modality == "image":
-        text = "images are stored as {} x {} pixels with {} channels".format(*transform["input_shape"])
-        return [_remark("image size", text, "normalize.image_size: [HEIGHT, WIDTH]")]
+        return list(_assume_images(transform))
     if clean.modality == "text":
         return list(_assume_texts(transform, is_auto=max_tokens == "auto"))
     remarks = [
@@ -52,6 +51,19 @@ def assume_inputs(clean: Spec, transform: Json, max_tokens: int | str) -> list[A
         if column["kind"] == "text":
             remarks += _assume_texts(column, is_auto=max_tokens == "auto", where=f" in column {column['name']!r}")
     return remarks
+
+
+def _assume_images(transform: Json) -> Iterator[Assumption]:
+    automatic, is_guess = transform.get("automatic", {}), "num_sizes" in transform.get("automatic", {})
+    text = "images are stored as {} x {} pixels with {} channels".format(*transform["input_shape"])
+    if is_guess:
+        median = "{} x {}".format(*automatic["median_size"])
+        text += f", since train images have {automatic['num_sizes']} sizes, of which {median} is the median"
+    yield _remark("image size", text, "normalize.image_size: [HEIGHT, WIDTH]", is_warning=is_guess)
+    if "num_deep" in automatic:
+        low, high = (f"{value:.10g}" for value in transform["image_range"])
+        text = f"{automatic['num_deep']} train images have more than 8 bits: {low} becomes 0, {high} becomes 255"
+        yield _remark("range of values", text, f"normalize.image_range: [{low}, {high}]", is_warning=True)
 
 
 def _assume_texts(length: Json, *, is_auto: bool, where: str = "") -> Iterator[Assumption]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +19,8 @@ JUNK = frozenset(
      "ehthumbs.db", "desktop.ini"]
 )  # fmt: skip
 """Files and folders that operating systems and network drives add."""
+DESCRIPTIONS = (".csv", ".html", ".ini", ".json", ".md", ".tsv", ".txt", ".xml", ".yaml", ".yml")
+"""Extensions of files about images: a folder of nothing else is not taken for a class whose images are lost."""
 
 
 class ClassFile(NamedTuple):
@@ -37,20 +39,17 @@ class ClassFile(NamedTuple):
         return {"row_id": row_id, "label": label, "path": path, "split": self.split, SOURCE: path}
 
 
-def find_files(folder: Path, extensions: Collection[str], *, noun: str, where: str) -> tuple[list[str], Counter[str]]:
-    """Returns the sorted files with one of `extensions`, and the number of other files by extension.
+def find_files(folder: Path, extensions: Collection[str], *, noun: str, where: str) -> tuple[list[str], list[str]]:
+    """Returns the sorted files with one of `extensions`, and the other files.
 
     Raises DataError if there are none. `noun` names one of the files, `where` begins the message.
     """
-    paths, others = [], Counter[str]()
+    paths: list[str] = []
+    others: list[str] = []
     for path in list_files(folder):
-        extension = get_extension(path)
-        if extension in extensions:
-            paths.append(path)
-        else:
-            others[extension] += 1
+        (paths if get_extension(path) in extensions else others).append(path)
     if not paths:
-        got = f"contains no {noun} ({others.total()} other files)" if others else "is empty"
+        got = f"contains no {noun} ({len(others)} other files)" if others else "is empty"
         raise DataError(f"{where}: {got}; {noun}s end in {list(extensions)}; put them in one folder per class")
     return sorted(paths), others
 
@@ -60,13 +59,14 @@ def get_extension(path: str) -> str:
     return os.path.splitext(path)[1].lower()  # noqa: PTH122 - 10 times faster than Path
 
 
-def format_extensions(others: Counter[str]) -> str:
+def format_extensions(paths: Iterable[str]) -> str:
     """Formats the most common extensions of skipped files.
 
-    >>> format_extensions(Counter({".txt": 2, "": 1}))
+    >>> format_extensions(["cat/notes.txt", "list.txt", "README"])
     '2 .txt, 1 without extension'
     """
-    most_common = sorted(others.items(), key=lambda item: (-item[1], item[0]))[:5]
+    counts = Counter(map(get_extension, paths))
+    most_common = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:5]
     return ", ".join(f"{count} {extension or 'without extension'}" for extension, count in most_common)
 
 
@@ -167,6 +167,30 @@ def check_classes(files: list[ClassFile], *, noun: str, where: str) -> None:
     if len(classes) == 1:
         raise DataError(
             f"{where}: has only one class, {classes.pop()!r}; at least two are needed; add the folder of another"
+        )
+
+
+def check_lost_classes(
+    files: list[ClassFile], others: Iterable[str], extensions: Collection[str], *, noun: str, where: str
+) -> None:
+    """Raises DataError if a class folder has no file of `extensions`, but files of other kinds than DESCRIPTIONS.
+
+    `files` are those with one of the extensions, `others` the paths of the rest.
+    """
+    labels, has_splits = {file.label for file in files}, any(file.split for file in files)
+    lost: dict[str, list[str]] = {}
+    for path in others:
+        top = path.partition("/")[0].lower()
+        if get_extension(path) in DESCRIPTIONS or (has_splits and top not in SPLIT_ALIASES):
+            continue
+        label = _label_file(path, has_splits=has_splits).label
+        if label is not None and label not in labels:
+            lost.setdefault(label, []).append(path)
+    if lost:
+        got = format_extensions(path for paths in lost.values() for path in paths)
+        raise DataError(
+            f"{where}: no file in the class folders {sorted(lost)[:5]} has the extension of an {noun} ({got}); {noun}s"
+            f" end in {list(extensions)}; convert or rename the files, or move the folders away"
         )
 
 

@@ -106,7 +106,7 @@ def _files(folder: Path, source: str) -> list[ClassFile]:
     where = f"params.yaml: ingest.source: {source!r}"
     paths, others = find_files(folder, EXTENSIONS, noun="text", where=where)
     if others:
-        log.warning("%s: left out %d files that are not texts (%s)", source, others.total(), format_extensions(others))
+        log.warning("%s: left out %d files that are not texts (%s)", source, len(others), format_extensions(others))
     placed = label_files(paths, where)
     check_classes([_without_label(file) for file in placed], noun="text", where=where)
     files = [_without_label(file) for file in placed if file.label is not None]

@@ -1,5 +1,7 @@
 import io
 import pickle
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -97,9 +99,27 @@ def test_checked_batch_can_be_pickled() -> None:
     assert np.array_equal(copy.sketches, checked.sketches)
 
 
+class Batches(list[pa.RecordBatch]):
+    """Rows that are mapped in this process."""
+
+    def map(self, work: Callable[[pa.RecordBatch], Any]) -> Iterator[Any]:
+        return map(work, self)
+
+
+def test_deep_images_are_measured_by_the_range_of_all() -> None:
+    deep, flat = NOISE.astype(np.uint16) * 16, np.full((64, 64), 2000, np.uint16)
+    rows = [batch_of(encoded(deep), b"x"), batch_of(encoded(NOISE), encoded(flat), encoded(deep // 16))]
+    survey = CHECKER.survey(Batches(rows), SPEC, OPTIONS)
+    assert survey == {"image_range": (0, 4095)}
+    checked = CHECKER.check_batch(rows[1], SPEC, survey, {"blank": {"below": 1.0}, "dark": {"below": 32.0}})
+    assert checks(checked) == [(1, "blank"), (2, "dark")]
+    same = CHECKER.check_batch(rows[0], SPEC, survey, {"blank": {"below": 1.0}})
+    assert same.measures["brightness"][0] == pytest.approx(checked.measures["brightness"][0], abs=1)
+
+
 def test_rows_pass_unchanged() -> None:
     batch = batch_of(encoded(NOISE), b"x")
-    assert CHECKER.survey(None, SPEC, OPTIONS) == {}
+    assert CHECKER.survey(Batches([batch]), SPEC, OPTIONS) == {}
     assert CHECKER.check_columns(SPEC, {}, OPTIONS) == []
     assert CHECKER.clean_schema(batch.schema, SPEC) == batch.schema
     repaired = CHECKER.repair(batch, SPEC, {}, OPTIONS)

@@ -23,8 +23,12 @@ def scenes(number: int, side: int, seed: int = 0) -> np.ndarray:
     return np.stack(resized)
 
 
+def thumbnails_of(stack: np.ndarray) -> np.ndarray:
+    return make_thumbnails(stack, [Image.fromarray(image[..., 0] if image.shape[2] == 1 else image) for image in stack])
+
+
 def sketched(stack: np.ndarray) -> np.ndarray:
-    return make_sketches(to_grey(make_thumbnails(stack)))
+    return make_sketches(to_grey(thumbnails_of(stack)))
 
 
 def as_jpeg(pixels: np.ndarray) -> np.ndarray:
@@ -95,7 +99,7 @@ def test_blank_images_are_similar_to_no_other() -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_thumbnails_have_one_shape(shape: tuple[int, int], channels: int) -> None:
     stack = np.random.default_rng(0).integers(0, 256, (2, *shape, channels), np.uint8)
-    resized = make_thumbnails(stack)
+    resized = thumbnails_of(stack)
     assert resized.shape == (2, SIDE_PX, SIDE_PX, channels)
     if max(shape) <= SIDE_PX:
         top, left = (SIDE_PX - shape[0]) // 2, (SIDE_PX - shape[1]) // 2

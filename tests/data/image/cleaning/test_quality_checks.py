@@ -7,7 +7,7 @@ from PIL import Image
 from headrace.data.cleaning.checks import CHECKS
 from headrace.data.image.cleaning.decoded_batches import Stack, stack_images
 from headrace.data.image.cleaning.quality_checks import check_quality
-from headrace.data.image.cleaning.quality_measures import measure_quality
+from headrace.data.image.cleaning.quality_measures import measure_quality, to_grey
 from headrace.data.image.reading.rows import encode_png
 
 OPTIONS = {name: check.options for name, check in CHECKS.items() if "image" in check.modalities}
@@ -26,7 +26,7 @@ def checks_found(image: np.ndarray | Image.Image, without: tuple[str, ...] = ())
     (stack,) = stack_images([data])
     assert isinstance(stack, Stack)
     options = {name: given for name, given in OPTIONS.items() if name not in without}
-    findings = check_quality(stack, measure_quality(stack.pixels), options)
+    findings = check_quality(stack, measure_quality(to_grey(stack.pixels)), options)
     assert all(finding.row == 0 and finding.reason for finding in findings)
     return [finding.check for finding in findings]
 
@@ -50,6 +50,16 @@ def test_each_check_reports_its_images_unless_it_is_off(check: str, image: np.nd
     assert not checks_found(image, without=(check, "blurred") if check == "blank" else (check,))
 
 
+def test_further_frames_are_reported() -> None:
+    first, second = (Image.fromarray(pixels) for pixels in (NOISE, NOISE.T))
+    buffer = io.BytesIO()
+    first.save(buffer, "TIFF", save_all=True, append_images=[second])
+    (stack,) = stack_images([buffer.getvalue()])
+    assert isinstance(stack, Stack)
+    (finding,) = check_quality(stack, measure_quality(to_grey(stack.pixels)), OPTIONS)
+    assert finding == (0, "animation", "has several frames or pages, only the first is read", -1)
+
+
 @pytest.mark.parametrize("image", [DIGIT, 255 - DIGIT, NOISE])
 def test_digits_and_noise_pass(image: np.ndarray) -> None:
     assert not checks_found(image)
@@ -65,6 +75,6 @@ def test_findings_have_the_rows_of_the_stack() -> None:
     blank = np.full((64, 64), 128, np.uint8)
     (stack,) = stack_images([encode_png(image) for image in (NOISE, blank, NOISE, blank)])
     assert isinstance(stack, Stack)
-    findings = check_quality(stack, measure_quality(stack.pixels), OPTIONS)
+    findings = check_quality(stack, measure_quality(to_grey(stack.pixels)), OPTIONS)
     assert [(finding.row, finding.check) for finding in findings] == [(1, "blank"), (3, "blank")]
     assert findings[0].reason == "grey levels deviate by 0.00"

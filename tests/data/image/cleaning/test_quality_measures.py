@@ -6,7 +6,7 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from headrace.data.image.cleaning import quality_measures as module
-from headrace.data.image.cleaning.quality_measures import measure_quality, to_grey
+from headrace.data.image.cleaning.quality_measures import make_grey, measure_quality, to_grey
 
 STACKS = arrays.arrays(np.uint8, st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9), st.just(1)))
 
@@ -31,7 +31,7 @@ def reference(pixels: np.ndarray) -> dict[str, float]:
 @settings(deadline=None)  # a busy machine is slow
 @given(STACKS)
 def test_measures_are_those_of_each_image(stack: np.ndarray) -> None:
-    measured = measure_quality(stack)
+    measured = measure_quality(to_grey(stack))
     for row, image in enumerate(stack):
         expected = reference(image[..., 0])
         assert {name: values[row] for name, values in measured.items()} == pytest.approx(
@@ -42,9 +42,9 @@ def test_measures_are_those_of_each_image(stack: np.ndarray) -> None:
 @pytest.mark.parametrize("strip_pixels", [1, 50, 200])
 def test_measures_do_not_depend_on_strips(strip_pixels: int, monkeypatch: pytest.MonkeyPatch) -> None:
     stack = np.random.default_rng(0).integers(0, 256, (2, 13, 9, 3), np.uint8)
-    at_once = measure_quality(stack)
+    at_once = measure_quality(to_grey(stack))
     monkeypatch.setattr(module, "STRIP_PIXELS", strip_pixels)
-    for name, values in measure_quality(stack).items():
+    for name, values in measure_quality(to_grey(stack)).items():
         np.testing.assert_allclose(values, at_once[name], rtol=1e-5)
 
 
@@ -53,3 +53,10 @@ def test_grey_levels_are_those_of_pillow() -> None:
     expected = np.asarray(Image.fromarray(pixels).convert("L")).astype(int)
     assert np.abs(to_grey(pixels).astype(int) - expected).max() <= 1
     assert to_grey(np.full((1, 1, 3), 255, np.uint8)).item() == 255
+
+
+@pytest.mark.parametrize("shape", [(1, 70, 90, 3), (2, 7, 9, 3), (1, 7, 9, 1)])
+def test_grey_levels_by_pillow_are_the_same(shape: tuple[int, ...]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    images = [Image.fromarray(image[..., 0] if image.shape[2] == 1 else image) for image in pixels]
+    assert np.array_equal(make_grey(pixels, images), to_grey(pixels))

@@ -1,7 +1,7 @@
 import pyarrow as pa
 import pytest
 
-from headrace.data.image.reading.image_folder import EXTENSIONS
+from headrace.data.sources.image_formats import EXTENSIONS
 from headrace.data.table.reading.column_types import infer_column_kind, is_mostly_distinct
 
 

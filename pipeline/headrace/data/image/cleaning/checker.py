@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
+from hashlib import sha256
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +13,11 @@ from headrace.data.image.cleaning import perceptual_hash
 from headrace.data.image.cleaning.decoded_batches import Stack, stack_images
 from headrace.data.image.cleaning.features import NUM_FEATURES, extract_features
 from headrace.data.image.cleaning.quality_checks import check_quality
-from headrace.data.image.cleaning.quality_measures import measure_quality, to_grey
+from headrace.data.image.cleaning.quality_measures import make_grey, measure_quality, to_grey
 from headrace.data.image.cleaning.thumbnail import render_thumbnail
-from headrace.data.image.decode import suppress_decoder_warnings
+from headrace.data.image.open_image import suppress_decoder_warnings
+from headrace.data.image.survey import survey_depth
+from headrace.data.image.value_range import choose_range, merge_extents
 
 MEASURES = ("width", "height", "brightness", "contrast", "percentile_1", "percentile_99", "sharpness")
 
@@ -30,14 +32,15 @@ class ImageChecker:
     """
 
     def survey(self, rows: Rows, spec: Spec, options: Json) -> Json:  # noqa: ARG002
-        """Returns nothing: images are checked one by one."""
-        return {}
+        """Returns the `image_range` of images of more than 8 bits, by which they are measured; others need none."""
+        extent = merge_extents(rows.map(survey_depth))
+        return {} if extent is None else {"image_range": choose_range(extent)}
 
     def check_batch(self, batch: pa.RecordBatch, spec: Spec, survey: Json, options: Json) -> CheckedBatch:  # noqa: ARG002
         """Decodes each image once; omits sketches and features if no check needs them."""
         checked = _empty_result(batch.num_rows, options)
         with suppress_decoder_warnings():
-            for item in stack_images(batch.column("image").to_pylist()):
+            for item in stack_images(batch.column("image").to_pylist(), survey.get("image_range")):
                 if isinstance(item, Stack):
                     _check_stack(item, checked, options)
                 elif "undecodable" in options:
@@ -84,13 +87,13 @@ def _check_stack(stack: Stack, checked: CheckedBatch, options: Json) -> None:
     rows, pixels = stack.rows, stack.pixels
     checked.keys[rows] = [_content_key(image) for image in pixels]
     height, width = (np.full(len(rows), side, np.float32) for side in pixels.shape[1:3])
-    measures = {"width": width, "height": height, **measure_quality(pixels)}
+    measures = {"width": width, "height": height, **measure_quality(make_grey(pixels, stack.images))}
     for name, values in measures.items():
         checked.measures[name][rows] = values
     checked.findings.extend(check_quality(stack, measures, options))
     if not checked.sketches.shape[1] and not checked.features.shape[1]:
         return
-    thumbnails = perceptual_hash.make_thumbnails(pixels)
+    thumbnails = perceptual_hash.make_thumbnails(pixels, stack.images)
     grey = to_grey(thumbnails)
     if checked.sketches.shape[1]:
         sketches = perceptual_hash.make_sketches(grey)
@@ -100,4 +103,6 @@ def _check_stack(stack: Stack, checked: CheckedBatch, options: Json) -> None:
 
 
 def _content_key(pixels: NDArray[np.uint8]) -> bytes:
-    return blake2b(pixels.data, digest_size=16, key=repr(pixels.shape).encode()).digest()
+    content = sha256(repr(pixels.shape).encode(), usedforsecurity=False)  # processors have instructions for it
+    content.update(pixels.data)
+    return content.digest()[:16]

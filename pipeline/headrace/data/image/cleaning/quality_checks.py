@@ -35,6 +35,10 @@ def check_quality(stack: Stack, measures: Measures, options: Json) -> list[Findi
     findings: list[Finding] = []
     if "mode" in options:
         findings.extend(_check_modes(stack))
+    if "animation" in options:
+        reason = "has several frames or pages, only the first is read"
+        rows = [row for row, is_animated in zip(stack.rows, stack.are_animated, strict=True) if is_animated]
+        findings.extend(Finding(row, "animation", reason) for row in rows)
     height, width = stack.pixels.shape[1:3]
     if "aspect_outlier" in options and max(height, width) > options["aspect_outlier"]["max_ratio"] * min(height, width):
         findings.extend(Finding(row, "aspect_outlier", f"{width} x {height} pixels") for row in stack.rows)

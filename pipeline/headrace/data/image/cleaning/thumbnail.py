@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.contracts import Json
-from headrace.data.image.decode import UndecodableError, decode_image, suppress_decoder_warnings
+from headrace.data.image.decode import OWN_RANGE, decode_image
+from headrace.data.image.open_image import UndecodableError, suppress_decoder_warnings
 
 SIDE_PX = 96
 """Displayed length of the longer side; larger images are reduced, smaller ones enlarged by the browser."""
@@ -23,7 +24,7 @@ def render_thumbnail(row: Json) -> str:
     """Returns an `<img>` of about 10 kB at most for a raw row (column -> value), or a grey box if it is undecodable."""
     try:
         with suppress_decoder_warnings():
-            pixels = decode_image(row["image"])
+            pixels = decode_image(row["image"], OWN_RANGE)
     except UndecodableError as error:
         return f'<span style="{BOX}">{escape(str(error))}</span>'
     kind, data, (width, height) = _reduce(pixels)

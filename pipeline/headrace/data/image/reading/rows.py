@@ -17,7 +17,8 @@ from headrace.data.sources.read_options import ReadOptions
 from headrace.errors import ConfigError
 
 BATCH_ROWS = 1024
-BATCH_BYTES = 16 * 1024 * 1024
+BATCH_BYTES = 4 * 1024 * 1024
+"""Bytes of a batch: a second of work for photographs, so that all processes end at about the same time."""
 RAW_SCHEMA = pa.schema(
     [
         pa.field("row_id", pa.string(), nullable=False),  # 32 hex characters

@@ -8,13 +8,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from headrace.contracts import ColumnKind
+from headrace.data.sources.image_formats import EXTENSIONS
 from headrace.data.sources.read_options import TableFormat
 from headrace.data.table.format_counts import count_formats, is_plain
 from headrace.data.table.parsing import NAMED_DATE, parse_dates, parse_times
 from headrace.data.table.reading.columns.numeric_columns import MOSTLY, decide_numeric
 
-# `table` must not import `image`; a test compares this with the formats that can be decoded
-IMAGE = r"(?i)^\S.*\.(bmp|gif|jpeg|jpg|pbm|pgm|png|ppm|tif|tiff|webp)(\?\S*)?$"
+IMAGE = rf"(?i)^\S.*\.({'|'.join(extension[1:] for extension in EXTENSIONS)})(\?\S*)?$"
 DATE_PREFIX = r"^\s*\d{1,4}[-/.]\d"
 YEAR = r"\d{4}"
 TIME_PREFIX = r"^\s*\d{1,2}:\d\d"
