@@ -12,7 +12,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from headrace.config import read_params
 from headrace.contracts import Metrics, OpenedSource, Spec, TaskName
 from headrace.data.datasets import BUILT_INS, BuiltInDataset
 from headrace.data.readers import PACKAGED_READERS, READERS, choose_reader, describe_missing
@@ -22,6 +21,7 @@ from headrace.data.sources.read_options import ReadOptions
 from headrace.errors import DataError
 from headrace.paths import Paths
 from headrace.settings.ingest import Config
+from headrace.settings.project import list_dvc_deps
 from headrace.storage.atomic import atomic_dir, write_text
 from headrace.storage.label_codec import decode_names
 from headrace.storage.parquet import write_shards
@@ -48,7 +48,7 @@ def run(config: Config, paths: Paths, check_spec: Callable[[Spec], None] | None 
 
     `check_spec` is called before any row is read, and may raise.
     """
-    opened = _open(config, paths)
+    opened = open_source(config, paths)
     if check_spec:
         check_spec(opened.spec)
     tally = _Tally()
@@ -76,8 +76,8 @@ def _num_classes(labels: set[str], task: TaskName) -> int:
     return len(labels) if task == "classification" else 0
 
 
-def _open(config: Config, paths: Paths) -> OpenedSource:
-    """Finds the source, downloads it if necessary, and opens it."""
+def open_source(config: Config, paths: Paths) -> OpenedSource:
+    """Finds the source, downloads it if necessary, and opens it; raises DataError or ConfigError if it cannot."""
     name = config.format if config.format in BUILT_INS else config.source
     built_in = BUILT_INS.get(name) if config.format in {"auto", name} else None
     if built_in is None:
@@ -127,11 +127,9 @@ def _read_options(config: Config, built_in: BuiltInDataset) -> ReadOptions:
 
 def _warn_if_not_a_dep(source: str, paths: Paths) -> None:
     """Warns if the source is not a dep of ingest in `dvc.yaml`, so that DVC would not notice changes."""
-    dvc_path = paths.root / "dvc.yaml"
-    if not dvc_path.is_file() or "://" in source:
+    deps = None if "://" in source else list_dvc_deps(paths, "ingest")
+    if deps is None:
         return
-    stage = (read_params(dvc_path).get("stages") or {}).get("ingest") or {}
-    deps = [next(iter(dep)) if isinstance(dep, dict) else str(dep) for dep in stage.get("deps") or []]
     wanted = resolve_local_path(source, paths.root).resolve()
     watched = [resolve_local_path(dep.replace("${ingest.source}", source), paths.root).resolve() for dep in deps]
     if not any(wanted.is_relative_to(dep) for dep in watched):
