@@ -171,6 +171,16 @@ def init(
 
 
 @app.command()
+def contract(
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing contract.yaml.")] = False,
+) -> None:
+    """Propose contract.yaml, the rules that every later row must keep, from the accepted rows."""
+    from headrace.commands.contract import write_contract
+
+    print("\n".join(write_contract(_paths(), is_forced=force)))  # noqa: T201
+
+
+@app.command()
 def upgrade(
     check: Annotated[bool, typer.Option("--check", help="Only check; exit code 2 if anything is to be done.")] = False,
 ) -> None:

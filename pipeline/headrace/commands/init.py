@@ -157,6 +157,7 @@ def _source_lines(source: str) -> list[str]:
         return []
     lines = [
         "params.yaml has what was guessed about the data, each with its reason; edit what is not right",
+        "headrace contract, after the first run, proposes rules that all later data must keep",
     ]
     if Path(source).is_absolute():
         lines.append(f"the data stay in {source}; to make the project movable, copy them into it and set ingest.source")

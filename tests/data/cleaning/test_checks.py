@@ -7,10 +7,12 @@ import pytest
 from headrace.contracts import ColumnFinding, ModalityName
 from headrace.data.cleaning.checks import (
     CHECKS,
+    CONTRACT_CHECKS,
     OPTION_BOUNDS,
     OPTION_TYPES,
     Severity,
     allowed_severities,
+    describe_setting,
     find_severity_mistakes,
     list_skipped_checks,
     resolve_rules,
@@ -139,3 +141,10 @@ def test_rows_that_no_later_stage_can_read_must_be_rejected(severity):
 )
 def test_equal_rows_of_a_table_are_dropped_by_default_only_beside_an_id(settings, columns, severity):
     assert settle_duplicates(resolve_rules(settings, "table"), settings, columns)["duplicate"].severity == severity
+
+
+def test_setting_of_a_check_is_in_params_yaml_and_of_a_rule_in_the_contract() -> None:
+    assert describe_setting("dark", "drop") == "clean.checks.dark: drop"
+    assert {describe_setting(name, "drop") for name in CONTRACT_CHECKS} == {"another action in contract.yaml"}
+    assert {name: check.severity for name, check in CONTRACT_CHECKS.items()}.keys() & CHECKS.keys() == set()
+    assert validate_checks({"contract_drop": "off"}), "a contract is changed in its file"
