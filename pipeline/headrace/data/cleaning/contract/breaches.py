@@ -14,10 +14,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from headrace.contracts import Finding, Json
-from headrace.data.cleaning.contract.rules import list_rules
+from headrace.data.cleaning.contract.rules import list_rules, read_column
 from headrace.paths import CONTRACT
 from headrace.storage.label_codec import decode_names
-from headrace.storage.parquet import read_table
 
 MAX_SHOWN = 40
 """Characters of a value in a reason."""
@@ -47,7 +46,7 @@ def find_repeats(raw_dir: Path, options: Json) -> Iterator[Finding]:
     Holds one column in memory.
     """
     for check, rule in list_rules(options, "repeat"):
-        cells = pc.utf8_trim_whitespace(read_table(raw_dir, [rule["column"]]).column(0).combine_chunks())
+        cells = pc.utf8_trim_whitespace(read_column(raw_dir, rule["column"]).combine_chunks())
         missing = pa.array([*rule["missing"], None], pa.string())
         rows = np.flatnonzero(~pc.is_in(cells, value_set=missing).to_numpy(zero_copy_only=False))
         codes = cells.dictionary_encode().indices.fill_null(-1).to_numpy()[rows]

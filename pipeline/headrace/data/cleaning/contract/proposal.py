@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace.contracts import ColumnKind, Json, Spec
-from headrace.data.cleaning.contract.rules import QUANTITIES, name_columns
+from headrace.data.cleaning.contract.rules import QUANTITIES, name_columns, read_column
 from headrace.data.cleaning.contract.totals import summarize_values
 from headrace.storage.label_codec import decode_names
 from headrace.storage.parquet import read_table
@@ -36,7 +36,7 @@ def propose_contract(raw: Spec, clean: Spec, clean_dir: Path) -> Json:
     contract: Json = {"missing_columns": "stop", "unknown_columns": "warn", "columns": {}, "target": {}}
     accepted = {}
     for name, column in (name_columns(raw) if raw.modality == "table" else {}).items():
-        values = read_table(clean_dir, [column.name]).column(0)
+        values = read_column(clean_dir, column.name)
         contract["columns"][name] = _propose_column(values, column.kind)
         summary = summarize_values(values) if column.kind != "text" else None
         if summary and not _is_unique(values):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from headrace.contracts import Column, Json, Spec
 from headrace.data.cleaning.checks import CONTRACT_CHECKS, Rule
 from headrace.errors import ConfigError, DataError, choices
 from headrace.paths import CONTRACT
+from headrace.storage.parquet import read_table
 
 if TYPE_CHECKING:
     from headrace.data.cleaning.contract.settings import Contract
@@ -47,6 +50,11 @@ def list_rules(options: Json, subject: str) -> Iterator[tuple[str, Json]]:
 def name_columns(spec: Spec) -> dict[str, Column]:
     """Name in the source -> the input column."""
     return {column.source_name or column.name: column for column in spec.columns}
+
+
+def read_column(folder: Path, name: str) -> pa.ChunkedArray:
+    """Returns the cells of all rows of a folder in the column that the spec calls `name`."""
+    return read_table(folder, [name]).column(0)
 
 
 def compare_columns(contract: Contract, spec: Spec) -> list[tuple[str, str]]:

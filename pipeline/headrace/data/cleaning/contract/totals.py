@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from headrace.contracts import Json, Spec
-from headrace.data.cleaning.contract.rules import name_columns, raise_or_remark
+from headrace.data.cleaning.contract.rules import name_columns, raise_or_remark, read_column
 from headrace.paths import CONTRACT
 from headrace.storage.parquet import read_table
 
@@ -41,7 +41,7 @@ def check_totals(contract: Contract, spec: Spec, clean_dir: Path) -> list[Remark
         accepted = contract.drift.columns.get(name) if contract.drift else None
         if not missing and not accepted:
             continue
-        values = read_table(clean_dir, [column.name]).column(0)
+        values = read_column(clean_dir, column.name)
         share = values.null_count / max(1, len(values))
         if missing and share > missing.max_share:
             text = f"column {name!r}: {share:.1%} of the cells are missing, more than {missing.max_share:.1%}"
