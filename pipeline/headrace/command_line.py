@@ -158,11 +158,27 @@ def init(
     recipe: Annotated[
         str | None, typer.Option(metavar="NAME", help="A recipe of headrace recipes; the default is 5,000 digits.")
     ] = None,
+    source: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Your data, or a URL: settings are guessed from the first rows.")
+    ] = None,
+    target: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="The column of it to predict; repeatable.")
+    ] = None,
 ) -> None:
     """Create a project that is ready for dvc repro."""
     from headrace.commands.init import create_project
 
-    print("\n".join(create_project(folder, recipe)))  # noqa: T201
+    print("\n".join(create_project(folder, recipe, source, target)))  # noqa: T201
+
+
+@app.command()
+def contract(
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing contract.yaml.")] = False,
+) -> None:
+    """Propose contract.yaml, the rules that every later row must keep, from the accepted rows."""
+    from headrace.commands.contract import write_contract
+
+    print("\n".join(write_contract(_paths(), is_forced=force)))  # noqa: T201
 
 
 @app.command()

@@ -32,6 +32,8 @@ SPLIT_ALIASES = {
 """Names of official splits in sources (folders, words of file names, cells), lower case -> the split."""
 EXPERIMENTS_DIR = (".dvc", "tmp", "exps")
 """Where DVC copies a project for `dvc exp run --temp` and `--queue`."""
+CONTRACT = "contract.yaml"
+"""The rules of the data that a person sets, beside `params.yaml`."""
 UNUSED = "unused"
 """The split of rows that no stage after `split` reads."""
 
@@ -52,6 +54,11 @@ class Paths:
     def params_path(self) -> Path:
         """The settings."""
         return self.root / "params.yaml"
+
+    @property
+    def contract_path(self) -> Path:
+        """The contract of the data; most projects have none."""
+        return self.root / CONTRACT
 
     @property
     def code_path(self) -> Path:

@@ -99,16 +99,18 @@ def test_new_requirements_are_the_versions_of_this_environment() -> None:
 @pytest.mark.parametrize(
     ("source", "deps"),
     [
-        ("titanic.csv", ["titanic.csv"]),
-        ("sets/photos", ["sets/photos"]),
+        ("titanic.csv", ["${ingest.source}"]),
+        ("sets/photos", ["${ingest.source}"]),
+        ("/data/photos", ["${ingest.source}"]),
         ("shards/*.parquet", ["shards"]),
         ("*.csv", []),
-        ("/data/photos", []),
+        ("/data/*.csv", ["/data"]),
+        ("/*.csv", []),
         ("~/photos", []),
         ("", []),
     ],
 )
-def test_ingest_depends_on_a_source_inside_the_project(source: str, deps: list[str]) -> None:
+def test_ingest_depends_on_a_local_source(source: str, deps: list[str]) -> None:
     assert find_source_deps(source) == deps
     own: dict[str, Any] = {"stages": {"ingest": {"deps": deps}}}
     stages = YAML(typ="safe").load(merge_dvc_yaml(read_template("dvc.yaml"), own))["stages"]

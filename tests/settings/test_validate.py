@@ -38,6 +38,6 @@ def test_metrics_of_single_targets_are_accepted() -> None:
 
 
 def test_gate_may_name_the_difference_to_the_best_baseline() -> None:
-    gate = {"over_baseline": {"min": 0.0}, "over_baseline_low": {"min": -0.01}}
+    gate = {"over_baseline": {"min": 0.0}, "over_baseline_low": {"min": -0.01}, "over_prior": {"min": 0.02}}
     section = validate_section(Config, {"gate": gate, "baselines": {"seconds": 10}}, "validate")
     assert section.gate.bounds.keys() == gate.keys()

@@ -27,6 +27,8 @@ REQUIREMENTS_HEAD = (
     "# If no index has headrace, the path or URL of its wheel"
 )
 GLOB = re.compile(r"[*?[]")
+SOURCE_DEP = "${ingest.source}"
+"""DVC's notation for the value in params.yaml, so that the dep follows an edit of it."""
 
 
 def write_project(project: Path, params_path: Path, *, has_git: bool) -> None:
@@ -93,12 +95,15 @@ def find_local_source(params: Mapping[str, Any]) -> str:
 
 
 def find_source_deps(source: str) -> list[str]:
-    """Returns what DVC can watch of a source: a relative path, or the folder before a pattern."""
-    if not source or Path(source).is_absolute() or source.startswith("~"):
+    """Returns what DVC can watch of a source: the path that params.yaml names, or the folder before a pattern."""
+    if not source or source.startswith("~"):  # DVC does not expand it
         return []
     parts = Path(source).parts
     num_plain = next((index for index, part in enumerate(parts) if GLOB.search(part)), len(parts))
-    return [str(Path(*parts[:num_plain]))] if num_plain else []
+    if num_plain == len(parts):
+        return [SOURCE_DEP]
+    folder = Path(*parts[:num_plain])
+    return [str(folder)] if folder not in (Path(), Path("/")) else []
 
 
 def parse_dvc_yaml(text: str) -> Any:
@@ -119,10 +124,21 @@ def parse_dvc_yaml(text: str) -> Any:
     return document
 
 
+def add_dep(text: str, stage: str, dep: str) -> str:
+    """Returns a `dvc.yaml` in which a stage has one more dep; the same text if it has it, or there is no such stage."""
+    document = parse_dvc_yaml(text)
+    entry = document["stages"].get(stage)
+    if entry is None or dep in entry.get("deps", []):
+        return text
+    if "deps" in entry:
+        entry["deps"].append(dep)
+    else:
+        entry["deps"] = [dep]
+    return _dump_yaml(document)
+
+
 def merge_dvc_yaml(template: str, own: Mapping[str, Any]) -> str:
     """Returns the template with what only the document `own` has: stages, deps of stages, plots, other sections."""
-    from ruamel.yaml import YAML
-
     document = parse_dvc_yaml(template)
     changed = False
     for name, stage in own.get("stages", {}).items():
@@ -144,6 +160,12 @@ def merge_dvc_yaml(template: str, own: Mapping[str, Any]) -> str:
         return template
     document["plots"].extend(extra_plots)
     document.update(sections)
+    return _dump_yaml(document)
+
+
+def _dump_yaml(document: Any) -> str:
+    from ruamel.yaml import YAML
+
     yaml, text = YAML(), StringIO()
     yaml.width = 4096
     yaml.dump(document, text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from headrace.contracts import Json
-from headrace.data.cleaning.checks import CHECKS
+from headrace.data.cleaning.checks import ALL_CHECKS
 from headrace.report.charts import LineChart, build_line_chart
 from headrace.report.layout import Link, Section, Table, format_name, format_number
 from headrace.report.run_files import RunFiles
@@ -47,7 +47,12 @@ def describe_cleaning(run: RunFiles) -> Section:
     if not metrics:
         return Section("Cleaning", missing=run.explain_absence("clean", "reports/clean.html"))
     rows = [
-        [name, outcome, format_number(count), CHECKS[name].description.replace("`", "") if name in CHECKS else ""]
+        [
+            name,
+            outcome,
+            format_number(count),
+            ALL_CHECKS[name].description.replace("`", "") if name in ALL_CHECKS else "",
+        ]
         for key, count in metrics.items()
         for outcome, _, name in [key.partition("_")]
         if outcome in OUTCOMES and name and count

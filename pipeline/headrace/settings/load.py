@@ -50,7 +50,7 @@ def load_settings(paths: Paths, stage: str = "") -> dict[str, Section]:
     """Returns all sections of the project; raises ConfigError that lists every mistake by its full key.
 
     `stage` is about to run in this process. Without it, the pipeline may run on another machine, and what the project
-    has computed so far may be older than the settings.
+    has computed so far may be older than the settings. A contract is checked before the stages that use it.
     """
     params = read_params(paths.params_path)
     sections, mistakes = validate_sections(params, SECTIONS)
@@ -67,6 +67,10 @@ def load_settings(paths: Paths, stage: str = "") -> dict[str, Section]:
     if spec:
         mistakes += find_column_mistakes(sections, spec)
     _raise(mistakes)
+    if stage in ("", "ingest", "clean") and paths.contract_path.is_file():
+        from headrace.data.cleaning.contract.settings import read_contract  # imports Arrow
+
+        read_contract(paths.contract_path)
     return sections
 
 

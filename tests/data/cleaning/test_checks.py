@@ -7,10 +7,12 @@ import pytest
 from headrace.contracts import ColumnFinding, ModalityName
 from headrace.data.cleaning.checks import (
     CHECKS,
+    CONTRACT_CHECKS,
     OPTION_BOUNDS,
     OPTION_TYPES,
     Severity,
     allowed_severities,
+    describe_setting,
     find_severity_mistakes,
     list_skipped_checks,
     resolve_rules,
@@ -147,3 +149,10 @@ def test_checks_of_texts_are_for_tables_with_a_column_of_them():
         set(resolve_rules({}, "table", column_kinds=kinds)) for kinds in (["date"], ["date", "text"])
     )
     assert with_texts - without == {"control_characters", "markup"}
+
+
+def test_setting_of_a_check_is_in_params_yaml_and_of_a_rule_in_the_contract() -> None:
+    assert describe_setting("dark", "drop") == "clean.checks.dark: drop"
+    assert {describe_setting(name, "drop") for name in CONTRACT_CHECKS} == {"another action in contract.yaml"}
+    assert {name: check.severity for name, check in CONTRACT_CHECKS.items()}.keys() & CHECKS.keys() == set()
+    assert validate_checks({"contract_drop": "off"}), "a contract is changed in its file"

@@ -64,6 +64,8 @@ def test_the_best_on_validation_rows_is_compared_on_test_rows_too(project: Paths
         assert report["model"] == predictions.correct.mean()
         assert metrics["over_baseline"] == pytest.approx(report["model"] - best["value"])
         assert metrics["over_baseline_high"] < 0
+        assert metrics["over_prior"] == pytest.approx(report["model"] - metrics["baseline_prior"])
+        assert 0 < metrics["over_prior_low"] < metrics["over_prior"] < metrics["over_prior_high"]
         assert comparison.remark.startswith("gradient boosting is better than the network by ")
         json.dumps(report, allow_nan=False)
 

@@ -110,6 +110,15 @@ CHECKS: dict[str, Check] = {
     "outlier": Check("numbers far from their column's median, by robust z-score", "warn", ("table",), {"z": 12.0}),
 }
 
+CONTRACT_CHECKS: dict[str, Check] = {
+    "contract_drop": Check("rows that break a rule of `contract.yaml` whose action is drop", "drop"),
+    "contract_repair": Check("cells that break a rule of `contract.yaml` whose action is repair", "repair"),
+    "contract_warn": Check("rows that break a rule of `contract.yaml` whose action is warn", "warn"),
+    "contract_stop": Check("rows that break a rule of `contract.yaml` whose action is stop", "error"),
+}
+"""Checks of projects that have a contract; `clean.checks` does not name them."""
+ALL_CHECKS = CHECKS | CONTRACT_CHECKS
+
 
 class Rule(NamedTuple):
     """A check as `clean.checks` sets it."""
@@ -145,6 +154,11 @@ def is_severity_set(settings: Mapping[str, Any], name: str) -> bool:
     """Returns whether `clean.checks` names the severity of a check."""
     setting = settings.get(name, {})
     return isinstance(setting, str) or "severity" in setting
+
+
+def describe_setting(name: str, severity: Severity) -> str:
+    """Returns what a person sets so that a check has this severity."""
+    return "another action in contract.yaml" if name in CONTRACT_CHECKS else f"clean.checks.{name}: {severity}"
 
 
 def settle_duplicates(

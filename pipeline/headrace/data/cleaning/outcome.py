@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from headrace.contracts import Assumption, ColumnFinding, Json, Metrics, RowChecker, Spec
-from headrace.data.cleaning.checks import CHECKS, Rule
+from headrace.data.cleaning.checks import ALL_CHECKS, Rule, describe_setting
 from headrace.data.cleaning.class_sizes import count_distinct_labels, count_rows_by_class, summarize_rejections
 from headrace.data.cleaning.decide import CleaningDecision
 from headrace.data.cleaning.scan import RowIndex, enabled_options
@@ -60,7 +60,7 @@ def check_bounds(row_index: RowIndex, decision: CleaningDecision, bounds: Quaran
         raise DataError(
             f"{where}: {len(rows):,} of {total:,} rows {noun} ({summarize_rejections(findings)}), such as"
             f" {row_index.name_row(first.row)}: {first.reason}; at most {limit:.0%} may; correct the source, set"
-            f" clean.checks.{most}: warn where that is sound, or raise clean.{key}"
+            f" {describe_setting(most, 'warn')} where that is sound, or raise clean.{key}"
         )
 
 
@@ -137,9 +137,9 @@ def count_outcomes(
     by_check = {
         f"{OUTCOMES[rule.severity]}_{name}": counts[OUTCOMES[rule.severity], name]
         for name, rule in rules.items()
-        if rule.severity != "off" and CHECKS[name].subject == "row"
+        if rule.severity != "off" and ALL_CHECKS[name].subject == "row"
     }
-    by_column_check = {name: 0 for name in rules if CHECKS[name].subject == "column"}
+    by_column_check = {name: 0 for name in rules if ALL_CHECKS[name].subject == "column"}
     for finding in columns:
         by_column_check[finding.check] += 1
     repaired = {note.row for note in decision.accepted_notes() if rules[note.check].severity == "repair"}

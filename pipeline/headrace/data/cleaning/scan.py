@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from headrace.contracts import CheckedBatch, Finding, Json, RowChecker, Rows, Spec
-from headrace.data.cleaning.checks import Rule
+from headrace.data.cleaning.checks import CONTRACT_CHECKS, Rule, describe_setting
+from headrace.data.cleaning.contract.breaches import find_label_breaches, find_measure_breaches
 from headrace.data.cleaning.label_checks import find_label_problem
 from headrace.data.sources.row_source import name_rows
 from headrace.errors import DataError
@@ -100,9 +101,10 @@ def enabled_options(rules: Mapping[str, Rule]) -> Json:
 def make_row_error(row_name: str, finding: Finding) -> DataError:
     """Returns the error about a row that a check of severity `error` finds."""
     check = finding.check
+    cause = "stop" if check in CONTRACT_CHECKS else f"clean.checks.{check}: error"
     return DataError(
-        f"{row_name}: {finding.reason} (clean.checks.{check}: error); correct that row in the source, or set"
-        f" clean.checks.{check}: drop"
+        f"{row_name}: {finding.reason} ({cause}); correct that row in the source, or set"
+        f" {describe_setting(check, 'drop')}"
     )
 
 
@@ -122,6 +124,8 @@ def _scan_batch(batch: pa.RecordBatch, *, checker: RowChecker, spec: Spec, surve
     labels.append(None)
     checked = checker.check_batch(batch, spec, survey, options)
     checked.findings.extend(_label_findings(labels, codes, spec, options))
+    checked.findings.extend(find_label_breaches(labels, codes, options))
+    checked.findings.extend(find_measure_breaches(checked.measures, options))
     ranks = np.array([RANKS.get(split, len(RANKS)) for split in batch.column("split").to_pylist()], np.int8)
     return BatchScan(to_ascii_ids(batch.column("row_id")), labels, codes, ranks, checked, name_rows(batch))
 

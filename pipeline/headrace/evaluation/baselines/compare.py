@@ -24,6 +24,8 @@ from headrace.paths import Paths
 
 REPORT = "baselines.json"
 DOCS = "docs/baselines.md"
+PRIOR = "prior"
+"""The baseline that ignores the inputs."""
 INTERVALS = ("low", "high", "difference", "difference_low", "difference_high")
 Floats = NDArray[np.float64]
 
@@ -34,7 +36,8 @@ class BaselineComparison(NamedTuple):
     report: Json
     """The content of `baselines.json`."""
     metrics: Metrics
-    """`baseline_<short name>` of each; `baseline_best` and `over_baseline` with its 95 % interval; empty if off."""
+    """`baseline_<short name>` of each, `baseline_best`, and the network's lead over the best one (`over_baseline`) and
+    over `prior` (`over_prior`), with their 95 % intervals; empty if off."""
 
     @property
     def remark(self) -> str:
@@ -113,7 +116,7 @@ def _compare(
         "limits": settings["limits"],
         "thresholds": settings["thresholds"],
     }
-    return BaselineComparison(report, _to_metrics(values, entries.get(best)))
+    return BaselineComparison(report, _to_metrics(values, entries, best))
 
 
 def describe(entry: Json, metric: str) -> str:
@@ -153,10 +156,13 @@ def _measure(quality: Floats, own: Floats, *, is_proportion: bool) -> Json:
     }
 
 
-def _to_metrics(values: Mapping[str, float], best: Json | None) -> Metrics:
-    if not best or best["value"] is None:
+def _to_metrics(values: Mapping[str, float | None], entries: Mapping[str, Json], best: str) -> Metrics:
+    if values.get(best) is None:
         return {}
-    metrics: Metrics = {f"baseline_{name}": value for name, value in values.items()}
-    metrics |= {"baseline_best": best["value"], "over_baseline": best["difference"]}
-    ends = {end: best[f"difference_{end}"] for end in ("low", "high")}
-    return metrics | {f"over_baseline_{end}": value for end, value in ends.items() if value is not None}
+    metrics: Metrics = {f"baseline_{name}": value for name, value in values.items() if value is not None}
+    metrics["baseline_best"] = metrics[f"baseline_{best}"]
+    for lead, name in (("over_baseline", best), (f"over_{PRIOR}", PRIOR)):
+        numbers = {lead: entries[name]["difference"]} if name in values else {}
+        numbers |= {f"{lead}_{end}": entries[name][f"difference_{end}"] for end in ("low", "high") if numbers}
+        metrics |= {key: number for key, number in numbers.items() if number is not None}
+    return metrics

@@ -127,6 +127,7 @@ VALIDATION_METRICS: dict[TaskName, GateMetrics] = {
 BASELINE_METRICS = (
     *("baseline_prior", "baseline_linear", "baseline_boosting", "baseline_best"),
     *("over_baseline", "over_baseline_low", "over_baseline_high"),
+    *("over_prior", "over_prior_low", "over_prior_high"),
 )
 """Metrics of `validate` for every task, unless `validate.baselines.seconds` is 0."""
 PER_TARGET_PREFIXES = ("rmse_", "mae_", "r2_", "interval_90_")

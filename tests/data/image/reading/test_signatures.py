@@ -3,8 +3,8 @@ import io
 import pytest
 from PIL import Image
 
-from headrace.data.image.reading.image_folder import EXTENSIONS
 from headrace.data.image.reading.signatures import looks_like_image
+from headrace.data.sources.image_formats import EXTENSIONS
 
 FORMATS = Image.registered_extensions()
 

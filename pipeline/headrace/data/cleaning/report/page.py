@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from headrace.contracts import Assumption, ColumnFinding, Metrics
-from headrace.data.cleaning.checks import CHECKS, Rule
+from headrace.data.cleaning.checks import ALL_CHECKS, Rule
 from headrace.data.cleaning.report.charts import ClassChart, Histogram
 from headrace.html_page import render_page
 
@@ -56,4 +56,4 @@ class Report:
 def render_report(report: Report) -> str:
     """Returns HTML that loads nothing from elsewhere."""
     title = f"Cleaning report: {report.source}"
-    return render_page("cleaning/report.html.jinja", title=title, report=report, checks=CHECKS)
+    return render_page("cleaning/report.html.jinja", title=title, report=report, checks=ALL_CHECKS)

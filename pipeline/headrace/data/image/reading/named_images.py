@@ -11,8 +11,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from headrace.contracts import Assumption, Column, OpenedSource, Spec
-from headrace.data.image.reading.image_folder import EXTENSIONS
 from headrace.data.sources.class_folders import get_extension, list_files
+from headrace.data.sources.image_formats import EXTENSIONS
 from headrace.data.sources.transfer.urls import get_scheme
 from headrace.errors import DataError
 from headrace.storage.column_names import to_stored_name

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from headrace.contracts import OpenedSource
-from headrace.data.image.reading.image_folder import EXTENSIONS
 from headrace.data.image.reading.rows import open_image_source, to_record_batches
+from headrace.data.sources.image_formats import EXTENSIONS
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.sources.row_source import SOURCE
 from headrace.data.sources.webdataset import Sample, find_label, read_samples

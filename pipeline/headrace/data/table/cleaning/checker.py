@@ -13,6 +13,7 @@ from headrace.data.table import hashing
 from headrace.data.table.cleaning.cell_checks import check_ranges, implausible_cells, outlying_cells, unparsable_cells
 from headrace.data.table.cleaning.cells import TypedColumn, read_columns
 from headrace.data.table.cleaning.column_checks import check_columns
+from headrace.data.table.cleaning.contract_cells import find_cell_breaches, repair_cells
 from headrace.data.table.cleaning.features import compute_features
 from headrace.data.table.cleaning.profile import profile_table
 from headrace.data.table.cleaning.row_html import render_row
@@ -50,6 +51,7 @@ class TableChecker:
         for cells in columns.values():
             is_empty &= ~cells.is_broken
         findings = [finding for name, cells in columns.items() for finding in _findings(name, cells, survey, options)]
+        findings += find_cell_breaches(columns, options)
         if "empty" in options:
             findings += [Finding(row, "empty", "no cell has a value") for row in np.flatnonzero(is_empty).tolist()]
         keys = hashing.combine_hashes(hashes).copy()
@@ -76,8 +78,9 @@ class TableChecker:
         arrays = {field.name: batch.column(field.name) for field in batch.schema}
         originals: list[dict[str, str]] = [{} for _ in range(batch.num_rows)]
         for name, cells in _read(batch, spec, survey).items():
-            arrays[to_stored_name(name)], emptied_rows = _typed(name, cells, options)
-            for row in emptied_rows:
+            clean, emptied_rows = _typed(name, cells, options)
+            arrays[to_stored_name(name)], changed_rows = repair_cells(name, clean, cells, options)
+            for row in (*emptied_rows, *changed_rows):
                 originals[row][name] = cells.raw[row].as_py()
         repaired = pa.RecordBatch.from_arrays(list(arrays.values()), schema=self.clean_schema(batch.schema, spec))
         return Repaired(repaired, [json.dumps(cells, ensure_ascii=False) if cells else None for cells in originals])
