@@ -15,11 +15,11 @@ OUTS = ("data/clean", "data/quarantine", "data/split", "data/normalized", "repor
 SMALL = {"text": {"vocabulary": 300, "max_tokens": 16}}
 
 
-def prepared(root: Path, modality: str, listed: list[dict], engine: str = "local") -> Paths:
+def prepared(root: Path, modality: str, listed: list[dict], engine: str = "local", exact_below: int = 3000) -> Paths:
     """A project in the state after `normalize`."""
     paths = write_raw(root, modality, listed)
     clean.run(clean.Config(engine=engine), paths)
-    split.run(split.Config(), paths)
+    split.run(split.Config(exact_below=exact_below), paths)
     normalize.run(normalize.Config(engine=engine, **SMALL), paths)
     return paths
 
@@ -76,9 +76,9 @@ def test_content_of_test_rows_does_not_change_the_transform(tmp_path, modality):
 
 @pytest.mark.parametrize("modality", MODALITIES)
 def test_added_rows_move_no_old_ones(tmp_path, modality):
-    before = splits_of(prepared(tmp_path / "before", modality, rows(modality, 80)))
+    before = splits_of(prepared(tmp_path / "before", modality, rows(modality, 80), exact_below=80))
     more = [*rows(modality, 40, first=300), *rows(modality, 80)]  # in front of the old ones
-    after = splits_of(prepared(tmp_path / "after", modality, more))
+    after = splits_of(prepared(tmp_path / "after", modality, more, exact_below=80))
     assert {name: after[name] for name in before} == before
     assert len(after) == 120
 

@@ -158,7 +158,7 @@ def test_names_that_are_not_utf8_are_escaped(folder: Path) -> None:
         (["1.txt"], "contains 1 texts but no class folder"),
         (["train/1.txt", "test/1.txt"], "contains 2 texts but no class folder"),
         (["train/a/1.txt", "test/a/1.txt"], "has only one class, 'a'; at least two are needed"),
-        (["train/a/1.txt", "b/1.txt"], "contains ['train'] and also ['b']; either all top folders are"),
+        (["train/a/1.txt", "b/1.txt"], "contains ['train'] with folders of classes, and also ['b']; either all top"),
     ],
 )
 def test_unusable_folder_raises_one_line(tmp_path: Path, names: list[str], line: str) -> None:
