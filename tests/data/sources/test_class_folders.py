@@ -77,15 +77,8 @@ def test_assign_labels_of_dev_without_train_is_a_class() -> None:
 
 
 def test_assign_labels_refuses_splits_beside_classes() -> None:
-<<<<<<< HEAD
     message = r"^params.yaml: ingest.source: 'x': contains \['train'\] with folders of classes, and also \['cats'\]; e"
     with pytest.raises(DataError, match=message):
-=======
-    with pytest.raises(
-        DataError,
-        match=r"^params.yaml: ingest.source: 'x': contains \['train'\] with folders of classes, and also \['cats'\]",
-    ):
->>>>>>> 13-names
         assign_labels(["train/a/1", "cats/1"], WHERE)
 
 
