@@ -23,7 +23,9 @@ def summarize(modality: ModalityName, task: TaskName, num_rows: int, **facts: An
 @pytest.mark.parametrize("num_rows", [60, 3_000, 50_000])
 def test_settings_are_valid_for_any_data(modality: ModalityName, task: TaskName, num_rows: int, tmp_path: Path) -> None:
     summary = summarize(modality, task, num_rows, image_sides=[74, 500])
-    (tmp_path / "params.yaml").write_text(write_params(summary, source="/data/a", targets=[], name="a"))
+    text = write_params(summary, source="/data/a", targets=[], name="a")
+    assert all(len(line) <= WIDTH for line in text.splitlines())
+    (tmp_path / "params.yaml").write_text(text)
     sections = load_settings(Paths(tmp_path))
     check_data_kind(sections, summary.spec)
     assert list(read_params(tmp_path / "params.yaml")) == list(SECTIONS)

@@ -159,7 +159,8 @@ def _train(summary: SourceSummary, rule: TrainingRule) -> Iterator[str]:
         is_unchanged = _is_unchanged(summary, rule)
         model = make_cnn(summary.image_sides[0] if is_unchanged else choose_image_side(summary.image_sides, rule))
     yield from _comment(rule.reason)
-    yield f"  model: {format_flow(model)}"
+    yield "  model:"
+    yield from (f"    {key}: {format_flow(value)}" for key, value in model.items())
     yield _line(f"max_epochs: {rule.max_epochs}", "at most; see early_stopping")
     yield f"  batch_size: {rule.batch_size}"
     yield _line(f"learning_rate: {rule.learning_rate:.1e}", "or auto: by a range test")
