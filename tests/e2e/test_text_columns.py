@@ -22,7 +22,7 @@ PARAMS = {
     "ingest": {"source": "offers.csv", "target": "sold"},
     "normalize": {"text": {"vocabulary": 400}},
     "train": {
-        "model": {"name": "mlp", "dense": [32]}, "max_epochs": 12, "batch_size": 32, "learning_rate": 0.01,
+        "model": {"name": "mlp", "dense": [32]}, "max_epochs": 25, "batch_size": 32, "learning_rate": 0.01,
         "num_workers": 0, "token_dropout": 0.05, "early_stopping": {"patience": 0},
     },
     "quantize": {"max_latency": 1000.0, "max_size": 10.0, "max_loss": 0.1},
