@@ -3,7 +3,7 @@ from decimal import Decimal
 
 import pytest
 
-from headrace.data.table.reading.formats.cell_text import batch_rows, format_scalar
+from headrace.data.table.reading.formats.cell_text import batch_rows, batch_values, format_column, format_scalar
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,31 @@ def test_scalars_as_text(value, text):
 def test_other_values_raise(value):
     with pytest.raises(TypeError):
         format_scalar(value)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        ["x", None, "\u00e9"],
+        ["x", "\ud800"],
+        [1, None, 2**62],
+        [1, 2**70],
+        [True, None, False],
+        [0.5, None, 1e300, float("nan"), 2.0],
+        [1, 0.5, "x", True],
+        [dt.date(2024, 2, 29), None],
+        [dt.date(2024, 2, 29), dt.datetime(2024, 2, 29, 1)],  # noqa: DTZ001
+        [None, None],
+    ],
+)
+def test_a_column_is_written_as_its_cells_are(column):
+    assert format_column(column).to_pylist() == [format_scalar(value) for value in column]
+
+
+def test_values_that_are_no_scalars_are_left_to_the_caller():
+    rows = [(index, [index, [index]]) for index in range(3)]
+    (batch,) = batch_values(rows, ["a", "b"], lambda number, values: [str(number), str(values[1])])
+    assert batch.cells.to_pylist() == [{"a": str(index), "b": f"[{index}]"} for index in range(3)]
 
 
 def test_rows_are_batched_with_their_numbers():

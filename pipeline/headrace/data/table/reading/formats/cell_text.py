@@ -14,6 +14,8 @@ import pyarrow as pa
 from headrace.data.table.reading.table_file import FileRows
 
 ROWS_PER_BATCH = 1024
+ARROW_TYPES = {str: pa.string(), bool: pa.bool_(), int: pa.int64(), dt.date: pa.date32()}
+"""Types of which Arrow writes a whole column as `format_scalar` does."""
 
 
 def format_scalar(value: Any) -> str | None:
@@ -56,6 +58,37 @@ FORMATTERS: dict[type, Callable[[Any], str | None]] = {
     dt.time: str,
     dt.timedelta: _format_duration,
 }
+
+
+def format_column(values: Sequence[Any]) -> pa.Array:
+    """Scalars of one column as strings, as `format_scalar` writes each; fast if all are of one type."""
+    kinds = set(map(type, values)) - {NoneType}
+    kind = ARROW_TYPES.get(next(iter(kinds))) if len(kinds) == 1 else None
+    if kind is not None:
+        try:
+            return pa.array(values, kind).cast(pa.string())
+        except (pa.ArrowInvalid, OverflowError, UnicodeEncodeError):  # a large integer, or a lone surrogate
+            pass
+    return pa.array([format_scalar(value) for value in values], pa.string())
+
+
+def batch_values(
+    rows: Iterable[tuple[int, Sequence[Any]]],
+    names: Sequence[str],
+    to_cells: Callable[[int, Sequence[Any]], Sequence[str | None]],
+) -> Iterator[FileRows]:
+    """Groups rows of values, each with its number.
+
+    `to_cells` converts a row of a batch that contains anything but scalars; it may raise.
+    """
+    schema, remaining = pa.schema([(name, pa.string()) for name in names]), iter(rows)
+    while batch := list(islice(remaining, ROWS_PER_BATCH)):
+        try:
+            arrays = [format_column(column) for column in zip(*(values for _, values in batch), strict=True)]
+        except TypeError:
+            cells = [to_cells(number, values) for number, values in batch]
+            arrays = [pa.array(column, pa.string()) for column in zip(*cells, strict=True)]
+        yield FileRows(pa.record_batch(arrays, schema=schema), pa.array([number for number, _ in batch], pa.int64()))
 
 
 def batch_rows(rows: Iterable[tuple[int, Sequence[str | None]]], names: Sequence[str]) -> Iterator[FileRows]:

@@ -18,7 +18,7 @@ import pyarrow as pa
 from headrace.contracts import Assumption
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.table.reading.formats.arrow_cells import describe_columns, read_rows
-from headrace.data.table.reading.formats.cell_text import batch_rows, format_scalar
+from headrace.data.table.reading.formats.cell_text import batch_values, format_scalar
 from headrace.data.table.reading.table_file import (
     FileRows,
     OpenTableFile,
@@ -147,25 +147,22 @@ def _assume_log(path: Path) -> list[Assumption]:
 
 
 def _read_sqlite(path: Path, query: str, names: list[str], options: ReadOptions) -> Iterator[FileRows]:
-    ignored = [options.columns.get(name) == "ignore" for name in names]
+    ignored = {name for name, kind in options.columns.items() if kind == "ignore"}
 
     def to_cells(index: int, row: Sequence[Any]) -> list[str | None]:
-        try:
-            return [format_scalar(value) for value in row]
-        except TypeError:
-            values = zip(names, row, ignored, strict=True)
-            name = next((name for name, value, skip in values if isinstance(value, bytes) and not skip), None)
-            if name is not None:
+        cells: list[str | None] = []
+        for name, value in zip(names, row, strict=True):
+            if isinstance(value, bytes) and name not in ignored:
                 raise DataError(
                     f"{path}: row {index}: column {name!r} contains bytes; cells must be texts or numbers; leave it out"
                     f" of ingest.query, or set ingest.columns: {{{name}: ignore}}"
-                ) from None
-            return [None if isinstance(value, bytes) else format_scalar(value) for value in row]
+                )
+            cells.append(None if isinstance(value, bytes) else format_scalar(value))
+        return cells
 
     with translate_database_errors(path, sqlite3.Error), closing(_connect_sqlite(path)) as connection:
         connection.set_authorizer(_authorize)
-        rows = enumerate(connection.execute(query))
-        yield from batch_rows(((index, to_cells(index, row)) for index, row in rows), names)
+        yield from batch_values(enumerate(connection.execute(query)), names, to_cells)
 
 
 def _open_duckdb(path: Path, options: ReadOptions, expected: list[str] | None) -> OpenTableFile:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headrace.contracts import Assumption
 from headrace.data.sources.read_options import ReadOptions, TableFormat
-from headrace.data.table.reading.formats.cell_text import batch_rows, format_scalar
+from headrace.data.table.reading.formats.cell_text import batch_values, format_scalar
 from headrace.data.table.reading.formats.workbook_scan import inspect_workbook
 from headrace.data.table.reading.table_file import (
     FileRows,
@@ -160,20 +160,16 @@ def _assume_errors(num_errors: int) -> list[Assumption]:
 
 def _read(sheet: CalamineSheet, layout: SheetLayout) -> Iterator[FileRows]:
     rows = (
-        (number, [_to_text(cells[index]) for index in layout.columns])
+        (number, [None if cells[index] == "" else cells[index] for index in layout.columns])
         for number, cells in _number_rows(sheet)
         if number > layout.first_row and any(cell != "" for cell in cells)
     )
-    return batch_rows(rows, layout.names)
+    return batch_values(rows, layout.names, lambda _, values: [format_scalar(value) for value in values])
 
 
 def _number_rows(sheet: CalamineSheet) -> Iterator[tuple[int, list[Any]]]:
     """The rows with their numbers in the sheet, from 1."""
     return enumerate(sheet.iter_rows(), 1)
-
-
-def _to_text(cell: Any) -> str | None:
-    return format_scalar(cell) if cell != "" else None
 
 
 def _remark(subject: str, text: str, setting: str, *, is_warning: bool = False) -> Assumption:

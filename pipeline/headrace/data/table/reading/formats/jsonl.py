@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from headrace.data.sources.read_options import ReadOptions
-from headrace.data.table.reading.formats.cell_text import batch_rows, format_scalar
+from headrace.data.table.reading.formats.cell_text import batch_values, format_scalar
 from headrace.data.table.reading.table_file import FileRows, OpenTableFile, check_unique_names
 from headrace.data.table.reading.text_stream import read_lines
 from headrace.errors import DataError
@@ -52,13 +52,16 @@ def batch_objects(
     """
     known = frozenset(names)
 
-    def to_cells(number: int, row: dict[str, Any]) -> list[str | None]:
-        where = f"{path}: {place} {number}"
+    def to_values(number: int, row: dict[str, Any]) -> list[Any]:
         if not row.keys() <= known:
-            raise _unknown_key(where, next(key for key in row if key not in known))
-        return [_to_text(where, name, row.get(name), options) for name in names]
+            raise _unknown_key(f"{path}: {place} {number}", next(key for key in row if key not in known))
+        return [row.get(name) for name in names]
 
-    return batch_rows(((number, to_cells(number, row)) for number, row in rows), names)
+    def to_cells(number: int, values: Sequence[Any]) -> list[str | None]:
+        where = f"{path}: {place} {number}"
+        return [_to_text(where, name, value, options) for name, value in zip(names, values, strict=True)]
+
+    return batch_values(((number, to_values(number, row)) for number, row in rows), names, to_cells)
 
 
 def _rows(path: Path, options: ReadOptions) -> Iterator[tuple[int, dict[str, Any]]]:
