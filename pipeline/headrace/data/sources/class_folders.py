@@ -145,7 +145,8 @@ def assign_labels(paths: list[str], where: str) -> list[ClassFile]:
 
 def assume_splits(files: list[ClassFile]) -> list[Assumption]:
     """Remarks about folders that have the name of a split."""
-    names = sorted({file.path.split("/", 1)[0] for file in files if file.split})
+    wrapper = find_wrapper([file.path for file in files])
+    names = sorted({file.path.removeprefix(wrapper).split("/", 1)[0] for file in files if file.split})
     if names:
         text = f"the folders {names} are official splits"
         return [Assumption(stage="ingest", subject="splits", text=text, setting="split.strategy: stratified")]
@@ -177,9 +178,10 @@ def check_lost_classes(
 
     `files` are those with one of the extensions, `others` the paths of the rest.
     """
+    wrapper = find_wrapper([file.path for file in files])
     labels, has_splits = {file.label for file in files}, any(file.split for file in files)
     lost: dict[str, list[str]] = {}
-    for path in others:
+    for path in (each.removeprefix(wrapper) for each in others if each.startswith(wrapper)):
         top = path.partition("/")[0].lower()
         if get_extension(path) in DESCRIPTIONS or (has_splits and top not in SPLIT_ALIASES):
             continue
