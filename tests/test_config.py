@@ -7,7 +7,7 @@ import pytest
 from pydantic import Field, ValidationError, field_validator
 from ruamel.yaml import YAML
 
-from headrace.config import Section, describe_errors, read_params, validate_section, validate_sections
+from headrace.config import Section, describe_errors, list_dvc_deps, read_params, validate_section, validate_sections
 from headrace.errors import ConfigError
 from headrace.paths import Paths
 from headrace.settings.load import SECTIONS, load_settings
@@ -248,3 +248,12 @@ def test_params_of_this_repository_are_accepted() -> None:
     sections = load_settings(Paths(ROOT))
     assert set(sections) == set(STAGES)
     assert set(read_params(ROOT / "params.yaml")) == set(STAGES)
+
+
+def test_deps_of_a_stage_as_dvc_yaml_has_them(tmp_path: Path) -> None:
+    assert list_dvc_deps(tmp_path / "dvc.yaml", "clean") is None
+    (tmp_path / "dvc.yaml").write_text(
+        "stages:\n  clean:\n    deps:\n    - data/raw\n    - a.csv: {persist: true}\n  split:\n"
+    )
+    assert list_dvc_deps(tmp_path / "dvc.yaml", "clean") == ["data/raw", "a.csv"]
+    assert list_dvc_deps(tmp_path / "dvc.yaml", "split") == list_dvc_deps(tmp_path / "dvc.yaml", "tune") == []

@@ -62,6 +62,14 @@ def read_params(path: Path) -> dict[str, Any]:
     return params
 
 
+def list_dvc_deps(dvc_path: Path, stage: str) -> list[str] | None:
+    """Returns the deps of a stage as they stand in a `dvc.yaml`; None if there is no such file."""
+    if not dvc_path.is_file():
+        return None
+    entry = (read_params(dvc_path).get("stages") or {}).get(stage) or {}
+    return [next(iter(dep)) if isinstance(dep, dict) else str(dep) for dep in entry.get("deps") or []]
+
+
 def _describe_yaml_error(error: Exception) -> str:
     """Returns where and what: the parser often notices a mistake some lines later, so the range of lines is named."""
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]

@@ -8,7 +8,6 @@ from headrace.settings.project import (
     find_class_mistakes,
     find_source_mistakes,
     find_worker_mistakes,
-    list_dvc_deps,
 )
 
 
@@ -90,12 +89,3 @@ def test_workers_need_their_threads(monkeypatch: pytest.MonkeyPatch, settings: d
     assert find_worker_mistakes(sections) == []
     monkeypatch.setattr("headrace.settings.project.num_local_cpus", lambda: max(num_cpus - 1, 0))
     assert bool(find_worker_mistakes(sections)) == (num_cpus > 0)
-
-
-def test_deps_of_a_stage_as_dvc_yaml_has_them(tmp_path: Path) -> None:
-    assert list_dvc_deps(Paths(tmp_path), "clean") is None
-    (tmp_path / "dvc.yaml").write_text(
-        "stages:\n  clean:\n    deps:\n    - data/raw\n    - a.csv: {persist: true}\n  split:\n"
-    )
-    assert list_dvc_deps(Paths(tmp_path), "clean") == ["data/raw", "a.csv"]
-    assert list_dvc_deps(Paths(tmp_path), "split") == list_dvc_deps(Paths(tmp_path), "tune") == []

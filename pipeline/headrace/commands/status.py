@@ -200,7 +200,7 @@ def _unwatched(paths: Paths) -> list[Row]:
     source = json.loads(spec_path.read_bytes())["source"] if spec_path.is_file() else ""
     if not source or not find_links(source, paths.root):
         return []
-    from headrace.settings.project import list_dvc_deps  # a third of a second, which few projects need
+    from headrace.config import list_dvc_deps  # a third of a second, which few projects need
 
-    links = find_unwatched_links(source, list_dvc_deps(paths, "ingest") or [], paths.root)
+    links = find_unwatched_links(source, list_dvc_deps(paths.root / "dvc.yaml", "ingest") or [], paths.root)
     return [("source", describe_links(links))] if links else []

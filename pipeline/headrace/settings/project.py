@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from headrace.cluster.session import check_cpus, num_local_cpus
-from headrace.config import Section, read_params
+from headrace.config import Section
 from headrace.data.datasets import BUILT_INS
 from headrace.errors import ClusterError
 from headrace.models.own_class import find_class_problem
@@ -48,15 +48,6 @@ def _resolve(source: str, root: Path) -> Path:
     """Resolves a path; of a glob that descends into any folder (`**`), the folder before it."""
     parts = (root / os.path.expanduser(source)).parts  # noqa: PTH111 - Path.expanduser raises for an unknown ~name
     return Path(*parts[: parts.index("**")] if "**" in parts else parts).resolve()
-
-
-def list_dvc_deps(paths: Paths, stage: str) -> list[str] | None:
-    """Returns the deps of a stage in `dvc.yaml` as they stand there; None if there is no such file."""
-    dvc_path = paths.root / "dvc.yaml"
-    if not dvc_path.is_file():
-        return None
-    entry = (read_params(dvc_path).get("stages") or {}).get(stage) or {}
-    return [next(iter(dep)) if isinstance(dep, dict) else str(dep) for dep in entry.get("deps") or []]
 
 
 def find_class_mistakes(sections: Mapping[str, Section]) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headrace.cluster.batch_engine import StoredRows, open_engine
+from headrace.config import list_dvc_deps
 from headrace.contracts import ColumnFinding, Metrics, Spec
 from headrace.data.checkers import CHECKERS
 from headrace.data.cleaning.checks import (
@@ -34,7 +35,6 @@ from headrace.data.cleaning.scan import RowIndex, enabled_options, scan_rows, su
 from headrace.data.sources.assumptions import warn_of_assumptions
 from headrace.paths import CONTRACT, Paths
 from headrace.settings.clean import Config
-from headrace.settings.project import list_dvc_deps
 from headrace.storage.atomic import atomic_dir, write_text
 from headrace.storage.scratch import open_scratch
 
@@ -89,7 +89,7 @@ def _read_contract(paths: Paths) -> Contract | None:
         return None
     from headrace.data.cleaning.contract.settings import read_contract  # most projects need none of its classes
 
-    deps = list_dvc_deps(paths, "clean")
+    deps = list_dvc_deps(paths.root / "dvc.yaml", "clean")
     if deps is not None and CONTRACT not in deps:
         logger.warning(
             "dvc.yaml: stages.clean.deps does not list %r, so dvc repro will not see its changes; add it", CONTRACT

@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from headrace.config import list_dvc_deps
 from headrace.contracts import Metrics, OpenedSource, Spec, TaskName
 from headrace.data.datasets import BUILT_INS, BuiltInDataset
 from headrace.data.readers import PACKAGED_READERS, READERS, choose_reader, describe_missing
@@ -23,7 +24,6 @@ from headrace.data.sources.transfer.urls import get_scheme, redact_url
 from headrace.errors import ConfigError, DataError
 from headrace.paths import Paths
 from headrace.settings.ingest import Config
-from headrace.settings.project import list_dvc_deps
 from headrace.storage.atomic import atomic_dir, write_text
 from headrace.storage.label_codec import decode_names
 from headrace.storage.parquet import write_shards
@@ -158,7 +158,7 @@ def _read_options(config: Config, built_in: BuiltInDataset) -> ReadOptions:
 
 def _warn_if_not_a_dep(source: str, paths: Paths) -> None:
     """Warns if the source is not a dep of ingest in `dvc.yaml`, so that DVC would not notice changes."""
-    deps = None if "://" in source else list_dvc_deps(paths, "ingest")
+    deps = None if "://" in source else list_dvc_deps(paths.root / "dvc.yaml", "ingest")
     if deps is None:
         return
     wanted = resolve_local_path(source, paths.root).resolve()

@@ -92,7 +92,7 @@ def find_table_files(path: Path, source: str) -> list[TableFile]:
     where = f"params.yaml: ingest.source: {source!r}"
     if path.is_file():
         refuse_lakes([path], path.parent, where)
-        file_format = _detect_format(path)
+        file_format = _detect_format(path, _format(path) or "lines")
         return [TableFile(path, file_format, None, {}, _assume_content(path, file_format))]
     if find_lake_kind(path) == DELTA:
         table = open_delta(path, where)
@@ -135,9 +135,10 @@ def _describe_files(formats: Mapping[Path, str], top: Path, where: str) -> list[
         return [TableFile(train, formats[train], None, {}, competition.assumptions, competition.target)]
     partitions = find_partitions(formats, top)
     remarks = assume_partitions(next(iter(partitions.values())))
-    file_format = _detect_format(next(iter(formats)))
+    first = next(iter(formats))
+    file_format = _detect_format(first, formats[first])
     splits = _find_splits(list(formats), where)
-    remarks += _assume_content(next(iter(formats)), file_format)
+    remarks += _assume_content(first, file_format)
     files = [TableFile(file, file_format, splits[file], partitions[file], remarks) for file in formats]
     return sorted(files, key=lambda file: SPLIT_ORDER.index(file.split))
 
@@ -197,9 +198,8 @@ def _uncompressed(path: Path) -> Path:
     return path.with_suffix("") if path.suffix.lower() in COMPRESSIONS else path
 
 
-def _detect_format(path: Path) -> str:
-    """By its extension; text of unknown columns may be svmlight, and JSON annotations, by their content."""
-    file_format = _format(path) or "lines"
+def _detect_format(path: Path, file_format: str) -> str:
+    """The format; text of unknown columns may be svmlight, and JSON annotations, by their content."""
     if file_format == "lines" and is_svmlight(path):
         return "svmlight"
     return "annotations" if file_format == "jsonl" and is_annotations(path) else file_format
