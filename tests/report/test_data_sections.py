@@ -16,6 +16,15 @@ def test_data_are_described_with_their_hashes(complete):
     assert (described["hash of data/raw"], described["hash of data/normalized"]) == ("aaa.dir", "bbb.dir")
 
 
+def test_assumptions_are_listed_with_those_to_check_first(complete):
+    assert len(describe_data(RunFiles(complete)).tables) == 1
+    remark = {"stage": "ingest", "subject": "header", "text": "a line of names", "setting": "a", "is_warning": False}
+    doubtful = {**remark, "subject": "encoding", "text": "a guess", "setting": "b", "is_warning": True}
+    complete.assumptions_path.write_text(json.dumps({"assumptions": [remark, doubtful]}))
+    table = describe_data(RunFiles(complete)).tables[1]
+    assert table.rows == [["encoding", "check: a guess", "b"], ["header", "a line of names", "a"]]
+
+
 def test_cleaning_lists_the_checks_that_found_rows(complete):
     section = describe_cleaning(RunFiles(complete))
     assert "Of 44 rows, 4 were set aside" in section.sentences[0]

@@ -38,7 +38,18 @@ def describe_data(run: RunFiles) -> Section:
         "hash of data/raw": hashes.get("raw", ""),
         "hash of data/normalized": hashes.get("normalized", ""),
     }
-    return Section("Data", tables=[_make_facts("The data set", facts)])
+    return Section("Data", tables=[_make_facts("The data set", facts), *_list_assumptions(run)])
+
+
+def _list_assumptions(run: RunFiles) -> list[Table]:
+    """What was assumed about the data, those that may well be wrong first."""
+    found = (run.read_json("normalize", "reports/assumptions.json") or {}).get("assumptions", [])
+    rows = [
+        [each["subject"], ("check: " if each["is_warning"] else "") + each["text"], each["setting"]]
+        for each in sorted(found, key=lambda each: not each["is_warning"])
+    ]
+    header = ("what", "assumption", "setting that changes it")
+    return [Table("What was assumed about the data", header, rows, 3)] if rows else []
 
 
 def describe_cleaning(run: RunFiles) -> Section:
