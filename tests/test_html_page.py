@@ -33,7 +33,7 @@ def test_code_spans_escape_before_they_mark():
 
     rules = resolve_rules({}, "text")
     metrics = dict.fromkeys(("rows_in", "rows_out", "quarantined", "repaired", "classes"), 0)
-    report = Report("x", metrics, rules, {}, [], [], None, {}, [], [])
+    report = Report("x", metrics, rules, {}, [], [], None, {}, [], [], [])
     checks = CHECKS | {"empty": Check("`a<b` and <i>", "drop")}
     page = render_page("cleaning/report.html.jinja", title="x", report=report, checks=checks)
     assert "<td><code>a&lt;b</code> and &lt;i&gt;" in page

@@ -11,7 +11,7 @@ from headrace.storage.parquet import write_shards
 
 COLUMNS = [
     Column(name="size", kind="numeric"),
-    Column(name="text_", kind="categorical", source_name="text"),
+    Column(name="text", kind="categorical"),
     Column(name="code", kind="categorical"),
     Column(name="seen", kind="date"),
 ]

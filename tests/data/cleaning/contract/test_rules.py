@@ -11,7 +11,7 @@ from headrace.errors import ConfigError, DataError
 
 COLUMNS = [
     Column(name="age", kind="numeric"),
-    Column(name="label_", kind="categorical", source_name="label"),
+    Column(name="label", kind="categorical"),
     Column(name="seen", kind="date"),
 ]
 
@@ -42,7 +42,7 @@ def test_rules_are_sorted_by_action_and_name_raw_columns() -> None:
     cells = [(check, rule["column"], rule["test"]) for check, rule in list_rules(options, "cell")]
     assert cells == [
         ("contract_drop", "seen", "range"), ("contract_repair", "age", "range"),
-        ("contract_warn", "label_", "values"), ("contract_stop", "label_", "required"),
+        ("contract_warn", "label", "values"), ("contract_stop", "label", "required"),
     ]  # fmt: skip
     (_, seen), (_, age), (_, label), _ = list_rules(options, "cell")
     assert (seen["low"], seen["high"]) == (-np.inf, 86_400e6)
