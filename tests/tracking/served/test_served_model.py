@@ -166,14 +166,14 @@ def test_added_or_removed_code_is_not_loaded(registered, tmp_path):
 def test_planted_bytecode_is_not_run(registered, tmp_path):
     folder = shutil.copytree(model_dir(registered), tmp_path / "model")
     (package,) = (folder / "code").glob("headrace_table_*")
-    source = package / "encode.py"
+    source = package / "number_format.py"
     planted = py_compile.compile(write_file(tmp_path / "planted.py", "raise SystemExit('planted')"), cfile=None)
     target = Path(cache_from_source(str(source)))
     target.parent.mkdir(exist_ok=True)
     header = b"\0" * 4 + int(source.stat().st_mtime).to_bytes(4, "little") + source.stat().st_size.to_bytes(4, "little")
     target.write_bytes(MAGIC_NUMBER + header + Path(planted).read_bytes()[16:])
     plain = subprocess.run([sys.executable, str(source)], capture_output=True, text=True, cwd=package)
-    imported = f"import sys; sys.path.insert(0, {str(package.parent)!r}); import {package.name}.encode"
+    imported = f"import sys; sys.path.insert(0, {str(package.parent)!r}); import {package.name}.number_format"
     code = f"import mlflow; mlflow.pyfunc.load_model({str(folder)!r}); print('loaded')"
     results = [
         subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, cwd=tmp_path)
