@@ -51,14 +51,18 @@ def test_two_workers_train_as_one(trained, strategy, changes):
     events = []
     both, both_dir = job_in(trained, "both", strategy=strategy, num_workers=2, **changes)
     running, listening = set(), set()
+    earlier = set(psutil.Process().children())  # a cluster of other tests, which listens for other machines
 
     def observe(event):
         events.append(event)
-        for process in psutil.Process().children(recursive=True):
+        for child in set(psutil.Process().children()) - earlier:
             with suppress(psutil.NoSuchProcess):
-                running.add(process.name())
-                connections = process.net_connections("inet")
-                listening.update((c.laddr.ip, process.name()) for c in connections if c.status == psutil.CONN_LISTEN)
+                for process in (child, *child.children(recursive=True)):
+                    running.add(process.name())
+                    connections = process.net_connections("inet")
+                    listening.update(
+                        (c.laddr.ip, process.name()) for c in connections if c.status == psutil.CONN_LISTEN
+                    )
 
     with ray_session(trained, num_cpus_needed=2):
         fit_on_workers(both, observe, num_workers=2, num_threads=1, paths=trained)
