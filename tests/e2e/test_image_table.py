@@ -39,7 +39,7 @@ def project(tmp_path_factory):
     """The project after all eleven stages, and what they printed."""
     folder = tmp_path_factory.mktemp("image_table")
     params = {
-        "ingest": {"source": "scans.csv", "target": "finding"},
+        "ingest": {"source": "scans.csv", "target": "finding", "allow_private_addresses": True},
         "split": {"group": "patient", "fractions": [0.6, 0.2, 0.2]},
         "train": {
             "model": {"name": "cnn", "blocks": [8, "pool", 16, "pool"], "dense": [16]},
