@@ -1,6 +1,6 @@
 """A scan of a workbook's XML before it is opened: how large its sheets are, and how many cells are errors.
 
-The library that reads workbooks holds a sheet as a full rectangle, so that two cells far apart fill the memory, and
+The library that reads workbooks holds a sheet as a full rectangle, which may fill the memory, and
 returns the same empty text for an empty cell and for an error.
 """
 
