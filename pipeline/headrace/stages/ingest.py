@@ -74,7 +74,7 @@ def run(config: Config, paths: Paths, check_spec: Callable[[Spec], None] | None 
 
 
 def _check_labels(labels: set[str], spec: Spec, num_rows: int) -> None:
-    """Raises DataError if all rows have the same label; several labels in one row may still be told apart."""
+    """Raises DataError if all rows have the same label; several labels in one row may still differ."""
     if len(labels) != 1 or spec.task == "multilabel":
         return
     target = spec.target or ", ".join(spec.targets) or "the class"

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 MAX_ENTRIES = 200_000
-"""Files and folders that are looked through: links to the folders of classes come early."""
+"""Files and folders that are searched: links to the folders of classes come early."""
 
 
 def find_unwatched_links(source: str, deps: Sequence[str], root: Path) -> list[str]:

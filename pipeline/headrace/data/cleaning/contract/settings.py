@@ -196,7 +196,7 @@ class Contract(Section):
     target: TargetContract = TargetContract()
     """The rules of the target."""
     drift: DriftRule | None = None
-    """null: drift is not looked for."""
+    """null: drift is not measured."""
 
 
 def read_contract(path: Path) -> Contract:

@@ -33,7 +33,7 @@ TYPICAL_NAMES = frozenset(
 )
 """Lower-case names that are unlikely to be values."""
 SEPARATOR_LINE = re.compile(r"""["']?sep=(.)["']?""", re.IGNORECASE)
-"""The first line that tells Excel the delimiter."""
+"""The first line that gives Excel the delimiter."""
 MAX_NAME_CHARS = 64
 SAMPLE_CHARS = 1024 * 1024
 HEADER_ROWS = 1000

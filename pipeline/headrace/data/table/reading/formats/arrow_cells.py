@@ -238,7 +238,7 @@ def _check_images(path: Path, name: str, images: pa.Array) -> None:
 
 
 def _hash_images(images: pa.Array) -> pa.Array:
-    """A cell for each image, which tells it from others: the row's id depends on it."""
+    """A cell for each image, which distinguishes it: the row's id depends on it."""
     data = images.field("bytes").to_pylist()
     digests = [None if each is None else blake2b(each, digest_size=16).hexdigest() for each in data]
     return pa.array(digests, pa.string())

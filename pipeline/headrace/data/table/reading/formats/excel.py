@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from python_calamine import CalamineSheet, CalamineWorkbook
 
 HEADER_SEARCH_ROWS = 50
-"""Rows in which the header is looked for."""
+"""Rows in which the header is searched."""
 
 
 class SheetLayout(NamedTuple):
