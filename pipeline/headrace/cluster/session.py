@@ -136,7 +136,7 @@ def _local(paths: Paths) -> Iterator[None]:
     """Starts Ray on this machine; links its logs into the project while it runs, and moves them there afterwards."""
     logs_dir, record = paths.logs_dir / "ray", _record_of(paths, os.getpid())
     remove_stale_sessions(paths)
-    with _environment(PRIVATE_ENVIRONMENT if is_plain() else PRIVATE_ENVIRONMENT | WORKAROUNDS):
+    with _environment(PRIVATE_ENVIRONMENT if is_plain() else PRIVATE_ENVIRONMENT | WORKAROUNDS), _on_loopback():
         # Without the dashboard Ray starts in 2.7 s instead of 3.6 to 7. Ray Train then logs every second that the State
         # API is unavailable, but no output of workers reaches the terminal (log_to_driver).
         context = _init(address="local", num_cpus=num_local_cpus(), include_dashboard=False)
@@ -229,6 +229,19 @@ def _environment(added: dict[str, str]) -> Iterator[None]:
     finally:
         for name in unset:
             os.environ.pop(name, None)
+
+
+@contextlib.contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Applies PRIVATE_ENVIRONMENT where Ray was imported without it: Ray reads the first variable at its import."""
+    from ray._private import ray_constants
+
+    earlier = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = ray_constants.env_bool(ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR, default=False)
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = earlier
 
 
 @contextlib.contextmanager
