@@ -11,11 +11,14 @@ import hypothesis
 import pytest
 
 from headrace.paths import Paths
+from headrace.runtime import wait_briefly
 from tests.projects import build_once, build_project, shared_folder, write_image_folder
 from tests.serving import call_app, model_dir, register_project, sending_in_threads
 
 # a shell that runs this in the background ignores SIGINT, which the processes under test would inherit
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+wait_briefly()  # several processes of tests share the cores
 
 # no test asserts a time: a busy machine is not a mistake
 hypothesis.settings.register_profile("untimed", deadline=None)

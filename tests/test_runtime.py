@@ -1,4 +1,5 @@
 import gc
+import os
 import platform
 import subprocess
 import sys
@@ -74,6 +75,22 @@ def test_keep_freed_memory_reuses_pages(monkeypatch: pytest.MonkeyPatch) -> None
     assert count_page_faults("default") > 0.9 * num_pages
     monkeypatch.setenv("HEADRACE_PLAIN", "1")
     assert count_page_faults("keep") > 0.9 * num_pages
+
+
+WAIT = "from headrace.runtime import wait_briefly; wait_briefly(); import torch"
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="only GNU's OpenMP is configured")
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"HEADRACE_PLAIN": "1"}, "300000")],
+    ids=["default", "of_the_user", "plain"],
+)
+def test_idle_threads_wait_briefly(changes: dict[str, str], expected: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+    environment |= {"OMP_DISPLAY_ENV": "VERBOSE", "OMP_NUM_THREADS": "1", **changes}
+    done = subprocess.run([sys.executable, "-c", WAIT], env=environment, capture_output=True, text=True, check=True)
+    assert f"GOMP_SPINCOUNT = '{expected}'" in done.stderr
 
 
 def test_plain_process_is_left_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:

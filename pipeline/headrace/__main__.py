@@ -6,13 +6,14 @@ import sys
 from typing import NoReturn
 
 from headrace.fork_client import run_stage_by_fork_server
-from headrace.runtime import exit_process, relax_gc
+from headrace.runtime import exit_process, relax_gc, wait_briefly
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Runs a command and exits: 0 success, 1 bug, 2 user error, 3 failed gate, 130/143 interrupted."""
     given = sys.argv[1:] if arguments is None else arguments
     relax_gc()
+    wait_briefly()
     code = run_stage_by_fork_server(given)
     if code is not None:
         sys.exit(code)

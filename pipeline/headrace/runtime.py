@@ -16,6 +16,8 @@ DEFAULT_GC_THRESHOLDS, STARTUP_GC_THRESHOLDS = (700, 10, 10), (50_000, 20, 100)
 """For gc.set_threshold: CPython's own, and those used while modules are imported."""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Parameters of mallopt(3)."""
+GOMP_SPINCOUNT = "1000"
+"""Turns in which an idle thread of OpenMP waits busily; GNU's libgomp takes this where threads outnumber the cores."""
 TRIM_THRESHOLD_BYTES, MMAP_THRESHOLD_BYTES = 2**30, 2**25
 """Free bytes allowed at the end of the heap; the largest block taken from the heap (glibc's maximum)."""
 
@@ -23,10 +25,10 @@ TRIM_THRESHOLD_BYTES, MMAP_THRESHOLD_BYTES = 2**30, 2**25
 def is_plain() -> bool:
     """Returns whether HEADRACE_PLAIN=1 turns off the workarounds for libraries, to bisect a problem.
 
-    These are: the garbage-collection thresholds, background imports, quick exit and malloc settings of this module, the
-    fork server, the training loop in `engine/lightning_loop.py`, the avoided import of `torch._dynamo`, the check of
-    requirements that MLflow is spared, and in `cluster/` the omitted actors and the environment of Ray. Results are the
-    same, but slower.
+    These are: the garbage-collection thresholds, background imports, short waits of threads, quick exit and malloc
+    settings of this module, the fork server, the training loop in `engine/lightning_loop.py`, the avoided import of
+    `torch._dynamo`, the check of requirements that MLflow is spared, and in `cluster/` the omitted actors and the
+    environment of Ray. Results are the same, but slower.
     """
     return os.environ.get("HEADRACE_PLAIN") == "1"
 
@@ -35,6 +37,16 @@ def relax_gc() -> None:
     """Makes garbage collection rare during imports: they leave no cycles, and collection takes 20 % of their time."""
     if not is_plain():
         gc.set_threshold(*STARTUP_GC_THRESHOLDS)
+
+
+def wait_briefly() -> None:
+    """Lets OpenMP's idle threads sleep soon, here and in child processes; call it before torch is imported.
+
+    By default they wait busily for milliseconds. Beside other work this takes the core that a thread needs: a training
+    of a small convolutional network then ran 4 times slower than with this setting, and alone at the same speed.
+    """
+    if not is_plain():
+        os.environ.setdefault("GOMP_SPINCOUNT", GOMP_SPINCOUNT)
 
 
 def restore_gc() -> None:

@@ -16,7 +16,7 @@ from headrace.contracts import Json
 from headrace.errors import ClusterError, DataError, HeadraceError, Terminated
 from headrace.paths import Paths
 from headrace.quantization.onnx_export import EXPORTER_MODULES
-from headrace.runtime import is_plain, preload_modules, relax_gc
+from headrace.runtime import is_plain, preload_modules, relax_gc, wait_briefly
 from headrace.training.fit import FitJob, WorkerContext, fit, read_result
 from headrace.training.reporting.events import Event, Observer
 
@@ -234,6 +234,7 @@ def listen_on_loopback() -> None:
 def _run_worker(config: dict[str, Any]) -> None:
     """Runs the training loop on one worker."""
     relax_gc()
+    wait_briefly()
     import ray
     import ray.train
     from ray.train.lightning import RayLightningEnvironment
