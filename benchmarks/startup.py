@@ -42,7 +42,8 @@ def install_earlier() -> Path:
     lines = [
         f"#!{sys.executable}",
         f"import sys; sys.path.insert(0, {str(checkout)!r})",
-        "from pipeline.__main__ import main; main()",
+        "if __name__ == '__main__':",  # processes of a pool import this file
+        "    from pipeline.__main__ import main; main()",
     ]
     program.write_text("\n".join(lines) + "\n")
     program.chmod(0o755)
