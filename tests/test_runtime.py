@@ -4,6 +4,7 @@ import platform
 import subprocess
 import sys
 import threading
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,36 @@ def test_idle_threads_wait_briefly(changes: dict[str, str], expected: str) -> No
     environment |= {"OMP_DISPLAY_ENV": "VERBOSE", "OMP_NUM_THREADS": "1", **changes}
     done = subprocess.run([sys.executable, "-c", WAIT], env=environment, capture_output=True, text=True, check=True)
     assert f"GOMP_SPINCOUNT = '{expected}'" in done.stderr
+
+
+PARTS = (
+    "cluster fft integrate interpolate io linalg ndimage odr optimize signal sparse sparse.csgraph sparse.linalg "
+    "spatial special stats"
+)
+USE_SCIPY = f"""
+from headrace.runtime import skip_docstrings
+skip_docstrings()
+import sys
+from importlib import import_module
+for part in "{PARTS}".split():
+    import_module("scipy." + part)
+from scipy import optimize, stats
+assert not any(type(each).__name__ == "_DocstringsOfScipy" for each in sys.meta_path)
+found = optimize.minimize(lambda x: (x - 3) ** 2, [0.0])
+print(bool(stats.ttest_ind.__doc__), round(float(found.x[0]), 3), stats.ttest_ind([1, 2, 3], [2, 3, 5], axis=0).pvalue)
+"""
+
+
+def test_scipy_without_docstrings_computes_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each release parses its docstrings in its own way: of a new one, try whether all its parts can be imported."""
+    assert version("scipy").startswith(runtime.SCIPY_RELEASES)
+    outputs = []
+    for is_plain in (0, 1):
+        monkeypatch.setenv("HEADRACE_PLAIN", str(is_plain))
+        done = subprocess.run([sys.executable, "-c", USE_SCIPY], capture_output=True, text=True, check=True)
+        outputs.append(done.stdout.split())
+    assert [each[0] for each in outputs] == ["False", "True"]
+    assert outputs[0][1:] == outputs[1][1:]
 
 
 def test_plain_process_is_left_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import sys
 from typing import NoReturn
 
 from headrace.fork_client import run_stage_by_fork_server
-from headrace.runtime import exit_process, relax_gc, wait_briefly
+from headrace.runtime import exit_process, relax_gc, skip_docstrings, wait_briefly
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -14,6 +14,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     given = sys.argv[1:] if arguments is None else arguments
     relax_gc()
     wait_briefly()
+    skip_docstrings()
     code = run_stage_by_fork_server(given)
     if code is not None:
         sys.exit(code)

@@ -8,14 +8,20 @@ import gc
 import os
 import sys
 import threading
+from collections import defaultdict
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
-from typing import NoReturn
+from importlib.machinery import PathFinder
+from types import ModuleType
+from typing import Any, NoReturn
 
 DEFAULT_GC_THRESHOLDS, STARTUP_GC_THRESHOLDS = (700, 10, 10), (50_000, 20, 100)
 """For gc.set_threshold: CPython's own, and those used while modules are imported."""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Parameters of mallopt(3)."""
+SCIPY_RELEASES = ("1.17.", "1.18.")
+"""Those whose docstrings are skipped."""
 GOMP_SPINCOUNT = "1000"
 """Turns in which an idle thread of OpenMP waits busily; GNU's libgomp takes this where threads outnumber the cores."""
 TRIM_THRESHOLD_BYTES, MMAP_THRESHOLD_BYTES = 2**30, 2**25
@@ -27,8 +33,8 @@ def is_plain() -> bool:
 
     These are: the garbage-collection thresholds, background imports, short waits of threads, quick exit and malloc
     settings of this module, the fork server, the training loop in `engine/lightning_loop.py`, the avoided import of
-    `torch._dynamo`, the check of requirements that MLflow is spared, and in `cluster/` the omitted actors and the
-    environment of Ray. Results are the same, but slower.
+    `torch._dynamo`, the check of requirements that MLflow is spared, the docstrings of SciPy, and in `cluster/` the
+    omitted actors and the environment of Ray. Results are the same, but slower.
     """
     return os.environ.get("HEADRACE_PLAIN") == "1"
 
@@ -47,6 +53,45 @@ def wait_briefly() -> None:
     """
     if not is_plain():
         os.environ.setdefault("GOMP_SPINCOUNT", GOMP_SPINCOUNT)
+
+
+class _Sections(defaultdict[str, list[Any]]):
+    """Stands for a parsed docstring, and is always empty."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        super().__init__(list)
+
+    def __str__(self) -> str:
+        return "\n"
+
+
+class _DocstringsOfScipy:
+    """Replaces the parser of docstrings while SciPy is imported, in the releases for which this was tried."""
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> Any:
+        if fullname != "scipy._lib._docscrape":
+            return None
+        sys.meta_path.remove(self)
+        spec = PathFinder.find_spec(fullname, path, target)
+        version = getattr(sys.modules["scipy"], "__version__", "")
+        if spec is not None and spec.loader is not None and version.startswith(SCIPY_RELEASES):
+            execute = spec.loader.exec_module
+
+            def execute_and_replace(module: Any) -> None:
+                execute(module)
+                module.FunctionDoc = _Sections
+
+            spec.loader.exec_module = execute_and_replace  # type: ignore[method-assign]
+        return spec
+
+
+def skip_docstrings() -> None:
+    """Saves half of the time of importing SciPy, which parses and rewrites the docstrings of a thousand functions.
+
+    Those functions have no docstrings afterwards. Does nothing if SciPy is imported already.
+    """
+    if not is_plain() and "scipy" not in sys.modules:
+        sys.meta_path.insert(0, _DocstringsOfScipy())
 
 
 def restore_gc() -> None:

@@ -16,7 +16,7 @@ from headrace.contracts import Json
 from headrace.errors import ClusterError, DataError, HeadraceError, Terminated
 from headrace.paths import Paths
 from headrace.quantization.onnx_export import EXPORTER_MODULES
-from headrace.runtime import is_plain, preload_modules, relax_gc, wait_briefly
+from headrace.runtime import is_plain, preload_modules, relax_gc, skip_docstrings, wait_briefly
 from headrace.training.fit import FitJob, WorkerContext, fit, read_result
 from headrace.training.reporting.events import Event, Observer
 
@@ -235,6 +235,7 @@ def _run_worker(config: dict[str, Any]) -> None:
     """Runs the training loop on one worker."""
     relax_gc()
     wait_briefly()
+    skip_docstrings()
     import ray
     import ray.train
     from ray.train.lightning import RayLightningEnvironment
