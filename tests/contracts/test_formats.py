@@ -18,6 +18,7 @@ from tests.projects import png
 from tests.table_files import TABLE_WRITERS, make_rows, write_csv, write_state
 
 ROWS = make_rows()
+ROWS[6]["size"], ROWS[7]["size"] = 12345678901.0, 12345678901.5  # from 1e10 on, Arrow writes powers of ten
 OPTIONS = {"target": "outcome", "columns": {"note": "categorical"}}
 
 
@@ -39,7 +40,7 @@ def test_every_format_gives_the_same_rows(tmp_path, name):
     spec, rows = expected
     kinds = {column["name"]: column["kind"] for column in spec["columns"]}
     assert kinds == {"id": "numeric", "size": "numeric", "color": "categorical", "seen": "date", "note": "categorical"}
-    assert [row["size"] for row in rows[3:6]] == ["0.429", None, "0.714"]
+    assert [row["size"] for row in rows[3:8]] == ["0.429", None, "0.714", "12345678901", "12345678901.5"]
 
 
 @pytest.mark.parametrize("name", TABLE_WRITERS)

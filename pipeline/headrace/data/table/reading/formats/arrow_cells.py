@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from headrace.data.sources.read_options import ReadOptions
+from headrace.data.table.reading.formats.cell_text import format_floats
 from headrace.data.table.reading.table_file import FileRows, check_same_columns, check_unique_names
 from headrace.errors import ConfigError, DataError
 from headrace.storage.label_codec import encode_names
@@ -216,9 +217,7 @@ def _to_text(column: Any) -> Any:
         column = column.dictionary_decode()
     if types.is_float16(column.type):
         column = column.cast(pa.float32())
-    if types.is_floating(column.type):
-        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
-    return column.cast(pa.string())
+    return format_floats(column) if types.is_floating(column.type) else column.cast(pa.string())
 
 
 def _to_images(column: Any) -> pa.Array:
