@@ -20,9 +20,9 @@ def test_data_are_described_with_their_hashes(complete):
 def test_data_name_the_contract_to_which_they_were_held(complete):
     assert facts(describe_data(RunFiles(complete)))["contract"].startswith("none: later data may have other columns")
     complete.quarantine_dir.mkdir(parents=True, exist_ok=True)
-    complete.held_contract_path.write_text("columns: {}\n")
+    complete.held_contract_path.write_bytes(b"columns: {}")
     described = facts(describe_data(RunFiles(complete)))["contract"]
-    assert described.startswith(f"contract.yaml, SHA-256 {hashlib.sha256(b'columns: {}\x0a').hexdigest()}")
+    assert described.startswith(f"contract.yaml, SHA-256 {hashlib.sha256(b'columns: {}').hexdigest()};")
 
 
 def test_assumptions_are_listed_with_those_to_check_first(complete):
