@@ -18,6 +18,7 @@ from headrace.data.table.encoding.decode import decode_cell, inputs_by_column
 from headrace.runtime import is_plain
 from headrace.storage.bundle import Bundle
 from headrace.tracking.served.outcomes import OUTCOMES_DIR
+from headrace.tracking.served.predictor import name_values
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -222,7 +223,6 @@ def make_signature(bundle: Bundle) -> ModelSignature:
             for column in spec.columns
         ],
     }
-    targets = [ColSpec(DataType.double, name) for name in spec.targets]
     probabilities = ColSpec(Map(DataType.double), "probabilities")
     outputs = {
         "classification": [
@@ -230,7 +230,7 @@ def make_signature(bundle: Bundle) -> ModelSignature:
             ColSpec(DataType.boolean, "abstain", required=False),
         ],
         "multilabel": [ColSpec(Array(DataType.string), "labels"), probabilities],
-        "regression": targets or [ColSpec(DataType.double, "prediction")],
+        "regression": [ColSpec(DataType.double, name) for name in name_values(spec.targets)],
     }  # fmt: skip
     params = [ParamSpec("abstain", "boolean", False)] if spec.task == "classification" else []
     params.append(ParamSpec("on_invalid", "string", "refuse"))
