@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from pyarrow import feather
 
 from headrace.data.readers import READERS, choose_reader
 from headrace.data.sources.read_options import ReadOptions
@@ -72,6 +73,20 @@ def write_image_parquet(folder: Path) -> Path:
     return folder / "images.parquet"
 
 
+def write_bytes_parquet(folder: Path) -> Path:
+    """A column of bytes, not Hugging Face's struct, beside the names of the files."""
+    names = [f"{index}.png" for index in range(len(PIXELS))]
+    table = pa.table({"file": names, "photo": list(map(png, PIXELS)), "label": CLASSES})
+    pq.write_table(table, folder / "images.parquet", row_group_size=2)
+    return folder / "images.parquet"
+
+
+def write_bytes_feather(folder: Path) -> Path:
+    photos = pa.array([None, *map(png, PIXELS[1:])], pa.large_binary()).fill_null(png(PIXELS[0]))
+    feather.write_feather(pa.table({"photo": photos, "label": CLASSES}), str(folder / "images.feather"))
+    return folder / "images.feather"
+
+
 def write_image_dataset(folder: Path) -> Path:
     """A dataset of `save_to_disk` of an old version: the rows are those that its indices name."""
     table = image_table().take([4, 0, 1, 2, 3, 5, 6, 7, 8])
@@ -106,7 +121,15 @@ def write_tar(folder: Path) -> Path:
     return folder
 
 
-IMAGE_WRITERS = [write_image_parquet, write_image_dataset, write_npz, write_kuzushiji, write_tar]
+IMAGE_WRITERS = [
+    write_image_parquet,
+    write_bytes_parquet,
+    write_bytes_feather,
+    write_image_dataset,
+    write_npz,
+    write_kuzushiji,
+    write_tar,
+]
 
 
 @pytest.mark.parametrize("write", IMAGE_WRITERS)
