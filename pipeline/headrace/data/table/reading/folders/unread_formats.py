@@ -11,7 +11,7 @@ HDF5 = (
 )
 DICOM = (
     "DICOM is not read, since its values need the scale and the window of each file; write 16-bit PNG or TIFF files"
-    " with pydicom: pixels = apply_modality_lut(dataset.pixel_array, dataset), in a folder per class or named by a table"
+    " with pydicom: pixels = apply_modality_lut(dataset.pixel_array, dataset), in a folder per class or with a table"
 )
 NIFTI = "NIfTI volumes are not read; write their slices as 16-bit PNG or TIFF files with nibabel"
 STATISTICS = (
