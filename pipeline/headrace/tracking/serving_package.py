@@ -62,6 +62,7 @@ class ServingCode:
     """Packages in addition to REQUIREMENTS."""
 
 
+MODEL_CODE, FUTURE = "served_model.py", "from __future__ import annotations\n"
 COMMON_CODE = ("data.request_rows", "tracking.served.predictor", "tracking.served.scoring_requests")
 """Modules of `headrace` in the package of every modality."""
 TEXT_CODE = ("data.text.repair", "data.text.token_ids")
@@ -99,7 +100,7 @@ def save_model(folder: Path, candidate: Candidate) -> None:
     _skip_search_of_packages()
     scratch, bundle = folder.parent, candidate.bundle
     modality = bundle.spec.modality
-    model_code = Path(str(files("headrace.tracking.served") / "served_model.py"))
+    model_code = write_model_code(scratch)
     texts = {"card": candidate.card, "reference": candidate.reference}
     artifacts = {"graph": str(candidate.graph), **write_artifacts(scratch, texts, bundle)}
     package = write_code(scratch, modality)
@@ -184,6 +185,16 @@ def write_code(folder: Path, modality: ModalityName) -> Path:
             text = text.replace(f"headrace.{other} ", f"{package.name}.{other.rpartition('.')[2]} ")  # noqa: PLW2901
         (package / f"{name.rpartition('.')[2]}.py").write_text(text, encoding="utf-8")
     return package
+
+
+def write_model_code(folder: Path) -> Path:
+    """Writes the code of the model into one file, with the code that checks all others; returns its path."""
+    served = files("headrace.tracking.served")
+    text, checks = (served.joinpath(name).read_text(encoding="utf-8") for name in (MODEL_CODE, "verified_files.py"))
+    (line,) = (line for line in text.splitlines(keepends=True) if "served.verified_files import" in line)
+    path = folder / MODEL_CODE
+    path.write_text(text.replace(line, checks.replace(FUTURE, "")), encoding="utf-8")
+    return path
 
 
 def write_checksums(folder: Path, artifacts: Iterable[str], package: Path, model_code: Path) -> str:
