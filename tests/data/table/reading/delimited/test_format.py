@@ -64,6 +64,7 @@ def test_detect_blanks_before_quotes(tmp_path):
 
 def test_quoting_setting_overrides_detection(tmp_path):
     assert layout(tmp_path, 'a,b\n"x",1\n', quoting=False).dialect.is_quoted is False
+    assert layout(tmp_path, '"a;b"\n"c;d"\n', quoting=False).dialect.delimiter == ";"
     assert layout(tmp_path, 'a\tb\n"x,1\t\n', quoting=True, delimiter="\t").dialect.is_quoted is True
 
 

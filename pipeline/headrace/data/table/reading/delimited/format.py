@@ -103,12 +103,13 @@ def detect_dialect(lines: list[str], table: TableFormat, *, is_whole: bool) -> D
     Of several, one in which the first line has that number too.
     """
     delimiters = DELIMITERS if table.delimiter == "auto" else (table.delimiter,)
-    possible = _find_outside_quotes(lines, delimiters) if table.delimiter == "auto" else delimiters
+    is_open = table.delimiter == "auto" and table.quoting is not False
+    possible = _find_outside_quotes(lines, delimiters) if is_open else delimiters
     dialects = [_detect_quoting(lines, delimiter, table, is_whole=is_whole) for delimiter in delimiters]
     scored = [(_evenness(lines, each) if each.delimiter in possible else 0.0, each) for each in dialects]
     best = max(score for score, _ in scored)
     if best == 0 and table.delimiter == "auto":  # one column
-        is_enclosed = not possible and any('"' in line for line in lines) and table.quoting is not False
+        is_enclosed = not possible and any('"' in line for line in lines)
         return Dialect(",", is_enclosed or next(each.is_quoted for each in dialects if each.delimiter == ","))
     even = [dialect for score, dialect in scored if score >= best - ALMOST]
     return next((dialect for dialect in even if _has_even_header(lines, dialect)), even[0])
