@@ -180,7 +180,7 @@ def _is_image(field: Any, features: Mapping[str, Any]) -> bool:
 
 
 def _is_binary(kind: pa.DataType) -> bool:
-    return types.is_binary(kind) or types.is_large_binary(kind)
+    return bool(types.is_binary(kind) or types.is_large_binary(kind))
 
 
 def _holds_images(name: str, options: ReadOptions, read_column: Callable[[str], Iterable[pa.RecordBatch]]) -> bool:
