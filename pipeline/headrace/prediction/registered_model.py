@@ -91,7 +91,9 @@ def find_model(name: str | None, paths: Paths, download_dir: Path) -> Path:
 def open_model(folder: Path) -> RegisteredModel:
     """Opens the files of a version; raises DataError if they are not those that were registered."""
     if not (folder / CHECKSUMS).is_file():
-        raise DataError(f"{folder}: has no {CHECKSUMS}: not a model of headrace, or of an earlier version; {REMEDY}")
+        raise DataError(
+            f"{folder}: has no {Path(CHECKSUMS).name}: not a model of headrace, or of an earlier version; {REMEDY}"
+        )
     try:
         package = verify_files(folder)
     except ChangedFileError as error:
