@@ -122,6 +122,11 @@ class Paths:
         return self.root / "data" / "quarantine"
 
     @property
+    def held_contract_path(self) -> Path:
+        """The contract to which `clean` held the rows, if there was one."""
+        return self.quarantine_dir / CONTRACT
+
+    @property
     def clean_report_path(self) -> Path:
         """The report of `clean`."""
         return self.root / "reports" / "clean.html"

@@ -61,6 +61,7 @@ def test_proposal_holds_for_its_own_rows_and_changes_nothing(paths: Paths, caplo
     run_stages(paths, SETTINGS, ("clean",))
     assert read_table(paths.clean_dir).equals(before)
     assert not [record for record in caplog.records if "contract" in record.getMessage()]
+    assert paths.held_contract_path.read_bytes() == paths.contract_path.read_bytes()
     assert list(YAML(typ="safe").load(paths.root / "dvc.yaml")["stages"]["clean"]["deps"]) == [
         "data/raw",
         "contract.yaml",

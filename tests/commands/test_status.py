@@ -58,6 +58,18 @@ def test_rows_of_each_stage(tmp_path: Path) -> None:
     ]
 
 
+def test_rows_say_what_the_contract_did_and_whether_it_was_edited(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    clean = {"quarantined": 3, "quarantined_contract_drop": 2, "quarantined_duplicate": 1, "warned_contract_warn": 4}
+    assert not [row for row in rows(paths, clean=clean) if row[0] == "contract"]
+    for path in (paths.contract_path, paths.held_contract_path):
+        write_text(path, "columns: {}\n")
+    assert ("contract", "contract.yaml: 2 rows quarantined, 4 rows warned") in rows(paths, clean=clean)
+    assert ("contract", "contract.yaml: no row breaks it") in rows(paths)
+    paths.contract_path.unlink()
+    assert ("contract", "contract.yaml: no row breaks it; it was edited since: dvc repro") in rows(paths)
+
+
 def test_rows_name_the_graphs_that_others_dominate(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
     table = [{"name": "weights", "dominated_by": None}, {"name": "fp32", "dominated_by": "weights"}]

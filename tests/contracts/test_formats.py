@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from pyarrow import feather
 
 from headrace.data.readers import READERS, choose_reader
 from headrace.data.sources.read_options import ReadOptions
@@ -18,6 +19,7 @@ from tests.projects import png
 from tests.table_files import TABLE_WRITERS, make_rows, write_csv, write_state
 
 ROWS = make_rows()
+ROWS[6]["size"], ROWS[7]["size"] = 12345678901.0, 12345678901.5  # from 1e10 on, Arrow writes powers of ten
 OPTIONS = {"target": "outcome", "columns": {"note": "categorical"}}
 
 
@@ -39,7 +41,7 @@ def test_every_format_gives_the_same_rows(tmp_path, name):
     spec, rows = expected
     kinds = {column["name"]: column["kind"] for column in spec["columns"]}
     assert kinds == {"id": "numeric", "size": "numeric", "color": "categorical", "seen": "date", "note": "categorical"}
-    assert [row["size"] for row in rows[3:6]] == ["0.429", None, "0.714"]
+    assert [row["size"] for row in rows[3:8]] == ["0.429", None, "0.714", "12345678901", "12345678901.5"]
 
 
 @pytest.mark.parametrize("name", TABLE_WRITERS)
@@ -69,6 +71,20 @@ def image_table() -> pa.Table:
 def write_image_parquet(folder: Path) -> Path:
     pq.write_table(image_table(), folder / "images.parquet", row_group_size=2)
     return folder / "images.parquet"
+
+
+def write_bytes_parquet(folder: Path) -> Path:
+    """A column of bytes, not Hugging Face's struct, beside the names of the files."""
+    names = [f"{index}.png" for index in range(len(PIXELS))]
+    table = pa.table({"file": names, "photo": list(map(png, PIXELS)), "label": CLASSES})
+    pq.write_table(table, folder / "images.parquet", row_group_size=2)
+    return folder / "images.parquet"
+
+
+def write_bytes_feather(folder: Path) -> Path:
+    photos = pa.array([None, *map(png, PIXELS[1:])], pa.large_binary()).fill_null(png(PIXELS[0]))
+    feather.write_feather(pa.table({"photo": photos, "label": CLASSES}), str(folder / "images.feather"))
+    return folder / "images.feather"
 
 
 def write_image_dataset(folder: Path) -> Path:
@@ -105,7 +121,15 @@ def write_tar(folder: Path) -> Path:
     return folder
 
 
-IMAGE_WRITERS = [write_image_parquet, write_image_dataset, write_npz, write_kuzushiji, write_tar]
+IMAGE_WRITERS = [
+    write_image_parquet,
+    write_bytes_parquet,
+    write_bytes_feather,
+    write_image_dataset,
+    write_npz,
+    write_kuzushiji,
+    write_tar,
+]
 
 
 @pytest.mark.parametrize("write", IMAGE_WRITERS)

@@ -11,7 +11,7 @@ import pytest
 from headrace.contracts import Spec
 from headrace.data.table.encoding.serving import Encoder
 from headrace.evaluation.gates.bounds import list_slice_columns
-from headrace.evaluation.slice_definitions import read_other_columns
+from headrace.evaluation.slice_definitions import list_other_columns, read_other_columns
 from headrace.paths import SPLITS, Paths
 from headrace.storage.arrays import open_arrays
 from headrace.storage.bundle import Bundle, BundleCard
@@ -125,7 +125,7 @@ def test_model_is_served_by_the_names_of_the_source(prepared):
 
 def test_column_that_the_model_has_not_is_sliced_by_its_name(prepared):
     _, paths = prepared
-    spec, row_ids = Spec.read(paths.normalized_dir), open_arrays(paths.normalized_dir / "val").row_ids
-    columns = read_other_columns(paths.clean_dir, np.asarray(row_ids), [column.name for column in spec.columns])
-    assert list(columns) == [RESERVED_NAMES[IGNORED]]
-    assert set(columns[RESERVED_NAMES[IGNORED]]) == {"north", "south"}
+    folder, name = paths.normalized_dir / "val", RESERVED_NAMES[IGNORED]
+    assert name in list_other_columns(folder)
+    assert set(list_other_columns(folder)) < set(RESERVED_NAMES)
+    assert set(read_other_columns(folder, [name])[name]) == {"north", "south"}

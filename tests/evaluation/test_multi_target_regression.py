@@ -53,3 +53,5 @@ def test_evaluate_reports_coverage_thirds_and_every_row(predictions):
 
 def test_metric_suffixes_of_similar_names_differ():
     assert metric_suffixes(["a b", "a_b", "$", "%"]) == ["a_b", "a_b_2", "_3", "_4"]
+    assert metric_suffixes(["a", "a_3", "a"]) == ["a", "a_3", "a_4"]
+    assert metric_suffixes(["low", "price high", "lowest"]) == ["low_target", "price_high_target", "lowest"]

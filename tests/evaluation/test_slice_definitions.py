@@ -7,7 +7,7 @@ import pytest
 from headrace.errors import ConfigError
 from headrace.evaluation import slice_definitions
 from headrace.evaluation.predictions import open_split
-from headrace.storage.arrays import Arrays
+from headrace.storage.arrays import Arrays, write_columns
 from headrace.storage.parquet import write_shards
 from tests.drawn import png, row_id
 from tests.text_tables import make_text_table
@@ -65,24 +65,32 @@ def test_decode_columns_gives_numbers_names_of_categories_and_texts_of_few_numbe
     assert decoded["colour"][:3].tolist() == ["missing", "red", "blue"]
 
 
-def test_read_other_columns_reads_what_the_model_has_not(tmp_path):
-    ids = [row_id(index) for index in range(40)]
+def test_read_other_columns_reads_texts_numbers_and_days(tmp_path):
     days = [dt.datetime(2024, 1, 1) + dt.timedelta(days=index) for index in range(40)]  # noqa: DTZ001
-    table = pa.table(
-        {
-            "row_id": ids, "label": ["a"] * 40, "size": pa.array([1.0] * 40), "sex": ["m", "f", None, "f"] * 10,
-            "weight": [str(index) for index in range(40)], "name": [f"n{index}" for index in range(40)],
-            "seen": pa.array(days, pa.timestamp("us")),
-        }
-    )  # fmt: skip
-    write_shards(tmp_path, table.schema, table.to_batches(max_chunksize=7))
-    wanted = sorted(row.encode() for row in ids[:10])
-    columns = slice_definitions.read_other_columns(tmp_path, np.array(wanted, "S32"), ["size"])
-    order = [ids.index(row.decode()) for row in wanted]
-    assert list(columns) == ["sex", "weight", "name", "seen"]
-    assert columns["sex"].tolist() == [["m", "f", "missing", "f"][index % 4] for index in order]
-    assert columns["name"].tolist() == [f"n{index}" for index in order]
-    assert (columns["seen"] - columns["seen"].min()).tolist() == (np.array(order) - min(order)).tolist()
+    columns = {
+        "size": pa.array([1.0] * 40), "sex": ["m", "f", None, "f"] * 10, "weight": [str(index) for index in range(40)],
+        "name": [f"n{index}" for index in range(40)], "seen": pa.array(days, pa.timestamp("us")),
+    }  # fmt: skip
+    assert slice_definitions.list_other_columns(tmp_path) == slice_definitions.list_other_columns(None) == []
+    write_columns(tmp_path, pa.table(columns))
+    assert slice_definitions.list_other_columns(tmp_path) == list(columns)
+    read = slice_definitions.read_other_columns(tmp_path, ["sex", "weight", "name", "seen"])
+    assert list(read) == ["sex", "weight", "name", "seen"]
+    assert read["sex"].tolist() == ["m", "f", "missing", "f"] * 10
+    assert read["weight"].tolist() == list(range(40))
+    assert read["name"].tolist() == columns["name"]
+    assert (read["seen"] - read["seen"][0]).tolist() == list(range(40))
+
+
+def test_slice_values_has_all_values_of_few_rows_too():
+    sizes = {
+        name: {value: int(rows.sum()) for value, rows in
+               slice_definitions.slice_values(values, min_rows=1, max_values=2).items()}
+        for name, values in COLUMNS.items()
+    }  # fmt: skip
+    assert sizes["size"] == {"low": 20, "middle": 20, "high": 20, "missing": 40}
+    assert sizes["colour"] == {"red": 50, "missing": 31}
+    assert sizes["empty"] == {"missing": 100}
 
 
 @pytest.mark.parametrize("project", [("text", "classification")], indirect=True)

@@ -84,7 +84,8 @@ def test_stages_before_training_do_not_depend_on_it(package: Path) -> None:
 
 def test_copied_code_is_that_of_the_served_model() -> None:
     served = {f"headrace.{name}" for serving in SERVING_CODE.values() for name in (*COMMON_CODE, *serving.code)}
-    assert set(COPIED["headrace.tracking.serving_package"]) == served | {"headrace.tracking.served.served_model"}
+    files = {f"headrace.tracking.served.{name}" for name in ("served_model", "verified_files")}
+    assert set(COPIED["headrace.tracking.serving_package"]) == served | files
 
 
 def test_code_file_is_current_missing_or_invalid(tmp_path: Path) -> None:

@@ -54,3 +54,12 @@ def test_rows_without_an_answer_stay_empty_in_flat_columns():
         {"labels": '["a", "b"]', "probability_cat": 1.0},
         {"labels": None, "probability_cat": None},
     ]
+
+
+def test_copied_columns_that_are_nested_become_json():
+    kind = pa.struct([("cat", pa.string())])
+    table = pa.table({"box": pa.array([{"cat": "a"}, None], kind), "probabilities": [{"cat": 1.0}] * 2})
+    assert flatten_answers(table).to_pylist() == [
+        {"box": '{"cat": "a"}', "probability_cat": 1.0},
+        {"box": None, "probability_cat": 1.0},
+    ]

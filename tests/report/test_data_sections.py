@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 from headrace.report.data_sections import describe_cleaning, describe_data, describe_training, draw_history
@@ -14,6 +15,14 @@ def test_data_are_described_with_their_hashes(complete):
     assert described["classes"] == "<bad>, good"
     assert described["train, validation, test rows"] == "20, 10, 10"
     assert (described["hash of data/raw"], described["hash of data/normalized"]) == ("aaa.dir", "bbb.dir")
+
+
+def test_data_name_the_contract_to_which_they_were_held(complete):
+    assert facts(describe_data(RunFiles(complete)))["contract"].startswith("none: later data may have other columns")
+    complete.quarantine_dir.mkdir(parents=True, exist_ok=True)
+    complete.held_contract_path.write_bytes(b"columns: {}")
+    described = facts(describe_data(RunFiles(complete)))["contract"]
+    assert described.startswith(f"contract.yaml, SHA-256 {hashlib.sha256(b'columns: {}').hexdigest()};")
 
 
 def test_assumptions_are_listed_with_those_to_check_first(complete):

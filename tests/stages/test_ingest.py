@@ -44,6 +44,20 @@ def test_ingest_twice_writes_the_same_bytes(image_folder: Path) -> None:
     assert set(written[0]) == {"part-00000.parquet", "spec.json"}
 
 
+def test_first_ingest_without_a_contract_says_how_to_get_one(
+    image_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths, config = Paths(image_folder.parent), ingest.Config(source=str(image_folder))
+    ingest.run(config, paths)
+    assert "contract.yaml, which would hold them to it, is not there; after clean" in capsys.readouterr().out
+    paths.contract_path.write_text("columns: {}\n")
+    ingest.run(config, paths)
+    paths.contract_path.unlink()
+    paths.clean_dir.mkdir(parents=True)
+    ingest.run(config, paths)
+    assert capsys.readouterr().out == ""
+
+
 def test_ingest_that_fails_keeps_the_old_rows(image_folder: Path) -> None:
     paths = Paths(image_folder.parent)
     ingest.run(ingest.Config(source="photos"), paths)

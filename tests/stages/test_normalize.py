@@ -17,9 +17,9 @@ from headrace.data.table.encoding.serving import Encoder
 from headrace.errors import DataError
 from headrace.paths import SPLITS, Paths
 from headrace.stages import normalize
-from headrace.storage.arrays import open_arrays, read_sources
+from headrace.storage.arrays import list_stored_columns, open_arrays, read_columns, read_sources
 from headrace.storage.parquet import read_table, write_shards
-from tests.projects import run_stages
+from tests.projects import QUICK_CHECKS, run_stages, table_rows, write_csv
 
 OF_INDEX = ("train", "train", "val", "test")
 """Row i is in OF_INDEX[i % 4]."""
@@ -120,6 +120,26 @@ def test_normalize_of_train_sizes_that_differ_reports_the_automatic_one(
         " 17 x 30 is the median; to change it: normalize.image_size: [HEIGHT, WIDTH]"
     )
     assert "have 2 sizes" in paths.assumptions_path.read_text()
+
+
+def test_normalize_stores_the_columns_that_the_model_has_not(tmp_path: Path) -> None:
+    rows, values = table_rows(200)
+    labels = ["high" if value > 50 else "low" for value in values]
+    cells = [
+        row | {"note": f"n{index % 7}", "worth": label}
+        for index, (row, label) in enumerate(zip(rows, labels, strict=True))
+    ]
+    write_csv(tmp_path / "rows.csv", cells)
+    paths = Paths(tmp_path)
+    ingest = {"source": "rows.csv", "target": "worth", "columns": {"note": "ignore", "noise": "ignore"}}
+    run_stages(paths, {"ingest": ingest, "clean": {"checks": QUICK_CHECKS}}, ("ingest", "clean", "split", "normalize"))
+    by_id = {row["row_id"]: row for row in read_table(paths.clean_dir).to_pylist()}
+    for split in ("val", "test"):
+        folder = paths.normalized_dir / split
+        stored = read_columns(folder, list_stored_columns(folder)).to_pylist()
+        ids = [each.decode() for each in open_arrays(folder).row_ids.tolist()]
+        assert stored == [{name: by_id[each][name] for name in ("noise", "note")} for each in ids]
+    assert list_stored_columns(paths.normalized_dir / "train") == []
 
 
 def test_normalize_twice_writes_the_same_bytes(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from headrace.evaluation.gates.verdicts import read_report
 from headrace.stages import STAGES, quantize, test, validate
 from headrace.stages.register import Config, run
 from headrace.storage.arrays import open_arrays
-from headrace.storage.atomic import write_json
+from headrace.storage.atomic import write_json, write_text
 from headrace.storage.bundle import read_bundle
 from headrace.tracking.client import connect, find_or_create_experiment
 from tests.projects import LENIENT, calibrate
@@ -88,10 +88,13 @@ def test_register_completes_the_run_and_tags_its_origin(evaluated):
 def test_each_version_has_its_own_report(evaluated):
     for number in (1, 2):
         write_json(evaluated.metrics_path("train"), {"val_accuracy": 1.0, "fit_seconds": number})
+        if number == 2:
+            write_text(evaluated.held_contract_path, "columns: {}\n")
         run(Config(name="shapes", intended_use=f"Use {number}."), evaluated)
         version = connect(evaluated).get_model_version("shapes", str(number))
         folder = evaluated.root / "mlartifacts" / "models" / model_id_of(version) / "artifacts" / "report"
-        assert {path.name for path in folder.iterdir()} == {"index.html", "model_card.md"}
+        contract = ["contract.yaml"] if number == 2 else []
+        assert {path.name for path in folder.iterdir()} == {"index.html", "model_card.md", *contract}
         assert f"shapes, version {number}" in (folder / "index.html").read_text()
         assert evaluated.report_path.read_bytes() == (folder / "index.html").read_bytes()
         assert f"For: Use {number}." in version.description

@@ -222,7 +222,7 @@ def test_a_column_that_the_model_has_not_is_sliced(project: Paths) -> None:
 def test_few_test_rows_have_every_report(project: Paths, num_rows: int) -> None:
     calibrate(project)
     test_dir = project.normalized_dir / "test"
-    for path in [*test_dir.glob("*.npy"), test_dir / "sources.parquet"]:
+    for path in [*test_dir.glob("*.npy"), *test_dir.glob("*.parquet")]:
         if path.suffix == ".npy":
             np.save(path, np.load(path)[:num_rows])
         else:

@@ -7,7 +7,15 @@ import pyarrow as pa
 import pytest
 
 from headrace.errors import DataError
-from headrace.storage.arrays import create_arrays, open_arrays, read_sources, write_sources
+from headrace.storage.arrays import (
+    create_arrays,
+    list_stored_columns,
+    open_arrays,
+    read_columns,
+    read_sources,
+    write_columns,
+    write_sources,
+)
 
 
 @pytest.fixture
@@ -32,6 +40,13 @@ def test_open_arrays_is_memory_mapped_and_read_only(folder: Path) -> None:
     assert isinstance(arrays.inputs, np.memmap)
     with pytest.raises(ValueError, match="read-only"):
         arrays.inputs[0] = 1
+
+
+def test_columns_beside_the_arrays_are_read_by_name(folder: Path) -> None:
+    assert list_stored_columns(folder) == read_columns(folder, []).column_names == []
+    write_columns(folder, pa.table({"ward": ["a", None, "b", "b", "a"], "height": [1.0, 2.0, 3.0, 4.0, 5.0]}))
+    assert list_stored_columns(folder) == ["ward", "height"]
+    assert read_columns(folder, ["ward"]).to_pydict() == {"ward": ["a", None, "b", "b", "a"]}
 
 
 def test_create_arrays_allocates_the_disk_blocks(tmp_path: Path) -> None:

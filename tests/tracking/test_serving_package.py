@@ -25,6 +25,7 @@ from headrace.tracking.serving_package import (
     write_artifacts,
     write_checksums,
     write_code,
+    write_model_code,
 )
 
 
@@ -70,6 +71,14 @@ def test_another_code_is_a_package_of_another_name(tmp_path, monkeypatch):
     first, same = (write_code(tmp_path / name, "text").name for name in ("first", "same"))
     monkeypatch.setattr(serving_package, "COMMON_CODE", (*serving_package.COMMON_CODE, "errors"))
     assert first == same != write_code(tmp_path / "other", "text").name
+
+
+def test_model_code_is_one_file_that_checks_the_others(tmp_path):
+    text = write_model_code(tmp_path).read_text()
+    compile(text, "served_model.py", "exec")
+    assert "def verify_files(" in text
+    assert "import headrace" not in text
+    assert "from headrace" not in text
 
 
 def test_checksums_name_every_file_that_a_served_model_loads(tmp_path):

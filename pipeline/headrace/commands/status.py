@@ -8,11 +8,13 @@ from collections import Counter
 from headrace.contracts import Json, Metrics, Spec
 from headrace.data.sources.linked_folders import describe_links, find_links, find_unwatched_links
 from headrace.errors import DataError
-from headrace.paths import Paths
+from headrace.paths import CONTRACT, Paths
 from headrace.stages import STAGES
 from headrace.tracking.outbox import find_outboxes
 
 Row = tuple[str, str]
+CONTRACT_ACTIONS = {"quarantined": "drop", "repaired": "repair", "warned": "warn"}
+"""First word of the metrics of `clean` -> the action of the rules that it counts rows of."""
 MAX_RULES = 5
 """Rules that did not pass which are shown."""
 
@@ -45,6 +47,7 @@ def make_rows(metrics: dict[str, Metrics], paths: Paths) -> list[Row]:
     rows: list[Row] = []
     if metrics["ingest"] and metrics["clean"]:
         rows.append(("rows", f"{metrics['ingest']['rows']:,} in, {metrics['clean']['quarantined']:,} quarantined"))
+    rows += _contract(metrics["clean"], paths)
     if split := metrics["split"]:
         rows.append(("split", f"{split['train']:,} train, {split['val']:,} validation, {split['test']:,} test"))
     if "epsilon" in (train := metrics["train"]):
@@ -59,6 +62,17 @@ def make_rows(metrics: dict[str, Metrics], paths: Paths) -> list[Row]:
     if quantize := metrics["quantize"]:
         rows += _quantized(quantize, "an image" if _is_of_images(paths) else "a row") + _dominated(paths)
     return rows + _registered(paths) + _unsent(paths) + _unwatched(paths)
+
+
+def _contract(clean: Metrics, paths: Paths) -> list[Row]:
+    """What the contract did to the rows, and whether it was edited since."""
+    if not paths.held_contract_path.is_file():
+        return []
+    counts = {verb: clean.get(f"{verb}_contract_{action}", 0) for verb, action in CONTRACT_ACTIONS.items()}
+    text = ", ".join(f"{count:,} rows {verb}" for verb, count in counts.items() if count) or "no row breaks it"
+    held, path = paths.held_contract_path.read_bytes(), paths.contract_path
+    note = "" if path.is_file() and path.read_bytes() == held else "; it was edited since: dvc repro"
+    return [("contract", f"{CONTRACT}: {text}{note}")]
 
 
 def _gate(paths: Paths) -> list[Row]:

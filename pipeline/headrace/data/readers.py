@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
@@ -37,6 +37,7 @@ from headrace.data.table.reading.files import (
 from headrace.data.table.reading.files import FORMATS as FILE_FORMATS
 from headrace.data.table.reading.folders.annotations import is_annotations
 from headrace.data.table.reading.folders.text_lines import find_class_files
+from headrace.data.table.reading.folders.unread_formats import find_remedy
 from headrace.data.table.reading.reader import read_table_files
 from headrace.data.table.reading.sklearn_tables import read_breast_cancer, read_diabetes, read_wine
 from headrace.data.text.reader import EXTENSIONS as TEXT_EXTENSIONS
@@ -120,6 +121,7 @@ def choose_reader(wanted: str, source: str, path: Path) -> str:
     if path.is_file():
         if is_table_file(path):
             return "table"
+        _refuse_unread([path], where)
         raise DataError(
             f"{where}: {path.name} is of an unknown kind; tables end in {list(TABLE_EXTENSIONS)}, optionally compressed"
             f" ({list(COMPRESSIONS)}); images, texts and IDX files must be in a folder; or set ingest.format"
@@ -160,12 +162,19 @@ def _guess_folder(folder: Path, where: str) -> str:
         return "table"
     reader = "text_folder" if not has_table_on_top and is_text_folder(folder) else "table"
     if not kinds["text_folder"] + kinds["table"]:
+        _refuse_unread(_first_files(folder), where)
         others = Counter(path.suffix or "without extension" for path in _first_files(folder))
         got = f"contains {others.total()} files of other kinds ({_format_counts(others)})" if others else "is empty"
         raise DataError(
             f"{where}: {got}; put images or texts in one folder per class, or give a table; or set ingest.format"
         )
     return reader
+
+
+def _refuse_unread(paths: Iterable[Path], where: str) -> None:
+    """Raises DataError for a known format that is not read."""
+    if remedy := find_remedy(paths):
+        raise DataError(f"{where}: {remedy}")
 
 
 def _has_table_beside(folder: Path, image_folders: Collection[Path]) -> bool:

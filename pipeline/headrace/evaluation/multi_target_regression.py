@@ -30,6 +30,8 @@ from headrace.evaluation.slices import ErrorSlice, Slices, measure_error_slices,
 
 FORBIDDEN_IN_METRIC_NAME = re.compile(r"[^\w\-.]+")
 """MLflow forbids most of these; blanks and slashes go too."""
+END_OF_INTERVAL = re.compile(r"(^|_)(low|high)$")
+"""`rmse_low` is an end of the interval of `rmse`."""
 PER_TARGET_METRICS = ("rmse", "mae", "r2")
 
 
@@ -107,11 +109,16 @@ def evaluate_multi_target_regression(
 
 
 def metric_suffixes(targets: Sequence[str]) -> list[str]:
-    """A distinct suffix for the metrics of each target: `price ($)` -> `price`."""
+    """A distinct suffix for the metrics of each target: `price ($)` -> `price`, and `low` -> `low_target`."""
     suffixes: list[str] = []
     for name in targets:
-        suffix = FORBIDDEN_IN_METRIC_NAME.sub("_", name).strip("_")
-        suffixes.append(suffix if suffix and suffix not in suffixes else f"{suffix}_{len(suffixes) + 1}")
+        base = FORBIDDEN_IN_METRIC_NAME.sub("_", name).strip("_")
+        if END_OF_INTERVAL.search(base):
+            base += "_target"
+        suffix, number = base, len(suffixes) + 1
+        while not suffix or suffix in suffixes:
+            suffix, number = f"{base}_{number}", number + 1
+        suffixes.append(suffix)
     return suffixes
 
 

@@ -33,6 +33,8 @@ class Predictions:
     spec: Spec
     transform: Json
     """Content of `transform.json`."""
+    folder: Path | None = None
+    """The folder of the split."""
 
     @property
     def predicted(self) -> NDArray[np.int64]:
@@ -67,7 +69,7 @@ def predict_split(bundle: Bundle, folder: Path, graph_path: Path | None = None) 
         raise DataError(
             f"{bundle.folder}: the model outputs NaN or infinity; lower train.learning_rate and train again"
         )
-    return Predictions(arrays, logits, predict, bundle.spec, bundle.card.transform)
+    return Predictions(arrays, logits, predict, bundle.spec, bundle.card.transform, folder)
 
 
 def open_split(folder: Path) -> Arrays:

@@ -17,9 +17,7 @@ from headrace.data.table.parsing import parse_numbers
 from headrace.errors import ConfigError, choices
 from headrace.evaluation.predictions import Predictions
 from headrace.evaluation.slices import TERCILES, SliceKey, Slices, mean_by_row, tercile_slices
-from headrace.storage.arrays import Arrays
-from headrace.storage.column_names import is_source_column, to_source_name
-from headrace.storage.parquet import read_schema
+from headrace.storage.arrays import Arrays, list_stored_columns, read_columns
 from headrace.storage.ragged import Ragged
 from headrace.storage.split_index import read_rows
 
@@ -65,20 +63,20 @@ def decode_columns(arrays: Arrays, transform: Json) -> Columns:
 
     A text stands for its length in tokens.
     """
-    columns: Columns = {}
-    texts = tokens_by_column(transform)
-    for name, indices in inputs_by_column(transform).items():
-        if name in texts:
-            columns[name] = count_tokens(np.asarray(arrays.inputs), indices)
-            continue
-        stored = arrays.inputs[:, indices[0]]  # of a date: its days
-        values, places = np.unique(stored, return_inverse=True)
-        if transform["inputs"][indices[0]]["kind"] == "numeric" and len(values) > MAX_VALUES:
-            columns[name] = stored.astype(np.float64)
-            continue
-        names = [format_value(transform, indices[0], float(value)) for value in values]
-        columns[name] = np.array(names, object)[places]
-    return columns
+    return {name: decode_column(arrays, transform, name) for name in inputs_by_column(transform)}
+
+
+def decode_column(arrays: Arrays, transform: Json, name: str) -> NDArray[Any]:
+    """One of these columns."""
+    indices = inputs_by_column(transform)[name]
+    if name in tokens_by_column(transform):
+        return count_tokens(np.asarray(arrays.inputs), indices)
+    stored = arrays.inputs[:, indices[0]]  # of a date: its days
+    values, places = np.unique(stored, return_inverse=True)
+    if transform["inputs"][indices[0]]["kind"] == "numeric" and np.isfinite(values).sum() > MAX_VALUES:
+        return np.asarray(stored, np.float64)
+    names = [format_value(transform, indices[0], float(value)) for value in values]
+    return np.array(names, object)[places]
 
 
 COLUMNS: dict[str, Callable[[Arrays, Json], Columns]] = {
@@ -89,12 +87,18 @@ COLUMNS: dict[str, Callable[[Arrays, Json], Columns]] = {
 """Modality -> rows and `transform.json` -> what they are sliced by."""
 
 
-def read_other_columns(clean_dir: Path, row_ids: NDArray[np.bytes_], known: Sequence[str]) -> Columns:
-    """The source's columns that the model has not, such as ignored ones; numbers where every cell is one."""
-    stored = [name for name in read_schema(clean_dir).names if is_source_column(name)]
-    stored = [name for name in stored if to_source_name(name) not in known]
-    table = read_rows(clean_dir, row_ids, stored) if stored else pa.table({})
-    return {to_source_name(name): _parse_column(table.column(name).combine_chunks()) for name in table.column_names}
+def read_other_columns(folder: Path | None, names: Sequence[str]) -> Columns:
+    """Columns of the source that the model has not, such as ignored ones; numbers where every cell is one.
+
+    `folder`: that of the split.
+    """
+    table = read_columns(folder, names) if folder else pa.table({})
+    return {name: _parse_column(table.column(name).combine_chunks()) for name in table.column_names}
+
+
+def list_other_columns(folder: Path | None) -> list[str]:
+    """Lists these columns."""
+    return list_stored_columns(folder) if folder else []
 
 
 def collect_columns(predictions: Predictions, clean_dir: Path) -> Columns:
@@ -102,26 +106,35 @@ def collect_columns(predictions: Predictions, clean_dir: Path) -> Columns:
     columns = COLUMNS[predictions.spec.modality](predictions.arrays, predictions.transform)
     if predictions.spec.modality == "image":
         columns |= read_image_sizes(clean_dir, predictions.arrays.row_ids)
-    return columns | read_other_columns(clean_dir, predictions.arrays.row_ids, list(columns))
+    others = [name for name in list_other_columns(predictions.folder) if name not in columns]
+    return columns | read_other_columns(predictions.folder, others)
 
 
-def slice_columns(columns: Columns) -> dict[SliceKey, NDArray[np.bool_]]:
+def slice_columns(columns: Columns) -> Slices:
     """Thirds of numbers, the commonest values of texts, and missing ones if there are enough."""
     slices: dict[SliceKey, NDArray[np.bool_]] = {}
     for name, values in columns.items():
-        if values.dtype != object:
-            is_missing = np.isnan(values)
-            if np.unique(values[~is_missing]).size >= len(TERCILES):
-                slices |= tercile_slices(name, values)
-            if is_missing.sum() >= MIN_ROWS:
-                slices[SliceKey(name, MISSING)] = is_missing
+        found = slice_values(values, min_rows=MIN_ROWS, max_values=MAX_VALUES)
+        if values.dtype == object and len(set(values)) == 1:  # the slice would be all rows
             continue
-        distinct, counts = np.unique(values.astype(str), return_counts=True)
-        if len(distinct) == 1:  # the slice would be all rows
-            continue
-        common = sorted((-count, value) for value, count in zip(distinct, counts, strict=True) if count >= MIN_ROWS)
-        slices |= {SliceKey(name, str(value)): np.asarray(values == value) for _, value in common[:MAX_VALUES]}
+        if values.dtype != object and np.unique(values[~np.isnan(values)]).size < len(TERCILES):
+            found = {value: rows for value, rows in found.items() if value == MISSING}
+        slices |= {SliceKey(name, value): rows for value, rows in found.items()}
     return slices
+
+
+def slice_values(values: NDArray[Any], *, min_rows: int, max_values: int) -> dict[str, NDArray[np.bool_]]:
+    """Value -> `[rows]` of one column: thirds of numbers, the commonest texts, and missing ones.
+
+    Texts and missing values need `min_rows` rows.
+    """
+    if values.dtype != object:
+        is_missing = np.isnan(values)
+        thirds = {} if is_missing.all() else {key.value: rows for key, rows in tercile_slices("", values).items()}
+        return {**thirds, MISSING: is_missing} if is_missing.sum() >= min_rows else thirds
+    distinct, counts = np.unique(values.astype(str), return_counts=True)
+    common = sorted((-count, value) for value, count in zip(distinct, counts, strict=True) if count >= min_rows)
+    return {str(value): np.asarray(values == value) for _, value in common[:max_values]}
 
 
 def define_slices(columns: Columns, wanted: Sequence[str] | None) -> Slices:

@@ -17,6 +17,7 @@ PACKAGE_DIR = Path(__file__).resolve().parents[1]
 COPIED: dict[str, tuple[str, ...]] = {
     "headrace.tracking.serving_package": (
         "headrace.tracking.served.served_model",
+        "headrace.tracking.served.verified_files",
         "headrace.data.request_rows",
         "headrace.tracking.served.predictor",
         "headrace.tracking.served.scoring_requests",

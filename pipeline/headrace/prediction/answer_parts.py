@@ -7,12 +7,13 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from headrace.prediction.chunk_answers import ChunkAnswers, Counts
+from headrace.prediction.chunk_answers import ChunkAnswers, Counts, name_probability
 from headrace.storage.atomic import atomic_file, write_text
 from headrace.storage.label_codec import encode_names
 
@@ -93,20 +94,25 @@ def list_parts(folder: Path) -> list[Path]:
 
 
 def flatten_answers(table: pa.Table) -> pa.Table:
-    """The answers without nested columns: `probability_<class>` for each class, and labels as a JSON list."""
+    """The answers without nested columns: `probability_<class>` for each class; labels and copied columns as JSON."""
     columns = dict[str, pa.ChunkedArray]()
     for name in table.schema.names:
         column = table.column(name)
-        if pa.types.is_struct(column.type):
+        if name == "probabilities":
             classes = [field.name for field in column.type]
             parts = pa.Table.from_arrays([column], names=["p"]).flatten().columns
-            columns |= {f"probability_{label}": part for label, part in zip(classes, parts, strict=True)}
-        elif pa.types.is_list(column.type):
-            texts = [None if labels is None else encode_names(labels) for labels in column.to_pylist()]
+            columns |= {name_probability(label): part for label, part in zip(classes, parts, strict=True)}
+        elif pa.types.is_nested(column.type):
+            encode = encode_names if name == "labels" else _encode_cell
+            texts = [None if cell is None else encode(cell) for cell in column.to_pylist()]
             columns[name] = pa.chunked_array([pa.array(texts, pa.string())])
         else:
             columns[name] = column
     return pa.table(columns)
+
+
+def _encode_cell(cell: Any) -> str:
+    return json.dumps(cell, ensure_ascii=False, default=str)
 
 
 def _read_parts(paths: list[Path]) -> Iterator[pa.Table]:

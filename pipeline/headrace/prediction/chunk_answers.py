@@ -15,6 +15,7 @@ from headrace.contracts import Json
 from headrace.evaluation.metrics.drift import count_values, extract_features
 from headrace.prediction.input_chunks import Chunk, LoadedRows
 from headrace.prediction.registered_model import RegisteredModel, open_model
+from headrace.tracking.served.predictor import name_values
 
 ROWS_AT_ONCE = 64
 """Rows that are read, encoded and answered together: photos of many megapixels must fit into memory."""
@@ -60,11 +61,17 @@ class AnswerChunk:
             "version": pa.array([model.version] * len(chunk), pa.string()),
         }
         counts = _count(model, features, columns) if self.has_drift else {}
-        copied = _rename_copied(chunk.copied, {*fixed, *columns, *closing})
+        flat = (name_probability(label) for label in model.card["classes"])
+        copied = rename_copied(chunk.copied, {*fixed, *columns, *closing, *flat})
         return ChunkAnswers(pa.record_batch({**fixed, **copied, **columns, **closing}), len(reasons), counts)
 
 
-def _rename_copied(copied: pa.RecordBatch | None, taken: set[str]) -> dict[str, pa.Array]:
+def name_probability(label: str) -> str:
+    """The column of a class's probability in a file without nested columns."""
+    return f"probability_{label}"
+
+
+def rename_copied(copied: pa.RecordBatch | None, taken: set[str]) -> dict[str, pa.Array]:
     """The copied columns; one that has the name of a column of the answers gets `_` appended."""
     renamed: dict[str, pa.Array] = {}
     if copied is None:
@@ -101,8 +108,8 @@ def _make_columns(predictor: Any, outputs: NDArray[np.float32], reasons: dict[in
     card, is_null = predictor.card, np.zeros(len(outputs), np.bool_)
     is_null[list(reasons)] = True
     if card["task"] == "regression":
-        names = card["targets"] or ["prediction"]
         values = outputs.astype(np.float64)
+        names = name_values(card["targets"])
         return {name: pa.array(values[:, index], mask=is_null) for index, name in enumerate(names)}
     probabilities, classes = predictor.compute_probabilities(outputs), np.array(card["classes"], object)
     columns = [pa.array(column) for column in probabilities.T]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,6 +15,7 @@ from headrace.contracts import Json
 from headrace.errors import DataError
 from headrace.paths import Paths
 from headrace.tracking.served.model_download import check_model_uri, download_model, resolve_version
+from headrace.tracking.served.verified_files import CHECKSUMS, ChangedFileError, PackageFinder, verify_files
 
 MODEL_FILE = "MLmodel"
 REMEDY = "register it again: dvc repro --force --single-item register"
@@ -60,15 +59,7 @@ class RegisteredModel:
     def _import(self, module: str) -> ModuleType:
         """Imports a module of the version's package, which lies outside of `sys.path`."""
         if self.package not in sys.modules:
-            folder = self.folder / "code" / self.package
-            spec = spec_from_file_location(
-                self.package, folder / "__init__.py", submodule_search_locations=[str(folder)]
-            )
-            if spec is None or spec.loader is None:
-                raise DataError(f"{folder}: not a Python package; {REMEDY}")
-            package = module_from_spec(spec)
-            sys.modules[self.package] = package
-            spec.loader.exec_module(package)
+            sys.meta_path.insert(0, PackageFinder(self.folder / "code" / self.package))
         return import_module(f"{self.package}.{module}")
 
 
@@ -99,24 +90,15 @@ def find_model(name: str | None, paths: Paths, download_dir: Path) -> Path:
 
 def open_model(folder: Path) -> RegisteredModel:
     """Opens the files of a version; raises DataError if they are not those that were registered."""
-    checksums_path = folder / "artifacts" / "checksums.json"
-    try:
-        recorded = json.loads(checksums_path.read_bytes())
-    except FileNotFoundError:
+    if not (folder / CHECKSUMS).is_file():
         raise DataError(
-            f"{folder}: has no {checksums_path.name}: not a model of headrace, or of an earlier version; {REMEDY}"
-        ) from None
-    package = str(recorded["package"])
-    in_package = {f"code/{package}/{path.name}" for path in (folder / "code" / package).glob("*.py")}
-    for name in sorted(in_package | recorded["files"].keys()):
-        path, expected = folder / name, recorded["files"].get(name, "")
-        actual = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "missing"
-        if actual != expected:
-            raise DataError(
-                f"{path}: SHA-256 is {actual}, at registration it was {expected or 'not there'}: this version was"
-                f" changed or damaged; {REMEDY}"
-            )
-    if f"code/{package}/predictor.py" not in recorded["files"]:
+            f"{folder}: has no {Path(CHECKSUMS).name}: not a model of headrace, or of an earlier version; {REMEDY}"
+        )
+    try:
+        package = verify_files(folder)
+    except ChangedFileError as error:
+        raise DataError(f"{folder}/{error}") from None
+    if not (folder / "code" / package / "predictor.py").is_file():
         raise DataError(f"{folder}: was registered by an earlier version of headrace; {REMEDY}")
     return RegisteredModel(folder, package, json.loads((folder / "artifacts" / "card.json").read_bytes()))
 

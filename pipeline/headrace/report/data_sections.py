@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from headrace.contracts import Json
 from headrace.data.cleaning.checks import ALL_CHECKS
+from headrace.paths import CONTRACT
 from headrace.report.charts import LineChart, build_line_chart
 from headrace.report.layout import Link, Section, Table, format_name, format_number
 from headrace.report.run_files import RunFiles
@@ -32,6 +34,7 @@ def describe_data(run: RunFiles) -> Section:
         "inputs": _list_names([column["name"] for column in spec["columns"]]),
         "classes": _list_names(spec["classes"]),
         "rows": format_number(run.metrics("ingest").get("rows")),
+        "contract": _describe_contract(run),
         "train, validation, test rows": ", ".join(
             format_number(split[name]) for name in ("train", "val", "test") if name in split
         ),
@@ -39,6 +42,15 @@ def describe_data(run: RunFiles) -> Section:
         "hash of data/normalized": hashes.get("normalized", ""),
     }
     return Section("Data", tables=[_make_facts("The data set", facts), *_list_assumptions(run)])
+
+
+def _describe_contract(run: RunFiles) -> str:
+    """The contract to which `clean` held the rows."""
+    path = run.paths.held_contract_path
+    if path.is_file():
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        return f"{CONTRACT}, SHA-256 {digest}; the rows that broke it are under Cleaning"
+    return f"none: later data may have other columns and values; `headrace contract` proposes {CONTRACT}"
 
 
 def _list_assumptions(run: RunFiles) -> list[Table]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,8 @@ def run(config: Config, paths: Paths) -> Metrics:
             into = (folder, quarantine)
             write_rows(paths.raw_dir, into, spec=spec, checker=checker, decision=decision, survey=survey)
             _write_files(folder, clean, row_index, decision)
+            if contract:
+                shutil.copyfile(paths.contract_path, quarantine / CONTRACT)
             decision.remarks += check_totals(contract, spec, folder) if contract else []
         _write_report(paths, clean, row_index, decision, columns, metrics)
     _warn_of_breaches(decision)

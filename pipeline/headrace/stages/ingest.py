@@ -22,7 +22,7 @@ from headrace.data.sources.linked_folders import describe_links, find_unwatched_
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.sources.transfer.urls import get_scheme, redact_url
 from headrace.errors import ConfigError, DataError
-from headrace.paths import Paths
+from headrace.paths import CONTRACT, Paths
 from headrace.settings.ingest import Config
 from headrace.storage.atomic import atomic_dir, write_text
 from headrace.storage.label_codec import decode_names
@@ -65,12 +65,23 @@ def run(config: Config, paths: Paths, check_spec: Callable[[Spec], None] | None 
         spec = opened.finish(folder, spec) if opened.finish else spec
         write_text(folder / "spec.json", spec.to_json())
     warn_of_assumptions(spec.assumptions)
+    _point_to_contract(paths)
     return {
         "rows": num_rows,
         "classes": _num_classes(tally.labels - {None}, spec.task),
         "columns": len(spec.columns),
         "bytes": tally.num_bytes,
     }
+
+
+def _point_to_contract(paths: Paths) -> None:
+    """Prints, for the first rows of a project, that nothing holds later ones to them."""
+    if not paths.contract_path.is_file() and not paths.clean_dir.exists():
+        print(  # noqa: T201
+            f"ingest: assumes that later data have these columns and values: {CONTRACT}, which would hold them to it,"
+            " is not there; after clean, this writes it: headrace contract",
+            flush=True,
+        )
 
 
 def _check_labels(labels: set[str], spec: Spec, num_rows: int) -> None:

@@ -22,10 +22,14 @@ from headrace.data.transforms import TRANSFORMS
 from headrace.errors import DataError
 from headrace.paths import SPLITS, UNUSED, Paths
 from headrace.settings.normalize import Config
-from headrace.storage.arrays import ArrayWriter, create_arrays, write_sources
+from headrace.storage.arrays import ArrayWriter, create_arrays, write_columns, write_sources
 from headrace.storage.atomic import atomic_dir, write_json, write_text
+from headrace.storage.column_names import is_source_column, to_source_name
 from headrace.storage.parquet import read_schema, read_table
-from headrace.storage.split_index import find_positions, read_row_ids, to_ascii_ids
+from headrace.storage.split_index import find_positions, read_row_ids, read_rows, to_ascii_ids
+
+EVALUATED = ("val", "test")
+"""The splits whose rows are sliced."""
 
 
 class _EncodedBatch(NamedTuple):
@@ -66,6 +70,7 @@ def run(config: Config, paths: Paths) -> Metrics:
                 writers[split] = stack.enter_context(closing(writer))
             _write_rows(writers, row_ids, rows.map(partial(_encode, spec=spec, transform=transform)), paths)
             _write_sources(folder, row_ids, paths.clean_dir)
+            _write_other_columns(folder, row_ids, paths.clean_dir, transform)
             if spec.modality == "image":
                 transform |= measure_pixels(np.asarray(writers["train"].inputs))
             if spec.task != "regression":
@@ -124,6 +129,18 @@ def _write_sources(folder: Path, row_ids: Mapping[str, NDArray[np.bytes_]], clea
     order = np.argsort(ids)
     for split in SPLITS:
         write_sources(folder / split, sources.take(pa.array(order[np.searchsorted(ids, row_ids[split], sorter=order)])))
+
+
+def _write_other_columns(
+    folder: Path, row_ids: Mapping[str, NDArray[np.bytes_]], clean_dir: Path, transform: Json
+) -> None:
+    """Writes the source's columns that the model has not, by which `validate` and `test` slice their rows."""
+    known = {item["column"] for item in transform.get("inputs", [])}
+    others = [name for name in read_schema(clean_dir).names if is_source_column(name)]
+    others = [name for name in others if to_source_name(name) not in known]
+    for split in EVALUATED if others else ():
+        rows = read_rows(clean_dir, row_ids[split], others)
+        write_columns(folder / split, rows.rename_columns([to_source_name(name) for name in others]))
 
 
 def _select(inputs: Any, is_selected: NDArray[np.bool_]) -> Any:

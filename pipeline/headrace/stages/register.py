@@ -72,7 +72,8 @@ def _register(config: Config, paths: Paths, registry: Registry) -> Metrics:
         "files": registry.find_local_files(version),
     }
     description = render_description(write_report(config, paths, registered))
-    registry.attach_report(version, description, (paths.report_path, paths.model_card_path))
+    contract = [paths.held_contract_path] if paths.held_contract_path.is_file() else []
+    registry.attach_report(version, description, (paths.report_path, paths.model_card_path, *contract))
     write_json(paths.registered_path, registered)
     print(f"register: {version.title}: {decision.sentence}", flush=True)  # noqa: T201
     metrics = {"version": version.number, "is_champion": int(decision.is_champion), "int8": int(precision == "int8")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tokenize import TokenError
@@ -25,7 +26,7 @@ INPUT_TYPES: dict[ModalityName, str] = {"image": "u1", "table": "<f4", "text": "
 TARGET_TYPES: dict[TaskName, str] = {"classification": "<i8", "multilabel": "<f4", "regression": "<f4"}
 
 
-SOURCES = "sources.parquet"
+SOURCES, COLUMNS = "sources.parquet", "columns.parquet"
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,21 @@ def write_sources(folder: Path, sources: pa.ChunkedArray) -> None:
 def read_sources(folder: Path) -> pa.ChunkedArray | None:
     """Reads what `write_sources` wrote; None for arrays of an earlier version."""
     return pq.read_table(folder / SOURCES).column("source") if (folder / SOURCES).is_file() else None
+
+
+def write_columns(folder: Path, columns: pa.Table) -> None:
+    """Writes columns of the source that the model does not learn from, in the order of the arrays."""
+    pq.write_table(columns, folder / COLUMNS, compression="zstd")
+
+
+def list_stored_columns(folder: Path) -> list[str]:
+    """Lists the columns that `write_columns` wrote; most splits have none."""
+    return list(pq.read_schema(folder / COLUMNS).names) if (folder / COLUMNS).is_file() else []
+
+
+def read_columns(folder: Path, names: Sequence[str]) -> pa.Table:
+    """Reads some of them."""
+    return pq.read_table(folder / COLUMNS, columns=list(names)) if names else pa.table({})
 
 
 def _new_array(path: Path, dtype: str, shape: tuple[int, ...]) -> Any:

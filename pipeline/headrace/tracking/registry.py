@@ -173,7 +173,7 @@ class Registry:
             return download_run_outcomes(self._client, version.run_id) if split == "test" and version.run_id else None
 
     def attach_report(self, version: Version, description: str, report_paths: Iterable[Path]) -> None:
-        """Describes a version in Markdown, and stores its report with its model, in the folder `report`."""
+        """Describes a version in Markdown, and stores files with its model, in the folder `report`."""
         with translate_mlflow_errors(self._paths), tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / "report"
             folder.mkdir()

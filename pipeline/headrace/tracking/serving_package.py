@@ -18,6 +18,7 @@ from headrace.data.table.encoding.decode import decode_cell, inputs_by_column
 from headrace.runtime import is_plain
 from headrace.storage.bundle import Bundle
 from headrace.tracking.served.outcomes import OUTCOMES_DIR
+from headrace.tracking.served.predictor import name_values
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -61,6 +62,7 @@ class ServingCode:
     """Packages in addition to REQUIREMENTS."""
 
 
+MODEL_CODE, FUTURE = "served_model.py", "from __future__ import annotations\n"
 COMMON_CODE = ("data.request_rows", "tracking.served.predictor", "tracking.served.scoring_requests")
 """Modules of `headrace` in the package of every modality."""
 TEXT_CODE = ("data.text.repair", "data.text.token_ids")
@@ -98,7 +100,7 @@ def save_model(folder: Path, candidate: Candidate) -> None:
     _skip_search_of_packages()
     scratch, bundle = folder.parent, candidate.bundle
     modality = bundle.spec.modality
-    model_code = Path(str(files("headrace.tracking.served") / "served_model.py"))
+    model_code = write_model_code(scratch)
     texts = {"card": candidate.card, "reference": candidate.reference}
     artifacts = {"graph": str(candidate.graph), **write_artifacts(scratch, texts, bundle)}
     package = write_code(scratch, modality)
@@ -185,6 +187,16 @@ def write_code(folder: Path, modality: ModalityName) -> Path:
     return package
 
 
+def write_model_code(folder: Path) -> Path:
+    """Writes the code of the model into one file, with the code that checks all others; returns its path."""
+    served = files("headrace.tracking.served")
+    text, checks = (served.joinpath(name).read_text(encoding="utf-8") for name in (MODEL_CODE, "verified_files.py"))
+    (line,) = (line for line in text.splitlines(keepends=True) if "served.verified_files import" in line)
+    path = folder / MODEL_CODE
+    path.write_text(text.replace(line, checks.replace(FUTURE, "")), encoding="utf-8")
+    return path
+
+
 def write_checksums(folder: Path, artifacts: Iterable[str], package: Path, model_code: Path) -> str:
     """Writes the SHA-256 of every file that a served model loads, by its path in the model; returns the path."""
     in_model = {f"artifacts/{Path(path).name}": Path(path) for path in artifacts}
@@ -222,7 +234,6 @@ def make_signature(bundle: Bundle) -> ModelSignature:
             for column in spec.columns
         ],
     }
-    targets = [ColSpec(DataType.double, name) for name in spec.targets]
     probabilities = ColSpec(Map(DataType.double), "probabilities")
     outputs = {
         "classification": [
@@ -230,7 +241,7 @@ def make_signature(bundle: Bundle) -> ModelSignature:
             ColSpec(DataType.boolean, "abstain", required=False),
         ],
         "multilabel": [ColSpec(Array(DataType.string), "labels"), probabilities],
-        "regression": targets or [ColSpec(DataType.double, "prediction")],
+        "regression": [ColSpec(DataType.double, name) for name in name_values(spec.targets)],
     }  # fmt: skip
     params = [ParamSpec("abstain", "boolean", False)] if spec.task == "classification" else []
     params.append(ParamSpec("on_invalid", "string", "refuse"))

@@ -66,9 +66,10 @@ def test_metrics_of_single_targets_have_intervals_and_their_half_widths_none() -
 def test_slice_columns_are_those_of_the_source_and_the_target() -> None:
     columns = [Column(name="sex", kind="categorical"), Column(name="label", kind="numeric")]
     table = Spec(
-        modality="table", task="classification", source="x", format="table", num_rows=1, target="fate", columns=columns
-    )
-    assert list_slice_columns(table) == ["sex", "label", "class", "fate"]
+        modality="table", task="classification", source="x", format="table", num_rows=1, target="fate", columns=columns,
+        other_columns=["fate", "ward"],
+    )  # fmt: skip
+    assert list_slice_columns(table) == ["sex", "label", "ward", "class", "fate"]
     images = Spec(modality="image", task="classification", source="x", format="folder", num_rows=1)
     assert list_slice_columns(images) == ["brightness", "class"]
     gate = Gate(slices=[SliceBound(column="sex", min=0.5), SliceBound(column="brightnes", min=0.5)])

@@ -1,15 +1,18 @@
 """Slices by the values of a column."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from headrace.contracts import Json, Spec
 from headrace.errors import ConfigError
-from headrace.evaluation.gates.column_slices import slice_by_column
+from headrace.evaluation.gates.column_slices import list_columns, slice_by_column
 from headrace.evaluation.predictions import Predictions
-from headrace.storage.arrays import Arrays
+from headrace.storage.arrays import Arrays, write_columns
 from tests.text_tables import make_text_table
 
 NUMBER = {"kind": "numeric", "offset": 0.0, "unit": 1.0}
@@ -83,6 +86,18 @@ def test_images_are_sliced_by_brightness() -> None:
     slices = slice_by_column(Predictions(arrays, np.zeros((60, 2)), lambda rows: rows, spec, {}), "brightness")
     assert list(slices) == ["low", "middle", "high"]
     assert np.flatnonzero(slices["high"]).tolist() == list(range(40, 60))
+
+
+def test_columns_that_the_model_does_not_learn_from_slice_too(tmp_path: Path) -> None:
+    ward = pa.array(["north"] * 40 + ["south"] * 19 + [None])
+    write_columns(tmp_path, pa.table({"ward": ward, "sex": ward, "height": np.arange(60.0)}))
+    predictions = replace(table(), folder=tmp_path)
+    assert list_columns(predictions) == ["sex", "deck", "age", "ward", "height", "class", "fate"]
+    assert {value: int(rows.sum()) for value, rows in slice_by_column(predictions, "ward").items()} == {
+        "north": 40, "south": 19, "missing": 1,
+    }  # fmt: skip
+    assert set(slice_by_column(predictions, "height")) == {"low", "middle", "high"}
+    assert set(slice_by_column(predictions, "sex")) == {"female", "male", "missing"}  # that of the model
 
 
 def test_unknown_column_names_those_that_there_are() -> None:

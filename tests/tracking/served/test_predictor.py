@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from headrace.data.request_rows import Encoded, InvalidRequestError, Problem
-from headrace.tracking.served.predictor import Params, Predictor, read_version
+from headrace.tracking.served.predictor import Params, Predictor, name_values, read_version
 
 
 def predictor_of(outputs, problems=(), **card):
@@ -81,6 +81,14 @@ def test_several_targets_have_a_value_each():
     assert predictor_of([[1.5, 2.5]], task="regression", targets=["price", "area"]).answer([{}]) == [
         {"price": 1.5, "area": 2.5}
     ]
+
+
+def test_targets_that_have_the_name_of_another_column_of_answers_are_renamed():
+    targets = ["version", "version_", "reason", "area"]
+    assert name_values(targets) == ["version__", "version_", "reason_", "area"]
+    predictor = predictor_of([[1.0, 2.0, 3.0, 4.0]], task="regression", targets=targets)
+    assert predictor.answer([{}]) == [{"version__": 1.0, "version_": 2.0, "reason_": 3.0, "area": 4.0}]
+    assert name_values([]) == ["prediction"]
 
 
 def test_version_is_read_as_mlflow_writes_it(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from importlib.util import find_spec
 
@@ -34,7 +35,19 @@ HEIC_EXTENSIONS = (".heic", ".heif", ".hif")
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")
 EXTENSIONS = tuple(sorted({*HEIC_EXTENSIONS, *(extension for names in FORMATS.values() for extension in names)}))
 """The extensions by which folders, archives and inputs of predictions are searched for images."""
+SIGNATURES = re.compile(
+    rb"\x89PNG|\xff\xd8\xff|GIF8|BM....\0\0\0\0|II\*\0|MM\0\*|RIFF....WEBP|....ftyp(avif|avis|hei[cmsx]|hev[cx]|mif1)"
+    rb"|\0\0\0\x0cjP  |\xff\x4f\xff\x51|P[1-7fF]\s|qoif|icns|DDS \x7c\0|\0\0\x01\0|\x59\xa6\x6a\x95"
+    rb"|\x01\xda[\0\x01][\x01\x02]",
+    re.DOTALL,
+)
+"""How files of the formats begin, but for PCX and TGA, which have no signature."""
 HEIC_REMEDY = "HEIC needs the package pillow-heif: pip install 'headrace[heic]'"
+
+
+def is_image(data: bytes) -> bool:
+    """Whether data begin as an image does."""
+    return SIGNATURES.match(data) is not None
 
 
 def is_heic(data: bytes) -> bool:

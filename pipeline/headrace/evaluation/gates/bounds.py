@@ -43,8 +43,8 @@ class SliceBound(Bound):
     """The range that a metric must lie in on every value of a column."""
 
     column: Annotated[str, Field(min_length=1)]
-    """A column of the table, by its name in the source; `brightness` of images, `tokens` of texts; the target, or
-    `class` or `label`. Numbers of more than 10 values are cut into thirds."""
+    """A column of the source by its name there, whether the model learns from it or not; `brightness` of images,
+    `tokens` of texts; the target, or `class` or `label`. Numbers of more than 10 values are cut into thirds."""
     metric: str | None = None
     """Metric of `validate`; null: the task's quality (accuracy, micro_f1 or r2)."""
     by: Literal["value", "interval"] = "interval"
@@ -169,7 +169,9 @@ def find_slice_mistakes(gate: Gate, columns: Iterable[str], key: str) -> list[st
 
 def list_slice_columns(spec: Spec) -> list[str]:
     """Lists what rows can be sliced by, as far as it is known from their description."""
+    targets = {spec.target, *spec.targets}
     names = [*(column.name for column in spec.columns), *SLICE_COLUMNS.get(spec.modality, ())]
+    names += [name for name in spec.other_columns if name not in targets]
     if not spec.targets:
         names += [TARGET_COLUMNS[spec.task], *([spec.target] if spec.target else [])]
     return list(dict.fromkeys(names))

@@ -7,15 +7,20 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.data.table.encoding.decode import count_tokens, format_value, inputs_by_column, tokens_by_column
+from headrace.data.table.encoding.decode import inputs_by_column
 from headrace.errors import ConfigError, choices
 from headrace.evaluation.gates.bounds import SLICE_COLUMNS, TARGET_COLUMNS
 from headrace.evaluation.predictions import Predictions
-from headrace.evaluation.slice_definitions import COLUMNS, slice_columns
-from headrace.evaluation.slices import TERCILES, SliceKey, tercile_slices
+from headrace.evaluation.slice_definitions import (
+    COLUMNS,
+    decode_column,
+    list_other_columns,
+    read_other_columns,
+    slice_values,
+)
 
-MAX_VALUES = 10
-"""Numbers of more values are cut into thirds."""
+MAX_SLICES = 200
+"""Values of a column that are checked: the commonest."""
 Bools = NDArray[np.bool_]
 
 
@@ -24,7 +29,7 @@ def list_columns(predictions: Predictions) -> list[str]:
     spec, names = predictions.spec, list[str]()
     if spec.modality == "table":
         names += inputs_by_column(predictions.transform)
-    names += SLICE_COLUMNS.get(spec.modality, ())
+    names += [*SLICE_COLUMNS.get(spec.modality, ()), *list_other_columns(predictions.folder)]
     if not spec.targets:
         names += [TARGET_COLUMNS[spec.task], *([spec.target] if spec.target else [])]
     return list(dict.fromkeys(names))
@@ -38,41 +43,31 @@ def slice_by_column(predictions: Predictions, column: str) -> dict[str, Bools]:
             f"params.yaml: validate.gate.slices: column {column!r}: not a column of the normalized rows; "
             f"{choices(column, names)}"
         )
-    spec = predictions.spec
-    if spec.modality == "table" and column in inputs_by_column(predictions.transform):
-        slices = _slice_table(predictions, column)
-    elif column in SLICE_COLUMNS.get(spec.modality, ()):
-        defined = slice_columns(COLUMNS[spec.modality](predictions.arrays, predictions.transform))
-        slices = {key.value: rows for key, rows in defined.items() if key.column == column}
-    else:
-        slices = _slice_target(predictions)
+    values = _read_column(predictions, column)
+    slices = _slice_target(predictions) if values is None else _slice(values)
     return {value: rows for value, rows in slices.items() if rows.any()}
 
 
-def _slice_table(predictions: Predictions, name: str) -> dict[str, Bools]:
-    transform, indices = predictions.transform, inputs_by_column(predictions.transform)[name]
-    if name in tokens_by_column(transform):
-        tokens = count_tokens(np.asarray(predictions.arrays.inputs), indices)
-        return {**_cut_into_thirds(tokens), "missing": np.isnan(tokens)}
-    index, kind = indices[0], transform["inputs"][indices[0]]["kind"]
-    stored = np.asarray(predictions.arrays.inputs[:, index], np.float64)
-    values = np.unique(stored[~np.isnan(stored)])
-    if kind == "categorical" or len(values) <= MAX_VALUES:
-        slices = {format_value(transform, index, float(value)): stored == value for value in values}
-    else:
-        slices = _cut_into_thirds(stored)
-    return slices if kind == "categorical" else {**slices, "missing": np.isnan(stored)}
+def _read_column(predictions: Predictions, column: str) -> NDArray[np.float64] | NDArray[np.object_] | None:
+    """`[rows]`: numbers or texts; None for the target."""
+    spec, arrays, transform = predictions.spec, predictions.arrays, predictions.transform
+    if spec.modality == "table" and column in inputs_by_column(transform):
+        return decode_column(arrays, transform, column)
+    if column in SLICE_COLUMNS.get(spec.modality, ()):
+        return COLUMNS[spec.modality](arrays, transform)[column]
+    if column in list_other_columns(predictions.folder):
+        return read_other_columns(predictions.folder, [column])[column]
+    return None
 
 
 def _slice_target(predictions: Predictions) -> dict[str, Bools]:
     targets, classes = np.asarray(predictions.arrays.targets), predictions.spec.classes
     if predictions.spec.task == "regression":
-        return _cut_into_thirds(targets.astype(np.float64))
+        return _slice(targets.astype(np.float64))
     if predictions.spec.task == "multilabel":
         return {name: targets[:, index] > 0 for index, name in enumerate(classes)}
     return {name: cast("Bools", targets == index) for index, name in enumerate(classes)}
 
 
-def _cut_into_thirds(values: NDArray[np.float64]) -> dict[str, Bools]:
-    thirds = tercile_slices("", values)
-    return {name: thirds[SliceKey("", name)] for name in TERCILES}
+def _slice(values: NDArray[np.float64] | NDArray[np.object_]) -> dict[str, Bools]:
+    return slice_values(values, min_rows=1, max_values=MAX_SLICES)

@@ -18,6 +18,8 @@ from headrace.data.request_rows import InvalidRequestError
 ROWS_PER_RUN = 256
 ON_INVALID = ("refuse", "warn")
 """What happens to a row with an invalid cell: the whole request is refused, or the answer has a warning."""
+ANSWER_COLUMNS = ("row", "source", "reason", "version", "warnings")
+"""What answers have besides the values of the targets: in the output of `headrace predict`, or from the server."""
 Rows = list[dict[Any, Any]]
 Answer = dict[str, Any]
 
@@ -109,7 +111,7 @@ class Predictor:
     def decode(self, outputs: NDArray[np.float32], *, abstain: bool = False) -> dict[str, list[Any]]:
         """Returns the columns of the answers, as Python values, from the graph's outputs."""
         if self.card["task"] == "regression":
-            names = self.card["targets"] or ["prediction"]
+            names = name_values(self.card["targets"])
             return dict(zip(names, outputs.astype(np.float64).T.tolist(), strict=True))
         probabilities = self.compute_probabilities(outputs)
         classes = self.card["classes"]
@@ -135,6 +137,20 @@ class Predictor:
         powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         probabilities: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
         return probabilities
+
+
+def name_values(targets: list[str]) -> list[str]:
+    """Returns the names of a regression's values in answers: the targets', or `prediction` if there is only one.
+
+    A target with the name of another column of answers gets `_` appended.
+    """
+    names: list[str] = []
+    for target in targets:
+        name = target
+        while name in ANSWER_COLUMNS or name in names or (name != target and name in targets):
+            name += "_"
+        names.append(name)
+    return names or ["prediction"]
 
 
 def read_version(folder: Path, card: dict[str, Any]) -> str:

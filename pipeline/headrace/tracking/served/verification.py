@@ -31,6 +31,7 @@ from headrace.storage.column_names import to_stored_name
 from headrace.storage.label_codec import decode_names
 from headrace.storage.parquet import list_batches, read_batch
 from headrace.tracking.launch import describe_process, is_alive
+from headrace.tracking.served.predictor import name_values
 
 NUM_ROWS = 256
 """As many as `test` answers in one run of the graph: their answers are the same to the last bit."""
@@ -180,7 +181,8 @@ def _pair_values(answer: Json, row: Json, spec: Spec) -> dict[str, tuple[Any, An
             "probabilities": (answer["probabilities"], row["probabilities"]),
         }
     if spec.targets:
-        return {name: (answer[name], row[f"predicted {name}"]) for name in spec.targets}
+        names = zip(name_values(spec.targets), spec.targets, strict=True)
+        return {name: (answer[name], row[f"predicted {target}"]) for name, target in names}
     return {"prediction": (answer["prediction"], row["predicted"])}
 
 

@@ -92,6 +92,9 @@ def _choose_inputs(
         # the only input: as a category whose values hardly repeat, it would carry no information
         if kind == "categorical" and name not in options.columns and is_mostly_distinct(head[name].combine_chunks()):
             columns[name] = "text"
+    if "image" in options.columns.values():  # names beside the images themselves
+        names = [name for name, kind in columns.items() if kind == "image" and name not in options.columns]
+        columns |= dict.fromkeys(names, "categorical")
     texts = [name for name, kind in columns.items() if kind == "text"]
     others = [name for name in columns if name not in texts]
     may_be_ids = [

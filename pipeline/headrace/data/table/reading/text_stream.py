@@ -57,11 +57,17 @@ def read_text_blocks(path: Path, encoding: str) -> Iterator[str]:
 
 def read_lines(path: Path, encoding: str) -> Iterator[str]:
     """The lines of a file, without their ends; raises what `read_text_blocks` does."""
+    for lines in read_line_blocks(path, encoding):
+        yield from lines
+
+
+def read_line_blocks(path: Path, encoding: str) -> Iterator[list[str]]:
+    """The same, as many at a time as a block of text contains."""
     rest = ""
     for block in read_text_blocks(path, encoding):
         *lines, rest = (rest + block).split("\n")
-        yield from lines
-    yield rest
+        yield lines
+    yield [rest]
 
 
 def read_beginning(path: Path) -> tuple[str, bytes]:

@@ -27,6 +27,15 @@ def test_detect_delimiter(tmp_path, delimiter):
         ("good, really\t1\nbad, really\t0\n", "\t"),
         ("text\tlabel\none, two, three\t1\nno\t0\n", "\t"),
         ("word\nother\n", ","),  # one column
+        ("id,note,label\n" + '1,"a; b",x\n2,"c; d",y\n' * 99, ","),  # as even, but within quotes
+        ('1,"a; b",x\n2,"c; d",y\n' * 9, ","),
+        ('id,"a; b",label\n1,"c ""d; e"" f",x\n2,"g\n; h",y\n', ","),
+        ('id, "a; b", label\n1, "a; b", x\n', ","),
+        ('"a;b";"c;d"\n"e;f";"g,h"\n', ";"),
+        ('size;word\n5" a;3" b\n6" a;4" b\n', ";"),  # inches
+        ("id,note,label\n" + "1,a; b,x\n2,c; d,y\n" * 99, ","),  # the header has no semicolon
+        ('word\n"a; b"\n"c; d"\n', ","),
+        ('word\n"a, b"\n"c, d"\n', ","),
     ],
 )
 def test_detect_delimiter_if_several_fit(tmp_path, text, delimiter):
@@ -42,6 +51,7 @@ def test_detect_delimiter_if_several_fit(tmp_path, text, delimiter):
         ('ham\t"Yes" he said\nspam\tno\n', False),
         ('a,b\n5" pipe,1\n6" pipe,2\n', True),  # within a cell, quotes are ordinary characters
         ("a,b\n1,2\n", True),
+        ('word\n"a, b"\n"c, d"\n', True),  # one column
     ],
 )
 def test_detect_quoting(tmp_path, text, is_quoted):
@@ -54,6 +64,7 @@ def test_detect_blanks_before_quotes(tmp_path):
 
 def test_quoting_setting_overrides_detection(tmp_path):
     assert layout(tmp_path, 'a,b\n"x",1\n', quoting=False).dialect.is_quoted is False
+    assert layout(tmp_path, '"a;b"\n"c;d"\n', quoting=False).dialect.delimiter == ";"
     assert layout(tmp_path, 'a\tb\n"x,1\t\n', quoting=True, delimiter="\t").dialect.is_quoted is True
 
 

@@ -60,6 +60,20 @@ def test_sounds_are_no_images():
         read(table.replace_schema_metadata(metadata))
 
 
+def test_bytes_are_images_if_the_first_cell_or_the_settings_say_so():
+    def describe(cells: list[bytes | None], **options: object) -> str | None:
+        table = pa.table({"photo": pa.array(cells, pa.binary()), "label": ["p"] * len(cells)})
+        return describe_columns(
+            PATH, table.schema, ReadOptions(**options), None, lambda _: table.to_batches()
+        ).image_column
+
+    assert describe([None, b"\xff\xd8\xff\xe0"]) == "photo"
+    assert describe([b"anything"], columns={"photo": "image"}) == "photo"
+    for cells in ([b"anything"], [None], []):
+        with pytest.raises(DataError, match="'photo' contains binary; .* or image if it holds images"):
+            describe(cells)
+
+
 def test_images_are_hashed_and_read_in_small_batches():
     images = pa.array([{"bytes": bytes([index]), "path": f"{index}.png"} for index in range(100)] + [None])
     batches = read(pa.table({"image": images, "label": ["p"] * 101}))

@@ -34,6 +34,8 @@ TYPICAL_NAMES = frozenset(
 """Lower-case names that are unlikely to be values."""
 SEPARATOR_LINE = re.compile(r"""["']?sep=(.)["']?""", re.IGNORECASE)
 """The first line that gives Excel the delimiter."""
+QUOTED_CELL = re.compile(r'(?:^|(?<=[\t;|, ]))"(?:[^"]|"")*"(?=[\t;|, ]|$)', re.MULTILINE)
+"""A quoted cell, whatever the delimiter is; it may span lines."""
 MAX_NAME_CHARS = 64
 SAMPLE_CHARS = 1024 * 1024
 HEADER_ROWS = 1000
@@ -96,14 +98,21 @@ def detect_layout(path: Path, table: TableFormat) -> Layout:
 
 
 def detect_dialect(lines: list[str], table: TableFormat, *, is_whole: bool) -> Dialect:
-    """The dialect in which most of the first lines have the same number of cells, and more than one."""
+    """The dialect in which most of the first lines have the same number of cells, and more than one.
+
+    Of several, one in which the first line has that number too.
+    """
     delimiters = DELIMITERS if table.delimiter == "auto" else (table.delimiter,)
-    scored = [(_evenness(lines, dialect), dialect) for dialect in
-              (_detect_quoting(lines, delimiter, table, is_whole=is_whole) for delimiter in delimiters)]  # fmt: skip
+    is_open = table.delimiter == "auto" and table.quoting is not False
+    possible = _find_outside_quotes(lines, delimiters) if is_open else delimiters
+    dialects = [_detect_quoting(lines, delimiter, table, is_whole=is_whole) for delimiter in delimiters]
+    scored = [(_evenness(lines, each) if each.delimiter in possible else 0.0, each) for each in dialects]
     best = max(score for score, _ in scored)
     if best == 0 and table.delimiter == "auto":  # one column
-        return Dialect(",", next(dialect.is_quoted for _, dialect in scored if dialect.delimiter == ","))
-    return next(dialect for score, dialect in scored if score >= best - ALMOST)
+        is_enclosed = not possible and any('"' in line for line in lines)
+        return Dialect(",", is_enclosed or next(each.is_quoted for each in dialects if each.delimiter == ","))
+    even = [dialect for score, dialect in scored if score >= best - ALMOST]
+    return next((dialect for dialect in even if _has_even_header(lines, dialect)), even[0])
 
 
 def parse_records(lines: list[str], dialect: Dialect, *, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
@@ -144,6 +153,19 @@ def looks_like_header(first: Sequence[str], below: Sequence[Sequence[str]], miss
         return True
     repeating = [(cell, set(column)) for cell, column in pairs if len(set(column)) <= len(column) / 2]
     return bool(repeating) and all(cell not in values for cell, values in repeating)
+
+
+def _find_outside_quotes(lines: list[str], delimiters: Sequence[str]) -> list[str]:
+    """The delimiters that at least half of the records have outside of quoted cells."""
+    unquoted = QUOTED_CELL.sub('""', "\n".join(lines)).split("\n")
+    records = [stripped for line in unquoted if (stripped := line.strip(" "))]
+    return [each for each in delimiters if 2 * sum(each in record for record in records) >= len(records)]
+
+
+def _has_even_header(lines: list[str], dialect: Dialect) -> bool:
+    """Whether the first record has the commonest number of cells."""
+    widths = [len(cells) for _, cells in islice(parse_records(lines, dialect), HEADER_ROWS)]
+    return widths[0] == Counter(widths).most_common(1)[0][0]
 
 
 def _evenness(lines: list[str], dialect: Dialect) -> float:

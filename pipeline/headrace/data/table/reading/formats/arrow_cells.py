@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
@@ -16,7 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
+from headrace.data.sources.image_formats import is_image
 from headrace.data.sources.read_options import ReadOptions
+from headrace.data.table.reading.formats.cell_text import format_floats
 from headrace.data.table.reading.table_file import FileRows, check_same_columns, check_unique_names
 from headrace.errors import ConfigError, DataError
 from headrace.storage.label_codec import encode_names
@@ -48,8 +50,17 @@ class ArrowColumns(NamedTuple):
         return ROWS_PER_BATCH if self.image_column is None else IMAGES_PER_BATCH
 
 
-def describe_columns(path: Path, schema: pa.Schema, options: ReadOptions, expected: list[str] | None) -> ArrowColumns:
-    """Checks a file's columns; raises DataError if one has more than one value per row, ConfigError for two images."""
+def describe_columns(
+    path: Path,
+    schema: pa.Schema,
+    options: ReadOptions,
+    expected: list[str] | None,
+    read_column: Callable[[str], Iterable[pa.RecordBatch]] = lambda _: (),
+) -> ArrowColumns:
+    """Checks a file's columns; raises DataError if one has more than one value per row, ConfigError for two images.
+
+    `read_column`: yields the batches of a column of bytes, whose first cell shows whether it holds images.
+    """
     fields = [field for field in schema if not PANDAS_INDEX.fullmatch(field.name)]
     names = [field.name for field in fields]
     if not names:
@@ -57,7 +68,12 @@ def describe_columns(path: Path, schema: pa.Schema, options: ReadOptions, expect
     check_unique_names(path, names)
     ignored = {name for name, kind in options.columns.items() if kind == "ignore"}
     features = _read_features(schema)
-    images = [field.name for field in fields if _is_image(field, features) and field.name not in ignored]
+    images = [
+        field.name
+        for field in fields
+        if field.name not in ignored
+        and (_is_image(field, features) or (_is_binary(field.type) and _holds_images(field.name, options, read_column)))
+    ]
     if len(images) > 1:
         raise ConfigError(
             f"params.yaml: ingest.columns: {images[:5]} all hold images, but a row can have only one; set the others"
@@ -163,6 +179,19 @@ def _is_image(field: Any, features: Mapping[str, Any]) -> bool:
     return kind == "Image" and types.is_struct(field.type) and {part.name for part in field.type} == IMAGE_FIELDS
 
 
+def _is_binary(kind: pa.DataType) -> bool:
+    return bool(types.is_binary(kind) or types.is_large_binary(kind))
+
+
+def _holds_images(name: str, options: ReadOptions, read_column: Callable[[str], Iterable[pa.RecordBatch]]) -> bool:
+    """Whether a column of bytes holds images, by the settings, or by its first cell."""
+    if options.columns.get(name) == "image":
+        return True
+    cells = (batch.column(name).drop_null() for batch in read_column(name))
+    first = next((part[0].as_py() for part in cells if len(part)), b"")
+    return is_image(first)
+
+
 def _class_names(feature: Any) -> list[str]:
     """The names of a ClassLabel, or of a list of them."""
     if isinstance(feature, list):
@@ -191,8 +220,12 @@ def _check_type(path: Path, field: Any, *, is_target: bool) -> None:
     if not is_scalar(kind):
         raise DataError(
             f"{path}: column {field.name!r} contains {kind}; cells must be texts, numbers, booleans, dates or null;"
-            f" flatten it, set ingest.columns: {{{field.name}: ignore}}, or name it as ingest.target if it contains"
-            " lists of labels"
+            f" flatten it, set ingest.columns: {{{field.name}: ignore}}, or "
+            + (
+                "image if it holds images"
+                if _is_binary(kind)
+                else "name it as ingest.target if it contains lists of labels"
+            )
         )
 
 
@@ -216,13 +249,14 @@ def _to_text(column: Any) -> Any:
         column = column.dictionary_decode()
     if types.is_float16(column.type):
         column = column.cast(pa.float32())
-    if types.is_floating(column.type):
-        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
-    return column.cast(pa.string())
+    return format_floats(column) if types.is_floating(column.type) else column.cast(pa.string())
 
 
 def _to_images(column: Any) -> pa.Array:
     """`[rows]` of IMAGE_TYPE."""
+    if _is_binary(column.type):
+        columns = [column.cast(pa.binary()), pa.nulls(len(column), pa.string())]
+        return pa.StructArray.from_arrays(columns, fields=list(IMAGE_TYPE))
     data, path = (pc.struct_field(column, name) for name in ("bytes", "path"))
     return pa.StructArray.from_arrays([data.cast(pa.binary()), path.cast(pa.string())], fields=list(IMAGE_TYPE))
 

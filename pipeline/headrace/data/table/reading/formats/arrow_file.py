@@ -22,7 +22,7 @@ def open_arrow(path: Path, options: ReadOptions, expected: list[str] | None) -> 
     """Reads the schema of a Feather or Arrow file, or of a stream; raises DataError if it is damaged."""
     check_uncompressed(path, "Arrow")
     with translate_arrow_errors(path, "Arrow"):
-        columns = describe_columns(path, read_arrow_schema(path), options, expected)
+        columns = describe_columns(path, read_arrow_schema(path), options, expected, lambda _: read_arrow_batches(path))
     rows = read_rows(path, "Arrow", read_arrow_batches(path), columns)
     return OpenTableFile(columns.names, rows, options.table, "index", image_column=columns.image_column)
 
@@ -33,7 +33,9 @@ def open_orc(path: Path, options: ReadOptions, expected: list[str] | None) -> Op
 
     check_uncompressed(path, "ORC")
     with translate_arrow_errors(path, "ORC"):
-        columns = describe_columns(path, orc.ORCFile(path).schema, options, expected)
+        columns = describe_columns(
+            path, orc.ORCFile(path).schema, options, expected, lambda name: _read_stripes(path, [name])
+        )
     rows = read_rows(path, "ORC", _read_stripes(path, columns.names), columns)
     return OpenTableFile(columns.names, rows, options.table, "index", image_column=columns.image_column)
 

@@ -179,7 +179,7 @@ def _open_duckdb(path: Path, options: ReadOptions, expected: list[str] | None) -
         }
         query = _choose_query(path, tables, options.query)
         schema = _run_duckdb(connection, query, options).schema
-    columns = describe_columns(path, schema, options, expected)
+    columns = describe_columns(path, schema, options, expected, lambda _: _read_duckdb(path, query, options))
     rows = read_rows(path, "DuckDB", _read_duckdb(path, query, options), columns)
     return OpenTableFile(columns.names, rows, options.table, "index", image_column=columns.image_column)
 

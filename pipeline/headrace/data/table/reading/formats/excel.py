@@ -9,9 +9,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import pyarrow as pa
+
 from headrace.contracts import Assumption
 from headrace.data.sources.read_options import ReadOptions, TableFormat
-from headrace.data.table.reading.formats.cell_text import batch_values, format_scalar
+from headrace.data.table.reading.formats.cell_text import batch_values, format_column, format_scalar
 from headrace.data.table.reading.formats.workbook_scan import inspect_workbook
 from headrace.data.table.reading.table_file import (
     FileRows,
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 HEADER_SEARCH_ROWS = 50
 """Rows in which the header is searched."""
+LOADED: dict[tuple[Path, int, int, str | None], tuple[CalamineSheet, list[Assumption]]] = {}
+"""The sheet that was loaded last, by its file, size, time and name, until it is used once more; at most one."""
 
 
 class SheetLayout(NamedTuple):
@@ -45,13 +49,12 @@ def open_excel(path: Path, options: ReadOptions, expected: list[str] | None) -> 
     check_uncompressed(path, "Excel")
     num_errors = inspect_workbook(path)
     with translate_excel_errors(path):
-        workbook = _open_workbook(path)
-        sheet, assumptions = _choose_sheet(path, workbook, options.table.sheet)
+        sheet, chosen = _load_sheet(path, options.table.sheet)
         layout = _find_table(path, sheet, options.table)
     check_unique_names(path, layout.names)
     if expected is not None:
         check_same_columns(path, layout.names, expected)
-    assumptions += [*layout.assumptions, *_assume_errors(num_errors)]
+    assumptions = [*chosen, *layout.assumptions, *_assume_errors(num_errors)]
     return OpenTableFile(layout.names, _read(sheet, layout), options.table, assumptions=assumptions)
 
 
@@ -73,10 +76,17 @@ def translate_excel_errors(path: Path) -> Iterator[None]:
         raise DataError(f"{path}: not readable as a workbook; save it again, or export it as CSV") from None
 
 
-def _open_workbook(path: Path) -> CalamineWorkbook:
+def _load_sheet(path: Path, wanted: str | None) -> tuple[CalamineSheet, list[Assumption]]:
+    """Loads a sheet, or takes the one that was loaded last: a table is opened for its first rows, and for all."""
     from python_calamine import CalamineWorkbook
 
-    return CalamineWorkbook.from_path(path)
+    stat = path.stat()
+    key = (path, stat.st_size, stat.st_mtime_ns, wanted)
+    loaded = LOADED.pop(key, None)
+    LOADED.clear()
+    if loaded is None:
+        loaded = LOADED[key] = _choose_sheet(path, CalamineWorkbook.from_path(path), wanted)
+    return loaded
 
 
 def _choose_sheet(path: Path, workbook: CalamineWorkbook, wanted: str | None) -> tuple[CalamineSheet, list[Assumption]]:
@@ -128,7 +138,10 @@ def _find_used_columns(sheet: CalamineSheet, top: Sequence[tuple[int, list[Any]]
     """Positions of the columns that have a cell in any row; most have one in the first rows."""
     empty = {index for index in range(len(top[0][1])) if all(cells[index] == "" for _, cells in top)}
     for _, cells in _number_rows(sheet) if empty else ():
-        empty = {index for index in empty if cells[index] == ""}
+        if any(cells[index] != "" for index in empty):
+            empty = {index for index in empty if cells[index] == ""}
+            if not empty:
+                break
     return [index for index in range(len(top[0][1])) if index not in empty]
 
 
@@ -160,11 +173,19 @@ def _assume_errors(num_errors: int) -> list[Assumption]:
 
 def _read(sheet: CalamineSheet, layout: SheetLayout) -> Iterator[FileRows]:
     rows = (
-        (number, [None if cells[index] == "" else cells[index] for index in layout.columns])
+        (number, [cells[index] for index in layout.columns])
         for number, cells in _number_rows(sheet)
-        if number > layout.first_row and any(cell != "" for cell in cells)
+        if number > layout.first_row and cells.count("") < len(cells)
     )
-    return batch_values(rows, layout.names, lambda _, values: [format_scalar(value) for value in values])
+    return batch_values(rows, layout.names, _to_cells, _to_column)
+
+
+def _to_cells(_: int, values: Sequence[Any]) -> list[str | None]:
+    return [None if value == "" else format_scalar(value) for value in values]
+
+
+def _to_column(values: Sequence[Any]) -> pa.Array:
+    return format_column([None if value == "" else value for value in values] if "" in values else values)
 
 
 def _number_rows(sheet: CalamineSheet) -> Iterator[tuple[int, list[Any]]]:

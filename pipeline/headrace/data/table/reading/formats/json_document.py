@@ -72,10 +72,16 @@ def _is_document(path: Path, text: str) -> bool:
 
 
 def _read_array(path: Path, encoding: str) -> Objects:
-    """The objects of an array with their indices, decoded one by one."""
+    """The objects of an array with their indices: as many at a time as a block has, or one by one where that fails."""
     decoder, blocks = json.JSONDecoder(), read_text_blocks(path, encoding)
     text, index, position = next(blocks, "").lstrip(BLANKS)[1:], 0, 0
     while not (end := END.match(text, position)):
+        if not position:
+            rows, position = _parse_block(text, index)
+            yield from enumerate(rows, index)
+            index += len(rows)
+            if rows:
+                continue
         try:
             row, after = decoder.raw_decode(text, _find_item(text, position, index))
         except (ValueError, RecursionError) as error:  # perhaps because the object goes on in the next block
@@ -96,6 +102,16 @@ def _read_array(path: Path, encoding: str) -> Objects:
     rest = next((block.strip(BLANKS) for block in chain([text[end.end() :]], blocks) if block.strip(BLANKS)), "")
     if rest:
         raise DataError(f"{path}: goes on after the end of its array ({rest[:20]!r}); {REMEDY}")
+
+
+def _parse_block(text: str, index: int) -> tuple[list[dict[str, Any]], int]:
+    """The objects up to the last `}` of a text and the position behind it; none if that is not the end of an item."""
+    try:
+        begin, end = _find_item(text, 0, index), text.rfind("}") + 1
+        rows = json.loads(f"[{text[begin:end]}]")
+    except (ValueError, RecursionError):
+        return [], 0
+    return (rows, end) if all(isinstance(row, dict) for row in rows) else ([], 0)
 
 
 def _find_item(text: str, position: int, index: int) -> int:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.table.reading.formats.cell_text import batch_values, format_scalar
+from headrace.data.table.reading.formats.json_blocks import BlockParser
 from headrace.data.table.reading.table_file import FileRows, OpenTableFile, check_unique_names
-from headrace.data.table.reading.text_stream import read_lines
+from headrace.data.table.reading.text_stream import read_line_blocks
 from headrace.errors import DataError
 from headrace.storage.label_codec import encode_names
 
@@ -30,7 +34,7 @@ def open_jsonl(path: Path, options: ReadOptions, expected: list[str] | None) -> 
         if not names:
             raise DataError(f"{path}: is empty; give a table that has rows")
     check_unique_names(path, names)
-    return OpenTableFile(names, batch_objects(path, _rows(path, options), names, options), options.table)
+    return OpenTableFile(names, _read(path, names, options), options.table)
 
 
 def find_keys(rows: Iterator[tuple[int, dict[str, Any]]], options: ReadOptions) -> list[str]:
@@ -50,9 +54,15 @@ def batch_objects(
 
     Raises DataError for a key that is not among the names, and for a value that is no cell.
     """
-    known = frozenset(names)
+    known, num_names = frozenset(names), len(names)
+    pick = itemgetter(*names) if num_names > 1 else lambda row: (row[names[0]],)
 
-    def to_values(number: int, row: dict[str, Any]) -> list[Any]:
+    def to_values(number: int, row: dict[str, Any]) -> Sequence[Any]:
+        if len(row) == num_names:
+            try:
+                return pick(row)
+            except KeyError:
+                pass
         if not row.keys() <= known:
             raise _unknown_key(f"{path}: {place} {number}", next(key for key in row if key not in known))
         return [row.get(name) for name in names]
@@ -64,24 +74,54 @@ def batch_objects(
     return batch_values(((number, to_values(number, row)) for number, row in rows), names, to_cells)
 
 
+def _read(path: Path, names: list[str], options: ReadOptions) -> Iterator[FileRows]:
+    """The rows of the lines, a block of text at a time."""
+    parser = BlockParser(names)
+    for block in _blocks(path, options):
+        numbers, lines = zip(*block, strict=True)
+        cells = parser.parse(lines)
+        if cells is None:
+            yield from batch_objects(path, (_parse(path, *line) for line in block), names, options)
+        else:
+            yield FileRows(cells, pa.array(numbers, pa.int64()))
+
+
 def _rows(path: Path, options: ReadOptions) -> Iterator[tuple[int, dict[str, Any]]]:
     """The number and the object of each line."""
-    for number, line in enumerate(read_lines(path, options.table.encoding), 1):
-        if number <= options.table.skip_lines or not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            reason = str(error).partition(": line ")[0]
-            raise DataError(
-                f"{path}: line {number}: invalid JSON ({reason}); each line must be a complete object; fix that line"
-            ) from None
-        if not isinstance(row, dict):
-            raise DataError(
-                f"{path}: line {number}: contains a JSON {_json_type(row)}; each line must be an object, such as"
-                ' {"text": "fine", "label": "good"}; write one row per line'
-            )
-        yield number, row
+    for block in _blocks(path, options):
+        for number, line in block:
+            yield _parse(path, number, line)
+
+
+def _blocks(path: Path, options: ReadOptions) -> Iterator[list[tuple[int, str]]]:
+    """The lines that are not blank, without blanks at their ends, with their numbers; a block of text at a time."""
+    first = 1
+    for lines in read_line_blocks(path, options.table.encoding):
+        numbered = [
+            (number, line.strip(" \t\r"))
+            for number, line in enumerate(lines, first)
+            if number > options.table.skip_lines and line.strip()
+        ]
+        first += len(lines)
+        if numbered:
+            yield numbered
+
+
+def _parse(path: Path, number: int, line: str) -> tuple[int, dict[str, Any]]:
+    """The number and the object of a line; raises DataError if it is none."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        reason = str(error).partition(": line ")[0]
+        raise DataError(
+            f"{path}: line {number}: invalid JSON ({reason}); each line must be a complete object; fix that line"
+        ) from None
+    if not isinstance(row, dict):
+        raise DataError(
+            f"{path}: line {number}: contains a JSON {_json_type(row)}; each line must be an object, such as"
+            ' {"text": "fine", "label": "good"}; write one row per line'
+        )
+    return number, row
 
 
 def _to_text(where: str, name: str, value: Any, options: ReadOptions) -> str | None:

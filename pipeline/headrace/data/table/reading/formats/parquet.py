@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.table.reading.formats.arrow_cells import (
+    IMAGES_PER_BATCH,
     ArrowColumns,
     describe_columns,
     read_rows,
@@ -22,7 +23,9 @@ def open_parquet(path: Path, options: ReadOptions, expected: list[str] | None) -
     """Reads the schema; raises DataError if the file is damaged or a column has more than one value per row."""
     check_uncompressed(path, "Parquet")
     with translate_arrow_errors(path, "Parquet"), pq.ParquetFile(path) as file:
-        columns = describe_columns(path, file.schema_arrow, options, expected)
+        columns = describe_columns(
+            path, file.schema_arrow, options, expected, lambda name: file.iter_batches(IMAGES_PER_BATCH, columns=[name])
+        )
     rows = read_rows(path, "Parquet", _read_batches(path, columns), columns)
     return OpenTableFile(columns.names, rows, options.table, "index", image_column=columns.image_column)
 

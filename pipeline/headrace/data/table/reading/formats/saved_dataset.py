@@ -45,7 +45,9 @@ def open_saved_dataset(path: Path, options: ReadOptions, expected: list[str] | N
     """Opens the dataset of a `state.json` with indices; raises DataError if one of its files is damaged."""
     files = _list_files(path, DATA_KEY)
     with translate_arrow_errors(files[0], "Arrow"):
-        columns = describe_columns(files[0], read_arrow_schema(files[0]), options, expected)
+        columns = describe_columns(
+            files[0], read_arrow_schema(files[0]), options, expected, lambda _: read_arrow_batches(files[0])
+        )
     rows = read_rows(path, "a dataset", _take_rows(files, _list_files(path, INDICES_KEY), columns), columns)
     return OpenTableFile(columns.names, rows, options.table, "index", image_column=columns.image_column)
 

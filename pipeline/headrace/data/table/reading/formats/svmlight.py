@@ -12,9 +12,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from headrace.data.sources.read_options import ReadOptions
+from headrace.data.table.reading.formats.cell_text import format_floats
 from headrace.data.table.reading.table_file import FileRows, OpenTableFile
 from headrace.data.table.reading.text_stream import read_text_blocks
 from headrace.errors import DataError
@@ -23,11 +26,11 @@ NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 ROW = re.compile(rf"{NUMBER}(?:\s+\d+:{NUMBER})*")
 LIKELY = re.compile(rf"{NUMBER}(?:,{NUMBER})*(?:\s+qid:\d+)?((?:\s+\d+:{NUMBER})*)")
 """Also rows of the kinds that are not supported, so that they are not taken for texts."""
-INDEX, LAST_INDEX = re.compile(r"(\d+):"), re.compile(r"(\d+):\S*$")
+INDEX = re.compile(r"(\d+):")
 TIME = re.compile(r"\d{1,2}:\d\d")
 LABEL, FEATURE = "label", "feature_"
 MAX_FEATURES = 2000
-ROWS_PER_BATCH = 1024
+ROWS_PER_BATCH, MAX_CELLS_PER_BATCH = 8192, 2**20
 SAMPLE_LINES = 50
 
 Line = tuple[int, str]
@@ -61,7 +64,7 @@ def _find_names(path: Path, encoding: str) -> list[str]:
     lowest, highest = MAX_FEATURES, -1
     for number, line in _lines(path, encoding):
         if first := INDEX.search(line):  # indices ascend, or the line is refused when it is read
-            last = LAST_INDEX.search(line) or first
+            last = INDEX.search(line.rsplit(None, 1)[-1]) or first
             lowest, highest = min(lowest, int(first[1])), max(highest, int(last[1]))
         if highest > MAX_FEATURES:
             raise DataError(
@@ -75,13 +78,24 @@ def _find_names(path: Path, encoding: str) -> list[str]:
 
 def _batches(path: Path, encoding: str, names: Sequence[str]) -> Iterator[FileRows]:
     columns = [int(name.removeprefix(FEATURE)) for name in names if name != LABEL]
-    for batch in _batch_lines(path, encoding):
+    lines = _lines(path, encoding)
+    while batch := list(islice(lines, min(ROWS_PER_BATCH, MAX_CELLS_PER_BATCH // len(names)))):
         features, labels = _parse(path, batch, max(columns) + 1)
-        dense = features.toarray()
-        cells = {f"{FEATURE}{index}": pa.array(dense[:, index]).cast(pa.string()) for index in columns}
-        cells[LABEL] = pa.array(labels).cast(pa.string())
+        by_column = features.tocsc()
+        cells = {f"{FEATURE}{index}": _to_cells(by_column, index) for index in columns}
+        cells[LABEL] = format_floats(pa.array(labels))
         arrays = [cells[name] for name in names]
         yield FileRows(pa.record_batch(arrays, names=list(names)), pa.array([line for line, _ in batch], pa.int64()))
+
+
+def _to_cells(by_column: Any, index: int) -> pa.Array:
+    """A column of a sparse matrix as text; most of its cells are the same."""
+    start, end = by_column.indptr[index : index + 2]
+    is_written = np.zeros(by_column.shape[0], np.bool_)
+    is_written[by_column.indices[start:end]] = True
+    order = np.argsort(by_column.indices[start:end])
+    written = format_floats(pa.array(by_column.data[start:end][order]))
+    return pc.replace_with_mask(pa.repeat("0", len(is_written)), is_written, written)
 
 
 def _parse(path: Path, batch: list[Line], num_features: int) -> tuple[Any, Any]:
@@ -110,12 +124,6 @@ def _raise_for_line(path: Path, batch: list[Line], reason: str) -> NoReturn:
                 " that line; several labels and qid are not supported"
             )
     raise DataError(f"{path}: line {batch[0][0]} or later: not readable as svmlight ({reason}); fix it")
-
-
-def _batch_lines(path: Path, encoding: str) -> Iterator[list[Line]]:
-    lines = _lines(path, encoding)
-    while batch := list(islice(lines, ROWS_PER_BATCH)):
-        yield batch
 
 
 def _lines(path: Path, encoding: str) -> Iterator[Line]:

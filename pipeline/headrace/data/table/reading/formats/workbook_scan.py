@@ -21,8 +21,8 @@ MAX_UNPACKED_BYTES = 4 * 2**30
 MAX_CELLS = 50_000_000
 """Cells of a sheet's rectangle; each takes some 32 bytes."""
 ERROR_CELL = b' t="e"'
-COLUMN = re.compile(rb"""\br\s*=\s*["']([A-Za-z]+)\d""")
-ROW = re.compile(rb"""\br\s*=\s*["'][A-Za-z]*(\d+)["']""")
+PLACE = re.compile(rb"""\br\s*=\s*["']([A-Za-z]*)(\d+)["']""")
+"""The column and row of a cell, or the row alone."""
 BLOCK_BYTES, OVERLAP_BYTES = 2**20, 64
 LETTERS = 26
 TRIAL_S, TRIAL_MEMORY_BYTES = 120, 2 * 2**30
@@ -96,8 +96,9 @@ def _scan_sheet(path: Path, archive: zipfile.ZipFile, name: str) -> int:
         while block := file.read(BLOCK_BYTES):
             num_errors += (end[1 - len(ERROR_CELL) :] + block).count(ERROR_CELL)
             text = end + block
-            columns.update(COLUMN.findall(text))
-            num_rows = max(num_rows, *map(int, ROW.findall(text)), 0)
+            places = PLACE.findall(text)
+            columns.update(column for column, _ in places)
+            num_rows = max(num_rows, *(int(row) for row in {row for _, row in places}), 0)
             end = block[-OVERLAP_BYTES:]
     num_columns = max(map(_to_number, columns), default=0)
     if num_rows * num_columns > MAX_CELLS:
