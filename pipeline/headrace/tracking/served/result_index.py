@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from headrace.errors import TrackingError
 from headrace.paths import Paths
 from headrace.tracking.client import NOT_FOUND, connect, translate_mlflow_errors
+from headrace.tracking.names import quote_text
 from headrace.tracking.runs import PARENT
 from headrace.tracking.uri import REGISTRY, experiment_name, find_sqlite_file
 
@@ -160,9 +161,8 @@ class ServerIndex:
 
     def list_versions(self, name: str, count: int) -> list[StoredResult]:
         """Lists the newest versions of a registered model, the newest first."""
-        quoted = name.replace("'", "\\'")
         with translate_mlflow_errors(self._paths):
-            versions = self._client.search_model_versions(f"name = '{quoted}'")
+            versions = self._client.search_model_versions(f"name = {quote_text(name)}")
             newest = sorted(versions, key=lambda version: -int(version.version))[:count]
         # a search returns no aliases
         listed = (self.find_version(name, str(version.version)) for version in newest)
@@ -173,8 +173,7 @@ class ServerIndex:
         with self._none_if_missing() as answer:
             run = self._client.get_run(key)
             answer.extend([_describe_run(run)] if _is_training(run) else [])
-        quote = '"' if "'" in key else "'"
-        return answer or self._search(f"attributes.run_name = {quote}{key}{quote}", MAX_NAMED)
+        return answer or self._search(f"attributes.run_name = {quote_text(key)}", MAX_NAMED)
 
     def list_runs(self, count: int) -> list[StoredResult]:
         """Lists the newest runs, the newest first."""
