@@ -15,6 +15,7 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from headrace import __version__
+from headrace.comparison.command import compare
 from headrace.errors import USER_ERRNOS, ConfigError, DataError, HeadraceError, Interrupted, Terminated
 from headrace.paths import Paths
 from headrace.stages import STAGE_HELP, STAGES
@@ -41,6 +42,7 @@ def _stage_command(name: str) -> Callable[[], None]:
 
 for _stage in STAGES:
     app.command(_stage, rich_help_panel=STAGE_PANEL)(_stage_command(_stage))
+app.command()(compare)
 
 
 @app.command()

@@ -19,6 +19,7 @@ from headrace.evaluation.comparison import (
     compare_outcomes,
     compare_paired,
     compare_unpaired,
+    proportion_difference_interval,
     read_outcomes,
 )
 
@@ -147,3 +148,24 @@ def test_outcomes_are_read_from_a_table_of_predictions(tmp_path):
 )
 def test_verdict_is_in_words(difference, bound, verdict):
     assert Comparison(difference, bound, 9).judge(0.01) == verdict
+
+
+def test_interval_of_two_shares_holds_also_for_few_rows_that_differ():
+    rng = np.random.default_rng(0)
+    for only_first, only_second, num_rows in ((0.05, 0.02, 40), (0.01, 0.01, 60), (0.2, 0.1, 100)):
+        kinds = rng.choice(3, (2000, num_rows), p=[only_first, only_second, 1 - only_first - only_second])
+        ends = [proportion_difference_interval(row == 0, row == 1)[1:] for row in kinds]
+        covered = np.mean([low <= only_first - only_second <= high for low, high in ends])
+        assert covered > 0.93, (only_first, only_second, num_rows)
+
+
+def test_interval_of_two_shares_is_that_of_the_mean_for_many_rows():
+    first, second = outcomes(7000, 900, 700, 1400)
+    difference, low, high = proportion_difference_interval(first, second)
+    assert difference == pytest.approx(0.02)
+    values = first.astype(float) - second
+    slack = 1.96 * values.std() / 100
+    assert (low, high) == pytest.approx((0.02 - slack, 0.02 + slack), abs=1e-5)
+    same = proportion_difference_interval(first, first)
+    assert same[0] == 0
+    assert same[1] < 0 < same[2] < 0.0005, "no row differs of 10,000: little is possible, but not nothing"

@@ -83,6 +83,12 @@ def test_register_completes_the_run_and_tags_its_origin(evaluated):
     assert version.run_id == run_info.info.run_id
     assert version.tags["training_id"] == read_bundle(evaluated.trained_dir).card.training_id
     assert version.tags["test.accuracy"] == f"{tested['accuracy']:.4f}"
+    folder = evaluated.root / "mlartifacts" / "models" / model_id_of(version) / "artifacts" / "evaluation"
+    assert pq.read_table(folder / "test.parquet") == pq.read_table(evaluated.report_dir("test") / "predictions.parquet")
+    record, card = json.loads((folder / "record.json").read_text()), read_bundle(evaluated.trained_dir).card
+    assert record["settings"]["train"] == json.loads(json.dumps(card.settings))
+    assert record["metrics"]["test"] == tested
+    assert record["lineage"]["packages"]["torch"]
 
 
 def test_each_version_has_its_own_report(evaluated):

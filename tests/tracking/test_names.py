@@ -3,7 +3,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.utils.validation import _validate_metric_name, _validate_param_name, _validate_tag_name
 
-from headrace.tracking.names import NAME_CHARACTERS, decode_name, encode_name, find_long_values, flatten, shorten
+from headrace.tracking.names import (
+    NAME_CHARACTERS,
+    decode_name,
+    encode_name,
+    find_long_values,
+    flatten,
+    quote_text,
+    shorten,
+)
 
 
 @pytest.mark.parametrize(
@@ -51,3 +59,7 @@ def test_long_values_are_shown_shortened_and_named():
     assert find_long_values(settings) == {"model.blocks": 6001}
     assert shorten("c" * 6000) == "c" * 6000
     assert shorten("8" * 6001) == "8" * 5997 + "..."
+
+
+def test_texts_are_quoted_by_the_quotes_that_they_lack():
+    assert (quote_text("pets"), quote_text("it's"), quote_text('"x"')) == ("'pets'", '"it\'s"', "'\"x\"'")

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 import pyarrow.parquet as pq
 
+from headrace.config import read_params
 from headrace.contracts import Json, Metrics
 from headrace.evaluation.comparison import Comparison, compare_outcomes, read_outcomes
 from headrace.evaluation.gates.verdicts import GATE_VERDICT, read_report
@@ -21,13 +22,14 @@ from headrace.settings.register import Config
 from headrace.stages import STAGES
 from headrace.storage.arrays import open_arrays
 from headrace.storage.atomic import write_json
-from headrace.storage.bundle import read_bundle
+from headrace.storage.bundle import Bundle, read_bundle
 from headrace.storage.lock import wait_for_lock
 from headrace.tracking.launch import wait_until_sent
 from headrace.tracking.names import encode_name
 from headrace.tracking.recorder import record_stages
 from headrace.tracking.registry import CHALLENGER, CHAMPION, Registry, Version, make_version_tags
 from headrace.tracking.served.champion import ChampionDecision, decide_champion, read_decision
+from headrace.tracking.served.outcomes import read_test_answers
 from headrace.tracking.served.verification import verify_served_model
 from headrace.tracking.serving_package import Candidate, make_card, make_input_example, save_model
 
@@ -110,11 +112,24 @@ def _make_candidate(config: Config, paths: Paths, registry: Registry) -> Candida
         tags=make_version_tags(bundle, selected.precision, tested)
         | {encode_name(name): text for name, text in read_report(paths.report_dir("quantize")).to_tags().items()},
         outcomes={
-            "test": read_outcomes(paths.report_dir("test") / "predictions.parquet"),
+            "test": read_test_answers(paths.report_dir("test") / "predictions.parquet"),
             "val": read_outcomes(paths.report_dir("quantize") / OUTCOMES),
         },
         reference=_make_reference(card, paths),
+        record=_make_record(bundle, paths),
     )
+
+
+def _make_record(bundle: Bundle, paths: Paths) -> Json:
+    """The origin of the model: what `headrace compare` shows the differences of."""
+    settings = {name: section for name, section in read_params(paths.params_path).items() if name in STAGES}
+    code = json.loads(paths.code_path.read_bytes()) if paths.code_path.is_file() else {}
+    return {
+        "settings": {**settings, "train": bundle.card.settings},
+        "lineage": bundle.card.lineage,
+        "code": code,
+        "metrics": _read_metrics(paths),
+    }
 
 
 def _make_reference(card: Json, paths: Paths) -> Json:

@@ -55,5 +55,11 @@ def shorten(value: str) -> str:
     return value if len(value) <= VALUE_CHARACTERS else value[: VALUE_CHARACTERS - 3] + "..."
 
 
+def quote_text(text: str) -> str:
+    """Quotes a text for MLflow's searches, which know no escapes; one with both kinds of quotes is not found."""
+    quote = '"' if "'" in text else "'"
+    return f"{quote}{text}{quote}"
+
+
 def _encode(match: re.Match[str]) -> str:
     return f":{ord(match[0]):x}:"

@@ -21,7 +21,7 @@ from headrace.evaluation.gates.verdicts import Champion
 from headrace.paths import Paths
 from headrace.storage.bundle import Bundle
 from headrace.tracking.client import NOT_FOUND, connect, find_or_create_experiment, translate_mlflow_errors
-from headrace.tracking.names import encode_name
+from headrace.tracking.names import encode_name, quote_text
 from headrace.tracking.outbox import hash_file
 from headrace.tracking.runs import find_finished_run, read_logged
 from headrace.tracking.served.outcomes import download_model_outcomes, download_run_outcomes
@@ -213,7 +213,7 @@ class Registry:
 
     def _find_version(self, candidate: Candidate, model: LoggedModel) -> ModelVersion | None:
         """Returns the version of a logged model, if an interrupted registration created it."""
-        versions = self._client.search_model_versions(f"name = '{_quote(candidate.name)}'")
+        versions = self._client.search_model_versions(f"name = {quote_text(candidate.name)}")
         return next((version for version in versions if version.source == model.artifact_location), None)
 
     def _create_version(self, candidate: Candidate, model: LoggedModel) -> ModelVersion:
@@ -277,7 +277,3 @@ def _hash_content(candidate: Candidate, metrics: Mapping[str, Metrics]) -> str:
 def _make_model_name(name: str) -> str:
     """Returns a name without the characters that MLflow refuses in names of logged models."""
     return re.sub(r"[/:.%\"']", "-", name)
-
-
-def _quote(name: str) -> str:
-    return name.replace("'", "\\'")

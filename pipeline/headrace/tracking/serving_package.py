@@ -17,7 +17,7 @@ from headrace.contracts import Json, ModalityName
 from headrace.data.table.encoding.decode import decode_cell, inputs_by_column
 from headrace.runtime import is_plain
 from headrace.storage.bundle import Bundle
-from headrace.tracking.served.outcomes import OUTCOMES_DIR
+from headrace.tracking.served.outcomes import OUTCOMES_DIR, RECORD
 from headrace.tracking.served.predictor import name_values
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class Candidate:
     """Histograms of train rows and of answers for test rows; see `evaluation/metrics/drift.py`."""
     outcomes: Mapping[str, pa.Table]
     """Split -> the outcomes of this graph on its rows, to which later models are compared."""
+    record: Json
+    """Where the model comes from; see `served/outcomes.py`."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,8 @@ def save_model(folder: Path, candidate: Candidate) -> None:
     (folder / OUTCOMES_DIR).mkdir()
     for split, outcomes in candidate.outcomes.items():
         pq.write_table(outcomes, folder / OUTCOMES_DIR / f"{split}.parquet")
+    record = json.dumps(candidate.record, indent=2, default=str)  # YAML has dates
+    (folder / OUTCOMES_DIR / RECORD).write_text(record, encoding="utf-8")
 
 
 def _skip_search_of_packages() -> None:

@@ -6,9 +6,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from headrace.errors import DataError
 from headrace.paths import Paths
 from headrace.tracking.client import connect, find_or_create_experiment
-from headrace.tracking.served.outcomes import OUTCOMES_DIR, PREDICTIONS, download_model_outcomes, download_run_outcomes
+from headrace.tracking.served import outcomes
+from headrace.tracking.served.outcomes import (
+    OUTCOMES_DIR,
+    PREDICTIONS,
+    download_model_outcomes,
+    download_run_outcomes,
+    read_test_answers,
+)
 
 TABLE = pa.table({"row_id": ["a", "b"], "correct": [True, False]})
 
@@ -42,3 +50,19 @@ def test_outcomes_of_a_run_are_its_predictions(paths: Paths) -> None:
     client.log_artifact(run_id, str(path), path.parent.relative_to(paths.root).as_posix())
     assert download_run_outcomes(client, run_id) == TABLE
     assert download_run_outcomes(client, "0" * 32) is None, "it was deleted"
+
+
+def test_answers_of_very_many_rows_or_classes_are_stored_without_probabilities(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probabilities = pa.StructArray.from_arrays([pa.array([0.5, 0.5])] * 2, ["cat", "dog"])
+    answers = TABLE.append_column("probabilities", probabilities)
+    pq.write_table(answers, tmp_path / "x.parquet")
+    assert read_test_answers(tmp_path / "x.parquet") == answers
+    monkeypatch.setattr(outcomes, "MAX_PROBABILITIES", 3)
+    assert read_test_answers(tmp_path / "x.parquet") == TABLE
+    pq.write_table(TABLE, tmp_path / "y.parquet")
+    assert read_test_answers(tmp_path / "y.parquet") == TABLE
+    pq.write_table(TABLE.select(["row_id"]), tmp_path / "z.parquet")
+    with pytest.raises(DataError, match="has none of the columns"):
+        read_test_answers(tmp_path / "z.parquet")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.contracts import Json
-from headrace.data.table.encoding.decode import format_cell, inputs_by_column
-from headrace.data.text.rows import texts_of
+from headrace.evaluation.diagnosis.row_contents import SplitRows, read_contents
 from headrace.evaluation.diagnosis.subject import Subject
 from headrace.storage.label_codec import decode_names
 
 Rows = NDArray[np.int64]
-MAX_CHARACTERS = 2000
-"""Of a text that is shown."""
 FOLDER = "mistakes"
 
 
@@ -26,9 +22,14 @@ def write_mistakes(folder: Path, subject: Subject, num_rows: int) -> list[Json]:
 
     The worst are the most confident ones, those with the most wrong labels, or the largest errors.
     """
-    rows = rank_mistakes(subject)[:num_rows]
-    contents = CONTENTS[subject.predictions.spec.modality](folder, subject, rows) if len(rows) else []
-    return [_describe(subject, int(row)) | content for row, content in zip(rows, contents, strict=True)]
+    positions, predictions = rank_mistakes(subject)[:num_rows], subject.predictions
+    rows = SplitRows(predictions.arrays, predictions.spec.modality, predictions.transform, subject.clean_dir)
+    contents = read_contents(rows, positions)
+    if contents and "pixels" in contents[0]:
+        (folder / FOLDER).mkdir()
+        pairs = zip(positions.tolist(), contents, strict=True)
+        contents = [_write_picture(folder, _row_id(subject, row), content["pixels"]) for row, content in pairs]
+    return [_describe(subject, int(row)) | content for row, content in zip(positions, contents, strict=True)]
 
 
 def rank_mistakes(subject: Subject) -> Rows:
@@ -39,45 +40,12 @@ def rank_mistakes(subject: Subject) -> Rows:
     return order[losses[order] > 0].astype(np.int64)
 
 
-def write_pictures(folder: Path, subject: Subject, rows: Rows) -> list[Json]:
-    """Writes what the model sees of each row as PNG, named by the row's id."""
+def _write_picture(folder: Path, row_id: str, pixels: NDArray[np.uint8]) -> Json:
     from PIL import Image
 
-    (folder / FOLDER).mkdir()
-    contents = []
-    for row in rows.tolist():
-        pixels = np.asarray(subject.predictions.arrays.inputs[row])
-        name = f"{FOLDER}/{_row_id(subject, row)}.png"
-        Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels[..., :3]).save(folder / name)
-        contents.append({"picture": name})
-    return contents
-
-
-def read_texts(folder: Path, subject: Subject, rows: Rows) -> list[Json]:
-    """Reads the clean texts, cut to MAX_CHARACTERS."""
-    del folder
-    order = np.argsort(rows)
-    texts = texts_of(subject.read_rows(rows[order], ["text"]).to_batches()[0])
-    by_row = dict(zip(rows[order].tolist(), texts, strict=True))
-    return [{"text": by_row[row][:MAX_CHARACTERS]} for row in rows.tolist()]
-
-
-def decode_cells(folder: Path, subject: Subject, rows: Rows) -> list[Json]:
-    """Decodes the columns that the model has."""
-    del folder
-    transform, columns = subject.predictions.transform, inputs_by_column(subject.predictions.transform)
-    return [
-        {"cells": {name: format_cell(transform, at, stored)[:MAX_CHARACTERS] for name, at in columns.items()}}
-        for stored in (subject.predictions.arrays.inputs[row] for row in rows.tolist())
-    ]
-
-
-CONTENTS: dict[str, Callable[[Path, Subject, Rows], list[Json]]] = {
-    "image": write_pictures,
-    "text": read_texts,
-    "table": decode_cells,
-}
-"""Modality -> what is shown of a row: `picture` (a path below the folder), `text` or `cells`."""
+    name = f"{FOLDER}/{row_id}.png"
+    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(folder / name)
+    return {"picture": name}
 
 
 def _describe(subject: Subject, row: int) -> Json:

@@ -1,4 +1,4 @@
-"""The outcomes of a version's answers to test and validation rows, to which later models are compared."""
+"""What a version stores of its evaluation, to which later models are compared: its answers and their origin."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from headrace.evaluation.comparison import read_outcomes
 from headrace.tracking.client import NOT_FOUND
@@ -17,7 +18,24 @@ if TYPE_CHECKING:
 
 OUTCOMES_DIR = "evaluation"
 """The folder of a version."""
+RECORD = "record.json"
+"""File in that folder: `settings` by stage, `lineage`, `code` by stage and `metrics` by stage."""
+MAX_PROBABILITIES = 2**22
+"""Stored with a version: 32 MB. The table of its run has all."""
 PREDICTIONS = "reports/test/predictions.parquet"
+
+
+def read_test_answers(path: Path) -> pa.Table:
+    """Reads the table of predictions that `test` wrote, as a version stores it.
+
+    Raises DataError if it has no outcomes. Of very many rows or classes the probabilities are left out.
+    """
+    read_outcomes(path)
+    table = pq.read_table(path)
+    if "probabilities" not in table.column_names:
+        return table
+    num_probabilities = table.num_rows * table.schema.field("probabilities").type.num_fields
+    return table.drop_columns(["probabilities"]) if num_probabilities > MAX_PROBABILITIES else table
 
 
 def download_model_outcomes(client: MlflowClient, model_id: str, source: str, split: str) -> pa.Table | None:

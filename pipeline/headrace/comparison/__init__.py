@@ -1,0 +1,1 @@
+"""`headrace compare`: which of two or more trained models is better, by how much, and where."""
