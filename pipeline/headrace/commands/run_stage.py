@@ -18,6 +18,7 @@ from headrace.paths import Paths
 from headrace.settings.load import check_data_kind, load_settings
 from headrace.storage.atomic import write_json
 from headrace.storage.lock import exclusive_lock
+from headrace.tracking.database import relocate_artifacts
 from headrace.tracking.uri import check_tracking_uri
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ def run_stage(name: str, paths: Paths) -> Metrics:
     module, config = import_stage(name), settings[name]
     check_code(name, paths)
     check_tracking_uri(paths)
+    relocate_artifacts(paths)
     started = time.perf_counter()
     with exclusive_lock(paths.state_dir / "locks" / f"{name}.lock", f"stage {name}"):
         if name == "ingest":  # the first to know the kind of the data, before it reads any row

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from headrace.errors import TrackingError
 from headrace.paths import Paths
-from headrace.tracking.database import create_database
+from headrace.tracking.database import ARTIFACTS, create_database, has_own_database, relocate_artifacts
 from headrace.tracking.uri import (
     REGISTRY,
     TRACKING,
@@ -48,6 +48,7 @@ def connect(paths: Paths) -> MlflowClient:
         uri, database = tracking_uri(paths), find_sqlite_file(paths)
         if database is not None:
             create_database(database)
+            relocate_artifacts(paths)
         return MlflowClient(tracking_uri=uri, registry_uri=os.environ.get(REGISTRY) or uri)
 
 
@@ -95,8 +96,7 @@ def find_or_create_experiment(client: MlflowClient, paths: Paths) -> str:
     name = experiment_name()
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
-        is_embedded = not os.environ.get(TRACKING)
-        location = (paths.tracking_root / "mlartifacts").as_uri() if is_embedded else None
+        location = (paths.tracking_root / ARTIFACTS).as_uri() if has_own_database(paths) else None
         return str(client.create_experiment(name, artifact_location=location))
     if experiment.lifecycle_stage == "deleted":
         raise deleted_experiment(name)
