@@ -31,6 +31,8 @@ from headrace.tracking.served.champion import ChampionDecision, decide_champion,
 from headrace.tracking.served.verification import verify_served_model
 from headrace.tracking.serving_package import Candidate, make_card, make_input_example, save_model
 
+STATEMENT = ("intended_use", "out_of_scope", "license", "language")
+"""Settings that a person answers for: part of the version, so that others make another version."""
 logger = logging.getLogger(__name__)
 
 
@@ -38,7 +40,8 @@ def run(config: Config, paths: Paths) -> Metrics:
     """Registers the graph that `quantize` selected and `test` measured; raises TrackingError.
 
     Raises GateError if the served model does not answer as it was tested. After an interruption, the next call
-    finishes the version that this one began.
+    finishes the version that this one began. A version has its report before it can become the champion, and keeps
+    that one.
     """
     record_stages(paths, STAGES[:-1])
     wait_until_sent(paths)
@@ -57,8 +60,6 @@ def _register(config: Config, paths: Paths, registry: Registry) -> Metrics:
     registry.set_alias(version, CHALLENGER)
     is_finished = champion is not None and champion.number == version.number  # an interrupted call went this far
     decision = read_decision(version) if is_finished else _decide(candidate, registry, version, champion, config.margin)
-    if decision.is_champion and not is_finished:
-        registry.make_champion(version, champion)
     precision = candidate.tags["precision"]
     registered = {
         "name": config.name,
@@ -71,8 +72,11 @@ def _register(config: Config, paths: Paths, registry: Registry) -> Metrics:
         "champion": {"verdict": decision.verdict, "sentence": decision.sentence},
         "files": registry.find_local_files(version),
     }
-    description = render_description(write_report(config, paths, registered))
-    registry.attach_report(version, description, (paths.report_path, paths.model_card_path))
+    report = write_report(config, paths, registered)
+    if not version.description:
+        registry.attach_report(version, render_description(report), (paths.report_path, paths.model_card_path))
+    if decision.is_champion and not is_finished:
+        registry.make_champion(version, champion)
     write_json(paths.registered_path, registered)
     print(f"register: {version.title}: {decision.sentence}", flush=True)  # noqa: T201
     metrics = {"version": version.number, "is_champion": int(decision.is_champion), "int8": int(precision == "int8")}
@@ -113,6 +117,7 @@ def _make_candidate(config: Config, paths: Paths, registry: Registry) -> Candida
             "val": read_outcomes(paths.report_dir("quantize") / OUTCOMES),
         },
         reference=_make_reference(card, paths),
+        statement=config.model_dump(include=set(STATEMENT), exclude_defaults=True),
     )
 
 

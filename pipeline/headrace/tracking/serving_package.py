@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -49,6 +49,8 @@ class Candidate:
     """Histograms of train rows and of answers for test rows; see `evaluation/metrics/drift.py`."""
     outcomes: Mapping[str, pa.Table]
     """Split -> the outcomes of this graph on its rows, to which later models are compared."""
+    statement: Json = field(default_factory=dict)
+    """What a person says about the model in its card."""
 
 
 @dataclass(frozen=True)
