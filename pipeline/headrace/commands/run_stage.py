@@ -18,6 +18,7 @@ from headrace.paths import Paths
 from headrace.settings.load import check_data_kind, load_settings
 from headrace.storage.atomic import write_json
 from headrace.storage.lock import exclusive_lock
+from headrace.tasks.metrics import select_summary
 from headrace.tracking.database import relocate_artifacts
 from headrace.tracking.uri import check_tracking_uri
 
@@ -45,7 +46,10 @@ def run_stage(name: str, paths: Paths) -> Metrics:
             metrics: Metrics = module.run(config, paths, partial(check_data_kind, settings))
         else:
             metrics = module.run(config, paths)
-        write_json(paths.metrics_path(name), {key: _to_json_number(name, key, value) for key, value in metrics.items()})
+        numbers = {key: _to_json_number(name, key, value) for key, value in metrics.items()}
+        if summary := select_summary(name, numbers):
+            write_json(paths.summary_path(name), summary)
+        write_json(paths.metrics_path(name), numbers)
     if name in TRACKED:
         record(name, paths)
     print(f"{name:<10}{format_summary(metrics)}  ({time.perf_counter() - started:.1f} s)", flush=True)  # noqa: T201
