@@ -83,7 +83,7 @@ def test_ui_serves_on_loopback_until_interrupted(
         monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
         shutil.copy(empty_registry, tmp_path / "mlflow.db")
         experiment = find_or_create_experiment(connect(Paths(tmp_path)), Paths(tmp_path))
-        page = f"/#/experiments/{experiment}?workflowType=machine_learning"
+        page = f"/#/experiments/{experiment}?workflowType=machine_learning&viewStateShareKey=headrace"
     with ui(tmp_path, port) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "MLflow starts (Ctrl-C stops it)\n"

@@ -16,6 +16,7 @@ from urllib.parse import quote
 from headrace.errors import ConfigError, TrackingError
 from headrace.paths import Paths
 from headrace.tracking.database import relocate_artifacts
+from headrace.tracking.run_view.columns import make_runs_path
 from headrace.tracking.uri import experiment_name, remove_credentials, tracking_uri
 
 HOST = "127.0.0.1"
@@ -64,8 +65,9 @@ def find_runs_page(server: str) -> str:
         suppress(OSError, ValueError, KeyError),
         urllib.request.urlopen(f"{server.rstrip('/')}{path}", timeout=ANSWER_TIMEOUT_S) as answer,  # noqa: S310 http
     ):
-        number = json.load(answer)["experiment"]["experiment_id"]
-        return f"{server.rstrip('/')}/#/experiments/{number}?workflowType=machine_learning"
+        experiment = json.load(answer)["experiment"]
+        tags = {tag["key"]: tag["value"] for tag in experiment.get("tags", [])}
+        return server.rstrip("/") + make_runs_path(experiment["experiment_id"], tags)
     return server
 
 
