@@ -12,7 +12,7 @@ import pytest
 from headrace.paths import Paths
 from headrace.tracking.client import connect
 from tests.projects import table_rows, write_csv
-from tests.serving import TABLE, register_project
+from tests.serving import TABLE
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
 LOAD = """
