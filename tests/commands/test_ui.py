@@ -111,6 +111,7 @@ def test_ui_with_a_server_prints_its_address(tmp_path: Path, monkeypatch: pytest
 
 def test_runs_page_is_that_of_the_experiment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "R&D/1")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     answers = {
         "/api/2.0/mlflow/experiments/get-by-name?experiment_name=R%26D%2F1": b'{"experiment": {"experiment_id": "7"}}'
     }

@@ -11,6 +11,7 @@ import time
 import urllib.request
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from headrace.errors import ConfigError, TrackingError
@@ -61,10 +62,7 @@ def serve_ui(paths: Paths, port: int) -> int:
 def find_runs_page(server: str) -> str:
     """Returns the address of the project's runs, in MLflow's pages for training; that of the server if it has none."""
     path = f"/api/2.0/mlflow/experiments/get-by-name?experiment_name={quote(experiment_name(), safe='')}"
-    with (
-        suppress(OSError, ValueError, KeyError),
-        urllib.request.urlopen(f"{server.rstrip('/')}{path}", timeout=ANSWER_TIMEOUT_S) as answer,  # noqa: S310 http
-    ):
+    with suppress(OSError, ValueError, KeyError), _open(f"{server.rstrip('/')}{path}") as answer:
         experiment = json.load(answer)["experiment"]
         tags = {tag["key"]: tag["value"] for tag in experiment.get("tags", [])}
         return server.rstrip("/") + make_runs_path(experiment["experiment_id"], tags)
@@ -74,10 +72,16 @@ def find_runs_page(server: str) -> str:
 def _wait_until_up(server: subprocess.Popen[bytes], address: str) -> bool:
     """Waits for the first answer; returns False if the server ends before it."""
     while server.poll() is None:
-        with suppress(OSError), urllib.request.urlopen(f"{address}/health", timeout=ANSWER_TIMEOUT_S):  # noqa: S310
+        with suppress(OSError), _open(f"{address}/health"):
             return True
         time.sleep(POLL_S)
     return False
+
+
+def _open(url: str) -> Any:
+    """Opens a URL; no proxy of the environment knows this machine's own ports."""
+    proxies = [urllib.request.ProxyHandler({})] if url.startswith(f"http://{HOST}:") else []
+    return urllib.request.build_opener(*proxies).open(url, timeout=ANSWER_TIMEOUT_S)
 
 
 def _read_last_line(path: Path) -> str:

@@ -131,9 +131,11 @@ def _describe(card: BundleCard) -> Json:
 
 
 def _read_settings(paths: Paths, sections: Iterable[str]) -> dict[str, Json]:
-    """The settings in `params.yaml` by section, without defaults."""
+    """The settings in `params.yaml` by section, without defaults, as JSON: dates become text."""
     params = read_params(paths.params_path) if paths.params_path.is_file() else {}
-    return {section: params[section] for section in sections if isinstance(params.get(section), dict)}
+    given = {section: params[section] for section in sections if isinstance(params.get(section), dict)}
+    settings: dict[str, Json] = json.loads(json.dumps(given, default=str))
+    return settings
 
 
 def _report_long_values(settings: Json) -> None:
