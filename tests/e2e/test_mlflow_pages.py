@@ -87,8 +87,7 @@ def test_runs_versions_and_figures_are_shown(project, address, tmp_path):
             browser.visit(url, found, width=1600)
             browser.screenshot(folder / f"{name}.png", height=900)
 
-        accuracy = f"{third.data.metrics['test/accuracy']:.3f}".rstrip("0")
-        shoot("runs", address, *names, "test/accuracy", "val/accuracy", "learning_rate", accuracy, "rows.csv")
+        shoot("runs", address, *names, "test/accuracy", "val/accuracy", "learning_rate", "rows.csv")
         runs = json.dumps([second.info.run_id, third.info.run_id])
         compared = f'{server}/#/compare-runs?runs={runs}&experiments=["{experiment}"]'
         shoot("compared", compared, "Comparing 2 Runs", *names[1:], "learning_rate", "test/accuracy")
