@@ -45,6 +45,7 @@ def test_copy_and_move_keep_the_registry(registered: Paths, tmp_path: Path) -> N
     copy, before = tmp_path / "copy", list_files(registered.root)
     shutil.copytree(registered.root, copy, symlinks=True)
     write_csv(copy / "new.csv", table_rows(20, seed=1)[0])
+    (copy / "params.yaml").write_text("register: {name: worth}\n")
     status = headrace(copy, "status")
     assert f"headrace: mlflow.db: 5 locations in {registered.root} are now here" in status.stderr
     assert "its files are gone" not in status.stdout

@@ -42,7 +42,7 @@ def test_difference_shows_three_and_counts_the_rest() -> None:
     before = {"gone": "1", "same": "1", "blocks": "[1]"}
     now = {"a": "1", "b": "True", "same": "1", "blocks": "['pool', 64, 'pool', 128, 'pool', 256]"}
     shown = describe_difference(before, now)
-    assert shown == "a=1 b=True blocks=['pool',64,'pool',12... +1"
+    assert shown == "a=1 b=True blocks=['pool',64,'pool',128... +1"
     assert describe_difference({"gone": "1"}, {}) == "gone=-"
     assert describe_difference({"model.name": "mlp"}, {"model.name": "cnn"}) == "model=cnn"
     assert describe_difference(now, now) == ""
