@@ -83,7 +83,7 @@ def test_ui_serves_on_loopback_until_interrupted(
         monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
         shutil.copy(empty_registry, tmp_path / "mlflow.db")
         experiment = find_or_create_experiment(connect(Paths(tmp_path)), Paths(tmp_path))
-        page = f"/#/experiments/{experiment}?workflowType=machine_learning&viewStateShareKey=headrace"
+        page = f"/#/experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey=headrace"
     with ui(tmp_path, port) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "MLflow starts (Ctrl-C stops it)\n"
@@ -128,7 +128,7 @@ def test_runs_page_is_that_of_the_experiment(monkeypatch: pytest.MonkeyPatch) ->
     with ThreadingHTTPServer((HOST, 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://{HOST}:{server.server_port}"
-        assert find_runs_page(f"{address}/") == f"{address}/#/experiments/7?workflowType=machine_learning"
+        assert find_runs_page(f"{address}/") == f"{address}/#/experiments/7/runs?workflowType=machine_learning"
         monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "other")
         assert find_runs_page(address) == address
         server.shutdown()

@@ -76,7 +76,15 @@ def recorded(tmp_path: Path, empty_registry: Path, monkeypatch: pytest.MonkeyPat
     client.log_model_artifacts(model.model_id, str(tmp_path / "files"))
     client.create_registered_model("shapes")
     client.create_model_version("shapes", source=model.artifact_location, run_id=run_id, model_id=model.model_id)
+    forget_stores()
     return paths
+
+
+def forget_stores() -> None:
+    """As in another process: MLflow remembers where the files of a run or model are."""
+    from mlflow.tracking._tracking_service import utils
+
+    utils._artifact_repos_cache.clear()
 
 
 def find_locations(paths: Paths) -> list[str]:
@@ -88,6 +96,7 @@ def find_locations(paths: Paths) -> list[str]:
 
 
 def read_note(paths: Paths) -> str:
+    forget_stores()
     client = connect(paths)
     (run,) = client.search_runs([find_or_create_experiment(client, paths)])
     return Path(client.download_artifacts(run.info.run_id, "note.txt")).read_text()

@@ -14,6 +14,6 @@ def test_columns_begin_with_the_data_and_the_metrics_of_test_rows() -> None:
 
 
 def test_page_of_an_experiment_without_the_view_is_the_plain_one() -> None:
-    plain = "/#/experiments/7?workflowType=machine_learning"
+    plain = "/#/experiments/7/runs?workflowType=machine_learning"
     assert make_runs_path("7", {}) == plain
     assert make_runs_path("7", make_view_tags()) == f"{plain}&viewStateShareKey=headrace"

@@ -29,4 +29,5 @@ def make_view_tags() -> dict[str, str]:
 def make_runs_path(experiment_id: str, tags: dict[str, str]) -> str:
     """Returns the path of the page with the runs of an experiment."""
     view = f"&viewStateShareKey={VIEW}" if VIEW_TAG in tags else ""
-    return f"/#/experiments/{experiment_id}?workflowType=machine_learning{view}"
+    # without `/runs`, MLflow goes there itself, and forgets the view
+    return f"/#/experiments/{experiment_id}/runs?workflowType=machine_learning{view}"
