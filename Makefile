@@ -59,7 +59,7 @@ check: setup ## style, types, layers, spelling, shell
 bench: setup ## benchmarks side by side, medians of several runs, into docs/benchmarks.md (an hour)
 	python benchmarks/run.py
 
-ui: setup ## MLflow's pages on http://127.0.0.1:5000
+ui: setup ## MLflow's pages of this project on this machine
 	headrace ui
 
 clean: ## remove what the pipeline wrote (not .venv)

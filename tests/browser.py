@@ -1,10 +1,11 @@
-"""A real Chromium without network, driven over the pipe of its DevTools protocol."""
+"""A real Chromium without network but this machine's, driven over the pipe of its DevTools protocol."""
 
 import base64
 import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +16,11 @@ import pytest
 AXE_PATH = Path(__file__).parent / "axe" / "axe.min.js"
 NEEDED = "HEADRACE_NEEDS_BROWSER"
 """Set where a missing Chromium is a failure, as in CI, and no reason to skip."""
+READY_TIMEOUT_S = 120
 OPTIONS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"),
     *("--no-first-run", "--disable-background-networking", "--remote-debugging-pipe"),
-    "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
 )
 
 
@@ -62,6 +64,17 @@ class Browser:
         self.call("Page.navigate", url=path.resolve().as_uri())
         while not any(event["method"] == "Page.loadEventFired" for event in self.events):
             self.events.append(self._read())
+
+    def visit(self, url: str, ready: str, *, width: int = 1280) -> None:
+        """Loads a page of this machine, and waits until the JavaScript expression `ready` is true."""
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
+        self.events.clear()
+        self.call("Page.navigate", url="about:blank")  # else only the part after # changes, and nothing is loaded
+        self.call("Page.navigate", url=url)
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while not self.evaluate(ready):
+            assert time.monotonic() < deadline, (url, self.evaluate("document.body.innerText"))
+            time.sleep(0.2)
 
     def use_media(self, media: str, *, is_dark: bool) -> None:
         """Emulates `screen` or `print`, and the preferred colours."""

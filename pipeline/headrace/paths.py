@@ -180,6 +180,10 @@ class Paths:
         """The metrics of a stage (flat JSON)."""
         return self.root / "metrics" / f"{stage}.json"
 
+    def summary_path(self, stage: str) -> Path:
+        """The few metrics of a stage that `dvc exp show` and `dvc metrics` show."""
+        return self.report_dir(stage) / "summary.json"
+
     def plots_dir(self, stage: str) -> Path:
         """The stage's plots (CSV, for `dvc plots`)."""
         return self.root / "plots" / stage

@@ -49,8 +49,8 @@ def test_gitignore_and_dvc_yaml_name_every_out() -> None:
     stages = YAML(typ="safe").load(read_template("dvc.yaml"))["stages"]
     ignored = read_template(".gitignore").split()
     for name in STAGES:
-        assert sorted(stages[name]["outs"]) == sorted(OUTS[name])
-        assert {f"/{out.partition('/')[0]}" for out in (*OUTS[name], *stages[name]["metrics"])} <= set(ignored)
+        assert sorted(stages[name]["outs"]) == sorted([*OUTS[name], f"metrics/{name}.json"])
+        assert {f"/{out.partition('/')[0]}" for out in stages[name]["outs"]} <= set(ignored)
 
 
 @pytest.mark.parametrize("recipe", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda path: path.stem)

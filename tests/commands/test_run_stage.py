@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ruamel.yaml import YAML
 
 from headrace.commands.run_stage import BEFORE_TRAINING, check_code, format_summary, import_stage, run_stage
 from headrace.commands.status import read_metrics
@@ -61,6 +62,31 @@ def test_run_stage_passes_its_section_and_writes_its_metrics(paths: Paths, capsy
     out, err = capsys.readouterr()
     assert out.startswith("clean     rows 1,234, share 0.1235, right 3, half 2  (")
     assert err == ""
+
+
+def test_run_stage_writes_the_few_metrics_that_dvc_shows(paths: Paths) -> None:
+    for name, metrics in SUMMARIZED.items():
+        replace_run(name, metrics)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("headrace.commands.run_stage.record", lambda *_: None)
+            run_stage(name, paths)
+    shown = YAML(typ="safe").load(Path(__file__).parents[2] / "dvc.yaml")["metrics"]
+    assert [paths.root / name for name in shown] == [paths.summary_path(stage) for stage in SUMMARIZED]
+    summaries = {stage: json.loads(paths.summary_path(stage).read_text()) for stage in SUMMARIZED}
+    assert summaries == {
+        "validate": {"val/accuracy": 0.75, "val/loss": 0.5},
+        "quantize": {"served/bytes": 900},
+        "test": {"test/accuracy": 0.5, "test/over_baseline": -0.25},
+    }
+    run_stage("clean", paths)
+    assert not paths.summary_path("clean").exists()
+
+
+SUMMARIZED: dict[str, Any] = {
+    "validate": {"num_rows": 9, "accuracy": 0.75, "accuracy_low": 0.5, "loss": np.float64(0.5)},
+    "quantize": {"passed": 0, "fp32_bytes": 900, "int8_bytes": 400, "fp32_latency_ms": 0.125},
+    "test": {"over_baseline": -0.25, "accuracy": 0.5, "baseline_best": 0.75},
+}
 
 
 def test_run_stage_checks_every_section_first(paths: Paths) -> None:

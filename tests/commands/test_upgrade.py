@@ -37,6 +37,8 @@ stages:
     deps: [reports/test]
 vars:
 - shared.yaml
+metrics:
+- mine.json
 plots:
 - Training:
     x: step
@@ -119,6 +121,7 @@ def test_what_the_user_added_to_dvc_yaml_is_kept(current: Paths) -> None:
     assert document["stages"]["ingest"]["deps"] == ["titanic.csv"]
     assert document["stages"]["publish"]["deps"] == ["reports/test"]
     assert document["vars"] == ["shared.yaml"]
+    assert document["metrics"][-1] == "mine.json"
     plots = {name: plot for entry in document["plots"] for name, plot in entry.items()}
     assert plots["Training"]["x"] == "epoch"
     assert plots["Mine"]["x"] == "epoch"

@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 
 from headrace.paths import OUTS
 from headrace.stages import STAGES
+from headrace.tracking.run_view.fields import COUNTING_STAGES, describe_counts
 from tests.projects import write_image_folder
 
 BIN = Path(sys.executable).parent
@@ -139,7 +140,9 @@ def test_run_in_mlflow_tells_the_whole_pipeline(project, client):
     runs = client.search_runs([client.get_experiment_by_name("headrace").experiment_id])
     assert [run.info.status for run in runs] == ["FINISHED"]
     (run,) = runs
-    for stage in STAGES:
+    for stage in COUNTING_STAGES:
+        assert run.data.tags[stage] == describe_counts(metrics_of(project, stage))
+    for stage in STAGES[len(COUNTING_STAGES) :]:
         for name, value in metrics_of(project, stage).items():
             assert run.data.metrics[f"{stage}/{name}"] == pytest.approx(value), f"{stage}/{name}"
     lock = YAML(typ="safe").load(project / "dvc.lock")
@@ -149,6 +152,8 @@ def test_run_in_mlflow_tells_the_whole_pipeline(project, client):
         ["git", "rev-parse", "HEAD"], cwd=project, text=True
     ).strip()  # fmt: skip
     assert run.data.params["batch_size"] == "32"
+    assert {each.dataset.digest for each in run.inputs.dataset_inputs} >= {normalized}
+    assert run.info.run_name == f"cnn @{run.data.tags['mlflow.source.git.commit'][:7]}"
     history = client.get_metric_history(run.info.run_id, "fit/val_accuracy")
     assert len(history) == 8
     artifacts = {item.path for item in client.list_artifacts(run.info.run_id)}

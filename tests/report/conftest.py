@@ -82,7 +82,7 @@ FILES: dict[str, Any] = {
     "models/quantized/calibration.json": {"ece": 0.02, "temperature": 0.76},
     "models/quantized/sensitivity.json": [{"node": "/dense/Gemm", "op": "Gemm", "divergence": 0.5, "excluded": True}],
     "registered.json": REGISTERED,
-    "plots/train/history.csv": "epoch,step,train_loss,val_loss,learning_rate\n0,1,2.0,1.5,0.01\n1,2,1.0,1.25,0.0\n",
+    "plots/train/history.csv": "epoch,step,train_loss,val_loss,learning_rate\n1,1,2.0,1.5,0.01\n2,2,1.0,1.25,0.0\n",
     "reports/clean.html": "page",
     "reports/validate/gates.json": {"passed": True, "rules": [RULE]},
     "reports/quantize/gates.json": {"passed": True, "rules": [RULE | {"slice": {"column": "sex", "value": "f"}}]},

@@ -173,10 +173,10 @@ def calibrate_with(paths, gate):
 
 KILLS = (
     "create_logged_model", "log_model_artifacts", "log_batch", "finalize_logged_model", "create_registered_model",
-    "create_model_version", "set_registered_model_alias", "set_model_version_tag", "champion",
-    "update_model_version",
+    "create_model_version", "set_registered_model_alias", "set_model_version_tag", "update_model_version",
+    "champion",
 )  # fmt: skip
-"""The steps of a registration; `champion` is the last alias."""
+"""The steps of a registration; `champion` is the last alias, which no version without a description gets."""
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -227,9 +227,16 @@ def test_register_finishes_what_killed_ones_began(evaluated):
     assert "shapes version 1" in version.description
 
 
-def test_register_of_the_same_content_is_the_same_version(evaluated):
+def test_register_of_the_same_content_is_the_same_version_with_the_same_page(evaluated):
     run(Config(name="shapes"), evaluated)
+    before = connect(evaluated).get_model_version("shapes", "1")
+    write_json(evaluated.metrics_path("clean"), {"rows_in": 900, "rows_out": 900, "quarantined": 0})
+    assert run(Config(name="shapes"), evaluated)["version"] == 2, "metrics of another stage"
+    assert run(Config(name="shapes"), evaluated)["version"] == 2
+    evaluated.metrics_path("clean").unlink()
     assert run(Config(name="shapes"), evaluated)["version"] == 1
+    assert connect(evaluated).get_model_version("shapes", "1").description == before.description
+    assert run(Config(name="shapes", intended_use="demos"), evaluated)["version"] == 3, "another statement"
 
 
 def test_versions_of_one_training_keep_their_own_metrics(evaluated):

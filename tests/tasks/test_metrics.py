@@ -9,7 +9,7 @@ from headrace.paths import Paths
 from headrace.stages import tune
 from headrace.stages.train import Config, run
 from headrace.tasks import TASKS
-from headrace.tasks.metrics import EPOCH_METRICS, MetricInfo, metric_info
+from headrace.tasks.metrics import EPOCH_METRICS, MetricInfo, metric_info, select_summary
 from headrace.tracking.client import connect, find_or_create_experiment
 from headrace.training.reporting.history import read_history
 from headrace.training.search.trials import make_trials_table
@@ -24,6 +24,16 @@ def test_metrics_of_every_task_are_in_the_table(task):
 @pytest.mark.parametrize("name", EPOCH_METRICS)
 def test_metric_info_ignores_the_split(split, name):
     assert metric_info(f"{split}_{name}") is EPOCH_METRICS[name]
+
+
+def test_summary_is_of_the_rows_of_a_split_and_of_the_served_graph():
+    metrics = {"rmse": 2.0, "rmse_low": 1.5, "r2": 0.5}
+    assert select_summary("validate", metrics) == {"val/rmse": 2.0}
+    assert select_summary("test", metrics) == {"test/rmse": 2.0, "test/r2": 0.5}
+    sizes = {"passed": 1, "int8_bytes": 100, "fp32_bytes": 300, "int8_latency_ms": 1.0}
+    assert select_summary("quantize", sizes) == {"served/bytes": 100}
+    assert select_summary("quantize", {**sizes, "passed": 0}) == {"served/bytes": 300}
+    assert select_summary("clean", metrics) == select_summary("quantize", {}) == {}
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ def tracked(trained, monkeypatch):
     trained.params_path.write_text("train: {batch_size: 64}\n")
     write_json(trained.metrics_path("ingest"), {"rows": 900})
     write_json(trained.metrics_path("train"), {"val_accuracy": 0.75, "epochs": 2})
-    history = "epoch,step,train_loss,val_loss\n0,10,1.5,1.25\n1,20,1.0,0.75\n"
+    history = "epoch,step,train_loss,val_loss\n1,10,1.5,1.25\n2,20,1.0,0.75\n"
     (trained.plots_dir("train") / "history.csv").write_text(history)
     return trained
 

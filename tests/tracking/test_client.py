@@ -11,6 +11,7 @@ from headrace.tracking.client import (
     is_permanent,
     translate_mlflow_errors,
 )
+from headrace.tracking.run_view.columns import make_view_tags
 
 
 def test_experiment_is_created_once_next_to_the_file(tmp_path, monkeypatch):
@@ -23,6 +24,15 @@ def test_experiment_is_created_once_next_to_the_file(tmp_path, monkeypatch):
     experiment = client.get_experiment(first)
     assert experiment.name == "mine"
     assert experiment.artifact_location == (tmp_path / "mlartifacts").as_uri()
+
+
+def test_experiment_of_an_earlier_version_gets_the_columns_of_this_one(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    paths = Paths(tmp_path)
+    client = connect(paths)
+    experiment = client.create_experiment("headrace")
+    assert find_or_create_experiment(client, paths) == experiment
+    assert make_view_tags().items() <= client.get_experiment(experiment).tags.items()
 
 
 def test_damaged_file_is_one_line(tmp_path, monkeypatch):

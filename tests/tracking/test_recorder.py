@@ -57,6 +57,21 @@ def test_training_is_recorded_to_its_end(unsent, tmp_path, error, status):
     assert end["history"] == ([] if error else [EVENT])
 
 
+def test_events_have_the_settings_that_params_yaml_sets(unsent, tmp_path, monkeypatch):
+    unsent.params_path.write_text(
+        "split: {by_time: {test_from: 2022-01-03}}\ntrain: {batch_size: 64}\ntune:\nvalidate: {gate: {}}\n"
+    )
+    write_json(unsent.metrics_path("validate"), {"accuracy": 0.5})
+    monkeypatch.setenv("DVC_EXP_NAME", "puffy-cat")
+    with record_training(unsent, read_bundle(unsent.trained_dir).card, tmp_path):
+        pass
+    record_stages(unsent, ["train", "validate"])
+    start, _, train, validate = pending(unsent)
+    assert start["settings"] == {"split": {"by_time": {"test_from": "2022-01-03"}}}
+    assert start["card"]["experiment"] == "puffy-cat"
+    assert (train["settings"], validate["settings"]) == ({"train": {"batch_size": 64}}, {"validate": {"gate": {}}})
+
+
 def test_resumed_training_continues_its_run_and_a_new_one_does_not(unsent, tmp_path):
     card = read_bundle(unsent.trained_dir).card
     for folder in ("a", "a", "b"):

@@ -127,7 +127,8 @@ def test_run_of_another_server_is_built_from_files(tracked, writer):
     (run,) = all_runs(tracked)
     assert run.info.status == "FINISHED"
     assert run.data.metrics["train/val_accuracy"] == 0.75
-    assert run.data.metrics["ingest/rows"] == 900
+    assert run.data.tags["ingest"] == "rows 900"
+    assert "ingest/rows" not in run.data.metrics, "a constant in the list of charts"
     assert not [name for name in run.data.metrics if name.startswith("validate/")]
     assert history(writer, run.info.run_id) == [(10, 1.25), (20, 0.75)]
 
@@ -176,6 +177,52 @@ def test_report_that_changes_while_its_metrics_do_not_is_uploaded(tracked, write
     assert read_logged(run, "train")["time"] == writer.client.get_metric_history(
         run.info.run_id, "train/val_accuracy"
     )[0].timestamp  # fmt: skip
+
+
+def test_second_run_is_named_by_what_differs_and_has_settings_and_data(tracked, writer, tmp_path, monkeypatch):
+    card = read_bundle(tracked.trained_dir).card
+    card.lineage.update(git_commit="a1b2c3d4e5", git_dirty=False, data={"raw": "r0", "normalized": "n0"})
+    card.spec["source"] = "photos"
+    tracked.params_path.write_text("clean: {checks: {duplicate: warn}}\nquantize: {max_loss: 0.02}\n")
+    record(tracked, tmp_path / "a", card=card)
+    monkeypatch.setenv("DVC_EXP_NAME", "puffy-cat")
+    card.settings["learning_rate"] = 0.125
+    tracked.params_path.write_text("clean: {checks: {duplicate: drop}}\nquantize: {max_loss: 0.02}\n")
+    record(tracked, tmp_path / "b", card=card)
+    apply_twice(writer, tracked)
+    second, first = all_runs(tracked)
+    assert first.info.run_name == "cnn @a1b2c3d"
+    assert second.info.run_name == "cnn clean.checks.duplicate=drop lr=0.125 @a1b2c3d (puffy-cat)"
+    assert second.data.tags["dvc.experiment"] == "puffy-cat"
+    assert second.data.params["clean.checks.duplicate"] == "drop"
+    assert "quantize.max_loss" not in second.data.params, "it has not run yet"
+    inputs = [(each.dataset.name, each.dataset.digest) for each in second.inputs.dataset_inputs]
+    assert sorted(inputs) == [("data/normalized", "n0"), ("photos", "r0")]
+
+
+def test_settings_of_a_stage_are_parameters_and_later_ones_a_tag(tracked, writer, monkeypatch):
+    tracked.params_path.write_text("validate: {baselines: {seconds: 0}}\n")
+    write_json(tracked.metrics_path("validate"), {"accuracy": 0.75, "loss": 0.5})
+    changes = []
+    for seconds in (0, 0, 60, 0):
+        tracked.params_path.write_text(f"validate: {{baselines: {{seconds: {seconds}}}}}\n")
+        record_stages_without_sending(tracked, ["validate"], monkeypatch)
+        for event in open_outbox(tracked).read_pending()[-1:]:
+            writer.apply([event])
+        (run,) = all_runs(tracked)
+        assert run.data.params["validate.baselines.seconds"] == "0", "MLflow cannot change it"
+        changes.append(run.data.tags.get("changed.validate"))
+    assert changes == [None, None, "validate.baselines.seconds=60", ""]
+    assert run.data.metrics["val/accuracy"] == run.data.metrics["validate/accuracy"] == 0.75
+
+
+def test_resumed_training_whose_checks_changed_keeps_its_run(tracked, writer, tmp_path):
+    for level in ("warn", "drop"):
+        tracked.params_path.write_text(f"clean: {{checks: {{duplicate: {level}}}}}\n")
+        record(tracked, tmp_path)
+    apply_twice(writer, tracked)
+    (run,) = all_runs(tracked)
+    assert run.data.params["clean.checks.duplicate"] == "warn"
 
 
 def test_deleted_run_does_not_stop_what_follows(tracked, writer, tmp_path, caplog):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from headrace.evaluation.metrics.drift import Difference
 from headrace.paths import Paths
 from headrace.prediction.run import PredictRequest, PredictResult, run_prediction
+from headrace.tracking.database import relocate_artifacts
 
 MAX_SHOWN = 20
 """Columns in the table on the terminal; the file has all."""
@@ -12,6 +13,7 @@ MAX_SHOWN = 20
 
 def predict(request: PredictRequest, paths: Paths) -> None:
     """Predicts, and prints a summary."""
+    relocate_artifacts(paths)
     result = run_prediction(request, paths)
     print("\n".join(summarize(result, request)))  # noqa: T201
     if request.has_drift:

@@ -138,7 +138,7 @@ def add_dep(text: str, stage: str, dep: str) -> str:
 
 
 def merge_dvc_yaml(template: str, own: Mapping[str, Any]) -> str:
-    """Returns the template with what only the document `own` has: stages, deps of stages, plots, other sections."""
+    """Returns the template with what only the document `own` has: stages, their deps, plots, metrics, sections."""
     document = parse_dvc_yaml(template)
     changed = False
     for name, stage in own.get("stages", {}).items():
@@ -155,10 +155,12 @@ def merge_dvc_yaml(template: str, own: Mapping[str, Any]) -> str:
         changed |= bool(extra)
     plots = {key for plot in document["plots"] for key in plot}
     extra_plots = [plot for plot in own.get("plots", []) if not (isinstance(plot, dict) and plots & plot.keys())]
+    extra_metrics = [metric for metric in own.get("metrics", []) if metric not in document["metrics"]]
     sections = {key: value for key, value in own.items() if key not in document}
-    if not (changed or extra_plots or sections):
+    if not (changed or extra_plots or extra_metrics or sections):
         return template
     document["plots"].extend(extra_plots)
+    document["metrics"].extend(extra_metrics)
     document.update(sections)
     return _dump_yaml(document)
 

@@ -18,6 +18,8 @@ from headrace.paths import Paths
 from headrace.settings.load import check_data_kind, load_settings
 from headrace.storage.atomic import write_json
 from headrace.storage.lock import exclusive_lock
+from headrace.tasks.metrics import select_summary
+from headrace.tracking.database import relocate_artifacts
 from headrace.tracking.uri import check_tracking_uri
 
 logger = logging.getLogger(__name__)
@@ -37,13 +39,17 @@ def run_stage(name: str, paths: Paths) -> Metrics:
     module, config = import_stage(name), settings[name]
     check_code(name, paths)
     check_tracking_uri(paths)
+    relocate_artifacts(paths)
     started = time.perf_counter()
     with exclusive_lock(paths.state_dir / "locks" / f"{name}.lock", f"stage {name}"):
         if name == "ingest":  # the first to know the kind of the data, before it reads any row
             metrics: Metrics = module.run(config, paths, partial(check_data_kind, settings))
         else:
             metrics = module.run(config, paths)
-        write_json(paths.metrics_path(name), {key: _to_json_number(name, key, value) for key, value in metrics.items()})
+        numbers = {key: _to_json_number(name, key, value) for key, value in metrics.items()}
+        if summary := select_summary(name, numbers):
+            write_json(paths.summary_path(name), summary)
+        write_json(paths.metrics_path(name), numbers)
     if name in TRACKED:
         record(name, paths)
     print(f"{name:<10}{format_summary(metrics)}  ({time.perf_counter() - started:.1f} s)", flush=True)  # noqa: T201

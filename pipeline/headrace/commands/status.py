@@ -7,9 +7,10 @@ from collections import Counter
 
 from headrace.contracts import Json, Metrics, Spec
 from headrace.data.sources.linked_folders import describe_links, find_links, find_unwatched_links
-from headrace.errors import DataError
+from headrace.errors import DataError, TrackingError
 from headrace.paths import CONTRACT, Paths
 from headrace.stages import STAGES
+from headrace.tracking.database import relocate_artifacts
 from headrace.tracking.outbox import find_outboxes
 
 Row = tuple[str, str]
@@ -27,9 +28,18 @@ def show_status(paths: Paths) -> None:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     metrics = {stage: read_metrics(paths, stage) for stage in STAGES}
     rows = make_rows(metrics, paths) or [("nothing yet", "dvc repro runs the pipeline")]
-    for name, value in rows + point_to_report(metrics):
+    for name, value in _relocate(paths) + rows + point_to_report(metrics):
         table.add_row(f"[bold]{name}", value)
     Console(highlight=False).print(table)
+
+
+def _relocate(paths: Paths) -> list[Row]:
+    """Repairs the registry of a project that was moved; returns why not, if that fails."""
+    try:
+        relocate_artifacts(paths)
+    except TrackingError as error:
+        return [("registry", str(error))]
+    return []
 
 
 def read_metrics(paths: Paths, stage: str) -> Metrics:
@@ -165,7 +175,7 @@ def _registered(paths: Paths) -> list[Row]:
         *([("", version["champion"]["sentence"])] if "champion" in version else []),
         *_last_act(version["name"], paths),
         *_lost_files(version, paths),
-        ("inspect it", "headrace ui              runs and registry: http://127.0.0.1:5000"),
+        ("inspect it", "headrace ui              runs and registry in a browser"),
     ]
 
 

@@ -23,8 +23,8 @@ from headrace.storage.atomic import write_text
 
 LOCK = "requirements.lock"
 """The requirements of projects made by earlier versions."""
-RERUN_KEYS = ("cmd", "deps", "params", "outs", "metrics")
-"""Keys of a stage in `dvc.yaml` whose change makes DVC run it again."""
+RERUN_KEYS = ("cmd", "deps", "params")
+"""Keys of a stage in `dvc.yaml` whose change makes DVC run it again, as does another set of outputs."""
 
 
 def upgrade_project(paths: Paths) -> list[str]:
@@ -120,9 +120,15 @@ def _list_reruns(paths: Paths, files: Mapping[Path, str]) -> dict[str, str]:
             reasons[stage] = "its code has no fingerprint yet"
         elif old_code[stage] != new_code[stage]:
             reasons[stage] = "its code changed"
-        elif any(before[stage].get(key) != after[stage].get(key) for key in RERUN_KEYS):
+        elif _list_rerun_values(before[stage]) != _list_rerun_values(after[stage]):
             reasons[stage] = "its entry in dvc.yaml changed"
     return reasons
+
+
+def _list_rerun_values(stage: Mapping[str, Any]) -> list[Any]:
+    """Returns what DVC compares; to it, a metrics file is an output like others."""
+    outputs = {str(out) for key in ("outs", "metrics") for out in stage.get(key) or []}
+    return [sorted(outputs), *(stage.get(key) for key in RERUN_KEYS)]
 
 
 def _parse_json(text: str) -> dict[str, Any]:

@@ -115,7 +115,7 @@ def draw_history(history: list[dict[str, str]]) -> list[LineChart]:
     for metric in metrics:
         kinds = {"train rows": f"train_{metric}", "validation rows": f"val_{metric}", format_name(metric): metric}
         curves = {
-            label: [(float(row["epoch"]) + 1, float(row[name])) for row in history if row[name]]
+            label: [(float(row["epoch"]), float(row[name])) for row in history if row[name]]
             for label, name in kinds.items()
             if name in names
         }

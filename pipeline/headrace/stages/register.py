@@ -33,6 +33,8 @@ from headrace.tracking.served.outcomes import read_test_answers
 from headrace.tracking.served.verification import verify_served_model
 from headrace.tracking.serving_package import Candidate, make_card, make_input_example, save_model
 
+STATEMENT = ("intended_use", "out_of_scope", "license", "language")
+"""Settings that a person answers for: part of the version, so that others make another version."""
 logger = logging.getLogger(__name__)
 
 
@@ -40,7 +42,8 @@ def run(config: Config, paths: Paths) -> Metrics:
     """Registers the graph that `quantize` selected and `test` measured; raises TrackingError.
 
     Raises GateError if the served model does not answer as it was tested. After an interruption, the next call
-    finishes the version that this one began.
+    finishes the version that this one began. A version has its report before it can become the champion, and keeps
+    that one.
     """
     record_stages(paths, STAGES[:-1])
     wait_until_sent(paths)
@@ -59,8 +62,6 @@ def _register(config: Config, paths: Paths, registry: Registry) -> Metrics:
     registry.set_alias(version, CHALLENGER)
     is_finished = champion is not None and champion.number == version.number  # an interrupted call went this far
     decision = read_decision(version) if is_finished else _decide(candidate, registry, version, champion, config.margin)
-    if decision.is_champion and not is_finished:
-        registry.make_champion(version, champion)
     precision = candidate.tags["precision"]
     registered = {
         "name": config.name,
@@ -73,9 +74,13 @@ def _register(config: Config, paths: Paths, registry: Registry) -> Metrics:
         "champion": {"verdict": decision.verdict, "sentence": decision.sentence},
         "files": registry.find_local_files(version),
     }
-    description = render_description(write_report(config, paths, registered))
-    contract = [paths.held_contract_path] if paths.held_contract_path.is_file() else []
-    registry.attach_report(version, description, (paths.report_path, paths.model_card_path, *contract))
+    report = write_report(config, paths, registered)
+    if not version.description:
+        contract = [paths.held_contract_path] if paths.held_contract_path.is_file() else []
+        files = (paths.report_path, paths.model_card_path, *contract)
+        registry.attach_report(version, render_description(report), files)
+    if decision.is_champion and not is_finished:
+        registry.make_champion(version, champion)
     write_json(paths.registered_path, registered)
     print(f"register: {version.title}: {decision.sentence}", flush=True)  # noqa: T201
     metrics = {"version": version.number, "is_champion": int(decision.is_champion), "int8": int(precision == "int8")}
@@ -117,6 +122,7 @@ def _make_candidate(config: Config, paths: Paths, registry: Registry) -> Candida
         },
         reference=_make_reference(card, paths),
         record=_make_record(bundle, paths),
+        statement=config.model_dump(include=set(STATEMENT), exclude_defaults=True),
     )
 
 

@@ -22,11 +22,11 @@ from headrace.storage.atomic import atomic_dir
 from headrace.tracking.launch import keep_sender
 from headrace.tracking.lineage import collect_lineage
 from headrace.tracking.recorder import record_training
-from headrace.tracking.resume_key import make_id, make_key, open_state, remove_states
 from headrace.training.autotune.tuner import decide, load_or_decide
 from headrace.training.fit import FitJob
 from headrace.training.reporting.history import write_history
 from headrace.training.reporting.progress import progress
+from headrace.training.resume_key import make_id, make_key, open_state, remove_states
 from headrace.training.settings import ResolvedTrainSettings, TrainSettings
 
 logger = logging.getLogger(__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 
@@ -27,3 +28,25 @@ EPOCH_METRICS: dict[str, MetricInfo] = {
 def metric_info(key: str) -> MetricInfo:
     """Returns the entry of a key such as `val_accuracy`."""
     return EPOCH_METRICS[key.removeprefix("train_").removeprefix("val_")]
+
+
+SUMMARIES = {
+    "validate": ("val", ("accuracy", "micro_f1", "rmse", "loss")),
+    "test": (
+        "test",
+        (
+            *("accuracy", "micro_f1", "macro_f1", "rmse", "mae", "r2", "loss", "ece", "over_baseline"),
+            *("worst_slice_accuracy", "worst_slice_rmse", "robust_accuracy", "robust_micro_f1", "robust_r2"),
+        ),
+    ),
+}
+"""Stage -> prefix, and the metrics to compare first: without intervals, and without times, which are noise."""
+
+
+def select_summary(stage: str, metrics: Mapping[str, float]) -> dict[str, float]:
+    """Returns the metrics of a stage to compare first, such as `test/accuracy`; empty for stages that have none."""
+    if stage == "quantize":
+        size = metrics.get("int8_bytes" if metrics.get("passed") else "fp32_bytes")
+        return {} if size is None else {"served/bytes": size}
+    prefix, names = SUMMARIES.get(stage, ("", ()))
+    return {f"{prefix}/{name}": metrics[name] for name in names if name in metrics}

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from headrace.errors import TrackingError
 from headrace.paths import Paths
-from headrace.tracking.database import create_database
+from headrace.tracking.database import ARTIFACTS, create_database, has_own_database, relocate_artifacts
+from headrace.tracking.run_view.columns import make_view_tags
 from headrace.tracking.uri import (
     REGISTRY,
     TRACKING,
@@ -23,6 +24,7 @@ from headrace.tracking.uri import (
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Experiment
 
 REASON_CHARACTERS = 200
 DENIED = {"UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED", "PERMISSION_DENIED"}
@@ -48,6 +50,7 @@ def connect(paths: Paths) -> MlflowClient:
         uri, database = tracking_uri(paths), find_sqlite_file(paths)
         if database is not None:
             create_database(database)
+            relocate_artifacts(paths)
         return MlflowClient(tracking_uri=uri, registry_uri=os.environ.get(REGISTRY) or uri)
 
 
@@ -95,9 +98,19 @@ def find_or_create_experiment(client: MlflowClient, paths: Paths) -> str:
     name = experiment_name()
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
-        is_embedded = not os.environ.get(TRACKING)
-        location = (paths.tracking_root / "mlartifacts").as_uri() if is_embedded else None
-        return str(client.create_experiment(name, artifact_location=location))
+        location = (paths.tracking_root / ARTIFACTS).as_uri() if has_own_database(paths) else None
+        return str(client.create_experiment(name, artifact_location=location, tags=make_view_tags()))
     if experiment.lifecycle_stage == "deleted":
         raise deleted_experiment(name)
+    _update_view(client, experiment)
     return str(experiment.experiment_id)
+
+
+def _update_view(client: MlflowClient, experiment: Experiment) -> None:
+    """Gives an experiment of others or of an earlier version the columns of this one, if that is allowed."""
+    from mlflow.exceptions import MlflowException
+
+    with suppress(MlflowException):
+        for name, value in make_view_tags().items():
+            if experiment.tags.get(name) != value:
+                client.set_experiment_tag(experiment.experiment_id, name, value)

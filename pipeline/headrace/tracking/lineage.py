@@ -55,7 +55,8 @@ def read_data_hashes(root: Path) -> dict[str, str]:
 def read_git_commit(root: Path) -> tuple[str, bool]:
     """Returns the project's commit and whether tracked files differ from it; ("", False) if the commit is unknown."""
     commit = _git(root, "rev-parse", "HEAD") or os.environ.get(COMMIT_VARIABLE, "")
-    return commit, bool(_git(root, "status", "--porcelain", "--untracked-files=no"))
+    # `dvc repro` changes dvc.lock after each stage
+    return commit, bool(_git(root, "status", "--porcelain", "--untracked-files=no", "--", ":/", ":(exclude)dvc.lock"))
 
 
 def _git(root: Path, *arguments: str) -> str:

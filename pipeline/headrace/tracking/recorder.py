@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from headrace.config import read_params
 from headrace.contracts import Json
 from headrace.errors import Terminated, TrackingError
 from headrace.paths import OUTS, Paths
@@ -27,6 +28,8 @@ SECONDS_BETWEEN_STEPS = 2.0
 """Minimum between recorded steps."""
 PAGES = (".html", ".md")
 """Ends of the names of reports that are single files."""
+DATA_SECTIONS = ("ingest", "clean", "split", "normalize", "tune")
+"""Sections of settings that a training depends on, in addition to its own."""
 RUN_KEY = "tracking.json"
 """File in a training's work folder; it names the run that a resumed training continues."""
 
@@ -67,6 +70,7 @@ def record_training(
         "kind": "start",
         "run_key": run_key,
         "card": _describe(card),
+        "settings": _read_settings(paths, DATA_SECTIONS),
         "process": launch.describe_process(os.getpid()),
     }
     outbox.append(start, {"params.yaml": paths.params_path} if paths.params_path.is_file() else {})
@@ -88,10 +92,12 @@ def record_stages(paths: Paths, stages: Iterable[str]) -> None:
     """Records the metrics and files of stages, and has them sent. The run of their training is named by its bundle."""
     outbox, card = open_outbox(paths), _describe(read_bundle(paths.trained_dir).card)
     history = read_history(paths.plots_dir("train") / "history.csv")
+    settings = _read_settings(paths, OUTS)
     for stage in stages:
         path = paths.metrics_path(stage)
         if path.is_file():
             event = {"kind": "stage", "stage": stage, "card": card, "metrics": json.loads(path.read_bytes())}
+            event["settings"] = {stage: settings[stage]} if stage in settings else {}
             outbox.append(event | {"history": history}, _find_files(paths, stage))
     launch.start_sender(paths)
 
@@ -113,13 +119,23 @@ def _load_run_key(work_dir: Path) -> str:
 
 
 def _describe(card: BundleCard) -> Json:
-    """The parts of a bundle's card that a run shows."""
+    """The parts of a bundle's card that a run shows, and the experiment of `dvc exp run`."""
     return {
         "training_id": card.training_id,
+        "experiment": os.environ.get("DVC_EXP_NAME", ""),
+        "source": str(card.spec.get("source", "")),
         "model": {"name": card.model["name"]},
         "settings": card.settings,
         "lineage": card.lineage,
     }
+
+
+def _read_settings(paths: Paths, sections: Iterable[str]) -> dict[str, Json]:
+    """The settings in `params.yaml` by section, without defaults, as JSON: dates become text."""
+    params = read_params(paths.params_path) if paths.params_path.is_file() else {}
+    given = {section: params[section] for section in sections if isinstance(params.get(section), dict)}
+    settings: dict[str, Json] = json.loads(json.dumps(given, default=str))
+    return settings
 
 
 def _report_long_values(settings: Json) -> None:

@@ -23,6 +23,8 @@ from headrace.storage.bundle import Bundle
 from headrace.tracking.client import NOT_FOUND, connect, find_or_create_experiment, translate_mlflow_errors
 from headrace.tracking.names import encode_name, quote_text
 from headrace.tracking.outbox import hash_file
+from headrace.tracking.run_view.fields import name_metrics
+from headrace.tracking.run_view.version_fields import collect_params, describe_changes
 from headrace.tracking.runs import find_finished_run, read_logged
 from headrace.tracking.served.outcomes import download_model_outcomes, download_run_outcomes
 
@@ -63,6 +65,8 @@ class Version:
     comparison: Metrics
     """How it compared with the champion when it was registered."""
     tags: Mapping[str, str]
+    description: str = ""
+    """Empty until its report was stored."""
 
     @property
     def title(self) -> str:
@@ -110,19 +114,20 @@ class Registry:
         `model_dir`: what `save_model` wrote; `served`: metrics of serving it, which are logged with the others. The
         same content is registered once: a version or logged model that exists is completed and returned.
         """
-        key = _hash_content(candidate, metrics)
+        key, params = _hash_content(candidate, metrics), collect_params(self._paths, candidate.bundle.card.settings)
         with translate_mlflow_errors(self._paths):
             model = self._find_model(candidate, key) or self._client.create_logged_model(
                 self._experiment_id,
                 name=_make_model_name(candidate.name),
                 source_run_id=candidate.run_id,
                 tags={**candidate.tags, CONTENT: key},
+                params=params,
             )
             if str(model.status) != "READY":
                 self._client.log_model_artifacts(model.model_id, str(model_dir))
                 self._log_metrics(model.model_id, candidate.run_id, {**metrics, "register": served})
                 self._client.finalize_logged_model(model.model_id, "READY")
-            version = self._find_version(candidate, model) or self._create_version(candidate, model)
+            version = self._find_version(candidate, model) or self._create_version(candidate, model, params)
             meta_path = model_dir.parent / VERSION_FILE
             meta_path.write_text(f"model_name: {version.name}\nmodel_version: '{version.version}'\n", encoding="utf-8")
             self._client.log_model_artifact(model.model_id, str(meta_path))
@@ -173,7 +178,10 @@ class Registry:
             return download_run_outcomes(self._client, version.run_id) if split == "test" and version.run_id else None
 
     def attach_report(self, version: Version, description: str, report_paths: Iterable[Path]) -> None:
-        """Describes a version in Markdown, and stores files with its model, in the folder `report`."""
+        """Describes a version in Markdown, and stores files with its model, in the folder `report`.
+
+        The description comes last: a version that has one is complete.
+        """
         with translate_mlflow_errors(self._paths), tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / "report"
             folder.mkdir()
@@ -216,7 +224,7 @@ class Registry:
         versions = self._client.search_model_versions(f"name = {quote_text(candidate.name)}")
         return next((version for version in versions if version.source == model.artifact_location), None)
 
-    def _create_version(self, candidate: Candidate, model: LoggedModel) -> ModelVersion:
+    def _create_version(self, candidate: Candidate, model: LoggedModel, params: Mapping[str, str]) -> ModelVersion:
         from mlflow.exceptions import MlflowException
 
         try:
@@ -224,11 +232,13 @@ class Registry:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
+        versions = self._client.search_model_versions(f"name = '{_quote(candidate.name)}'")
+        newest = max(map(_describe, versions), key=lambda version: version.number, default=None)
         return self._client.create_model_version(
             candidate.name,
             source=model.artifact_location,
             run_id=candidate.run_id,
-            tags=dict(candidate.tags),
+            tags={**candidate.tags, **describe_changes(self._client, newest.model_id if newest else "", params)},
             model_id=model.model_id,
         )
 
@@ -241,9 +251,9 @@ class Registry:
 
         run, now = self._client.get_run(run_id), int(time.time() * 1000)
         points = [
-            Metric(encode_name(f"{stage}/{name}"), float(value), read_logged(run, stage).get("time", now), 0, model_id)
+            Metric(encode_name(name), float(value), read_logged(run, stage).get("time", now), 0, model_id)
             for stage, values in metrics.items()
-            for name, value in values.items()
+            for name, value in name_metrics(stage, values).items()
         ]
         self._client.log_batch(run_id, metrics=points)
 
@@ -253,7 +263,8 @@ def _describe(version: ModelVersion) -> Version:
     in_source = re.search(r"\bm-[0-9a-f]{32}\b", source)  # MLflow's own server stores no model_id with a version
     model_id = version.model_id or (in_source[0] if in_source else "")
     tags = dict(version.tags)
-    return Version(version.name, int(version.version), version.run_id or "", model_id, source, comparison, tags)
+    number, run_id, description = int(version.version), version.run_id or "", version.description or ""
+    return Version(version.name, number, run_id, model_id, source, comparison, tags, description)
 
 
 def fetch_champion_outcomes(paths: Paths) -> Champion:
@@ -271,6 +282,7 @@ def fetch_champion_outcomes(paths: Paths) -> Champion:
 
 def _hash_content(candidate: Candidate, metrics: Mapping[str, Metrics]) -> str:
     parts = [candidate.name, candidate.run_id, hash_file(candidate.graph), candidate.card, candidate.reference, metrics]
+    parts += [candidate.statement] if candidate.statement else []
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 

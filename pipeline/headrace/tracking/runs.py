@@ -6,25 +6,35 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from headrace.contracts import Json
-from headrace.paths import Paths
+from headrace.paths import OUTS, Paths
 from headrace.tracking.client import find_or_create_experiment
-from headrace.tracking.names import encode_name, flatten, shorten
+from headrace.tracking.names import encode_name, shorten
 from headrace.tracking.outbox import Outbox
+from headrace.tracking.run_view.fields import (
+    AFTER_TRAINING,
+    COUNTING_STAGES,
+    TRAIN,
+    TRAINING_ID,
+    describe_counts,
+    make_datasets,
+    make_params,
+    make_tags,
+    name_metrics,
+)
+from headrace.tracking.run_view.run_name import describe_difference, make_run_name
 from headrace.training.reporting.events import metrics_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-TRAINING_ID, RUN_KEY, LOGGED, TRIAL = "headrace.training_id", "headrace.run_key", "headrace.logged.", "headrace.trial"
+RUN_KEY, LOGGED, TRIAL, PROJECT = "headrace.run_key", "headrace.logged.", "headrace.trial", "headrace.project"
 PARENT = "mlflow.parentRunId"
-RUN_NAME_CHARACTERS = 250
-"""Limit of PostgreSQL and other databases with typed columns."""
 
 
 class Point(NamedTuple):
@@ -88,14 +98,18 @@ class RunWriter:
     def stage(self, event: Json) -> None:
         """Logs the metrics and files of a stage to the run of its training, unless the run has the same."""
         run_id = self.find_or_rebuild(event)
-        prefix, name = f"{event['stage']}/", LOGGED + event["stage"]
+        stage, name = event["stage"], LOGGED + event["stage"]
         run = self.client.get_run(run_id)
-        logged = read_logged(run, event["stage"])
+        self._log_settings(run, event)
+        logged = read_logged(run, stage)
         metrics, files = _digest(event["metrics"]), _digest(event["files"])
         time = logged["time"] if logged.get("metrics") == metrics else event["time"]
         if (logged.get("metrics"), logged.get("files")) == (metrics, files):
             return
-        self._log(run_id, [Point(prefix + key, value, time, 0) for key, value in event["metrics"].items()])
+        named = name_metrics(stage, event["metrics"])
+        self._log(run_id, [Point(key, value, time, 0) for key, value in named.items()])
+        if stage in COUNTING_STAGES:
+            self.client.set_tag(run_id, stage, shorten(describe_counts(event["metrics"])))
         self._upload(run_id, event["files"])
         self.client.set_tag(run_id, name, json.dumps({"metrics": metrics, "files": files, "time": time}))
 
@@ -131,26 +145,54 @@ class RunWriter:
         return run_id
 
     def _log_card(self, run_key: str, card: Json, event: Json) -> str:
-        from mlflow.entities import Param
-
         run_id = self.find_run(run_key)
+        data_settings = {name: value for name, value in event.get("settings", {}).items() if name not in AFTER_TRAINING}
+        params = make_params({**data_settings, TRAIN: card["settings"]})
         if run_id is None:
-            tags = _make_tags(card) | {RUN_KEY: run_key, "headrace.project": str(self._paths.root)}
-            name = f"{card['model']['name']}-{card['training_id'][:8]}"[-RUN_NAME_CHARACTERS:]
+            tags = make_tags(card) | {RUN_KEY: run_key, PROJECT: str(self._paths.root)}
+            name = make_run_name(card, params, self._find_previous({TRAIN, *data_settings}))
             run = self.client.create_run(self.experiment_id, start_time=event["time"], tags=tags, run_name=name)
             run_id = self._run_ids[run_key] = str(run.info.run_id)
-        self.client.log_batch(
-            run_id, params=[Param(encode_name(name), shorten(value)) for name, value in flatten(card["settings"])]
-        )
+        self._add_params(run_id, params)
+        if datasets := make_datasets(card):
+            self.client.log_inputs(run_id, datasets)
         self.client.log_dict(run_id, card["lineage"], "lineage.json")
         self.client.log_dict(run_id, card["settings"], "settings.json")
         if "params.yaml" in event["files"]:
             self._upload(run_id, {"params.yaml": event["files"]["params.yaml"]})
         return run_id
 
-    def _log_trial(self, parent_id: str, index: int, trial: Json, child: Run | None, time: int) -> None:
+    def _find_previous(self, sections: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
+        """Returns the parameters of sections, and the tags, of the project's newest finished run; empty without one."""
+        root = str(self._paths.root)
+        quote = '"' if "'" in root else "'"
+        runs = self._search(f"tags.`{PROJECT}` = {quote}{root}{quote} and attributes.status = 'FINISHED'")
+        if not runs:
+            return {}, {}
+        others = tuple(f"{stage}." for stage in OUTS if stage not in sections)
+        params = {name: value for name, value in runs[0].data.params.items() if not name.startswith(others)}
+        return params, dict(runs[0].data.tags)
+
+    def _log_settings(self, run: Run, event: Json) -> None:
+        """Logs the settings of a stage; where it ran before with others, a tag has those of the last time."""
+        stage = event["stage"]
+        params = {} if stage == TRAIN else make_params(event.get("settings", {}))
+        first = self._add_params(run.info.run_id, params)
+        changes = describe_difference(first, {name: params[name] for name in first})
+        if changes or f"changed.{stage}" in run.data.tags:
+            self.client.set_tag(run.info.run_id, f"changed.{stage}", changes)
+
+    def _add_params(self, run_id: str, params: Mapping[str, str]) -> dict[str, str]:
+        """Logs the parameters that a run lacks, since MLflow cannot change one; returns its values of the others."""
         from mlflow.entities import Param
 
+        logged = self.client.get_run(run_id).data.params
+        new = [Param(name, value) for name, value in params.items() if name not in logged]
+        if new:
+            self.client.log_batch(run_id, params=new)
+        return {name: logged[name] for name in params if name in logged}
+
+    def _log_trial(self, parent_id: str, index: int, trial: Json, child: Run | None, time: int) -> None:
         if child is None:
             tags = {PARENT: parent_id, TRIAL: str(index)}
             child = self.client.create_run(
@@ -158,8 +200,7 @@ class RunWriter:
             )
         elif child.info.status != "RUNNING":
             return
-        params = [Param(encode_name(name), shorten(value)) for name, value in flatten(trial["settings"])]
-        self.client.log_batch(child.info.run_id, params=params)
+        self._add_params(child.info.run_id, make_params({TRAIN: trial["settings"]}))
         self._log(child.info.run_id, [Point(f"val/{key}", value, time, 0) for key, value in trial["metrics"].items()])
         self.client.set_terminated(child.info.run_id, trial["status"], end_time=time)
 
@@ -233,19 +274,6 @@ def read_logged(run: Run, stage: str) -> Json:
     except ValueError:  # an earlier version's digest
         return {}
     return logged if isinstance(logged, dict) else {}
-
-
-def _make_tags(card: Json) -> dict[str, str]:
-    lineage = card["lineage"]
-    return {
-        TRAINING_ID: card["training_id"],
-        "mlflow.source.name": "headrace train",
-        "headrace.code": lineage.get("code", ""),
-        "mlflow.source.git.commit": lineage.get("git_commit", ""),
-        "headrace.git_dirty": str(lineage.get("git_dirty", "")).lower(),
-        **{f"headrace.data.{name}": value for name, value in lineage.get("data", {}).items()},
-        "headrace.python": lineage.get("python", ""),
-    }
 
 
 def _digest(value: Json) -> str:

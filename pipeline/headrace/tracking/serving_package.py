@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -52,6 +52,8 @@ class Candidate:
     """Split -> the outcomes of this graph on its rows, to which later models are compared."""
     record: Json
     """Where the model comes from; see `served/outcomes.py`."""
+    statement: Json = field(default_factory=dict)
+    """What a person says about the model in its card."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,9 @@ def test_history_reads_back_as_written(tmp_path: Path) -> None:
     history = read_history(tmp_path / "history.csv")
     assert history == epochs
     assert [type(history[0][name]) for name in ("epoch", "step", "val_accuracy")] == [int, int, float]
-    assert (tmp_path / "history.csv").read_text().splitlines()[0] == ",".join(EPOCH)
+    lines = (tmp_path / "history.csv").read_text().splitlines()
+    assert lines[0] == ",".join(EPOCH)
+    assert [line.split(",")[0] for line in lines[1:]] == ["1", "2"], "as the terminal counts"
 
 
 def test_history_has_every_key_of_every_epoch(tmp_path: Path) -> None:

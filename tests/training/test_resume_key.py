@@ -7,7 +7,7 @@ import pytest
 
 from headrace.paths import Paths
 from headrace.storage.atomic import write_text
-from headrace.tracking.resume_key import describe_changes, make_id, make_key, open_state, remove_states
+from headrace.training.resume_key import describe_changes, make_id, make_key, open_state, remove_states
 
 LINEAGE = {"code": "c0", "model_code": {"my_nets": "m0"}, "data": {"raw": "r0", "normalized": "n0"}}
 SETTINGS = {"learning_rate": 0.1, "model": {"name": "my_nets:Two", "width": 8}, "privacy": None}

@@ -1,0 +1,1 @@
+"""What a run and a version show in MLflow: a name, parameters, metrics, tags and data."""
