@@ -74,4 +74,4 @@ def test_entrypoint_leaves_the_registration_to_a_project_without_a_server(monkey
     expected = "python -m headrace.cluster.job --retries 2 --deadline-s 90.0 --register-later train"
     assert make_entrypoint(request) == expected
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
-    assert make_entrypoint(JobRequest()) == "python -m headrace.cluster.job"
+    assert make_entrypoint(JobRequest(), "photos.dvc") == "python -m headrace.cluster.job --pull photos.dvc"

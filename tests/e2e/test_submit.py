@@ -117,6 +117,27 @@ def test_submit_in_a_workspace_continues_where_the_last_job_stopped(
     assert "Stage 'test' didn't change, skipping" in lines
 
 
+def test_submit_with_a_dvc_remote_sends_and_runs_only_what_changed(
+    project: Paths, ray_cluster: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "remote").mkdir()
+    config = f"[core]\n    remote = all\n    no_scm = true\n['remote \"all\"']\n    url = {tmp_path / 'remote'}\n"
+    (project.root / ".dvc" / "config").write_text(config)
+    subprocess.run([sys.executable, "-m", "dvc", "add", "-q", "sets"], cwd=project.root, check=True)
+    assert run(project, ray_cluster.address)[0] == 0
+    assert is_up_to_date(project)
+    with (project.root / "stage.py").open("a") as file:
+        file.write("print('edited')\n")
+    for name in ("sets", "data", ".dvc/cache"):
+        shutil.rmtree(project.root / name)
+    code, lines = run(project, ray_cluster.address)
+    assert code == 0, lines
+    assert "edited" in lines
+    assert "Stage 'ingest' didn't change, skipping" in lines
+    assert not [line for line in lines if "the largest part: sets" in line]
+    assert (project.raw_dir / "row.txt").read_text() == "one row"
+
+
 def test_submit_without_the_token_is_refused_in_one_line(
     project: Paths, ray_cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

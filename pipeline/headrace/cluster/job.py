@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     code = run_module(root, "dvc", "init", "--no-scm", "--quiet") if not (root / ".dvc").is_dir() else 0
     # the upload has no .git, which DVC requires otherwise
     code = code or run_module(root, "dvc", "config", "--local", "core.no_scm", "true")
+    code = code or (run_module(root, "dvc", "pull", "--force", request.pull) if request.pull else 0)
     if code:
         return code
     registers_here = not request.register_later or bool(os.environ.get(TRACKING))
@@ -50,6 +51,7 @@ def main(arguments: Sequence[str] = ()) -> int:
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m headrace.cluster.job", description=__doc__)
     parser.add_argument("stages", nargs="*", help="with the stages before them; the default is all")
+    parser.add_argument("--pull", help="a .dvc file, whose data the DVC remote has")
     parser.add_argument("--retries", type=int, default=0)
     parser.add_argument("--deadline-s", type=float, default=None)
     parser.add_argument("--register-later", action="store_true", help="unless the cluster has an MLflow server")

@@ -13,10 +13,11 @@ from pathlib import Path
 from headrace.cluster.jobs.control import DEFAULT_ADDRESS, PREFIX, describe_ways_back, remember_job
 from headrace.cluster.jobs.dashboard import check_address, connect, translate_ray_errors
 from headrace.cluster.jobs.log import Echo
-from headrace.cluster.jobs.outs import is_up_to_date
+from headrace.cluster.jobs.outs import is_up_to_date, push_source, tracking_file
 from headrace.cluster.jobs.upload import (
     describe_upload,
     find_files_to_send,
+    find_tracked_source,
     make_job_environment,
     make_python_path,
     pack_project,
@@ -58,7 +59,8 @@ def submit_job(paths: Paths, request: JobRequest, echo: Echo) -> str | None:
         ClusterError: The cluster is not reachable, or the project is too large.
         ConfigError: The cluster cannot reach `ingest.source`, or the folder is not a DVC project.
     """
-    files = find_files_to_send(paths)
+    source = find_tracked_source(paths)
+    files = find_files_to_send(paths, source)
     if not request.force and is_up_to_date(paths, request.stages):
         echo("nothing changed: all stages are up to date; --force submits all the same")
         return None
@@ -72,10 +74,15 @@ def submit_job(paths: Paths, request: JobRequest, echo: Echo) -> str | None:
         pack_project(paths, files, archive_path)
         echo(describe_upload(paths, files, archive_path))
         client = connect(request.address)
+        if source:
+            push_source(paths.root, source)
+            echo(f"{os.path.relpath(source, paths.root)} is in the DVC remote")
         remember_job(paths, submission_id, request.address)
         with translate_ray_errors(request.address):
             client.submit_job(
-                entrypoint=make_entrypoint(request),
+                entrypoint=make_entrypoint(
+                    request, os.path.relpath(tracking_file(source), paths.root) if source else ""
+                ),
                 submission_id=submission_id,
                 runtime_env={"working_dir": str(archive_path), "env_vars": environment},
                 metadata=lineage | {"project": paths.root.name},
@@ -94,9 +101,14 @@ def describe_lineage(paths: Paths) -> dict[str, str]:
     return {"git_commit": commit, "git_dirty": str(is_dirty).lower(), "code": code}
 
 
-def make_entrypoint(request: JobRequest) -> str:
-    """Returns the command of the job. Without an MLflow server here, the model is registered here, at the end."""
+def make_entrypoint(request: JobRequest, tracked: str = "") -> str:
+    """Returns the command of the job. Without an MLflow server here, the model is registered here, at the end.
+
+    `tracked`: a `.dvc` file, whose data the job pulls first.
+    """
     options = ["--retries", str(request.num_retries)] if request.num_retries else []
+    if tracked:
+        options += ["--pull", tracked]
     if request.deadline_minutes is not None:
         options += ["--deadline-s", str(request.deadline_minutes * 60)]
     if not os.environ.get(TRACKING):

@@ -5,8 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from headrace.cluster.jobs.outs import has_usable_remote, is_up_to_date, pull_outs, push_outs
-from headrace.errors import ClusterError
+from headrace.cluster.jobs.outs import (
+    has_usable_remote,
+    is_tracked,
+    is_up_to_date,
+    pull_outs,
+    push_outs,
+    push_source,
+    tracking_file,
+)
+from headrace.errors import ClusterError, ConfigError
 from headrace.paths import Paths
 
 DVC = "stages:\n  a: {cmd: echo, outs: [data/raw]}\n  b: {cmd: echo, deps: [data/raw], outs: [models/net]}\n"
@@ -20,13 +28,20 @@ def make_project(root: Path, remote: str = "") -> Path:
     return root
 
 
+def put_in_cache(root: Path, content: bytes) -> str:
+    """Adds an object to DVC's cache; returns its MD5."""
+    digest = hashlib.md5(content).hexdigest()
+    place = root / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(content)
+    return digest
+
+
 def run_first_stage(root: Path) -> None:
     """Leaves what `dvc repro a` leaves: the out, its object in the cache, and the lock."""
-    content = b"rows"
-    digest = hashlib.md5(content).hexdigest()
-    for place in (root / "data/raw", root / ".dvc/cache/files/md5" / digest[:2] / digest[2:]):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(content)
+    digest = put_in_cache(root, b"rows")
+    (root / "data").mkdir()
+    (root / "data" / "raw").write_bytes(b"rows")
     lock = "schema: '2.0'\nstages:\n  a:\n    cmd: echo\n    outs:\n    - path: data/raw\n      hash: md5\n"
     (root / "dvc.lock").write_text(f"{lock}      md5: {digest}\n      size: 4\n")
 
@@ -59,6 +74,20 @@ def test_outs_come_back_by_the_remote_of_the_project(tmp_path: Path, capsys: pyt
     push_outs(there)
     pull_outs(here)
     assert (here / "data" / "raw").read_text() == "rows"
+
+
+def test_a_source_goes_by_the_remote_unless_it_changed_since_it_was_added(tmp_path: Path) -> None:
+    shared, source = tmp_path / "shared", tmp_path / "here" / "rows.csv"
+    here = make_project(tmp_path / "here", str(shared))
+    digest = put_in_cache(here, b"rows")
+    source.write_text("rows")
+    tracking_file(source).write_text(f"outs:\n- md5: {digest}\n  size: 4\n  hash: md5\n  path: rows.csv\n")
+    assert is_tracked(here, source)
+    push_source(here, source)
+    assert [path.read_text() for path in shared.rglob("*") if path.is_file()] == ["rows"]
+    source.write_text("other rows")
+    with pytest.raises(ConfigError, match=r"rows\.csv: differs from rows\.csv\.dvc; run: dvc add rows\.csv"):
+        push_source(here, source)
 
 
 def test_a_project_without_a_remote_has_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

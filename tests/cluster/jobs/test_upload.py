@@ -1,6 +1,7 @@
 """The upload: which files and variables a job gets, and what is refused."""
 
 import os
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from headrace.cluster.jobs import upload
 from headrace.cluster.jobs.upload import (
     describe_upload,
     find_files_to_send,
+    find_tracked_source,
     make_job_environment,
     make_python_path,
     pack_project,
@@ -112,6 +114,31 @@ def test_glob_below_data_and_the_images_beside_a_table_are_sent(project: Paths) 
     }.items():
         set_source(project, source)
         assert set(sent(project)) - set(SENT) == names
+
+
+def test_a_source_that_goes_by_the_dvc_remote_is_not_sent(project: Paths) -> None:
+    put(project.root, "data/photos/1.jpg", "data/photos.dvc", "photos/1.jpg", "photos.dvc")
+    put(project.root, ".dvc/config", ".dvc/config.local", text="")
+    shutil.rmtree(project.root / ".git")  # it is none
+    set_source(project, "data/photos")
+    assert find_tracked_source(project) is None, "there is no remote"
+    put(project.root, ".dvc/config", text="[core]\n    remote = a\n['remote \"a\"']\n    url = /shared\n")
+    for source, photos in {
+        "data/photos": {"data/photos.dvc", "photos/1.jpg", "photos.dvc"},
+        "photos": {"photos.dvc"},
+    }.items():
+        set_source(project, source)
+        tracked = find_tracked_source(project)
+        assert tracked == project.root / source
+        names = {path.relative_to(project.root).as_posix() for path in find_files_to_send(project, tracked)}
+        assert names - set(SENT) == photos
+
+
+def test_a_dvc_configuration_that_is_invalid_is_one_line(project: Paths) -> None:
+    put(project.root, "photos/1.jpg", "photos.dvc")
+    set_source(project, "photos")
+    with pytest.raises(ConfigError, match="DVC: config file error: Invalid line"):
+        find_tracked_source(project)
 
 
 def test_a_source_that_is_nowhere_is_refused_unless_a_workspace_may_have_it(

@@ -1,7 +1,8 @@
-"""The outs of DVC between a cluster and a project: through the project's DVC remote, or in a folder of their own."""
+"""What DVC tracks, between a cluster and a project: through the project's DVC remote, or in a folder of its own."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -94,8 +95,42 @@ def _address(root: Path, stages: Sequence[str]) -> list[str]:
     return [f"{root / 'dvc.yaml'}:{stage}" for stage in stages]
 
 
+def is_tracked(root: Path, source: Path) -> bool:
+    """Returns whether a source was added by `dvc add`, in a project with a default DVC remote: it goes that way."""
+    if not tracking_file(source).is_file() or not (root / ".dvc").is_dir():
+        return False
+    with _open_repo(root) as repo:
+        return bool(repo.config["core"].get("remote"))
+
+
+def tracking_file(source: Path) -> Path:
+    """Returns where `dvc add` describes a file or folder: `photos` -> `photos.dvc`."""
+    return source.with_name(f"{source.name}.dvc")
+
+
+def push_source(root: Path, source: Path) -> None:
+    """Sends the files of a source that the DVC remote lacks.
+
+    Raises:
+        ConfigError: The source changed since `dvc add`.
+        ClusterError: DVC could not send them all.
+    """
+    from dvc.exceptions import DvcException
+
+    target = str(tracking_file(source))
+    name = os.path.relpath(source, root)
+    try:
+        with _open_repo(root) as repo:
+            if source.exists() and repo.status(targets=[target]):
+                raise ConfigError(f"{name}: differs from {name}.dvc; run: dvc add {name}")
+            repo.push(targets=[target])
+    except DvcException as error:
+        raise ClusterError(f"dvc push {name}: {_first_line(error)}; check the DVC remote") from error
+
+
 @contextmanager
 def _open_repo(root: Path, folder: Path | None = None) -> Iterator[Repo]:
+    from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     config: dict[str, Any] = {"core": {}}
@@ -103,7 +138,12 @@ def _open_repo(root: Path, folder: Path | None = None) -> Iterator[Repo]:
         config["core"]["no_scm"] = True
     if folder:
         config["remote"] = {JOB_REMOTE: {"url": str(folder)}}
-    with Repo(str(root), config=config) as repo:
+    try:
+        repo = Repo(str(root), config=config)
+        repo.config  # noqa: B018 it is read here
+    except DvcException as error:
+        raise ConfigError(f"DVC: {_first_line(error)}; correct it, then run the same command again") from None
+    with repo:
         yield repo
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from headrace.cluster.jobs.outs import is_tracked, tracking_file
 from headrace.config import read_params
 from headrace.data.datasets import BUILT_INS
 from headrace.data.sources.fetch import resolve_local_path
@@ -61,10 +62,11 @@ def describe_upload(paths: Paths, files: Sequence[Path], archive_path: Path) -> 
     )
 
 
-def find_files_to_send(paths: Paths) -> list[Path]:
+def find_files_to_send(paths: Paths, tracked_source: Path | None = None) -> list[Path]:
     """Returns the project's files in a stable order: no data, results, caches, environments or `.rayignore` matches.
 
-    What `ingest.source` names is sent even from `data/`. Linked folders are sent as if they were folders.
+    What `ingest.source` names is sent even from `data/`, but of one that DVC tracks only its `.dvc` file. Linked
+    folders are sent as if they were folders.
 
     Raises:
         ConfigError: There is no such source, or the cluster cannot reach it.
@@ -72,11 +74,11 @@ def find_files_to_send(paths: Paths) -> list[Path]:
     """
 
     def is_searched(folder: Path) -> bool:
-        return _is_searched(folder, paths.root)
+        return folder != tracked_source and _is_searched(folder, paths.root)
 
     own = (file for file in _walk(paths.root, is_searched) if _is_sent(file.relative_to(paths.root).as_posix()))
-    files = {file for file in own if file.is_file()}
-    files |= set(_find_source_files(paths))
+    files = {file for file in own if file.is_file() and file != tracked_source}
+    files |= {tracking_file(tracked_source)} if tracked_source else set(_find_source_files(paths))
     ignored = _read_ignore_file(paths.root / ".rayignore")
     return sorted(file for file in files if not ignored.match_file(file.relative_to(paths.root).as_posix()))
 
@@ -120,12 +122,25 @@ def _read_ignore_file(path: Path) -> GitIgnoreSpec:
     return GitIgnoreSpec.from_lines(path.read_text(encoding="utf-8").splitlines() if path.exists() else [])
 
 
-def _find_source_files(paths: Paths) -> Iterator[Path]:
-    """Yields the files of `ingest.source` if it lies inside the project, and the images that a table may name."""
+def find_tracked_source(paths: Paths) -> Path | None:
+    """Returns `ingest.source` if it lies in the project and goes by the DVC remote."""
+    source = _read_local_source(paths)
+    path = Path(os.path.normpath(paths.root / source))
+    return path if source and path.is_relative_to(paths.root) and is_tracked(paths.root, path) else None
+
+
+def _read_local_source(paths: Paths) -> str:
+    """Returns `ingest.source`; empty for a URL, or a built-in dataset."""
     source = (read_params(paths.params_path).get("ingest") or {}).get("source")
     for scheme in LOCAL_SCHEMES:
         source = source.removeprefix(scheme) if isinstance(source, str) else source
-    if not isinstance(source, str) or "://" in source or source in BUILT_INS:
+    return source if isinstance(source, str) and "://" not in source and source not in BUILT_INS else ""
+
+
+def _find_source_files(paths: Paths) -> Iterator[Path]:
+    """Yields the files of `ingest.source` if it lies inside the project, and the images that a table may name."""
+    source = _read_local_source(paths)
+    if not source:
         return
     path = Path(os.path.normpath(resolve_local_path(source, paths.root)))
     matches = _match(path)
@@ -184,7 +199,7 @@ def _check_size(archive_path: Path, paths: Paths, files: Sequence[Path]) -> None
     raise ClusterError(
         f"submit: the project is {sizes.total() / 2**20:.0f} MiB, a cluster accepts {LIMIT_BYTES / 2**20:.0f} zipped; "
         f"the largest part is {largest} ({size / 2**20:.0f} MiB): list it in .rayignore, and set ingest.source to a "
-        "URL or a path on storage that all nodes share"
+        "URL or a path on storage that all nodes share; or send it by a DVC remote: dvc add the source"
     )
 
 
