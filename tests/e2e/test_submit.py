@@ -176,7 +176,9 @@ raise SystemExit(follow_job(paths, submit_job(paths, JobRequest(address=address)
     assert follow_job(project, job, address=address, echo=lines.append) == 0, lines
     assert lines[-1] == "results: metrics/test.json, reports/test, dvc.lock"
     shutil.rmtree(project.report_dir("test"))
+    shutil.rmtree(project.logs_dir)
     assert fetch_results(project, job, address=address, echo=lines.append) == 0
+    assert "a worker read one row" in (project.logs_dir / f"{job}.log").read_text()
     assert is_up_to_date(project)
 
 

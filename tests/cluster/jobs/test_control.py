@@ -20,7 +20,7 @@ def test_the_job_that_is_meant_is_the_latest_where_it_was_submitted(tmp_path: Pa
     assert find_job(paths, "", "") == ("headrace-a", "http://two:2")
     assert find_job(paths, "headrace-b", "") == ("headrace-b", "http://one:1")
     assert find_job(paths, "", "http://tunnel:3") == ("headrace-a", "http://tunnel:3")
-    assert find_job(paths, "of-another-project", "") == ("of-another-project", DEFAULT_ADDRESS)
+    assert find_job(paths, "of-another-project", "") == ("of-another-project", "http://two:2")
     assert find_address(paths) == "http://two:2"
 
 

@@ -36,20 +36,23 @@ def find_job(paths: Paths, submission_id: str, address: str) -> tuple[str, str]:
     Raises ClusterError if no job was submitted from this project.
     """
     if not submission_id:
-        records = sorted(_record_path(paths, "*").parent.glob("*.json"), key=lambda path: _read(path)["submitted"])
+        records = _list_records(paths)
         if not records:
             raise ClusterError("jobs: none was submitted from this project; run headrace submit, or give an ID")
         submission_id = records[-1].stem
     path = _record_path(paths, submission_id)
-    return submission_id, address or (_read(path)["address"] if path.is_file() else DEFAULT_ADDRESS)
+    return submission_id, address or (_read(path)["address"] if path.is_file() else find_address(paths))
 
 
 def find_address(paths: Paths) -> str:
     """Returns the address that the project's latest job was submitted to, or the default."""
-    try:
-        return find_job(paths, "", "")[1]
-    except ClusterError:
-        return DEFAULT_ADDRESS
+    records = _list_records(paths)
+    return str(_read(records[-1])["address"]) if records else DEFAULT_ADDRESS
+
+
+def _list_records(paths: Paths) -> list[Path]:
+    """Returns the records of the project's jobs, the latest last."""
+    return sorted(_record_path(paths, "*").parent.glob("*.json"), key=lambda path: float(_read(path)["submitted"]))
 
 
 def list_jobs(address: str) -> Iterator[tuple[str, ...]]:
@@ -103,6 +106,7 @@ def fetch_results(paths: Paths, submission_id: str, *, address: str, echo: Echo,
     info = read_job_info(client, submission_id, address)
     if not info.status.is_terminal():
         raise ClusterError(f"jobs: {submission_id} is {info.status.value}; run: headrace jobs follow {submission_id}")
+    last_line = last_line or _save_log(client, paths, submission_id, address)
     about: Json = {}
     paths.state_dir.mkdir(parents=True, exist_ok=True)
     archive_path = paths.state_dir / archive_name(submission_id)
@@ -119,6 +123,17 @@ def fetch_results(paths: Paths, submission_id: str, *, address: str, echo: Echo,
         archive_path.unlink(missing_ok=True)
     code = exit_code_of(info, last_line, _log_path(paths, submission_id).relative_to(paths.root), echo)
     return code or _finish(paths, about, echo)
+
+
+def _save_log(client: Any, paths: Paths, submission_id: str, address: str) -> str:
+    """Writes the whole log of a job that was not followed to its end, and returns its last line."""
+    path = _log_path(paths, submission_id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as log, translate_ray_errors(address):
+        lines = LogLines(log, lambda _: None)
+        lines.add(client.get_job_logs(submission_id))
+        lines.end()
+    return lines.last
 
 
 def stop_job(submission_id: str, *, address: str) -> str:

@@ -57,9 +57,13 @@ def describe_upload(paths: Paths, files: Sequence[Path], archive_path: Path) -> 
     sizes = _sum_sizes(paths, files)
     largest, size = sizes.most_common(1)[0]
     return (
-        f"uploading {len(files):,} files, {sizes.total() / 2**20:,.1f} MiB "
-        f"({archive_path.stat().st_size / 2**20:,.1f} zipped); the largest part: {largest}, {size / 2**20:,.1f} MiB"
+        f"uploading {len(files):,} files, {_format_size(sizes.total())} ({_format_size(archive_path.stat().st_size)} "
+        f"zipped); the largest part: {largest}, {_format_size(size)}"
     )
+
+
+def _format_size(num_bytes: int) -> str:
+    return f"{num_bytes / 2**20:,.1f} MiB" if num_bytes >= 2**20 else f"{num_bytes / 2**10:,.1f} KiB"
 
 
 def find_files_to_send(paths: Paths, tracked_source: Path | None = None) -> list[Path]:

@@ -72,7 +72,9 @@ def show_jobs(address: Address = "") -> None:
 
     from headrace.cluster.jobs.control import find_address, list_jobs
 
-    table = Table(*COLUMNS, box=None, padding=(0, 2, 0, 0))
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in COLUMNS:
+        table.add_column(name, no_wrap=name == "ID")
     for row in list_jobs(address or find_address(_paths())):
         table.add_row(*row)
     Console(highlight=False).print(table)
