@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from headrace.cluster.jobs.outs import has_usable_remote, push_outs
+from headrace.cluster.jobs.outs import has_usable_remote, list_whole_stages, push_outs
 from headrace.cluster.jobs.pipeline_run import run_module, run_with_retries
 from headrace.cluster.jobs.results import archive_name, pack_results
 from headrace.config import read_params
@@ -44,7 +44,10 @@ def main(arguments: Sequence[str] = ()) -> int:
     code = run_with_retries(root, ["repro", *pull, *stages], num_retries=request.retries, deadline_s=request.deadline_s)
     if registers_here:
         run_module(root, "headrace", "sync")  # Ray removes the folder of the upload, with what was not sent
-    leave_results(root, {"register_here": is_left}, has_remote=has_remote)
+    is_whole = has_remote and not code and not request.stages  # then also stages that were not run here
+    outs = list_stages(root) if is_whole else list_whole_stages(root)
+    about = {"register_here": is_left, "stages": [stage for stage in outs if not (is_left and stage == REGISTER)]}
+    leave_results(root, about, has_remote=has_remote)
     return code
 
 
@@ -60,10 +63,15 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def list_stages_but_register(root: Path, wanted: Sequence[str]) -> list[str]:
     """Returns the wanted stages, or all, without `register`; empty, which means all, in a project without it."""
-    stages = list(read_params(root / "dvc.yaml").get("stages") or {})
+    stages = list_stages(root)
     if REGISTER not in stages:
         return list(wanted)
     return [name for name in wanted if name != REGISTER] or [name for name in stages if name != REGISTER]
+
+
+def list_stages(root: Path) -> list[str]:
+    """Returns all stages of `dvc.yaml`."""
+    return list(read_params(root / "dvc.yaml").get("stages") or {})
 
 
 def prepare_workspace(uploaded: Path) -> Path:
@@ -82,7 +90,7 @@ def leave_results(root: Path, about: Json, *, has_remote: bool) -> None:
     about |= {"tracking_uri": remove_credentials(os.environ.get(TRACKING, "")), "has_remote": False}
     if has_remote:
         try:
-            push_outs(root)
+            push_outs(root, about["stages"])
             about["has_remote"] = True
         except ClusterError as error:
             sys.stdout.write(f"headrace: the outs are not in the DVC remote: {error}\n")
@@ -92,7 +100,7 @@ def leave_results(root: Path, about: Json, *, has_remote: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         objects_dir = Path(folder) / "objects"
         if not about["has_remote"]:
-            push_outs(root, objects_dir)
+            push_outs(root, about["stages"], objects_dir)
         pack_results(root, archive_path, about, objects_dir)
 
 

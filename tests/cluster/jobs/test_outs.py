@@ -9,6 +9,7 @@ from headrace.cluster.jobs.outs import (
     has_usable_remote,
     is_tracked,
     is_up_to_date,
+    list_whole_stages,
     pull_outs,
     push_outs,
     push_source,
@@ -49,14 +50,23 @@ def run_first_stage(root: Path) -> None:
 def test_outs_come_back_by_a_folder_also_over_others(tmp_path: Path) -> None:
     there, here = make_project(tmp_path / "there"), make_project(tmp_path / "here")
     run_first_stage(there)
-    push_outs(there, tmp_path / "objects")
+    push_outs(there, ["a"], tmp_path / "objects")
     (here / "dvc.lock").write_text((there / "dvc.lock").read_text())
     (here / "data").mkdir()
     (here / "data" / "raw").write_text("older rows")
-    pull_outs(here, tmp_path / "objects")
+    pull_outs(here, ["a"], tmp_path / "objects")
     assert (here / "data" / "raw").read_text() == "rows"
+    assert list_whole_stages(here) == ["a"]
     assert is_up_to_date(Paths(here), ["a"])
     assert not is_up_to_date(Paths(here)), "b never ran"
+
+
+def test_a_stage_that_failed_after_it_wrote_is_not_whole(tmp_path: Path) -> None:
+    root = make_project(tmp_path)
+    assert list_whole_stages(root) == []
+    run_first_stage(root)
+    (root / "data" / "raw").write_text("rows of a run that failed")
+    assert list_whole_stages(root) == []
 
 
 def test_outs_come_back_by_the_remote_of_the_project(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -70,9 +80,9 @@ def test_outs_come_back_by_the_remote_of_the_project(tmp_path: Path, capsys: pyt
     assert has_usable_remote(there)
     (here / "dvc.lock").write_text((there / "dvc.lock").read_text())
     with pytest.raises(ClusterError, match="dvc pull: "):
-        pull_outs(here)
-    push_outs(there)
-    pull_outs(here)
+        pull_outs(here, ["a"])
+    push_outs(there, ["a"])
+    pull_outs(here, ["a"])
     assert (here / "data" / "raw").read_text() == "rows"
 
 

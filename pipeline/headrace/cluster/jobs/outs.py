@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,34 +58,49 @@ def has_usable_remote(root: Path) -> bool:
     return False
 
 
-def push_outs(root: Path, folder: Path | None = None) -> None:
-    """Sends the outs of all stages that have run to the DVC remote, or to a folder; raises ClusterError."""
+def list_whole_stages(root: Path) -> list[str]:
+    """Returns the stages whose outs are here as `dvc.lock` has them: not those that failed, or did not run."""
+    lock_path = root / "dvc.lock"
+    locked = (read_params(lock_path).get("stages") or {}) if lock_path.is_file() else {}
+    stages = read_params(root / "dvc.yaml").get("stages") or {}
+    known = [stage for stage in locked if stage.partition("@")[0] in stages]
+    if not known:
+        return []
+    with _open_repo(root) as repo:
+        status = repo.status(targets=_address(root, known))
+    # its keys have the path of dvc.yaml from the current folder
+    changed = {key.rpartition(":")[2] for key, changes in status.items() if _has_changed_outs(changes)}
+    return [stage for stage in known if stage not in changed]
+
+
+def _has_changed_outs(changes: Iterable[Any]) -> bool:
+    return any(isinstance(change, dict) and "changed outs" in change for change in changes)
+
+
+def push_outs(root: Path, stages: Sequence[str], folder: Path | None = None) -> None:
+    """Sends the outs of stages to the DVC remote, or to a folder; raises ClusterError."""
     from dvc.exceptions import DvcException
 
     try:
         with _open_repo(root, folder) as repo:
-            repo.push(remote=JOB_REMOTE if folder else None, run_cache=folder is None)
+            if stages:
+                repo.push(_address(root, stages), remote=JOB_REMOTE if folder else None, run_cache=folder is None)
     except DvcException as error:
         raise ClusterError(f"dvc push: {_first_line(error)}") from error
 
 
-def pull_outs(root: Path, folder: Path | None = None) -> None:
-    """Fetches the outs of the stages in `dvc.lock` from the DVC remote or a folder, in place of what is here.
+def pull_outs(root: Path, stages: Sequence[str], folder: Path | None = None) -> None:
+    """Fetches the outs of stages, as `dvc.lock` has them, from the DVC remote or a folder, in place of what is here.
 
     Raises:
         ClusterError: DVC could not fetch or write them all.
     """
     from dvc.exceptions import DvcException
 
-    stages = read_params(root / "dvc.yaml").get("stages") or {}
-    lock_path = root / "dvc.lock"
-    locked = (read_params(lock_path).get("stages") or {}) if lock_path.is_file() else {}
-    targets = _address(root, [stage for stage in locked if stage.partition("@")[0] in stages])
-    if not targets:
-        return
     try:
         with _open_repo(root, folder) as repo:
-            repo.pull(targets, remote=JOB_REMOTE if folder else None, force=True)
+            if stages:
+                repo.pull(_address(root, stages), remote=JOB_REMOTE if folder else None, force=True)
     except DvcException as error:
         raise ClusterError(f"dvc pull: {_first_line(error)}; correct it, then run: headrace jobs results") from error
 

@@ -33,7 +33,7 @@ class Installed(NamedTuple):
     outs: list[str]
     about: Json
     """`register_here`: whether `register` is left to this project; `tracking_uri`: where it was registered;
-    `has_remote`: whether the outs are in the DVC remote."""
+    `has_remote`: whether the outs are in the DVC remote; `stages`: whose outs came back."""
 
 
 def archive_name(submission_id: str) -> str:
@@ -77,9 +77,9 @@ def install_results(archive_path: Path, paths: Paths) -> Installed:
         for out in outs:
             _replace(out, paths.root / out.relative_to(folder))
         if (folder / OBJECTS).is_dir():
-            pull_outs(paths.root, folder / OBJECTS)
+            pull_outs(paths.root, about["stages"], folder / OBJECTS)
         elif about.get("has_remote"):
-            pull_outs(paths.root)
+            pull_outs(paths.root, about["stages"])
         return Installed([out.relative_to(folder).as_posix() for out in outs], about)
 
 
