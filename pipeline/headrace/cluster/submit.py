@@ -23,8 +23,7 @@ from headrace.cluster.jobs.upload import (
     pack_project,
 )
 from headrace.fingerprint.stage_code import combine_digests, hash_stages, open_cache
-from headrace.paths import Paths
-from headrace.stages import STAGES
+from headrace.paths import OUTS, Paths
 from headrace.tracking.lineage import COMMIT_VARIABLE, DIRTY_VARIABLE, read_git_commit
 from headrace.tracking.uri import TRACKING
 
@@ -65,40 +64,43 @@ def submit_job(paths: Paths, request: JobRequest, echo: Echo) -> str | None:
         echo("nothing changed: all stages are up to date; --force submits all the same")
         return None
     check_address(request.address)
-    environment = make_job_environment(os.environ) | make_python_path(paths.root)
-    lineage = describe_lineage(paths)
-    environment |= {COMMIT_VARIABLE: lineage["git_commit"], DIRTY_VARIABLE: str(int(lineage["git_dirty"] == "true"))}
     submission_id = f"{PREFIX}{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
     with tempfile.TemporaryDirectory() as folder:
         archive_path = Path(folder) / "project.zip"
         pack_project(paths, files, archive_path)
         echo(describe_upload(paths, files, archive_path))
-        client = connect(request.address)
         if source:
             push_source(paths.root, source)
             echo(f"{os.path.relpath(source, paths.root)} is in the DVC remote")
-        remember_job(paths, submission_id, request.address)
-        with translate_ray_errors(request.address):
-            client.submit_job(
-                entrypoint=make_entrypoint(
-                    request, os.path.relpath(tracking_file(source), paths.root) if source else ""
-                ),
-                submission_id=submission_id,
-                runtime_env={"working_dir": str(archive_path), "env_vars": environment},
-                metadata=lineage | {"project": paths.root.name},
-                entrypoint_num_cpus=request.driver_cpus or None,
-                entrypoint_num_gpus=request.driver_gpus or None,
-                entrypoint_memory=int(request.driver_memory_gb * 2**30) or None,
-            )
+        tracked = os.path.relpath(tracking_file(source), paths.root) if source else ""
+        _start_job(paths, request, submission_id, archive_path, make_entrypoint(request, tracked))
     echo(f"submitted {submission_id} to {request.address}; {describe_ways_back(submission_id)}")
     return submission_id
 
 
-def describe_lineage(paths: Paths) -> dict[str, str]:
-    """Returns commit, dirty state and code fingerprint: the upload has no .git, so the cluster cannot look them up."""
+def _start_job(paths: Paths, request: JobRequest, submission_id: str, archive_path: Path, entrypoint: str) -> None:
+    commit = describe_commit(paths)
+    environment = make_job_environment(os.environ) | make_python_path(paths.root)
+    environment |= {COMMIT_VARIABLE: commit["git_commit"], DIRTY_VARIABLE: str(int(commit["git_dirty"] == "true"))}
+    code = combine_digests(hash_stages(OUTS, open_cache(paths)))
+    client = connect(request.address)
+    remember_job(paths, submission_id, request.address)
+    with translate_ray_errors(request.address):
+        client.submit_job(
+            entrypoint=entrypoint,
+            submission_id=submission_id,
+            runtime_env={"working_dir": str(archive_path), "env_vars": environment},
+            metadata={"project": paths.root.name, "code": code, **commit},
+            entrypoint_num_cpus=request.driver_cpus or None,
+            entrypoint_num_gpus=request.driver_gpus or None,
+            entrypoint_memory=int(request.driver_memory_gb * 2**30) or None,
+        )
+
+
+def describe_commit(paths: Paths) -> dict[str, str]:
+    """Returns commit and dirty state: the upload has no .git, so the cluster cannot look them up."""
     commit, is_dirty = read_git_commit(paths.root)
-    code = combine_digests(hash_stages(STAGES, open_cache(paths)))
-    return {"git_commit": commit, "git_dirty": str(is_dirty).lower(), "code": code}
+    return {"git_commit": commit, "git_dirty": str(is_dirty).lower()}
 
 
 def make_entrypoint(request: JobRequest, tracked: str = "") -> str:
