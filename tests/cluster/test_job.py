@@ -8,7 +8,6 @@ import pytest
 from headrace.cluster import job
 from headrace.cluster.jobs.results import archive_name
 
-
 LATER = ["--register-later"]
 """Without MLflow, which takes seconds to import."""
 

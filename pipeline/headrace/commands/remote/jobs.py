@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from headrace.errors import ConfigError, choices
 from headrace.paths import Paths
+
+if TYPE_CHECKING:
+    from headrace.cluster.submit import JobRequest
 
 jobs_app = typer.Typer(help="List, follow and stop submitted jobs, and fetch their results.", no_args_is_help=True)
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
@@ -41,14 +45,8 @@ def submit(  # noqa: PLR0913 one parameter for each option
     force: Annotated[bool, typer.Option("--force", help="Even if nothing changed.")] = False,
 ) -> None:
     """Run the pipeline as a job on a Ray cluster; nothing is sent if nothing changed."""
-    from headrace.cluster.jobs.control import follow_job
-    from headrace.cluster.submit import JobRequest, submit_job
-    from headrace.commands.remote.overrides import overridden_settings
-    from headrace.tracking.uri import check_uri_for_cluster
+    from headrace.cluster.submit import JobRequest
 
-    paths = _paths()
-    _check_stages(stages or [], paths)
-    check_uri_for_cluster()
     request = JobRequest(
         address=address,
         stages=tuple(stages or ()),
@@ -59,9 +57,21 @@ def submit(  # noqa: PLR0913 one parameter for each option
         driver_gpus=driver_gpus,
         driver_memory_gb=driver_memory,
     )
-    with overridden_settings(paths, setting or []):
+    raise typer.Exit(_run(request, setting or [], wait=wait))
+
+
+def _run(request: JobRequest, settings: list[str], *, wait: bool) -> int:
+    from headrace.cluster.jobs.control import follow_job
+    from headrace.cluster.submit import submit_job
+    from headrace.commands.remote.overrides import overridden_settings
+    from headrace.tracking.uri import check_uri_for_cluster
+
+    paths = _paths()
+    _check_stages(request.stages, paths)
+    check_uri_for_cluster()
+    with overridden_settings(paths, settings):
         job = submit_job(paths, request, _echo)
-    raise typer.Exit(follow_job(paths, job, address=address, echo=_echo) if job and wait else 0)
+    return follow_job(paths, job, address=request.address, echo=_echo) if job and wait else 0
 
 
 @jobs_app.command("list")
@@ -115,7 +125,7 @@ def stop(job: Annotated[str, typer.Argument(metavar="ID")], address: Address = "
     _echo(f"{submission_id}: {stop_job(submission_id, address=place)}")
 
 
-def _check_stages(stages: list[str], paths: Paths) -> None:
+def _check_stages(stages: Sequence[str], paths: Paths) -> None:
     if not stages:
         return
     from headrace.config import read_params
