@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from headrace.cluster import upload
+from headrace.cluster.jobs import upload
 from headrace.cluster.training import make_trainer_class
 from headrace.paths import Paths
 from headrace.quantization.onnx_export import EXPORTER_MODULES

@@ -15,6 +15,7 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from headrace import __version__
+from headrace.commands.remote.jobs import jobs_app, submit
 from headrace.comparison.command import compare
 from headrace.errors import USER_ERRNOS, ConfigError, DataError, HeadraceError, Interrupted, Terminated
 from headrace.paths import Paths
@@ -43,6 +44,8 @@ def _stage_command(name: str) -> Callable[[], None]:
 for _stage in STAGES:
     app.command(_stage, rich_help_panel=STAGE_PANEL)(_stage_command(_stage))
 app.command()(compare)
+app.command()(submit)
+app.add_typer(jobs_app, name="jobs")
 
 
 @app.command()
@@ -87,23 +90,9 @@ def predict(  # noqa: PLR0913 one parameter for each option
 
 
 @app.command()
-def submit(
-    address: Annotated[str, typer.Option(help="Address of the cluster's dashboard.")] = "http://127.0.0.1:8265",
-    wait: Annotated[bool, typer.Option(help="Follow the log and fetch the results.")] = True,
-) -> None:
-    """Run the whole pipeline as a job on a Ray cluster."""
-    from headrace.cluster.submit import submit_job
-    from headrace.settings.load import load_settings
-
-    load_settings(_paths())
-    code = submit_job(_paths(), address=address, wait=wait, echo=print)
-    raise typer.Exit(code or 0)
-
-
-@app.command()
 def sync() -> None:
     """Send to MLflow what an outage left."""
-    from headrace.commands.sync import sync_outbox
+    from headrace.commands.remote.sync import sync_outbox
 
     sync_outbox(_paths())
 
@@ -264,6 +253,7 @@ def _describe_usage_error(error: typer.TyperException, arguments: list[str]) -> 
     if match := re.fullmatch(r"Invalid value for '(.+?)': Input should be (.+)", problem):
         problem = f"{match[1]}: must be {match[2]}"
     names = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
+    names |= {group.name for group in app.registered_groups}
     command = next((f"{argument} " for argument in arguments if argument in names), "")
     return ConfigError(f"command line: {problem}; see: headrace {command}--help")
 

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from headrace.cluster import job
-from headrace.cluster.results import archive_name
+from headrace.cluster.jobs.results import archive_name
+
+LATER = ["--register-later"]
+"""Without MLflow, which takes seconds to import."""
 
 
 def write(path: Path, text: str) -> None:
@@ -15,15 +18,36 @@ def write(path: Path, text: str) -> None:
 
 
 @pytest.mark.slow
-def test_main_runs_dvc_and_returns_its_exit_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_main_runs_dvc_and_returns_the_exit_code_of_the_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command = "command -v headrace > where.txt && headrace --version"
     write(tmp_path / "dvc.yaml", f"stages: {{a: {{cmd: {command}, outs: [where.txt]}}}}")
     monkeypatch.chdir(tmp_path)
-    assert job.main() == 0
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert job.main(LATER) == 0
     assert (tmp_path / "dvc.lock").exists()
     assert Path((tmp_path / "where.txt").read_text()).parent != Path(sys.executable).parent, "need not be installed"
-    write(tmp_path / "dvc.yaml", "stages: {a: {cmd: exit 3}}")
-    assert job.main() == 255
+    write(tmp_path / "params.yaml", "train: {max_epocs: 3}\n")
+    write(tmp_path / "dvc.yaml", "stages: {a: {cmd: headrace train}}")
+    assert job.main(LATER) == 2
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ([], ["train", "test"]),
+        (["train"], ["train"]),
+        (["train", "register"], ["train"]),
+        (["register"], ["train", "test"]),
+    ],
+)
+def test_stages_of_a_job_that_leaves_the_registration(tmp_path: Path, wanted: list[str], expected: list[str]) -> None:
+    write(tmp_path / "dvc.yaml", "stages: {train: {cmd: a}, test: {cmd: b}, register: {cmd: c}}")
+    assert job.list_stages_but_register(tmp_path, wanted) == expected
+
+
+def test_stages_of_a_project_without_registration_are_all(tmp_path: Path) -> None:
+    write(tmp_path / "dvc.yaml", "stages: {train: {cmd: a}}")
+    assert job.list_stages_but_register(tmp_path, []) == []
 
 
 def test_workspace_keeps_data_but_not_deleted_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

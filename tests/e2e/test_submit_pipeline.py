@@ -29,6 +29,9 @@ def test_submit_runs_the_whole_pipeline_and_brings_its_results_back(tmp_path, ra
     identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
     subprocess.run(["git", *identity, "commit", "-qm", "a project"], cwd=project, check=True)
 
+    with (project / "params.yaml").open("a") as file:
+        file.write("# an edit that is not committed\n")
+
     environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
     done = subprocess.run(
         [sys.executable, "-m", "headrace", "submit", "--address", ray_cluster.address, "--wait"],
@@ -46,6 +49,17 @@ def test_submit_runs_the_whole_pipeline_and_brings_its_results_back(tmp_path, ra
     assert (project / "reports" / "explain" / "index.html").is_file()
     assert (project / "reports" / "test" / "predictions.parquet").is_file()
     assert list(YAML(typ="safe").load(project / "dvc.lock")["stages"]) == list(STAGES)
-    assert not (project / "data").exists(), "data and models stay on the cluster"
-    assert not (project / "models").exists()
+    commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=project, text=True).strip()
+    lineage = json.loads((project / "models" / "trained" / "bundle.json").read_text())["lineage"]
+    assert (lineage["git_commit"], lineage["git_dirty"]) == (commit, True)
     assert ray_cluster.token not in done.stdout
+
+    def headrace(*arguments: str) -> str:
+        return subprocess.check_output(
+            [sys.executable, "-m", *arguments], cwd=project, env=environment, text=True, stderr=subprocess.STDOUT
+        )
+
+    assert headrace("dvc", "status") == "Data and pipelines are up to date.\n"
+    assert "registered" in headrace("headrace", "status")
+    assert "version 1" in headrace("headrace", "predict", "photos", "-o", "answers.csv")
+    assert "nothing changed" in headrace("headrace", "submit", "--address", ray_cluster.address)

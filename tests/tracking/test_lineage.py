@@ -4,7 +4,13 @@ import subprocess
 
 from headrace.fingerprint.stage_code import hash_stages, open_cache
 from headrace.paths import Paths
-from headrace.tracking.lineage import COMMIT_VARIABLE, collect_lineage, read_data_hashes, read_git_commit
+from headrace.tracking.lineage import (
+    COMMIT_VARIABLE,
+    DIRTY_VARIABLE,
+    collect_lineage,
+    read_data_hashes,
+    read_git_commit,
+)
 
 
 def git(folder, *arguments):
@@ -41,6 +47,9 @@ def test_commit_and_changes_are_reported(tmp_path, monkeypatch):
 def test_commit_without_git_comes_from_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv(COMMIT_VARIABLE, "f" * 40)
     assert read_git_commit(tmp_path) == ("f" * 40, False)
+    for value, is_dirty in (("1", True), ("0", False)):
+        monkeypatch.setenv(DIRTY_VARIABLE, value)
+        assert read_git_commit(tmp_path) == ("f" * 40, is_dirty)
 
 
 def test_lineage_names_versions(tmp_path):

@@ -11,6 +11,7 @@ from headrace.errors import TrackingError
 from headrace.paths import Paths
 from headrace.tracking.uri import (
     check_tracking_uri,
+    check_uri_for_cluster,
     experiment_name,
     find_sqlite_file,
     remove_credentials,
@@ -137,3 +138,13 @@ def test_check_imports_neither_mlflow_nor_sqlalchemy(paths):
 
 def test_credentials_are_removed():
     assert remove_credentials("at postgresql://me:secret@host/db, http://tok@x") == "at postgresql://host/db, http://x"
+
+
+def test_uri_for_a_cluster_is_checked_by_its_form_only(monkeypatch):
+    for uri in ("postgresql+nodriver://user@host/runs", "sqlite:////shared/of/the/cluster.db", "http://mlflow:5000"):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        check_uri_for_cluster()
+    for uri in ("file:///tmp/mlruns", "http://"):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        with pytest.raises(TrackingError, match="MLFLOW_TRACKING_URI: "):
+            check_uri_for_cluster()

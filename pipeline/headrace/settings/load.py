@@ -46,13 +46,14 @@ SECTIONS: dict[str, type[Section]] = {
 }
 
 
-def load_settings(paths: Paths, stage: str = "") -> dict[str, Section]:
+def load_settings(paths: Paths, stage: str = "", *, params: Mapping[str, Any] | None = None) -> dict[str, Section]:
     """Returns all sections of the project; raises ConfigError that lists every mistake by its full key.
 
     `stage` is about to run in this process. Without it, the pipeline may run on another machine, and what the project
-    has computed so far may be older than the settings. A contract is checked before the stages that use it.
+    has computed so far may be older than the settings. A contract is checked before the stages that use it. `params`
+    takes the place of what is in the file.
     """
-    params = read_params(paths.params_path)
+    params = read_params(paths.params_path) if params is None else params
     sections, mistakes = validate_sections(params, SECTIONS)
     mistakes += _find_missing_sections(params, paths)
     mistakes += find_source_mistakes(sections, paths)

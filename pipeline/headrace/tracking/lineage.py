@@ -15,8 +15,8 @@ from headrace.fingerprint.stage_code import combine_digests, hash_stages, open_c
 from headrace.paths import Paths
 
 PACKAGES = ("headrace", "torch", "pytorch-lightning", "ray", "mlflow", "dvc", "albumentations", "onnxruntime", "numpy")
-COMMIT_VARIABLE = "HEADRACE_GIT_COMMIT"
-"""Names the commit in a project that was uploaded without its .git."""
+COMMIT_VARIABLE, DIRTY_VARIABLE = "HEADRACE_GIT_COMMIT", "HEADRACE_GIT_DIRTY"
+"""Name the commit of a project that was uploaded without its .git, and are 1 if its files differed from it."""
 DATA = {"raw": "data/raw", "normalized": "data/normalized"}
 
 
@@ -53,7 +53,12 @@ def read_data_hashes(root: Path) -> dict[str, str]:
 
 
 def read_git_commit(root: Path) -> tuple[str, bool]:
-    """Returns the project's commit and whether tracked files differ from it; ("", False) if the commit is unknown."""
+    """Returns the project's commit and whether tracked files differ from it; ("", False) if the commit is unknown.
+
+    For a submitted project, both are those of the place that it was submitted from.
+    """
+    if DIRTY_VARIABLE in os.environ:
+        return os.environ.get(COMMIT_VARIABLE, ""), os.environ[DIRTY_VARIABLE] == "1"
     commit = _git(root, "rev-parse", "HEAD") or os.environ.get(COMMIT_VARIABLE, "")
     # `dvc repro` changes dvc.lock after each stage
     return commit, bool(_git(root, "status", "--porcelain", "--untracked-files=no", "--", ":/", ":(exclude)dvc.lock"))

@@ -58,6 +58,17 @@ def check_tracking_uri(paths: Paths) -> None:
         raise deleted_experiment(experiment_name())
 
 
+def check_uri_for_cluster() -> None:
+    """Raises TrackingError for a location that a submitted job could not record to, as far as its form shows.
+
+    Drivers of databases, and files, are those of the cluster.
+    """
+    for variable in (TRACKING, REGISTRY):
+        uri = os.environ.get(variable)
+        if uri and uri.partition(":")[0].partition("+")[0].lower() not in DATABASES:
+            _check_form(variable, uri)
+
+
 def find_sqlite_file(paths: Paths) -> Path | None:
     """Returns the SQLite file in which runs are stored, or None if another database or a server stores them."""
     return _sqlite_path(tracking_uri(paths))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from headrace.commands.sync import sync_outbox
+from headrace.commands.remote.sync import sync_outbox
 from headrace.errors import TrackingError
 from headrace.paths import Paths
 from headrace.tracking.outbox import open_outbox

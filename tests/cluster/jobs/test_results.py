@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.cluster.results import pack_results, unpack_results
+from headrace.cluster.jobs.results import install_results, pack_results
 from headrace.errors import ClusterError
 from headrace.paths import Paths
 
@@ -18,14 +18,15 @@ def put(root: Path, *names: str, text: str = "text") -> None:
         (root / name).write_text(text)
 
 
-def archive(*members: tarfile.TarInfo) -> bytes:
+def archive(path: Path, *members: tarfile.TarInfo) -> Path:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as made:
         for member in members:
             member.size = 4 if member.isfile() else 0
             made.addfile(member, io.BytesIO(b"evil") if member.isfile() else None)
     content = buffer.getvalue()
-    return hashlib.sha256(content).hexdigest().encode() + content
+    path.write_bytes(content + hashlib.sha256(content).hexdigest().encode())
+    return path
 
 
 def link(name: str, target: str, kind: bytes) -> tarfile.TarInfo:
@@ -46,15 +47,17 @@ def link(name: str, target: str, kind: bytes) -> tarfile.TarInfo:
 def test_results_with_links_or_strange_places_are_refused_whole(tmp_path: Path, member: tarfile.TarInfo) -> None:
     root = tmp_path / "project"
     with pytest.raises(ClusterError):
-        unpack_results(archive(tarfile.TarInfo("metrics/good.json"), member), Paths(root))
+        install_results(archive(tmp_path / "results", tarfile.TarInfo("metrics/good.json"), member), Paths(root))
     assert [path.name for path in root.rglob("*")] == [".headrace"]
 
 
 def test_results_that_were_cut_are_refused(tmp_path: Path) -> None:
-    whole = archive(tarfile.TarInfo("metrics/a.json"))
-    for packed in (whole[:-1], whole[:10], b""):
+    path = archive(tmp_path / "results", tarfile.TarInfo("metrics/a.json"))
+    whole = path.read_bytes()
+    for packed in (whole[:-1], whole[:10], whole[1:], b""):
+        path.write_bytes(packed)
         with pytest.raises(ClusterError, match="truncated or changed"):
-            unpack_results(packed, Paths(tmp_path))
+            install_results(path, Paths(tmp_path))
 
 
 def test_results_replace_what_the_job_made_and_nothing_else(tmp_path: Path) -> None:
@@ -63,9 +66,10 @@ def test_results_replace_what_the_job_made_and_nothing_else(tmp_path: Path) -> N
     (there / "plots").mkdir()
     (there / "plots" / "train").symlink_to(there / "reports" / "test")  # as DVC links outs into its cache
     put(here, "metrics/test.json", "metrics/clean.json", "reports/test/b.html", text="old")
-    pack_results(there, tmp_path / "results")
-    brought = unpack_results((tmp_path / "results").read_bytes(), Paths(here))
-    assert brought == ["metrics/test.json", "reports/test", "plots/train", "dvc.lock"]
+    pack_results(there, tmp_path / "results", {"register_here": True})
+    installed = install_results(tmp_path / "results", Paths(here))
+    assert installed.outs == ["metrics/test.json", "reports/test", "plots/train", "dvc.lock"]
+    assert installed.about == {"register_here": True}
     files = {path.relative_to(here).as_posix(): path.read_text() for path in here.rglob("*") if path.is_file()}
     assert files == {
         "metrics/test.json": "new", "metrics/clean.json": "old", "reports/test/a.html": "new",

@@ -1,0 +1,1 @@
+"""Jobs on a cluster: what is sent, how it is followed, and what comes back."""
