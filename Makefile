@@ -52,7 +52,7 @@ check: setup ## style, types, layers, spelling, shell
 	mypy
 	lint-imports
 	codespell
-	shellcheck .ci/run findings/*.sh tools/*.sh
+	shellcheck .ci/run findings/*.sh tools/*.sh cluster/slurm/*.sbatch
 	headrace upgrade --check
 	python tools/checks_doc.py --check
 

@@ -34,8 +34,8 @@ def test_wheel_and_sdist_hold_what_init_needs(tmp_path):
         "model_code/fingerprint.json",
         *(f"recipes/{path.name}" for path in (ROOT / "recipes").glob("*.yaml")),
         "cluster/README.md",
-        "cluster/rayjob.yaml",
-        "cluster/ray-up.yaml",
+        "cluster/kuberay/rayjob.yaml",
+        "cluster/onprem.yaml",
     }
     assert {f"headrace/template/{name}" for name in template} <= names
     assert {"headrace/__main__.py", "headrace/py.typed", "headrace/tracking/served/served_model.py"} <= names
@@ -57,7 +57,7 @@ def check_init_of_the_wheel(wheel_path, folder):
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert (folder / "project" / "params.yaml").read_bytes() == (ROOT / "recipes" / "wine.yaml").read_bytes()
-    assert (folder / "project" / "cluster" / "rayjob.yaml").is_file()
+    assert (folder / "project" / "cluster" / "kuberay" / "rayjob.yaml").is_file()
     shown = subprocess.run([*command[:3], "recipes"], cwd=folder, env=environment, capture_output=True, text=True)
     assert "linear-gd" in shown.stdout, shown.stderr
 

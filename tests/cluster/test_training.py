@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 
 from headrace.cluster.session import num_local_cpus, ray_session
 from headrace.cluster.training import fit_on_workers
-from headrace.errors import ClusterError, DataError
+from headrace.cluster.workers.errors import WorkerBug
+from headrace.errors import ClusterError, ConfigError, DataError
 from headrace.storage.bundle import WEIGHTS
 from headrace.training.fit import PRIVACY_KEY, FitJob, WorkerContext, fit, read_result
 from headrace.training.settings import ResolvedTrainSettings
@@ -119,21 +120,35 @@ def test_user_error_of_a_worker_is_raised_unchanged(trained):
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_lost_worker_and_bug_are_different_errors(trained, tmp_path, monkeypatch):
+def test_errors_of_workers_name_their_cause(trained, tmp_path, monkeypatch):
     (tmp_path / "odd_nets.py").write_text(ODD_NETS)
+    (tmp_path / "words.txt").write_text("plain words")
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
     with ray_session(trained, num_cpus_needed=1):
-        for name, error, message in (("Lost", ClusterError, "a worker was lost"), ("Wrong", Exception, "an odd bug")):
+        for name, error, message in (
+            ("Lost", ClusterError, "a worker was lost"),
+            ("Wrong", WorkerBug, "an odd bug"),
+            ("Own", WorkerBug, "odd_nets.TwoArguments: age in row 5"),
+            ("Reads", ConfigError, "words.txt holds: plain words"),
+        ):
             job, _ = job_in(trained, name, model={"name": f"odd_nets:{name}"})
             with pytest.raises(error) as caught:
                 fit_on_workers(job, lambda _: None, num_workers=1, num_threads=1, paths=trained)
             assert message in str(caught.value)
             assert isinstance(caught.value, ClusterError) == (name == "Lost")
+            assert "memory" not in str(caught.value) or name == "Lost"
 
 
 ODD_NETS = """
 import os
-from torch import nn
+from pathlib import Path
+from headrace.errors import ConfigError
+
+
+class TwoArguments(Exception):
+    def __init__(self, column, row):
+        super().__init__(f"{column} in row {row}")
 
 
 class Lost:
@@ -144,4 +159,14 @@ class Lost:
 class Wrong:
     def build(self, input_shape, num_outputs):
         raise RuntimeError("an odd bug")
+
+
+class Own:
+    def build(self, input_shape, num_outputs):
+        raise TwoArguments("age", 5)  # pickle cannot restore it
+
+
+class Reads:
+    def build(self, input_shape, num_outputs):
+        raise ConfigError("words.txt holds: " + Path("words.txt").read_text())
 """

@@ -10,6 +10,7 @@ import pytest
 from headrace.errors import TrackingError
 from headrace.paths import Paths
 from headrace.tracking.uri import (
+    check_shared_tracking,
     check_tracking_uri,
     check_uri_for_cluster,
     experiment_name,
@@ -116,6 +117,20 @@ def test_check_refuses_a_deleted_experiment(paths, empty_registry, monkeypatch):
     monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME")
     client.restore_experiment(experiment)
     check_tracking_uri(paths)
+
+
+@pytest.mark.parametrize(("uri", "num_nodes", "is_refused"), [
+    ("", 1, False), ("", 3, True), ("sqlite:////shared/mlflow.db", 3, True), ("http://tracking:5000", 3, False),
+    ("postgresql://me@host/runs", 3, False),
+])  # fmt: skip
+def test_no_file_behind_several_nodes(paths, monkeypatch, uri, num_nodes, is_refused):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    if not is_refused:
+        check_shared_tracking(paths, num_nodes)
+        return
+    with pytest.raises(TrackingError, match=r"^MLFLOW_TRACKING_URI: .* 3 nodes .* MLFLOW_TRACKING_URI=http") as caught:
+        check_shared_tracking(paths, num_nodes)
+    assert "\n" not in str(caught.value)
 
 
 def test_check_leaves_a_database_of_others_to_mlflow(paths):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +14,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from headrace.cluster.session import extend_sys_path, ray_session, run_in_thread
+from headrace.cluster.session import ray_session, run_in_thread
+from headrace.cluster.workers.project import CallerFolder
 from headrace.config import describe_errors
 from headrace.contracts import Json, Spec
 from headrace.errors import HeadraceError
@@ -112,7 +112,7 @@ def _tuner(base: Json, wanted: Search, paths: Paths, journal: Any) -> Any:
     fixed: Json = {
         "settings": [trial_settings(base, drawn, wanted.max_epochs) for drawn in wanted.trials],
         "folder": str(paths.normalized_dir),
-        "sys_path": sys.path,
+        "caller": CallerFolder.capture(),
         "metric": wanted.metric,
     }
     return tune.Tuner(
@@ -158,7 +158,7 @@ def _try(config: Json, fixed: Json) -> None:
     """Runs one trial: a short training in this process that reports after each epoch."""
     from ray import tune
 
-    extend_sys_path(fixed["sys_path"])
+    fixed["caller"].enter()
 
     def report(event: Json) -> None:
         if event["kind"] == "epoch":

@@ -6,13 +6,12 @@ import contextlib
 import logging
 import pickle
 import queue
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from headrace.cluster.session import extend_sys_path
-from headrace.errors import ClusterError, HeadraceError
+from headrace.cluster.workers.errors import find_root_cause, make_portable
+from headrace.cluster.workers.project import CallerFolder
 from headrace.storage.parquet import BatchRef
 
 T = TypeVar("T")
@@ -34,33 +33,30 @@ def map_on_ray(work: Callable[[BatchRef], T], refs: list[BatchRef], /) -> Iterat
     _configure_ray_data()
     num_blocks = min(len(refs), BLOCKS_PER_CPU * max(1, int(ray.cluster_resources().get("CPU", 1))))
     rows = ray.data.from_items([{"ref": list(ref)} for ref in refs], override_num_blocks=max(1, num_blocks))
-    results = rows.map(_Work(work, list(sys.path)))
+    results = rows.map(_Work(work, CallerFolder.capture()))
     try:
         for row in _iterate_in_thread(results.iter_rows):
             result = pickle.loads(row["result"])  # noqa: S301 our own workers pickled it
-            if isinstance(result, HeadraceError | OSError):
+            if isinstance(result, Exception):
                 raise result
             yield result
     except ray.exceptions.RayError as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ClusterError(
-            f"ray: a worker was lost or failed ({reason}); see .headrace/logs/ray, then run the same command again"
-        ) from error
+        raise find_root_cause(error) from error
 
 
 class _Work:
     """The function that runs on the workers."""
 
-    def __init__(self, work: Callable[[BatchRef], Any], sys_path: list[str]) -> None:
-        self.work, self.sys_path = work, sys_path
+    def __init__(self, work: Callable[[BatchRef], Any], caller: CallerFolder) -> None:
+        self.work, self.caller = work, caller
 
     def __call__(self, row: dict[str, Any]) -> dict[str, bytes]:
-        extend_sys_path(self.sys_path)
+        self.caller.enter()
         shard, row_group, num_rows = row["ref"]
         try:
             result: Any = self.work(BatchRef(str(shard), int(row_group), int(num_rows)))
-        except (HeadraceError, OSError) as error:  # returned, not raised: Ray would wrap it and log it on the terminal
-            result = error
+        except Exception as error:  # noqa: BLE001 returned, not raised: Ray would wrap it and log it on the terminal
+            result = make_portable(error)
         return {"result": pickle.dumps(result)}
 
 

@@ -7,7 +7,6 @@ import os
 import platform
 import shutil
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -112,6 +111,13 @@ def num_local_gpus() -> int:
     import torch
 
     return torch.cuda.device_count()
+
+
+def count_nodes() -> int:
+    """Returns the number of nodes of the session; 1 on this machine."""
+    import ray
+
+    return sum(node["Alive"] for node in ray.nodes())
 
 
 def _cluster_resources() -> dict[str, float]:
@@ -275,8 +281,3 @@ def run_in_thread(work: Callable[[], object]) -> None:
         thread.join(SECONDS_BETWEEN_POLLS)
     for error in failures:
         raise error
-
-
-def extend_sys_path(sys_path: list[str]) -> None:
-    """Makes the caller's modules importable on a worker, such as a model of the project (`my_package.module:Net`)."""
-    sys.path.extend(path for path in sys_path if path not in sys.path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -11,8 +10,9 @@ from typing import Any, Protocol, TypeVar
 
 from headrace.cluster.batch_engine import RAY_BYTES, SERIAL_BYTES, EngineName
 from headrace.cluster.process_pool import Processes
-from headrace.cluster.session import extend_sys_path, is_attached, num_local_cpus, ray_session
-from headrace.errors import ClusterError, HeadraceError
+from headrace.cluster.session import is_attached, num_local_cpus, ray_session
+from headrace.cluster.workers.errors import find_root_cause, make_portable
+from headrace.cluster.workers.project import CallerFolder
 from headrace.paths import Paths
 
 A = TypeVar("A")
@@ -71,7 +71,7 @@ class _OnRay:
         import ray.exceptions
 
         task = ray.remote(_run_task)
-        shared = ray.put((list(sys.path), pickle.dumps(work)))
+        shared = ray.put((CallerFolder.capture(), pickle.dumps(work)))
         size = TASKS_PER_CPU * max(1, int(ray.cluster_resources().get("CPU", 1)))
         window: deque[Any] = deque()
         try:
@@ -82,19 +82,16 @@ class _OnRay:
             while window:
                 yield _get_result(window.popleft())
         except ray.exceptions.RayError as error:
-            reason = " ".join(str(error).split())[:200]
-            raise ClusterError(
-                f"ray: a worker was lost or failed ({reason}); see .headrace/logs/ray, then run the same command again"
-            ) from error
+            raise find_root_cause(error) from error
 
 
-def _run_task(shared: tuple[list[str], bytes], argument: bytes) -> bytes:
-    sys_path, work = shared
-    extend_sys_path(sys_path)
+def _run_task(shared: tuple[CallerFolder, bytes], argument: bytes) -> bytes:
+    caller, work = shared
+    caller.enter()
     try:
         result: Any = pickle.loads(work)(pickle.loads(argument))  # noqa: S301 our own driver pickled them
-    except (HeadraceError, OSError) as error:  # returned, not raised: Ray would wrap it and log it on the terminal
-        result = error
+    except Exception as error:  # noqa: BLE001 returned, not raised: Ray would wrap it and log it on the terminal
+        result = make_portable(error)
     return pickle.dumps(result)
 
 
@@ -102,6 +99,6 @@ def _get_result(reference: Any) -> Any:
     import ray
 
     result = pickle.loads(ray.get(reference))  # noqa: S301 our own workers pickled it
-    if isinstance(result, HeadraceError | OSError):
+    if isinstance(result, Exception):
         raise result
     return result

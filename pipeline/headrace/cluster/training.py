@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import socket
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from headrace.cluster.session import extend_sys_path, is_attached, num_local_cpus, ray_session
+from headrace.cluster.session import count_nodes, is_attached, num_local_cpus, ray_session
+from headrace.cluster.workers.errors import WorkerBug, find_root_cause, make_portable
+from headrace.cluster.workers.process_group import make_torch_config
+from headrace.cluster.workers.project import CallerFolder
 from headrace.contracts import Json
-from headrace.errors import ClusterError, DataError, HeadraceError, Terminated
+from headrace.errors import ClusterError, DataError, Terminated
 from headrace.paths import Paths
 from headrace.quantization.onnx_export import EXPORTER_MODULES
 from headrace.runtime import is_plain, preload_modules, relax_gc, skip_docstrings, wait_briefly
+from headrace.tracking.uri import check_shared_tracking
 from headrace.training.fit import FitJob, WorkerContext, fit, read_result
 from headrace.training.reporting.events import Event, Observer
 
 SECONDS_BETWEEN_POLLS = 0.3
+MAX_STARTS = 15
+"""Attempts to place the workers, a minute each: a cluster may have to start machines. Ray's default is no limit."""
 COORDINATOR = "AutoscalingCoordinator"
 """Ray's name, and namespace, of the actor that requests nodes from a cluster's autoscaler."""
 
@@ -85,6 +88,7 @@ def _start_training(job: FitJob, paths: Paths) -> Iterator[Callable[[Observer], 
         yield train_here
         return
     with ray_session(paths, num_cpus_needed=num_workers * num_threads) as shutdown:
+        check_shared_tracking(paths, count_nodes())
         training = Training(job, num_workers=num_workers, num_threads=num_threads, paths=paths)
         preload_modules(*EXPORTER_MODULES)
 
@@ -111,21 +115,29 @@ class Training:
     def __init__(self, job: FitJob, *, num_workers: int, num_threads: int, paths: Paths) -> None:
         """Starts `num_workers` workers, each with `num_threads` CPUs, and a GPU if there are enough."""
         import ray
-        from ray.train import RunConfig, ScalingConfig
+        from ray.train import FailureConfig, RunConfig, ScalingConfig
 
         self._mailbox = _create_mailbox()
         use_gpu = ray.cluster_resources().get("GPU", 0) >= num_workers
-        loop = {"job": job.to_json(), "mailbox": self._mailbox, "num_threads": num_threads, "sys_path": sys.path}
         trainer = make_trainer_class()(
             _run_worker,
-            train_loop_config=loop,
+            train_loop_config={
+                "job": job.to_json(),
+                "mailbox": self._mailbox,
+                "num_threads": num_threads,
+                "caller": CallerFolder.capture(),
+            },
             scaling_config=ScalingConfig(
                 num_workers=num_workers,
                 use_gpu=use_gpu,
                 resources_per_worker={"CPU": num_threads, **({"GPU": 1} if use_gpu else {})},
             ),
             torch_config=make_torch_config(),
-            run_config=RunConfig(name=job.work_dir.name, storage_path=str(paths.state_dir / "ray")),
+            run_config=RunConfig(
+                name=job.work_dir.name,
+                storage_path=str(paths.state_dir / "ray"),
+                failure_config=FailureConfig(controller_failure_limit=MAX_STARTS),
+            ),
         )
         self._failures: list[BaseException] = []
         self._thread = threading.Thread(target=self._run, args=(trainer.fit,), name="ray", daemon=True)
@@ -154,7 +166,8 @@ class Training:
         for error in self._failures:
             if not isinstance(error, ray.train.TrainingFailedError):
                 raise error
-            raise as_user_error(error) from error
+            cause = find_root_cause(error)
+            raise cause from None if isinstance(cause, WorkerBug) else error  # whose text repeats the traceback
 
 
 def fit_on_workers(job: FitJob, observer: Observer, *, num_workers: int, num_threads: int, paths: Paths) -> None:
@@ -166,15 +179,18 @@ def _create_mailbox() -> Any:
     """Creates the actor. In a session on this machine it also takes the place of Ray Train's autoscaling coordinator.
 
     Ray Train waits for the coordinator before it starts any worker, which costs a process and more than a second. If
-    Ray renames it, Ray starts its own. HEADRACE_PLAIN=1 leaves it to Ray.
+    Ray renames it, Ray starts its own. HEADRACE_PLAIN=1 leaves it to Ray. On a cluster it runs on the caller's node, so
+    that the loss of another node does not end it.
     """
     import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     actor = ray.remote(num_cpus=0)(Mailbox)
     if not is_attached() and not is_plain():
         with suppress(ValueError):  # an earlier training of this session has the name
             return actor.options(name=COORDINATOR, namespace=COORDINATOR).remote()
-    return actor.remote()
+    here = ray.get_runtime_context().get_node_id()
+    return actor.options(scheduling_strategy=NodeAffinitySchedulingStrategy(here, soft=False)).remote()
 
 
 def make_trainer_class() -> Any:
@@ -197,42 +213,15 @@ def make_trainer_class() -> Any:
     return Trainer
 
 
-def make_torch_config() -> Any:
-    """Returns Ray's settings of the process group, which in a session on this machine listens on loopback only."""
-    from ray.train.torch import TorchConfig
-    from ray.train.torch.config import _TorchBackend
-
-    if is_attached():
-        return TorchConfig()
-
-    class LoopbackBackend(_TorchBackend):
-        def on_start(self, worker_group: Any, backend_config: Any) -> None:
-            worker_group.execute(listen_on_loopback)
-            super().on_start(worker_group, backend_config)
-
-    class LoopbackConfig(TorchConfig):
-        @property
-        def backend_cls(self) -> type[LoopbackBackend]:
-            return LoopbackBackend
-
-    return LoopbackConfig()
-
-
-def listen_on_loopback() -> None:
-    """Gives torch's store, where workers meet, a socket of the address that they use; its own takes any address."""
-    rendezvous = import_module("torch.distributed.rendezvous")  # torch.distributed has a function of that name
-
-    class Store(rendezvous.TCPStore):  # type: ignore[name-defined]
-        def __init__(self, *, host_name: str, port: int, is_master: bool, **options: Any) -> None:
-            listener = socket.create_server((host_name, port)).detach() if is_master else None
-            options |= {"host_name": host_name, "port": port, "is_master": is_master}
-            super().__init__(**options, master_listen_fd=listener)
-
-    rendezvous.TCPStore = Store  # type: ignore[attr-defined]
-
-
 def _run_worker(config: dict[str, Any]) -> None:
     """Runs the training loop on one worker."""
+    try:
+        _fit_on_worker(config)
+    except Exception as error:  # noqa: BLE001 raised again
+        raise make_portable(error) from None  # Ray pickles it
+
+
+def _fit_on_worker(config: dict[str, Any]) -> None:
     relax_gc()
     wait_briefly()
     skip_docstrings()
@@ -240,12 +229,13 @@ def _run_worker(config: dict[str, Any]) -> None:
     import ray.train
     from ray.train.lightning import RayLightningEnvironment
 
-    from headrace.cluster.strategies import make_strategy
+    from headrace.cluster.workers.strategies import make_strategy
 
-    extend_sys_path(config["sys_path"])
+    config["caller"].enter()
     context = ray.train.get_context()
     mailbox = config["mailbox"]
     job = FitJob.from_json(config["job"])
+    _check_is_shared(job.normalized_dir)
     worker = WorkerContext(
         rank=context.get_world_rank(),
         num_workers=context.get_world_size(),
@@ -255,6 +245,17 @@ def _run_worker(config: dict[str, Any]) -> None:
     )
     fit(job, mailbox.put.remote, worker)
     ray.get(mailbox.put.remote({"kind": "end"}))  # events arrive in order, so all have arrived now
+
+
+def _check_is_shared(folder: Path) -> None:
+    import ray
+
+    if not folder.is_dir():
+        raise ClusterError(
+            f"{folder}: node {ray.util.get_node_ip_address()} has no such folder; training on several nodes needs the "
+            "project on storage that all of them see at one path: set HEADRACE_WORKSPACE to a folder there, or set "
+            "train.num_workers: 0 to train on the head node alone"
+        )
 
 
 @contextmanager
@@ -283,20 +284,3 @@ def _notify(observer: Observer, events: list[Event]) -> None:
     for event in events:
         if event["kind"] != "end":
             observer(event)
-
-
-def as_user_error(error: Exception) -> Exception:
-    """Returns a worker's user error, a ClusterError if a worker was lost, or else the error itself: a bug."""
-    failures = getattr(error, "worker_failures", {}).values()
-    causes = [getattr(failure, "_base_exc", failure) for failure in failures] or [error]
-    user_error = next((cause for cause in causes if isinstance(cause, HeadraceError | OSError)), None)
-    if user_error is not None:
-        return user_error
-    # Ray's own errors, such as a failed health check, have several base classes, and not all are public
-    lost = next((cause for cause in causes if type(cause).__module__.startswith("ray.")), None)
-    if lost is None:
-        return error
-    reason = " ".join(str(lost).split())[:200]
-    return ClusterError(
-        f"ray: a worker was lost ({reason}); check the memory and .headrace/logs/ray, then run the same command again"
-    )

@@ -69,6 +69,20 @@ def check_uri_for_cluster() -> None:
             _check_form(variable, uri)
 
 
+def check_shared_tracking(paths: Paths, num_nodes: int) -> None:
+    """Raises TrackingError for a cluster of several nodes whose runs would be in an SQLite file.
+
+    SQLite's locks do not hold between machines, and a file on one node is lost with the cluster.
+    """
+    path = find_sqlite_file(paths)
+    if path is not None and num_nodes > 1:
+        raise TrackingError(
+            f"{TRACKING}: runs would be stored in the SQLite file {path}, which the {num_nodes} nodes of this cluster "
+            f"cannot safely share; start an MLflow server that they reach, and set {TRACKING}=http://host:port "
+            "(or postgresql://user@host/database) where you submit"
+        )
+
+
 def find_sqlite_file(paths: Paths) -> Path | None:
     """Returns the SQLite file in which runs are stored, or None if another database or a server stores them."""
     return _sqlite_path(tracking_uri(paths))

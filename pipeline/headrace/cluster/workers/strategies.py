@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import ray.train.torch
@@ -10,7 +9,7 @@ import torch
 from pytorch_lightning.strategies import ModelParallelStrategy
 from ray.train.lightning import RayDDPStrategy
 
-COLLECTIVE_TIMEOUT = timedelta(minutes=10)
+from headrace.cluster.workers.process_group import COLLECTIVE_TIMEOUT
 
 
 def make_strategy(name: str, num_workers: int) -> Any:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from headrace.cluster.strategies import RayShardedStrategy, make_strategy
+from headrace.cluster.workers.strategies import RayShardedStrategy, make_strategy
 
 pytestmark = pytest.mark.ray
 
