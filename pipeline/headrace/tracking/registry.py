@@ -232,7 +232,7 @@ class Registry:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        versions = self._client.search_model_versions(f"name = '{_quote(candidate.name)}'")
+        versions = self._client.search_model_versions(f"name = {quote_text(candidate.name)}")
         newest = max(map(_describe, versions), key=lambda version: version.number, default=None)
         return self._client.create_model_version(
             candidate.name,
