@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,13 @@ from headrace.config import read_params
 from headrace.contracts import Json, Spec
 from headrace.errors import DataError
 from headrace.evaluation.diagnosis.row_contents import SplitRows, read_contents
-from headrace.evaluation.slice_definitions import COLUMNS, Columns, define_slices, read_other_columns
+from headrace.evaluation.slice_definitions import (
+    COLUMNS,
+    Columns,
+    define_slices,
+    list_other_columns,
+    read_other_columns,
+)
 from headrace.evaluation.slices import Slices
 from headrace.paths import Paths
 from headrace.storage.arrays import open_arrays
@@ -25,6 +32,8 @@ from headrace.storage.split_index import find_positions
 class ProjectRows:
     """The test rows of `data/normalized`, which need not be those that stored models were tested on."""
 
+    folder: Path
+    """That of the split."""
     rows: SplitRows
     wanted_slices: list[str] | None
     """`test.slices` of `params.yaml`."""
@@ -34,7 +43,8 @@ class ProjectRows:
         """What the rows can be sliced by, but for the sizes of images: opening each file takes seconds."""
         rows = self.rows
         columns = COLUMNS[rows.modality](rows.arrays, rows.transform)
-        return columns | read_other_columns(rows.clean_dir, np.asarray(rows.arrays.row_ids), list(columns))
+        others = [name for name in list_other_columns(self.folder) if name not in columns]
+        return columns | read_other_columns(self.folder, others)
 
     def slice_rows(self, row_ids: NDArray[np.bytes_]) -> Slices:
         """Slice -> `[rows]`: which of these rows, sorted by id, are in it; empty unless the project has them all."""
@@ -59,9 +69,10 @@ class ProjectRows:
 def open_project_rows(paths: Paths) -> ProjectRows | None:
     """Opens the test rows; None if there are none, as in a clone without data."""
     try:
-        spec, arrays = Spec.read(paths.normalized_dir), open_arrays(paths.normalized_dir / "test")
+        folder = paths.normalized_dir / "test"
+        spec, arrays = Spec.read(paths.normalized_dir), open_arrays(folder)
         transform = json.loads((paths.normalized_dir / "transform.json").read_bytes())
         section = read_params(paths.params_path).get("test") or {}
     except (DataError, OSError, ValueError):
         return None
-    return ProjectRows(SplitRows(arrays, spec.modality, transform, paths.clean_dir), section.get("slices"))
+    return ProjectRows(folder, SplitRows(arrays, spec.modality, transform, paths.clean_dir), section.get("slices"))
