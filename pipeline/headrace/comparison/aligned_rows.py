@@ -92,20 +92,21 @@ class AlignedRows:
 def align_rows(first: RecordedModel, second: RecordedModel) -> AlignedRows:
     """Finds the common rows by their ids; a row whose target has changed is not the same row."""
     tables = (first.answers, second.answers)
-    sizes = [table.num_rows for table in tables]
+    sizes = (tables[0].num_rows, tables[1].num_rows)
     if first.task != second.task:
-        empty = [Answers(table.slice(0, 0)) for table in tables]
-        return AlignedRows(np.empty(0, "S32"), *empty, *sizes, 0)
+        nothing = [Answers(table.slice(0, 0)) for table in tables]
+        return AlignedRows(np.empty(0, "S32"), nothing[0], nothing[1], sizes[0], sizes[1], 0)
     # not by positions in NumPy: to make them Arrow's, pyarrow imports pandas, in half a second
     common = [
         table.filter(pc.is_in(table.column("row_id"), value_set=other.column("row_id"))).sort_by("row_id")
         for table, other in (tables, tables[::-1])
     ]
-    is_same = _find_equal_targets(*common)
+    is_same = _find_equal_targets(common[0], common[1])
     aligned = [table if is_same is None else table.filter(is_same) for table in common]
     answers = [Answers(table.combine_chunks()) for table in aligned]
-    num_relabelled = common[0].num_rows - len(answers[0])
-    return AlignedRows(to_ascii_ids(aligned[0].column("row_id")), *answers, *sizes, num_relabelled)
+    row_ids = to_ascii_ids(aligned[0].column("row_id"))
+    num_relabelled = common[0].num_rows - len(row_ids)
+    return AlignedRows(row_ids, answers[0], answers[1], sizes[0], sizes[1], num_relabelled)
 
 
 def _find_equal_targets(first: pa.Table, second: pa.Table) -> pa.ChunkedArray | None:

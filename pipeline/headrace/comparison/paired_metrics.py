@@ -7,6 +7,7 @@ of the rows' influence, and all others the bootstrap, with the same drawn rows f
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import sqrt
 from typing import NamedTuple
 
@@ -66,9 +67,9 @@ def _measure_classes(rows: AlignedRows) -> list[PairedMetric]:
         targets, *predicted = np.split(codes, len(columns))
         metrics.append(_compare_f1("macro_f1", targets, predicted, len(classes)))
     if first.classes and first.classes == second.classes and first.has("target"):
-        codes = {name: index for index, name in enumerate(first.classes)}
-        positions = np.array([codes.get(name, -1) for name in first.read("target")])
-        one_hot = np.asarray(positions[:, None] == np.arange(len(codes)))
+        places = {name: index for index, name in enumerate(first.classes)}
+        positions = np.array([places.get(name, -1) for name in first.read("target")])
+        one_hot = np.asarray(positions[:, None] == np.arange(len(places)))
         metrics += _compare_rankings({"auroc": area_under_roc}, first.probabilities, second.probabilities, one_hot)
         losses = [_log_loss(each.probabilities[np.arange(len(rows)), positions]) for each in (first, second)]
         metrics.append(_compare_means("log_loss", *losses, is_higher_better=False, is_share=False))
@@ -103,7 +104,7 @@ def _measure_values(rows: AlignedRows) -> list[PairedMetric]:
         if second.has(f"predicted {name}"):
             targets = first.read(f"target {name}")
             errors = [each.read(f"predicted {name}") - targets for each in (first, second)]
-            metrics += _compare_errors(f"_{suffix}", *errors, targets)
+            metrics += _compare_errors(f"_{suffix}", errors[0], errors[1], targets)
     return metrics
 
 
@@ -171,7 +172,9 @@ def _compare_errors(suffix: str, first: Floats, second: Floats, targets: Floats 
     means = sums / len(first)
     values = [float(np.sqrt(part.mean())) for part in squares]
     ends = percentile_interval(values[1] - values[0], np.sqrt(means[:, 1]) - np.sqrt(means[:, 0]))
-    metrics = [PairedMetric(f"rmse{suffix}", *values, values[1] - values[0], *ends, False, False)]
+    metrics = [
+        PairedMetric(f"rmse{suffix}", values[0], values[1], values[1] - values[0], ends[0], ends[1], False, False)
+    ]
     absolute = [np.abs(errors) for errors in (first, second)]
     metrics.append(_compare_means(f"mae{suffix}", *absolute, is_higher_better=False, is_share=False))
     total = float(np.square(centered).mean())
@@ -180,11 +183,12 @@ def _compare_errors(suffix: str, first: Floats, second: Floats, targets: Floats 
         variance = means[:, 2] - np.square(means[:, 3])
         resampled = (means[:, 0] - means[:, 1]) / np.where(variance > 0, variance, total)
         ends = percentile_interval(shares[1] - shares[0], resampled)
-        metrics.append(PairedMetric(f"r2{suffix}", *shares, shares[1] - shares[0], *ends, True, False))
+        difference = shares[1] - shares[0]
+        metrics.append(PairedMetric(f"r2{suffix}", shares[0], shares[1], difference, ends[0], ends[1], True, False))
     return metrics
 
 
-def _compare_rankings(ranks: dict[str, Rank], first: Floats, second: Floats, flags: Bools) -> list[PairedMetric]:
+def _compare_rankings(ranks: Mapping[str, Rank], first: Floats, second: Floats, flags: Bools) -> list[PairedMetric]:
     """Means over the classes `[rows, classes]` whose flags vary; none for very many classes."""
     columns = np.flatnonzero(flags.any(axis=0) & ~flags.all(axis=0))
     if not 0 < len(columns) <= MAX_RANKED:
@@ -200,7 +204,7 @@ def _compare_ranking(name: str, rank: Rank, first: Floats, second: Floats, flags
     values = [float(np.mean([metric.value for metric in metrics])) for metrics in pairs]
     influence = np.mean([b.influence - a.influence for a, b in zip(*pairs, strict=True)], axis=0)
     difference, slack = values[1] - values[0], Z_95_TWO_SIDED * sqrt(float(np.square(influence).sum())) / len(flags)
-    return PairedMetric(name, *values, difference, difference - slack, difference + slack)
+    return PairedMetric(name, values[0], values[1], difference, difference - slack, difference + slack)
 
 
 def _log_loss(probabilities: Floats) -> Floats:
