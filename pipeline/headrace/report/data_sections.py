@@ -50,7 +50,7 @@ def _describe_contract(run: RunFiles) -> str:
     if path.is_file():
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         return f"{CONTRACT}, SHA-256 {digest}; the rows that broke it are under Cleaning"
-    return f"none: later data may have other columns and values; `headrace contract` proposes {CONTRACT}"
+    return f"none: later data may have other columns and values; headrace contract proposes {CONTRACT}"
 
 
 def _list_assumptions(run: RunFiles) -> list[Table]:
