@@ -97,7 +97,7 @@ def test_ui_serves_on_loopback_until_interrupted(
         out, err = process.communicate(timeout=60)
     assert process.returncode == code
     assert out == ""
-    assert err.count("\n") == 1, "what the server logs is in a file"
+    assert err.count("\n") <= 1, "what the server logs is in a file"
     assert not [child for child in family if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
     check_port(port)
     assert (tmp_path / "mlflow.db").is_file()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
+
+from headrace.contracts import Metrics
 
 
 class MetricInfo(NamedTuple):
@@ -30,7 +31,7 @@ def metric_info(key: str) -> MetricInfo:
     return EPOCH_METRICS[key.removeprefix("train_").removeprefix("val_")]
 
 
-SUMMARIES = {
+SUMMARIES: dict[str, tuple[str, tuple[str, ...]]] = {
     "validate": ("val", ("accuracy", "micro_f1", "rmse", "loss")),
     "test": (
         "test",
@@ -43,7 +44,7 @@ SUMMARIES = {
 """Stage -> prefix, and the metrics to compare first: without intervals, and without times, which are noise."""
 
 
-def select_summary(stage: str, metrics: Mapping[str, float]) -> dict[str, float]:
+def select_summary(stage: str, metrics: Metrics) -> Metrics:
     """Returns the metrics of a stage to compare first, such as `test/accuracy`; empty for stages that have none."""
     if stage == "quantize":
         size = metrics.get("int8_bytes" if metrics.get("passed") else "fp32_bytes")

@@ -19,7 +19,7 @@ def make_view_tags() -> dict[str, str]:
     """Returns the tags of an experiment; a column that no run has is not shown."""
     columns = [
         "attributes.`Dataset`",
-        *(f"metrics.`{name}`" for name in (*METRICS, "served/bytes")),
+        *(f"metrics.`{name}`" for name in METRICS),
         *(f"params.`{name}`" for name in PARAMS),
         *(f"tags.`{name}`" for name in TAGS),
     ]
