@@ -61,5 +61,5 @@ def test_submit_runs_the_whole_pipeline_and_brings_its_results_back(tmp_path, ra
 
     assert headrace("dvc", "status") == "Data and pipelines are up to date.\n"
     assert "registered" in headrace("headrace", "status")
-    assert "version 1" in headrace("headrace", "predict", "photos", "-o", "answers.csv")
+    assert "/1: answers.csv" in headrace("headrace", "predict", "photos", "-o", "answers.csv")
     assert "nothing changed" in headrace("headrace", "submit", "--address", ray_cluster.address)

@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] = ()) -> int:
         run_module(root, "headrace", "sync")  # Ray removes the folder of the upload, with what was not sent
     is_whole = has_remote and not code and not request.stages  # then also stages that were not run here
     outs = list_stages(root) if is_whole else list_whole_stages(root)
-    about = {"register_here": is_left, "stages": [stage for stage in outs if not (is_left and stage == REGISTER)]}
+    about: Json = {"register_here": is_left, "stages": [stage for stage in outs if not (is_left and stage == REGISTER)]}
     leave_results(root, about, has_remote=has_remote)
     return code
 

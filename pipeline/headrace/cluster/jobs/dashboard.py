@@ -50,7 +50,7 @@ def _is_ray(address: str) -> bool:
     request = urllib.request.Request(f"{address}/api/version", headers=_token_headers())  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=CONNECT_TIMEOUT_S) as response:  # noqa: S310
-            return "ray_version" in json.load(response)
+            return bool("ray_version" in json.load(response))
     except urllib.error.HTTPError as error:
         error.close()
         if error.code in (401, 403):

@@ -83,13 +83,10 @@ def _edit(text: str, pairs: Sequence[tuple[list[str], Any]]) -> str:
 def _make_yaml(style: tuple[tuple[int, int, int], str]) -> Any:
     from ruamel.yaml import YAML, RoundTripRepresenter
 
-    class Representer(RoundTripRepresenter):
-        """Writes null in one style, everywhere."""
-
     (mapping, sequence, offset), null = style
-    Representer.add_representer(type(None), lambda self, _: self.represent_scalar("tag:yaml.org,2002:null", null))
     yaml = YAML()
-    yaml.Representer = Representer
+    yaml.Representer = type("Representer", (RoundTripRepresenter,), {})  # of this document only
+    yaml.Representer.add_representer(type(None), lambda self, _: self.represent_scalar("tag:yaml.org,2002:null", null))
     yaml.preserve_quotes, yaml.width = True, 4096
     yaml.indent(mapping=mapping, sequence=sequence, offset=offset)
     return yaml
