@@ -51,13 +51,16 @@ class Host:
     def __init__(self, name: str, address: str, process: subprocess.Popen[str], folder: Path) -> None:
         self.name, self.address, self.folder = name, address, folder
         self.process = process
+        self.started: list[subprocess.Popen[Any]] = []
         (first,) = psutil.Process(process.pid).children()
         self.pid = first.pid
 
     def start(self, *command: str, folder: Path = SHARED, **options: Any) -> subprocess.Popen[Any]:
         """Starts a command on the host, with the host's own view of `folder`."""
         enter = ["nsenter", "--target", str(self.pid), "--net", "--uts", "--mount", "--pid"]
-        return subprocess.Popen([*enter, "env", f"--chdir={folder}", *command], stdin=subprocess.DEVNULL, **options)
+        command = (*enter, "env", f"--chdir={folder}", *command)
+        self.started.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, **options))
+        return self.started[-1]
 
     def call(self, *command: str) -> None:
         """Runs a short command on the host; raises if it fails."""
@@ -71,6 +74,8 @@ class Host:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
         self.process.communicate()
+        for process in self.started:
+            process.wait()
 
 
 class Network:
@@ -121,7 +126,6 @@ class RayHosts:
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self.processes: list[subprocess.Popen[Any]] = []
         self.environment = os.environ | {
             "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": os.urandom(16).hex(),
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
@@ -146,7 +150,6 @@ class RayHosts:
                 sys.executable, "-m", "ray.scripts.scripts", "start", *options, *common, "--block",
                 env=self.environment, stdout=log, stderr=log,
             )  # fmt: skip
-        self.processes.append(process)
         return host, process
 
     def _wait(self, started: tuple[Host, subprocess.Popen[Any]]) -> None:
