@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from headrace.config import read_params
 from headrace.contracts import Json, Spec
-from headrace.errors import DataError
+from headrace.errors import ConfigError, DataError
 from headrace.evaluation.diagnosis.row_contents import SplitRows, read_contents
 from headrace.evaluation.slice_definitions import (
     COLUMNS,
@@ -72,7 +72,10 @@ def open_project_rows(paths: Paths) -> ProjectRows | None:
         folder = paths.normalized_dir / "test"
         spec, arrays = Spec.read(paths.normalized_dir), open_arrays(folder)
         transform = json.loads((paths.normalized_dir / "transform.json").read_bytes())
-        section = read_params(paths.params_path).get("test") or {}
     except (DataError, OSError, ValueError):
         return None
+    try:
+        section = read_params(paths.params_path).get("test") or {}
+    except ConfigError:  # the stages report it
+        section = {}
     return ProjectRows(folder, SplitRows(arrays, spec.modality, transform, paths.clean_dir), section.get("slices"))
