@@ -4,6 +4,7 @@ import logging
 import shutil
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -12,7 +13,7 @@ from headrace.paths import Paths
 from headrace.stages import validate
 from headrace.stages.test import Config, run
 from headrace.storage import atomic
-from headrace.storage.arrays import open_arrays
+from headrace.storage.arrays import open_arrays, write_columns
 from headrace.storage.bundle import read_bundle
 from headrace.storage.onnx_model import OnnxModel
 from headrace.storage.parquet import read_table
@@ -195,11 +196,10 @@ def test_images_have_corruptions_pictures_of_mistakes_and_figures(validated: Pat
 @pytest.mark.parametrize("project", [("table", "classification")], indirect=True)
 def test_a_column_that_the_model_has_not_is_sliced(project: Paths) -> None:
     calibrate(project)
-    shards = sorted(project.clean_dir.glob("part-*.parquet"))
-    for shard in shards:  # as clean leaves a column that ingest.columns ignores
-        table = pq.read_table(shard)
-        sexes = [["female", "male"][int(row_id[0], 16) % 2] for row_id in table["row_id"].to_pylist()]
-        pq.write_table(table.append_column("sex", [sexes]), shard)
+    folder = project.normalized_dir / "test"
+    row_ids = open_arrays(folder).row_ids.astype(str)
+    sexes = [["female", "male"][int(row_id[0], 16) % 2] for row_id in row_ids]
+    write_columns(folder, pa.table({"sex": sexes}))  # as normalize leaves a column that ingest.columns ignores
     run(Config(slices=["sex", "size"]), project)
     slices = read_csv(project, "reports/test/slices.csv")
     assert {part["column"] for part in slices} == {"class", "sex", "size"}

@@ -22,8 +22,8 @@ def run(*arguments: str) -> object:
         (["submit", "-S", "train.max_epocs=3"], "headrace: params.yaml: train.max_epocs: unknown key"),
         (["submit", "--retries", "-1"], "headrace: command line: --retries: must be greater than or equal to 0; see"),
         (
-            ["jobs", "folow"],
-            "headrace: command line: No such command 'folow'. Did you mean 'follow'?; see: headrace jobs",
+            ["jobs", "follo"],
+            "headrace: command line: No such command 'follo'. Did you mean 'follow'?; see: headrace jobs",
         ),
         (["jobs", "follow"], "headrace: jobs: none was submitted from this project; run headrace submit, or give an"),
         (["jobs", "stop"], "headrace: command line: Missing argument 'ID'; see: headrace jobs --help"),

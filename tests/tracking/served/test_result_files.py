@@ -29,7 +29,7 @@ def test_files_of_other_stores_are_downloaded(tmp_path, monkeypatch):
     paths, scratch = Paths(tmp_path), tmp_path / "scratch"
     scratch.mkdir()
     client = connect(paths)
-    run = client.create_run("0")
+    run = client.create_run(client.create_experiment("x", artifact_location=(tmp_path / "store").as_uri()))
     client.log_text(run.info.run_id, "{}", "metrics/train.json")
     files = ResultFiles(paths, scratch)
     uri = f"runs:/{run.info.run_id}"
