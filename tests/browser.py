@@ -73,7 +73,7 @@ class Browser:
         self.call("Page.navigate", url=url)
         deadline = time.monotonic() + READY_TIMEOUT_S
         while not self.evaluate(ready):
-            assert time.monotonic() < deadline, (url, self.evaluate("document.body.innerText"))
+            assert time.monotonic() < deadline, (url, self.evaluate("document.body?.innerText ?? ''"))
             time.sleep(0.2)
 
     def use_media(self, media: str, *, is_dark: bool) -> None:

@@ -37,7 +37,7 @@ register: {{name: worth, intended_use: Screenshots.}}
 RUNS = [(0.01, 0.5), (0.02, 0.5), (0.03, 0.25)]
 """Learning rate, and what `quantize` may lose."""
 DATA_HASHES = "stages:\n  ingest:\n    outs:\n    - {path: data/raw, md5: 0123456789abcdef0123456789abcdef.dir}\n"
-TEXT = "document.body.innerText"
+TEXT = "(document.body?.innerText ?? '')"  # there is no body yet while a page is loaded
 
 
 @pytest.fixture(scope="module")
