@@ -84,7 +84,7 @@ def describe_limits(run: RunFiles) -> Section:
         limits.append(f"Fewer than {FEW_ROWS} test rows: {', '.join(few)}. Their numbers are uncertain.")
     if suspects := cleaned.get("warned_label_error"):
         limits.append(
-            f"{suspects:,} labels look wrong to the check label_error and were not changed; nobody has looked at them."
+            f"{suspects:,} labels look wrong to the check label_error and were not changed; nobody has reviewed them."
         )
     if run.metrics("explain").get("deletion_low", 1.0) <= 0:
         limits.append(

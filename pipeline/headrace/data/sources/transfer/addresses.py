@@ -48,7 +48,7 @@ def check_host(host: str, port: int | None = None) -> None:
 def open_session(trusted_host: str | None = None, *, allow_private: bool = False) -> requests.Session:
     """Returns a session whose requests, redirects included, raise PrivateAddressError for private addresses.
 
-    Each connection is checked, so that a name which is looked up anew cannot change in between. Behind a proxy, which
+    Each connection is checked, so that a name cannot resolve to another address in between. Behind a proxy, which
     connects by itself, only addresses in the URL are. `trusted_host`: one that the user named; it is not checked.
     """
     import requests
