@@ -65,6 +65,7 @@ def test_training_and_registration_are_recorded(trained, database, monkeypatch, 
     with keep_sender(trained), record_training(trained, card, tmp_path / "work") as recorder:
         for step in (10, 20):
             recorder.observe({"kind": "epoch", "epoch": 0, "step": step, "val_loss": 0.1 / step})
+    trained.params_path.write_text("register: {name: shapes}\n")
     calibrate(trained)
     write_json(trained.metrics_path("test"), test.run(test.Config(), trained))
     assert run(Config(name="shapes"), trained)["version"] == 1
