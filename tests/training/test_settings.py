@@ -29,9 +29,11 @@ def find_error(**settings: Any) -> str:
     ("settings", "message"),
     [
         ({"batch_size": 10, "num_workers": 3},
-         "train.num_workers: 3 workers cannot share a batch_size of 10 evenly; make train.batch_size a multiple of 3"),
+         "train.num_workers: 3 workers cannot share a batch_size of 10 evenly; make train.batch_size a multiple of 3,"
+         " or train.num_workers a divisor of 10"),
         ({"num_workers": 5},
-         "train.num_workers: 5 workers cannot share a batch_size of 64 evenly; make train.batch_size a multiple of 5"),
+         "train.num_workers: 5 workers cannot share a batch_size of 64 evenly; make train.batch_size a multiple of 5,"
+         " or train.num_workers a divisor of 64"),
         ({"batch_size": "x", "num_workers": 3}, "train.batch_size: got 'x'; must be a valid integer"),
         ({"num_workers": "auto"}, "train.num_workers: got 'auto'; must be a valid integer"),
         ({"num_workers": -1}, "train.num_workers: got -1; must be greater than or equal to 0"),

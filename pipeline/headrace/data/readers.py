@@ -16,7 +16,11 @@ from headrace.data.image.reading.idx import is_idx_folder, read_idx
 from headrace.data.image.reading.image_folder import read_folder
 from headrace.data.image.reading.image_loader import read_limits
 from headrace.data.image.reading.image_table import image_schema, load_images
-from headrace.data.image.reading.named_images import join_images, may_hold_named_images
+from headrace.data.image.reading.named_images import (
+    join_images,
+    may_hold_named_images,
+    warn_of_images_beside,
+)
 from headrace.data.image.reading.npz_images import has_npz_images, read_npz
 from headrace.data.image.reading.packaged_digits import read_digits, read_mnist5k
 from headrace.data.image.reading.webdataset_images import MEMBERS as IMAGE_MEMBERS
@@ -56,8 +60,10 @@ def read_tabular(path: Path, options: ReadOptions) -> OpenedSource:
     files = find_table_files(path, options.source)
     opened = read_table_files(path, options, files)
     paths = [file.path for file in files]
-    if path.is_dir() and opened.spec.modality != "text" and "image" not in opened.schema.names:
+    if path.is_dir() and "image" not in opened.schema.names:
         opened = join_images(opened, path, paths)
+    elif path.is_file() and "image" not in opened.schema.names:
+        opened = warn_of_images_beside(opened, path)
     if opened.spec.modality == "table":
         return opened
     main = next(column for column in opened.spec.columns if column.kind == opened.spec.modality)

@@ -277,7 +277,7 @@ class TrainSettings(Section):
         if num_workers > 1 and batch_size % num_workers:
             raise ValueError(
                 f"{num_workers} workers cannot share a batch_size of {batch_size} evenly; "
-                f"make train.batch_size a multiple of {num_workers}"
+                f"make train.batch_size a multiple of {num_workers}, or train.num_workers a divisor of {batch_size}"
             )
         return num_workers
 

@@ -55,6 +55,28 @@ def test_metric_that_a_gate_cannot_name_is_a_mistake(values: dict[str, Any], mes
     assert mistake.startswith(message)
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"accuracy": {"min": 90}}, "gate.accuracy.min: got 90; accuracy is from 0 to 1, such as 0.9"),
+        ({"ece_high": {"max": -0.1}}, "gate.ece_high.max: got -0.1; ece_high is from 0 to 1, such as 0.9"),
+        ({"r2": {"min": 1.5}}, "gate.r2.min: got 1.5; r2 is at most 1, such as 0.9"),
+        ({"slices": {"column": "sex", "min": 80}},
+         "gate.slices.0.min: got 80; accuracy, micro_f1 or r2 is at most 1, such as 0.9"),
+        ({"slices": {"column": "sex", "min": 80, "metric": "macro_f1"}},
+         "gate.slices.0.min: got 80; macro_f1 is from 0 to 1, such as 0.9"),
+    ],
+)  # fmt: skip
+def test_limit_that_no_value_can_meet_is_a_mistake(values: dict[str, Any], message: str) -> None:
+    tasks = ["classification", "multilabel", "regression"]
+    assert find_gate_mistakes(validate_section(Gate, values, "gate"), tasks, "gate") == [message]
+
+
+def test_limits_of_unbounded_metrics_are_free() -> None:
+    values = {"rmse": {"max": 300}, "loss": {"max": 5}, "r2": {"min": -2}, "accuracy": {"min": 0, "max": 1}}
+    assert find_gate_mistakes(validate_section(Gate, values, "gate"), ["regression", "classification"], "gate") == []
+
+
 def test_metrics_of_single_targets_have_intervals_and_their_half_widths_none() -> None:
     gate = validate_section(
         Gate, {name: {"max": 1, "by": "interval"} for name in ("rmse_price", "interval_90_price", "rmse_low")}, "gate"

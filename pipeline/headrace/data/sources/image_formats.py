@@ -35,6 +35,8 @@ HEIC_EXTENSIONS = (".heic", ".heif", ".hif")
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")
 EXTENSIONS = tuple(sorted({*HEIC_EXTENSIONS, *(extension for names in FORMATS.values() for extension in names)}))
 """The extensions by which folders, archives and inputs of predictions are searched for images."""
+MIN_IMAGES = 10
+"""From so many on, images beside a table are more than its illustrations."""
 SIGNATURES = re.compile(
     rb"\x89PNG|\xff\xd8\xff|GIF8|BM....\0\0\0\0|II\*\0|MM\0\*|RIFF....WEBP|....ftyp(avif|avis|hei[cmsx]|hev[cx]|mif1)"
     rb"|\0\0\0\x0cjP  |\xff\x4f\xff\x51|P[1-7fF]\s|qoif|icns|DDS \x7c\0|\0\0\x01\0|\x59\xa6\x6a\x95"

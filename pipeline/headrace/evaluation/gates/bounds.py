@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from math import inf
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
@@ -124,6 +125,13 @@ VALIDATION_METRICS: dict[TaskName, GateMetrics] = {
     ),
 }
 """Task -> the metrics of `validate`, so that a gate can be checked before there is a model."""
+FRACTIONS = (
+    *("accuracy", "macro_f1", "micro_f1", "exact_match", "mean_average_precision", "auroc", "ece", "ece_before"),
+    *("coverage", "target_accuracy", "interval_90"),
+)
+"""Metrics from 0 to 1; r2 is at most 1."""
+QUALITY = "accuracy, micro_f1 or r2"
+"""What a slice is judged by unless it names a metric."""
 BASELINE_METRICS = (
     *("baseline_prior", "baseline_linear", "baseline_boosting", "baseline_best"),
     *("over_baseline", "over_baseline_low", "over_baseline_high"),
@@ -154,7 +162,7 @@ def find_gate_mistakes(gate: Gate, tasks: Iterable[TaskName], key: str) -> list[
             mistakes.append(f"{key}.{place}: no such metric; {choices(name, names)}")
         elif _needs_interval(bound) and name not in with_interval and not _has_target_interval(name, tasks):
             mistakes.append(f"{key}.{place}: {name} has no interval; {choices(name, with_interval)}")
-    return mistakes
+    return mistakes + [f"{key}.{clause}" for clause in _find_impossible_limits(gate)]
 
 
 def find_slice_mistakes(gate: Gate, columns: Iterable[str], key: str) -> list[str]:
@@ -175,6 +183,20 @@ def list_slice_columns(spec: Spec) -> list[str]:
     if not spec.targets:
         names += [TARGET_COLUMNS[spec.task], *([spec.target] if spec.target else [])]
     return list(dict.fromkeys(names))
+
+
+def _find_impossible_limits(gate: Gate) -> Iterator[str]:
+    """A clause for each limit that no value of its metric can be on the other side of, such as 90 for 90 %."""
+    rules = [(name, name, bound) for name, bound in gate.bounds.items()]
+    rules += [(f"slices.{index}", each.metric or QUALITY, each) for index, each in enumerate(gate.slices)]
+    for place, metric, bound in rules:
+        name = metric.removesuffix("_low").removesuffix("_high")
+        lowest = 0 if name in FRACTIONS else -inf
+        highest = 1 if name in FRACTIONS or name in {"r2", QUALITY} or name.startswith("r2_") else inf
+        for side, limit in bound.limits.items():
+            if not lowest <= limit <= highest:
+                allowed = "is from 0 to 1" if lowest == 0 else "is at most 1"
+                yield f"{place}.{side}: got {limit:g}; {metric} {allowed}, such as 0.9"
 
 
 def _needs_interval(bound: Bound) -> bool:

@@ -1,5 +1,6 @@
 """Tables whose columns name the images of their folder."""
 
+import hashlib
 import logging
 from pathlib import Path
 
@@ -54,6 +55,18 @@ def test_ids_name_images_with_or_without_extension_and_folder(tmp_path: Path, ce
     assert len(texts) == (0 if "/" in cell else 1)
 
 
+def test_ids_of_letters_name_images_although_they_look_like_words(tmp_path: Path) -> None:
+    names = [hashlib.md5(name.encode(), usedforsecurity=False).hexdigest() for name in NAMES]
+    folder = write(tmp_path, [f"train/{name}.png" for name in names])
+    (folder / "labels.csv").write_text(
+        "\n".join(["id,breed", *(f"{name},{'ab'[index % 2]}" for index, name in enumerate(names))])
+    )
+    (folder / "sample_submission.csv").write_text("id,a,b\nffff,0.5,0.5\n")
+    opened, rows, _ = read(folder)
+    assert (opened.spec.modality, opened.spec.input_column, opened.spec.columns) == ("image", "id", [])
+    assert all(row["image"] == (tmp_path / str(row["path"])).read_bytes() for row in rows)
+
+
 def test_rows_and_images_without_each_other_are_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     images = [f"train/{name}.png" for name in [*NAMES[:35], "x", "y"]]
     images += [f"test/{name}.png" for name in NAMES[30:]]
@@ -79,6 +92,15 @@ def test_images_that_no_column_names_are_reported(tmp_path: Path) -> None:
     assert opened.spec.modality == "table"
     assert texts[0].startswith("no column names the 40 images, such as images/other")
     assert not read(write(tmp_path / "few", ["plot.png"]))[2]
+
+
+@pytest.mark.parametrize("images", ["", "images/"])
+def test_a_table_alone_that_names_images_beside_it_is_reported(tmp_path: Path, images: str) -> None:
+    folder = write(tmp_path, [f"{images}{name}.png" for name in NAMES])
+    opened, _, texts = read(folder / "labels.csv", columns={"id": "categorical"})
+    assert opened.spec.modality == "table"
+    assert texts == ["column 'id' names images beside labels.csv, which are not learned from"]
+    assert len(list(read(folder / "labels.csv")[1])) == len(NAMES)
 
 
 def test_numbers_that_happen_to_be_names_are_none(tmp_path: Path) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
-from itertools import chain
+from contextlib import suppress
+from itertools import chain, islice
 from pathlib import Path
 
 import pyarrow as pa
 
 from headrace.contracts import Assumption, Column, OpenedSource, Spec
 from headrace.data.sources.class_folders import get_extension, list_files
-from headrace.data.sources.image_formats import EXTENSIONS
+from headrace.data.sources.image_formats import EXTENSIONS, MIN_IMAGES
 from headrace.data.sources.transfer.urls import get_scheme
 from headrace.errors import DataError
 from headrace.storage.column_names import to_stored_name
@@ -21,8 +22,6 @@ MIN_MATCHES = 0.5
 """Fraction of the first cells that name images, from which on a column is the one that does."""
 MIN_DISTINCT = 0.9
 """Fraction of them that differ: a column of ages may match `32.jpg` too."""
-MIN_IMAGES = 10
-"""From so many on, images beside a table are more than its illustrations."""
 IMAGE_NAME = re.compile(r"(?i)image|img|photo|picture|file|path")
 COLLECTION = re.compile(
     r"(?i)image|img|photo|picture|(^|[^a-z])(train|training|val|valid|validation|test|jpe?gs?|pngs?)([^a-z]|$)"
@@ -31,6 +30,8 @@ COLLECTION = re.compile(
 UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")
 """What Label Studio puts before the name of an uploaded file."""
 SPLITS = ("train", "val", "test")
+MAX_ENTRIES, MAX_FOLDERS = 2000, 20
+"""Of those beside a table that are searched for images."""
 
 
 class ImageNames:
@@ -106,6 +107,41 @@ def _warn_of_unused(opened: OpenedSource, images: ImageNames) -> OpenedSource:
     return opened._replace(spec=spec)
 
 
+def warn_of_images_beside(opened: OpenedSource, file: Path) -> OpenedSource:
+    """Adds a warning if a table names images of its folder or the folders in it, which are not part of the source."""
+    if opened.spec.modality == "image":
+        return opened
+    names = {os.path.splitext(name)[0]: name for name in _list_images_beside(file.parent)}  # noqa: PTH122
+    first = next(opened.batches, None) if len(names) >= MIN_IMAGES else None
+    if first is None:
+        return opened
+    opened = opened._replace(batches=chain([first], opened.batches))
+    for column in opened.spec.columns:
+        stored = to_stored_name(column.name)
+        cells = set(first.column(stored).to_pylist()) - {None} if stored in first.schema.names else set()
+        named = [cell for cell in cells if names.get(os.path.splitext(str(cell))[0])]  # noqa: PTH122
+        if len(cells) >= MIN_DISTINCT * first.num_rows and len(named) >= MIN_MATCHES * len(cells) > 0:
+            text = f"column {column.name!r} names images beside {file.name}, which are not learned from"
+            remark = Assumption(
+                stage="ingest", subject="images", text=text, setting="ingest.source: the folder", is_warning=True
+            )
+            update = {"assumptions": [*opened.spec.assumptions, remark]}
+            return opened._replace(spec=opened.spec.model_copy(update=update))
+    return opened
+
+
+def _list_images_beside(folder: Path) -> Iterator[str]:
+    """The names of images in a folder and in those in it, of the first MAX_ENTRIES entries of each."""
+    places = [folder]
+    for place in places:
+        with suppress(OSError), os.scandir(place) as entries:
+            for entry in islice(entries, MAX_ENTRIES):
+                if place == folder and entry.is_dir() and len(places) < MAX_FOLDERS:
+                    places.append(Path(entry.path))
+                elif get_extension(entry.name) in EXTENSIONS:
+                    yield entry.name
+
+
 def resolve_names(cells: Iterable[str | None], base: Path, find_images: Callable[[], ImageNames]) -> list[str | None]:
     """Returns the paths of the images that cells name; cells that are paths or URLs, or name none, are unchanged."""
     return [cell if cell is None or _is_path(cell, base) else find_images().find(cell) or cell for cell in cells]
@@ -152,6 +188,8 @@ def _choose_column(first: pa.RecordBatch, images: ImageNames, spec: Spec, base: 
         candidates = [column for column in spec.columns if column.kind == "image"]
         if any(_is_path(cell, base) for cell in first.column(to_stored_name(candidates[0].name)).to_pylist()):
             return None
+    elif spec.modality == "text":  # ids of letters look like words
+        candidates = [column for column in spec.columns if column.kind == "text"][:1]
     else:
         candidates = [column for column in spec.columns if to_stored_name(column.name) in first.schema.names]
     shares = {

@@ -15,6 +15,8 @@ from typing import NamedTuple
 from headrace.contracts import Assumption
 from headrace.data.sources.archives.compression import COMPRESSIONS
 from headrace.data.sources.class_folders import JUNK
+from headrace.data.sources.image_formats import EXTENSIONS as IMAGE_EXTENSIONS
+from headrace.data.sources.image_formats import MIN_IMAGES
 from headrace.data.sources.read_options import ReadOptions
 from headrace.data.table.reading.delimited.reader import open_delimited
 from headrace.data.table.reading.folders.annotations import assume_annotations, is_annotations
@@ -184,9 +186,11 @@ def _select_tables(paths: list[Path], source: str) -> dict[Path, str]:
         if file_format := _format(path):
             formats[path] = file_format
         else:
-            others[path.suffix] += 1
+            others[path.suffix.lower()] += 1
     data = {p: f for p, f in formats.items() if _uncompressed(p).suffix.lower() not in DESCRIPTION_EXTENSIONS}
     formats = data or formats
+    if sum(others[extension] for extension in IMAGE_EXTENSIONS) >= MIN_IMAGES:  # reported where rows name images
+        others = Counter({name: count for name, count in others.items() if name not in IMAGE_EXTENSIONS})
     if formats and others:
         extensions = ", ".join(f"{count} {name or 'without extension'}" for name, count in others.most_common(5))
         log.warning("%s: skipped %d files that are not tables (%s)", source, others.total(), extensions)

@@ -28,7 +28,7 @@ def test_the_submission_names_the_target(tmp_path: Path, name: str) -> None:
     assert pa.Table.from_batches(list(opened.batches), opened.schema).num_rows == 40
     texts = [remark.text for remark in opened.spec.assumptions]
     assert "the target is 'Shape', which the other files of the folder show" in texts
-    assert "train.csv is the data; test.csv has no target: headrace predict test.csv answers it" in texts
+    assert "train.csv is the data; test.csv has no target: headrace predict answers such files" in texts
 
 
 def test_a_setting_goes_before_the_submission(tmp_path: Path) -> None:
@@ -57,3 +57,18 @@ def test_shards_with_all_columns_are_splits(tmp_path: Path, test: str) -> None:
 def test_a_submission_that_names_no_column_of_the_data_is_no_help(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"some files belong to an official split, but .* do not"):
         find_table_files(write(tmp_path, sample_submission="Id,cat,dog\n50,0,1\n"), "x")
+
+
+@pytest.mark.parametrize(
+    ("name", "submission", "target"),
+    [("labels", "Id,Shape", "Shape"), ("train", "Id,Size,Shape", ["Size", "Shape"]), ("labels", "Id,cat,dog", None)],
+)
+def test_a_submission_beside_one_table_is_not_read(
+    tmp_path: Path, name: str, submission: str, target: str | list[str] | None
+) -> None:
+    """The rows to be answered are images."""
+    (tmp_path / f"{name}.csv").write_text("\n".join(["Id,x,Shape,Size", *ROWS]))
+    (tmp_path / "sample_submission.csv").write_text(f"{submission}\n50,1,1\n")
+    (file,) = find_table_files(tmp_path, "x")
+    assert (file.path.name, file.split, file.target) == (f"{name}.csv", None, target)
+    assert "sample_submission.csv shows the form of answers, and is not read" in file.assumptions[0].text
