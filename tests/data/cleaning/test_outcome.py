@@ -67,6 +67,7 @@ def test_clean_spec_has_the_remaining_rows_classes_and_columns(row_index):
     clean = make_clean_spec(SPEC, row_index, decision(5), [CONSTANT], survey, "data/raw")
     assert (clean.num_rows, clean.classes) == (5, ["a", "b"])
     assert [(column.name, column.date_order) for column in clean.columns] == [("size", "day")]
+    assert clean.other_columns == [*SPEC.other_columns, "weight"], "a served model takes whole rows of the source"
 
 
 def test_clean_spec_keeps_a_column_that_only_gets_a_warning(row_index):

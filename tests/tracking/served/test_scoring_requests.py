@@ -83,6 +83,8 @@ def test_values_of_the_only_column_may_be_a_list():
         (b"a\n\xff\n", CSV, "the body is not UTF-8 (invalid start byte at byte 2)"),
         (b"PAR1", "application/vnd.apache.parquet", "the body is not Parquet ("),
         (b"", "text/plain", "Content-Type 'text/plain': must be one of application/json, text/csv, "),
+        (b"", CSV, "the body is empty; must be a header with the names of the columns, and rows"),
+        (b"age;city\n1,5;Ulm\n", CSV, "the header is one cell, 'age;city'; separate cells by commas, whatever"),
         (b"a", "text/csv; charset=latin-1", "Content-Type 'text/csv; charset=latin-1': must be one of"),
         (b"", None, "Content-Type None: must be one of"),
     ],

@@ -89,7 +89,13 @@ def make_clean_spec(
     classes = [name for name, size in count_rows_by_class(row_index, is_accepted).items() if size]
     classes = [] if raw.task == "regression" else classes
     assumptions = [*raw.assumptions, *decision.assumptions, *_assume_columns(raw, columns, decision, survey)]
-    update = {"num_rows": int(is_accepted.sum()), "classes": classes, "columns": remaining, "assumptions": assumptions}
+    update = {
+        "num_rows": int(is_accepted.sum()),
+        "classes": classes,
+        "columns": remaining,
+        "other_columns": [*raw.other_columns, *(each.name for each in raw.columns if each.name in dropped)],
+        "assumptions": assumptions,
+    }
     return raw.model_copy(update=update)
 
 

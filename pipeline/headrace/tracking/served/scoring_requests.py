@@ -12,12 +12,14 @@ import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from headrace.data.request_rows import InvalidRequestError
+from headrace.data.request_rows import InvalidRequestError, quote
 
 MAX_BODY_BYTES = 256 * 1024**2
 MAX_ROWS = 100_000
 """Rows of a request over HTTP."""
 FORMATS = ("dataframe_split", "dataframe_records", "inputs", "instances")
+OTHER_DELIMITERS = (";", "\t", "|")
+"""Those of files of training data, which a request in CSV may not have."""
 Rows = list[dict[Any, Any]]
 
 
@@ -159,12 +161,11 @@ def _read_split(data: Any) -> Rows:
 
 
 def _parse_csv(body: bytes, column: str | None) -> Request:
-    del column
     csv.field_size_limit(MAX_BODY_BYTES)  # by default, a text of 128 KiB is an error
     try:
         records = csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True)
         names = next(records, [])
-        _check_unique(names)
+        _check_header(names, column)
         rows = list[dict[Any, Any]]()
         for cells in records:
             if not cells:  # a blank line
@@ -179,6 +180,20 @@ def _parse_csv(body: bytes, column: str | None) -> Request:
     except csv.Error as error:
         raise InvalidRequestError(f"the body is not CSV (line {records.line_num}: {error})") from None
     return Request(rows, {})
+
+
+def _check_header(names: list[str], column: str | None) -> None:
+    """Raises InvalidRequestError for a header that is empty, has a name twice, or seems to be one of another delimiter.
+
+    `column`: the name that a header of one cell has to have; None if there are several.
+    """
+    if not names:
+        raise InvalidRequestError("the body is empty; must be a header with the names of the columns, and rows")
+    if len(names) == 1 and names[0] != column and any(mark in names[0] for mark in OTHER_DELIMITERS):
+        raise InvalidRequestError(
+            f"the header is one cell, {quote(names[0])}; separate cells by commas, whatever the source has"
+        )
+    _check_unique(names)
 
 
 def _parse_parquet(body: bytes, column: str | None) -> Request:

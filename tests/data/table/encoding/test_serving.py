@@ -194,7 +194,8 @@ def test_texts_in_another_notation_than_the_source_are_refused() -> None:
     notation = {"number_format": {"decimal": ",", "thousands": "", "affix": ""}}
     card = {**CARD, "columns": [CARD["columns"][0] | notation, *CARD["columns"][1:]]}
     assert refusal(card, n="1.5") == (
-        "row 1, column 'n': '1.5' is not a number; send a finite number, or null if it is unknown"
+        "row 1, column 'n': '1.5' is not a number; send a number, a text as the source has them (decimal ','), or"
+        " null if it is unknown"
     )
 
 

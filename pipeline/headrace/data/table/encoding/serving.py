@@ -99,8 +99,9 @@ class Encoder:
             times = parse_times(text)
             not_times = _list_invalid(times.is_invalid, cells, "is not a time of day", TIME_REMEDY)
             return _ParsedColumn(pa.array(times.values, pa.float64(), mask=np.isnan(times.values)), invalid + not_times)
-        parsed = _parse_numbers(cells, text, NumberFormat(**column.get("number_format", {})))
-        checked = _check_numbers(cells, parsed.values, parsed.is_invalid)
+        number_format = NumberFormat(**column.get("number_format", {}))
+        parsed = _parse_numbers(cells, text, number_format)
+        checked = _check_numbers(cells, parsed.values, parsed.is_invalid, number_format)
         return _ParsedColumn(checked.values, invalid + checked.invalid)
 
 
@@ -159,8 +160,13 @@ def _parse_numbers(cells: list[Any], text: pa.Array, number_format: NumberFormat
     )
 
 
-def _check_numbers(cells: list[Any], values: NDArray[np.float64], is_invalid: NDArray[np.bool_]) -> _ParsedColumn:
-    invalid = _list_invalid(is_invalid, cells, "is not a number", NUMBER_REMEDY)
+def _check_numbers(
+    cells: list[Any], values: NDArray[np.float64], is_invalid: NDArray[np.bool_], number_format: NumberFormat = PLAIN
+) -> _ParsedColumn:
+    remedy = NUMBER_REMEDY
+    if number_format != PLAIN:
+        remedy = f"send a number, a text as the source has them ({number_format}), or null if it is unknown"
+    invalid = _list_invalid(is_invalid, cells, "is not a number", remedy)
     is_large = np.abs(values) > LARGEST
     invalid += _list_invalid(is_large, cells, f"is beyond {LARGEST:g}", NUMBER_REMEDY)
     return _ParsedColumn(pa.array(values, pa.float64(), mask=is_large | np.isnan(values)), invalid)
