@@ -158,7 +158,8 @@ def wait_until_sent(paths: Paths) -> int:
         _raise_if_stuck(paths, outbox, since, last - number)
         if not is_shown and time.monotonic() - since > SECONDS_BEFORE_PROGRESS:
             is_shown = True
-            print(f"waiting for MLflow: {last - number} events to send", flush=True)  # noqa: T201
+            where = remove_credentials(tracking_uri(paths))
+            print(f"waiting for MLflow at {where}: {last - number} events to send", flush=True)  # noqa: T201
         time.sleep(POLL_S)
     num_rejected = outbox.count_rejected() - num_rejected
     if num_rejected:

@@ -44,7 +44,7 @@ JSON, CSV = "application/json", "text/csv"
         ({"inputs": []}, JSON, []),
         (b'\xef\xbb\xbfa,b\r\n007,"x, ""y"""\r\n\r\n,NA\r\n', CSV, [{"a": "007", "b": 'x, "y"'}, {"a": "", "b": "NA"}]),
         (b"a\n1", "text/csv; charset=utf-8", [{"a": "1"}]),
-        (b"", CSV, []),
+        (b"a\n", CSV, []),
     ],
 )  # fmt: skip
 def test_bodies_are_parsed_row_by_row(body, content_type, rows):
