@@ -9,9 +9,9 @@ from headrace.errors import ConfigError
 from headrace.paths import Paths
 from headrace.storage.bundle import WEIGHTS
 from headrace.training import fit as fit_module
-from headrace.training.callbacks.checkpoints import ResumeState
 from headrace.training.fit import RESULT, FitJob, WorkerContext, fit, read_result
 from headrace.training.reporting.events import Event
+from headrace.training.resume.checkpoint_store import list_checkpoints
 from headrace.training.settings import ResolvedTrainSettings
 from tests.training.short_fit import (
     RESNET,
@@ -114,7 +114,7 @@ def test_fit_interrupted_several_times_resumes_to_the_same_weights(trained: Path
 @pytest.mark.slow
 def test_killed_fit_resumes_to_the_same_weights(trained: Paths) -> None:
     work_dir = train_and_kill(trained, "killed", 2, **RANDOM)
-    assert (work_dir / ResumeState.NAME).is_file()
+    assert list_checkpoints(work_dir)
     assert not (work_dir / RESULT).exists()
     assert is_same(train(trained, "uninterrupted", **RANDOM), train(trained, "killed", **RANDOM))
 

@@ -98,7 +98,7 @@ def _resolve_settings(
     decision = load_or_decide(work_dir, lambda: decide(wanted, paths.normalized_dir, machine, workload))
     if decision.summary:
         print(f"chosen: {decision.summary}", flush=True)  # noqa: T201
-    return decision.settings
+    return decision.settings.model_copy(update={"checkpoint": wanted.checkpoint})
 
 
 def _write_bundle(paths: Paths, card: bundle.BundleCard, work_dir: Path, result: Json) -> float:

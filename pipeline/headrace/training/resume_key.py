@@ -18,11 +18,14 @@ from headrace.paths import Paths
 from headrace.storage.atomic import write_json
 
 KEY = "key.json"
+NOT_IN_KEY = frozenset({"checkpoint"})
+"""Keys of `train` that change nothing in the weights."""
 
 
 def make_key(lineage: Json, settings: Json, spec: Json, transform: Json) -> Json:
     """Returns the key in three parts: `code`, `data` and `settings`, each with values that can be compared."""
     data = lineage["data"] | {"spec.json": _hash(spec), "transform.json": _hash(transform)}
+    settings = {name: value for name, value in settings.items() if name not in NOT_IN_KEY}
     return {"code": {"headrace": lineage["code"], **lineage["model_code"]}, "data": data, "settings": settings}
 
 
