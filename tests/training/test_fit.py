@@ -125,6 +125,19 @@ def test_fit_killed_after_its_last_epoch_only_writes_the_result(trained: Paths) 
     assert is_same(uninterrupted, train(trained, "killed", interrupt_in(3), **RANDOM))
 
 
+@pytest.mark.parametrize("name", [RESULT, WEIGHTS])
+def test_damaged_result_is_set_aside_and_the_training_goes_on_from_its_last_state(
+    trained: Paths, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    uninterrupted, work_dir = train(trained, "uninterrupted", **RANDOM), train(trained, "damaged", **RANDOM)
+    content = (work_dir / name).read_bytes()
+    (work_dir / name).write_bytes(content[:-20] + bytes(20))
+    assert read_result(work_dir) is None
+    (line,) = caplog.messages
+    assert line.startswith(f"{work_dir / name}: damaged")
+    assert is_same(uninterrupted, train(trained, "damaged", **RANDOM))
+
+
 def test_fit_in_bf16_learns_and_saves_float32_weights(trained: Paths) -> None:
     bf16, float32 = (train(trained, precision, precision=precision, max_epochs=12) for precision in ("bf16", "32"))
     assert load_result(bf16)["history"][-1]["val_accuracy"] > 0.9

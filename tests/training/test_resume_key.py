@@ -36,6 +36,10 @@ def paths(tmp_path: Path) -> Paths:
     return Paths(tmp_path)
 
 
+def test_settings_of_checkpoints_change_no_weights_and_are_no_part_of_the_key() -> None:
+    assert key(settings={"checkpoint": {"keep": 5}}) == key()
+
+
 @pytest.mark.parametrize(("other", "expected"), CHANGES)
 def test_changes_are_named(other: Any, expected: str) -> None:
     assert describe_changes(key(), other) == expected

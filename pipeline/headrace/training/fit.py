@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headrace.contracts import Json, Spec
+from headrace.errors import DataError
 from headrace.runtime import keep_freed_memory, restore_gc
-from headrace.storage.atomic import write_json
+from headrace.storage.bundle import WEIGHTS
+from headrace.storage.checksums import hash_file, read_signed_json, write_signed_json
 from headrace.tasks import TASKS
 from headrace.training.privacy.keyed_random import derive_key, read_or_create_key
 from headrace.training.privacy.poisson_sampling import PoissonBatchOrder
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from headrace.training.callbacks.checkpoints import BestWeights
     from headrace.training.callbacks.reporter import Reporter
 
+logger = logging.getLogger(__name__)
 RESULT, PRIVACY_KEY = "fit.json", "key"
 
 
@@ -92,7 +95,7 @@ def fit(job: FitJob, observer: Observer, worker: WorkerContext | None = None) ->
     reporter = Reporter(observer if worker.rank == 0 else lambda _: None, settings.batch_size)
     writer = CheckpointWriter(work_dir, settings.checkpoint.keep)
     stop = make_stop_request(work_dir, is_remote=worker.is_remote)
-    saving = DivergenceGuard(work_dir), ResumeState(settings.checkpoint, writer, stop)
+    saving = DivergenceGuard(work_dir, writer.teardown), ResumeState(settings.checkpoint, writer, stop)
     callbacks = [keeper, reporter, *make_callbacks(settings), *saving]
     worker = replace(worker, plugins=(*worker.plugins, writer))
     trainer = make_trainer(settings, worker, callbacks, max_epochs=settings.max_epochs)
@@ -116,9 +119,19 @@ def _restore(work_dir: Path, rank: int) -> Path | None:
 
 
 def read_result(work_dir: Path) -> Json | None:
-    """Returns the result of a finished training, or None."""
+    """Returns the result of a finished training, or None; a damaged one, or of damaged weights, is set aside."""
     path = work_dir / RESULT
-    result: Json | None = json.loads(path.read_bytes()) if path.is_file() else None
+    if not path.is_file():
+        return None
+    remedy = "set aside; the training goes on from its last state"
+    try:
+        result = read_signed_json(path, remedy)
+        if hash_file(work_dir / WEIGHTS) != result["weights"]:
+            raise DataError(f"{work_dir / WEIGHTS}: damaged (checksum); {remedy}")  # noqa: TRY301 as the result itself
+    except (DataError, FileNotFoundError) as error:
+        logger.warning("%s", error)
+        path.replace(path.with_suffix(".damaged"))
+        return None
     return result
 
 
@@ -201,9 +214,10 @@ def make_training_module(job: FitJob, key: bytes = b"") -> Any:
 
 
 def _write_result(work_dir: Path, trainer: Any, keeper: BestWeights, reporter: Reporter, seconds: float) -> None:
-    write_json(
+    write_signed_json(
         work_dir / RESULT,
         {
+            "weights": hash_file(work_dir / WEIGHTS),
             "epochs": len(reporter.history),
             "steps": trainer.global_step,
             "best_epoch": keeper.best_epoch,

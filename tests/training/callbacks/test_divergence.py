@@ -37,7 +37,7 @@ MODULE: Any = SimpleNamespace(settings=SimpleNamespace(learning_rate=0.5))
 def test_loss_that_is_no_number_or_has_exploded_stops_the_training(
     tmp_path: Path, losses: list[float], is_stopped: bool
 ) -> None:
-    guard = DivergenceGuard(tmp_path)
+    guard = DivergenceGuard(tmp_path, lambda: None)
     guard.on_train_start(make_trainer(), MODULE)
 
     def run() -> None:
@@ -54,7 +54,7 @@ def test_loss_that_is_no_number_or_has_exploded_stops_the_training(
 def test_weights_that_are_no_numbers_are_not_saved(tmp_path: Path) -> None:
     network = nn.Linear(2, 1)
     module: Any = SimpleNamespace(network=network, settings=MODULE.settings)
-    guard = DivergenceGuard(tmp_path)
+    guard = DivergenceGuard(tmp_path, lambda: None)
     guard.on_save_checkpoint(make_trainer(), module, {})
     with torch.no_grad():
         network.weight[0, 1] = float("inf")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import isfinite
 from pathlib import Path
 from typing import Any, cast
@@ -22,9 +23,9 @@ STEPS_BETWEEN_CHECKS = 50
 class DivergenceGuard(pl.Callback):
     """Must come before the callback that saves the state, so that no state has weights that are no numbers."""
 
-    def __init__(self, work_dir: Path) -> None:
-        """`work_dir` has the checkpoints."""
-        self._work_dir = work_dir
+    def __init__(self, work_dir: Path, finish_writing: Callable[[], None]) -> None:
+        """`work_dir` has the checkpoints; `finish_writing` waits for the one that is being written."""
+        self._work_dir, self._finish_writing = work_dir, finish_writing
         self._first_loss: float | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
@@ -54,12 +55,15 @@ class DivergenceGuard(pl.Callback):
                 raise self._make_error(trainer, pl_module, f"the weights {name} to NaN or infinity")
 
     def _make_error(self, trainer: pl.Trainer, pl_module: pl.LightningModule, what: str) -> ConfigError:
+        self._finish_writing()
         checkpoints = list_checkpoints(self._work_dir)
-        good = f"the last good state, of step {read_position(checkpoints[0]).step}, is {checkpoints[0]}"
+        good = "no state was saved before"
+        if checkpoints:
+            good = f"the last good state, of step {read_position(checkpoints[0]).step}, is {checkpoints[0]}"
+        where = f"at step {trainer.global_step}, in epoch {trainer.current_epoch + 1}"
         return ConfigError(
-            f"params.yaml: train.learning_rate: {cast('Any', pl_module.settings).learning_rate:g} drove {what} at step"
-            f" {trainer.global_step}, in epoch {trainer.current_epoch + 1}; lower it, or set train.gradient_clip;"
-            f" {good if checkpoints else 'no state was saved before'}"
+            f"params.yaml: train.learning_rate: {cast('Any', pl_module.settings).learning_rate:g} drove {what} {where};"
+            f" lower it, or set train.gradient_clip; {good}"
         )
 
     def state_dict(self) -> dict[str, Any]:

@@ -77,7 +77,7 @@ class ResumeState(pl.Callback):
         checkpoint: dict[str, Any],
     ) -> None:
         """Adds the position and the random generators of each rank."""
-        loop = trainer.fit_loop
+        loop: Any = trainer.fit_loop
         is_epoch_over = loop.epoch_progress.current.processed > loop.epoch_progress.current.completed
         num_batches = 0 if is_epoch_over else loop.epoch_loop.batch_progress.current.ready
         position = Position(trainer.current_epoch + int(is_epoch_over), num_batches, trainer.global_step)
@@ -134,7 +134,8 @@ class ResumeState(pl.Callback):
 
 def _get_generators() -> dict[str, Any]:
     """Returns the states of all global generators of this process, as plain values and tensors."""
-    kind, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002 that of models of the user
+    state: Any = np.random.get_state(legacy=True)  # noqa: NPY002 that of models of the user
+    kind, keys, *rest = state
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,

@@ -7,7 +7,6 @@ position, random generators), `weights.safetensors` (the weights to export so fa
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -16,11 +15,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from headrace.contracts import Json
+from headrace.storage.atomic import atomic_file
 from headrace.storage.bundle import WEIGHTS
+from headrace.storage.checksums import hash_file
 
 logger = logging.getLogger(__name__)
 FORMAT = 1
 FOLDER, STATE, MANIFEST = "checkpoints", "state.ckpt", "manifest.json"
+LINK = "weights.now"
 PREFIX, DAMAGED, TEMPORARY = "step-", "damaged-", "writing-"
 
 
@@ -66,6 +68,13 @@ def find_checkpoint(work_dir: Path) -> Position | None:
     return position
 
 
+def remove_checkpoints(work_dir: Path) -> None:
+    """Removes everything from which a training could go on, and its result."""
+    shutil.rmtree(work_dir / FOLDER, ignore_errors=True)
+    for name in (WEIGHTS, "fit.json"):
+        (work_dir / name).unlink(missing_ok=True)
+
+
 def read_position(folder: Path) -> Position:
     """Returns the position of a checkpoint; raises ValueError, KeyError or TypeError for an invalid manifest."""
     manifest: Json = json.loads((folder / MANIFEST).read_bytes())
@@ -94,10 +103,8 @@ def restore_weights(folder: Path, work_dir: Path) -> None:
     if not (folder / WEIGHTS).is_file():
         target.unlink(missing_ok=True)
         return
-    temporary = target.with_suffix(".restored")
-    temporary.unlink(missing_ok=True)
-    _link(folder / WEIGHTS, temporary)
-    temporary.replace(target)
+    with atomic_file(target) as temporary:
+        shutil.copyfile(folder / WEIGHTS, temporary)
 
 
 def start_checkpoint(work_dir: Path, position: Position) -> Path:
@@ -107,12 +114,15 @@ def start_checkpoint(work_dir: Path, position: Position) -> Path:
     folder = work_dir / FOLDER / f"{TEMPORARY}{position.step}"
     folder.mkdir(parents=True)
     if (work_dir / WEIGHTS).is_file():
-        _link(work_dir / WEIGHTS, folder / WEIGHTS)
+        _link(work_dir / WEIGHTS, folder / LINK)
     return folder
 
 
 def finish_checkpoint(temporary: Path, position: Position, num_kept: int) -> Path:
     """Adds the manifest, waits until all is on the disk, renames the folder and removes the oldest; returns it."""
+    if (temporary / LINK).is_file():  # a copy: a damaged block shall not damage all checkpoints
+        shutil.copyfile(temporary / LINK, temporary / WEIGHTS)
+        (temporary / LINK).unlink()
     files = {path.name: _describe_file(path) for path in sorted(temporary.iterdir())}
     manifest = {"format": FORMAT, "position": asdict(position), "files": files}
     (temporary / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
@@ -128,8 +138,7 @@ def finish_checkpoint(temporary: Path, position: Position, num_kept: int) -> Pat
 
 
 def _describe_file(path: Path) -> Json:
-    with path.open("rb") as file:
-        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+    return {"bytes": path.stat().st_size, "sha256": hash_file(path)}
 
 
 def _link(source: Path, target: Path) -> None:

@@ -14,6 +14,9 @@ from headrace.errors import Terminated
 class StopRequest(Protocol):
     """Whether the training shall end, and how it ends."""
 
+    def begin(self) -> None:
+        """Is called once the steps begin."""
+
     def is_set(self) -> bool:
         """Whether the training shall save its state and end."""
 
