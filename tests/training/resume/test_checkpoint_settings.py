@@ -5,10 +5,10 @@ from headrace.training.resume.checkpoint_settings import Checkpoint
 from headrace.training.settings import TrainSettings
 
 
-def test_state_is_saved_by_default_and_never_with_both_intervals_0() -> None:
-    assert TrainSettings().checkpoint.is_enabled
-    assert Checkpoint(every_minutes=0.0, every_steps=5).is_enabled
-    assert not Checkpoint(every_minutes=0.0).is_enabled
+def test_state_is_saved_by_the_clock_by_default_and_two_stay() -> None:
+    checkpoint = TrainSettings().checkpoint
+    assert checkpoint.every_minutes > 0
+    assert (checkpoint.every_steps, checkpoint.keep) == (0, 2)
 
 
 @pytest.mark.parametrize("values", [{"keep": 0}, {"keep": 101}, {"every_steps": -1}, {"every_minutes": -0.1}])

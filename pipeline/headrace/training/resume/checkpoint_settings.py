@@ -22,8 +22,3 @@ class Checkpoint(Section):
     """
     keep: Annotated[int, Field(ge=1, le=100)] = 2
     """Number of states on disk: if the newest is damaged, the one before it is used."""
-
-    @property
-    def is_enabled(self) -> bool:
-        """Whether any state is saved."""
-        return bool(self.every_steps or self.every_minutes)
