@@ -12,12 +12,18 @@ from pathlib import Path
 
 import pytest
 
+from headrace.cluster.session import ray_session
+from headrace.cluster.training import fit_on_workers
+from headrace.errors import ClusterError
 from headrace.paths import Paths
 from headrace.storage.bundle import WEIGHTS
 from headrace.tracking.client import connect, find_or_create_experiment
 from headrace.tracking.launch import wait_until_sent
+from headrace.training.fit import FitJob
 from headrace.training.reporting.history import read_history
-from headrace.training.resume.checkpoint_store import STATE
+from headrace.training.resume.checkpoint_store import STATE, find_checkpoint
+from headrace.training.settings import ResolvedTrainSettings
+from tests.training.short_fit import is_same
 
 ROOT = Path(__file__).resolve().parents[2]
 NUM_EPOCHS, STEPS_PER_EPOCH = 8, 25
@@ -169,3 +175,29 @@ def test_training_on_two_workers_goes_on_at_the_same_step(trained_root, tmp_path
     assert_same(project, whole)
     while subprocess.run(["pgrep", "-s", str(process.pid)], capture_output=True).stdout:
         time.sleep(0.1)  # Ray's own processes end one after the other; the limit of the whole test ends this
+
+
+@pytest.mark.ray
+def test_sharded_training_goes_on_at_the_same_step(trained, tmp_path, monkeypatch):
+    shutil.copy(Path(__file__).with_name("killing_nets.py"), tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    settings = ResolvedTrainSettings(
+        model={"name": "killing_nets:Killing"}, max_epochs=3, batch_size=20, strategy="fsdp", num_workers=2,
+        checkpoint={"every_steps": 3},
+    )  # fmt: skip
+
+    def train(name):
+        work_dir = tmp_path / name
+        work_dir.mkdir(exist_ok=True)
+        job = FitJob(trained.normalized_dir, work_dir, settings)
+        fit_on_workers(job, lambda _: None, num_workers=2, num_threads=1, paths=trained)
+        return work_dir
+
+    with ray_session(trained, num_cpus_needed=2):
+        whole = train("whole")
+        Path("kill.json").write_text(json.dumps({"when": "train", "rank": 1, "batch": 41}))
+        with pytest.raises(ClusterError, match="a worker was lost"):
+            train("killed")
+        assert find_checkpoint(tmp_path / "killed").step in (36, 39)
+        assert is_same(whole, train("killed"))

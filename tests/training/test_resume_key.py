@@ -79,4 +79,4 @@ def test_states_of_earlier_versions_and_damaged_keys_are_no_error(paths: Paths) 
     write_text(paths.state_dir / "train" / "bad" / "key.json", "{")
     assert open_state(paths, "a", key())[1] == ""
     write_text(paths.state_dir / "train" / "a" / "key.json", "")
-    assert open_state(paths, "a", key())[1] == "data"
+    assert open_state(paths, "a", key())[1] == "key.json, which is damaged"

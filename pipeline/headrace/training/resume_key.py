@@ -45,8 +45,8 @@ def open_state(paths: Paths, training_id: str, key: Json) -> tuple[Path, str]:
     if not folder.is_dir():
         interrupted = find_interrupted(paths)
         reason = describe_changes(interrupted, key) if interrupted else ""
-    elif _read(folder / KEY).get("files") != files:  # DVC's hash of the data is that of the last `dvc repro`
-        reason = "data" if (folder / KEY).is_file() else ""
+    elif (saved := _read(folder / KEY)).get("files") != files:  # DVC's hash of the data is that of the last `dvc repro`
+        reason = ("data" if saved else f"{KEY}, which is damaged") if (folder / KEY).is_file() else ""
         shutil.rmtree(folder)
         shutil.rmtree(paths.state_dir / "ray" / training_id, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
