@@ -178,26 +178,28 @@ def test_training_on_two_workers_goes_on_at_the_same_step(trained_root, tmp_path
 
 
 @pytest.mark.ray
-def test_sharded_training_goes_on_at_the_same_step(trained, tmp_path, monkeypatch):
+def test_state_of_every_rank_is_saved_within_an_epoch(trained, tmp_path, monkeypatch):
+    """Statistics of normalization layers, sums and random generators differ by rank; in one Ray session."""
     shutil.copy(Path(__file__).with_name("killing_nets.py"), tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
-    settings = ResolvedTrainSettings(
-        model={"name": "killing_nets:Killing"}, max_epochs=3, batch_size=20, strategy="fsdp", num_workers=2,
-        checkpoint={"every_steps": 3},
-    )  # fmt: skip
 
-    def train(name):
-        work_dir = tmp_path / name
+    def train(name, strategy):
+        work_dir = tmp_path / f"{name}-{strategy}"
         work_dir.mkdir(exist_ok=True)
+        settings = ResolvedTrainSettings(
+            model={"name": "killing_nets:Killing"}, max_epochs=3, batch_size=20, strategy=strategy, num_workers=2,
+            ema=0.9 if strategy == "ddp" else 0.0, early_stopping={"patience": 0}, checkpoint={"every_steps": 3},
+        )  # fmt: skip
         job = FitJob(trained.normalized_dir, work_dir, settings)
         fit_on_workers(job, lambda _: None, num_workers=2, num_threads=1, paths=trained)
         return work_dir
 
     with ray_session(trained, num_cpus_needed=2):
-        whole = train("whole")
-        Path("kill.json").write_text(json.dumps({"when": "train", "rank": 1, "batch": 41}))
-        with pytest.raises(ClusterError, match="a worker was lost"):
-            train("killed")
-        assert find_checkpoint(tmp_path / "killed").step in (36, 39)
-        assert is_same(whole, train("killed"))
+        for strategy in ("ddp", "fsdp"):
+            whole = train("whole", strategy)
+            Path("kill.json").write_text(json.dumps({"when": "train", "rank": 1, "batch": 41}))
+            with pytest.raises(ClusterError, match="a worker was lost"):
+                train("killed", strategy)
+            assert find_checkpoint(tmp_path / f"killed-{strategy}").step in (36, 39)
+            assert is_same(whole, train("killed", strategy))
