@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 from pathlib import Path
@@ -49,7 +50,9 @@ class CheckpointWriter(TorchCheckpointIO):
 
     def _write(self, state: dict[str, Any], temporary: Path, position: Position) -> None:
         try:
-            torch.save(state, temporary / STATE)
+            content = io.BytesIO()  # torch's own writer raises RuntimeError, without an errno, for a full disk
+            torch.save(state, content)
+            (temporary / STATE).write_bytes(content.getbuffer())
             finish_checkpoint(temporary, position, self._num_kept)
             self.cpu_seconds = time.thread_time()
         except BaseException as error:  # noqa: BLE001 raised again in the training's thread
