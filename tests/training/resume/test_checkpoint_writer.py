@@ -1,3 +1,6 @@
+import errno
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -38,3 +41,17 @@ def test_failed_write_raises_at_the_next_one_and_leaves_the_one_before(tmp_path:
     save(writer, weight, 6)
     writer.wait()
     assert sorted(path.name for path in (tmp_path / FOLDER).iterdir()) == ["step-0000000003", "step-0000000006"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+def test_full_disk_raises_an_error_that_users_can_fix(tmp_path: Path) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", tmp_path], check=True)
+    try:
+        writer = CheckpointWriter(tmp_path, 2)
+        save(writer, torch.zeros(50_000), 3)
+        with pytest.raises(OSError, match="No space left") as caught:
+            writer.wait()
+        assert caught.value.errno == errno.ENOSPC
+        assert find_checkpoint(tmp_path) is None
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
