@@ -34,6 +34,19 @@ def test_journal_of_an_interrupted_search_has_its_finished_trials(tmp_path):
     assert [entry["index"] for entry in reports] == [2, 0]
 
 
+def test_trial_whose_file_is_damaged_is_repeated(tmp_path, caplog):
+    journal = Journal(tmp_path, WANTED, lambda _: None)
+    for index in (0, 1):
+        journal.add(index, EPOCH)
+        journal.close(index)
+    path = tmp_path / "0001.json"
+    path.write_text(path.read_text().replace("0.5", "0.1"))
+    assert Journal(tmp_path, WANTED, lambda _: None).open_trials() == [1, 2]
+    (line,) = caplog.messages
+    assert line.startswith(f"{path}: damaged")
+    assert line.endswith("; the trial is repeated")
+
+
 def test_callback_records_results_user_errors_and_crashes(tmp_path):
     journal = Journal(tmp_path / "journal", WANTED, lambda _: None)
     callback = journal.callback()

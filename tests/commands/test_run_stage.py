@@ -184,3 +184,24 @@ def test_train_writes_the_fingerprint_of_the_users_model_and_others_do_not(paths
     assert json.loads(paths.model_code_path.read_bytes()) == {}
     check_code("train", paths)
     assert list(json.loads(paths.model_code_path.read_bytes())) == ["my_nets"]
+
+
+@pytest.mark.parametrize(
+    ("name", "writer"),
+    [
+        ("data/normalized/train/targets.npy", "normalize"),
+        ("data/normalized/transform.json", "normalize"),
+        ("models/trained/model.onnx", "train"),
+        ("models/trained/weights.safetensors", "train"),
+    ],
+)
+def test_run_stage_refuses_an_input_with_a_changed_byte(trained: Paths, name: str, writer: str) -> None:
+    """By the stages' own checksums: at a random place, such a byte changes results without a word."""
+    trained.params_path.write_text("validate: {baselines: {seconds: 0}}\n")
+    path = trained.root / name
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=rf"^{path}: damaged .*; run: dvc repro --force {writer}$"):
+        run_stage("validate", trained)
+    assert not trained.metrics_path("validate").exists()

@@ -27,6 +27,7 @@ SETTINGS: Json = {
     "learning_rate": 1e-2,
     "early_stopping": {"patience": 0},
     "num_workers": 0,
+    "checkpoint": {"every_steps": 1},
 }
 RESNET = {"name": "resnet", "width": 8, "num_stages": 2, "depth": 1, "dropout": 0.2}
 PROGRAM = """

@@ -43,6 +43,22 @@ def test_batches_depend_on_the_epoch(trained: Paths) -> None:
     assert [batch.targets.tolist() for batch in batches] != first
 
 
+@pytest.mark.parametrize("num_parts", [1, 3])
+def test_batches_go_on_behind_those_that_were_read(trained: Paths, num_parts: int) -> None:
+    batches = make_data_module(trained, accumulate=num_parts).train_batches
+    batches.start_epoch(2)
+    whole = [batch.targets.tolist() for batch in batches]
+    reader = iter(batches)
+    for _ in range(4 * num_parts):
+        next(reader)
+    resumed = make_data_module(trained, accumulate=num_parts).train_batches
+    resumed.start_epoch(2)
+    resumed.load_state_dict(batches.state_dict())
+    assert [batch.targets.tolist() for batch in resumed] == whole[4 * num_parts :]
+    resumed.start_epoch(2)
+    assert [batch.targets.tolist() for batch in resumed] == whole
+
+
 def test_module_of_two_workers_has_the_batches_of_one(trained: Paths) -> None:
     full = list(make_data_module(trained, augmentation=FLIP).train_dataloader())
     halves = [list(make_data_module(trained, rank, 2, augmentation=FLIP).train_dataloader()) for rank in range(2)]

@@ -9,9 +9,9 @@ from headrace.errors import ConfigError
 from headrace.paths import Paths
 from headrace.storage.bundle import WEIGHTS
 from headrace.training import fit as fit_module
-from headrace.training.callbacks.checkpoints import ResumeState
 from headrace.training.fit import RESULT, FitJob, WorkerContext, fit, read_result
 from headrace.training.reporting.events import Event
+from headrace.training.resume.checkpoint_store import list_checkpoints
 from headrace.training.settings import ResolvedTrainSettings
 from tests.training.short_fit import (
     RESNET,
@@ -114,7 +114,7 @@ def test_fit_interrupted_several_times_resumes_to_the_same_weights(trained: Path
 @pytest.mark.slow
 def test_killed_fit_resumes_to_the_same_weights(trained: Paths) -> None:
     work_dir = train_and_kill(trained, "killed", 2, **RANDOM)
-    assert (work_dir / ResumeState.NAME).is_file()
+    assert list_checkpoints(work_dir)
     assert not (work_dir / RESULT).exists()
     assert is_same(train(trained, "uninterrupted", **RANDOM), train(trained, "killed", **RANDOM))
 
@@ -123,6 +123,19 @@ def test_fit_killed_after_its_last_epoch_only_writes_the_result(trained: Paths) 
     uninterrupted, work_dir = train(trained, "uninterrupted", **RANDOM), train(trained, "killed", **RANDOM)
     (work_dir / RESULT).unlink()
     assert is_same(uninterrupted, train(trained, "killed", interrupt_in(3), **RANDOM))
+
+
+@pytest.mark.parametrize("name", [RESULT, WEIGHTS])
+def test_damaged_result_is_set_aside_and_the_training_goes_on_from_its_last_state(
+    trained: Paths, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    uninterrupted, work_dir = train(trained, "uninterrupted", **RANDOM), train(trained, "damaged", **RANDOM)
+    content = (work_dir / name).read_bytes()
+    (work_dir / name).write_bytes(content[:-20] + bytes(20))
+    assert read_result(work_dir) is None
+    (line,) = caplog.messages
+    assert line.startswith(f"{work_dir / name}: damaged")
+    assert is_same(uninterrupted, train(trained, "damaged", **RANDOM))
 
 
 def test_fit_in_bf16_learns_and_saves_float32_weights(trained: Paths) -> None:

@@ -36,6 +36,10 @@ def paths(tmp_path: Path) -> Paths:
     return Paths(tmp_path)
 
 
+def test_settings_of_checkpoints_change_no_weights_and_are_no_part_of_the_key() -> None:
+    assert key(settings={"checkpoint": {"keep": 5}}) == key()
+
+
 @pytest.mark.parametrize(("other", "expected"), CHANGES)
 def test_changes_are_named(other: Any, expected: str) -> None:
     assert describe_changes(key(), other) == expected
@@ -75,4 +79,4 @@ def test_states_of_earlier_versions_and_damaged_keys_are_no_error(paths: Paths) 
     write_text(paths.state_dir / "train" / "bad" / "key.json", "{")
     assert open_state(paths, "a", key())[1] == ""
     write_text(paths.state_dir / "train" / "a" / "key.json", "")
-    assert open_state(paths, "a", key())[1] == "data"
+    assert open_state(paths, "a", key())[1] == "key.json, which is damaged"

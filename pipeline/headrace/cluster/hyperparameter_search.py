@@ -31,6 +31,8 @@ from headrace.training.search.trials import ERROR
 from headrace.training.settings import ResolvedTrainSettings, TrainSettings
 
 ONE_PROCESS: Json = {"num_workers": 0, "num_threads": 1}
+NO_CHECKPOINTS: Json = {"checkpoint": {"every_steps": 0, "every_minutes": 0.0}}
+"""A trial that is killed starts anew."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def resolve_base_settings(
 
 def trial_settings(base: Json, drawn: Json, max_epochs: int) -> Json:
     """Returns all settings of one trial."""
-    return apply_drawn(base, drawn) | ONE_PROCESS | {"max_epochs": max_epochs}
+    return apply_drawn(base, drawn) | ONE_PROCESS | NO_CHECKPOINTS | {"max_epochs": max_epochs}
 
 
 def _invalid_trials(base: Json, wanted: Search) -> dict[int, str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from headrace.cluster.session import count_nodes, is_attached, num_local_cpus, ray_session
 from headrace.cluster.workers.errors import WorkerBug, find_root_cause, make_portable
+from headrace.cluster.workers.mailbox import SECONDS_BETWEEN_POLLS, create_mailbox, deliver_events
 from headrace.cluster.workers.process_group import make_torch_config
 from headrace.cluster.workers.project import CallerFolder
 from headrace.contracts import Json
@@ -20,35 +21,13 @@ from headrace.runtime import is_plain, preload_modules, relax_gc, skip_docstring
 from headrace.tracking.uri import check_shared_tracking
 from headrace.training.fit import FitJob, WorkerContext, fit, read_result
 from headrace.training.reporting.events import Event, Observer
+from headrace.training.resume.checkpoint_store import find_checkpoint, list_checkpoints, read_position
+from headrace.training.resume.stop_requests import FileStop
 
-SECONDS_BETWEEN_POLLS = 0.3
+SECONDS_TO_STOP = 20.0
+"""For the workers to finish a step and save the state, after the caller was asked to end."""
 MAX_STARTS = 15
 """Attempts to place the workers, a minute each: a cluster may have to start machines. Ray's default is no limit."""
-COORDINATOR = "AutoscalingCoordinator"
-"""Ray's name, and namespace, of the actor that requests nodes from a cluster's autoscaler."""
-
-
-class Mailbox:
-    """An actor that holds rank 0's events until the caller takes them."""
-
-    def __init__(self) -> None:
-        """Starts empty."""
-        self._events: list[Event] = []
-
-    def put(self, event: Event) -> None:
-        """Adds an event."""
-        self._events.append(event)
-
-    def take(self) -> list[Event]:
-        """Returns the events since the last call."""
-        events, self._events = self._events, []
-        return events
-
-    def request_resources(self, **_: Any) -> None:
-        """Ignores Ray Train's request for nodes, since a session on one machine cannot grow; see `_create_mailbox`."""
-
-    def cancel_request(self, **_: Any) -> None:
-        """Ignored, like `request_resources`."""
 
 
 @contextmanager
@@ -58,19 +37,17 @@ def prepare_training(job: FitJob, paths: Paths) -> Iterator[Callable[[Observer],
     A training that had finished before an interruption is not repeated. While workers start, the ONNX exporter is
     imported in the background. An interruption gets a note that says where the same command goes on.
     """
-    from headrace.training.callbacks.checkpoints import read_resume_point  # imports torch
-
     num_epochs = job.settings.max_epochs
-    if read_result(job.work_dir) is None and (point := read_resume_point(job.work_dir)):
-        print(f"resumed after epoch {point.num_epochs} of {num_epochs}, step {point.step}", flush=True)  # noqa: T201
+    if read_result(job.work_dir) is None and (position := find_checkpoint(job.work_dir)):
+        print(f"resumed {position.describe(num_epochs)}", flush=True)  # noqa: T201
     try:
         with _start_training(job, paths) as train:
             yield train
     except Terminated as stop:
         if read_result(job.work_dir) is not None:
             stop.add_note("the same command goes on after the training")
-        elif point := read_resume_point(job.work_dir):
-            stop.add_note(f"the same command goes on from epoch {point.num_epochs + 1} of {num_epochs}")
+        elif checkpoints := list_checkpoints(job.work_dir):
+            stop.add_note(f"the same command goes on {read_position(checkpoints[0]).describe(num_epochs)}")
         raise
 
 
@@ -117,7 +94,9 @@ class Training:
         import ray
         from ray.train import FailureConfig, RunConfig, ScalingConfig
 
-        self._mailbox = _create_mailbox()
+        self._mailbox, self._has_started = create_mailbox(), False
+        self._stop_path = job.work_dir / FileStop.NAME
+        self._stop_path.unlink(missing_ok=True)
         use_gpu = ray.cluster_resources().get("GPU", 0) >= num_workers
         trainer = make_trainer_class()(
             _run_worker,
@@ -156,41 +135,38 @@ class Training:
     def wait(self, observer: Observer) -> None:
         """Passes rank 0's events to the observer until the workers end.
 
-        Raises a worker's user error unchanged, and ClusterError if workers are lost.
+        Raises a worker's user error unchanged, and ClusterError if workers are lost. When this process shall end, the
+        workers first save their state.
         """
         import ray
 
-        with _deliver_events(self._mailbox, observer):
-            while self._thread.is_alive():
-                self._thread.join(SECONDS_BETWEEN_POLLS)
+        def observe(event: Event) -> None:
+            self._has_started = True
+            observer(event)
+
+        with deliver_events(self._mailbox, observe):
+            try:
+                while self._thread.is_alive():
+                    self._thread.join(SECONDS_BETWEEN_POLLS)
+            except Terminated:
+                self._stop_workers()
+                raise
         for error in self._failures:
             if not isinstance(error, ray.train.TrainingFailedError):
                 raise error
             cause = find_root_cause(error)
             raise cause from None if isinstance(cause, WorkerBug) else error  # whose text repeats the traceback
 
+    def _stop_workers(self) -> None:
+        """Waits until the workers have saved their state and ended; not if they have not begun."""
+        if self._has_started:
+            self._stop_path.touch()
+            self._thread.join(SECONDS_TO_STOP)
+
 
 def fit_on_workers(job: FitJob, observer: Observer, *, num_workers: int, num_threads: int, paths: Paths) -> None:
     """Trains on Ray workers; see Training."""
     Training(job, num_workers=num_workers, num_threads=num_threads, paths=paths).wait(observer)
-
-
-def _create_mailbox() -> Any:
-    """Creates the actor. In a session on this machine it also takes the place of Ray Train's autoscaling coordinator.
-
-    Ray Train waits for the coordinator before it starts any worker, which costs a process and more than a second. If
-    Ray renames it, Ray starts its own. HEADRACE_PLAIN=1 leaves it to Ray. On a cluster it runs on the caller's node, so
-    that the loss of another node does not end it.
-    """
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    actor = ray.remote(num_cpus=0)(Mailbox)
-    if not is_attached() and not is_plain():
-        with suppress(ValueError):  # an earlier training of this session has the name
-            return actor.options(name=COORDINATOR, namespace=COORDINATOR).remote()
-    here = ray.get_runtime_context().get_node_id()
-    return actor.options(scheduling_strategy=NodeAffinitySchedulingStrategy(here, soft=False)).remote()
 
 
 def make_trainer_class() -> Any:
@@ -242,8 +218,10 @@ def _fit_on_worker(config: dict[str, Any]) -> None:
         num_threads=config["num_threads"],
         strategy=make_strategy(job.settings.strategy, context.get_world_size()),
         plugins=(RayLightningEnvironment(),),
+        is_remote=True,
     )
-    fit(job, mailbox.put.remote, worker)
+    with suppress(Terminated):  # the caller, which asked for it, raises it
+        fit(job, mailbox.put.remote, worker)
     ray.get(mailbox.put.remote({"kind": "end"}))  # events arrive in order, so all have arrived now
 
 
@@ -256,31 +234,3 @@ def _check_is_shared(folder: Path) -> None:
             "project on storage that all of them see at one path: set HEADRACE_WORKSPACE to a folder there, or set "
             "train.num_workers: 0 to train on the head node alone"
         )
-
-
-@contextmanager
-def _deliver_events(mailbox: Any, observer: Observer) -> Iterator[None]:
-    """Passes events to the observer while the block runs, and the remaining ones at its end."""
-    import ray
-
-    ended = threading.Event()
-
-    def deliver() -> None:
-        with suppress(ray.exceptions.RayError):  # a lost mailbox loses events, not the training
-            while not ended.wait(SECONDS_BETWEEN_POLLS):
-                _notify(observer, ray.get(mailbox.take.remote()))
-            _notify(observer, ray.get(mailbox.take.remote(), timeout=10))
-
-    thread = threading.Thread(target=deliver, name="events", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join(timeout=30)
-
-
-def _notify(observer: Observer, events: list[Event]) -> None:
-    for event in events:
-        if event["kind"] != "end":
-            observer(event)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,12 @@ from ray.tune import Callback
 
 from headrace.cluster.hyperparameter_search import Search
 from headrace.contracts import Json
-from headrace.storage.atomic import write_json
+from headrace.errors import DataError
+from headrace.storage.checksums import read_signed_json, write_signed_json
 from headrace.training.reporting.events import validation_metrics
 from headrace.training.search.trials import ERROR, make_trial_record
+
+logger = logging.getLogger(__name__)
 
 
 class Journal:
@@ -23,14 +26,19 @@ class Journal:
         """Loads the finished trials; `report` is called with each further one, as in `trials`, plus its `index`."""
         self._folder, self._wanted, self._report = folder, wanted, report
         self._running: dict[int, list[Json]] = {}
-        self._ended = {
-            index: json.loads(self._path(index).read_bytes())
-            for index in range(len(wanted.trials))
-            if self._path(index).is_file()
-        }
+        self._ended: dict[int, Json] = {}
+        for index in range(len(wanted.trials)):
+            if self._path(index).is_file():
+                self._read(index)
 
     def _path(self, index: int) -> Path:
         return self._folder / f"{index:04d}.json"
+
+    def _read(self, index: int) -> None:
+        try:
+            self._ended[index] = read_signed_json(self._path(index), "the trial is repeated")
+        except DataError as error:
+            logger.warning("%s", error)
 
     def open_trials(self) -> list[int]:
         """Returns the indices of unfinished trials."""
@@ -53,7 +61,7 @@ class Journal:
         history = self._running.pop(index, [])
         trial = make_trial_record(self._wanted.trials[index], history, self._wanted.metric, error)
         self._ended[index] = {"trial": trial, "history": history}
-        write_json(self._path(index), self._ended[index])
+        write_signed_json(self._path(index), self._ended[index])
         self._report({"index": index, **trial})
 
     def callback(self) -> Callback:

@@ -16,7 +16,9 @@ from headrace.fingerprint.model_code import update_model_code
 from headrace.fingerprint.stage_code import is_current
 from headrace.paths import Paths
 from headrace.settings.load import check_data_kind, load_settings
+from headrace.stages import STAGES
 from headrace.storage.atomic import write_json
+from headrace.storage.checksums import verify_inputs
 from headrace.storage.lock import exclusive_lock
 from headrace.tasks.metrics import select_summary
 from headrace.tracking.database import relocate_artifacts
@@ -42,6 +44,7 @@ def run_stage(name: str, paths: Paths) -> Metrics:
     relocate_artifacts(paths)
     started = time.perf_counter()
     with exclusive_lock(paths.state_dir / "locks" / f"{name}.lock", f"stage {name}"):
+        verify_inputs(name, paths, tuple(STAGES))
         if name == "ingest":  # the first to know the kind of the data, before it reads any row
             metrics: Metrics = module.run(config, paths, partial(check_data_kind, settings))
         else:

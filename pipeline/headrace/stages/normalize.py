@@ -24,6 +24,7 @@ from headrace.paths import SPLITS, UNUSED, Paths
 from headrace.settings.normalize import Config
 from headrace.storage.arrays import ArrayWriter, create_arrays, write_columns, write_sources
 from headrace.storage.atomic import atomic_dir, write_json, write_text
+from headrace.storage.checksums import write_checksums
 from headrace.storage.column_names import is_source_column, to_source_name
 from headrace.storage.parquet import read_schema, read_table
 from headrace.storage.split_index import find_positions, read_row_ids, read_rows, to_ascii_ids
@@ -77,6 +78,9 @@ def run(config: Config, paths: Paths) -> Metrics:
                 transform["target"] = count_class_rows(writers["train"].targets, spec)
             write_json(folder / "transform.json", transform)
             write_text(folder / "spec.json", spec.to_json())
+            for writer in writers.values():  # what is buffered is on the disk before it is hashed
+                writer.close()
+            write_checksums(folder)
     write_json(paths.assumptions_path, to_json(spec.assumptions))
     warn_of_assumptions(assumptions)
     return {**{split: len(row_ids[split]) for split in SPLITS}, **_shape_metrics(spec, transform)}

@@ -39,6 +39,7 @@ from headrace.settings.quantize import Config
 from headrace.storage.arrays import Inputs, open_arrays
 from headrace.storage.atomic import atomic_dir, write_json, write_text
 from headrace.storage.bundle import GRAPH, read_bundle
+from headrace.storage.checksums import write_checksums
 from headrace.storage.onnx_model import OnnxModel
 
 logger = logging.getLogger(__name__)
@@ -86,6 +87,7 @@ def run(config: Config, paths: Paths) -> Metrics:
         shutil.copyfile(graphs.paths[selected], folder / GRAPH)
         _describe(folder, selection, graphs.fallback, config)
         write_json(folder / CALIBRATION, gates[selected].metrics)
+        write_checksums(folder)
     _write_report(paths.report_dir("quantize"), graphs.predictions[selected], gates[selected])
     gates[selected].report.raise_if_failed(gates[selected].metrics)
     with atomic_dir(paths.plots_dir("quantize")) as folder:

@@ -19,6 +19,7 @@ from headrace.settings.train import Config
 from headrace.storage import bundle
 from headrace.storage.arrays import open_arrays
 from headrace.storage.atomic import atomic_dir
+from headrace.storage.checksums import read_signed_json, write_checksums
 from headrace.tracking.launch import keep_sender
 from headrace.tracking.lineage import collect_lineage
 from headrace.tracking.recorder import record_training
@@ -69,7 +70,8 @@ def run(config: Config, paths: Paths) -> Metrics:
 
 def _apply_search(config: Config, paths: Paths) -> tuple[TrainSettings, list[Json]]:
     """Returns the settings with the best values of a search, if there was one, and the search's trials."""
-    tuned = json.loads(paths.tune_path.read_bytes()) if paths.tune_path.is_file() else {}
+    remedy = "run: dvc repro --force tune"
+    tuned = read_signed_json(paths.tune_path, remedy) if paths.tune_path.is_file() else {}
     if not tuned.get("best"):
         return config, tuned.get("trials", [])
     wanted = validate_section(TrainSettings, config.model_dump() | tuned["best"], "reports/tune.json: best")
@@ -98,7 +100,7 @@ def _resolve_settings(
     decision = load_or_decide(work_dir, lambda: decide(wanted, paths.normalized_dir, machine, workload))
     if decision.summary:
         print(f"chosen: {decision.summary}", flush=True)  # noqa: T201
-    return decision.settings
+    return decision.settings.model_copy(update={"checkpoint": wanted.checkpoint})
 
 
 def _write_bundle(paths: Paths, card: bundle.BundleCard, work_dir: Path, result: Json) -> float:
@@ -108,6 +110,7 @@ def _write_bundle(paths: Paths, card: bundle.BundleCard, work_dir: Path, result:
         bundle.write_card(folder, _with_privacy(card, result))
         rows = open_arrays(paths.normalized_dir / "val").inputs[:ROWS_COMPARED]
         difference = export_bundle(bundle.Bundle(folder, card), rows)
+        write_checksums(folder)
     with atomic_dir(paths.plots_dir("train")) as folder:
         write_history(folder / "history.csv", result["history"])
     return difference

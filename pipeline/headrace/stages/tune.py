@@ -13,7 +13,7 @@ from headrace.contracts import Json, Metrics
 from headrace.errors import ConfigError
 from headrace.paths import Paths
 from headrace.settings.tune import Config
-from headrace.storage.atomic import write_json
+from headrace.storage.checksums import write_signed_json
 from headrace.tracking.lineage import collect_lineage
 from headrace.training.autotune.tuner import find_open_values
 from headrace.training.search.space import Space, apply_drawn, draw_trials
@@ -25,7 +25,7 @@ def run(config: Config, paths: Paths) -> Metrics:
     """Searches, and writes the best settings for `train`."""
     report: Json = {"num_trials": config.num_trials, "best": {}, "trials": []}
     if not config.num_trials:
-        write_json(paths.tune_path, report)
+        write_signed_json(paths.tune_path, report)
         return {"trials": 0}
     params = read_params(paths.params_path)
     wanted = validate_section(TrainSettings, params.get("train") or {}, "params.yaml: train")
@@ -45,7 +45,9 @@ def run(config: Config, paths: Paths) -> Metrics:
     # the searched keys, completely, and those that were `auto` for the trials
     names = {key.partition(".")[0] for key in best["settings"]} | set(find_open_values(wanted))
     best_settings = {name: value for name, value in apply_drawn(base, best["settings"]).items() if name in names}
-    write_json(paths.tune_path, report | {"trials": trials, "best_metrics": best["metrics"], "best": best_settings})
+    write_signed_json(
+        paths.tune_path, report | {"trials": trials, "best_metrics": best["metrics"], "best": best_settings}
+    )
     shutil.rmtree(state_dir)
     return {
         "trials": len(trials),

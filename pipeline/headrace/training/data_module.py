@@ -34,15 +34,29 @@ class Batches(IterableDataset[Batch]):
     ) -> None:
         """Reads `arrays` in `order`."""
         self.arrays, self.order, self.augmenter, self.mixer = arrays, order, augmenter, mixer
-        self.epoch = 0
+        self.epoch, self._num_read, self._first = 0, 0, 0
         self._rows = without_mapping(arrays.inputs)
 
     def __len__(self) -> int:
         return self.order.num_steps * self.order.num_parts
 
     def __iter__(self) -> Iterator[Batch]:
-        for index, share in enumerate(self.order.shares(self.epoch)):
-            yield self._gather(share, index // self.order.num_parts)
+        num_parts, first = self.order.num_parts, self._first
+        for index, share in enumerate(self.order.shares(self.epoch, first // num_parts), first):
+            self._num_read = index + 1
+            yield self._gather(share, index // num_parts)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Starts with the first batch of an epoch."""
+        self.epoch, self._num_read, self._first = epoch, 0, 0
+
+    def state_dict(self) -> dict[str, int]:
+        """Returns how many batches have been read; with `load_state_dict`, Lightning resumes within an epoch."""
+        return {"num_read": self._num_read}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Starts behind the batches that an interrupted training has read; it ended with a whole step."""
+        self._first = self._num_read = state["num_read"]
 
     def _gather(self, share: WorkerShare, step: int) -> Batch:
         inputs = self._inputs(share.rows)
@@ -100,7 +114,7 @@ class ArraysDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> Batches:
         """Returns the batches of the current epoch; called in each (`reload_dataloaders_every_n_epochs=1`)."""
-        self.train_batches.epoch = self.trainer.current_epoch if self.trainer else 0
+        self.train_batches.start_epoch(self.trainer.current_epoch if self.trainer else 0)
         return self.train_batches
 
     def val_dataloader(self) -> Batches:

@@ -7,19 +7,23 @@ import logging
 import os
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from headrace.contracts import Json, Spec
+from headrace.errors import DataError
 from headrace.runtime import keep_freed_memory, restore_gc
-from headrace.storage.atomic import write_json
+from headrace.storage.bundle import WEIGHTS
+from headrace.storage.checksums import hash_file, read_signed_json, write_signed_json
 from headrace.tasks import TASKS
 from headrace.training.privacy.keyed_random import derive_key, read_or_create_key
 from headrace.training.privacy.poisson_sampling import PoissonBatchOrder
 from headrace.training.reporting.events import Observer
+from headrace.training.resume.checkpoint_store import STATE, list_checkpoints, restore_weights
+from headrace.training.resume.stop_requests import make_stop_request
 from headrace.training.sampling.batch_order import BatchOrder
 from headrace.training.settings import ResolvedTrainSettings
 
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from headrace.training.callbacks.checkpoints import BestWeights
     from headrace.training.callbacks.reporter import Reporter
 
+logger = logging.getLogger(__name__)
 RESULT, PRIVACY_KEY = "fit.json", "key"
 
 
@@ -63,6 +68,8 @@ class WorkerContext:
     strategy: Any = "auto"
     """Lightning's strategy and plugins, from the code that started the workers."""
     plugins: tuple[Any, ...] = ()
+    is_remote: bool = False
+    """Whether the caller is another process, which asks the worker to stop by a file instead of a signal."""
 
 
 def fit(job: FitJob, observer: Observer, worker: WorkerContext | None = None) -> None:
@@ -73,8 +80,11 @@ def fit(job: FitJob, observer: Observer, worker: WorkerContext | None = None) ->
     import torch
 
     from headrace.training.callbacks import make_callbacks
-    from headrace.training.callbacks.checkpoints import WEIGHT_KEEPERS, ResumeState
+    from headrace.training.callbacks.checkpoints import WEIGHT_KEEPERS
+    from headrace.training.callbacks.divergence import DivergenceGuard
     from headrace.training.callbacks.reporter import Reporter
+    from headrace.training.callbacks.resume_state import ResumeState
+    from headrace.training.resume.checkpoint_writer import CheckpointWriter
 
     worker = worker or WorkerContext()
     torch.set_num_threads(worker.num_threads or os.cpu_count() or 1)
@@ -83,20 +93,45 @@ def fit(job: FitJob, observer: Observer, worker: WorkerContext | None = None) ->
     data, module = make_data_module(job, worker, key), make_training_module(job, key)
     keeper = WEIGHT_KEEPERS[settings.keep](work_dir)
     reporter = Reporter(observer if worker.rank == 0 else lambda _: None, settings.batch_size)
-    callbacks = [keeper, reporter, *make_callbacks(settings), ResumeState(work_dir)]
+    writer = CheckpointWriter(work_dir, settings.checkpoint.keep)
+    stop = make_stop_request(work_dir, is_remote=worker.is_remote)
+    saving = DivergenceGuard(work_dir, writer.teardown), ResumeState(settings.checkpoint, writer, stop)
+    callbacks = [keeper, reporter, *make_callbacks(settings), *saving]
+    worker = replace(worker, plugins=(*worker.plugins, writer))
     trainer = make_trainer(settings, worker, callbacks, max_epochs=settings.max_epochs)
-    resume_path = work_dir / ResumeState.NAME
     data.setup("fit")  # the import of the augmentation library is not part of `fit_seconds`
+    state_path = _restore(work_dir, worker.rank)
     started = time.perf_counter()
-    trainer.fit(module, datamodule=data, ckpt_path=resume_path if resume_path.is_file() else None, weights_only=True)
+    with stop:
+        trainer.fit(module, datamodule=data, ckpt_path=state_path, weights_only=True)
     if worker.rank == 0:
         _write_result(work_dir, trainer, keeper, reporter, time.perf_counter() - started)
 
 
+def _restore(work_dir: Path, rank: int) -> Path | None:
+    """Returns the newest state, which the caller has checked, with the weights of `work_dir` as they were then."""
+    checkpoints = list_checkpoints(work_dir)
+    if not checkpoints:
+        return None
+    if rank == 0:
+        restore_weights(checkpoints[0], work_dir)
+    return checkpoints[0] / STATE
+
+
 def read_result(work_dir: Path) -> Json | None:
-    """Returns the result of a finished training, or None."""
+    """Returns the result of a finished training, or None; a damaged one, or of damaged weights, is set aside."""
     path = work_dir / RESULT
-    result: Json | None = json.loads(path.read_bytes()) if path.is_file() else None
+    if not path.is_file():
+        return None
+    remedy = "set aside; the training goes on from its last state"
+    try:
+        result = read_signed_json(path, remedy)
+        if hash_file(work_dir / WEIGHTS) != result["weights"]:
+            raise DataError(f"{work_dir / WEIGHTS}: damaged (checksum); {remedy}")  # noqa: TRY301 as the result itself
+    except (DataError, FileNotFoundError) as error:
+        logger.warning("%s", error)
+        path.replace(path.with_suffix(".damaged"))
+        return None
     return result
 
 
@@ -179,9 +214,10 @@ def make_training_module(job: FitJob, key: bytes = b"") -> Any:
 
 
 def _write_result(work_dir: Path, trainer: Any, keeper: BestWeights, reporter: Reporter, seconds: float) -> None:
-    write_json(
+    write_signed_json(
         work_dir / RESULT,
         {
+            "weights": hash_file(work_dir / WEIGHTS),
             "epochs": len(reporter.history),
             "steps": trainer.global_step,
             "best_epoch": keeper.best_epoch,

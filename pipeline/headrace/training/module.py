@@ -14,7 +14,7 @@ from headrace.contracts import Batch, Json, Metrics
 from headrace.errors import ConfigError
 from headrace.models.tta import disable_test_time_augmentation
 from headrace.tasks import Task
-from headrace.training.engine.sharding import apply_fsdp, average_buffers
+from headrace.training.engine.sharding import apply_fsdp, average_buffers, gather_by_rank
 from headrace.training.optim.optimizers import make_optimizer
 from headrace.training.optim.schedules import build_schedule_options, make_schedule
 from headrace.training.sampling.mixup import sum_over_mixed
@@ -36,6 +36,7 @@ class TrainingModule(pl.LightningModule):
         # (not buffers: at each step DDP would overwrite those of every rank by rank 0's)
         self.train_sums, self.val_sums = (torch.zeros(2 + len(task.metric_names)) for _ in range(2))
         self.epoch_metrics: dict[str, float] = {}
+        self._own_state: dict[str, Any] = {}
 
     def _step(self, batch: Batch, sums: Tensor, options: Json) -> Tensor:
         """Returns the sum of the rows' losses, and adds to the running sums."""
@@ -69,6 +70,23 @@ class TrainingModule(pl.LightningModule):
     def on_fit_start(self) -> None:
         """Moves the sums to the device of the network."""
         self.train_sums, self.val_sums = self.train_sums.to(self.device), self.val_sums.to(self.device)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds what differs by rank within an epoch: its sums, and the statistics of normalization layers."""
+        own = {"sums": self.train_sums.cpu(), "buffers": {name: b.cpu() for name, b in self.network.named_buffers()}}
+        checkpoint["ranks"] = gather_by_rank(own)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes this rank's part for the start of the training, when everything is on its device."""
+        self._own_state = checkpoint["ranks"][self.global_rank]
+
+    def on_train_start(self) -> None:
+        """Restores this rank's part of an interrupted epoch."""
+        if self._own_state:
+            self.train_sums.copy_(self._own_state["sums"])
+            for name, buffer in self.network.named_buffers():
+                buffer.copy_(self._own_state["buffers"][name])
+            self._own_state = {}
 
     def on_train_epoch_start(self) -> None:
         """Resets the sums."""

@@ -18,11 +18,14 @@ from headrace.paths import Paths
 from headrace.storage.atomic import write_json
 
 KEY = "key.json"
+NOT_IN_KEY = frozenset({"checkpoint"})
+"""Keys of `train` that change nothing in the weights."""
 
 
 def make_key(lineage: Json, settings: Json, spec: Json, transform: Json) -> Json:
     """Returns the key in three parts: `code`, `data` and `settings`, each with values that can be compared."""
     data = lineage["data"] | {"spec.json": _hash(spec), "transform.json": _hash(transform)}
+    settings = {name: value for name, value in settings.items() if name not in NOT_IN_KEY}
     return {"code": {"headrace": lineage["code"], **lineage["model_code"]}, "data": data, "settings": settings}
 
 
@@ -42,8 +45,8 @@ def open_state(paths: Paths, training_id: str, key: Json) -> tuple[Path, str]:
     if not folder.is_dir():
         interrupted = find_interrupted(paths)
         reason = describe_changes(interrupted, key) if interrupted else ""
-    elif _read(folder / KEY).get("files") != files:  # DVC's hash of the data is that of the last `dvc repro`
-        reason = "data" if (folder / KEY).is_file() else ""
+    elif (saved := _read(folder / KEY)).get("files") != files:  # DVC's hash of the data is that of the last `dvc repro`
+        reason = ("data" if saved else f"{KEY}, which is damaged") if (folder / KEY).is_file() else ""
         shutil.rmtree(folder)
         shutil.rmtree(paths.state_dir / "ray" / training_id, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from headrace.errors import ConfigError
 from headrace.models import find_model
 from headrace.training.optim.optimizers import OPTIMIZERS
 from headrace.training.optim.schedules import SCHEDULES
+from headrace.training.resume.checkpoint_settings import Checkpoint
 
 INCOMPATIBLE_WITH_PRIVACY: dict[str, str] = {
     "accumulate": "private batches are already processed in parts, and noise is added once per batch",
@@ -169,6 +170,8 @@ class TrainSettings(Section):
     """Tables: fraction of the cells that become missing, drawn for each row and epoch."""
     early_stopping: EarlyStopping = EarlyStopping()
     """When to stop before `max_epochs`."""
+    checkpoint: Checkpoint = Checkpoint()
+    """When to save the state from which a killed training goes on. Changing it changes no weights."""
     num_workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
     """Ray Train workers; 0: train in the calling process; auto: one per GPU, or two on CPUs with at least two cores.
 

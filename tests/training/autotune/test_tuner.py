@@ -80,6 +80,19 @@ def test_load_or_decide_decides_once(tmp_path):
     assert load_or_decide(tmp_path, lambda: second) == first
 
 
+def test_without_a_damaged_decision_the_training_starts_from_the_beginning(tmp_path, caplog):
+    first, second = (Decision(ResolvedTrainSettings(seed=seed), f"seed {seed}") for seed in (1, 2))
+    load_or_decide(tmp_path, lambda: first)
+    (tmp_path / "checkpoints" / "step-1").mkdir(parents=True)
+    path = tmp_path / "choice.json"
+    path.write_text(path.read_text().replace('"seed": 1', '"seed": 3'))
+    assert load_or_decide(tmp_path, lambda: second) == second == load_or_decide(tmp_path, lambda: first)
+    assert not (tmp_path / "checkpoints").exists()
+    (line,) = caplog.messages
+    assert line.startswith(f"{path}: damaged")
+    assert line.endswith("; the training starts from the beginning")
+
+
 def test_load_or_decide_reads_a_decision_without_a_summary(tmp_path):
     settings = ResolvedTrainSettings(learning_rate=0.5)
     (tmp_path / "choice.json").write_text(json.dumps({"settings": settings.model_dump()}))

@@ -17,7 +17,11 @@ def make_network(seed: int = 0) -> nn.Module:
 
 
 def start(network: nn.Module, decay: float = 0.9, state: dict[str, Any] | None = None) -> tuple[WeightEMA, Any, Any]:
-    ema, trainer, module = WeightEMA(decay), SimpleNamespace(global_step=0), SimpleNamespace(network=network)
+    ema, trainer, module = (
+        WeightEMA(decay),
+        SimpleNamespace(global_step=0, global_rank=0),
+        SimpleNamespace(network=network),
+    )
     if state is not None:
         ema.load_state_dict(state)
         trainer.global_step = state["num_steps"]

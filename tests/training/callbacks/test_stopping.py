@@ -36,7 +36,12 @@ def make_trainer(checks: list[float] | None = None, offset: float = 0.0, global_
         checks.append(seconds)
         return seconds + offset
 
-    return SimpleNamespace(global_step=global_step, should_stop=False, strategy=SimpleNamespace(broadcast=broadcast))
+    return SimpleNamespace(
+        global_step=global_step,
+        should_stop=False,
+        strategy=SimpleNamespace(broadcast=broadcast),
+        fit_loop=SimpleNamespace(restarted_mid_epoch=False),
+    )
 
 
 def start(trainer: Any, state: dict[str, Any] | None = None, **values: Any) -> TrainingLimits:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import json
+import logging
 from collections.abc import Callable, Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from headrace.contracts import Json
-from headrace.storage.atomic import write_json
+from headrace.errors import DataError
+from headrace.storage.checksums import read_signed_json, write_signed_json
 from headrace.training.autotune.batch_size import MIN_BATCH_SIZE, find_best_batch_size, list_batch_sizes
 from headrace.training.autotune.workload import DEFAULT_BATCH_SIZE, Workload
 from headrace.training.fit import FitJob
+from headrace.training.resume.checkpoint_store import remove_checkpoints
 from headrace.training.settings import ResolvedTrainSettings, TrainSettings
 
+logger = logging.getLogger(__name__)
 DECISION = "choice.json"
 PLACEHOLDERS: Json = {
     "batch_size": DEFAULT_BATCH_SIZE,
@@ -46,14 +49,20 @@ class Decision(NamedTuple):
 
 
 def load_or_decide(work_dir: Path, decide: Callable[[], Decision]) -> Decision:
-    """Returns the decision of an earlier start of the same training, or else calls `decide` and saves the result."""
+    """Returns the decision of an earlier start of the same training, or else calls `decide` and saves the result.
+
+    Without a damaged one, what the training had done is removed: measured again, settings may differ.
+    """
     path = work_dir / DECISION
     if path.is_file():
-        saved = json.loads(path.read_bytes())
-        # a decision saved by an earlier version has no summary
-        return Decision(ResolvedTrainSettings.model_validate(saved["settings"]), saved.get("summary", ""))
+        try:
+            saved = read_signed_json(path, "the training starts from the beginning")
+            return Decision(ResolvedTrainSettings.model_validate(saved["settings"]), saved.get("summary", ""))
+        except DataError as error:
+            logger.warning("%s", error)
+            remove_checkpoints(work_dir)
     decision = decide()
-    write_json(path, {"settings": decision.settings.model_dump(), "summary": decision.summary})
+    write_signed_json(path, {"settings": decision.settings.model_dump(), "summary": decision.summary})
     return decision
 
 

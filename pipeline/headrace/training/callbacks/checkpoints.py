@@ -1,21 +1,15 @@
-"""Files that a training writes after an epoch: the weights to export, and the state from which it can be resumed."""
+"""The weights to export, which a training writes after an epoch."""
 
 from __future__ import annotations
 
-import logging
-import pickle
-import zipfile
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import pytorch_lightning as pl
-import torch
 from torch import nn
 
 from headrace.storage.bundle import write_weights
 from headrace.training.engine.sharding import gather_full_state_dict
-
-logger = logging.getLogger(__name__)
 
 
 class BestWeights(pl.Callback):
@@ -84,60 +78,3 @@ class LastWeights(BestWeights):
 
 WEIGHT_KEEPERS: dict[str, type[BestWeights]] = {"best": BestWeights, "last": LastWeights}
 """Value of `train.keep` -> the callback that saves those weights."""
-
-
-class ResumePoint(NamedTuple):
-    """How far an interrupted training came."""
-
-    num_epochs: int
-    step: int
-
-
-def read_resume_point(folder: Path) -> ResumePoint | None:
-    """Returns how far the training in `folder` came, or None if it starts from the beginning.
-
-    A damaged state, such as an empty file after a power cut, is set aside with a warning.
-    """
-    path = folder / ResumeState.NAME
-    if not path.is_file():
-        return None
-    try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-        if damaged is not None:
-            raise ValueError(f"wrong checksum of {damaged}")  # noqa: TRY301 - as if reading it had failed
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        return ResumePoint(int(state["epoch"]) + 1, int(state["global_step"]))
-    except (
-        zipfile.BadZipFile,
-        pickle.UnpicklingError,
-        EOFError,
-        RuntimeError,
-        ValueError,
-        KeyError,
-        TypeError,
-    ) as error:
-        aside = path.with_suffix(".damaged")
-        path.replace(aside)
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        logger.warning(
-            "%s: not readable (%s), now %s; the training starts from the beginning", path, reason, aside.name
-        )
-        return None
-
-
-class ResumeState(pl.Callback):
-    """Saves the state of the training after each epoch; a write that fails leaves the previous state in place."""
-
-    NAME = "resume.ckpt"
-
-    def __init__(self, folder: Path) -> None:
-        """`folder` is not deleted when DVC restarts the stage."""
-        self._path = folder / self.NAME
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        """Runs on every rank, since Lightning gathers state there; rank 0 writes."""
-        temporary = self._path.with_suffix(".tmp")
-        trainer.save_checkpoint(temporary)
-        if trainer.is_global_zero:
-            temporary.replace(self._path)

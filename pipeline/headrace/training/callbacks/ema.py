@@ -8,6 +8,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
+from headrace.training.engine.sharding import gather_by_rank
+
 
 class WeightEMA(pl.Callback):
     """Swaps in the averaged weights while the network is validated and saved, and trains on with the others.
@@ -22,10 +24,15 @@ class WeightEMA(pl.Callback):
         self._decay = decay
         self._num_steps = 0
         self._loaded: dict[str, Tensor] = {}
+        self._loaded_buffers: list[dict[str, Tensor]] = []
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Refers to the network's weights on their final device."""
-        state = cast("nn.Module", pl_module.network).state_dict()  # shares the memory of the weights
+        network = cast("nn.Module", pl_module.network)
+        state = network.state_dict()  # shares the memory of the weights
+        self._buffers = {name for name, _ in network.named_buffers()}
+        if self._loaded_buffers:
+            self._loaded |= self._loaded_buffers[trainer.global_rank]
         self._names = [name for name, value in state.items() if value.is_floating_point()]
         self._weights = [state[name] for name in self._names]
         self._means = [self._loaded.get(name, torch.zeros_like(state[name])).to(state[name]) for name in self._names]
@@ -52,9 +59,13 @@ class WeightEMA(pl.Callback):
         self._backup = []
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns the averages and their number of steps."""
-        return {"num_steps": self._num_steps, "means": dict(zip(self._names, self._means, strict=True))}
+        """Returns the averages and their number of steps; those of buffers by rank, which differ within an epoch."""
+        means = dict(zip(self._names, self._means, strict=True))
+        buffers = {name: mean.cpu() for name, mean in means.items() if name in self._buffers}
+        return {"num_steps": self._num_steps, "means": means, "buffers": gather_by_rank(buffers)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restores the averages of an interrupted training."""
-        self._num_steps, self._loaded = state_dict["num_steps"], state_dict["means"]
+        self._num_steps, self._loaded, self._loaded_buffers = (
+            state_dict["num_steps"], state_dict["means"], state_dict["buffers"]
+        )  # fmt: skip

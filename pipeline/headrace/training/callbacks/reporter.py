@@ -21,6 +21,10 @@ class Reporter(pl.Callback):
         self.history: list[Event] = []
         self._reported_at, self._reported_step = 0.0, 0
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Starts to measure the rest of an interrupted epoch, which has no start of its own."""
+        self.on_train_epoch_start(trainer, pl_module)
+
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         """Starts to measure the throughput of the epoch."""
         self._reported_at, self._reported_step = time.perf_counter(), trainer.global_step

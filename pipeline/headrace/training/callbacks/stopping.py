@@ -32,7 +32,8 @@ class TrainingLimits(pl.Callback):
         """Starts the clock, and stops a resumed training that had already reached a limit."""
         self._started, self._first_step = time.perf_counter(), trainer.global_step
         self._check_at_step = trainer.global_step + 1
-        is_late = 0 < self._max_seconds <= self._seconds_before
+        # within an epoch it is late after one more step, so that the epoch is validated
+        is_late = 0 < self._max_seconds <= self._seconds_before and not trainer.fit_loop.restarted_mid_epoch
         trainer.should_stop = trainer.should_stop or is_late or self._has_all_steps(trainer)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any) -> None:  # noqa: ARG002

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,15 @@ def apply_fsdp(network: nn.Module, mesh: DeviceMesh) -> None:
 def gather_full_state_dict(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Returns a state dict with complete tensors; must be called on all workers, since sharded ones are gathered."""
     return {name: value.full_tensor() if isinstance(value, DTensor) else value for name, value in weights.items()}
+
+
+def gather_by_rank(value: Any) -> list[Any]:
+    """Returns the value that each rank passed, by rank; must be called on all workers. Plain values and tensors."""
+    if not torch.distributed.is_initialized() or torch.distributed.get_world_size() == 1:
+        return [value]
+    values: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(values, value)
+    return values
 
 
 def average_buffers(module: nn.Module) -> None:

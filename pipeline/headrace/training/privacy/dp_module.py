@@ -66,6 +66,7 @@ class DPTrainingModule(TrainingModule):
 
     def on_train_start(self) -> None:
         """Turns off DDP's averaging: the workers sum flat gradients themselves, including the noise."""
+        super().on_train_start()
         if isinstance(self.trainer.strategy.model, DistributedDataParallel):
             self.trainer.strategy.model.require_backward_grad_sync = False
 
