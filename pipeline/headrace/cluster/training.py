@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.cluster.session import count_nodes, is_attached, num_local_cpus, ray_session
+from headrace.cluster.worker_plan import plan_devices
 from headrace.cluster.workers.errors import WorkerBug, find_root_cause, make_portable
 from headrace.cluster.workers.process_group import make_torch_config
 from headrace.cluster.workers.project import CallerFolder
@@ -118,7 +119,7 @@ class Training:
         from ray.train import FailureConfig, RunConfig, ScalingConfig
 
         self._mailbox = _create_mailbox()
-        use_gpu = ray.cluster_resources().get("GPU", 0) >= num_workers
+        num_gpus = int(ray.cluster_resources().get("GPU", 0))
         trainer = make_trainer_class()(
             _run_worker,
             train_loop_config={
@@ -127,11 +128,7 @@ class Training:
                 "num_threads": num_threads,
                 "caller": CallerFolder.capture(),
             },
-            scaling_config=ScalingConfig(
-                num_workers=num_workers,
-                use_gpu=use_gpu,
-                resources_per_worker={"CPU": num_threads, **({"GPU": 1} if use_gpu else {})},
-            ),
+            scaling_config=ScalingConfig(**plan_devices(num_workers, num_threads, num_gpus)),
             torch_config=make_torch_config(),
             run_config=RunConfig(
                 name=job.work_dir.name,
