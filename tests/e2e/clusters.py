@@ -2,8 +2,8 @@
 
 import json
 import os
+import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -188,8 +188,8 @@ class Client:
     def __init__(self, network: Network, services: Services) -> None:
         self.host, self.services = network.add("client"), services
 
-    def create_project(self, name: str, **train: Any) -> Paths:
-        """Writes a project of pictures, whose DVC remote is the bucket."""
+    def create_project(self, name: str, train: dict[str, Any], *, pause_s: float) -> Paths:
+        """Writes a project of pictures, whose DVC remote is the bucket; the network pauses in each step."""
         root = self.host.folder / "tmp" / name
         write_image_folder(root / "photos", 60)
         for file in ("dvc.yaml", "code.json"):
@@ -199,6 +199,7 @@ class Client:
             "test": {"robustness_rows": 0, "noise_sigmas": []},
         }  # fmt: skip
         texts = {"params.yaml": json.dumps(params), ".dvc/config": REMOTE, "nets.py": NET, "width.txt": "16"}
+        texts["pause.txt"] = str(pause_s)
         for file, text in texts.items():
             (root / file).parent.mkdir(exist_ok=True)
             (root / file).write_text(text)
@@ -231,9 +232,9 @@ class Submission:
         return self._log_path.read_text()
 
     @property
-    def lines(self) -> list[str]:
-        """The lines that it has printed."""
-        return self.log.splitlines()
+    def num_epochs(self) -> int:
+        """The last epoch that it has printed."""
+        return int(re.findall(r"^epoch (\d+)/", self.log, re.MULTILINE)[-1])
 
     def wait_for(self, text: str, timeout_s: float = 300) -> None:
         """Returns when the text was printed; raises if the command ends before."""
@@ -244,7 +245,19 @@ class Submission:
         """Waits for the end, and returns the exit code."""
         return self.process.wait(timeout_s)
 
-    def interrupt(self) -> None:
-        """Presses Ctrl-C, and waits for the end."""
-        self.process.send_signal(signal.SIGINT)
-        self.process.wait(60)
+
+class Cluster:
+    """Six hosts: a head, three nodes, one with MLflow, its database and the S3 API, and one to submit from."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.services = Services(network)
+        self.ray = RayHosts(network, self.services.environment)
+        self.nodes = self.ray.add_nodes("node1", "node2", "node3")
+        self.services.start()
+        self.client = Client(network, self.services)
+        self.services.wait()
+
+    def workspace(self, project: Paths) -> Paths:
+        """Where a submitted project runs."""
+        return Paths(self.network.shared_dir / project.root.name)
