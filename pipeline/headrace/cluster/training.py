@@ -10,11 +10,12 @@ from typing import Any
 
 from headrace.cluster.session import count_nodes, is_attached, num_local_cpus, ray_session
 from headrace.cluster.worker_plan import plan_devices
+from headrace.cluster.workers.caller_files import CallerFiles, enter_job
 from headrace.cluster.workers.errors import WorkerBug, find_root_cause, make_portable
 from headrace.cluster.workers.process_group import make_torch_config
 from headrace.cluster.workers.project import CallerFolder
 from headrace.contracts import Json
-from headrace.errors import ClusterError, DataError, Terminated
+from headrace.errors import DataError, Terminated
 from headrace.paths import Paths
 from headrace.quantization.onnx_export import EXPORTER_MODULES
 from headrace.runtime import is_plain, preload_modules, relax_gc, skip_docstrings, wait_briefly
@@ -29,11 +30,12 @@ COORDINATOR = "AutoscalingCoordinator"
 """Ray's name, and namespace, of the actor that requests nodes from a cluster's autoscaler."""
 
 
-class Mailbox:
-    """An actor that holds rank 0's events until the caller takes them."""
+class Mailbox(CallerFiles):
+    """An actor on the caller's node: it holds rank 0's events until the caller takes them, and serves the files."""
 
-    def __init__(self) -> None:
-        """Starts empty."""
+    def __init__(self, job: Json) -> None:
+        """Starts without events; `job`: of `FitJob.to_json`."""
+        super().__init__(job)
         self._events: list[Event] = []
 
     def put(self, event: Event) -> None:
@@ -104,9 +106,7 @@ def _start_training(job: FitJob, paths: Paths) -> Iterator[Callable[[Observer], 
 def _require_result(work_dir: Path) -> Json:
     result = read_result(work_dir)
     if result is None:
-        raise DataError(
-            f"{work_dir}: rank 0 left no result here; put the project on storage that all nodes of the cluster share"
-        )
+        raise DataError(f"{work_dir}: the training ended without a result here; run the same command again")
     return result
 
 
@@ -118,7 +118,7 @@ class Training:
         import ray
         from ray.train import FailureConfig, RunConfig, ScalingConfig
 
-        self._mailbox = _create_mailbox()
+        self._mailbox = _create_mailbox(job)
         num_gpus = int(ray.cluster_resources().get("GPU", 0))
         trainer = make_trainer_class()(
             _run_worker,
@@ -172,7 +172,7 @@ def fit_on_workers(job: FitJob, observer: Observer, *, num_workers: int, num_thr
     Training(job, num_workers=num_workers, num_threads=num_threads, paths=paths).wait(observer)
 
 
-def _create_mailbox() -> Any:
+def _create_mailbox(job: FitJob) -> Any:
     """Creates the actor. In a session on this machine it also takes the place of Ray Train's autoscaling coordinator.
 
     Ray Train waits for the coordinator before it starts any worker, which costs a process and more than a second. If
@@ -185,9 +185,9 @@ def _create_mailbox() -> Any:
     actor = ray.remote(num_cpus=0)(Mailbox)
     if not is_attached() and not is_plain():
         with suppress(ValueError):  # an earlier training of this session has the name
-            return actor.options(name=COORDINATOR, namespace=COORDINATOR).remote()
+            return actor.options(name=COORDINATOR, namespace=COORDINATOR).remote(job.to_json())
     here = ray.get_runtime_context().get_node_id()
-    return actor.options(scheduling_strategy=NodeAffinitySchedulingStrategy(here, soft=False)).remote()
+    return actor.options(scheduling_strategy=NodeAffinitySchedulingStrategy(here, soft=False)).remote(job.to_json())
 
 
 def make_trainer_class() -> Any:
@@ -226,33 +226,25 @@ def _fit_on_worker(config: dict[str, Any]) -> None:
     import ray.train
     from ray.train.lightning import RayLightningEnvironment
 
-    from headrace.cluster.workers.strategies import make_strategy
+    from headrace.cluster.workers.strategies import SendFiles, make_strategy
 
     config["caller"].enter()
-    context = ray.train.get_context()
-    mailbox = config["mailbox"]
-    job = FitJob.from_json(config["job"])
-    _check_is_shared(job.normalized_dir)
-    worker = WorkerContext(
-        rank=context.get_world_rank(),
-        num_workers=context.get_world_size(),
-        num_threads=config["num_threads"],
-        strategy=make_strategy(job.settings.strategy, context.get_world_size()),
-        plugins=(RayLightningEnvironment(),),
-    )
-    fit(job, mailbox.put.remote, worker)
-    ray.get(mailbox.put.remote({"kind": "end"}))  # events arrive in order, so all have arrived now
-
-
-def _check_is_shared(folder: Path) -> None:
-    import ray
-
-    if not folder.is_dir():
-        raise ClusterError(
-            f"{folder}: node {ray.util.get_node_ip_address()} has no such folder; training on several nodes needs the "
-            "project on storage that all of them see at one path: set HEADRACE_WORKSPACE to a folder there, or set "
-            "train.num_workers: 0 to train on the head node alone"
+    context, mailbox = ray.train.get_context(), config["mailbox"]
+    with enter_job(FitJob.from_json(config["job"]), mailbox) as local:
+        job, folder = local.job, local.work_folder
+        worker = WorkerContext(
+            rank=context.get_world_rank(),
+            num_workers=context.get_world_size(),
+            num_threads=config["num_threads"],
+            strategy=make_strategy(job.settings.strategy, context.get_world_size()),
+            plugins=(RayLightningEnvironment(),),
+            open_split=local.open_split,
+            callbacks=(SendFiles(folder),) if folder else (),
         )
+        fit(job, mailbox.put.remote, worker)
+        if folder and worker.rank == 0:
+            folder.send_changes()
+    ray.get(mailbox.put.remote({"kind": "end"}))  # events arrive in order, so all have arrived now
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,10 @@ class Batches(IterableDataset[Batch]):
         return self.order.num_steps * self.order.num_parts
 
     def __iter__(self) -> Iterator[Batch]:
-        for index, share in enumerate(self.order.shares(self.epoch)):
+        shares = self.order.shares(self.epoch)
+        if hasattr(self._rows, "read_ahead"):  # rows on another machine
+            shares = self._rows.read_ahead(shares)
+        for index, share in enumerate(shares):
             yield self._gather(share, index // self.order.num_parts)
 
     def _gather(self, share: WorkerShare, step: int) -> Batch:
@@ -71,7 +74,8 @@ def pin_batch(batch: Batch) -> Batch:
 
     torch reuses the memory of earlier batches once their copies have ended.
     """
-    return Batch(*(value.pin_memory() if isinstance(value, torch.Tensor) else value for value in batch))
+    tensors = {name: value for name, value in batch._asdict().items() if isinstance(value, torch.Tensor)}
+    return batch._replace(**{name: tensor.pin_memory() for name, tensor in tensors.items()})
 
 
 class ArraysDataModule(pl.LightningDataModule):
@@ -82,6 +86,7 @@ class ArraysDataModule(pl.LightningDataModule):
     ) -> None:
         """Opens no files: each worker opens its own memory maps in `setup`. `key`: of a private training."""
         super().__init__()
+        self.open_split: Callable[[Path], Arrays] = open_arrays
         self.key = key
         self.folder, self.settings, self.rank, self.num_workers = folder, settings, rank, num_workers
 
@@ -93,7 +98,7 @@ class ArraysDataModule(pl.LightningDataModule):
         transform = json.loads((self.folder / "transform.json").read_bytes())
         augmenter = make_augmenter(modality, settings, transform)
         mixer = make_mixer(modality, settings, transform)
-        train, val = (open_arrays(self.folder / split) for split in ("train", "val"))
+        train, val = (self.open_split(self.folder / split) for split in ("train", "val"))
         labels = np.asarray(train.targets) if settings.sampling == "balanced" else None
         order = replace(self._order(len(train), settings.batch_size), num_parts=settings.accumulate, labels=labels)
         if settings.privacy:

@@ -7,6 +7,7 @@ import logging
 import os
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ import numpy as np
 
 from headrace.contracts import Json, Spec
 from headrace.runtime import keep_freed_memory, restore_gc
+from headrace.storage.arrays import Arrays, open_arrays
 from headrace.storage.atomic import write_json
 from headrace.tasks import TASKS
 from headrace.training.privacy.keyed_random import derive_key, read_or_create_key
@@ -63,6 +65,10 @@ class WorkerContext:
     strategy: Any = "auto"
     """Lightning's strategy and plugins, from the code that started the workers."""
     plugins: tuple[Any, ...] = ()
+    callbacks: tuple[Any, ...] = ()
+    """Further callbacks, after all others."""
+    open_split: Callable[[Path], Arrays] = open_arrays
+    """Opens a folder of split rows; without shared storage, the rows are on another machine."""
 
 
 def fit(job: FitJob, observer: Observer, worker: WorkerContext | None = None) -> None:
@@ -83,7 +89,7 @@ def fit(job: FitJob, observer: Observer, worker: WorkerContext | None = None) ->
     data, module = make_data_module(job, worker, key), make_training_module(job, key)
     keeper = WEIGHT_KEEPERS[settings.keep](work_dir)
     reporter = Reporter(observer if worker.rank == 0 else lambda _: None, settings.batch_size)
-    callbacks = [keeper, reporter, *make_callbacks(settings), ResumeState(work_dir)]
+    callbacks = [keeper, reporter, *make_callbacks(settings), ResumeState(work_dir), *worker.callbacks]
     trainer = make_trainer(settings, worker, callbacks, max_epochs=settings.max_epochs)
     resume_path = work_dir / ResumeState.NAME
     data.setup("fit")  # the import of the augmentation library is not part of `fit_seconds`
@@ -147,7 +153,9 @@ def make_data_module(job: FitJob, worker: WorkerContext, key: bytes = b"") -> An
     """Builds the data module of a worker; `key`: of a private training."""
     from headrace.training.data_module import ArraysDataModule
 
-    return ArraysDataModule(job.normalized_dir, job.settings, rank=worker.rank, num_workers=worker.num_workers, key=key)
+    data = ArraysDataModule(job.normalized_dir, job.settings, rank=worker.rank, num_workers=worker.num_workers, key=key)
+    data.open_split = worker.open_split
+    return data
 
 
 def make_training_module(job: FitJob, key: bytes = b"") -> Any:

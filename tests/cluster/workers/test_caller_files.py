@@ -1,0 +1,135 @@
+"""A training whose rows and files are on another machine; on real nodes in tests/e2e/test_hosts.py."""
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from headrace.cluster.workers.caller_files import NUM_AHEAD, CallerFiles, RemoteRows, enter_job
+from headrace.cluster.workers.strategies import SendFiles
+from headrace.storage.arrays import open_arrays
+from headrace.storage.bundle import WEIGHTS
+from headrace.training.callbacks.checkpoints import read_resume_point
+from headrace.training.data_module import ArraysDataModule
+from headrace.training.fit import FitJob, WorkerContext, fit, read_result
+from headrace.training.sampling.batch_order import BatchOrder
+from headrace.training.settings import ResolvedTrainSettings
+
+SETTINGS = {"model": {"name": "cnn", "blocks": [8, "pool"], "dense": [16]}, "max_epochs": 2, "batch_size": 44}
+
+
+class Handle:
+    """An actor in this process: calls are counted, and made at once."""
+
+    def __init__(self, actor):
+        self.actor, self.num_rows = actor, Counter()
+
+    def __getattr__(self, name):
+        return Method(self, name)
+
+
+class Method:
+    def __init__(self, handle, name):
+        self.handle, self.name = handle, name
+
+    def remote(self, *arguments):
+        if self.name == "gather":
+            self.handle.num_rows[arguments[0]] += len(arguments[1])
+        return getattr(self.handle.actor, self.name)(*arguments)
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch):
+    monkeypatch.setattr("ray.get", lambda value: value)
+
+
+def make_job(paths, name, **changes):
+    work_dir = paths.state_dir / "train" / name
+    work_dir.mkdir(parents=True)
+    return FitJob(paths.normalized_dir, work_dir, ResolvedTrainSettings(**SETTINGS | changes))
+
+
+def elsewhere(job, tmp_path):
+    """The job as a worker knows it that sees neither of its folders."""
+    return replace(job, normalized_dir=tmp_path / "no_such_folder", work_dir=tmp_path / "nor_this")
+
+
+def fit_elsewhere(job, tmp_path):
+    handle = Handle(CallerFiles(job.to_json()))
+    with enter_job(elsewhere(job, tmp_path), handle) as local:
+        worker = WorkerContext(num_threads=1, open_split=local.open_split, callbacks=(SendFiles(local.work_folder),))
+        fit(local.job, lambda _: None, worker)
+        local.work_folder.send_changes()
+    assert not local.job.work_dir.exists()
+    return handle
+
+
+def test_training_elsewhere_equals_one_here_and_reads_each_row_once_an_epoch(trained, tmp_path):
+    here, there = make_job(trained, "here"), make_job(trained, "there")
+    fit(here, lambda _: None, WorkerContext(num_threads=1))
+    handle = fit_elsewhere(there, tmp_path)
+    assert (here.work_dir / WEIGHTS).read_bytes() == (there.work_dir / WEIGHTS).read_bytes()
+    first, second = (read_result(job.work_dir) for job in (here, there))
+    assert [epoch["val_loss"] for epoch in first["history"]] == [epoch["val_loss"] for epoch in second["history"]]
+    assert handle.num_rows == {"train": 2 * 500, "val": 2 * 200}
+
+
+def test_training_elsewhere_is_resumed_from_the_callers_files(trained, tmp_path):
+    whole, broken = make_job(trained, "whole"), make_job(trained, "broken")
+    fit(whole, lambda _: None, WorkerContext(num_threads=1))
+    handle = Handle(CallerFiles(broken.to_json()))
+    with pytest.raises(RuntimeError, match="lost"), enter_job(elsewhere(broken, tmp_path), handle) as local:
+
+        def stop_after_an_epoch(event):
+            if event["kind"] == "epoch" and event["epoch"] == 1:
+                raise RuntimeError("lost")
+
+        worker = WorkerContext(num_threads=1, open_split=local.open_split, callbacks=(SendFiles(local.work_folder),))
+        fit(local.job, stop_after_an_epoch, worker)
+    assert read_resume_point(broken.work_dir) == (1, 12)
+    handle = fit_elsewhere(broken, tmp_path)
+    assert handle.num_rows["train"] == 500
+    assert (whole.work_dir / WEIGHTS).read_bytes() == (broken.work_dir / WEIGHTS).read_bytes()
+
+
+def test_a_worker_reads_its_share_and_no_more(trained, tmp_path):
+    job = make_job(trained, "shares")
+    for rank in range(3):
+        handle = Handle(CallerFiles(job.to_json()))
+        with enter_job(elsewhere(job, tmp_path), handle) as local:
+            data = ArraysDataModule(local.job.normalized_dir, job.settings, rank=rank, num_workers=3)
+            data.open_split = local.open_split
+            data.setup("fit")
+            assert sum(len(batch.targets) for batch in data.train_dataloader()) == handle.num_rows["train"]
+        assert handle.num_rows["train"] <= 1.05 * 500 / 3
+        assert handle.num_rows["val"] == 0
+
+
+def test_rows_are_requested_ahead_of_need(trained):
+    handle = Handle(CallerFiles(make_job(trained, "ahead").to_json()))
+    arrays = open_arrays(trained.normalized_dir / "train")
+    rows = RemoteRows(handle, "train", len(arrays))
+    for index, share in enumerate(rows.read_ahead(BatchOrder(500, 10, 0).shares(0))):
+        assert handle.num_rows["train"] == 10 * min(index + NUM_AHEAD + 1, 50)
+        np.testing.assert_array_equal(rows[share.rows], arrays.inputs[share.rows])
+    assert handle.num_rows["train"] == 500
+
+
+def test_a_worker_that_sees_the_callers_files_uses_them(trained):
+    job = make_job(trained, "shared")
+    with enter_job(job, Handle(CallerFiles(job.to_json()))) as local:
+        assert local.job == job
+        assert local.work_folder is None
+        assert isinstance(local.open_split(job.normalized_dir / "train").inputs, np.memmap)
+
+
+def test_an_old_copy_of_the_data_is_not_used(trained, tmp_path):
+    job = make_job(trained, "copy")
+    handle = Handle(CallerFiles(job.to_json()))
+    targets = trained.normalized_dir / "train" / "targets.npy"
+    copied = tmp_path / "copied" / "train" / "targets.npy"
+    copied.parent.mkdir(parents=True)
+    copied.write_bytes(targets.read_bytes())
+    with enter_job(replace(job, normalized_dir=tmp_path / "copied"), handle) as local:
+        assert local.work_folder is not None
