@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from headrace.paths import Paths
-from tests.e2e.hosts import SHARED, Host, Network
+from headrace.stages import STAGES
+from tests.e2e.hosts import Host, Network
 from tests.e2e.test_postgresql import OTHER_USER, PROGRAMS
 from tests.projects import write_image_folder
 
@@ -45,17 +46,16 @@ class Net(Section):
         Path("built", socket.gethostname()).touch()
         width = int(Path("width.txt").read_text())
         layers = nn.Sequential(nn.Flatten(), nn.Linear(256, width), nn.Tanh(), nn.Linear(width, num_outputs))
-        layers.register_forward_pre_hook(Pause(float(Path("pause.txt").read_text())))
+        layers.register_forward_pre_hook(pause)
         return layers
 
 
-class Pause:
-    def __init__(self, seconds):
-        self.seconds = seconds
+def pause(module, inputs):
+    if module.training and PAUSE.exists():
+        time.sleep(float(PAUSE.read_text()))
 
-    def __call__(self, module, inputs):
-        if module.training:
-            time.sleep(self.seconds)
+
+PAUSE = Path("/mnt/seconds")
 '''
 
 
@@ -188,29 +188,27 @@ class Client:
     def __init__(self, network: Network, services: Services) -> None:
         self.host, self.services = network.add("client"), services
 
-    def create_project(self, name: str, train: dict[str, Any], *, pause_s: float) -> Paths:
-        """Writes a project of pictures, whose DVC remote is the bucket; the network pauses in each step."""
+    def create_project(self, name: str, train: dict[str, Any]) -> Paths:
+        """Writes a project of pictures, whose DVC remote is the bucket, and whose network is its own."""
         root = self.host.folder / "tmp" / name
         write_image_folder(root / "photos", 60)
+        shutil.copytree(REPOSITORY / "model_code", root / "model_code")
         for file in ("dvc.yaml", "code.json"):
             shutil.copy(REPOSITORY / file, root / file)
-        params = {
+        params: dict[str, Any] = {stage: {} for stage in STAGES} | {
             "ingest": {"source": "photos"}, "train": train, "validate": {"gate": {}, "baselines": {"seconds": 0}},
             "test": {"robustness_rows": 0, "noise_sigmas": []},
         }  # fmt: skip
         texts = {"params.yaml": json.dumps(params), ".dvc/config": REMOTE, "nets.py": NET, "width.txt": "16"}
-        texts["pause.txt"] = str(pause_s)
         for file, text in texts.items():
             (root / file).parent.mkdir(exist_ok=True)
             (root / file).write_text(text)
         return Paths(root)
 
     def submit(self, project: Paths, ray: RayHosts, *options: str, **environment: str) -> "Submission":
-        """Submits a project; its job runs in a folder of the same name on storage that outlives the cluster."""
+        """Submits a project; without a workspace, nothing of it is on storage that hosts share, but the bucket."""
         name = project.root.name
-        environment = ray.environment | {
-            "MLFLOW_TRACKING_URI": self.services.tracking, "HEADRACE_WORKSPACE": str(SHARED / name), **environment,
-        }  # fmt: skip
+        environment = ray.environment | {"MLFLOW_TRACKING_URI": self.services.tracking} | environment
         log_path = project.root.with_suffix(".log")
         with log_path.open("w") as log:
             process = self.host.start(
@@ -249,15 +247,22 @@ class Submission:
 class Cluster:
     """Six hosts: a head, three nodes, one with MLflow, its database and the S3 API, and one to submit from."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, **environment: str) -> None:
+        """`environment`: further variables of Ray's processes."""
         self.network = network
         self.services = Services(network)
-        self.ray = RayHosts(network, self.services.environment)
+        self.ray = RayHosts(network, self.services.environment | environment)
         self.nodes = self.ray.add_nodes("node1", "node2", "node3")
         self.services.start()
         self.client = Client(network, self.services)
         self.services.wait()
 
-    def workspace(self, project: Paths) -> Paths:
-        """Where a submitted project runs."""
-        return Paths(self.network.shared_dir / project.root.name)
+    def set_pause(self, seconds: float) -> None:
+        """Sets how long each step of a training takes longer."""
+        (self.network.shared_dir / "seconds").write_text(str(seconds))
+
+
+def find_upload(host: Host) -> Paths:
+    """Where Ray has unpacked the last upload on a host."""
+    folders = (host.folder / "tmp" / "ray").glob("session_2*/runtime_resources/working_dir_files/_ray_pkg_*/")
+    return Paths(max(folders, key=lambda folder: folder.stat().st_ctime))

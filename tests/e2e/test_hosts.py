@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,8 +16,8 @@ from headrace.paths import Paths
 from headrace.storage.arrays import open_arrays
 from headrace.storage.bundle import read_bundle
 from headrace.training.reporting.history import read_history
-from tests.e2e.clusters import BUCKET, NET, REPOSITORY, Cluster
-from tests.e2e.hosts import SHARED, open_network, why_impossible
+from tests.e2e.clusters import BUCKET, REPOSITORY, Cluster, find_upload
+from tests.e2e.hosts import open_network, why_impossible
 from tests.e2e.test_postgresql import PROGRAMS
 
 NUM_EPOCHS = 30
@@ -37,19 +38,28 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     with open_network(tmp_path_factory.mktemp("hosts")) as network:
-        yield Cluster(network)
+        yield Cluster(network, **GIVES_UP_SOON)
 
 
 LINK_DOWN_S = 5
+GIVES_UP_SOON = {
+    f"RAY_health_check_{name}": value
+    for name, value in {"period_ms": "1000", "timeout_ms": "3000", "failure_threshold": "5"}.items()
+}
+"""A node that is silent is given up after 20 s, where Ray's own values wait for a minute."""
+
+
+def copy_project(project, root, **changes):
+    """A project as it stands after `normalize`, without the settings of other stages."""
+    shutil.copytree(project.normalized_dir, root / "data" / "normalized")
+    for name in ("nets.py", "width.txt"):
+        shutil.copy(project.root / name, root)
+    (root / "params.yaml").write_text(json.dumps({"train": SETTINGS | changes}))
 
 
 def start_alone(submitted, root):
     """Starts a training on this machine, in one process, on the data of a submitted project."""
-    shutil.copytree(submitted.normalized_dir, root / "data" / "normalized")
-    (root / "nets.py").write_text(NET)
-    (root / "width.txt").write_text("16")
-    (root / "pause.txt").write_text("0")
-    (root / "params.yaml").write_text(json.dumps({"train": SETTINGS | {"num_workers": 0}}))
+    copy_project(submitted, root, num_workers=0)
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "pipeline")}
     environment.pop("MLFLOW_TRACKING_URI", None)
     return subprocess.Popen([sys.executable, "-m", "headrace", "train"], cwd=root, env=environment)
@@ -84,9 +94,10 @@ def require_complete_records(services, project, num_runs=1):
     assert json.loads((project.root / "registered.json").read_bytes())["version"] == 1
 
 
-def test_a_submitted_training_survives_broken_links_and_a_lost_node(cluster, tmp_path):
+def test_three_nodes_without_a_shared_disk_survive_broken_links_and_a_lost_node(cluster, tmp_path):
     network, services = cluster.network, cluster.services
-    project = cluster.client.create_project("photos", SETTINGS, pause_s=0.4)
+    project = cluster.client.create_project("photos", SETTINGS)
+    cluster.set_pause(0.4)
     job = cluster.client.submit(project, cluster.ray, "--retries", "2")
     job.wait_for(f"epoch 2/{NUM_EPOCHS}")
     network.unplug(services.host)
@@ -95,49 +106,34 @@ def test_a_submitted_training_survives_broken_links_and_a_lost_node(cluster, tmp
     network.plug(cluster.nodes[0])
     job.wait_for(f"epoch {job.num_epochs + 3}/{NUM_EPOCHS}")
     network.plug(services.host)
-    cluster.workspace(project).root.joinpath("pause.txt").write_text("0")  # for the workers that start next
     lost = cluster.nodes[2]
     network.lose(lost)
-    cluster.ray.add_nodes("node4")
-    alone = start_alone(cluster.workspace(project), tmp_path)
+    cluster.set_pause(0)
+    (new,) = cluster.ray.add_nodes("node4")
+    alone = start_alone(find_upload(cluster.ray.head), tmp_path)
     job.wait_for("attempt 1 of 3 ended with exit code 2")
     assert re.search(rf"rank \d: the node {lost.address} died or is out of reach", job.log), job.log
     assert job.wait() == 0, job.log
     assert "resumed after epoch" in job.log
     assert "Traceback" not in job.log
-    assert {path.name for path in cluster.workspace(project).root.joinpath("built").iterdir()} > {"node1", "node4"}
+    for host in (*cluster.nodes, new):
+        assert (find_upload(host).root / "built" / host.name).is_file()
+        assert not find_upload(host).normalized_dir.exists(), "no node has the data"
     assert alone.wait(300) == 0
     require_equal_training(Paths(tmp_path), project)
     require_complete_records(services, project)
 
 
-def start_training(cluster, project, seen_as, **environment):
-    """Starts `headrace train` on the head, in a project as the head sees it."""
-    environment = cluster.ray.environment | {"RAY_ADDRESS": cluster.ray.address, **environment}
-    with (project.root / "train.log").open("w") as log:
-        return cluster.ray.head.start(
-            sys.executable, "-m", "headrace", "train", folder=seen_as, env=environment, stdout=log, stderr=log
-        )
-
-
-def refusal(process, project):
-    """The only line of a refused training that is an error."""
-    log = project.root / "train.log"
-    assert process.wait(300) == 2, log.read_text()
-    assert "Traceback" not in log.read_text()
-    assert "\x1b" not in log.read_text()
-    return log.read_text().splitlines()[-1]
-
-
-def test_what_several_nodes_cannot_share_is_refused_in_one_line(cluster):
-    shared = cluster.workspace(Paths(SHARED / "photos"))
-    private = Paths(cluster.ray.head.folder / "tmp" / "private")
-    shutil.copytree(shared.root, private.root, ignore=shutil.ignore_patterns(".dvc", ".headrace", "dvc.*"))
-    without_storage = start_training(cluster, private, "/tmp/private", MLFLOW_TRACKING_URI=cluster.services.tracking)
-    line = refusal(
-        start_training(cluster, shared, SHARED / "photos", MLFLOW_TRACKING_URI="sqlite:////mnt/a.db"), shared
-    )
-    assert "MLFLOW_TRACKING_URI: runs would be stored in the SQLite file /mnt/a.db" in line
-    line = refusal(without_storage, private)
-    assert re.search(r"data/normalized: node 10\.77\.0\.\d has no such folder", line)
-    assert "HEADRACE_WORKSPACE" in line
+def test_runs_in_an_sqlite_file_are_refused_in_one_line(cluster):
+    folder = cluster.ray.head.folder / "tmp" / "refused"
+    copy_project(Paths(cluster.client.host.folder / "tmp" / "photos"), folder)
+    environment = cluster.ray.environment | {"RAY_ADDRESS": cluster.ray.address}
+    training = cluster.ray.head.start(
+        sys.executable, "-m", "headrace", "train", folder=Path("/tmp/refused"), env=environment,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    output = training.communicate(timeout=300)[0]
+    assert training.returncode == 2, output
+    assert "Traceback" not in output
+    line = output.splitlines()[-1]
+    assert "MLFLOW_TRACKING_URI: runs would be stored in the SQLite file /tmp/refused/mlflow.db, which the" in line
