@@ -234,12 +234,12 @@ class Submission:
         """The last epoch that it has printed."""
         return int(re.findall(r"^epoch (\d+)/", self.log, re.MULTILINE)[-1])
 
-    def wait_for(self, text: str, timeout_s: float = 300) -> None:
+    def wait_for(self, text: str, timeout_s: float = 600) -> None:
         """Returns when the text was printed; raises if the command ends before."""
         wait_until(lambda: text in self.log or self.process.poll() is not None, lambda: self.log, timeout_s)
         assert text in self.log, self.log
 
-    def wait(self, timeout_s: float = 400) -> int:
+    def wait(self, timeout_s: float = 900) -> int:
         """Waits for the end, and returns the exit code."""
         return self.process.wait(timeout_s)
 

@@ -24,12 +24,13 @@ NUM_EPOCHS = 30
 SETTINGS = {
     "model": {"name": "nets:Net"}, "batch_size": 45, "learning_rate": 0.01, "schedule": "constant",
     "max_epochs": NUM_EPOCHS, "num_workers": 3, "num_threads": 1, "early_stopping": {"patience": 0},
-    "augmentation": [],
+    "augmentation": [], "keep": "last",
 }  # fmt: skip
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.ray,
     pytest.mark.slow,
+    pytest.mark.timeout(1800),
     pytest.mark.skipif(bool(why_impossible()), reason=why_impossible()),
     pytest.mark.skipif(PROGRAMS is None, reason="PostgreSQL is not installed: nodes cannot share an SQLite file"),
 ]
