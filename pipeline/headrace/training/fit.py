@@ -85,7 +85,7 @@ def fit(job: FitJob, observer: Observer, worker: WorkerContext | None = None) ->
     worker = worker or WorkerContext()
     torch.set_num_threads(worker.num_threads or os.cpu_count() or 1)
     settings, work_dir = job.settings, job.work_dir
-    key = _get_privacy_key(settings, work_dir)
+    key = load_privacy_key(settings, work_dir)
     data, module = make_data_module(job, worker, key), make_training_module(job, key)
     keeper = WEIGHT_KEEPERS[settings.keep](work_dir)
     reporter = Reporter(observer if worker.rank == 0 else lambda _: None, settings.batch_size)
@@ -118,7 +118,7 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 }
 
 
-def _get_privacy_key(settings: ResolvedTrainSettings, work_dir: Path) -> bytes:
+def load_privacy_key(settings: ResolvedTrainSettings, work_dir: Path) -> bytes:
     """Returns the key of a private training's rows and noise, the same on all workers and after an interruption."""
     if settings.privacy is None:
         return b""

@@ -12,7 +12,7 @@ from headrace.storage.arrays import open_arrays
 from headrace.storage.bundle import WEIGHTS
 from headrace.training.callbacks.checkpoints import read_resume_point
 from headrace.training.data_module import ArraysDataModule
-from headrace.training.fit import FitJob, WorkerContext, fit, read_result
+from headrace.training.fit import PRIVACY_KEY, FitJob, WorkerContext, fit, load_privacy_key, read_result
 from headrace.training.sampling.batch_order import BatchOrder
 from headrace.training.settings import ResolvedTrainSettings
 
@@ -133,3 +133,13 @@ def test_an_old_copy_of_the_data_is_not_used(trained, tmp_path):
     copied.write_bytes(targets.read_bytes())
     with enter_job(replace(job, normalized_dir=tmp_path / "copied"), handle) as local:
         assert local.work_folder is not None
+
+
+def test_all_workers_of_a_private_training_have_the_same_key(trained, tmp_path):
+    job = make_job(trained, "private", privacy={"epsilon": 3.0})
+    actor = Handle(CallerFiles(job.to_json()))
+    keys = []
+    for _ in range(2):
+        with enter_job(elsewhere(job, tmp_path), actor) as local:
+            keys.append(load_privacy_key(local.job.settings, local.job.work_dir))
+    assert keys[0] == keys[1] == (job.work_dir / PRIVACY_KEY).read_bytes()

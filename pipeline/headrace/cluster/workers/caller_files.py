@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from headrace.contracts import Json
 from headrace.storage.arrays import Arrays, open_arrays
 from headrace.storage.atomic import atomic_file
-from headrace.training.fit import FitJob
+from headrace.training.fit import FitJob, load_privacy_key
 from headrace.training.sampling.batch_order import WorkerShare
 
 NUM_AHEAD = 16
@@ -55,7 +55,8 @@ class CallerFiles:
         return np.asarray(self._splits[split].inputs[rows])
 
     def read_work_files(self) -> dict[str, bytes]:
-        """Returns the files from which a training is resumed."""
+        """Returns the files from which a training is resumed, and the one key of all workers of a private one."""
+        load_privacy_key(self._job.settings, self._job.work_dir)
         return {path.name: path.read_bytes() for path in self._job.work_dir.iterdir() if path.is_file()}
 
     def write_work_file(self, name: str, content: bytes) -> None:
