@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all check bench ui clean lock code browser
+.PHONY: help setup run test test-all soak check bench ui clean lock code browser
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -36,15 +36,18 @@ browser: ## Debian's Chromium, in which tests open the pages; needs root where t
 	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 
 test: setup ## the tests except the slow ones (no network)
-	pytest -n auto --dist worksteal -m "not slow"
+	pytest -n auto --dist worksteal -m "not slow and not soak"
 
 test-all: setup ## all tests: the quick ones with coverage, including subprocesses; then real workers, kills, end to end
 	coverage erase
-	coverage run -m pytest -n auto --dist worksteal -m "not slow"
+	coverage run -m pytest -n auto --dist worksteal -m "not slow and not soak"
 	coverage combine --quiet
 	coverage report
 	@# a file stays in one process: the pipelines that its tests share run once
 	pytest -n auto --dist loadfile -m slow
+
+soak: setup ## several machines whose head is lost and whose server is away, for ten minutes; root, Linux; not in CI
+	pytest -m soak
 
 check: setup ## style, types, layers, spelling, shell
 	ruff format --check .

@@ -3,6 +3,7 @@
 import gzip
 import importlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -239,3 +240,12 @@ def test_unknown_benchmark_is_one_line_of_usage_error():
     process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert process.returncode == 2
     assert "'kears-000' is not a benchmark; choose from hand-000, " in process.stderr
+
+
+def test_gpu_benchmark_without_a_gpu_is_refused_in_one_line():
+    command = [sys.executable, str(BENCH_DIR / "gpu.py")]
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "no GPU" in done.stderr

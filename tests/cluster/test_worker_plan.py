@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from headrace.cluster import session, worker_plan
-from headrace.cluster.worker_plan import plan_training, plan_workers
+from headrace.cluster.worker_plan import plan_devices, plan_training, plan_workers
 from headrace.contracts import Spec
 from headrace.errors import ClusterError, DataError
 from headrace.paths import Paths
@@ -59,6 +59,28 @@ def test_plan_with_more_workers_than_cpus_fails() -> None:
 def test_plan_on_a_cluster_has_one_cpu_per_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "192.0.2.1:6379")
     assert plan_workers(9) == (9, 1)
+
+
+@pytest.mark.parametrize(
+    ("num_gpus", "use_gpu", "resources", "line"),
+    [
+        (0, False, {"CPU": 3}, ""),
+        (2, True, {"CPU": 3, "GPU": 1}, ""),
+        (8, True, {"CPU": 3, "GPU": 1}, ""),
+        (1, False, {"CPU": 3}, "train.num_workers: 2 workers train on CPUs, since each needs a GPU and there are 1;"),
+    ],
+)
+def test_each_worker_has_a_gpu_or_none_has(
+    num_gpus: int, use_gpu: bool, resources: dict[str, int], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from ray.train import ScalingConfig
+    from ray.train.torch import TorchConfig
+
+    devices = plan_devices(2, 3, num_gpus)
+    assert devices == {"num_workers": 2, "use_gpu": use_gpu, "resources_per_worker": resources}
+    assert ScalingConfig(**devices).total_resources == {name: 2 * value for name, value in resources.items()}
+    assert capsys.readouterr().out.startswith(line)
+    assert TorchConfig().backend is None  # then Ray chooses NCCL for workers with GPUs
 
 
 def plan(paths: Paths, **changes: Any) -> Machine:

@@ -8,8 +8,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -101,6 +99,19 @@ class Network:
         self.switch.call("ip", "link", "set", f"to-{name}", "master", "bridge", "up")
         return host
 
+    def unplug(self, host: Host) -> None:
+        """Takes the cable out at the bridge: what either side sends is lost, and neither gets a message."""
+        self.switch.call("ip", "link", "set", f"to-{host.name}", "down")
+
+    def plug(self, host: Host) -> None:
+        """Puts the cable back."""
+        self.switch.call("ip", "link", "set", f"to-{host.name}", "up")
+
+    def lose(self, host: Host) -> None:
+        """Switches a host off for good, without a last packet from it."""
+        self.unplug(host)
+        host.end()
+
     def _isolate(self, name: str, address: str) -> Host:
         private_dir = self.folder / name
         private_dir.mkdir()
@@ -119,46 +130,6 @@ class Network:
         for host in (*self.hosts, self.switch):
             if host.process.returncode is None:
                 host.end()
-
-
-class RayHosts:
-    """A Ray cluster on hosts of a network: a head without CPUs for work, and nodes."""
-
-    def __init__(self, network: Network) -> None:
-        self.network = network
-        self.environment = os.environ | {
-            "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": os.urandom(16).hex(),
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-        }  # fmt: skip
-        for name in ("RAY_ADDRESS", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "MLFLOW_TRACKING_URI"):
-            self.environment.pop(name, None)
-        self.head = network.add("head")
-        self.address = f"{self.head.address}:6379"
-        self._wait(self._start(self.head, "--head", "--port=6379", "--num-cpus=0", "--include-dashboard=false"))
-
-    def add_nodes(self, *names: str) -> list[Host]:
-        """Starts nodes of one CPU each and returns when they belong to the cluster."""
-        hosts = [self.network.add(name) for name in names]
-        for started in [self._start(host, f"--address={self.address}", "--num-cpus=1") for host in hosts]:
-            self._wait(started)
-        return hosts
-
-    def _start(self, host: Host, *options: str) -> tuple[Host, subprocess.Popen[Any]]:
-        common = [f"--node-ip-address={host.address}", "--object-store-memory=100000000", "--disable-usage-stats"]
-        with (host.folder / "ray.log").open("wb") as log:
-            process = host.start(
-                sys.executable, "-m", "ray.scripts.scripts", "start", *options, *common, "--block",
-                env=self.environment, stdout=log, stderr=log,
-            )  # fmt: skip
-        return host, process
-
-    def _wait(self, started: tuple[Host, subprocess.Popen[Any]]) -> None:
-        host, process = started
-        deadline = time.monotonic() + 120
-        while "Ray runtime started" not in (text := (host.folder / "ray.log").read_text()):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"Ray did not start on {host.name}:\n{text}")
-            time.sleep(0.2)
 
 
 @contextlib.contextmanager

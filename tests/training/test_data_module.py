@@ -1,9 +1,11 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from headrace.contracts import Batch
 from headrace.errors import DataError
 from headrace.paths import Paths
 from headrace.storage.arrays import create_arrays, open_arrays
@@ -106,3 +108,16 @@ def test_batches_of_text_are_padded_to_their_longest_row(tmp_path: Path) -> None
         for ids, target, row in zip(batch.inputs.tolist(), batch.targets.tolist(), share.rows.tolist(), strict=True):
             assert ids == rows[row].tolist() + [0] * (longest - len(rows[row]))
             assert target == row + 0.5
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_batches_for_a_gpu_are_pinned(trained: Paths, monkeypatch: pytest.MonkeyPatch, device: str) -> None:
+    pinned: list[torch.Tensor] = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: pinned.append(tensor) or tensor)  # needs a GPU
+    data = make_data_module(trained)
+    batch = next(iter(data.train_dataloader()))
+    data.trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device(device)))
+    moved = data.on_before_batch_transfer(batch, 0)
+    assert isinstance(moved, Batch)
+    assert [id(value) for value in moved] == [id(value) for value in batch]
+    assert [id(value) for value in pinned] == ([id(value) for value in batch[:3]] if device == "cuda" else [])

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from headrace.cluster.session import count_nodes, is_attached, num_local_cpus, ray_session
+from headrace.cluster.worker_plan import plan_devices
+from headrace.cluster.workers.caller_files import enter_job
 from headrace.cluster.workers.errors import WorkerBug, find_root_cause, make_portable
 from headrace.cluster.workers.mailbox import SECONDS_BETWEEN_POLLS, create_mailbox, deliver_events
 from headrace.cluster.workers.process_group import make_torch_config
 from headrace.cluster.workers.project import CallerFolder
 from headrace.contracts import Json
-from headrace.errors import ClusterError, DataError, Terminated
+from headrace.errors import DataError, Terminated
 from headrace.paths import Paths
 from headrace.quantization.onnx_export import EXPORTER_MODULES
 from headrace.runtime import is_plain, preload_modules, relax_gc, skip_docstrings, wait_briefly
@@ -80,9 +82,7 @@ def _start_training(job: FitJob, paths: Paths) -> Iterator[Callable[[Observer], 
 def _require_result(work_dir: Path) -> Json:
     result = read_result(work_dir)
     if result is None:
-        raise DataError(
-            f"{work_dir}: rank 0 left no result here; put the project on storage that all nodes of the cluster share"
-        )
+        raise DataError(f"{work_dir}: the training ended without a result here; run the same command again")
     return result
 
 
@@ -94,10 +94,10 @@ class Training:
         import ray
         from ray.train import FailureConfig, RunConfig, ScalingConfig
 
-        self._mailbox, self._has_started = create_mailbox(), False
+        self._mailbox, self._has_started = create_mailbox(job), False
         self._stop_path = job.work_dir / FileStop.NAME
         self._stop_path.unlink(missing_ok=True)
-        use_gpu = ray.cluster_resources().get("GPU", 0) >= num_workers
+        num_gpus = int(ray.cluster_resources().get("GPU", 0))
         trainer = make_trainer_class()(
             _run_worker,
             train_loop_config={
@@ -106,11 +106,7 @@ class Training:
                 "num_threads": num_threads,
                 "caller": CallerFolder.capture(),
             },
-            scaling_config=ScalingConfig(
-                num_workers=num_workers,
-                use_gpu=use_gpu,
-                resources_per_worker={"CPU": num_threads, **({"GPU": 1} if use_gpu else {})},
-            ),
+            scaling_config=ScalingConfig(**plan_devices(num_workers, num_threads, num_gpus)),
             torch_config=make_torch_config(),
             run_config=RunConfig(
                 name=job.work_dir.name,
@@ -208,29 +204,21 @@ def _fit_on_worker(config: dict[str, Any]) -> None:
     from headrace.cluster.workers.strategies import make_strategy
 
     config["caller"].enter()
-    context = ray.train.get_context()
-    mailbox = config["mailbox"]
-    job = FitJob.from_json(config["job"])
-    _check_is_shared(job.normalized_dir)
-    worker = WorkerContext(
-        rank=context.get_world_rank(),
-        num_workers=context.get_world_size(),
-        num_threads=config["num_threads"],
-        strategy=make_strategy(job.settings.strategy, context.get_world_size()),
-        plugins=(RayLightningEnvironment(),),
-        is_remote=True,
-    )
-    with suppress(Terminated):  # the caller, which asked for it, raises it
-        fit(job, mailbox.put.remote, worker)
-    ray.get(mailbox.put.remote({"kind": "end"}))  # events arrive in order, so all have arrived now
-
-
-def _check_is_shared(folder: Path) -> None:
-    import ray
-
-    if not folder.is_dir():
-        raise ClusterError(
-            f"{folder}: node {ray.util.get_node_ip_address()} has no such folder; training on several nodes needs the "
-            "project on storage that all of them see at one path: set HEADRACE_WORKSPACE to a folder there, or set "
-            "train.num_workers: 0 to train on the head node alone"
+    context, mailbox = ray.train.get_context(), config["mailbox"]
+    with enter_job(FitJob.from_json(config["job"]), mailbox) as local:
+        folder = local.work_folder
+        worker = WorkerContext(
+            rank=context.get_world_rank(),
+            num_workers=context.get_world_size(),
+            num_threads=config["num_threads"],
+            strategy=make_strategy(local.job.settings.strategy, context.get_world_size()),
+            plugins=(RayLightningEnvironment(),),
+            is_remote=True,
+            open_split=local.open_split,
+            on_checkpoint=folder.send_checkpoint if folder else None,
         )
+        with suppress(Terminated):  # the caller, which asked for it, raises it
+            fit(local.job, mailbox.put.remote, worker)
+        if folder and worker.rank == 0:
+            folder.send_changes()
+    ray.get(mailbox.put.remote({"kind": "end"}))  # events arrive in order, so all have arrived now

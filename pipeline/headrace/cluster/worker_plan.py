@@ -75,6 +75,22 @@ def plan_workers(wanted: int | str, expected_seconds: float | None = None, num_s
     return num_workers, num_local_cpus() // num_workers
 
 
+def plan_devices(num_workers: int, num_threads: int, num_gpus: int) -> Json:
+    """Returns the fields of Ray's ScalingConfig: a GPU for each worker, and with it NCCL, or CPUs for all.
+
+    Prints a line if there are GPUs, but too few: workers do not share one.
+    """
+    use_gpu = num_gpus >= num_workers
+    if 0 < num_gpus < num_workers:
+        print(  # noqa: T201
+            f"train.num_workers: {num_workers} workers train on CPUs, since each needs a GPU and there are {num_gpus};"
+            f" set {num_gpus}, or auto, to train on GPUs",
+            flush=True,
+        )
+    resources = {"CPU": num_threads} | ({"GPU": 1} if use_gpu else {})
+    return {"num_workers": num_workers, "use_gpu": use_gpu, "resources_per_worker": resources}
+
+
 def _is_short(expected_seconds: float | None, num_steps: int) -> bool:
     if expected_seconds is None or expected_seconds >= _min_seconds(num_steps):
         return False

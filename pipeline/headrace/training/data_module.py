@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,10 @@ class Batches(IterableDataset[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:
         num_parts, first = self.order.num_parts, self._first
-        for index, share in enumerate(self.order.shares(self.epoch, first // num_parts), first):
+        shares = self.order.shares(self.epoch, first // num_parts)
+        if hasattr(self._rows, "read_ahead"):  # rows on another machine
+            shares = self._rows.read_ahead(shares)
+        for index, share in enumerate(shares, first):
             self._num_read = index + 1
             yield self._gather(share, index // num_parts)
 
@@ -80,6 +83,15 @@ class Batches(IterableDataset[Batch]):
         return torch.from_numpy(self.arrays.targets[rows])
 
 
+def pin_batch(batch: Batch) -> Batch:
+    """Copies a batch to page-locked memory, from which it goes to a GPU while the step before still computes.
+
+    torch reuses the memory of earlier batches once their copies have ended.
+    """
+    tensors = {name: value for name, value in batch._asdict().items() if isinstance(value, torch.Tensor)}
+    return batch._replace(**{name: tensor.pin_memory() for name, tensor in tensors.items()})
+
+
 class ArraysDataModule(pl.LightningDataModule):
     """Train and validation rows of `data/normalized`, for worker `rank` of `num_workers`."""
 
@@ -88,6 +100,7 @@ class ArraysDataModule(pl.LightningDataModule):
     ) -> None:
         """Opens no files: each worker opens its own memory maps in `setup`. `key`: of a private training."""
         super().__init__()
+        self.open_split: Callable[[Path], Arrays] = open_arrays
         self.key = key
         self.folder, self.settings, self.rank, self.num_workers = folder, settings, rank, num_workers
 
@@ -99,7 +112,7 @@ class ArraysDataModule(pl.LightningDataModule):
         transform = json.loads((self.folder / "transform.json").read_bytes())
         augmenter = make_augmenter(modality, settings, transform)
         mixer = make_mixer(modality, settings, transform)
-        train, val = (open_arrays(self.folder / split) for split in ("train", "val"))
+        train, val = (self.open_split(self.folder / split) for split in ("train", "val"))
         labels = np.asarray(train.targets) if settings.sampling == "balanced" else None
         order = replace(self._order(len(train), settings.batch_size), num_parts=settings.accumulate, labels=labels)
         if settings.privacy:
@@ -120,3 +133,8 @@ class ArraysDataModule(pl.LightningDataModule):
     def val_dataloader(self) -> Batches:
         """Returns batches that contain every validation row once, over all workers."""
         return self.val_batches
+
+    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:  # noqa: ARG002 Lightning's signature
+        """Pins a batch for CUDA; Lightning's copy to the device is non-blocking, which pageable memory prevents."""
+        is_cuda = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+        return pin_batch(batch) if is_cuda else batch

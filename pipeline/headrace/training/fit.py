@@ -7,6 +7,7 @@ import logging
 import os
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ import numpy as np
 from headrace.contracts import Json, Spec
 from headrace.errors import DataError
 from headrace.runtime import keep_freed_memory, restore_gc
+from headrace.storage.arrays import Arrays, open_arrays
 from headrace.storage.bundle import WEIGHTS
 from headrace.storage.checksums import hash_file, read_signed_json, write_signed_json
 from headrace.tasks import TASKS
@@ -70,6 +72,10 @@ class WorkerContext:
     plugins: tuple[Any, ...] = ()
     is_remote: bool = False
     """Whether the caller is another process, which asks the worker to stop by a file instead of a signal."""
+    open_split: Callable[[Path], Arrays] = open_arrays
+    """Opens a folder of split rows; without shared storage, the rows are on another machine."""
+    on_checkpoint: Callable[[Path], None] | None = None
+    """Gets the folder of each new checkpoint, in the thread that wrote it."""
 
 
 def fit(job: FitJob, observer: Observer, worker: WorkerContext | None = None) -> None:
@@ -89,11 +95,11 @@ def fit(job: FitJob, observer: Observer, worker: WorkerContext | None = None) ->
     worker = worker or WorkerContext()
     torch.set_num_threads(worker.num_threads or os.cpu_count() or 1)
     settings, work_dir = job.settings, job.work_dir
-    key = _get_privacy_key(settings, work_dir)
+    key = load_privacy_key(settings, work_dir)
     data, module = make_data_module(job, worker, key), make_training_module(job, key)
     keeper = WEIGHT_KEEPERS[settings.keep](work_dir)
     reporter = Reporter(observer if worker.rank == 0 else lambda _: None, settings.batch_size)
-    writer = CheckpointWriter(work_dir, settings.checkpoint.keep)
+    writer = CheckpointWriter(work_dir, settings.checkpoint.keep, worker.on_checkpoint)
     stop = make_stop_request(work_dir, is_remote=worker.is_remote)
     saving = DivergenceGuard(work_dir, writer.teardown), ResumeState(settings.checkpoint, writer, stop)
     callbacks = [keeper, reporter, *make_callbacks(settings), *saving]
@@ -147,7 +153,7 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 }
 
 
-def _get_privacy_key(settings: ResolvedTrainSettings, work_dir: Path) -> bytes:
+def load_privacy_key(settings: ResolvedTrainSettings, work_dir: Path) -> bytes:
     """Returns the key of a private training's rows and noise, the same on all workers and after an interruption."""
     if settings.privacy is None:
         return b""
@@ -182,7 +188,9 @@ def make_data_module(job: FitJob, worker: WorkerContext, key: bytes = b"") -> An
     """Builds the data module of a worker; `key`: of a private training."""
     from headrace.training.data_module import ArraysDataModule
 
-    return ArraysDataModule(job.normalized_dir, job.settings, rank=worker.rank, num_workers=worker.num_workers, key=key)
+    data = ArraysDataModule(job.normalized_dir, job.settings, rank=worker.rank, num_workers=worker.num_workers, key=key)
+    data.open_split = worker.open_split
+    return data
 
 
 def make_training_module(job: FitJob, key: bytes = b"") -> Any:

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from headrace.cluster.jobs.log import MAX_RECONNECTIONS, LogLines, stream_log
+from headrace.cluster.jobs import log
+from headrace.cluster.jobs.log import LogLines, stream_log
 
 
 def test_log_lines_are_joined_and_echoed_without_those_of_ray() -> None:
-    log, echoed = io.StringIO(), list[str]()
-    lines = LogLines(log, echoed.append)
+    file, echoed = io.StringIO(), list[str]()
+    lines = LogLines(file, echoed.append)
     for chunk in (
         "2026-01-01 10:00:00,000\tINFO job_manager.py:581 -- Runtime",
         " env is setting up.\nRunning entrypoint for job x: y\nfir", "st\nse", "cond",
@@ -22,7 +23,7 @@ def test_log_lines_are_joined_and_echoed_without_those_of_ray() -> None:
     lines.end()
     assert echoed == ["first", "second"]
     assert lines.last == "second"
-    assert len(log.getvalue().splitlines()) == 4
+    assert len(file.getvalue().splitlines()) == 4
 
 
 class Cuts:
@@ -60,11 +61,14 @@ class Gone(Cuts):
 
 
 def test_stream_log_of_a_lost_cluster_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def no_wait(_: float) -> None:
-        pass
-
+    seconds = iter(range(0, 200, 20))
+    monkeypatch.setattr(log, "time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
     monkeypatch.setattr(asyncio, "sleep", no_wait)
     client = Gone()
-    with pytest.raises(ConnectionError, match="lost too often"):
+    with pytest.raises(ConnectionError, match="not reachable for 60 s"):
         asyncio.run(stream_log(client, "a", LogLines(io.StringIO(), print)))
-    assert client.num_calls == MAX_RECONNECTIONS
+    assert client.num_calls == 2
+
+
+async def no_wait(_: float) -> None:
+    """In place of the pause between attempts."""

@@ -1,4 +1,4 @@
-"""Events of rank 0 on their way to the caller: an actor that holds them, and a thread that takes them."""
+"""The actor on the caller's node: events of rank 0 on their way to the caller, and the caller's files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from headrace.cluster.session import is_attached
+from headrace.cluster.workers.caller_files import CallerFiles
+from headrace.contracts import Json
 from headrace.runtime import is_plain
+from headrace.training.fit import FitJob
 from headrace.training.reporting.events import Event, Observer
 
 SECONDS_BETWEEN_POLLS = 0.3
@@ -16,11 +19,12 @@ COORDINATOR = "AutoscalingCoordinator"
 """Ray's name, and namespace, of the actor that requests nodes from a cluster's autoscaler."""
 
 
-class Mailbox:
-    """An actor that holds rank 0's events until the caller takes them."""
+class Mailbox(CallerFiles):
+    """An actor on the caller's node: it holds rank 0's events until the caller takes them, and serves the files."""
 
-    def __init__(self) -> None:
-        """Starts empty."""
+    def __init__(self, job: Json) -> None:
+        """Starts without events; `job`: of `FitJob.to_json`."""
+        super().__init__(job)
         self._events: list[Event] = []
 
     def put(self, event: Event) -> None:
@@ -33,13 +37,13 @@ class Mailbox:
         return events
 
     def request_resources(self, **_: Any) -> None:
-        """Ignores Ray Train's request for nodes, since a session on one machine cannot grow; see `_create_mailbox`."""
+        """Ignores Ray Train's request for nodes, since a session on one machine cannot grow; see `create_mailbox`."""
 
     def cancel_request(self, **_: Any) -> None:
         """Ignored, like `request_resources`."""
 
 
-def create_mailbox() -> Any:
+def create_mailbox(job: FitJob) -> Any:
     """Creates the actor. In a session on this machine it also takes the place of Ray Train's autoscaling coordinator.
 
     Ray Train waits for the coordinator before it starts any worker, which costs a process and more than a second. If
@@ -52,9 +56,9 @@ def create_mailbox() -> Any:
     actor = ray.remote(num_cpus=0)(Mailbox)
     if not is_attached() and not is_plain():
         with suppress(ValueError):  # an earlier training of this session has the name
-            return actor.options(name=COORDINATOR, namespace=COORDINATOR).remote()
+            return actor.options(name=COORDINATOR, namespace=COORDINATOR).remote(job.to_json())
     here = ray.get_runtime_context().get_node_id()
-    return actor.options(scheduling_strategy=NodeAffinitySchedulingStrategy(here, soft=False)).remote()
+    return actor.options(scheduling_strategy=NodeAffinitySchedulingStrategy(here, soft=False)).remote(job.to_json())
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -126,9 +127,23 @@ def finish_checkpoint(temporary: Path, position: Position, num_kept: int) -> Pat
     files = {path.name: _describe_file(path) for path in sorted(temporary.iterdir())}
     manifest = {"format": FORMAT, "position": asdict(position), "files": files}
     (temporary / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    return _publish(temporary, f"{PREFIX}{position.step:010d}", num_kept)
+
+
+def store_checkpoint(work_dir: Path, name: str, files: Mapping[str, bytes], num_kept: int) -> None:
+    """Adds a checkpoint of another machine, whose files are given, and removes the oldest."""
+    temporary = work_dir / FOLDER / f"{TEMPORARY}{name}"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    for file_name, content in files.items():
+        (temporary / file_name).write_bytes(content)
+    _publish(temporary, name, num_kept)
+
+
+def _publish(temporary: Path, name: str, num_kept: int) -> Path:
     for path in [*temporary.iterdir(), temporary]:
         _sync(path)
-    folder = temporary.with_name(f"{PREFIX}{position.step:010d}")
+    folder = temporary.with_name(name)
     shutil.rmtree(folder, ignore_errors=True)  # of an earlier start, and damaged, or else this one would go on from it
     temporary.rename(folder)
     _sync(folder.parent)

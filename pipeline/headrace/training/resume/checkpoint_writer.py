@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,9 @@ class CheckpointWriter(TorchCheckpointIO):
     POSITION = "position"
     """Key of the state that holds its Position."""
 
-    def __init__(self, work_dir: Path, num_kept: int) -> None:
-        """`num_kept`: checkpoints that stay on disk."""
-        self._work_dir, self._num_kept = work_dir, num_kept
+    def __init__(self, work_dir: Path, num_kept: int, on_written: Callable[[Path], None] | None = None) -> None:
+        """`num_kept`: checkpoints that stay on disk; `on_written` gets the folder of each, in the thread."""
+        self._work_dir, self._num_kept, self._on_written = work_dir, num_kept, on_written
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
         self.nowhere = work_dir / STATE
@@ -53,7 +54,9 @@ class CheckpointWriter(TorchCheckpointIO):
             content = io.BytesIO()  # torch's own writer raises RuntimeError, without an errno, for a full disk
             torch.save(state, content)
             (temporary / STATE).write_bytes(content.getbuffer())
-            finish_checkpoint(temporary, position, self._num_kept)
+            folder = finish_checkpoint(temporary, position, self._num_kept)
+            if self._on_written is not None:
+                self._on_written(folder)
             self.cpu_seconds = time.thread_time()
         except BaseException as error:  # noqa: BLE001 raised again in the training's thread
             self._error = error
