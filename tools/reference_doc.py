@@ -154,9 +154,14 @@ def list_commands(command: Any, name: str) -> Iterator[str]:
                 yield from list_commands(each, f"{name} {each.name}")
         return
     parameters = [each for each in command.params if each.name != "help"]
-    arguments = [each.metavar or each.name.upper() for each in parameters if each.param_type_name == "argument"]
-    options = " [OPTIONS]" if any(each.param_type_name == "option" for each in parameters) else ""
-    yield f"\n## {name}\n\n    {' '.join([name + options, *arguments])}\n\n{(command.help or '').strip()}\n"
+    arguments = [each.metavar or each.name.upper() for each in parameters if not is_option(each)]
+    needed = [
+        f"{each.opts[0]} {each.metavar or each.name.upper()}"
+        for each in parameters
+        if is_option(each) and each.required
+    ]
+    others = ["[OPTIONS]"] if any(is_option(each) and not each.required for each in parameters) else []
+    yield f"\n## {name}\n\n    {' '.join([name, *arguments, *needed, *others])}\n\n{(command.help or '').strip()}\n"
     if parameters:
         yield TABLE.format("parameter", "value", "default", "meaning")
     for each in parameters:
@@ -166,6 +171,10 @@ def list_commands(command: Any, name: str) -> Iterator[str]:
         value = "" if getattr(each, "is_flag", False) else describe_value(each)
         default = "" if each.default in (None, False, "") or callable(each.default) else f"`{show(each.default)}`"
         yield f"| {spelled} | {value} | {default} | {each.help or ''} |\n"
+
+
+def is_option(parameter: Any) -> bool:
+    return bool(parameter.param_type_name == "option")
 
 
 def describe_value(parameter: Any) -> str:

@@ -29,7 +29,9 @@ def doctor(as_json: AsJson = False) -> None:
     raise typer.Exit(show_checks(Paths(Path.cwd()), as_json=as_json))
 
 
-def completion(shell: Annotated[Literal["bash", "zsh", "fish"], typer.Argument(metavar="bash|zsh|fish")]) -> None:
+def completion(
+    shell: Annotated[Literal["bash", "zsh", "fish"], typer.Argument(metavar="SHELL", help="bash, zsh or fish.")],
+) -> None:
     """Print what makes the shell complete commands and options: eval "$(headrace completion bash)"."""
     from typer.completion import get_completion_script
 

@@ -40,7 +40,7 @@ def check_python(version: str = platform.python_version()) -> Check:
     """Whether this release of Python is one that the installed headrace was made for."""
     from packaging.specifiers import SpecifierSet
 
-    allowed = metadata.metadata("headrace").get("Requires-Python") or ""
+    allowed = metadata.metadata("headrace")["Requires-Python"]
     if SpecifierSet(allowed).contains(version):
         return Check("python", "ok", f"{version}, {platform.platform(terse=True)}")
     remedy = "make an environment with another Python, and install headrace there"
