@@ -107,6 +107,13 @@ def show(value: Any) -> str:
     return value if isinstance(value, str) and value else json.dumps(value, default=str)
 
 
+def escape_bars(cell: str) -> str:
+    """Writes | so that neither GitHub nor the site takes it for the end of a cell, also in code."""
+    parts = [f"<code>{part}</code>" if at % 2 and "|" in part else part for at, part in enumerate(cell.split("`"))]
+    text = "".join(part if part.startswith("<code>") or not at % 2 else f"`{part}`" for at, part in enumerate(parts))
+    return text.replace("|", "&#124;")
+
+
 def find_sections(annotation: Any) -> Iterator[type[Section]]:
     """Yields the sections that a field may hold."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
@@ -125,7 +132,7 @@ def list_settings(section: type[Section], prefix: str) -> Iterator[str]:
         if inner and default.startswith("`{"):
             default = "see below"
         cells = (f"`{key}`", describe_type(schema["properties"][name]), default, texts.get(name, ""))
-        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+        yield "| " + " | ".join(map(escape_bars, cells)) + " |\n"
         for each in inner:
             place = "[]" if "list" in str(field.annotation) else ""
             yield from list_settings(each, f"{key}{place}.")
