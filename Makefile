@@ -75,7 +75,7 @@ docs: setup ## the documents as a site, in site/: python -m http.server --direct
 	@python -c 'import material' 2>/dev/null || { \
 	  uv export --quiet --frozen --no-emit-project --extra docs --no-hashes --output-file $(VENV)/docs.txt && \
 	  VIRTUAL_ENV=$(VENV) uv pip install --constraint $(VENV)/docs.txt mkdocs-material; }
-	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 mkdocs build
 
 lock: setup ## resolve pyproject.toml into uv.lock, with the newest versions that it allows
 	uv lock --upgrade

@@ -6,7 +6,7 @@ import json
 import os
 from collections import Counter
 
-from headrace.contracts import Json, Metrics, Spec
+from headrace.contracts import Json, Metrics
 from headrace.data.sources.linked_folders import describe_links, find_links, find_unwatched_links
 from headrace.errors import DataError, TrackingError
 from headrace.paths import CONTRACT, Paths
@@ -132,8 +132,8 @@ def _describe_rule(rule: Json) -> str:
 
 def _is_of_images(paths: Paths) -> bool:
     folders = (paths.normalized_dir, paths.clean_dir, paths.raw_dir)
-    folder = next((folder for folder in folders if (folder / "spec.json").is_file()), None)
-    return folder is not None and Spec.read(folder).modality == "image"
+    path = next((path for folder in folders if (path := folder / "spec.json").is_file()), None)
+    return path is not None and json.loads(path.read_bytes()).get("modality") == "image"
 
 
 def _tested(test: Metrics) -> Row:
