@@ -85,7 +85,7 @@ def test_own_model_of_a_page_computes(
     monkeypatch.syspath_prepend(str(tmp_path))
     network = importlib.import_module(module).TwoLayers(width=4).build(shape, 3)
     assert network(torch.zeros(2, *shape)).shape == (2, 3)
-    for name in (module, module.partition(".")[0]):
+    for name in {module, module.partition(".")[0]}:
         sys.modules.pop(name)
 
 

@@ -33,7 +33,7 @@ def completion(
     shell: Annotated[Literal["bash", "zsh", "fish"], typer.Argument(metavar="SHELL", help="bash, zsh or fish.")],
 ) -> None:
     """Print what makes the shell complete commands and options: eval "$(headrace completion bash)"."""
-    from typer.completion import get_completion_script
+    from typer.completion import get_completion_script  # type: ignore[attr-defined]  # imported there, not in __all__
 
     print(get_completion_script(prog_name="headrace", complete_var=COMPLETE_VARIABLE, shell=shell))  # noqa: T201
 
@@ -41,6 +41,6 @@ def completion(
 def enable_completion() -> None:
     """Lets typer answer a shell that asks for completions, and ends the process then; does nothing otherwise."""
     if COMPLETE_VARIABLE in os.environ:
-        from typer.completion import completion_init
+        from typer.completion import completion_init  # type: ignore[attr-defined]
 
         completion_init()
