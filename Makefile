@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all soak check bench ui clean lock code browser
+.PHONY: help setup run test test-all soak check bench ui clean lock code docs browser
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -58,6 +58,7 @@ check: setup ## style, types, layers, spelling, shell
 	shellcheck .ci/run findings/*.sh tools/*.sh cluster/slurm/*.sbatch
 	headrace upgrade --check
 	python tools/checks_doc.py --check
+	python tools/reference_doc.py --check
 
 bench: setup ## benchmarks side by side, medians of several runs, into docs/benchmarks.md (an hour)
 	python benchmarks/run.py
@@ -68,9 +69,16 @@ ui: setup ## MLflow's pages of this project on this machine
 clean: ## remove what the pipeline wrote (not .venv)
 	rm -rf data models metrics plots reports registered.json mlflow.db mlartifacts .headrace .dvc/cache .dvc/tmp
 
-code: setup ## write the fingerprints of the stages' code into code.json, and docs/checks.md
+code: setup ## write what is generated from the code: code.json (fingerprints), docs/checks.md, docs/reference/
 	headrace upgrade
 	python tools/checks_doc.py
+	python tools/reference_doc.py
+
+docs: setup ## the documents as a site, in site/: python -m http.server --directory site
+	@python -c 'import material' 2>/dev/null || { \
+	  uv export --quiet --frozen --no-emit-project --extra docs --no-hashes --output-file $(VENV)/docs.txt && \
+	  VIRTUAL_ENV=$(VENV) uv pip install --constraint $(VENV)/docs.txt mkdocs-material; }
+	NO_MKDOCS_2_WARNING=1 mkdocs build
 
 lock: setup ## resolve pyproject.toml into uv.lock, with the newest versions that it allows
 	uv lock --upgrade

@@ -24,7 +24,7 @@ LARGE_FOLDERS = {
     ".": "the rooms themselves and the modules below all of them",
     "models": "one file per family of networks, and what they share",
 }
-OTHER_TESTS = {"contracts", "e2e", "faults", "recipes"}
+OTHER_TESTS = {"contracts", "documentation", "e2e", "faults", "recipes"}
 """Folders of tests about several modules at once."""
 DECLARED = "test_load.py: it only declares keys"
 TESTED_ELSEWHERE: dict[str, str] = {

@@ -82,9 +82,11 @@ def test_help_names_every_stage(capsys: pytest.CaptureFixture[str], arguments: l
         (["ui", "--port", "x"], "--port: must be a valid integer", "ui "),
         (["ui", "--port", "0"], "--port: must be greater than or equal to 1", "ui "),
         (["ui", "--port"], "Option '--port' requires an argument", "ui "),
+        (["status", "--project", "x"],
+         "--project stands before the command: headrace --project DIR COMMAND", "status "),
         (["init"], "Missing argument 'DIR'", "init "),
     ],
-)
+)  # fmt: skip
 def test_wrong_command_line_is_one_line(
     capsys: pytest.CaptureFixture[str], arguments: list[str], message: str, command: str
 ) -> None:
@@ -92,6 +94,13 @@ def test_wrong_command_line_is_one_line(
     out, err = capsys.readouterr()
     assert out == ""
     assert err == f"headrace: command line: {message}; see: headrace {command}--help\n"
+
+
+def test_project_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code("--project", "/no/where", "status") == 2
+    assert capsys.readouterr().err == (
+        "headrace: --project: /no/where: no such folder, or no right to enter it; headrace init DIR makes one\n"
+    )
 
 
 @pytest.mark.parametrize("value", ["yes", "true", "2"])

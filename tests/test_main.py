@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from headrace import __version__
+from headrace.__main__ import enter_project
 from headrace.paths import Paths
 from headrace.tracking.outbox import open_outbox
 
@@ -30,3 +31,22 @@ def test_send_delivers_the_outbox_of_a_project(tmp_path: Path) -> None:
     outbox.append({"kind": "end", "run_key": "none", "status": "FINISHED"})
     subprocess.run([*MODULE, "send", str(tmp_path)], cwd=tmp_path, check=True)
     assert not outbox.read_pending()
+
+
+@pytest.mark.parametrize("option", [["--project", "a"], ["--project=a"], ["--project", ".", "--project", "a"]])
+def test_project_is_entered_before_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: list[str]
+) -> None:
+    (tmp_path / "a").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert enter_project([*option, "status", "--project", "x"]) == ["status", "--project", "x"]
+    assert Path.cwd() == tmp_path / "a"
+
+
+@pytest.mark.parametrize("arguments", [[], ["status"], ["--project"], ["--project", "nowhere", "status"]])
+def test_arguments_without_a_folder_to_enter_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert enter_project(arguments) == arguments
+    assert Path.cwd() == tmp_path

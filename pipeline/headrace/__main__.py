@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 from headrace.fork_client import run_stage_by_fork_server
@@ -11,7 +13,7 @@ from headrace.runtime import exit_process, relax_gc, skip_docstrings, wait_brief
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Runs a command and exits: 0 success, 1 bug, 2 user error, 3 failed gate, 130/143 interrupted."""
-    given = sys.argv[1:] if arguments is None else arguments
+    given = enter_project(sys.argv[1:] if arguments is None else arguments)
     relax_gc()
     wait_briefly()
     skip_docstrings()
@@ -45,6 +47,23 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         if arguments is not None:  # called by a program, which may go on
             raise
         exit_process(end.code if isinstance(end.code, int) else int(end.code is not None))
+
+
+def enter_project(arguments: list[str]) -> list[str]:
+    """Changes to the folder of a leading `--project DIR`, as `git -C` does; returns the arguments after it.
+
+    All paths of the command are then relative to this folder. One that cannot be entered is left to the command line.
+    """
+    first, *others = arguments or [""]
+    folder = first.removeprefix("--project=") if first.startswith("--project=") else ""
+    if first == "--project" and others:
+        folder, *others = others
+    if not folder:
+        return arguments
+    with suppress(OSError):
+        os.chdir(folder)
+        return enter_project(others)
+    return arguments
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from headrace import __version__
+from headrace.commands.inspection.command import completion, doctor, enable_completion, status
 from headrace.commands.remote.jobs import jobs_app, submit
 from headrace.comparison.command import compare
 from headrace.errors import USER_ERRNOS, ConfigError, DataError, HeadraceError, Interrupted, Terminated
@@ -43,17 +44,10 @@ def _stage_command(name: str) -> Callable[[], None]:
 
 for _stage in STAGES:
     app.command(_stage, rich_help_panel=STAGE_PANEL)(_stage_command(_stage))
-app.command()(compare)
+for _command in (status, doctor, completion, compare):
+    app.command()(_command)
 app.command()(submit)
 app.add_typer(jobs_app, name="jobs")
-
-
-@app.command()
-def status() -> None:
-    """Show rows by stage, the quality of the model, and where to inspect the results."""
-    from headrace.commands.status import show_status
-
-    show_status(_paths())
 
 
 @app.command()
@@ -194,8 +188,15 @@ def fingerprint() -> None:
 
 
 @app.callback(invoke_without_command=True)
-def _root(version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False) -> None:
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+    project: Annotated[
+        str, typer.Option(metavar="DIR", help="Run in this folder; stands before the command, as git -C.")
+    ] = "",
+) -> None:
     """Turn raw labelled data into a trained, tested, quantised, explained and registered model."""
+    if project:  # a folder that exists was entered, and the option removed, before this module was imported
+        raise ConfigError(f"--project: {project}: no such folder, or no right to enter it; headrace init DIR makes one")
     if version:
         print(__version__)  # noqa: T201
         raise typer.Exit
@@ -222,7 +223,8 @@ def run_command(arguments: list[str]) -> NoReturn:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         check_plain_switch()
-        sys.exit(app(args=arguments, standalone_mode=False))
+        enable_completion()
+        sys.exit(app(args=arguments, prog_name="headrace", standalone_mode=False))
     except HeadraceError as error:
         _exit_with(error)
     except typer.TyperException as error:  # an unknown command or option
@@ -250,6 +252,8 @@ def check_plain_switch() -> None:
 def _describe_usage_error(error: typer.TyperException, arguments: list[str]) -> ConfigError:
     """Rewords typer's message, and refers to the help of the command at hand."""
     problem = error.format_message().rstrip(".").partition(", unable to parse")[0]
+    if problem.startswith("No such option: --project"):
+        problem = "--project stands before the command: headrace --project DIR COMMAND"
     if match := re.fullmatch(r"Invalid value for '(.+?)': Input should be (.+)", problem):
         problem = f"{match[1]}: must be {match[2]}"
     names = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
+from headrace.commands.inspection.status import read_metrics
 from headrace.commands.run_stage import BEFORE_TRAINING, check_code, format_summary, import_stage, run_stage
-from headrace.commands.status import read_metrics
 from headrace.config import Section
 from headrace.contracts import Metrics
 from headrace.errors import ConfigError, DataError, GateError, TrackingError

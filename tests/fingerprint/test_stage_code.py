@@ -36,7 +36,7 @@ EDITS = {
     "storage/atomic.py": (set(STAGES), "\nADDED = 1\n"),
     "__init__.py": (set(), "\nADDED = 1\n"),
     "__main__.py": (set(), "\nADDED = 1\n"),
-    "commands/status.py": (set(), "\nADDED = 1\n"),
+    "commands/inspection/status.py": (set(), "\nADDED = 1\n"),
     "models/cnn.py": (set(), "\n# a comment\n"),
 }
 """File -> the stages whose fingerprint changes, and what is appended."""

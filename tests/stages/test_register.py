@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from headrace.commands.status import make_rows
+from headrace.commands.inspection.status import make_rows
 from headrace.config import validate_section
 from headrace.errors import GateError, TrackingError
 from headrace.evaluation.gates.bounds import Gate

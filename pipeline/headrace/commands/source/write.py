@@ -85,7 +85,7 @@ def _head(summary: SourceSummary) -> list[str]:
     return [
         f"# Settings of the pipeline, guessed by `headrace init --source` from {read}: {task}.",
         "# Edit what is not right; `dvc repro` then runs only what that affects. All keys with their units and ranges:",
-        "# https://github.com/headrace/headrace, in docs/ and in the class Config of each stage.",
+        "# https://github.com/headrace/headrace/blob/main/docs/reference/settings.md",
     ]
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 
-from headrace.contracts import Json, Metrics, Spec
+from headrace.contracts import Json, Metrics
 from headrace.data.sources.linked_folders import describe_links, find_links, find_unwatched_links
 from headrace.errors import DataError, TrackingError
 from headrace.paths import CONTRACT, Paths
 from headrace.stages import STAGES
 from headrace.tracking.database import relocate_artifacts
 from headrace.tracking.outbox import find_outboxes
+from headrace.tracking.uri import REGISTRY, SERVERS, remove_credentials, tracking_uri
 
 Row = tuple[str, str]
 CONTRACT_ACTIONS = {"quarantined": "drop", "repaired": "repair", "warned": "warn"}
@@ -20,17 +22,40 @@ MAX_RULES = 5
 """Rules that did not pass which are shown."""
 
 
-def show_status(paths: Paths) -> None:
-    """Prints a short table of the results so far."""
+def show_status(paths: Paths, *, as_json: bool = False) -> None:
+    """Prints the results so far as a short table; or, for programs, lines, metrics and the version as JSON."""
+    metrics = {stage: read_metrics(paths, stage) for stage in STAGES}
+    rows = make_rows(metrics, paths) or [("nothing yet", "dvc repro runs the pipeline")]
+    rows = _relocate(paths) + rows + point_to_report(metrics)
+    if as_json:
+        print(json.dumps(describe_status(rows, metrics, paths), indent=2))  # noqa: T201
+    else:
+        _print_table(rows)
+
+
+def describe_status(rows: list[Row], metrics: dict[str, Metrics], paths: Paths) -> Json:
+    """Returns the stages that have run with their metrics, the registered version (or null), and the table's lines."""
+    registered = json.loads(paths.registered_path.read_bytes()) if paths.registered_path.is_file() else None
+    return {
+        "stages": {stage: values for stage, values in metrics.items() if values},
+        "registered": registered,
+        "registry": remove_credentials(_registry_uri(paths)),
+        "lines": [" ".join(f"{name} {value}".split()) for name, value in rows],
+    }
+
+
+def _print_table(rows: list[Row]) -> None:
     from rich.console import Console
     from rich.table import Table
 
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    metrics = {stage: read_metrics(paths, stage) for stage in STAGES}
-    rows = make_rows(metrics, paths) or [("nothing yet", "dvc repro runs the pipeline")]
-    for name, value in _relocate(paths) + rows + point_to_report(metrics):
+    for name, value in rows:
         table.add_row(f"[bold]{name}", value)
     Console(highlight=False).print(table)
+
+
+def _registry_uri(paths: Paths) -> str:
+    return os.environ.get(REGISTRY) or tracking_uri(paths)
 
 
 def _relocate(paths: Paths) -> list[Row]:
@@ -106,8 +131,9 @@ def _describe_rule(rule: Json) -> str:
 
 
 def _is_of_images(paths: Paths) -> bool:
-    has_spec = (paths.normalized_dir / "spec.json").is_file()
-    return not has_spec or Spec.read(paths.normalized_dir).modality == "image"
+    folders = (paths.normalized_dir, paths.clean_dir, paths.raw_dir)
+    path = next((path for folder in folders if (path := folder / "spec.json").is_file()), None)
+    return path is not None and json.loads(path.read_bytes()).get("modality") == "image"
 
 
 def _tested(test: Metrics) -> Row:
@@ -175,8 +201,17 @@ def _registered(paths: Paths) -> list[Row]:
         *([("", version["champion"]["sentence"])] if "champion" in version else []),
         *_last_act(version["name"], paths),
         *_lost_files(version, paths),
-        ("inspect it", "headrace ui              runs and registry in a browser"),
+        _inspect(version, paths),
     ]
+
+
+def _inspect(version: Json, paths: Paths) -> Row:
+    """Where a browser shows the version: its page on a server, or the command that serves the project's registry."""
+    uri = _registry_uri(paths)
+    if uri.partition(":")[0] not in SERVERS:
+        return "inspect it", "headrace ui              runs and registry in a browser"
+    page = f"{remove_credentials(uri).rstrip('/')}/#/models/{version['name']}/versions/{version['version']}"
+    return "inspect it", page
 
 
 def _last_act(name: str, paths: Paths) -> list[Row]:

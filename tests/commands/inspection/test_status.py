@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from headrace.commands.status import make_rows, point_to_report, read_metrics, show_status
+from headrace.commands.inspection.status import make_rows, point_to_report, read_metrics, show_status
 from headrace.contracts import Spec
 from headrace.errors import DataError
 from headrace.paths import Paths
@@ -53,9 +53,41 @@ def test_rows_of_each_stage(tmp_path: Path) -> None:
         ("split", "3,500 train, 750 validation, 738 test"),
         ("accuracy", "98.00% on test rows (95 % interval 97.00% to 98.90%)"),
         ("", "98.10% with the float32 graph, on the same rows"),
-        ("fp32", "99.00% on validation rows, 500 kB, 0.123 ms an image"),
-        ("int8", "98.50% on validation rows, 130 kB, 0.100 ms an image"),
+        ("fp32", "99.00% on validation rows, 500 kB, 0.123 ms a row"),
+        ("int8", "98.50% on validation rows, 130 kB, 0.100 ms a row"),
     ]
+
+
+def test_rows_speak_of_images_only_where_the_data_are(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    for modality, unit in (("image", "an image"), ("table", "a row"), ("text", "a row")):
+        spec = Spec(modality=modality, task="classification", source="x", format="csv", num_rows=9)
+        write_text(paths.clean_dir / "spec.json", spec.to_json())
+        assert rows(paths)[-1][1].endswith(f"0.100 ms {unit}"), "also before normalize, or without its arrays"
+
+
+def test_rows_of_a_version_on_a_server_have_its_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = Paths(tmp_path)
+    write_json(paths.registered_path, REGISTERED)
+    assert dict(rows(paths))["inspect it"].startswith("headrace ui ")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@mlflow.example:5000/")
+    assert dict(rows(paths))["inspect it"] == "http://mlflow.example:5000/#/models/digits/versions/3"
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", "http://registry.example")
+    assert dict(rows(paths))["inspect it"] == "http://registry.example/#/models/digits/versions/3"
+
+
+def test_status_as_json_has_metrics_version_and_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = Paths(tmp_path)
+    show_status(paths, as_json=True)
+    nothing = json.loads(capsys.readouterr().out)
+    assert (nothing["stages"], nothing["registered"]) == ({}, None)
+    for stage, metrics in FIGURES.items():
+        write_json(paths.metrics_path(stage), metrics)
+    write_json(paths.registered_path, REGISTERED)
+    show_status(paths, as_json=True)
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["stages"], shown["registered"]) == (FIGURES, REGISTERED)
+    assert shown["lines"][0] == "rows 5,000 in, 12 quarantined"
 
 
 def test_rows_say_what_the_contract_did_and_whether_it_was_edited(tmp_path: Path) -> None:
