@@ -36,14 +36,16 @@ def test_model_is_reproduced_from_its_commit_and_changed_data_are_seen(tmp_path)
     params["train"] |= {"max_epochs": 2, "num_workers": 0, "model": {"name": "mlp", "dense": [8], "dropout": 0.2}}
     params |= {"validate": {"baselines": {"seconds": 0}}, "explain": {"num_examples": 0}}
     YAML(typ="safe").dump(params, folder / "params.yaml")
-    (folder / ".gitignore").open("a").write("\n/rows.csv\n")
+    ignored = (folder / ".gitignore").read_text()
+    (folder / ".gitignore").write_text(f"{ignored}\n/rows.csv\n")
     run(folder, "git", "add", ".")
     run(folder, "git", "commit", "--quiet", "-m", "one")
     run(folder, "dvc", "repro")
     origin = json.loads("\n".join(run(folder, "headrace", "lineage", "1", "--json")))
     assert (origin["seed"], origin["is_dirty"]) == (0, False)
     assert set(origin["gates"]) == {"validate", "quantize"}
-    (folder / "params.yaml").write_text("register: {}\n")  # not committed
+    params["train"]["max_epochs"] = 9  # not committed
+    YAML(typ="safe").dump(params, folder / "params.yaml")
     *_, title, data, weights, metrics = run(folder, "headrace", "reproduce", "1")
     assert "trained again from commit " in title
     assert data.startswith("data: equal (data/raw ")

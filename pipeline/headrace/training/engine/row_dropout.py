@@ -5,7 +5,8 @@ row), so a worker draws the masks of its own rows only. Torch's generator draws 
 another worker's share of them, would get other masks.
 
 The function is SplitMix64 (Steele, Lea and Flood 2014, Fast Splittable Pseudorandom Number Generators, figure 13) of a
-counter, 16 bits for an element. It takes a third of the time of torch's own dropout on a CPU.
+counter, 16 bits for an element. From 100,000 elements on it takes half the time of torch's own dropout on a CPU; for a
+thousand it takes 0.07 ms more.
 """
 
 from __future__ import annotations
