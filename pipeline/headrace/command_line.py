@@ -20,6 +20,7 @@ from headrace.commands.remote.jobs import jobs_app, submit
 from headrace.comparison.command import compare
 from headrace.errors import USER_ERRNOS, ConfigError, DataError, HeadraceError, Interrupted, Terminated
 from headrace.paths import Paths
+from headrace.reproduction.command import lineage, reproduce
 from headrace.stages import STAGE_HELP, STAGES
 
 app = typer.Typer(name="headrace", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -44,7 +45,7 @@ def _stage_command(name: str) -> Callable[[], None]:
 
 for _stage in STAGES:
     app.command(_stage, rich_help_panel=STAGE_PANEL)(_stage_command(_stage))
-for _command in (status, doctor, completion, compare):
+for _command in (status, doctor, completion, compare, lineage, reproduce):
     app.command()(_command)
 app.command()(submit)
 app.add_typer(jobs_app, name="jobs")

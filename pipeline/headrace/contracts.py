@@ -188,6 +188,8 @@ class Batch(NamedTuple):
     """Targets of the rows that these are mixed with (mixup, CutMix); None without mixing."""
     mix_weights: Tensor | None = None
     """`[rows]`: weight of the row itself in the mixed one, in [0, 1]; the partner has the rest."""
+    first_row: int = 0
+    """Index of the first of these rows in the global batch of the step."""
 
 
 class Augmenter(Protocol):

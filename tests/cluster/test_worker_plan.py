@@ -121,3 +121,35 @@ def test_plan_training_refuses_a_batch_that_workers_cannot_divide(
     monkeypatch.setattr(worker_plan, "plan_workers", lambda *_: (5, 1))
     with pytest.raises(DataError, match=r"train\.batch_size: 24 rows cannot be divided among 5 workers"):
         plan(trained)
+
+
+NETS = """
+from torch import nn
+
+
+class Functional(nn.Module):
+    def build(self, input_shape, num_outputs):
+        return nn.Sequential(nn.Flatten(), nn.Linear(256, 8), self, nn.Linear(8, num_outputs))
+
+    def forward(self, values):
+        return nn.functional.dropout(values, 0.5, self.training)
+
+
+class Layers:
+    def build(self, input_shape, num_outputs):
+        return nn.Sequential(nn.Flatten(), nn.Linear(256, 8), nn.Dropout(0.5), nn.Linear(8, num_outputs))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "num_workers", "num_warnings"), [("Functional", 2, 1), ("Functional", 0, 0), ("Layers", 2, 0)]
+)
+def test_plan_training_warns_of_draws_that_depend_on_the_workers(
+    name: str, num_workers: int, num_warnings: int, *,
+    trained: Paths, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    (trained.root / "drawing_nets.py").write_text(NETS)
+    monkeypatch.syspath_prepend(trained.root)
+    plan(trained, model={"name": f"drawing_nets:{name}"}, num_workers=num_workers)
+    assert len(caplog.messages) == num_warnings
+    assert all("'drawing_nets:Functional' draws random numbers" in message for message in caplog.messages)

@@ -68,6 +68,7 @@ def test_module_of_two_workers_has_the_batches_of_one(trained: Paths) -> None:
     for batch, *shares in zip(full, *halves, strict=True):
         assert torch.equal(torch.cat([share.inputs for share in shares]), batch.inputs)
         assert torch.equal(torch.cat([share.targets for share in shares]), batch.targets)
+        assert [share.first_row for share in shares] == [0, len(shares[0].targets)]
 
 
 def test_module_augments_train_rows_only(trained: Paths) -> None:

@@ -13,7 +13,7 @@ from headrace.tasks import TASKS
 from headrace.training.module import TrainingModule
 from headrace.training.sampling.batch_order import BatchOrder
 from headrace.training.settings import ResolvedTrainSettings
-from tests.training.short_fit import WEIGHTS, is_close, load_result, train
+from tests.training.short_fit import SETTINGS, WEIGHTS, is_close, load_result, train
 
 ROWS = torch.from_numpy(np.random.default_rng(0).normal(size=(31, 6))).float()
 TARGETS = torch.from_numpy(np.random.default_rng(1).integers(0, 3, 31))
@@ -22,7 +22,7 @@ ROWS_BY_CLASS = {"target": {"rows": dict(zip("abc", np.bincount(TARGETS).tolist(
 
 def make_module(world_size: int = 1, **settings: Any) -> TrainingModule:
     torch.manual_seed(0)
-    network = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
+    network = nn.Sequential(nn.Dropout(0.2), nn.Linear(6, 8), nn.Tanh(), nn.Dropout(0.3), nn.Linear(8, 3))
     module = TrainingModule(
         network, TASKS["classification"], ResolvedTrainSettings(**settings), transform=ROWS_BY_CLASS, num_steps=10
     )
@@ -30,12 +30,13 @@ def make_module(world_size: int = 1, **settings: Any) -> TrainingModule:
     return module
 
 
-def make_batches(step: int, num_workers: int, batch_size: int = 10) -> list[Batch]:
+def make_batches(step: int, num_workers: int, batch_size: int = 10, epoch: int = 0) -> list[Batch]:
     batches = []
     for rank in range(num_workers):
-        share = list(BatchOrder(31, batch_size, 0, rank, num_workers).shares(0))[step]
+        share = list(BatchOrder(31, batch_size, 0, rank, num_workers).shares(epoch))[step]
         rows = torch.from_numpy(share.rows)
-        batches.append(Batch(ROWS[rows], TARGETS[rows], torch.from_numpy(share.weights), share.num_rows))
+        weights = torch.from_numpy(share.weights)
+        batches.append(Batch(ROWS[rows], TARGETS[rows], weights, share.num_rows, first_row=share.first))
     return batches
 
 
@@ -67,9 +68,30 @@ def test_gradient_is_that_of_the_mean_loss() -> None:
     module = make_module()
     result = get_gradient(module, full)
     module.zero_grad()
+    module.draws.select_rows(0, len(full.targets))
     nn.functional.cross_entropy(module.network(full.inputs), full.targets).backward()
     expected = torch.cat([parameter.grad.flatten() for parameter in module.parameters() if parameter.grad is not None])
     torch.testing.assert_close(result, expected)
+
+
+@pytest.mark.parametrize("num_workers", [2, 3, 8])
+def test_workers_with_dropout_train_as_one(num_workers: int) -> None:
+    """Each step averages the gradients of all shares, as the workers do; float sums differ in their order only."""
+    losses = []
+    for count in (1, num_workers):
+        module = make_module(world_size=count)
+        optimizer = torch.optim.AdamW(module.parameters(), 0.05)
+        for epoch in range(4):
+            module._trainer.current_epoch = epoch  # type: ignore[union-attr, misc]
+            for step in range(4):
+                optimizer.zero_grad()
+                for batch in make_batches(step, count, epoch=epoch):
+                    (module.training_step(batch, step) / count).backward()
+                optimizer.step()
+            losses.append(float(module.train_sums[0]))
+            module.on_train_epoch_start()
+    assert losses[3] < 0.95 * losses[0]
+    assert losses[4:] == pytest.approx(losses[:4], rel=1e-5)
 
 
 def test_sums_count_every_row_of_every_worker_once() -> None:
@@ -136,7 +158,8 @@ def test_regression_reports_its_mean_error_in_the_unit_of_the_target() -> None:
 
 @pytest.mark.parametrize("accumulate", [2, 5])
 def test_fit_with_accumulated_gradients_gives_the_same_weights(trained: Paths, accumulate: int) -> None:
-    settings: dict[str, Any] = {"optimizer": "sgd", "l1": 1e-3, "max_epochs": 2, "gradient_clip": 0.5}
+    model = {**SETTINGS["model"], "dropout": 0.3}
+    settings: dict[str, Any] = {"optimizer": "sgd", "l1": 1e-3, "max_epochs": 2, "gradient_clip": 0.5, "model": model}
     full, in_parts = train(trained, "a", **settings), train(trained, "b", accumulate=accumulate, **settings)
     results = load_result(full), load_result(in_parts)
     assert results[0]["steps"] == results[1]["steps"] == 22

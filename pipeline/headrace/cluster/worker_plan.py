@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
+from typing import Any
 
 from headrace.cluster.session import available_workers, check_cpus, is_attached, num_local_cpus, num_local_gpus
 from headrace.contracts import Json, Spec
@@ -14,6 +16,8 @@ from headrace.training.autotune.tuner import Machine
 from headrace.training.autotune.workload import Workload, count_workload
 from headrace.training.settings import TrainSettings
 
+logger = logging.getLogger(__name__)
+NUM_TRIED_ROWS = 2
 MIN_SECONDS_FOR_RAY, MIN_STEP_SECONDS_FOR_RAY = 60.0, 0.012
 """`num_workers: auto` uses Ray if one process would take longer than the first, plus the second for every step.
 
@@ -52,11 +56,28 @@ def plan_training(wanted: TrainSettings, spec: Spec, transform: Json, normalized
             f"params.yaml: train.batch_size: {wanted.batch_size} rows cannot be divided among {num_workers} workers; "
             f"choose a multiple of {num_workers}, or set train.num_workers"
         )
+    if num_workers > 1:
+        _warn_of_draws_by_worker(network, normalized_dir, str(wanted.model["name"]))
     if wanted.privacy:
         from headrace.training.privacy.checks import check_privacy_compatible  # imports torch
 
         check_privacy_compatible(network, TASKS[spec.task], wanted, transform=transform, folder=normalized_dir)
     return Machine(num_workers, num_cores), workload
+
+
+def _warn_of_draws_by_worker(network: Any, normalized_dir: Path, name: str) -> None:
+    import numpy as np
+    import torch
+
+    from headrace.training.engine.row_dropout import draws_otherwise  # imports torch
+
+    inputs = open_arrays(normalized_dir / "train").inputs[:NUM_TRIED_ROWS]
+    if draws_otherwise(network, torch.from_numpy(np.array(inputs))):
+        logger.warning(
+            "params.yaml: train.model: %r draws random numbers outside of nn.Dropout layers, others on each worker: "
+            "the weights depend on the number of workers; use nn.Dropout, nn.Dropout1d, nn.Dropout2d or nn.Dropout3d",
+            name,
+        )
 
 
 def plan_workers(wanted: int | str, expected_seconds: float | None = None, num_steps: int = 0) -> tuple[int, int]:

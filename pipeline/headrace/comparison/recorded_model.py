@@ -65,7 +65,7 @@ def read_recorded_model(files: ResultFiles, stored: StoredResult, letter: str) -
             f"{stored.title}: has no stored answers to test rows, so it cannot be compared; run: dvc repro (it was "
             "made by other means, or its files are gone)"
         )
-    record = _read_json(files.find(stored.version_uri, f"{OUTCOMES_DIR}/{RECORD}")) or _read_run_record(files, stored)
+    record = read_record(files, stored)
     return RecordedModel(
         letter,
         stored.title,
@@ -75,6 +75,12 @@ def read_recorded_model(files: ResultFiles, stored: StoredResult, letter: str) -
         record.get("code") or {},
         record.get("metrics") or {},
     )
+
+
+def read_record(files: ResultFiles, stored: StoredResult) -> Json:
+    """Reads `settings`, `code` and `metrics` by stage, and `lineage`: those of a version, or else of its run."""
+    own: Json | None = _read_json(files.find(stored.version_uri, f"{OUTCOMES_DIR}/{RECORD}"))
+    return own or _read_run_record(files, stored)
 
 
 def _find_answers(files: ResultFiles, stored: StoredResult) -> pa.Table | None:

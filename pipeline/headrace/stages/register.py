@@ -22,10 +22,11 @@ from headrace.settings.register import Config
 from headrace.stages import STAGES
 from headrace.storage.arrays import open_arrays
 from headrace.storage.atomic import write_json
-from headrace.storage.bundle import Bundle, read_bundle
+from headrace.storage.bundle import WEIGHTS, Bundle, read_bundle
 from headrace.storage.lock import wait_for_lock
 from headrace.tracking.launch import wait_until_sent
 from headrace.tracking.names import encode_name
+from headrace.tracking.outbox import hash_file
 from headrace.tracking.recorder import record_stages
 from headrace.tracking.registry import CHALLENGER, CHAMPION, Registry, Version, make_version_tags
 from headrace.tracking.served.champion import ChampionDecision, decide_champion, read_decision
@@ -127,13 +128,14 @@ def _make_candidate(config: Config, paths: Paths, registry: Registry) -> Candida
 
 
 def _make_record(bundle: Bundle, paths: Paths) -> Json:
-    """The origin of the model: what `headrace compare` shows the differences of."""
+    """The origin of the model, for `headrace compare`, `lineage` and `reproduce`."""
     settings = {name: section for name, section in read_params(paths.params_path).items() if name in STAGES}
     code = json.loads(paths.code_path.read_bytes()) if paths.code_path.is_file() else {}
     return {
         "settings": {**settings, "train": bundle.card.settings},
         "lineage": bundle.card.lineage,
         "code": code,
+        "weights": hash_file(bundle.folder / WEIGHTS),
         "metrics": _read_metrics(paths),
     }
 

@@ -73,7 +73,8 @@ class Batches(IterableDataset[Batch]):
             partner_targets, mix_weights = self._targets(partners), torch.from_numpy(own_weights)
         weights = torch.from_numpy(share.weights)
         tensor = torch.from_numpy(np.ascontiguousarray(inputs))
-        return Batch(tensor, self._targets(share.rows), weights, share.num_rows, partner_targets, mix_weights)
+        targets = self._targets(share.rows)
+        return Batch(tensor, targets, weights, share.num_rows, partner_targets, mix_weights, share.first)
 
     def _inputs(self, rows: NDArray[np.int64]) -> NDArray[Any]:
         inputs: NDArray[Any] = self._rows[rows]

@@ -14,6 +14,7 @@ from headrace.contracts import Batch, Json, Metrics
 from headrace.errors import ConfigError
 from headrace.models.tta import disable_test_time_augmentation
 from headrace.tasks import Task
+from headrace.training.engine.row_dropout import use_row_dropout
 from headrace.training.engine.sharding import apply_fsdp, average_buffers, gather_by_rank
 from headrace.training.optim.optimizers import make_optimizer
 from headrace.training.optim.schedules import build_schedule_options, make_schedule
@@ -31,6 +32,7 @@ class TrainingModule(pl.LightningModule):
         super().__init__()
         self.network, self.task, self.settings, self.num_steps = network, task, settings, num_steps
         disable_test_time_augmentation(network)
+        self.draws = use_row_dropout(network, settings.seed)
         self.loss_options = task.loss_options(settings, transform)
         # [loss, *metrics, rows], each summed over the rows on the device, and read once per epoch
         # (not buffers: at each step DDP would overwrite those of every rank by rank 0's)
@@ -49,12 +51,17 @@ class TrainingModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Returns a loss whose gradient, averaged over workers and parts, is that of the global batch's mean loss."""
-        self.seed_dropout(batch_idx)
+        self.begin_draws(batch_idx)
+        self.draws.select_rows(batch.first_row, len(batch.weights))
         loss = self._step(batch, self.train_sums, self.loss_options)
         return loss * (self.trainer.world_size * self.settings.accumulate / batch.num_rows)
 
-    def seed_dropout(self, batch_idx: int) -> None:
-        """Seeds dropout with (seed, epoch, rank), so that a resumed training draws the same."""
+    def begin_draws(self, batch_idx: int) -> None:
+        """Sets the step that dropout is drawn for, so that a resumed training draws the same.
+
+        Whatever else a network of the user's own draws is seeded with (seed, epoch, rank).
+        """
+        self.draws.begin(self.current_epoch, batch_idx // self.settings.accumulate)
         if batch_idx == 0:  # not in an epoch hook: the data loader draws a number before or after those
             torch.manual_seed(((self.settings.seed << 20) + self.current_epoch << 10) + self.global_rank)
 

@@ -105,7 +105,7 @@ class TrainSettings(Section):
     accumulate: Count = 1
     """Number of parts in which a batch is processed, to save memory; the gradient stays the same.
 
-    Batch norm uses the statistics of each part, and dropout is drawn for each part.
+    Batch norm uses the statistics of each part.
     """
     gradient_checkpointing: bool = False
     """Whether blocks discard their activations and recompute them for the gradient: less memory, more time."""

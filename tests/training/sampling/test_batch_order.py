@@ -29,15 +29,39 @@ def test_order_has_each_row_once_per_epoch(num_rows: int, batch_size: int, epoch
     assert BatchOrder(num_rows, batch_size, 0).num_steps == len(steps)
 
 
-@settings(deadline=None)
-@given(**sizes)
-def test_order_has_the_same_global_batches_for_any_number_of_workers(
-    num_rows: int, batch_size: int, epoch: int
-) -> None:
-    expected = [get_own_rows(step[0]) for step in list_shares(num_rows, batch_size, 1, epoch)]
-    for num_workers in (2, 4, 8):
-        steps = list_shares(num_rows, batch_size, num_workers, epoch)
-        assert [[row for share in step for row in get_own_rows(share)] for step in steps] == expected
+@settings(deadline=None, max_examples=25)
+@given(
+    num_rows=st.integers(1, 200),
+    batch_size=st.integers(1, 100),
+    epoch=st.integers(0, 50),
+    num_workers_by_start=st.lists(st.tuples(st.integers(1, 64), st.integers(1, 9)), min_size=1, max_size=3),
+    num_parts=st.integers(1, 3),
+    is_balanced=st.booleans(),
+)
+def test_rows_come_in_one_sequence_for_workers_that_change_in_mid_epoch(
+    num_rows: int, batch_size: int, epoch: int, *,
+    num_workers_by_start: list[tuple[int, int]], num_parts: int, is_balanced: bool,
+) -> None:  # fmt: skip
+    """Each start goes on after the steps of the one before it, with another number of workers; the last ends."""
+    labels = np.arange(num_rows) ** 2 % 7 if is_balanced else None
+    alone = BatchOrder(num_rows, batch_size, 5, labels=labels)
+    expected = [share.rows.tolist() for share in alone.shares(epoch)]
+    batches: list[list[int]] = []
+    for start, (num_workers, num_steps) in enumerate(num_workers_by_start):
+        orders = [
+            BatchOrder(num_rows, batch_size, 5, rank, num_workers, num_parts=num_parts, labels=labels)
+            for rank in range(num_workers)
+        ]
+        first_step, is_last = len(batches), start == len(num_workers_by_start) - 1
+        parts = [list(order.shares(epoch, first_step)) for order in orders]
+        for step in range(alone.num_steps - first_step if is_last else min(num_steps, alone.num_steps - first_step)):
+            shares = [share for rank in parts for share in rank[step * num_parts : (step + 1) * num_parts]]
+            own = [share for share in shares if share.weights.all()]
+            positions = [share.first + index for share in own for index in range(len(share.rows))]
+            assert positions == list(range(own[0].num_rows)), "what is drawn by row of the batch has the same places"
+            batches.append([row for share in shares for row in get_own_rows(share)])
+    assert batches == expected
+    assert [row for batch in batches for row in batch] == alone.rows_of_epoch(epoch).tolist()
 
 
 @settings(deadline=None)

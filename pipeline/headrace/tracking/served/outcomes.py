@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 OUTCOMES_DIR = "evaluation"
 """The folder of a version."""
 RECORD = "record.json"
-"""File in that folder: `settings` by stage, `lineage`, `code` by stage and `metrics` by stage."""
+"""File in that folder: `settings` by stage, `lineage`, `code` by stage, `metrics` by stage, and the hash `weights`."""
 MAX_PROBABILITIES = 2**22
 """Stored with a version: 32 MB. The table of its run has all."""
 PREDICTIONS = "reports/test/predictions.parquet"

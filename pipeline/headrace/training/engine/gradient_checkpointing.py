@@ -15,6 +15,7 @@ from headrace.errors import ConfigError
 from headrace.models.attention import EncoderBlock
 from headrace.models.layers import Residual
 from headrace.models.residual import PostActivationBlock, PreActivationBlock
+from headrace.training.engine.row_dropout import RowDropout, list_row_dropouts
 
 BLOCKS = (EncoderBlock, PostActivationBlock, PreActivationBlock, Residual)
 MODELS_WITH_BLOCKS = ("resmlp", "resnet", "table_transformer", "transformer", "vit")
@@ -47,13 +48,19 @@ def _outermost(module: nn.Module) -> Iterator[nn.Module]:
 
 
 def _make_contexts(block: nn.Module) -> tuple[Any, Any]:
-    """Returns the contexts of the first run and of the second."""
-    return nullcontext(), _protect_statistics(block)
+    """Returns the contexts of the first run, which follows, and of the second."""
+    calls = [(dropout, dropout.num_calls) for dropout in list_row_dropouts(block)]
+    return nullcontext(), _repeat_run(block, calls)
 
 
 @contextmanager
-def _protect_statistics(block: nn.Module) -> Iterator[None]:
-    """Makes batch norm update copies of its running statistics, which already include the batch."""
+def _repeat_run(block: nn.Module, calls: list[tuple[RowDropout, int]]) -> Iterator[None]:
+    """Makes batch norm update copies of its running statistics, which already include the batch.
+
+    `calls`: of the block's dropout before the first run, so that it draws the same masks.
+    """
+    for dropout, num_calls in calls:
+        dropout.num_calls = num_calls
     originals = [(module, dict(module.named_buffers())) for module in block.modules() if isinstance(module, _BatchNorm)]
     for norm, buffers in originals:
         for name, value in buffers.items():

@@ -55,7 +55,9 @@ class DPTrainingModule(TrainingModule):
         privacy: Privacy = settings.privacy  # type: ignore[assignment] # a private training has it
         self.budget = PrivacyBudget(privacy.epsilon, resolve_delta(privacy, order.num_rows), order.sample_rate)
         self.noise = Noise(order.key, privacy.clip, self.budget.noise_multiplier(num_steps))
-        self._rows = PerSampleGradients(network, lambda outputs, batch: task.loss(outputs, batch, self.loss_options))
+        self._rows = PerSampleGradients(
+            network, lambda outputs, batch: task.loss(outputs, batch, self.loss_options), self.draws
+        )
         self._is_fixed = self._rows.find_fixed()
         self._expected_rows = order.sample_rate * order.num_rows
         self._gradient = torch.zeros(0)
@@ -75,7 +77,7 @@ class DPTrainingModule(TrainingModule):
 
         The sum of the clipped gradients is divided by the expected rows of a batch: the actual number is not public.
         """
-        self.seed_dropout(batch_idx)
+        self.begin_draws(batch_idx)
         total, outputs = self._rows.clipped_sum(batch, self.noise.clip)
         if self.global_rank == 0:  # only there: machines may round differently
             noise = self.noise.draw(self.current_epoch, batch_idx, len(total))

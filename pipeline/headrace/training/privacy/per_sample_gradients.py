@@ -11,6 +11,7 @@ from torch.func import functional_call, grad, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from headrace.contracts import Batch
+from headrace.training.engine.row_dropout import Draws
 
 BYTES_AT_ONCE = 32 * 2**20
 """Memory for per-sample gradients: larger batches are processed in parts. Larger parts were not faster."""
@@ -26,19 +27,20 @@ class PerSampleGradients:
     pass takes a third of a millisecond, 5 and 4 times (one core).
     """
 
-    def __init__(self, network: nn.Module, loss: Loss) -> None:
-        """`network` takes `Batch.inputs`; all its trainable parameters take part."""
-        self._network = network
+    def __init__(self, network: nn.Module, loss: Loss, draws: Draws | None = None) -> None:
+        """`network` takes `Batch.inputs`; all its trainable parameters take part; `draws`: of its dropout."""
+        self._network, self._draws = network, draws or Draws(0)
         self.parameters = {name: weight for name, weight in network.named_parameters() if weight.requires_grad}
         num_bytes = sum(weight.numel() for weight in self.parameters.values()) * 4
         self._rows_at_once = max(1, BYTES_AT_ONCE // max(num_bytes, 1))
 
-        def compute_row(weights: dict[str, Tensor], *row: Tensor) -> tuple[Tensor, Tensor]:
+        def compute_row(weights: dict[str, Tensor], index: Tensor, *row: Tensor) -> tuple[Tensor, Tensor]:
+            self._draws.row = index
             inputs, targets, row_weights = (part.unsqueeze(0) for part in row)
             outputs = functional_call(network, weights, (inputs,)).float()
             return loss(outputs, Batch(inputs, targets, row_weights, 1)), outputs[0]
 
-        self._gradients = vmap(grad(compute_row, has_aux=True), in_dims=(None, 0, 0, 0), randomness="different")
+        self._gradients = vmap(grad(compute_row, has_aux=True), in_dims=(None, 0, 0, 0, 0), randomness="different")
 
     def clipped_sum(self, batch: Batch, clip: float) -> tuple[Tensor, Tensor]:
         """Returns the sum of the rows' gradients, each clipped to an L2 norm of `clip`, and the outputs.
@@ -47,7 +49,10 @@ class PerSampleGradients:
         """
         size = sum(weight.numel() for weight in self.parameters.values())
         total, outputs = torch.zeros(size, device=batch.inputs.device), []
+        first_row = batch.first_row
         for rows in self._parts(batch):
+            self._draws.select_rows(first_row, len(rows[0]))
+            first_row += len(rows[0])
             gradients, part_outputs = self._compute(rows)
             total += _sum_clipped(gradients, clip)
             outputs.append(part_outputs)
@@ -62,7 +67,8 @@ class PerSampleGradients:
         # plain matrix products are many times faster here than fused attention, which torch (2.13) runs row by row
         with sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*performance drop.*")
-            gradients, outputs = self._gradients(weights, *rows)
+            indices = torch.arange(len(rows[0]), device=rows[0].device)
+            gradients, outputs = self._gradients(weights, indices, *rows)
         return list(gradients.values()), outputs
 
     def find_fixed(self) -> Tensor:
