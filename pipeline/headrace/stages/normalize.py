@@ -76,14 +76,19 @@ def run(config: Config, paths: Paths) -> Metrics:
                 transform |= measure_pixels(np.asarray(writers["train"].inputs))
             if spec.task != "regression":
                 transform["target"] = count_class_rows(writers["train"].targets, spec)
-            write_json(folder / "transform.json", transform)
-            write_text(folder / "spec.json", spec.to_json())
-            for writer in writers.values():  # what is buffered is on the disk before it is hashed
-                writer.close()
-            write_checksums(folder)
+            _describe(folder, writers, transform, spec)
     write_json(paths.assumptions_path, to_json(spec.assumptions))
     warn_of_assumptions(assumptions)
     return {**{split: len(row_ids[split]) for split in SPLITS}, **_shape_metrics(spec, transform)}
+
+
+def _describe(folder: Path, writers: Mapping[str, ArrayWriter], transform: Json, spec: Spec) -> None:
+    """Writes what the folder holds, and at last the checksums of all files."""
+    write_json(folder / "transform.json", transform)
+    write_text(folder / "spec.json", spec.to_json())
+    for writer in writers.values():  # what is buffered is on the disk before it is hashed
+        writer.close()
+    write_checksums(folder)
 
 
 def _read_row_ids(paths: Paths, clean: Spec) -> dict[str, NDArray[np.bytes_]]:
