@@ -89,8 +89,9 @@ def pin_batch(batch: Batch) -> Batch:
 
     torch reuses the memory of earlier batches once their copies have ended.
     """
-    tensors = {name: value for name, value in batch._asdict().items() if isinstance(value, torch.Tensor)}
-    return batch._replace(**{name: tensor.pin_memory() for name, tensor in tensors.items()})
+    values = batch._asdict().items()
+    pinned: dict[str, Any] = {name: value.pin_memory() for name, value in values if isinstance(value, torch.Tensor)}
+    return batch._replace(**pinned)
 
 
 class ArraysDataModule(pl.LightningDataModule):
