@@ -51,8 +51,8 @@ def test_calibration_plot_holds_every_row(trained: Paths) -> None:
 
 
 def test_failed_gate_exits_with_3_after_writing_the_plots(trained: Paths) -> None:
-    with pytest.raises(GateError, match=r"accuracy \S+ is below min 1\.01.*all metrics: num_rows 200") as caught:
-        run(Config(gate=Gate(accuracy=Bound(min=1.01)), baselines=OFF), trained)
+    with pytest.raises(GateError, match=r"loss \S+ is above max 0.*all metrics: num_rows 200") as caught:
+        run(Config(gate=Gate(loss=Bound(max=0.0)), baselines=OFF), trained)
     assert caught.value.exit_code == 3
     assert (trained.plots_dir("validate") / "calibration.csv").is_file()
     gates = json.loads((trained.report_dir("validate") / "gates.json").read_bytes())
