@@ -150,7 +150,7 @@ def test_normalize_twice_writes_the_same_bytes(tmp_path: Path) -> None:
         files = [path for path in paths.normalized_dir.rglob("*") if path.is_file()]
         written.append({path: path.read_bytes() for path in files})
     assert written[0] == written[1]
-    assert len(written[0]) == 3 * 4 + 2
+    assert len(written[0]) == 3 * 4 + 3
 
 
 def test_normalize_stores_the_places_of_the_rows(tmp_path: Path) -> None:

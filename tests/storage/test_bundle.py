@@ -10,6 +10,7 @@ import torch
 import headrace
 from headrace.errors import DataError
 from headrace.paths import Paths
+from headrace.storage import checksums
 from headrace.storage.bundle import CARD, GRAPH, WEIGHTS, load_spec, read_bundle, write_card, write_weights
 
 
@@ -23,7 +24,7 @@ def test_read_bundle_reads_the_card(trained: Paths) -> None:
 
 
 def test_bundle_contains_no_pickle(trained: Paths) -> None:
-    assert {path.name for path in trained.trained_dir.iterdir()} == {CARD, GRAPH, WEIGHTS}
+    assert {path.name for path in trained.trained_dir.iterdir()} == {CARD, GRAPH, WEIGHTS, checksums.NAME}
     for path in trained.trained_dir.iterdir():
         with pytest.raises(Exception):  # noqa: B017 - the bytes are no pickle at all
             pickle.loads(path.read_bytes())
