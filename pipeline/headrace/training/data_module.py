@@ -74,8 +74,8 @@ def pin_batch(batch: Batch) -> Batch:
 
     torch reuses the memory of earlier batches once their copies have ended.
     """
-    tensors = {name: value for name, value in batch._asdict().items() if isinstance(value, torch.Tensor)}
-    return batch._replace(**{name: tensor.pin_memory() for name, tensor in tensors.items()})
+    pinned: list[Any] = [value.pin_memory() if isinstance(value, torch.Tensor) else value for value in batch]
+    return Batch(*pinned)
 
 
 class ArraysDataModule(pl.LightningDataModule):
