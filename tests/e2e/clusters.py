@@ -18,7 +18,7 @@ from tests.e2e.test_postgresql import OTHER_USER, PROGRAMS
 from tests.projects import write_image_folder
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-START_TIMEOUT_S = 180
+START_TIMEOUT_S = 600
 STARTED = "Ray runtime started"
 START_HOOK = """
 def leave_out_client_server(parameters, is_head):
