@@ -58,7 +58,7 @@ def test_weights_of_an_earlier_release_are_compared_in_the_graph(project, tmp_pa
 
 
 def test_metrics_are_compared_without_times(project):
-    recorded = {"train": {"val_loss": 0.25, "fit_seconds": 5.0, "epochs": 3}}
+    recorded = {"train": {"val_loss": 0.25, "fit_seconds": 5.0, "samples_per_second": 7.0, "epochs": 3}}
     assert compare_metrics(recorded, project) == (True, "metrics: all 2 equal bit for bit")
     recorded["train"]["val_loss"] = 0.2500001
     assert compare_metrics(recorded, project) == (

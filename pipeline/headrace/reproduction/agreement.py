@@ -14,7 +14,7 @@ from headrace.paths import Paths
 from headrace.storage.bundle import GRAPH, WEIGHTS, read_bundle
 from headrace.tracking.outbox import hash_file
 
-MEASURED_TIMES = ("seconds", "latency", "_ms", "memory")
+MEASURED_TIMES = ("seconds", "per_second", "latency", "_ms", "memory")
 """Parts of the names of metrics that differ in every run."""
 STAGES_COMPARED = ("train", "validate", "test")
 
