@@ -34,18 +34,32 @@ class Batches(IterableDataset[Batch]):
     ) -> None:
         """Reads `arrays` in `order`."""
         self.arrays, self.order, self.augmenter, self.mixer = arrays, order, augmenter, mixer
-        self.epoch = 0
+        self.epoch, self._num_read, self._first = 0, 0, 0
         self._rows = without_mapping(arrays.inputs)
 
     def __len__(self) -> int:
         return self.order.num_steps * self.order.num_parts
 
     def __iter__(self) -> Iterator[Batch]:
-        shares = self.order.shares(self.epoch)
+        num_parts, first = self.order.num_parts, self._first
+        shares = self.order.shares(self.epoch, first // num_parts)
         if hasattr(self._rows, "read_ahead"):  # rows on another machine
             shares = self._rows.read_ahead(shares)
-        for index, share in enumerate(shares):
-            yield self._gather(share, index // self.order.num_parts)
+        for index, share in enumerate(shares, first):
+            self._num_read = index + 1
+            yield self._gather(share, index // num_parts)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Starts with the first batch of an epoch."""
+        self.epoch, self._num_read, self._first = epoch, 0, 0
+
+    def state_dict(self) -> dict[str, int]:
+        """Returns how many batches have been read; with `load_state_dict`, Lightning resumes within an epoch."""
+        return {"num_read": self._num_read}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Starts behind the batches that an interrupted training has read; it ended with a whole step."""
+        self._first = self._num_read = state["num_read"]
 
     def _gather(self, share: WorkerShare, step: int) -> Batch:
         inputs = self._inputs(share.rows)
@@ -59,7 +73,8 @@ class Batches(IterableDataset[Batch]):
             partner_targets, mix_weights = self._targets(partners), torch.from_numpy(own_weights)
         weights = torch.from_numpy(share.weights)
         tensor = torch.from_numpy(np.ascontiguousarray(inputs))
-        return Batch(tensor, self._targets(share.rows), weights, share.num_rows, partner_targets, mix_weights)
+        targets = self._targets(share.rows)
+        return Batch(tensor, targets, weights, share.num_rows, partner_targets, mix_weights, share.first)
 
     def _inputs(self, rows: NDArray[np.int64]) -> NDArray[Any]:
         inputs: NDArray[Any] = self._rows[rows]
@@ -113,7 +128,7 @@ class ArraysDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> Batches:
         """Returns the batches of the current epoch; called in each (`reload_dataloaders_every_n_epochs=1`)."""
-        self.train_batches.epoch = self.trainer.current_epoch if self.trainer else 0
+        self.train_batches.start_epoch(self.trainer.current_epoch if self.trainer else 0)
         return self.train_batches
 
     def val_dataloader(self) -> Batches:
