@@ -73,7 +73,13 @@ def test_limit_that_no_value_can_meet_is_a_mistake(values: dict[str, Any], messa
 
 
 def test_limits_of_unbounded_metrics_are_free() -> None:
-    values = {"rmse": {"max": 300}, "loss": {"max": 5}, "r2": {"min": -2}, "accuracy": {"min": 0, "max": 1}}
+    values = {
+        "rmse": {"max": 300},
+        "interval_90": {"max": 300},
+        "loss": {"max": 5},
+        "r2": {"min": -2},
+        "accuracy": {"min": 0, "max": 1},
+    }
     assert find_gate_mistakes(validate_section(Gate, values, "gate"), ["regression", "classification"], "gate") == []
 
 

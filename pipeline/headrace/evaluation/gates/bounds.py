@@ -127,7 +127,7 @@ VALIDATION_METRICS: dict[TaskName, GateMetrics] = {
 """Task -> the metrics of `validate`, so that a gate can be checked before there is a model."""
 FRACTIONS = (
     *("accuracy", "macro_f1", "micro_f1", "exact_match", "mean_average_precision", "auroc", "ece", "ece_before"),
-    *("coverage", "target_accuracy", "interval_90"),
+    *("coverage", "target_accuracy"),
 )
 """Metrics from 0 to 1; r2 is at most 1."""
 QUALITY = "accuracy, micro_f1 or r2"
@@ -186,7 +186,7 @@ def list_slice_columns(spec: Spec) -> list[str]:
 
 
 def _find_impossible_limits(gate: Gate) -> Iterator[str]:
-    """A clause for each limit that no value of its metric can be on the other side of, such as 90 for 90 %."""
+    """A clause for each limit outside the range of its metric, such as 90 for 90 %."""
     rules = [(name, name, bound) for name, bound in gate.bounds.items()]
     rules += [(f"slices.{index}", each.metric or QUALITY, each) for index, each in enumerate(gate.slices)]
     for place, metric, bound in rules:
