@@ -4,10 +4,12 @@ import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from headrace.cluster.jobs.dashboard import check_address
+from headrace.cluster.jobs.dashboard import check_address, download_beside_log
 from headrace.errors import ClusterError
 
 
@@ -17,7 +19,8 @@ class Stranger(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200)
         self.end_headers()
-        self.wfile.write(b"<html>hello")
+        if "filename=empty" not in self.path:
+            self.wfile.write(b"<html>hello")
 
     def log_message(self, *_: object) -> None:
         pass
@@ -56,3 +59,11 @@ def test_an_invalid_address_is_refused_in_one_line(address: str) -> None:
 
 def test_a_password_in_the_address_is_refused_without_printing_it() -> None:
     assert "hunter2" not in refusal("http://me:hunter2@127.0.0.1:1")
+
+
+@pytest.mark.parametrize(("filename", "exists"), [("empty", False), ("results", True)])
+def test_an_answer_without_a_byte_is_no_file(stranger: str, tmp_path: Path, filename: str, exists: bool) -> None:
+    client = SimpleNamespace(_address=stranger, _headers={})
+    node = SimpleNamespace(driver_node_id="0")
+    assert download_beside_log(client, node, filename, tmp_path / filename) is exists
+    assert (tmp_path / filename).stat().st_size == 11 * exists

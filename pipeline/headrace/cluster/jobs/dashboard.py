@@ -99,7 +99,10 @@ def download_beside_log(client: Any, info: Any, filename: str, target: Path) -> 
     with response, target.open("wb") as file:
         for chunk in response.iter_content(2**20):
             file.write(chunk)
-    return response.ok
+        is_empty = (
+            not file.tell()
+        )  # Ray's agent under load: it responds with 200 and no byte for a file that is missing
+    return response.ok and not is_empty
 
 
 @contextlib.contextmanager
