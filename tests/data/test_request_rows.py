@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from headrace.data.request_rows import check_columns, is_missing, quote, replace_lone_surrogates
+from headrace.data.request_rows import check_columns, is_missing, name_kind, quote, replace_lone_surrogates
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,15 @@ def test_every_problem_of_every_row_is_found():
     problems = check_columns([{"a": 1, "x": 2}, {"a": 1, "b": 2}, {"y": 1}], ["a", "b"])
     assert [(problem.row, problem.column) for problem in problems] == [(0, "x"), (0, "b"), (2, "y"), (2, "a"), (2, "b")]
     assert problems[1].describe_cell() == "column 'b': missing"
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (5, "a number"), (np.float32(5), "a number"), (np.int8(5), "a number"), (True, "a boolean"),
+        (np.bool_(True), "a boolean"), ("a", "a text"), ({}, "an object"), ([], "a list"), (np.zeros(2), "a list"),
+        (None, "null"), (b"", "bytes"),
+    ],
+)  # fmt: skip
+def test_kinds_of_values_have_the_names_of_json(value, kind):
+    assert name_kind(value) == kind

@@ -37,6 +37,11 @@ register: {{name: worth, intended_use: Screenshots.}}
 RUNS = [(0.01, 0.5), (0.02, 0.5), (0.03, 0.25)]
 """Learning rate, and what `quantize` may lose."""
 DATA_HASHES = "stages:\n  ingest:\n    outs:\n    - {path: data/raw, md5: 0123456789abcdef0123456789abcdef.dir}\n"
+CURVES = (
+    "[...document.querySelectorAll('.js-plotly-plot')]"
+    ".map(plot => plot.querySelectorAll('.scatterlayer .trace path.js-line').length)"
+)
+"""Of each chart: the lines that it draws."""
 TEXT = "(document.body?.innerText ?? '')"  # there is no body yet while a page is loaded
 
 
@@ -91,6 +96,9 @@ def test_runs_and_versions_are_shown(project, address, tmp_path):
         runs = json.dumps([second.info.run_id, third.info.run_id])
         compared = f'{server}/#/compare-runs?runs={runs}&experiments=["{experiment}"]'
         shoot("compared", compared, "Comparing 2 Runs", *names[1:], "learning_rate", "quantize.max_loss")
+        chart = f'{server}/#/experiments/{experiment}/runs?compareRunsMode=CHART&workflowType=machine_learning'
+        browser.visit(chart, f"{CURVES}.some(curves => curves >= {len(RUNS)})", width=1600)
+        browser.screenshot(folder / "chart.png", height=900)
         shoot("model", f"{server}/#/models/worth", "Version 3", "challenger", "lr=0.03 quantize.max_loss=0.25")
         shoot("version", f"{server}/#/models/worth/versions/3", "Intended use", "Screenshots.", "95 % interval")
         outside = [url for url in browser.list_requests() if not url.startswith((server, "blob:"))]

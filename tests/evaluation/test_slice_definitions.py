@@ -48,6 +48,23 @@ def test_define_slices_takes_the_first_columns_or_those_of_the_settings():
         slice_definitions.define_slices(many, ["x99"])
 
 
+def test_bounds_of_thirds_are_values_of_the_source():
+    days = np.arange(30.0)
+    inputs = [numeric("seen.days", "seen")]
+    columns = [{"name": "seen", "kind": "date", "offset": 19723.0, "unit": 1.0}]
+    sliced = {"seen": days, "age": days / 2, "sex": np.array(["m", "f", "low"] * 10, object)}
+    slices = slice_definitions.slice_columns(sliced)
+    bounds = slice_definitions.bound_thirds(sliced, slices, {"inputs": inputs, "columns": columns})
+    assert [tuple(third) for third in bounds] == [
+        ("seen", "low", "2024-01-01", "2024-01-10"),
+        ("seen", "middle", "2024-01-11", "2024-01-20"),
+        ("seen", "high", "2024-01-21", "2024-01-30"),
+        ("age", "low", "0", "4.5"),
+        ("age", "middle", "5", "9.5"),
+        ("age", "high", "10", "14.5"),
+    ]
+
+
 def test_decode_columns_gives_numbers_names_of_categories_and_texts_of_few_numbers():
     days, flag, colour = np.arange(30.0), np.arange(30) % 2, np.arange(30) % 3 + 1
     stored = np.stack([days, np.sin(days), flag, colour], axis=1).astype(np.float32)

@@ -18,7 +18,7 @@ CARD = {
     "model": {"name": "text_mean", "width": 8, "dense": [16]},
     "spec": SPEC,
     "transform": {},
-    "settings": {"optimizer": {"name": "adam"}, "learning_rate": 0.01, "batch_size": 32, "seed": 3},
+    "settings": {"optimizer": {"name": "adam"}, "loss": "auto", "learning_rate": 0.01, "batch_size": 32, "seed": 3},
     "lineage": {
         "code": "c0de", "data": {"raw": "aaa.dir", "normalized": "bbb.dir"}, "git_commit": "f00d", "git_dirty": True,
         "python": "3.11.7", "platform": "Linux", "packages": {"torch": "2.15.0"},
@@ -62,7 +62,7 @@ CHOICE = {
     "machine": {"processor": "AMD EPYC", "features": ["avx2"]},
 }  # fmt: skip
 BASELINES = {
-    "metric": "accuracy", "model": 0.8, "sentence": "Logistic regression is as good.",
+    "metric": "accuracy", "model": 0.8, "sentence": "logistic regression is as good",
     "baselines": [
         {"name": "logistic regression", "value": 0.8, "low": 0.5, "high": 0.95, "difference": 0.0,
          "difference_low": -0.1, "difference_high": 0.1, "fit_seconds": 0.5, "skipped": None},

@@ -38,10 +38,13 @@ def test_page_loads_nothing_and_links_to_what_is_there(complete):
 
 def test_verdict_of_each_end(complete):
     assert describe_verdict(RunFiles(complete)) == (
-        "Registered as reviews version 2 (int8): not champion: worse than reviews version 1."
+        "Registered as reviews version 2 (int8): not champion: worse than reviews version 1. "
+        "Logistic regression is as good."
     )
     plain = {"name": "a", "version": 1, "precision": "float32", "aliases": ["challenger", "champion"]}
-    assert describe_verdict(RunFiles(complete, plain)) == "Registered as a version 1 (float32): champion."
+    assert describe_verdict(RunFiles(complete, plain)) == (
+        "Registered as a version 1 (float32): champion. Logistic regression is as good."
+    )
     complete.metrics_path("validate").unlink()
     assert describe_verdict(RunFiles(complete)).startswith("Not registered: stage validate ")
 

@@ -53,6 +53,7 @@ def test_training_shows_settings_and_curves(complete):
     section = describe_training(RunFiles(complete))
     assert facts(section)["model"] == "text_mean (width 8, dense 16)"
     assert facts(section)["optimizer"] == "adam"
+    assert facts(section)["loss"] == "cross_entropy (auto)"
     assert facts(section)["weights of epoch"] == "1", "counted from 1, as in the curves"
     assert [(chart.title, list(chart.curves)) for chart in section.charts] == [
         ("Loss", ["train rows", "validation rows"]),

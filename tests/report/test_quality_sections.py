@@ -39,7 +39,7 @@ def test_quality_has_intervals_and_the_float32_graph(complete):
 
 def test_baselines_with_differences_or_why_not(complete):
     section = describe_baselines(RunFiles(complete))
-    assert section.sentences == ["Logistic regression is as good."]
+    assert section.sentences == ["logistic regression is as good"]
     assert section.tables[0].rows[1] == ["logistic regression", "0.8", "0.5 to 0.95", "0", "-0.1 to 0.1", "0.5"]
     assert section.tables[0].rows[2][3] == "takes too long"
 

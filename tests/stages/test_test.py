@@ -67,6 +67,7 @@ def test_metrics_predictions_and_tables_agree(validated: Paths) -> None:
         *(("class", name) for name in ("cross", "disc", "square")),
         *(("brightness", third) for third in ("low", "middle", "high")),
     }
+    assert [row["third"] for row in read_csv(validated, "reports/test/thirds.csv")] == ["low", "middle", "high"]
     assert metrics["worst_slice_accuracy"] == min(float(part["accuracy"]) for part in slices)
     recalls = {row["class"]: float(row["recall"]) for row in read_csv(validated, "reports/test/per_class.csv")}
     assert metrics["worst_class_accuracy"] == min(recalls.values())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
+from numbers import Number
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 MAX_QUOTED = 60
@@ -87,6 +89,14 @@ def quote(value: Any) -> str:
     """Returns a value as it would be written in Python, on one line, shortened if long."""
     text = repr(value.item() if hasattr(value, "item") and not hasattr(value, "__len__") else value)
     return " ".join(text.split()) if len(text) <= MAX_QUOTED else f"{' '.join(text[: MAX_QUOTED - 3].split())}..."
+
+
+def name_kind(value: Any) -> str:
+    """Returns what kind of value a request holds, in the terms of JSON."""
+    if isinstance(value, bool | np.bool_):
+        return "a boolean"
+    names = {Number: "a number", str: "a text", Mapping: "an object", type(None): "null", bytes: "bytes"}
+    return next((name for kind, name in names.items() if isinstance(value, kind)), "a list")
 
 
 def replace_lone_surrogates(text: str) -> str:

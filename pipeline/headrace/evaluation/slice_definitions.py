@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,17 @@ from headrace.storage.split_index import read_rows
 
 Columns: TypeAlias = dict[str, NDArray[Any]]
 """Name -> `[rows]`: numbers (NaN if missing), or texts."""
+
+
+class Third(NamedTuple):
+    """A slice of the lower, middle or upper third of the rows by a number."""
+
+    column: str
+    third: str
+    lowest: str
+    highest: str
+
+
 MIN_ROWS = 20
 """Rows that a value needs to become a slice."""
 MAX_VALUES = 10
@@ -135,6 +146,24 @@ def slice_values(values: NDArray[Any], *, min_rows: int, max_values: int) -> dic
     distinct, counts = np.unique(values.astype(str), return_counts=True)
     common = sorted((-count, value) for value, count in zip(distinct, counts, strict=True) if count >= min_rows)
     return {str(value): np.asarray(values == value) for _, value in common[:max_values]}
+
+
+def bound_thirds(columns: Columns, slices: Slices, transform: Json) -> list[Third]:
+    """Lists the lowest and the highest value of each third among the slices, as the source has them."""
+    parts = [(key, columns[key.column][rows]) for key, rows in slices.items() if key.column in columns]
+    return [
+        Third(*key, *(_format_number(transform, key.column, float(value)) for value in (values.min(), values.max())))
+        for key, values in parts
+        if key.value in TERCILES and values.dtype != object and len(values)
+    ]
+
+
+def _format_number(transform: Json, column: str, stored: float) -> str:
+    """A number of one of the columns that are sliced; those of the model are stored with an offset and a unit."""
+    indices = inputs_by_column(transform).get(column, []) if "inputs" in transform else []
+    if not indices or column in tokens_by_column(transform):
+        return f"{stored:.6g}"
+    return format_value(transform, indices[0], stored)
 
 
 def define_slices(columns: Columns, wanted: Sequence[str] | None) -> Slices:

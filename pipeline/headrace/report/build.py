@@ -65,7 +65,16 @@ def describe_verdict(run: RunFiles) -> str:
     default = "champion" if "champion" in registered["aliases"] else "challenger, and not champion"
     outcome = (registered.get("champion") or {}).get("sentence") or default
     version = f"{registered['name']} version {registered['version']}"
-    return f"Registered as {version} ({registered['precision']}): {outcome}."
+    return f"Registered as {version} ({registered['precision']}): {outcome}.{_warn_of_baseline(run)}"
+
+
+def _warn_of_baseline(run: RunFiles) -> str:
+    """A sentence if a cheap model was not ruled out to be as good on test rows; else empty."""
+    content = run.read_json("test", "reports/test/baselines.json") or {}
+    best = next((each for each in content.get("baselines", []) if each.get("short_name") == content.get("best")), {})
+    is_better = (best.get("difference_low") or 0) > 0
+    sentence = str(content.get("sentence") or "")
+    return "" if is_better or not sentence else f" {sentence[0].upper()}{sentence[1:]}."
 
 
 def _make_cards(run: RunFiles) -> list[Card]:

@@ -11,6 +11,7 @@ from headrace.paths import CONTRACT
 from headrace.report.charts import LineChart, build_line_chart
 from headrace.report.layout import Link, Section, Table, format_name, format_number
 from headrace.report.run_files import RunFiles
+from headrace.tasks import TASKS
 
 OUTCOMES = ("quarantined", "repaired", "warned")
 """First word of the metrics of `clean` that count rows by check."""
@@ -95,6 +96,8 @@ def describe_training(run: RunFiles) -> Section:
     if not card:
         return Section("Training", missing=run.explain_absence("train", "models/trained"))
     settings = card["settings"]
+    if settings.get("loss") == "auto":
+        settings = settings | {"loss": f"{TASKS[card['spec']['task']].losses[1]} (auto)"}
     facts = {
         "model": _describe_options(card["model"]),
         "parameters": format_number(metrics.get("parameters")),

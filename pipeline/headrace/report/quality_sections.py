@@ -90,6 +90,9 @@ def describe_slices(run: RunFiles) -> Section:
         for caption, rows in (("The worst of all parts", worst), ("Parts of the test rows", parts))
         if rows
     ]
+    thirds = run.read_csv("test", "reports/test/thirds.csv")
+    if any(tables) and thirds:
+        tables.append(make_table("What low, middle and high are", thirds, num_text_columns=4))
     more = len(parts) - MAX_SLICES
     note = [f"{more} more are in reports/test/slices.csv."] if more > 0 else []
     if not any(tables):

@@ -16,8 +16,8 @@ from headrace.evaluation.diagnosis.robustness import accuracy_under_noise
 from headrace.evaluation.diagnosis.subject import Subject
 from headrace.evaluation.evaluators import Evaluator, find_cutoff, find_evaluator
 from headrace.evaluation.predictions import Predictions, predict_split
-from headrace.evaluation.result import EvaluationResult, write_tables
-from headrace.evaluation.slice_definitions import collect_columns, define_slices
+from headrace.evaluation.result import EvaluationResult, Table, write_tables
+from headrace.evaluation.slice_definitions import Third, bound_thirds, collect_columns, define_slices
 from headrace.evaluation.slices import Slices
 from headrace.paths import Paths
 from headrace.quantization.selected import SelectedGraph, read_selected_graph
@@ -40,7 +40,8 @@ def run(config: Config, paths: Paths) -> Metrics:
     bundle, selected = read_bundle(paths.trained_dir), read_selected_graph(paths)
     spec, evaluator, test_dir = bundle.spec, find_evaluator(bundle.spec), paths.normalized_dir / "test"
     predictions = predict_split(bundle, test_dir, selected.path)
-    slices = define_slices(collect_columns(predictions, paths.clean_dir), config.slices)
+    columns = collect_columns(predictions, paths.clean_dir)
+    slices = define_slices(columns, config.slices)
     result = evaluator.evaluate(predictions, slices, selected.read_calibration, config.seed)
     compared = _compare_with_fp32(evaluator, predictions, predict_split(bundle, test_dir), selected)
     comparison = compare_with_validated(paths, predictions, selected.calibration, split="test")
@@ -49,7 +50,8 @@ def run(config: Config, paths: Paths) -> Metrics:
     with atomic_dir(paths.report_dir("test")) as folder:
         write_json(folder / REPORT, comparison.report)
         _write_predictions(folder / "predictions.parquet", test_dir, predictions, result)
-        write_tables(folder, result.reports)
+        thirds = Table(Third._fields, bound_thirds(columns, slices, predictions.transform))
+        write_tables(folder, result.reports | {"thirds": thirds})
         subject = _make_subject(predictions, result, slices, selected, config, paths)
         diagnosis = diagnose(subject, folder, robustness_rows=config.robustness_rows, num_mistakes=config.num_mistakes)
     with atomic_dir(paths.plots_dir("test")) as folder:

@@ -74,5 +74,5 @@ def test_network_fits_the_image_size(facts: dict[str, Any], size: int | None, bl
 def test_gate_is_a_lead_over_the_largest_class() -> None:
     summary = summarize("table", "classification", 900, class_shares={"no": 0.95, "yes": 0.05})
     params = YAML(typ="safe").load(write_params(summary, source="a.csv", targets=[], name="a"))
-    assert params["validate"] == {"gate": {"over_prior": {"min": 0.01}}}
+    assert params["validate"] == {"gate": {"over_prior": {"min": 0.01, "min_rows": 30}}}
     assert params["clean"] == {"checks": {"rare_class": "drop"}}

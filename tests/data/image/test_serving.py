@@ -49,7 +49,7 @@ def test_encoder_accepts_base64_with_line_breaks() -> None:
         (b"text", "cannot be decoded as an image (none of the formats BMP, "),
         (encode_png(NOISE)[:70], "cannot be decoded as an image (OSError: "),
         ("a path.png", "'a path.png' is not base64; send the bytes of an image file (over HTTP as base64)"),
-        (7, "7 is a int; send the bytes"),
+        (7, "7 is a number; send the bytes"),
         (None, "missing; send the bytes"),
     ],
 )

@@ -28,7 +28,7 @@ def test_encoder_matches_the_transform_of_repaired_texts(tmp_path: Path) -> None
         " NA ": "' NA ' stands for a missing text; send a text with at least one word",
         None: "missing text; send a text",
         float("nan"): "missing text",
-        3: "3 is a int; send a text",
+        3: "3 is a number; send a text",
     }
     for cell, problem in refused.items():
         (found,) = encoder([{"text": "the cat"}, {"text": cell}]).problems

@@ -71,7 +71,7 @@ def test_values_of_the_only_column_may_be_a_list():
         ({"inputs": [], "param": {}}, JSON, "the body has ['inputs', 'param']; must be"),
         ({"inputs": [], "params": [1]}, JSON, "params: is a list; must be an object"),
         ({"inputs": "fine"}, JSON, "got str; must be a list of rows, or an object of columns"),
-        ({"inputs": [{"a": 1}, 2]}, JSON, "row 1: is a int; must be an object"),
+        ({"inputs": [{"a": 1}, 2]}, JSON, "row 1: is a number; must be an object"),
         ({"inputs": {"a": [1, 2], "b": [1]}}, JSON, "columns differ in length ({'a': 2, 'b': 1}); send"),
         ({"inputs": {"a": [1, 2], "b": 1}}, JSON, "column 'b': is one value, other columns are lists"),
         ({"dataframe_split": {"data": [[1]]}}, JSON, "dataframe_split: has ['data']; must be an object with"),
@@ -155,7 +155,7 @@ def test_mlflow_serves_the_registered_model_without_headrace(registered, tmp_pat
         ({"size": "much"}, "row 1, column 'size': 'much' is not a number; send a finite number, or null if it is"),
         ({"size": True}, "row 1, column 'size': True is not a number"),
         ({"size": [1, 2]}, "row 1, column 'size': [1, 2] is a list; send one text, number, boolean or null"),
-        ({"size": {"a": 1}}, "row 1, column 'size': {'a': 1} is a dict"),
+        ({"size": {"a": 1}}, "row 1, column 'size': {'a': 1} is an object"),
         ({"size": 1e999}, "row 1, column 'size': inf is beyond 1e+37"),
         ({"seen": "soon"}, "row 1, column 'seen': 'soon' is not a date; send YYYY-MM-DD, or null"),
         ({"seen": "2022-02-30"}, "row 1, column 'seen': '2022-02-30' is not a date"),
@@ -180,7 +180,7 @@ def test_served_table_refuses_missing_columns_in_any_row(app):
         assert rejection(app({form: [ROW, shorter]})).startswith(message)
         assert rejection(app({form: [{"foo": 1}]})).startswith("row 0, column 'foo': unknown column (its value: 1)")
     assert rejection(app(csv_of([shorter]), "text/csv")).startswith("row 0, column 'size': missing")
-    assert rejection(app({"inputs": [1, 2]})) == "row 0: is a int; must be an object with a value for each column"
+    assert rejection(app({"inputs": [1, 2]})) == "row 0: is a number; must be an object with a value for each column"
     assert app({"dataframe_records": []}) == (200, {"predictions": []})
 
 
@@ -234,7 +234,7 @@ def test_served_texts_are_repaired_or_refused_as_the_pipeline_does(app):
         message = rejection(app({"instances": ["great film", empty]}))
         assert message.startswith("row 1, column 'text': ")
         assert "send a text with at least one word" in message
-    assert rejection(app({"inputs": ["fine", 5]})) == "row 1, column 'text': 5 is a int; send a text"
+    assert rejection(app({"inputs": ["fine", 5]})) == "row 1, column 'text': 5 is a number; send a text"
     assert rejection(app(b'text\n"fine film"\n" "\n', "text/csv")).startswith("row 1, column 'text': ' ' is empty")
 
 

@@ -12,6 +12,8 @@ LEAD = 0.02
 """By how much a network must beat the baseline that ignores its inputs: in accuracy, micro F1 or R2."""
 LEAD_OF_REST = 0.2
 """The lead is at most this fraction of what that baseline leaves: 2 points are out of reach above a class of 99 %."""
+MIN_GATE_ROWS = 30
+"""Validation rows that the gate needs for a verdict: fewer would pass, or fail, by chance."""
 MANY_ROWS = 10_000
 """From here on, a tenth of the rows is enough for validation, and another one for the test."""
 SMALLEST_MAP = 4

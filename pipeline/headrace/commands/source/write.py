@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from headrace.commands.source.rules import (
+    MIN_GATE_ROWS,
     TrainingRule,
     choose_fractions,
     choose_image_side,
@@ -179,7 +180,9 @@ def _validate(summary: SourceSummary) -> Iterator[str]:
     task = summary.spec.task
     yield "  gate:"
     reason = f"{QUALITY[task]} above that of {PRIOR[task]}; raise it once you know what is possible"
-    yield _line(f"over_prior: {{min: {choose_lead(summary.class_shares)}}}", reason, indent=4)
+    yield _line(
+        f"over_prior: {{min: {choose_lead(summary.class_shares)}, min_rows: {MIN_GATE_ROWS}}}", reason, indent=4
+    )
 
 
 def _line(setting: str, reason: str, indent: int = 2) -> str:

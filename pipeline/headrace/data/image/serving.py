@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from headrace.data.image.decode import decode_to_shape
 from headrace.data.image.open_image import UndecodableError, suppress_decoder_warnings
 from headrace.data.image.resize import resize_pixels
-from headrace.data.request_rows import Encoded, Problem, check_columns, is_missing, quote
+from headrace.data.request_rows import Encoded, Problem, check_columns, is_missing, name_kind, quote
 
 COLUMN = "image"
 REMEDY = "send the bytes of an image file (over HTTP as base64)"
@@ -62,7 +62,7 @@ def _to_bytes(cell: Any) -> bytes | str:
     if is_missing(cell):
         return "missing"
     if not isinstance(cell, str):
-        return f"{quote(cell)} is a {type(cell).__name__}"
+        return f"{quote(cell)} is {name_kind(cell)}"
     try:
         return base64.b64decode("".join(cell.split()), validate=True)
     except (binascii.Error, ValueError):

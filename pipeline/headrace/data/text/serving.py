@@ -7,7 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from headrace.data.request_rows import Encoded, Problem, check_columns, is_missing, quote, replace_lone_surrogates
+from headrace.data.request_rows import (
+    Encoded,
+    Problem,
+    check_columns,
+    is_missing,
+    name_kind,
+    quote,
+    replace_lone_surrogates,
+)
 from headrace.data.text.repair import repair_text
 from headrace.data.text.token_ids import TokenEncoder
 
@@ -58,7 +66,7 @@ class Encoder:
             value = "" if is_missing(cell) else f"{quote(cell)} stands for a "
             return "", f"{value}missing text", "send a text with at least one word"
         if not isinstance(cell, str):
-            return "", f"{quote(cell)} is a {type(cell).__name__}", "send a text"
+            return "", f"{quote(cell)} is {name_kind(cell)}", "send a text"
         text = repair_text(replace_lone_surrogates(cell)).text
         if not text:
             problem = "nothing but white space, markup or control characters"

@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from headrace.data.request_rows import InvalidRequestError, quote
+from headrace.data.request_rows import InvalidRequestError, name_kind, quote
 
 MAX_BODY_BYTES = 256 * 1024**2
 MAX_ROWS = 100_000
@@ -89,7 +89,7 @@ def read_rows(data: Any, column: str | None) -> Rows:
     for index, row in enumerate(data):
         if not isinstance(row, dict):
             raise InvalidRequestError(
-                f"row {index}: is a {type(row).__name__}; must be an object with a value for each column"
+                f"row {index}: is {name_kind(row)}; must be an object with a value for each column"
             )
     return data
 
@@ -130,7 +130,7 @@ def _parse_json(body: bytes, column: str | None) -> Request:
         )
     params = content.get("params") or {}
     if not isinstance(params, dict):
-        raise InvalidRequestError(f"params: is a {type(params).__name__}; must be an object")
+        raise InvalidRequestError(f"params: is {name_kind(params)}; must be an object")
     data = content[given[0]]
     return Request(_read_split(data) if given[0] == "dataframe_split" else read_rows(data, column), params)
 
@@ -153,7 +153,7 @@ def _read_split(data: Any) -> Rows:
     _check_unique(names)
     for index, row in enumerate(rows):
         if not isinstance(row, list) or len(row) != len(names):
-            got = f"has {len(row)} values" if isinstance(row, list) else f"is a {type(row).__name__}"
+            got = f"has {len(row)} values" if isinstance(row, list) else f"is {name_kind(row)}"
             raise InvalidRequestError(
                 f"row {index}: {got}; must be a list of {len(names)} values, as dataframe_split has columns"
             )

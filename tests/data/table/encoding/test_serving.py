@@ -100,7 +100,7 @@ def test_exact_spelling_of_a_truth_value_comes_first() -> None:
         ({"n": "-1e39"}, "row 1, column 'n': '-1e39' is beyond 1e+37; "),
         ({"n": 10**400}, "row 1, column 'n': 10000000000000000000000000"),
         ({"n": [1, 2]}, "row 1, column 'n': [1, 2] is a list; send one text, number, boolean or null"),
-        ({"c": {"a": 1}}, "row 1, column 'c': {'a': 1} is a dict; "),
+        ({"c": {"a": 1}}, "row 1, column 'c': {'a': 1} is an object; "),
         ({"c": np.array([1])}, "row 1, column 'c': array([1]) is a ndarray; "),
         ({"c": b"a"}, "row 1, column 'c': b'a' is a bytes; "),
         ({"d": "40/40/2020"}, "row 1, column 'd': '40/40/2020' is not a date; send YYYY-MM-DD, or null"),

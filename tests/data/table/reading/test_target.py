@@ -26,6 +26,21 @@ def inferred(**options):
 
 
 @pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (("x", "Churned"), "'Churned', by its values and its place among the columns"),
+        (("label", "x"), "'label', by its name"),
+    ],
+)
+def test_what_shows_the_target_is_reported(names, reason):
+    cells = dict(zip(names, (NUMBERS, FLAGS) if names[0] == "x" else (FLAGS, NUMBERS), strict=True))
+    table = infer_table(
+        pa.table({name: pa.array(values, pa.string()) for name, values in cells.items()}), ReadOptions()
+    )
+    assert any(assumed.text == f"the target is {reason}" for assumed in table.assumptions)
+
+
+@pytest.mark.parametrize(
     ("options", "task"),
     [
         ({"target": ["f", "g"]}, "multilabel"),

@@ -10,7 +10,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from headrace.data.request_rows import Encoded, Problem, check_columns, is_missing, quote, replace_lone_surrogates
+from headrace.data.request_rows import (
+    Encoded,
+    Problem,
+    check_columns,
+    is_missing,
+    name_kind,
+    quote,
+    replace_lone_surrogates,
+)
 from headrace.data.table.encoding.encode import encode_batch
 from headrace.data.table.number_format import PLAIN, NumberFormat
 from headrace.data.table.parsing import (
@@ -133,7 +141,7 @@ def _parse_texts(cells: list[Any], missing: frozenset[str]) -> _ParsedColumn:
             text = replace_lone_surrogates(cell).strip()
             text = "" if text in missing else repair_text(text).text
         elif not is_missing(cell):
-            invalid.append((row, f"{quote(cell)} is a {type(cell).__name__}", TEXT_REMEDY))
+            invalid.append((row, f"{quote(cell)} is {name_kind(cell)}", TEXT_REMEDY))
         texts.append(text or None)
     return _ParsedColumn(pa.array(texts, pa.string()), invalid)
 
@@ -206,7 +214,7 @@ def _to_texts(cells: list[Any], categories: frozenset[str], missing: frozenset[s
     known = dict[Any, str | None]()  # cells repeat; by type, because 1, 1.0 and True are equal
     for row, cell in enumerate(cells):
         if hasattr(cell, "__len__") and not isinstance(cell, str):
-            invalid.append((row, f"{quote(cell)} is a {type(cell).__name__}", CELL_REMEDY))
+            invalid.append((row, f"{quote(cell)} is {name_kind(cell)}", CELL_REMEDY))
             texts.append(None)
             continue
         key = (type(cell), cell)

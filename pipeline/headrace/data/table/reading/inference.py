@@ -21,7 +21,13 @@ from headrace.data.table.reading.columns.remarks import (
     find_index_columns,
     is_id,
 )
-from headrace.data.table.reading.target import find_targets, infer_multi_target_task, infer_task, is_usual_name
+from headrace.data.table.reading.target import (
+    explain_target,
+    find_targets,
+    infer_multi_target_task,
+    infer_task,
+    is_usual_name,
+)
 from headrace.errors import ConfigError, choices
 
 
@@ -68,7 +74,8 @@ def infer_table(head: pa.Table, options: ReadOptions) -> InferredTable:
     columns |= _find_titles(head, guessed.by_name, columns, options)
     kinds |= {name: kind for name, kind in columns.items() if kind == "text"}
     inputs = [guessed.by_name[name]._replace(kind=kind).to_column(name, options) for name, kind in columns.items()]
-    assumptions = assume_target(targets, task, options, is_doubtful=not is_usual_name(targets[0]))
+    reason, is_doubtful = explain_target(targets[0]), not is_usual_name(targets[0])
+    assumptions = assume_target(targets, task, options, reason=reason, is_doubtful=is_doubtful)
     assumptions += [*_assume_columns(head, guessed.by_name, columns, options), *assume_index(index_columns)]
     if [column.kind for column in inputs] == ["text"]:
         assumptions += assume_ids(

@@ -131,6 +131,11 @@ def _guess_target(head: pa.Table, kinds: Mapping[str, ColumnKind]) -> str:
     return target
 
 
+def explain_target(name: str) -> str:
+    """What shows that a column, which no setting names, is the target."""
+    return "name" if is_usual_name(name) or _is_likely_name(name) else "values and its place among the columns"
+
+
 def _is_likely_name(name: str) -> bool:
     bare = re.sub(r"[^a-z]", "", name.lower())
     return bare in LIKELY_NAMES or bare.removeprefix("is") in LIKELY_NAMES

@@ -78,7 +78,7 @@ def test_texts_beside_other_columns_are_reported() -> None:
 
 
 def test_target_and_task_are_reported_if_they_were_guessed() -> None:
-    assert [a.setting for a in assume_target(["y"], "regression", ReadOptions())] == [
+    assert [a.setting for a in assume_target(["y"], "regression", ReadOptions(), reason="name")] == [
         "ingest.target: NAME", "ingest.task: classification",
     ]  # fmt: skip
-    assert assume_target(["y"], "regression", ReadOptions(target="y", task="regression")) == []
+    assert assume_target(["y"], "regression", ReadOptions(target="y", task="regression"), reason="name") == []

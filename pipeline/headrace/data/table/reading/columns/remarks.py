@@ -74,12 +74,15 @@ def assume_kinds(kinds: Mapping[str, ColumnKind]) -> Assumption:
 
 
 def assume_target(
-    targets: Sequence[str], task: TaskName, options: ReadOptions, *, is_doubtful: bool = False
+    targets: Sequence[str], task: TaskName, options: ReadOptions, *, reason: str, is_doubtful: bool = False
 ) -> list[Assumption]:
-    """Remarks about the target and the task, unless the settings name them; a warning if the target is doubtful."""
+    """Remarks about the target and the task, unless the settings name them; a warning if the target is doubtful.
+
+    `reason`: what shows which column is the target.
+    """
     assumed = []
     if not options.targets:
-        text = f"the target is {targets[0]!r}, by its name or its place"
+        text = f"the target is {targets[0]!r}, by its {reason}"
         assumed.append(
             Assumption(
                 stage="ingest", subject="target", text=text, setting="ingest.target: NAME", is_warning=is_doubtful
