@@ -21,6 +21,7 @@ import photos
 import quantization
 import ray_workers
 import report
+import scaling
 import stage_timing
 import startup
 import torch_loop
@@ -37,6 +38,7 @@ GROUPS: tuple[tuple[tuple[str, ...], Measure], ...] = tuple(
         torch_loop,
         keras_papers,
         feeding,
+        scaling,
         ray_workers,
         memory,
         data,

@@ -249,3 +249,13 @@ def test_gpu_benchmark_without_a_gpu_is_refused_in_one_line():
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1, done.stderr
     assert "no GPU" in done.stderr
+
+
+def test_ranks_share_an_epoch_and_the_exchange_limits_the_speed(bench):
+    scaling = bench("scaling")
+    found = scaling.simulate(scaling.BATCH_SIZE + 5)  # most ranks have no row in the last batch
+    assert (found.times_seen, found.first_rows) == ((1, 1), (32, 32))
+    network, link = scaling.Network("a network", 1_000_000, 1e-4), scaling.Link("a link", 1e9, 1e-3)
+    assert scaling.model_step(network, link, 1, 100) == (pytest.approx(0.01), 0.0)
+    assert scaling.model_step(network, link, 4, 100) == (pytest.approx(0.0025), pytest.approx(0.006 + 0.006))
+    assert scaling.list_speedups(network, link, 100)[1] == "| 2 | 5.00 | 6.00 | 0.9 | 1.7 |"

@@ -96,7 +96,7 @@ def test_runs_and_versions_are_shown(project, address, tmp_path):
         runs = json.dumps([second.info.run_id, third.info.run_id])
         compared = f'{server}/#/compare-runs?runs={runs}&experiments=["{experiment}"]'
         shoot("compared", compared, "Comparing 2 Runs", *names[1:], "learning_rate", "quantize.max_loss")
-        chart = f'{server}/#/experiments/{experiment}/runs?compareRunsMode=CHART&workflowType=machine_learning'
+        chart = f"{server}/#/experiments/{experiment}/runs?compareRunsMode=CHART&workflowType=machine_learning"
         browser.visit(chart, f"{CURVES}.some(curves => curves >= {len(RUNS)})", width=1600)
         browser.screenshot(folder / "chart.png", height=900)
         shoot("model", f"{server}/#/models/worth", "Version 3", "challenger", "lr=0.03 quantize.max_loss=0.25")

@@ -56,14 +56,18 @@ class BatchOrder:
 
     def shares(self, epoch: int, first_step: int = 0) -> Iterator[WorkerShare]:
         """Yields the `num_parts` shares of this worker for each step, starting at `first_step`."""
-        rows = self.rows_of_epoch(epoch)
+        return self.split_rows(self.rows_of_epoch(epoch), first_step)
+
+    def split_rows(self, rows: NDArray[np.int64], first_step: int = 0) -> Iterator[WorkerShare]:
+        """Yields these shares of an epoch's rows, in its order."""
         for step in range(first_step, self.num_steps):
             batch = rows[step * self.batch_size : (step + 1) * self.batch_size]
             yield from self._parts(self._share(batch))
 
     def _share(self, batch: NDArray[np.int64]) -> WorkerShare:
-        parts = np.array_split(batch, self.num_workers)
-        return _make_share(batch, parts[self.rank], sum(map(len, parts[: self.rank])))
+        size, num_larger = divmod(len(batch), self.num_workers)  # the first shares have a row more
+        first = self.rank * size + min(self.rank, num_larger)
+        return _make_share(batch, batch[first : first + size + (self.rank < num_larger)], first)
 
     def _parts(self, share: WorkerShare) -> Iterator[WorkerShare]:
         if self.num_parts == 1:
