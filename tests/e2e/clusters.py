@@ -138,11 +138,10 @@ class RayHosts:
 
     def __init__(self, network: Network, environment: dict[str, str], name: str = "head") -> None:
         self.network = network
-        (network.folder / "start_hook.py").write_text(START_HOOK)
         self.environment = os.environ | environment | {
             "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": os.urandom(16).hex(), "DVC_NO_ANALYTICS": "1",
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-            "PYTHONPATH": os.pathsep.join([str(REPOSITORY / "pipeline"), str(network.folder)]),
+            "PYTHONPATH": os.pathsep.join([str(REPOSITORY / "pipeline"), "/tmp"]),
             "RAY_START_HOOK": "start_hook.leave_out_client_server",
         }  # fmt: skip
         for variable in ("RAY_ADDRESS", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "MLFLOW_TRACKING_URI"):
@@ -168,6 +167,7 @@ class RayHosts:
 
     def _has_started(self, host: Host, *options: str) -> bool:
         """Starts Ray on a host; whether it is up, and not gone."""
+        (host.folder / "tmp" / "start_hook.py").write_text(START_HOOK)
         common = (
             f"--node-ip-address={host.address}", "--object-store-memory=100000000", "--disable-usage-stats",
             "--include-log-monitor=false", "--block",
