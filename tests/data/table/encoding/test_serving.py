@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from headrace.data.request_rows import name_kind
 from headrace.data.table.encoding.encode import encode_batch
 from headrace.data.table.encoding.serving import Encoder
 from tests.text_tables import make_text_table
@@ -101,8 +102,8 @@ def test_exact_spelling_of_a_truth_value_comes_first() -> None:
         ({"n": 10**400}, "row 1, column 'n': 10000000000000000000000000"),
         ({"n": [1, 2]}, "row 1, column 'n': [1, 2] is a list; send one text, number, boolean or null"),
         ({"c": {"a": 1}}, "row 1, column 'c': {'a': 1} is an object; "),
-        ({"c": np.array([1])}, "row 1, column 'c': array([1]) is a ndarray; "),
-        ({"c": b"a"}, "row 1, column 'c': b'a' is a bytes; "),
+        ({"c": np.array([1])}, "row 1, column 'c': array([1]) is a list; "),
+        ({"c": b"a"}, "row 1, column 'c': b'a' is bytes; "),
         ({"d": "40/40/2020"}, "row 1, column 'd': '40/40/2020' is not a date; send YYYY-MM-DD, or null"),
         ({"d": 20200103}, "row 1, column 'd': 20200103 is not a date; "),
         ({"N": 1}, "row 1, column 'N': unknown column (its value: 1); a row has 'n', 'd', 'c'; "),
@@ -249,7 +250,7 @@ def test_texts_are_repaired_and_may_be_missing(encoder_of_texts: Encoder) -> Non
 def test_cells_that_are_no_text_are_refused(encoder_of_texts: Encoder, cell: object) -> None:
     (problem,) = encoder_of_texts([{"title": cell, "body": "the plot", "size": 1, "colour": "red"}]).problems
     assert problem.describe() == (
-        f"row 0, column 'title': {cell!r} is a {type(cell).__name__}; send a text, or null if there is none"
+        f"row 0, column 'title': {cell!r} is {name_kind(cell)}; send a text, or null if there is none"
     )
 
 

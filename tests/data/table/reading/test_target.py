@@ -28,7 +28,7 @@ def inferred(**options):
 @pytest.mark.parametrize(
     ("names", "reason"),
     [
-        (("x", "Churned"), "'Churned', by its values and its place among the columns"),
+        (("x", "grp"), "'grp', by its values and its place among the columns"),
         (("label", "x"), "'label', by its name"),
     ],
 )
