@@ -95,7 +95,9 @@ def name_kind(value: Any) -> str:
     """Returns what kind of value a request holds, in the terms of JSON."""
     if isinstance(value, bool | np.bool_):
         return "a boolean"
-    names = {Number: "a number", str: "a text", Mapping: "an object", type(None): "null", bytes: "bytes"}
+    names: dict[type, str] = {
+        Number: "a number", str: "a text", Mapping: "an object", type(None): "null", bytes: "bytes"
+    }  # fmt: skip
     return next((name for kind, name in names.items() if isinstance(value, kind)), "a list")
 
 

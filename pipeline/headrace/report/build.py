@@ -71,7 +71,9 @@ def describe_verdict(run: RunFiles) -> str:
 def _warn_of_baseline(run: RunFiles) -> str:
     """A sentence if a cheap model was not ruled out to be as good on test rows; else empty."""
     content = run.read_json("test", "reports/test/baselines.json") or {}
-    best = next((each for each in content.get("baselines", []) if each.get("short_name") == content.get("best")), {})
+    best: Json = next(
+        (each for each in content.get("baselines", []) if each.get("short_name") == content.get("best")), {}
+    )
     is_better = (best.get("difference_low") or 0) > 0
     sentence = str(content.get("sentence") or "")
     return "" if is_better or not sentence else f" {sentence[0].upper()}{sentence[1:]}."
