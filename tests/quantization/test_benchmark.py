@@ -55,7 +55,10 @@ def test_repeat_rows_fills_a_batch_from_few_rows() -> None:
     assert benchmark.repeat_rows(rows, 2).ravel().tolist() == [0, 1]
 
 
-def test_measure_latencies_ms_takes_turns_and_ignores_first_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("seconds", "turn"), [(1 / 64, benchmark.CALLS_PER_ROUND + 1), (1.0, 1)], ids=["fast", "slow"])
+def test_measure_latencies_ms_takes_turns_and_ignores_first_calls_unless_they_are_slow(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, turn: int
+) -> None:
     calls: list[str] = []
     clock = iter(range(10_000))
 
@@ -66,13 +69,12 @@ def test_measure_latencies_ms_takes_turns_and_ignores_first_calls(monkeypatch: p
         def run(self, inputs: object) -> None:  # noqa: ARG002
             calls.append(self.name)
 
-    monkeypatch.setattr(benchmark, "perf_counter", lambda: float(next(clock)))
+    monkeypatch.setattr(benchmark, "perf_counter", lambda: next(clock) * seconds)
     models = {"a": Fake("a"), "b": Fake("b")}
     latencies = benchmark.measure_latencies_ms(models, np.zeros((1, 1), np.uint8))  # type: ignore[arg-type]
     assert {name: values.tolist() for name, values in latencies.items()} == dict.fromkeys(
-        "ab", [1000.0] * benchmark.MIN_ROUNDS
+        "ab", [1000 * seconds] * benchmark.MIN_ROUNDS
     )
-    turn = benchmark.CALLS_PER_ROUND + 1
     assert calls == (["a"] * turn + ["b"] * turn) * benchmark.MIN_ROUNDS
 
 
